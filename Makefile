@@ -1,0 +1,41 @@
+# The two commands that a fresh machine needs are `make repro` and `make test`; both set up .venv first.
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+STAMP := .venv/.installed
+
+SHELL := $(shell command -v bash || echo /bin/sh)
+export SHELL # DVC runs its stages with it, and bash steps aside for them: a killed DVC then takes its stage along
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help env repro test lock
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+
+env: $(STAMP) ## install exactly what requirements.lock pins, into .venv
+
+repro: $(STAMP) ## run every stage that is out of date, then record the rest in MLflow
+	dvc repro
+	python -m synthpairs track sync
+
+test: $(STAMP) ## lint, types, tests
+	ruff check .
+	ruff format --check .
+	mypy
+	SYNTHPAIRS_TRACKING=off pytest
+
+lock: $(STAMP) ## compile requirements.lock anew from pyproject.toml
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --quiet --output-file requirements.lock
+
+$(STAMP): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); synthpairs needs Python 3.11 or later" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: synthpairs needs Python 3.11 or later, \
+	$(PYTHON) is %d.%d; try make PYTHON=python3.11" % v[:2])'
+	test -x .venv/bin/pip || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	uv pip sync --quiet --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock
+	touch $@

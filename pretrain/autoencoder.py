@@ -1,0 +1,75 @@
+"""Train the generator's AutoencoderKL; run as `python -m pretrain.autoencoder`. Writes models/desk/generator/vae."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from pretrain.loop import Schedule, autocast, device, train
+from pretrain.pool import SIDE, Pool, compose, params
+
+OUT = Path("models/desk/generator/vae")
+
+
+def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
+    """A small AutoencoderKL: latents are 1/2^(levels-1) of the picture's side."""
+    return AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * len(channels),
+        up_block_types=["UpDecoderBlock2D"] * len(channels),
+        block_out_channels=channels,
+        latent_channels=latent_channels,
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=SIDE,
+        mid_block_add_attention=False,
+        force_upcast=False,
+    )
+
+
+def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, kl: float) -> Tensor:
+    """L1 on pixels and on their differences (which keeps outlines sharp), plus a small KL."""
+    torch.manual_seed(int(rng.integers(2**31)))
+    pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
+    with autocast():
+        posterior = model.encode(pixels).latent_dist
+        decoded = model.decode(posterior.sample()).sample
+    error = decoded.float() - pixels
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + edges + kl * posterior.kl().float().mean()
+
+
+@torch.no_grad()
+def evaluate(model: AutoencoderKL, pool: Pool, count: int = 512) -> dict[str, float]:
+    """Reconstruction PSNR in dB and the latents' standard deviation, over the pool's last scenes."""
+    squared, latents = [], []
+    for numbers in torch.arange(len(pool.scenes) - count, len(pool.scenes)).split(64):
+        pixels = pool.pixels(numbers)
+        mean = model.encode(pixels).latent_dist.mode()
+        squared.append(((model.decode(mean).sample.clamp(-1, 1) - pixels) / 2).square().mean(dim=(1, 2, 3)))
+        latents.append(mean)
+    psnr = -10 * torch.cat(squared).log10().mean()
+    return {"psnr_db": round(psnr.item(), 2), "latent_std": round(torch.cat(latents).std().item(), 4)}
+
+
+def main() -> None:
+    """Train, measure, set the scaling factor so that latents have unit variance, write."""
+    spec, pool_spec, seed = params("autoencoder"), params("pool"), params()["seed"]
+    torch.manual_seed(seed)
+    model = build(spec.pop("channels"), spec.pop("latent_channels"))
+    kl = spec.pop("kl")
+    schedule = Schedule(**spec)
+    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
+    spent = train(model, lambda m, rng: loss_of(m, rng, pool, schedule.batch, kl), schedule, seed,
+                  Path(".dvc/tmp/pretrain/autoencoder.pt"))  # fmt: skip
+    measured = evaluate(model, pool)
+    model.register_to_config(scaling_factor=1 / measured["latent_std"])
+    model.half().save_pretrained(OUT)
+    logging.info("spent %s, measured %s on %s", spent, measured, device())
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    main()

@@ -1,0 +1,123 @@
+"""Train the desk CLIP with open_clip; run as `python -m pretrain.clip`.
+
+Writes models/desk/clip: an open_clip directory (load with `local-dir:models/desk/clip`) with its tokenizer.
+"""
+
+import gzip
+import json
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTokenizer
+
+from pretrain.loop import Schedule, autocast, device, train
+from pretrain.pool import SIDE, Pool, compose, params
+
+OUT = Path("models/desk/clip")
+MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
+CONTEXT = 32
+
+
+def write_tokenizer(out: Path) -> CLIPTokenizer:
+    """CLIP's own byte-pair tokenizer cut to its first MERGES merges; ids keep CLIP's order, end of text is the highest."""
+    source = Path(open_clip.__file__).with_name("bpe_simple_vocab_16e6.txt.gz")
+    merges = gzip.decompress(source.read_bytes()).decode().split("\n")[1 : MERGES + 1]
+    letters = list(open_clip.tokenizer.bytes_to_unicode().values())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(merge.split()) for merge in merges)]
+    vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    tokenizer = CLIPTokenizer(
+        vocab=vocabulary, merges=[tuple(merge.split()) for merge in merges], model_max_length=CONTEXT
+    )
+    tokenizer.save_pretrained(out)
+    return tokenizer
+
+
+def config(vocabulary: int, side: int) -> dict:
+    """The open_clip model: a 6-layer image tower that sees 4 x 4 patches, a 3-layer text tower."""
+    return {
+        "embed_dim": 192,
+        "vision_cfg": {"image_size": side, "patch_size": side // 4, "width": 192, "layers": 6, "head_width": 32},
+        "text_cfg": {
+            "context_length": CONTEXT,
+            "vocab_size": vocabulary,
+            "width": 192,
+            "heads": 6,
+            "layers": 3,
+            "hf_tokenizer_name": "clip",  # open_clip then reads the tokenizer beside this file
+            "tokenizer_kwargs": {"clean": "lower"},
+        },
+    }
+
+
+def augment(pixels: Tensor, flip: Tensor, side: int) -> Tensor:
+    """Views [n, 3, side, side] of pictures in [-1, 1]: mirrored where `flip`, shifted, recoloured and blurred a little.
+
+    Generated pictures are blurred and off in colour; a tower that knows only crisp ones could not score them.
+    """
+    count = len(pixels)
+    pixels = torch.where(flip[:, None, None, None].to(pixels.device), pixels.flip(-1), pixels)
+    theta = torch.zeros(count, 2, 3, device=pixels.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = torch.empty(count).uniform_(0.9, 1.1)
+    theta[:, :, 2].uniform_(-0.08, 0.08)
+    grid = F.affine_grid(theta, [count, 3, SIDE, SIDE], align_corners=False)
+    pixels = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    gain = torch.empty(count, 3, 1, 1, device=pixels.device).uniform_(0.85, 1.15)
+    pixels = pixels * gain + torch.empty(count, 1, 1, 1, device=pixels.device).uniform_(-0.1, 0.1)
+    low = F.interpolate(F.interpolate(pixels, scale_factor=0.5, mode="area"), SIDE, mode="bilinear")
+    blur = torch.rand(count, 1, 1, 1, device=pixels.device) * (torch.rand(count, 1, 1, 1, device=pixels.device) < 0.5)
+    pixels = torch.lerp(pixels, low, blur) + torch.randn_like(pixels) * 0.02
+    return F.interpolate(pixels.clamp(-1, 1), side, mode="bicubic", antialias=True)
+
+
+def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, tokenizer: CLIPTokenizer, batch: int, side: int) -> Tensor:
+    """The symmetric contrastive loss over one batch; normalisation maps [-1, 1] straight to the tower (mean = std = 0.5)."""
+    torch.manual_seed(int(rng.integers(2**31)))
+    numbers, captions, scenes = pool.batch(rng, batch)
+    ids = tokenizer(captions, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
+    may_flip = torch.tensor([scene.kind != "pair" for scene in scenes])  # left and right matter in a pair
+    views = augment(pool.pixels(numbers), may_flip & (torch.rand(batch) < 0.5), side)
+    with autocast():
+        image = model.encode_image(views, normalize=True)
+        text = model.encode_text(ids.to(device()), normalize=True)
+    logits = model.logit_scale.exp().clamp(max=100) * image.float() @ text.float().T
+    target = torch.arange(batch, device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def main() -> None:
+    """Train and write models/desk/clip."""
+    spec = params("clip")
+    side = spec.pop("input")
+    schedule = Schedule(**spec)
+    seed = params()["seed"]
+    torch.manual_seed(seed)
+    OUT.mkdir(parents=True, exist_ok=True)
+    tokenizer = write_tokenizer(OUT)
+    model_config = config(len(tokenizer), side)
+    model = open_clip.CLIP(
+        embed_dim=model_config["embed_dim"],
+        vision_cfg=model_config["vision_cfg"],
+        text_cfg={k: v for k, v in model_config["text_cfg"].items() if k not in ("hf_tokenizer_name", "tokenizer_kwargs")},
+        init_logit_scale=math.log(1 / 0.07),
+    )
+    pool = compose(seed, params("pool")["scenes"], params("pool")["kinds"])
+    spent = train(model, lambda m, rng: loss_of(m, rng, pool, tokenizer, schedule.batch, side), schedule, seed,
+                  Path(".dvc/tmp/pretrain/clip.pt"))  # fmt: skip
+    save_file({name: value.half().contiguous() for name, value in model.state_dict().items()}, OUT / "open_clip_model.safetensors")
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    (OUT / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": model_config, "preprocess_cfg": preprocess}, indent=2) + "\n"
+    )
+    logging.info("spent %s", spent)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    main()

@@ -1,0 +1,122 @@
+"""The desk CLIP's two towers in transformers' form, with the same outputs; run as `python -m pretrain.export`.
+
+Writes models/desk/eye (CLIPVisionModel: what the VLM sees with) and the generator's text encoder and tokenizer.
+"""
+
+from pathlib import Path
+
+import open_clip
+import torch
+from torch import Tensor
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+)
+
+CLIP = Path("models/desk/clip")
+EYE = Path("models/desk/eye")
+GENERATOR = Path("models/desk/generator")
+
+
+def _blocks(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+    """Transformer blocks: open_clip keeps query, key and value in one matrix, transformers in three."""
+    renamed = {}
+    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
+             "mlp.c_proj": "mlp.fc2"}  # fmt: skip
+    for name, value in state.items():
+        if name.startswith(theirs):
+            layer, _, rest = name.removeprefix(theirs).partition(".")
+            part, _, leaf = rest.rpartition(".")
+            if leaf.startswith("in_proj_"):
+                for letter, piece in zip("qkv", value.chunk(3), strict=True):
+                    renamed[f"{ours}{layer}.self_attn.{letter}_proj.{leaf.removeprefix('in_proj_')}"] = piece
+            else:
+                renamed[f"{ours}{layer}.{names[part]}.{leaf}"] = value
+    return renamed
+
+
+def vision_tower(model: open_clip.CLIP) -> CLIPVisionModel:
+    """The image tower as a CLIPVisionModel; its pooled output before projection is open_clip's."""
+    tower = model.visual
+    width, patch = tower.conv1.out_channels, tower.conv1.kernel_size[0]
+    config = CLIPVisionConfig(
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=len(tower.transformer.resblocks),
+        num_attention_heads=tower.transformer.resblocks[0].attn.num_heads,
+        image_size=tower.image_size[0],
+        patch_size=patch,
+        hidden_act="gelu",
+    )
+    state = tower.state_dict()
+    converted = {
+        "embeddings.class_embedding": state["class_embedding"],
+        "embeddings.patch_embedding.weight": state["conv1.weight"],
+        "embeddings.position_embedding.weight": state["positional_embedding"],
+        "pre_layrnorm.weight": state["ln_pre.weight"],
+        "pre_layrnorm.bias": state["ln_pre.bias"],
+        "post_layernorm.weight": state["ln_post.weight"],
+        "post_layernorm.bias": state["ln_post.bias"],
+        **_blocks(state, "transformer.resblocks.", "encoder.layers."),
+    }
+    return _filled(CLIPVisionModel(config), converted)
+
+
+def text_tower(model: open_clip.CLIP, tokenizer: CLIPTokenizer) -> CLIPTextModelWithProjection:
+    """The text tower as SDXL's second text encoder; its text embedding is open_clip's."""
+    width = model.token_embedding.embedding_dim
+    config = CLIPTextConfig(
+        vocab_size=model.vocab_size,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=len(model.transformer.resblocks),
+        num_attention_heads=model.transformer.resblocks[0].attn.num_heads,
+        max_position_embeddings=model.context_length,
+        projection_dim=model.text_projection.shape[1],
+        hidden_act="gelu",
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    state = model.state_dict()
+    converted = {
+        "embeddings.token_embedding.weight": state["token_embedding.weight"],
+        "embeddings.position_embedding.weight": state["positional_embedding"],
+        "final_layer_norm.weight": state["ln_final.weight"],
+        "final_layer_norm.bias": state["ln_final.bias"],
+        **_blocks(state, "transformer.resblocks.", "encoder.layers."),
+    }
+    target = CLIPTextModelWithProjection(config)
+    prefix = "text_model." if any(name.startswith("text_model.") for name in target.state_dict()) else ""
+    return _filled(target, {f"{prefix}{name}": value for name, value in converted.items()}
+                   | {"text_projection.weight": state["text_projection"].T})  # fmt: skip
+
+
+def _filled(target: torch.nn.Module, state: dict[str, Tensor]) -> torch.nn.Module:
+    known = target.state_dict()
+    if isinstance(target, CLIPVisionModel) and any(name.startswith("vision_model.") for name in known):
+        state = {f"vision_model.{name}": value for name, value in state.items()}
+    missing, unexpected = target.load_state_dict({name: value.float().contiguous() for name, value in state.items()}, strict=False)
+    assert not unexpected and all(name.endswith("position_ids") for name in missing), (missing, unexpected)
+    return target.eval()
+
+
+def main() -> None:
+    """Export both towers of models/desk/clip."""
+    model = open_clip.create_model(f"local-dir:{CLIP}").eval()
+    tokenizer = CLIPTokenizer.from_pretrained(CLIP)
+    eye = vision_tower(model)
+    eye.half().save_pretrained(EYE)
+    side = eye.config.image_size
+    CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, resample=3,
+                       image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(EYE)  # fmt: skip
+    text_tower(model, tokenizer).half().save_pretrained(GENERATOR / "text_encoder_2")
+    tokenizer.save_pretrained(GENERATOR / "tokenizer_2")
+
+
+if __name__ == "__main__":
+    main()

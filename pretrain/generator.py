@@ -1,0 +1,129 @@
+"""Train the generator's UNet and assemble the pipeline; run as `python -m pretrain.generator`.
+
+Writes models/desk/generator, a StableDiffusionXLPipeline directory: SDXL's text conditioning (penultimate hidden states,
+pooled embedding, size and crop ids) at a fraction of its size. Needs the autoencoder and the exported text encoder.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+from pretrain.loop import Schedule, autocast, device, train
+from pretrain.pool import SIDE, Pool, compose, params
+
+OUT = Path("models/desk/generator")
+TIME_IDS = (SIDE, SIDE, 0, 0, SIDE, SIDE)  # original size, crop corner, target size: always the whole picture
+
+
+def build(channels: list[int], vae: AutoencoderKL, text: CLIPTextModelWithProjection) -> UNet2DConditionModel:
+    """SDXL's UNet class with attention below the first level only, as SDXL has it."""
+    deep = len(channels) - 1
+    return UNet2DConditionModel(
+        sample_size=SIDE // 2 ** (len(vae.config.block_out_channels) - 1),
+        in_channels=vae.config.latent_channels,
+        out_channels=vae.config.latent_channels,
+        down_block_types=["DownBlock2D", *["CrossAttnDownBlock2D"] * deep],
+        up_block_types=[*["CrossAttnUpBlock2D"] * deep, "UpBlock2D"],
+        block_out_channels=channels,
+        layers_per_block=1,
+        transformer_layers_per_block=1,
+        attention_head_dim=[width // 32 for width in channels],  # the number of heads, in spite of its name
+        cross_attention_dim=text.config.hidden_size,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=32,
+        projection_class_embeddings_input_dim=32 * len(TIME_IDS) + text.config.projection_dim,
+        norm_num_groups=16,
+    )
+
+
+def scheduler() -> DDIMScheduler:
+    """Velocity prediction with a terminal signal-to-noise ratio of zero, so that plain backgrounds keep their colour."""
+    return DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        set_alpha_to_one=True,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+
+
+@torch.no_grad()
+def encode_pool(pool: Pool, vae: AutoencoderKL) -> Tensor:
+    """Scaled latents of every picture of the pool, half precision."""
+    numbers = torch.arange(len(pool.scenes)).split(256)
+    latents = [vae.encode(pool.pixels(chunk)).latent_dist.mode() * vae.config.scaling_factor for chunk in numbers]
+    return torch.cat(latents).half().cpu()
+
+
+class Conditioning:
+    """Captions to what SDXL's UNet is conditioned on, as StableDiffusionXLPipeline.encode_prompt makes it."""
+
+    def __init__(self, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection) -> None:
+        self.tokenizer, self.encoder = tokenizer, encoder.to(device()).eval()
+
+    @torch.no_grad()
+    def __call__(self, captions: list[str], drop: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Hidden states [n, 32, width] and the added conditions; rows in `drop` are zero, the pipeline's empty prompt."""
+        ids = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt",
+                             max_length=self.tokenizer.model_max_length).input_ids  # fmt: skip
+        encoded = self.encoder(ids.to(device()), output_hidden_states=True)
+        keep = (~drop).to(device()).float()
+        states = encoded.hidden_states[-2] * keep[:, None, None]
+        time_ids = torch.tensor(TIME_IDS, device=device(), dtype=torch.float32).repeat(len(captions), 1)
+        return states, {"text_embeds": encoded.text_embeds * keep[:, None], "time_ids": time_ids}
+
+
+def main() -> None:
+    """Train the UNet on the pool's latents and write the whole pipeline."""
+    spec, pool_spec, seed = params("generator"), params("pool"), params()["seed"]
+    torch.manual_seed(seed)
+    vae = AutoencoderKL.from_pretrained(OUT / "vae").to(device()).eval()
+    encoder = CLIPTextModelWithProjection.from_pretrained(OUT / "text_encoder_2")
+    tokenizer = CLIPTokenizer.from_pretrained(OUT / "tokenizer_2")
+    unet = build(spec.pop("channels"), vae, encoder)
+    drop_text = spec.pop("drop_text")
+    schedule, noise_schedule = Schedule(**spec), scheduler()
+    alphas = noise_schedule.alphas_cumprod
+    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
+    latents, condition = encode_pool(pool, vae), Conditioning(tokenizer, encoder)
+    logging.info("%.1f M parameters, latents %s std %.3f", sum(p.numel() for p in unet.parameters()) / 1e6,
+                 tuple(latents.shape), latents.float().std())  # fmt: skip
+
+    def loss_of(model: nn.Module, rng: np.random.Generator) -> Tensor:
+        torch.manual_seed(int(rng.integers(2**31)))
+        numbers, captions, _ = pool.batch(rng, schedule.batch)
+        clean = latents[numbers].to(device()).float()
+        # One time step per stratum of [0, 1000): the same expectation as independent draws, with less variance.
+        strata = (torch.arange(schedule.batch) + torch.rand(schedule.batch)) / schedule.batch
+        steps = (strata * len(alphas)).long().clamp(max=len(alphas) - 1)
+        noise = torch.randn_like(clean)
+        noisy = noise_schedule.add_noise(clean, noise, steps.to(clean.device))
+        target = noise_schedule.get_velocity(clean, noise, steps.to(clean.device))
+        states, added = condition(captions, torch.rand(schedule.batch) < drop_text)
+        with autocast():
+            predicted = model(noisy, steps.to(clean.device), states, added_cond_kwargs=added).sample
+        error = (predicted.float() - target).square().mean(dim=(1, 2, 3))
+        ratio = alphas[steps] / (1 - alphas[steps]).clamp(min=1e-8)  # signal to noise
+        weight = (ratio.clamp(max=5) + 1) / (ratio + 1)  # min-SNR (arXiv 2303.09556) for velocity; 1 where noise rules
+        return (error * weight.to(error.device)).mean()
+
+    spent = train(unet, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/generator.pt"))
+    logging.info("spent %s", spent)
+    StableDiffusionXLPipeline(
+        vae=vae.half(), text_encoder=None, text_encoder_2=encoder.half(), tokenizer=None, tokenizer_2=tokenizer,
+        unet=unet.half(), scheduler=noise_schedule, force_zeros_for_empty_prompt=True, add_watermarker=False,
+    ).save_pretrained(OUT)  # fmt: skip
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    main()

@@ -1,0 +1,99 @@
+"""The training loop that all desk models share: a wall-time budget, EMA weights, checkpoints, exact resumption of data."""
+
+import copy
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+WARMUP_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What one training spends: wall `minutes`, samples per step, peak learning rate, EMA decay, checkpoint interval."""
+
+    minutes: float
+    batch: int
+    learning_rate: float
+    ema: float
+    checkpoint_s: float
+
+
+def device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast() -> torch.autocast:
+    """bfloat16 arithmetic for the forward pass; on a CPU with AVX-512 BF16 it trains 1.3 to 2 times as many samples."""
+    return torch.autocast(device().type, dtype=torch.bfloat16)
+
+
+def train(
+    model: nn.Module,
+    loss_of: Callable[[nn.Module, np.random.Generator], Tensor],
+    schedule: Schedule,
+    seed: int,
+    checkpoint: Path,
+) -> dict[str, float]:
+    """Train until the minutes are spent, then load the EMA weights into `model`; returns steps, samples and last loss.
+
+    `loss_of(model, rng)` makes its own batch from `rng`, which depends on the seed and the step alone, so a resumed run
+    sees the batches that the killed one would have seen. The learning rate follows a cosine over the time budget.
+    """
+    model.to(device()).train()
+    average = copy.deepcopy(model).requires_grad_(False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
+    step, seconds, smooth = 0, 0.0, math.nan
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True, map_location=device())
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, seconds, smooth = state["step"], state["seconds"], state["loss"]
+        log.info("resuming at step %d, %.1f minutes spent", step, seconds / 60)
+    budget, last_save, last_log = schedule.minutes * 60, seconds, seconds
+    while seconds < budget:
+        started = time.monotonic()
+        rate = schedule.learning_rate * min(1.0, (step + 1) / WARMUP_STEPS)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * seconds / budget)))
+        loss = loss_of(model, np.random.default_rng([seed, step]))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        decay = min(schedule.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+            for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
+                ours.copy_(theirs)
+        step += 1
+        smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
+        seconds += time.monotonic() - started
+        if seconds - last_log > 30:
+            last_log = seconds
+            log.info("step %d  loss %.4f  %.0f samples/s  %.1f of %.1f min", step, smooth,
+                     step * schedule.batch / seconds, seconds / 60, schedule.minutes)  # fmt: skip
+        if seconds - last_save > schedule.checkpoint_s or seconds >= budget:
+            last_save = seconds
+            _save(checkpoint, {"model": model.state_dict(), "average": average.state_dict(), "loss": smooth,
+                               "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds})  # fmt: skip
+    model.load_state_dict(average.state_dict())
+    model.eval()
+    return {"steps": step, "samples": step * schedule.batch, "loss": round(smooth, 4)}
+
+
+def _save(path: Path, state: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)

@@ -1,0 +1,1 @@
+"""Image-caption training sets for vision-language models, made from captions alone."""

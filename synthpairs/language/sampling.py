@@ -1,0 +1,83 @@
+"""Text from prompts. What a prompt is answered depends on the prompt and its seed, never on its batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthpairs.language.model import LanguageModel, prefill
+from synthpairs.params import Within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn: from the `top_k` likeliest that make up `top_p` of the probability; temperature 0 is greedy."""
+
+    temperature: Annotated[float, Within(0, 5)]
+    top_p: Annotated[float, Within(0.01, 1)]
+    top_k: Annotated[int, Within(1, 1000)]
+    max_new_tokens: Annotated[int, Within(1, 4096)]
+    batch: Annotated[int, Within(1, 4096)]  # prompts
+
+
+@torch.inference_mode()
+def generate(lm: LanguageModel, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> list[str]:
+    """One answer per prompt, in order, without its special tokens; a row leaves its batch when it has ended."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    ends = torch.tensor(_ends(lm), device=lm.device)
+    for batch in prefill(lm, prompts, sampling.batch):
+        rows, mask, positions, cache = batch.rows, batch.mask, batch.positions, batch.cache
+        logits = lm.logits(batch.hidden)
+        for step in range(sampling.max_new_tokens):
+            tokens = choose(logits, np.array([seeds[row] for row in rows], dtype=np.uint64), step, sampling)
+            going = torch.isin(tokens, ends, invert=True).nonzero().flatten()
+            if len(going) < len(rows):
+                rows = [rows[place] for place in going.tolist()]
+                tokens, mask, positions = tokens[going], mask[going], positions[going]
+                cache.batch_select_indices(going)
+            for row, token in zip(rows, tokens.tolist(), strict=True):
+                answers[row].append(token)
+            if not rows or step + 1 == sampling.max_new_tokens:
+                break
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+            hidden = lm.run(
+                tokens[:, None], attention_mask=mask, position_ids=positions[:, None], past_key_values=cache, use_cache=True
+            )
+            logits, positions = lm.logits(hidden[:, -1]), positions + 1
+    return [str(lm.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
+
+
+def choose(logits: Tensor, seeds: np.ndarray, step: int, sampling: Sampling) -> Tensor:
+    """The next token of each row of `logits` [row, vocabulary]: the Gumbel-max trick with noise from seed, step and token."""
+    if sampling.temperature == 0:
+        return logits.argmax(1)
+    best, tokens = (logits / sampling.temperature).topk(min(sampling.top_k, logits.shape[1]))
+    before = logits.new_zeros(best.shape)
+    before[:, 1:] = best.softmax(1).cumsum(1)[:, :-1]
+    noise = torch.from_numpy(gumbel(seeds, step, tokens.cpu().numpy())).to(best)
+    place = (best + noise).masked_fill(before >= sampling.top_p, -torch.inf).argmax(1, keepdim=True)
+    return tokens.gather(1, place)[:, 0]
+
+
+def gumbel(seeds: np.ndarray, step: int, tokens: np.ndarray) -> np.ndarray:
+    """Gumbel noise [row, token] as a function of each row's seed, the step and the token's id alone."""
+    mixed = _mix(_mix(seeds.astype(np.uint64))[:, None] + np.uint64(step))
+    bits = _mix(mixed + tokens.astype(np.uint64))
+    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(-np.log(-np.log(uniform)))
+
+
+def _mix(words: np.ndarray) -> np.ndarray:
+    """The step of the splitmix64 generator: neighbouring words come out unrelated."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(words ^ (words >> np.uint64(31)))
+
+
+def _ends(lm: LanguageModel) -> list[int]:
+    ends = lm.model.generation_config.eos_token_id
+    return [lm.tokenizer.eos_token_id] if ends is None else [ends] if isinstance(ends, int) else list(ends)

@@ -1,0 +1,142 @@
+"""Every table's columns, with units, and the identities that join them. Position and file path never identify a thing."""
+
+import hashlib
+import json
+import unicodedata
+from typing import Any
+
+import pyarrow as pa
+
+
+def _table(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(columns.items())
+
+
+DRAWINGS = _table(
+    drawing=pa.string(),  # concept/style
+    concept=pa.string(),  # slug of the emoji's CLDR name
+    name=pa.string(),  # the CLDR name
+    kind=pa.string(),  # what sort of thing, from the emoji's group
+    keywords=pa.list_(pa.string()),
+    style=pa.string(),
+    licence=pa.string(),  # SPDX
+    split=pa.string(),  # train, heldout_combination, heldout_style
+    png=pa.binary(),  # RGBA
+)
+
+CAPTIONS = _table(
+    uid=pa.string(),
+    text=pa.string(),
+    source=pa.string(),  # human, model
+    concept=pa.string(),  # the name it was written about
+    drawings=pa.list_(pa.string()),  # what its original picture shows; empty without one
+    original=pa.binary(),  # PNG of the original picture; null for captions that never had one
+    alnum_ratio=pa.float64(),  # share of characters
+    special_ratio=pa.float64(),  # share of characters
+    char_repetition=pa.float64(),  # share of 10-grams
+    word_repetition=pa.float64(),  # share of 10-grams
+    flagged_ratio=pa.float64(),  # share of words
+    words=pa.int64(),
+    perplexity=pa.float64(),  # of the language model, per token
+    judge_yes=pa.float64(),  # P(yes) / (P(yes) + P(no))
+    clip_original=pa.float64(),  # cosine with the original picture; null without one
+)
+
+# Measures that a filter never reached, because an earlier one had rejected the caption, are null.
+REJECTED = pa.schema([*CAPTIONS, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+
+CANDIDATES = _table(
+    key=pa.string(),
+    uid=pa.string(),  # of the caption
+    text=pa.string(),
+    concept=pa.string(),
+    number=pa.int64(),  # which candidate of its caption, from 0
+    seed=pa.int64(),  # of its noise; the first 63 bits of the key
+    generator=pa.string(),  # fingerprint; generator.json beside the table spells it out
+    tokens=pa.int64(),  # of the prompt, before any cut at the text encoder's limit
+    shard=pa.string(),  # file name
+    sha256=pa.string(),  # of the encoded picture
+)
+
+FAILED = _table(
+    key=pa.string(),
+    uid=pa.string(),
+    error=pa.string(),
+)
+
+SCORES = _table(
+    key=pa.string(),
+    uid=pa.string(),
+    concept=pa.string(),
+    clip_cosine=pa.float64(),  # raw cosine in [-1, 1]
+    ssim=pa.float64(),  # of the picture with itself after down- and up-scaling, in [-1, 1]
+    clip_tokens=pa.int64(),  # of prefix and caption, before any cut at the scorer's limit
+)
+
+SELECTED = _table(
+    key=pa.string(),
+    uid=pa.string(),
+    text=pa.string(),
+    concept=pa.string(),
+    rank=pa.int64(),  # from 0, best first
+    score=pa.float64(),  # what it was ranked by
+    clip_cosine=pa.float64(),
+    ssim=pa.float64(),
+    shard=pa.string(),  # in data/images
+)
+
+# One arm's training pairs. `origin` says where the picture is: a shard of data/images, or the caption's original.
+PAIRS = _table(
+    key=pa.string(),
+    uid=pa.string(),
+    text=pa.string(),
+    concept=pa.string(),
+    origin=pa.string(),  # synthetic, real
+    shard=pa.string(),  # null for real pairs
+)
+
+# LLaVA-style instruction data and benchmark items carry their picture (PNG); text-only items have none.
+INSTRUCTIONS = _table(
+    uid=pa.string(),
+    task=pa.string(),  # caption, pope, vqa, sqa, text
+    question=pa.string(),
+    answer=pa.string(),
+    picture=pa.binary(),
+    drawings=pa.list_(pa.string()),
+)
+
+BENCHMARK = _table(
+    uid=pa.string(),
+    question=pa.string(),
+    answers=pa.list_(pa.string()),  # every accepted answer or reference
+    category=pa.string(),  # e.g. random, popular, adversarial; what, where, how many, which colour
+    concept=pa.string(),  # for clustering intervals
+    picture=pa.binary(),
+    drawings=pa.list_(pa.string()),
+)
+
+
+def normalise(text: str) -> str:
+    """Text as it is compared and hashed: NFKC, one space between words, none around; case is kept."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def digest(*parts: Any) -> str:
+    """24 hexadecimal digits that identify the parts (anything JSON can say, in order)."""
+    payload = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(payload.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def caption_uid(text: str, source: str) -> str:
+    """Identity of a caption: its normalised text and where it came from."""
+    return digest("caption", normalise(text), source)
+
+
+def candidate_key(uid: str, number: int, generator: str) -> str:
+    """Identity of candidate `number` of a caption, made by the generator with this fingerprint."""
+    return digest("candidate", uid, number, generator)
+
+
+def noise_seed(key: str) -> int:
+    """Seed of a candidate's noise: a function of its key alone, so batches, shards and workers cannot change it."""
+    return int(key[:16], 16) >> 1

@@ -1,0 +1,150 @@
+"""Files that are whole or absent, tar shards that are byte-exact, and the work store that lets a killed stage resume."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+END_OF_TAR = 1024  # zero bytes that close every tar
+
+
+def write_bytes(path: Path, payload: bytes) -> None:
+    """Write the file under another name, then move it into place, so no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(payload)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        space = "; free some space and run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}{space}") from None
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Sorted keys, two spaces, final newline: equal values give equal bytes."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def write_table(path: Path, rows: pd.DataFrame | list[dict], schema: pa.Schema) -> None:
+    """Write rows as Parquet with exactly the schema's columns.
+
+    A column that no row has is a ValueError; a cell that a row lacks becomes null; further columns are dropped.
+    """
+    present = set(rows.columns) if isinstance(rows, pd.DataFrame) else {name for row in rows for name in row}
+    missing = [name for name in schema.names if name not in present]
+    if not len(rows):
+        table = schema.empty_table()
+    elif missing:
+        raise ValueError(f"{path}: column {missing[0]} is missing")
+    elif isinstance(rows, pd.DataFrame):
+        table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
+    else:
+        table = pa.Table.from_pylist(rows, schema=schema)
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(None), buffer, compression="zstd")
+    write_bytes(path, buffer.getvalue())
+
+
+def read_table(path: Path, command: str) -> pd.DataFrame:
+    """A Parquet table as a DataFrame; `command` is what to run when it is missing or broken."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `{command}` first")
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a whole Parquet table ({error}); delete it and run `{command}` again") from None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, or of a directory's file names and contents in sorted order; FileNotFoundError without one."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+        total.update(f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}\n".encode())
+    return total.hexdigest()
+
+
+def shard_bytes(samples: Iterable[tuple[str, dict[str, bytes]]]) -> bytes:
+    """A WebDataset tar of (key, {extension: payload}) samples in the given order; equal samples give equal bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, members in samples:
+            for extension, payload in sorted(members.items()):
+                entry = tarfile.TarInfo(f"{key}.{extension}")  # mtime, uid, gid are 0 and the mode 0644 by default
+                entry.size = len(payload)
+                tar.addfile(entry, io.BytesIO(payload))
+    return buffer.getvalue()
+
+
+def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The samples of a tar shard; ValueError naming the file when it is cut short (after what is whole) or no tar."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            key, members = "", {}
+            for entry in tar:
+                name, _, extension = entry.name.partition(".")
+                if members and name != key:
+                    yield key, members
+                    members = {}
+                file = tar.extractfile(entry)
+                key, members[extension] = name, file.read() if file else b""
+            if members:
+                yield key, members
+        with path.open("rb") as file:  # tarfile takes a cut between two members for the end: only the mark tells
+            file.seek(-min(path.stat().st_size, END_OF_TAR), os.SEEK_END)
+            if file.read() != bytes(END_OF_TAR):
+                raise EOFError("no end of archive")
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{path}: not a whole tar shard ({error}); delete it and run `dvc repro` again") from None
+
+
+class WorkStore:
+    """Finished pieces of a stage's work, kept outside the outs that DVC deletes, so that a killed run resumes.
+
+    The directory's name holds a fingerprint of everything that shapes the pieces, so pieces of another configuration
+    are never taken up. A lock keeps a second process (say, the orphan of a killed `dvc repro`) out.
+    """
+
+    def __init__(self, stage: str, fingerprint: str) -> None:
+        self.path = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp/work" / stage / fingerprint
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator["WorkStore"]:
+        """Hold the store; BlockingIOError names the directory when another process works in it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BlockingIOError(
+                    f"{self.path} is in use by another run of this stage; wait for it or end it"
+                ) from None
+            yield self
+
+    def get(self, name: str) -> bytes | None:
+        """A finished piece, or None."""
+        path = self.path / name
+        return path.read_bytes() if path.exists() else None
+
+    def put(self, name: str, payload: bytes) -> None:
+        """Store a finished piece."""
+        write_bytes(self.path / name, payload)
+
+    def discard(self) -> None:
+        """Remove the store, once its pieces are in the stage's outs."""
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""Bring MLflow in line with dvc.lock: what DVC restored from its cache never ran, so it logged nothing.
+
+Run as `python -m synthpairs track sync`, as often as you like: what is recorded already is left alone.
+"""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from synthpairs.tracking import Store, flatten, quietly
+
+log = logging.getLogger(__name__)
+LOCK = Path("dvc.lock")
+
+
+def sync() -> None:
+    """Give every stage of dvc.lock a child run with its hashes, and the pipeline execution the metrics of all of them.
+
+    A stage that ran under this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
+    `dvc.restored`, with the params of dvc.lock and the numbers of its metrics files. Without MLflow: one warning.
+    FileNotFoundError when there is no dvc.lock yet.
+    """
+    if not LOCK.exists():
+        raise FileNotFoundError(f"{LOCK} is missing: run `dvc repro` first")
+    with quietly("nothing is recorded"):
+        store = Store.connect()
+        if store is None:
+            log.info("tracking is off (SYNTHPAIRS_TRACKING=off)")
+            return
+        _record(store)
+
+
+def _record(store: Store) -> None:
+    from ruamel.yaml import YAML
+
+    stages = YAML(typ="safe").load(LOCK).get("stages", {})
+    parent = store.parent()
+    restored, metrics = 0, {}
+    for name, entry in stages.items():
+        digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+        metrics[name] = _metrics(entry)
+        run = next((run for run in store.children(parent, name) if run.info.status == "FINISHED"), None)
+        recorded = run.data.tags.get("dvc.lock.entry") if run else None
+        if recorded == digest:
+            continue
+        if run is None or recorded:  # it never ran here, or something older ran: DVC had this state in its cache
+            params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
+            run_id = store.child(parent, name, flatten(params), {"dvc.restored": "true"})
+            store.metrics(run_id, metrics[name])
+            store.client.set_terminated(run_id, "FINISHED")
+            restored += 1
+        else:
+            run_id = run.info.run_id
+        _hashes(store, run_id, entry, digest)
+    total = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if store.client.get_run(parent).data.tags.get("dvc.lock.sha256") != total:
+        store.metrics(parent, metrics)
+        store.client.set_tag(parent, "dvc.lock.sha256", total)
+    store.client.set_terminated(parent, "FINISHED")
+    log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
+
+
+def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
+    """The numbers in a stage's metrics files, those left out that no longer are what dvc.lock says."""
+    found: dict[str, Any] = {}
+    for out in entry.get("outs", []):
+        path = Path(out["path"])
+        if path.parts[0] == "reports" and path.suffix == ".json" and path.exists():
+            payload = path.read_bytes()
+            if hashlib.md5(payload, usedforsecurity=False).hexdigest() == out.get("md5"):
+                found |= json.loads(payload)
+            else:
+                log.warning("%s differs from %s, its numbers are not recorded; see `dvc status`", path, LOCK)
+    return found
+
+
+def _hashes(store: Store, run: str, entry: dict[str, Any], digest: str) -> None:
+    from mlflow.entities import Dataset, DatasetInput
+
+    for out in entry.get("outs", []):
+        store.client.set_tag(run, f"dvc.out.{out['path']}", out["md5"])
+    inputs = [
+        DatasetInput(Dataset(name=dep["path"], digest=dep["md5"], source_type="dvc", source=json.dumps(dep)), tags=[])
+        for dep in entry.get("deps", [])
+        if not dep["path"].endswith(".py")
+    ]
+    if inputs:
+        store.client.log_inputs(run, inputs)
+    store.client.set_tag(run, "dvc.lock.entry", digest)  # last: a sync that was killed half-way starts over
