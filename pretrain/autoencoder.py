@@ -1,6 +1,11 @@
-"""Train the generator's AutoencoderKL; run as `python -m pretrain.autoencoder`. Writes models/desk/generator/vae."""
+"""Train the generator's AutoencoderKL; run as `python -m pretrain.autoencoder`. Writes data/pretrain/vae.
+
+First both halves, then the decoder alone, with the encoder and so the latents left as they are: the generator may train
+on the latents at the same time.
+"""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ from torch import Tensor, nn
 from pretrain.loop import Schedule, autocast, device, train
 from pretrain.pool import SIDE, Pool, compose, params
 
-OUT = Path("models/desk/generator/vae")
+OUT = Path("data/pretrain/vae")
 
 
 def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
@@ -30,15 +35,31 @@ def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
 
 
 def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, kl: float) -> Tensor:
-    """L1 on pixels and on their differences (which keeps outlines sharp), plus a small KL."""
+    """The difference after encoding and decoding, plus a small KL."""
     torch.manual_seed(int(rng.integers(2**31)))
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
     with autocast():
         posterior = model.encode(pixels).latent_dist
         decoded = model.decode(posterior.sample()).sample
+    return difference(decoded, pixels) + kl * posterior.kl().float().mean()
+
+
+def difference(decoded: Tensor, pixels: Tensor) -> Tensor:
+    """L1 on pixels and on their differences, which keeps outlines sharp."""
     error = decoded.float() - pixels
-    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-    return error.abs().mean() + edges + kl * posterior.kl().float().mean()
+    return error.abs().mean() + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+
+
+def decoder_loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, noise: float) -> Tensor:
+    """The decoder alone, from latents with a little noise: the generator's latents are never exact."""
+    torch.manual_seed(int(rng.integers(2**31)))
+    pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
+    with autocast():
+        with torch.no_grad():
+            latents = model.encode(pixels).latent_dist.mode().float()
+        latents = latents + noise * torch.rand(batch, 1, 1, 1, device=latents.device) * torch.randn_like(latents)
+        decoded = model.decode(latents).sample
+    return difference(decoded, pixels)
 
 
 @torch.no_grad()
@@ -59,15 +80,21 @@ def main() -> None:
     spec, pool_spec, seed = params("autoencoder"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
     model = build(spec.pop("channels"), spec.pop("latent_channels"))
-    kl = spec.pop("kl")
+    kl, decoder = spec.pop("kl"), spec.pop("decoder")
     schedule = Schedule(**spec)
     pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
     spent = train(model, lambda m, rng: loss_of(m, rng, pool, schedule.batch, kl), schedule, seed,
                   Path(".dvc/tmp/pretrain/autoencoder.pt"))  # fmt: skip
+    model.encoder.requires_grad_(False)
+    model.quant_conv.requires_grad_(False)
+    noise = decoder.pop("noise")
+    schedule = replace(schedule, **decoder)
+    spent_on_decoder = train(model, lambda m, rng: decoder_loss_of(m, rng, pool, schedule.batch, noise), schedule, seed + 1,
+                             Path(".dvc/tmp/pretrain/decoder.pt"))  # fmt: skip
     measured = evaluate(model, pool)
     model.register_to_config(scaling_factor=1 / measured["latent_std"])
     model.half().save_pretrained(OUT)
-    logging.info("spent %s, measured %s on %s", spent, measured, device())
+    logging.info("spent %s and %s, measured %s on %s", spent, spent_on_decoder, measured, device())
 
 
 if __name__ == "__main__":

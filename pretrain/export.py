@@ -1,6 +1,7 @@
 """The desk CLIP's two towers in transformers' form, with the same outputs; run as `python -m pretrain.export`.
 
-Writes models/desk/eye (CLIPVisionModel: what the VLM sees with) and the generator's text encoder and tokenizer.
+Writes models/desk/eye (CLIPVisionModel: what the VLM sees with) and data/pretrain/text (the generator's text
+encoder and tokenizer).
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ from transformers import (
 
 CLIP = Path("models/desk/clip")
 EYE = Path("models/desk/eye")
-GENERATOR = Path("models/desk/generator")
+TEXT = Path("data/pretrain/text")
 
 
 def _blocks(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
@@ -114,8 +115,8 @@ def main() -> None:
     side = eye.config.image_size
     CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, resample=3,
                        image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(EYE)  # fmt: skip
-    text_tower(model, tokenizer).half().save_pretrained(GENERATOR / "text_encoder_2")
-    tokenizer.save_pretrained(GENERATOR / "tokenizer_2")
+    text_tower(model, tokenizer).half().save_pretrained(TEXT / "encoder")
+    tokenizer.save_pretrained(TEXT / "tokenizer")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pretrain.loop import Schedule, autocast, device, train
 from pretrain.pool import SIDE, Pool, compose, params
 
 OUT = Path("models/desk/generator")
+VAE = Path("data/pretrain/vae")
+TEXT = Path("data/pretrain/text")
 TIME_IDS = (SIDE, SIDE, 0, 0, SIDE, SIDE)  # original size, crop corner, target size: always the whole picture
 
 
@@ -86,9 +88,9 @@ def main() -> None:
     """Train the UNet on the pool's latents and write the whole pipeline."""
     spec, pool_spec, seed = params("generator"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
-    vae = AutoencoderKL.from_pretrained(OUT / "vae").to(device()).eval()
-    encoder = CLIPTextModelWithProjection.from_pretrained(OUT / "text_encoder_2")
-    tokenizer = CLIPTokenizer.from_pretrained(OUT / "tokenizer_2")
+    vae = AutoencoderKL.from_pretrained(VAE).to(device()).eval()
+    encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
+    tokenizer = CLIPTokenizer.from_pretrained(TEXT / "tokenizer")
     unet = build(spec.pop("channels"), vae, encoder)
     drop_text = spec.pop("drop_text")
     schedule, noise_schedule = Schedule(**spec), scheduler()

@@ -52,7 +52,8 @@ def train(
     """
     model.to(device()).train()
     average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
     step, seconds, smooth = 0, 0.0, math.nan
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location=device())
@@ -70,7 +71,7 @@ def train(
         loss = loss_of(model, np.random.default_rng([seed, step]))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         decay = min(schedule.ema, (1 + step) / (10 + step))
         with torch.no_grad():

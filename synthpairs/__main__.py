@@ -54,7 +54,7 @@ def _preset(options: argparse.Namespace) -> None:
     changed = presets.apply(options.name)
     for key, value in changed.items():
         logging.info("%s: %s", key, value)
-    logging.info("%s: %d values changed; `git checkout params.yaml` takes them back", presets.PARAMS, len(changed))
+    logging.info("values changed in %s: %d; `git checkout params.yaml` takes them back", presets.PARAMS, len(changed))
 
 
 def _sync(options: argparse.Namespace) -> None:

@@ -90,8 +90,8 @@ def _download(package: Package, into: Path) -> Path:
             [line for line in lines if line.startswith(("npm error", "ERROR"))] or lines[-1:] or ["no archive came"]
         )
         raise ConnectionError(
-            f"{package.package} {package.version}: download failed ({reasons[0]}); check the network or the npm/pip settings "
-            "and run the command again: what is already here is kept"
+            f"{package.package} {package.version}: download failed ({reasons[0]}); check the network or the npm/pip "
+            "settings and run the command again: what is already here is kept"
         )
     return archives[0]
 

@@ -1,8 +1,8 @@
 """Strict reading of params.yaml: each stage gets its own section as a frozen dataclass, or one clear error.
 
 A section's dataclass lives with the code that it configures. Field types say everything that is checked:
-`int`, `float`, `str`, `bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, and ranges as
-`Annotated[float, Within(0, 1)]`. There are no defaults: params.yaml is the one place where values stand.
+`int`, `float`, `str`, `bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, and ranges
+as `Annotated[float, Within(0, 1)]`. There are no defaults: params.yaml is the one place where values stand.
 """
 
 import math

@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[A-Za-z][\w./@-]*( [\w./@-]+)*")
 
 
 def apply(name: str) -> dict[str, Any]:
-    """Write a preset into params.yaml, every other byte of which stays as it is; returns what changed, by dotted key."""
+    """Write a preset into params.yaml, whose other bytes stay as they are; returns what changed, by dotted key."""
     text = PARAMS.read_text(encoding="utf-8")
     current, node = YAML(typ="safe").load(text), YAML().compose(text)
     changed: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def _yaml(value: Any) -> str:
 
 
 def as_flags(name: str) -> str:
-    """The preset as `-S key=value` flags of `dvc exp run`, for `$(...)`; ValueError for a text the shell would split."""
+    """The preset as `-S key=value` flags of `dvc exp run`, for `$(...)`; ValueError for text that shells split."""
     flags = []
     for keys, value in leaves(name, YAML(typ="safe").load(PARAMS)):
         flags.append(f"-S {'.'.join(keys)}={_hydra(value)}")

@@ -1,4 +1,4 @@
-"""Every table's columns, with units, and the identities that join them. Position and file path never identify a thing."""
+"""Every table's columns, with units, and the identities that join them; position and path never identify a thing."""
 
 import hashlib
 import json
@@ -109,10 +109,22 @@ BENCHMARK = _table(
     uid=pa.string(),
     question=pa.string(),
     answers=pa.list_(pa.string()),  # every accepted answer or reference
+    choices=pa.list_(pa.string()),  # the options of a multiple-choice question, in order; null elsewhere
     category=pa.string(),  # e.g. random, popular, adversarial; what, where, how many, which colour
     concept=pa.string(),  # for clustering intervals
     picture=pa.binary(),
     drawings=pa.list_(pa.string()),
+)
+
+# One arm's answers to the benchmarks, joined between arms by task, uid and blind.
+ANSWERS = _table(
+    uid=pa.string(),  # of the benchmark item
+    task=pa.string(),
+    blind=pa.bool_(),  # whether the picture was withheld
+    category=pa.string(),
+    concept=pa.string(),
+    prediction=pa.string(),
+    score=pa.float64(),  # accuracy 0 or 1; CIDEr-D from 0 to 10
 )
 
 

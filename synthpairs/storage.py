@@ -1,4 +1,4 @@
-"""Files that are whole or absent, tar shards that are byte-exact, and the work store that lets a killed stage resume."""
+"""Files that are whole or absent, byte-exact tar shards, and the work store that lets a killed stage resume."""
 
 import contextlib
 import errno
@@ -27,7 +27,8 @@ def write_bytes(path: Path, payload: bytes) -> None:
     try:
         partial.write_bytes(payload)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         space = "; free some space and run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise OSError(error.errno, f"cannot write {path}: {error.strerror}{space}") from None
     os.replace(partial, path)
@@ -74,8 +75,8 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     total = hashlib.sha256()
-    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-        total.update(f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}\n".encode())
+    for entry in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+        total.update(f"{entry.relative_to(path).as_posix()}\0{file_sha256(entry)}\n".encode())
     return total.hexdigest()
 
 
@@ -95,7 +96,8 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The samples of a tar shard; ValueError naming the file when it is cut short (after what is whole) or no tar."""
     try:
         with tarfile.open(path, "r:") as tar:
-            key, members = "", {}
+            key = ""
+            members: dict[str, bytes] = {}
             for entry in tar:
                 name, _, extension = entry.name.partition(".")
                 if members and name != key:
@@ -105,9 +107,9 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                 key, members[extension] = name, file.read() if file else b""
             if members:
                 yield key, members
-        with path.open("rb") as file:  # tarfile takes a cut between two members for the end: only the mark tells
-            file.seek(-min(path.stat().st_size, END_OF_TAR), os.SEEK_END)
-            if file.read() != bytes(END_OF_TAR):
+            assert tar.fileobj
+            tar.fileobj.seek(tar.offset)  # tarfile takes a cut between two members for the end: only the mark tells
+            if tar.fileobj.read(END_OF_TAR) != bytes(END_OF_TAR):
                 raise EOFError("no end of archive")
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{path}: not a whole tar shard ({error}); delete it and run `dvc repro` again") from None

@@ -2,7 +2,8 @@
 
 A pipeline execution is one parent run, found or created by a key of its content (git revision, experiment name,
 params.yaml), so no run id is passed between stages; every stage is a child of it. Runs go to `MLFLOW_TRACKING_URI`,
-else to `mlflow.db` at the DVC root. `SYNTHPAIRS_TRACKING=off` keeps MLflow out, `SYNTHPAIRS_LOG=debug` shows tracebacks.
+else to `mlflow.db` at the DVC root. `SYNTHPAIRS_TRACKING=off` keeps MLflow out; `SYNTHPAIRS_LOG=debug` shows the
+traceback of an error that otherwise ends as one line.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 EXPERIMENT = "synthpairs"
-LOCK_SECONDS = 60  # the first use of a database takes a few seconds; longer means that its owner hangs
+LOCK_SECONDS = 120  # making a database takes seconds, on a busy machine half a minute
 BATCH = 100  # params that MLflow takes at once
 
 
@@ -94,30 +95,30 @@ class StageRun:
         name = address if address.split(":")[-1].split("@")[0] == stage.split("@")[0] else stage
         with quietly("stage %s runs untracked", name):
             self._store = Store.connect()
-        if self._store:
-            with self._attempt(self._store):
-                self._parent = self._store.parent()
-                self._run = self._store.child(self._parent, name, flatten(params))
+        if store := self._store:
+            with self._attempt():
+                self._parent = store.parent()
+                self._run = store.child(self._parent, name, flatten(params))
 
     def log(self, metrics: dict[str, Any], **volatile: float) -> None:
         """Record metrics (nested is fine), and numbers that no tracked file may hold: seconds, rates, memory."""
-        if self._store:
-            with self._attempt(self._store):
-                self._store.metrics(self._run, metrics | {"run": volatile})
+        if store := self._store:
+            with self._attempt():
+                store.metrics(self._run, metrics | {"run": volatile})
 
     def close(self, status: str) -> None:
         """End the run, and show the pipeline execution in the state of its latest stage."""
-        if self._store:
-            with self._attempt(self._store):
+        if store := self._store:
+            with self._attempt():
                 unit = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss counts bytes there, KiB elsewhere
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-                self._store.metrics(self._run, {"run": {"peak_memory_gib": round(peak, 3)}})
-                self._store.client.set_terminated(self._run, status)
-                self._store.client.set_terminated(self._parent, status)
+                store.metrics(self._run, {"run": {"peak_memory_gib": round(peak, 3)}})
+                store.client.set_terminated(self._run, status)
+                store.client.set_terminated(self._parent, status)
 
     @contextlib.contextmanager
-    def _attempt(self, store: "Store") -> Iterator[None]:
-        self._store = None  # a store that failed once is not asked again: each try may cost its time-out
+    def _attempt(self) -> Iterator[None]:
+        store, self._store = self._store, None  # one that failed is not asked again: each try may cost its time-out
         with quietly("the rest of this stage runs untracked"):
             yield
             self._store = store
@@ -149,6 +150,7 @@ class Store:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         from mlflow.client import MlflowClient
 
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings of each retry say what ours says once
         root = dvc_root()
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
         location = None if uri.startswith("http") else (root / "mlruns").as_uri()
@@ -179,8 +181,10 @@ class Store:
         for run in self.children(parent, stage):
             if run.info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
-        dirty = "true" if _git("status", "--porcelain", "--untracked-files=no") else "false"
-        ours = {"mlflow.parentRunId": parent, "dvc.stage": stage, "git.rev": _revision(), "git.dirty": dirty}
+        ours = {"mlflow.parentRunId": parent, "dvc.stage": stage, "dvc.exp": os.environ.get("DVC_EXP_NAME", "")}
+        # DVC removes a stage's results before it runs, so they always look changed.
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!dvc.lock")
+        ours |= {"git.rev": _revision(), "git.dirty": "true" if changed else "false"}
         run = self.client.create_run(self._experiment, tags=ours | (tags or {}), run_name=stage)
         self.client.update_run(parent, "RUNNING")
         self.params(run.info.run_id, params)

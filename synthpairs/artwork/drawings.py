@@ -66,7 +66,7 @@ def split_of(concept: str, style: str, use: str, train_styles: list[str]) -> str
 
 
 def render_drawings(size: int) -> pd.DataFrame:
-    """Render every drawing to a `size` x `size` RGBA PNG; columns as in `schema.DRAWINGS`, ordered by concept, style."""
+    """Render every drawing to a `size` x `size` RGBA PNG; columns as in `schema.DRAWINGS`, ordered by drawing."""
     sets = {package: _icons(package) for package in pinned("artwork")}
     spellings = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
     rows = []
@@ -108,7 +108,7 @@ def _hexcode(emoji: str) -> str:
 
 
 def _slugs(concept: str, emoji: str, char_maps: list[dict[str, str]]) -> list[str]:
-    """Spellings under which sets without a code point map may hold the concept: its own slug, then other sets' names."""
+    """Spellings under which sets without a code point map may hold the concept: its slug, then other sets' names."""
     names = [concept, *(by_char[_hexcode(emoji)] for by_char in char_maps if _hexcode(emoji) in by_char)]
     return list(dict.fromkeys([*names, *(name.replace("-", "") for name in names)]))
 
@@ -119,8 +119,9 @@ def _render(icons: dict, name: str, size: int) -> bytes:
     width = icon.get("width", icons.get("width", 16))
     height = icon.get("height", icons.get("height", 16))
     left, top = icon.get("left", icons.get("left", 0)), icon.get("top", icons.get("top", 0))
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{left} {top} {width} {height}">'
-    rendered = bytes(resvg_py.svg_to_bytes(svg_string=f"{svg}{icon['body']}</svg>", width=size, height=size))
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    svg = f'<svg {spaces} viewBox="{left} {top} {width} {height}">{icon["body"]}</svg>'
+    rendered = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
     image = Image.open(io.BytesIO(rendered)).convert("RGBA")
     square = Image.new("RGBA", (size, size))
     square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))

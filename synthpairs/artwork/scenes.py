@@ -56,7 +56,7 @@ def draw_scene(drawings: Sequence[dict], rng: np.random.Generator, kind: str) ->
     """A random scene of the given kind from rows of the drawings table; a pair keeps to one style if it can."""
     if kind == "several":  # nobody says "two grapes" of two bunches
         drawings = [row for row in drawings if not is_plural(row["name"])]
-    first = drawings[rng.integers(len(drawings))]
+    first = drawings[int(rng.integers(len(drawings)))]
     background = list(BACKGROUNDS)[rng.integers(len(BACKGROUNDS))]
 
     def jitter() -> float:

@@ -25,8 +25,8 @@ _PAIRS = (
 def word_scene(scene: Scene, rng: np.random.Generator, keywords: dict[str, list[str]]) -> str:
     """One caption of the scene in random words; says nothing that is not in the picture, but may say less.
 
-    `keywords` maps concept names to what people also call them; a tenth of the captions name the style, a tenth leave
-    the background out.
+    `keywords` maps concept names to what people also call them; a tenth of the captions name the style if all things
+    share one, a tenth leave the background out.
     """
     names = [thing.name for thing in scene.things]
     if scene.kind == "pair":
@@ -39,7 +39,8 @@ def word_scene(scene: Scene, rng: np.random.Generator, keywords: dict[str, list[
         if related and rng.random() < 0.2:
             what += f", {related[rng.integers(len(related))]}"
     what = _OPENINGS[rng.integers(len(_OPENINGS))] + what
-    if rng.random() < 0.1:
+    styles = {thing.drawing.rpartition("/")[2] for thing in scene.things}
+    if rng.random() < 0.1 and len(styles) == 1:
         what += f" in {scene.style} style"
     if rng.random() < 0.1:
         return what

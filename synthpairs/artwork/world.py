@@ -1,6 +1,9 @@
 """What the desk world is about: the concepts that its models were trained on and its captions and benchmarks speak of."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from synthpairs.params import Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -8,3 +11,10 @@ class World:
     """The `world` section of params.yaml; changing it asks for new desk models (see pretrain/)."""
 
     concepts: list[str]  # CLDR names of emoji
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Art:
+    """The `art` section of params.yaml."""
+
+    side: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing

@@ -1,5 +1,6 @@
 """What the language model thinks of a text: how surprising it is, and whether it answers a question with yes."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,29 +14,30 @@ _NO = ("No", "no", "NO", " No", " no", " NO")
 
 @torch.inference_mode()
 def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float]:
-    """Per-token perplexity of each text, exp(mean negative log-likelihood), every token counted, `size` texts at a time.
+    """Per-token perplexity of each text, exp(mean negative log-likelihood) over all its tokens; `size` texts at a time.
 
-    The first token is predicted from the tokenizer's beginning-of-text token. inf for a text without tokens.
+    The first token follows a line break, as if the text stood on a line of its own. inf for a text without tokens.
     """
+    start = lm.ids("\n")
     ids = [lm.ids(text) for text in texts]
-    values = [float("inf")] * len(texts)
-    for rows in batches([len(row) for row in ids], size):
-        rows = [row for row in rows if ids[row]]
-        if not rows:
+    lengths = [len(row) for row in ids]
+    values = [math.inf] * len(texts)
+    for rows in batches(lengths, size):
+        width = max(lengths[row] for row in rows)
+        if width == 0:
             continue
-        width = max(len(ids[row]) for row in rows)
-        start = lm.tokenizer.bos_token_id
-        inputs = torch.tensor([[start, *ids[row], *[start] * (width - len(ids[row]))] for row in rows], device=lm.device)
-        lengths = torch.tensor([len(ids[row]) for row in rows], device=lm.device)
         # Padding stands on the right, where causal attention keeps it from every token that counts.
-        logits = lm.logits(lm.run(inputs, use_cache=False)[:, :-1])
-        losses = F.cross_entropy(logits.transpose(1, 2), inputs[:, 1:], reduction="none")
-        counted = torch.arange(width, device=lm.device)[None] < lengths[:, None]
-        for row, mean in zip(rows, ((losses * counted).sum(1) / lengths).tolist(), strict=True):
-            values[row] = float(torch.tensor(mean, dtype=torch.float64).exp())
+        padded = [[*start, *ids[row], *start[:1] * (width - lengths[row])] for row in rows]
+        tokens = torch.tensor(padded, device=lm.device)
+        logits = lm.logits(lm.run(tokens, use_cache=False)[:, len(start) - 1 : -1])
+        losses = F.cross_entropy(logits.transpose(1, 2), tokens[:, len(start) :], reduction="none")
+        for row, line in zip(rows, losses.double().cpu(), strict=True):
+            if lengths[row]:
+                values[row] = math.exp(line[: lengths[row]].mean().item())
     return values
 
 
+@torch.inference_mode()
 def yes_probability(lm: LanguageModel, prompts: Sequence[str], size: int) -> list[float]:
     """P(yes) / (P(yes) + P(no)) for the first token of the answer to each prompt, over the usual spellings of both."""
     yes, no = (_first_tokens(lm, words) for words in (_YES, _NO))

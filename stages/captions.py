@@ -1,0 +1,47 @@
+"""Stage `captions`: gather captions of people and of the language model, keep the good ones; `dvc repro captions`."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from synthpairs.artwork.world import World
+from synthpairs.captions.curation import curate, tally
+from synthpairs.captions.params import CaptionParams
+from synthpairs.captions.sources import human_captions, read_raw
+from synthpairs.captions.writing import model_captions
+from synthpairs.language.model import load
+from synthpairs.params import load_params
+from synthpairs.schema import CAPTIONS, REJECTED, digest
+from synthpairs.storage import WorkStore, file_sha256, read_table, write_json, write_table
+from synthpairs.tracking import run_stage, stage_run
+
+OUT = Path("data/captions")
+
+
+def main() -> None:
+    """Gather, filter, count, write."""
+    params, world = load_params(CaptionParams, "captions"), load_params(World, "world")
+    with stage_run("captions", params) as run:
+        started = time.monotonic()
+        drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
+        lm = load(Path(params.llm))
+        fingerprint = digest(file_sha256(Path(params.llm)), params.batch, asdict(params.model.sampling))
+        with WorkStore("captions", fingerprint).locked() as store:
+            captions = human_captions(drawings, world.concepts, params.human, params.seed)
+            captions += model_captions(lm, world.concepts, params.model, params.seed, params.batch, store)
+            captions += read_raw(Path(params.extra), world.concepts) if params.extra else []
+            curate(captions, params, lm, store)
+        metrics = tally(captions)
+        rows = [caption.row() for caption in sorted(captions, key=lambda caption: caption.uid)]
+        kept = [row for row in rows if row["reason"] is None]
+        if not kept:
+            raise ValueError("captions: every caption was rejected; widen params.yaml: captions.limits")
+        write_table(OUT / "kept.parquet", kept, CAPTIONS)
+        write_table(OUT / "rejected.parquet", [row for row in rows if row["reason"] is not None], REJECTED)
+        write_json(Path("reports/metrics/captions.json"), metrics)
+        store.discard()
+        run.log(metrics, seconds=time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    run_stage(main)

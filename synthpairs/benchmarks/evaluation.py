@@ -1,0 +1,108 @@
+"""Asking a model the benchmarks' questions through lm-eval, and making numbers of its answers."""
+
+import gc
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lm_eval.api.task
+import pandas as pd
+from lm_eval import evaluate
+from lm_eval.api.instance import Instance
+from lm_eval.models.hf_vlms import HFMultimodalLM
+from lm_eval.tasks import TaskManager
+from tqdm import tqdm
+from transformers import PreTrainedModel, ProcessorMixin
+
+from synthpairs.benchmarks.cider import cider_scores
+from synthpairs.benchmarks.definitions import BLIND, PICTURED, TASKS, TEXT
+
+log = logging.getLogger(__name__)
+lm_eval.api.task.tqdm = partial(tqdm, disable=None)  # a bar on a terminal only; lm-eval has no setting for this one
+
+
+class LoadedVlm(HFMultimodalLM):
+    """lm-eval's `hf-multimodal` around a model and a processor that are in memory already."""
+
+    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, batch: int) -> None:
+        self.processor = processor
+        super().__init__(pretrained=model, batch_size=batch)
+
+    def _create_tokenizer(self, *_: Any, **__: Any) -> None:
+        self.tokenizer = self.processor.tokenizer
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Without a picture equal prompts have equal answers, as decoding is greedy: each is answered once."""
+        quiet = disable_tqdm or not sys.stderr.isatty()
+        if not requests or len(requests[0].args) == 3:
+            return super().generate_until(requests, disable_tqdm=quiet)
+        firsts = {repr(request.args): request for request in requests}
+        answers = dict(zip(firsts, super().generate_until([*firsts.values()], disable_tqdm=quiet), strict=True))
+        return [answers[repr(request.args)] for request in requests]
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """As lm-eval's, quiet without a terminal."""
+        return super().loglikelihood(requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty())
+
+
+def answer_all(model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int) -> tuple[pd.DataFrame, dict]:
+    """Answers to every task defined in `directory`, as ANSWERS, and each task's version.
+
+    Pictures first, then the same questions blind, then text. FileNotFoundError when a definition is missing.
+    """
+    missing = [task for task in TASKS if not (directory / f"{task}.yaml").exists()]
+    if missing:
+        raise FileNotFoundError(f"{directory / missing[0]}.yaml is missing: run `dvc repro tasks` first")
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be: a model handed over in memory
+    manager = TaskManager(include_path=str(directory), include_defaults=False)
+    vlm = LoadedVlm(model, processor, batch)
+    gc.collect()
+    gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that is a matter of no time
+    tables, versions = [], {}
+    passes = (
+        ("pictures", PICTURED, True),
+        ("the same questions blind", [f"{task}{BLIND}" for task in PICTURED], True),
+        ("text", [TEXT], False),  # likelihoods of plain sentences
+    )
+    try:
+        for what, tasks, chat in passes:
+            started = time.monotonic()
+            results = evaluate(vlm, manager.load(list(tasks)), bootstrap_iters=0, apply_chat_template=chat)
+            versions |= {task: results["versions"][task] for task in tasks if not task.endswith(BLIND)}
+            tables += [_answers(task, results["samples"][task]) for task in tasks]
+            log.info("%s: %d answers in %.0f s", what, sum(map(len, tables[-len(tasks) :])), time.monotonic() - started)
+    finally:
+        gc.unfreeze()
+    return pd.concat(tables, ignore_index=True).sort_values(["task", "blind", "uid"], ignore_index=True), versions
+
+
+def _answers(task: str, samples: Sequence[dict]) -> pd.DataFrame:
+    """One task's samples of lm-eval as rows of ANSWERS."""
+    rows = [sample["doc"] for sample in samples]
+    if task == TEXT:
+        likelihoods = [[float(choice[0]) for choice in sample["filtered_resps"]] for sample in samples]
+        predictions = [
+            row["choices"][values.index(max(values))] for row, values in zip(rows, likelihoods, strict=True)
+        ]
+        scores = [float(sample["acc"]) for sample in samples]
+    else:
+        predictions = [str(sample["filtered_resps"][0]).strip() for sample in samples]
+        if task.startswith("desk_caption"):
+            scores = cider_scores(predictions, [row["answers"] for row in rows])
+        else:
+            scores = [float(sample["accuracy"]) for sample in samples]
+    return pd.DataFrame(
+        {
+            "uid": [row["uid"] for row in rows],
+            "task": task.removesuffix(BLIND),
+            "blind": task.endswith(BLIND),
+            "category": [row["category"] for row in rows],
+            "concept": [row["concept"] for row in rows],
+            "prediction": predictions,
+            "score": scores,
+        }
+    )

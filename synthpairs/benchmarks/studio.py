@@ -1,0 +1,81 @@
+"""Scenes on demand: this concept, this many, on this background, from the drawings of one split and no other."""
+
+import io
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from synthpairs.artwork.drawings import of_split, picture
+from synthpairs.artwork.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_scene
+
+T = TypeVar("T")
+
+
+def choose(rng: np.random.Generator, values: Sequence[T]) -> T:
+    """One of the values, each as likely."""
+    return values[int(rng.integers(len(values)))]
+
+
+def evenly(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]:
+    """`count` values in random order, each as often as any other, give or take one."""
+    passes = -(-count // len(values))
+    drawn = [values[place] for _ in range(passes) for place in rng.permutation(len(values))][:count]
+    return [drawn[place] for place in rng.permutation(count)]
+
+
+class Studio:
+    """The drawings of one split, by name; composes scenes of them.
+
+    `names` are all concepts, `countable` those with a plural, `kinds` maps each to its kind.
+    """
+
+    def __init__(self, drawings: pd.DataFrame, split: str, concepts: list[str], side: int) -> None:
+        self._rows: dict[str, list[dict]] = {}
+        for row in of_split(drawings, split, concepts):
+            self._rows.setdefault(row["name"], []).append(row)
+        missing = sorted(set(concepts) - set(self._rows))
+        if missing:
+            raise ValueError(f"params.yaml: world.concepts: no drawing of split {split} shows {', '.join(missing)}")
+        self._side = side
+        self._pictures = {row["drawing"]: picture(row["png"]) for rows in self._rows.values() for row in rows}
+        self.names = sorted(self._rows)
+        self.countable = [name for name in self.names if not is_plural(name)]
+        self.kinds = {name: str(rows[0]["kind"]) for name, rows in self._rows.items()}
+
+    def compose(
+        self,
+        rng: np.random.Generator,
+        kind: str,
+        *names: str,
+        background: str | None = None,
+        count: int | None = None,
+    ) -> Scene:
+        """A scene of the given kind (`pair` takes two names); a background or count that is not given is drawn."""
+        assert background is None or background in BACKGROUNDS
+        rows = [choose(rng, self._rows[names[0]])]
+        if kind == "pair":
+            others = self._rows[names[1]]
+            rows.append(choose(rng, [row for row in others if row["style"] == rows[0]["style"]] or others))
+        while True:
+            scene = draw_scene(rows, rng, kind)
+            if background in (None, scene.background) and count in (None, len(scene.things)):
+                return scene
+
+    def any_scene(self, rng: np.random.Generator, name: str) -> Scene:
+        """A scene that shows the concept: half of them alone, the others beside another concept or several of it."""
+        kind = choose(rng, ("single", "single", "pair", "several" if name in self.countable else "pair"))
+        return self.compose(rng, kind, name, self.other(rng, name)) if kind == "pair" else self.compose(rng, kind, name)
+
+    def other(self, rng: np.random.Generator, name: str) -> str:
+        """Another concept."""
+        return choose(rng, [other for other in self.names if other != name])
+
+    def png(self, scene: Scene) -> bytes:
+        """The scene's picture."""
+        buffer = io.BytesIO()
+        image: Image.Image = render_scene(scene, self._pictures, self._side)
+        image.save(buffer, "PNG")
+        return buffer.getvalue()

@@ -1,0 +1,79 @@
+"""What is measured about a caption's text alone, with Data-Juicer's definitions (SynthVLM's supplement, table 1)."""
+
+import math
+import string
+import unicodedata
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+_ASCII_SPECIAL = frozenset(string.punctuation + string.digits + string.whitespace)
+
+
+@cache
+def is_special(character: str) -> bool:
+    """Whether it counts as special: punctuation, digit, white space, symbol or emoji.
+
+    Data-Juicer lists its symbols one by one; Unicode's classes hold the same ones and those that the list forgot.
+    """
+    return character in _ASCII_SPECIAL or unicodedata.category(character) in {
+        *("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"),
+        *("Sm", "Sc", "Sk", "So"),
+        *("Zs", "Zl", "Zp", "Nd", "No", "Cc", "Cf"),
+    }
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words between white space, without the special characters at their ends."""
+    words = []
+    for word in text.lower().split():
+        start, end = 0, len(word)
+        while start < end and is_special(word[start]):
+            start += 1
+        while end > start and is_special(word[end - 1]):
+            end -= 1
+        if start < end:
+            words.append(word[start:end])
+    return words
+
+
+def alnum_ratio(text: str) -> float:
+    """Alphanumeric characters / characters; 0 for an empty text."""
+    return sum(map(str.isalnum, text)) / len(text) if text else 0.0
+
+
+def special_ratio(text: str) -> float:
+    """Special characters, white space included / characters; 0 for an empty text."""
+    return sum(map(is_special, text)) / len(text) if text else 0.0
+
+
+def char_repetition(text: str, n: int) -> float:
+    """Share of the overlapping character n-grams that the most repeated ones make up; 0 for a text shorter than n.
+
+    Counted are the k most frequent, k = min(floor(sqrt(distinct n-grams)), n-grams that occur more than once).
+    """
+    counts = sorted(Counter(text[start : start + n] for start in range(len(text) - n + 1)).values(), reverse=True)
+    if not counts:
+        return 0.0
+    top = min(math.isqrt(len(counts)), sum(count > 1 for count in counts))
+    return sum(counts[:top]) / sum(counts)
+
+
+def word_repetition(text: str, n: int) -> float:
+    """Share of the word n-grams that occur more than once; 0 for a text of fewer than n words."""
+    words = words_of(text)
+    counts = Counter(tuple(words[start : start + n]) for start in range(len(words) - n + 1))
+    return sum(count for count in counts.values() if count > 1) / counts.total() if counts else 0.0
+
+
+@cache
+def flagged_words() -> frozenset[str]:
+    """The words that no caption may have: flagged_words.txt beside this file, one a line."""
+    lines = Path(__file__).with_name("flagged_words.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def flagged_ratio(text: str) -> float:
+    """Flagged words / words; 0 for a text without words."""
+    words = words_of(text)
+    return sum(word in flagged_words() for word in words) / len(words) if words else 0.0

@@ -1,0 +1,67 @@
+"""The `captions` section of params.yaml."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from synthpairs.language.params import Sampling
+from synthpairs.params import Within
+
+Share = Annotated[float, Within(0, 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Human:
+    """Captions that people gave to pictures, the bad ones of the web among them."""
+
+    pictures: Annotated[int, Within(0)]
+    side: Annotated[int, Within(16, 1024)]  # pixels of an original
+    kinds: dict[str, Share]  # of scenes, relative to their sum
+    noise: dict[str, Share]  # of pictures whose caption is spoilt in this way (captions/noise.py)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Captions that the language model writes."""
+
+    per_concept: Annotated[int, Within(0)]
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a caption must keep to. Ratios and cosines are inclusive: a value on the limit passes."""
+
+    max_characters: Annotated[int, Within(1)]
+    alnum_min: Share  # of characters
+    special_min: Share  # of characters
+    special_max: Share
+    char_ngram: Annotated[int, Within(1)]  # characters
+    char_repetition_max: Share  # of n-grams
+    word_ngram: Annotated[int, Within(1)]  # words
+    word_repetition_max: Share  # of n-grams
+    flagged_max: Share  # of words
+    words_min: Annotated[int, Within(0)]
+    words_max: Annotated[int, Within(1)]
+    perplexity_max: Annotated[float, Within(1)]  # of the language model, per token
+    near_ngram: Annotated[int, Within(1)]  # characters
+    near_jaccard: Share  # of two captions' n-grams, from which on they are near duplicates
+    near_bands: Annotated[int, Within(1)]  # of the MinHash signature
+    near_rows: Annotated[int, Within(1)]  # hashes in a band
+    judge_min: Share  # P(yes) / (P(yes) + P(no))
+    clip_min: Annotated[float, Within(-1, 1)]  # raw cosine with the original picture
+    clip_top_share: Share  # of the captions with an original that got this far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionParams:
+    """The whole section."""
+
+    seed: Annotated[int, Within(0)]
+    llm: str  # directory of the language model that writes, judges and measures perplexity
+    clip: str  # the model that compares captions with originals: an open_clip model name, or local-dir:PATH
+    pretrained: str | None  # open_clip's tag of its weights; null for local-dir
+    batch: Annotated[int, Within(1)]  # captions per forward pass
+    human: Human
+    model: Model
+    extra: str | None  # JSONL file of further captions: {"text": ..., "source": ...}
+    limits: Limits

@@ -1,0 +1,24 @@
+"""Settings of the language model and of what it writes."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from synthpairs.params import Within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufSource:
+    """Section `language_model`: which package of packages.lock.yaml (its section `models`), which GGUF file in it."""
+
+    package: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn: from the `top_k` likeliest that hold `top_p`; at temperature 0 the likeliest."""
+
+    temperature: Annotated[float, Within(0, 5)]
+    top_p: Annotated[float, Within(0.01, 1)]  # share of probability
+    top_k: Annotated[int, Within(1, 1000)]
+    max_new_tokens: Annotated[int, Within(1, 4096)]

@@ -1,0 +1,181 @@
+"""The page itself: what is said, in which order, next to which picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from synthpairs.report import figures, grids, samples, tables
+from synthpairs.report.findings import (
+    Ranking,
+    against_blind,
+    concept_means,
+    differences,
+    funnel,
+    rejections,
+    shares,
+)
+from synthpairs.report.graph import Stage, mermaid, stage_table
+from synthpairs.report.inputs import DESK_MODELS, Inputs
+from synthpairs.report.params import Report
+from synthpairs.report.summary import summary
+from synthpairs.report.tables import number
+
+SCORES = {"clip_cosine": "CLIP cosine", "ssim": "SSIM with its own small version"}
+FIGURES = "figures"  # folder beside the page
+_GRIDS = {
+    "best": "The best {count}",
+    "worst": "The worst {count}",
+    "selection": "A random {count} of the selection",
+    "real": "A random {count} of the real pairs, which people drew and captioned",
+}
+
+
+def build(
+    inputs: Inputs, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
+) -> tuple[str, dict[str, bytes]]:
+    """The page as Markdown and its PNGs by file name; pictures are read from `data`. Equal inputs give equal bytes."""
+    compared = differences(inputs, params)
+    judged = against_blind(inputs, params.key_tasks)
+    drawn: dict[str, bytes] = {}
+    sections = [
+        "# What the pairs are worth",
+        summary(inputs, judged, compared, params),
+        _arms(inputs, compared, drawn),
+        _pipeline(stages),
+        _counts(inputs, drawn),
+        _scores(inputs, ranking, drawn),
+        _pictures(inputs, ranking, params, data, drawn),
+        _desk_models(inputs),
+    ]
+    return "\n\n".join(sections) + "\n", drawn
+
+
+def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> str:
+    drawn["arms.png"] = figures.arms_figure(inputs.results, inputs.fixed_answers)
+    return "\n\n".join(
+        [
+            "## Arms side by side",
+            "Every arm is the same model, trained in the same way on as many pairs; only the pairs differ: the best by "
+            "score (`selected`), any of the same candidates (`random`), captioned drawings (`real`). `untrained` has "
+            "seen nothing. In brackets: 95% intervals, resampled over concepts. *Without the picture* is the same "
+            "model asked the same questions blind; *best fixed answer* is what one answer to all questions of a kind "
+            "scores.",
+            _image("arms.png", "a dot and its interval for every arm on every task"),
+            tables.arms_table(inputs),
+            "### Do the arms differ?",
+            "The arms answered the same questions, so they are compared question by question. An interval that holds "
+            f"0 shows nothing. If no arms differed, about one in twenty of these {len(compared)} intervals would still "
+            "miss 0.",
+            tables.differences_table(compared),
+            _folded("By kind of question", tables.categories_table(inputs)),
+            _folded("The trainings", tables.trainings_table(inputs)),
+        ]
+    )
+
+
+def _pipeline(stages: Sequence[Stage]) -> str:
+    return "\n\n".join(
+        [
+            "## The pipeline",
+            "`dvc repro` runs it. Rounded boxes come with the repository; arrows that follow from others are left out.",
+            mermaid(stages),
+            stage_table(stages),
+        ]
+    )
+
+
+def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> str:
+    steps, reasons = funnel(inputs), rejections(inputs)
+    drawn["funnel.png"] = figures.funnel_figure(steps, reasons)
+    parts = [
+        "## Counts through the filters",
+        "Nothing is lost: what is not kept is in `data/captions/rejected.parquet` with its reason, and a picture that "
+        "could not be made or scored is in the stage's `failed.parquet` with its error.",
+        _image("funnel.png", "bars: what reaches each step by source, and what the filters rejected for"),
+        tables.counts_table(steps, "step"),
+        tables.rejected_table(reasons, inputs.rejected),
+    ]
+    noise = inputs.metrics["captions"].get("noise", {})
+    if noise:
+        read, kept = (sum(counts[name] for counts in noise.values()) for name in ("read", "kept"))
+        missed = ", ".join(f"{counts['kept']} of {counts['read']} {kind}" for kind, counts in sorted(noise.items()))
+        parts.append(f"Kept of {read} captions spoilt on purpose: {kept} ({missed}).".replace("_", " "))
+    return "\n\n".join(parts)
+
+
+def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> str:
+    found = shares(inputs.scores, ranking)
+    drawn["scores.png"] = figures.histograms_figure(inputs.scores, inputs.selected, SCORES)
+    drawn["scatter.png"] = figures.scatter_figure(inputs.scores, inputs.selected, SCORES)
+    weights = f"{ranking.clip_weight:g} x max(CLIP cosine, 0) + {ranking.ssim_weight:g} x SSIM"
+    if found.clip != found.clip:
+        decided = "The fused score does not vary, so neither score decided anything."
+    else:
+        leader = "CLIP" if found.clip > found.ssim else "SSIM"
+        decided = (
+            f"Of the variance of the fused score ({weights}) over all candidates {found.clip:.0%} comes with the CLIP "
+            f"cosine and {found.ssim:.0%} with SSIM: {leader} decides that ranking."
+        )
+    used = {
+        "top": "The selection takes the highest fused scores.",
+        "rear": "The selection takes the lowest fused scores.",
+        "random": "The selection ignores both scores (strategy `random`).",
+    }.get(ranking.strategy, f"The selection uses one score alone (strategy `{ranking.strategy}`).")
+    return "\n\n".join(
+        [
+            "## Scores",
+            f"{used} {decided} The two correlate with r = {number(found.pearson)} (Pearson) and "
+            f"{number(found.spearman)} (Spearman), n = {len(inputs.scores):,}.",
+            _image("scores.png", "histograms of both scores, all candidates against the selected ones"),
+            _image("scatter.png", "scatter plot of the two scores"),
+        ]
+    )
+
+
+def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, drawn: dict[str, bytes]) -> str:
+    best, worst = samples.extremes(inputs, ranking, params.pictures)
+    shown = {
+        "best": samples.synthetic_cells(best, data),
+        "worst": samples.synthetic_cells(worst, data),
+        "selection": samples.synthetic_cells(samples.sample(inputs.selected, params.pictures, params.seed), data),
+    }
+    if "real" in inputs.pairs:
+        shown["real"] = samples.real_cells(samples.sample(inputs.pairs["real"], params.pictures, params.seed), data)
+    parts = ["## The pairs", "Best and worst are by fused score among all scored candidates, one per caption."]
+    for name, cells in shown.items():
+        title = _GRIDS[name].format(count=len(cells))
+        drawn[f"{name}.png"] = grids.grid(cells, params.columns, params.side)
+        parts += [f"### {title}", _image(f"{name}.png", f"{title}: pictures with their captions")]
+    concepts = concept_means(inputs.scores)
+    drawn["concepts.png"] = figures.concepts_figure(concepts, "mean CLIP cosine")
+    parts += [
+        "### By concept",
+        f"Mean CLIP cosine of all candidates of a concept with its 95% interval; in the median a concept has "
+        f"{int(concepts['n'].median())} pictures.",
+        _image("concepts.png", "bars: mean CLIP cosine of every concept"),
+    ]
+    return "\n\n".join(parts)
+
+
+def _desk_models(inputs: Inputs) -> str:
+    if inputs.desk_models is None:
+        return f"## The desk models\n\n{DESK_MODELS} is missing: `python -m pretrain.measure` writes it."
+    return "\n\n".join(
+        [
+            "## The desk models",
+            "What painted and scored, measured on drawings that no training saw. `clip`: each concept's text against "
+            "one held-out drawing of every concept. `generator`: how often an independent referee (a linear probe on "
+            "ImageNet features of real drawings) names what a generated picture was asked to show; `referee on real` "
+            "is the same referee on real held-out drawings. Chance is 1, or 5, in the number of concepts.",
+            tables.nested_table(inputs.desk_models, "measure"),
+        ]
+    )
+
+
+def _image(name: str, told: str) -> str:
+    return f"![{told}]({FIGURES}/{name})"
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"

@@ -1,0 +1,67 @@
+"""Which pairs the report shows, and their pictures as cells of a grid."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from synthpairs.report.findings import Ranking, fused
+from synthpairs.report.grids import Cell
+from synthpairs.report.inputs import Inputs
+from synthpairs.storage import read_shard
+
+ORIGINALS = ("captions/kept.parquet", "captions/rejected.parquet")  # where a real pair's picture can be
+
+
+def extremes(inputs: Inputs, ranking: Ranking, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The candidates of highest and of lowest fused score, best and worst first; at most one per caption in each."""
+    columns = ["key", "text", "shard"]
+    rows = inputs.scores.merge(inputs.manifest[columns], on="key", validate="one_to_one")
+    rows = rows.assign(fused=fused(rows, ranking))
+    best = rows.sort_values(["fused", "key"], ascending=[False, True]).drop_duplicates("uid")
+    worst = rows.sort_values(["fused", "key"]).drop_duplicates("uid")
+    return best.head(count), worst.head(count)
+
+
+def sample(rows: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """That many rows by chance, whatever their order was."""
+    ordered = rows.sort_values("key", ignore_index=True)
+    places = np.random.default_rng(seed).permutation(len(ordered))[:count]
+    return ordered.iloc[places]
+
+
+def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
+    """Cells of candidates (key, text, shard; with clip_cosine and ssim also a note), pictures from data/images."""
+    pictures: dict[str, bytes] = {}
+    for shard, group in rows.groupby("shard"):
+        wanted = set(group["key"])
+        for key, members in read_shard(data / "images" / str(shard)):
+            if key in wanted:
+                pictures[key] = members.get("png") or members.get("webp") or b""
+    return [
+        Cell(
+            picture=pictures.get(row["key"], b""),
+            caption=row["text"],
+            note=f"CLIP {row['clip_cosine']:.2f} SSIM {row['ssim']:.2f}" if "ssim" in row else "",
+        )
+        for row in rows.to_dict("records")
+    ]
+
+
+def real_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
+    """Cells of real pairs, pictures from the captions' originals."""
+    pictures = _originals(rows["uid"], data)
+    return [Cell(picture=pictures.get(row["uid"], b""), caption=row["text"]) for row in rows.to_dict("records")]
+
+
+def _originals(uids: Iterable[str], data: Path) -> dict[str, bytes]:
+    wanted = set(uids)
+    found: dict[str, bytes] = {}
+    for name in ORIGINALS:
+        for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
+            for uid, picture in zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True):
+                if uid in wanted and picture is not None:
+                    found.setdefault(uid, picture)
+    return found

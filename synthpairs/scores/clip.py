@@ -1,0 +1,107 @@
+"""CLIP's cosine between picture and caption, by any open_clip model."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from PIL import Image
+from torch import Tensor
+
+from synthpairs.inference import best_device, even_threads, filled
+from synthpairs.scores.params import Scores
+from synthpairs.storage import file_sha256
+
+LOCAL = open_clip.factory.LOCAL_DIR_PREFIX
+
+
+class ClipScorer:
+    """A loaded open_clip model; embeddings are unit vectors in float32 on the CPU."""
+
+    def __init__(self, params: Scores) -> None:
+        _check(params)
+        self.params = params
+        self.device = best_device()
+        self.model, _, self.preprocess = open_clip.create_model_and_transforms(
+            params.clip, params.pretrained, precision=params.precision, device=self.device, weights_only=True,
+            require_pretrained=True,
+        )  # fmt: skip
+        self.model.eval()
+        self.tokenizer = open_clip.get_tokenizer(params.clip)
+        self.dtype = open_clip.get_input_dtype(params.precision) or torch.float32
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Everything that changes a cosine, spelled out."""
+        local = self.params.clip.removeprefix(LOCAL) if self.params.clip.startswith(LOCAL) else None
+        return {
+            "clip": self.params.clip,
+            "pretrained": self.params.pretrained,
+            "weights": file_sha256(Path(local)) if local else _tensors_sha256(self.model),
+            "prefix": self.params.prefix,
+            "precision": self.params.precision,
+            "preprocess": open_clip.get_model_preprocess_cfg(self.model),
+            "open_clip": open_clip.__version__,
+            "torch": torch.__version__.split("+")[0],
+        }
+
+    @property
+    def token_limit(self) -> int:
+        """Tokens of a text that the model reads."""
+        return int(self.tokenizer.context_length)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of prefix and caption, markers included, before any cut."""
+        text = self.tokenizer.clean_fn(self.params.prefix + text)
+        if isinstance(self.tokenizer, open_clip.SimpleTokenizer):
+            return len(self.tokenizer.encode(text)) + 2
+        return len(self.tokenizer.tokenizer(text, truncation=False, verbose=False).input_ids)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings [n, width] of captions, each with the prefix before it."""
+        return self._embed([self.params.prefix + text for text in texts], self.tokenizer, self.model.encode_text)
+
+    def embed_pictures(self, views: Sequence[Tensor]) -> Tensor:
+        """Embeddings [n, width] of pictures that `preprocess` made ready."""
+        return self._embed(views, lambda batch: torch.stack(batch).to(self.dtype), self.model.encode_image)
+
+    def view(self, picture: Image.Image) -> Tensor:
+        """An RGB picture as the model sees it: [3, height, width]."""
+        return self.preprocess(picture)
+
+    def _embed(self, items: Sequence[Any], collate: Any, encode: Any) -> Tensor:
+        size = self.params.batch
+        rows = []
+        with torch.inference_mode(), even_threads(size):
+            for start in range(0, len(items), size):
+                batch = items[start : start + size]
+                embedded = encode(collate(filled(batch, size)).to(self.device), normalize=True)
+                rows.append(embedded[: len(batch)].float().cpu())
+        return torch.cat(rows)
+
+
+def _check(params: Scores) -> None:
+    """One clear error for a model that cannot be had."""
+    if params.clip.startswith(LOCAL):
+        path = Path(params.clip.removeprefix(LOCAL))
+        if params.pretrained is not None:
+            raise ValueError(
+                f"params.yaml: scores.pretrained must be null for {params.clip}, got {params.pretrained!r}"
+            )
+        if not (path / "open_clip_config.json").is_file():
+            raise FileNotFoundError(f"params.yaml: scores.clip: {path}/open_clip_config.json is missing")
+        return
+    tags = open_clip.list_pretrained_tags_by_model(params.clip)
+    if params.pretrained not in tags:
+        known = f"weights of {params.clip} are {', '.join(tags)}" if tags else "see open_clip.list_models()"
+        raise ValueError(f"params.yaml: scores: no open_clip model {params.clip} with {params.pretrained}; {known}")
+
+
+def _tensors_sha256(model: torch.nn.Module) -> str:
+    """SHA-256 of a model's weights by name, wherever they were loaded from."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        total.update(name.encode() + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

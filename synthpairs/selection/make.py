@@ -1,0 +1,82 @@
+"""From scores to data/selected: the ranking, the arms, and the data set in the forms that others read."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from synthpairs.packages import pinned
+from synthpairs.schema import PAIRS, SELECTED
+from synthpairs.selection.arms import make_arm
+from synthpairs.selection.card import dataset_card
+from synthpairs.selection.params import Select
+from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.records import llava_records
+from synthpairs.shards import cut, shard_name, write_shards
+from synthpairs.storage import read_shard, read_table, write_bytes, write_json, write_table
+
+
+def make_selection(params: Select, data: Path, out: Path) -> dict:
+    """Write `out` (selected.parquet, llava.json, shards, README.md, pairs/ARM.parquet) from `data`; returns metrics."""
+    if not params.arms or len(set(params.arms)) < len(params.arms):
+        raise ValueError(f"params.yaml: select.arms must name each arm once, got {params.arms}")
+    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
+    candidates = _with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
+    pool, lost = rank_candidates(candidates, params)
+    selected = select_top_k(pool, params)
+    captions, rejected = _captions(data / "captions/kept.parquet"), _captions(data / "captions/rejected.parquet")
+    scored = candidates.dropna(subset=["clip_cosine", "ssim"])
+    arms: dict[str, dict[str, int]] = {}
+    for arm in params.arms:
+        pairs, arms[arm] = make_arm(arm, selected, scored, captions, rejected, params)
+        write_table(out / f"pairs/{arm}.parquet", pairs, PAIRS)
+    for path in sorted((out / "pairs").glob("*.parquet")):
+        if path.stem not in arms:
+            path.unlink()
+    generator = json.loads((data / "images/generator.json").read_text())
+    scorer = json.loads((data / "scores/scorer.json").read_text())
+    write_table(out / "selected.parquet", selected, SELECTED)
+    write_shards(out, _shards(selected, data / "images", params.samples_per_shard))
+    write_json(out / "llava.json", llava_records(selected, generator["inputs"]["format"]))
+    counts = {"candidates": len(candidates), **lost, "competing": len(pool), "selected": len(selected)}
+    sourced = selected.merge(captions[["uid", "source"]], on="uid", how="left", validate="many_to_one")
+    card = dataset_card(params, sourced, pool, counts, arms, generator, scorer, pinned("artwork"))
+    write_bytes(out / "README.md", card.encode())
+    means = {name: round(float(selected[name].mean()), 4) for name in ("score", "clip_cosine", "ssim")}
+    return counts | {"mean": means, "arms": arms}
+
+
+def _with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """All candidates with their scores, NaN where there are none."""
+    unknown = sorted(set(scores["key"]) - set(manifest["key"]))
+    if unknown:
+        raise ValueError(
+            f"data/scores/scores.parquet holds {len(unknown)} pictures that data/images does not, first {unknown[0]}: "
+            "run `dvc repro scores`"
+        )
+    columns = ["key", "clip_cosine", "ssim"]
+    return manifest.merge(scores[columns], on="key", how="left", validate="one_to_one")
+
+
+def _captions(path: Path) -> pd.DataFrame:
+    """A caption table with `pictured` in place of the originals' bytes."""
+    table = read_table(path, "dvc repro captions")
+    return table.assign(pictured=table["original"].notna()).drop(columns="original")
+
+
+def _shards(selected: pd.DataFrame, images: Path, size: int) -> Iterator[tuple[str, list]]:
+    """The selection's samples, pictures byte for byte as painted, their JSON with rank and scores added."""
+    told = selected.set_index("key")[["shard", "rank", "score", "clip_cosine", "ssim"]].to_dict("index")
+    for keys in cut(told, size):
+        wanted = set(keys)
+        found: dict[str, dict[str, bytes]] = {}
+        for shard in sorted({told[key]["shard"] for key in keys}):
+            found |= {key: members for key, members in read_shard(images / shard) if key in wanted}
+        for key in keys:
+            if key not in found:
+                raise ValueError(f"{images / told[key]['shard']}: picture {key} is missing; run `dvc repro images`")
+            more = {name: value for name, value in told[key].items() if name != "shard"}
+            document = json.loads(found[key]["json"]) | more
+            found[key]["json"] = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+        yield shard_name(keys), [(key, found[key]) for key in keys]

@@ -1,0 +1,26 @@
+"""Settings of the select stage."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from synthpairs.params import Within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """Section `select`: how candidates are ranked, how many are taken, and which arms are made of them.
+
+    The fused score is clip_weight * clip_scale * max(cosine, 0) + ssim_weight * SSIM.
+    """
+
+    strategy: Literal["top", "random", "rear", "clip-only", "ssim-only"]
+    k: Annotated[int, Within(1)]  # pairs
+    clip_weight: Annotated[float, Within(0, 100)]
+    clip_scale: Annotated[
+        float, Within(0, 100)
+    ]  # CLIPScore's w: 1 in the paper's tables, 2.5 in the authors' sister code
+    ssim_weight: Annotated[float, Within(0, 100)]  # the paper's lambda
+    best_of: bool  # only the best candidate of each caption competes
+    seed: int  # of the random strategy and the random arms
+    arms: list[Literal["selected", "random", "real"]]
+    samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

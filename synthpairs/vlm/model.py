@@ -1,0 +1,173 @@
+"""LLaVA's architecture from three parts: a CLIP eye, a two-layer projector, a language model.
+
+The parts are put into transformers' own LlavaForConditionalGeneration, so whatever takes LLaVA takes the result:
+`from_pretrained`, lm-eval's `hf-multimodal`, a server. One picture becomes (side / patch)^2 tokens; the eye's class token
+is dropped (LLaVA-1.5: features of the last but one layer, patches only).
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForCausalLM,
+    AutoProcessor,
+    AutoTokenizer,
+    CLIPVisionModel,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
+from transformers.utils import logging as transformers_logging
+
+IMAGE_TOKEN = "<image>"
+# A picture stands before the words, on a line of its own, however the words around the placeholder are spaced: a benchmark's
+# "<image>\nWhat is this?" and "<image> What is this?" ask the same. No system prompt: it would double the length of desk
+# conversations and says nothing about pictures.
+_CONTENT = (
+    "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}"
+    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] | trim }}{% endfor %}{% endif %}"
+)
+TEMPLATES = {
+    "chatml": (
+        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n" + _CONTENT + "<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    ),
+    "vicuna": (
+        "{% for message in messages %}{{ message['role'] | upper }}: " + _CONTENT +
+        "{{ '</s>' if message['role'] == 'assistant' else ' ' }}{% endfor %}"
+        "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vlm:
+    """Section `vlm`: what the model is put together from."""
+
+    eye: str  # directory of a CLIPVisionModel and its image processor
+    llm: str  # directory of a causal language model and its tokenizer
+    vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
+    image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
+    chat: Literal["chatml", "vicuna"]  # how conversations are written
+
+
+def assemble(vlm: Vlm, seed: int) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """The model with a random projector (float32, torch's own initialisation, as LLaVA's) and its processor, on the CPU.
+
+    The eye and the language model are in bfloat16, what both are finally stored in; a training turns what it trains to
+    float32. FileNotFoundError or ValueError names the param that is wrong.
+    """
+    transformers_logging.disable_progress_bar()
+    eye = CLIPVisionModel.from_pretrained(_holding(vlm.eye, "eye"), dtype=torch.bfloat16, use_safetensors=True)
+    llm = AutoModelForCausalLM.from_pretrained(_holding(vlm.llm, "llm"), dtype=torch.bfloat16, use_safetensors=True)
+    layers = eye.config.num_hidden_layers
+    if not -layers - 1 <= vlm.vision_feature_layer <= layers:
+        raise ValueError(
+            f"params.yaml: vlm.vision_feature_layer must be from {-layers - 1} to {layers} for {vlm.eye}, "
+            f"got {vlm.vision_feature_layer}"
+        )
+    tokenizer = _tokenizer(vlm)
+    tokenizer.model_max_length = llm.config.max_position_embeddings
+    if len(tokenizer) > llm.config.vocab_size:
+        with seeded(seed):  # the new row is drawn from the distribution of the others
+            llm.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
+    processor = LlavaProcessor(
+        image_processor=AutoImageProcessor.from_pretrained(vlm.eye),
+        tokenizer=tokenizer,
+        patch_size=eye.config.patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,  # the class token, which "default" takes off again
+        chat_template=TEMPLATES[vlm.chat],
+    )
+    return _join(eye, llm, processor, vlm.vision_feature_layer, seed), processor
+
+
+def _join(
+    eye: CLIPVisionModel, llm: PreTrainedModel, processor: LlavaProcessor, layer: int, seed: int
+) -> LlavaForConditionalGeneration:
+    eye.config.name_or_path = llm.config.name_or_path = ""  # where the parts lay is not part of what they are
+    config = LlavaConfig(
+        vision_config=eye.config,
+        text_config=llm.config,
+        image_token_index=processor.image_token_id,
+        image_seq_length=(eye.config.image_size // eye.config.patch_size) ** 2,
+        vision_feature_layer=layer,
+        tie_word_embeddings=llm.config.tie_word_embeddings,
+        dtype=torch.bfloat16,
+    )
+    with torch.device("meta"):
+        model = LlavaForConditionalGeneration(config)
+    model.model.vision_tower = eye
+    model.model.language_model = llm.base_model
+    model.lm_head = llm.get_output_embeddings()
+    with seeded(seed):
+        model.model.multi_modal_projector = LlavaMultiModalProjector(config)
+    model.generation_config = llm.generation_config
+    return model.eval()
+
+
+def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path) -> None:
+    """Write the whole model in bfloat16 with its processor; equal weights give equal bytes. The model is changed to bfloat16."""
+    model.to(torch.bfloat16).save_pretrained(directory)
+    processor.save_pretrained(directory)
+    for file in directory.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes for the owner alone, and a DVC cache may be shared
+
+
+def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """A finished model in evaluation mode, in the dtype it is stored in, and its processor; on the accelerator if there is one."""
+    path = Path(directory)
+    if not (path / "config.json").exists():
+        raise FileNotFoundError(f"{path} holds no vision-language model: run `dvc repro finetune untrained` first")
+    transformers_logging.disable_progress_bar()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = LlavaForConditionalGeneration.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
+    return model.eval().to(device), AutoProcessor.from_pretrained(path, local_files_only=True)
+
+
+def _holding(directory: str, key: str) -> str:
+    if not (Path(directory) / "config.json").exists():
+        how = "run `dvc repro language_model`" if key == "llm" else "check it out of git"
+        raise FileNotFoundError(f"params.yaml: vlm.{key} is {directory}, which holds no model: {how} first")
+    return directory
+
+
+def _tokenizer(vlm: Vlm) -> PreTrainedTokenizerBase:
+    """The language model's tokenizer with <image> in it.
+
+    Renaming a special token that the model was never given keeps the embedding, and with it every shape and id, as it is.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(vlm.llm)
+    if vlm.image_slot is None:
+        tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
+        return tokenizer
+    special = sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+    if vlm.image_slot not in special:
+        raise ValueError(
+            f"params.yaml: vlm.image_slot must be null or a special token of {vlm.llm} ({', '.join(special) or 'it has none'}), "
+            f"got {vlm.image_slot!r}"
+        )
+    with tempfile.TemporaryDirectory() as directory:
+        tokenizer.save_pretrained(directory)
+        for file in Path(directory).glob("*.json"):
+            file.write_text(file.read_text("utf-8").replace(json.dumps(vlm.image_slot), json.dumps(IMAGE_TOKEN)), "utf-8")
+        return AutoTokenizer.from_pretrained(directory)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from torch's generator as after `manual_seed(seed)`, then give its state back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,237 @@
+"""Training with the HF Trainer: an order of examples fixed in advance, exact resumption after a kill, equal runs equal weights."""
+
+import json
+import logging
+import math
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
+
+from synthpairs.params import Within
+from synthpairs.vlm.examples import IGNORED, Example, collate
+
+log = logging.getLogger(__name__)
+WINDOW = 16  # batches whose examples are sorted by length together; more would pad less and mix less
+LOG_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What sections `align` and `finetune` have in common."""
+
+    seed: int  # of the projector, of the order of examples, of dropout
+    epochs: Annotated[float, Within(0.001, 1000)]  # passes over the examples
+    max_steps: Annotated[int, Within(1)] | None  # stop there, however many epochs that is; null: no limit
+    batch: Annotated[int, Within(1, 65536)]  # examples per step
+    micro_batch: Annotated[int, Within(1, 65536)]  # examples that the device holds at a time
+    learning_rate: Annotated[float, Within(0, 1)]  # highest; a cosine leads to 0
+    warmup: Annotated[float, Within(0, 1)]  # share of the steps in which the rate rises from 0
+    weight_decay: Annotated[float, Within(0, 1)]
+    max_tokens: Annotated[int, Within(2, 65536)]  # of picture and text; longer examples are left out
+    max_skipped: Annotated[float, Within(0, 1)]  # share of the examples; with more left out the stage fails
+    checkpoint_steps: Annotated[int, Within(1)]
+
+    def __post_init__(self) -> None:
+        if self.batch % self.micro_batch:
+            raise ValueError(
+                f"params.yaml: batch must be a multiple of micro_batch, got {self.batch} and {self.micro_batch} "
+                f"({type(self).__name__.lower()})"
+            )
+
+    def steps(self, examples: int) -> int:
+        """Optimiser steps over this many examples."""
+        steps = max(1, round(self.epochs * examples / self.batch))
+        return steps if self.max_steps is None else min(steps, self.max_steps)
+
+
+class Learner(nn.Module):
+    """The model as the Trainer sees it: `forward` gives the loss, and its state is only what it trains.
+
+    So checkpoints hold no frozen weights, and the language model's head, a fifth of a step at 49,152 tokens, runs only where
+    there is something to learn.
+    """
+
+    accepts_loss_kwargs = True
+
+    def __init__(self, vlm: LlavaForConditionalGeneration) -> None:
+        super().__init__()
+        self.vlm = vlm
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        labels: Tensor,
+        pixel_values: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> dict[str, Tensor]:
+        """Cross-entropy over the labelled tokens: its sum divided by `num_items_in_batch`, all labels of the step."""
+        hidden = self.vlm.model(input_ids=input_ids, pixel_values=pixel_values, use_cache=False).last_hidden_state
+        learnt = labels[:, 1:] != IGNORED
+        logits = self.vlm.lm_head(hidden[:, :-1][learnt])
+        loss = F.cross_entropy(logits.float(), labels[:, 1:][learnt], reduction="sum")
+        return {"loss": loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """The trained tensors by name; tied ones once."""
+        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        """Take over what `state_dict` gave; ValueError when that is of another model."""
+        if state_dict.keys() != self.state_dict().keys():
+            raise ValueError("the checkpoint is of another model; delete it and run the command again")
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        result.missing_keys.clear()  # the frozen weights, which are in place
+        return result
+
+
+def order(lengths: Sequence[int], training: Training) -> list[int]:
+    """The examples in the order they are trained on, `batch` for each step: shuffled passes, grouped by length.
+
+    Within a window of batches examples are sorted by length, to pad less; then the batches are shuffled, so that length
+    goes up and down at random.
+    """
+    rng = np.random.default_rng(training.seed)
+    total = training.steps(len(lengths)) * training.batch
+    passes = math.ceil(total / len(lengths))
+    stream = np.concatenate([rng.permutation(len(lengths)) for _ in range(passes)])[:total]
+    length = np.asarray(lengths)
+    placed = []
+    for start in range(0, total, WINDOW * training.batch):
+        window = stream[start : start + WINDOW * training.batch]
+        batches = window[np.argsort(length[window], kind="stable")].reshape(-1, training.batch)
+        placed.append(rng.permutation(batches).ravel())
+    return [int(place) for place in np.concatenate(placed)]
+
+
+def train(model: LlavaForConditionalGeneration, examples: Sequence[Example], training: Training, work: Path) -> list[float]:
+    """Train what `requires_grad` in place and return each step's loss; goes on from the last checkpoint in `work`.
+
+    Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
+    when the disk has no room for the checkpoints.
+    """
+    cuda = torch.cuda.is_available()
+    if not cuda:  # the fused kernel's backward costs a quarter of a step on CPUs at some 50 tokens; this one, next to nothing
+        model.model.language_model.set_attn_implementation("eager")
+    learner = Learner(model)
+    places = order([len(example.ids) for example in examples], training)
+    steps = len(places) // training.batch
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        per_device_train_batch_size=training.micro_batch,
+        gradient_accumulation_steps=training.batch // training.micro_batch,
+        max_steps=steps,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=math.ceil(training.warmup * steps),
+        weight_decay=training.weight_decay,
+        optim="adamw_torch_fused",
+        bf16=True,
+        use_cpu=not cuda,
+        seed=training.seed,
+        full_determinism=cuda,  # CPU kernels are deterministic as they are
+        train_sampling_strategy="sequential",  # `places` is the order: the Trainer's own would depend on its generator
+        save_steps=training.checkpoint_steps,
+        save_total_limit=1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # the Trainer would spread a step over all visible devices
+    trainer = Trainer(
+        learner,
+        arguments,
+        train_dataset=_Placed(examples, places),
+        data_collator=collate,
+        callbacks=[_Progress(training.batch)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    checkpoint = _last_checkpoint(work)
+    if checkpoint is None:
+        _check_room(work, learner)
+    else:
+        log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), steps)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+class _Placed(torch.utils.data.Dataset):
+    """The examples in their order of training."""
+
+    def __init__(self, examples: Sequence[Example], places: Sequence[int]) -> None:
+        self._examples, self._places = examples, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Example:
+        return self._examples[self._places[index]]
+
+
+class _Progress(TrainerCallback):
+    """A bar on a terminal, a log line now and then elsewhere; stops at a loss that is not finite."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._first, self._started, self._logged = state.global_step, time.monotonic(), time.monotonic()
+        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", disable=not sys.stderr.isatty())
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._bar.update()
+        if state.global_step >= state.max_steps:
+            control.should_save = False  # the finished model is written next
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
+    ) -> None:
+        if "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(f"the loss at step {state.global_step} is {logs['loss']}; lower learning_rate in params.yaml")
+        self._bar.set_postfix(loss=f"{logs['loss']:.3f}")
+        now = time.monotonic()
+        if self._bar.disable and now - self._logged > LOG_SECONDS:
+            self._logged = now
+            pace = (now - self._started) / (state.global_step - self._first)
+            log.info("step %d of %d, loss %.3f, %.1f examples/s, %.0f s left", state.global_step, state.max_steps,
+                     logs["loss"], self._batch / pace, pace * (state.max_steps - state.global_step))  # fmt: skip
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._bar.close()
+
+
+def _last_checkpoint(work: Path) -> Path | None:
+    """The newest whole checkpoint; the Trainer writes its state last, so what has none is removed."""
+    whole = {}
+    for path in sorted(work.glob("checkpoint-*")):
+        try:
+            whole[json.loads((path / "trainer_state.json").read_text())["global_step"]] = path
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(path)
+    return whole[max(whole)] if whole else None
+
+
+def _check_room(work: Path, learner: Learner) -> None:
+    trained = sum(weight.numel() for weight in learner.parameters() if weight.requires_grad)
+    held = sum(weight.numel() for weight in learner.parameters())
+    # float32 weights and two AdamW moments, twice while one checkpoint replaces another, then the model in bfloat16
+    needed = trained * 4 * 3 * 2 + held * 2
+    free = shutil.disk_usage(work).free
+    if free < needed:
+        raise OSError(f"{work} needs {needed / 2**30:.1f} GiB for checkpoints, the disk has {free / 2**30:.1f} GiB free")

@@ -1,0 +1,104 @@
+"""Tiny random models of the real classes, made once per session: they paint and score noise, but all code runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SIDE = 32  # pixels of a tiny picture
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a StableDiffusionXLPipeline with one text encoder, 0.2M parameters, pictures of SIDE pixels."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    folder = tmp_path_factory.mktemp("tiny_generator")
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=SIDE // 4,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=[16, 32],
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 32,
+        use_linear_projection=True,
+    )
+    vae = AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * 3,
+        up_block_types=["UpDecoderBlock2D"] * 3,
+        block_out_channels=[8, 16, 16],
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=SIDE,
+        mid_block_add_attention=False,
+        force_upcast=False,
+    )
+    text = CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=tokenizer.model_max_length,
+            projection_dim=32,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    StableDiffusionXLPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=None,
+        tokenizer=None,
+        text_encoder_2=text,
+        tokenizer_2=tokenizer,
+        scheduler=DDIMScheduler(prediction_type="v_prediction", clip_sample=False),
+        add_watermarker=False,
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An open_clip directory (`local-dir:` loads it) with its own tokenizer; sees 16 pixels, reads 64 tokens."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("tiny_clip")
+    tokenizer = tiny_tokenizer()
+    tokenizer.save_pretrained(folder)
+    image = {"image_size": 16, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16}
+    text = {"context_length": 64, "vocab_size": len(tokenizer), "width": 32, "heads": 2, "layers": 2}
+    torch.manual_seed(0)
+    model = open_clip.CLIP(embed_dim=16, vision_cfg=image, text_cfg=text)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {"embed_dim": 16, "vision_cfg": image}
+    config["text_cfg"] = text | {"hf_tokenizer_name": "clip", "tokenizer_kwargs": {"clean": "lower"}}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    return folder
+
+
+def tiny_tokenizer():
+    """A CLIP tokenizer without merges: one token per letter, 64 at most."""
+    from open_clip.tokenizer import bytes_to_unicode
+    from transformers import CLIPTokenizer
+
+    letters = list(bytes_to_unicode().values())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=64)

@@ -1,0 +1,45 @@
+"""A few captions, and settings that paint them with the tiny generator in a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from synthpairs.images.params import Images
+from synthpairs.schema import caption_uid
+
+TEXTS = ["a red dog", "two cats", "a bus on blue", "a bell", "three snails", "a rose", "a guitar, drawing", "fire"]
+
+
+def captions_of(texts: list[str]) -> pd.DataFrame:
+    """Captions as the curation writes them, as far as the images stage reads them."""
+    rows = [{"uid": caption_uid(text, "model"), "text": text, "concept": text.split()[-1]} for text in texts]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def captions() -> pd.DataFrame:
+    """Eight short captions."""
+    return captions_of(TEXTS)
+
+
+@pytest.fixture
+def settings(tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Images]:
+    """Makes params for the tiny generator; the work store goes to the test's own directory."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    values = {
+        "generator": str(tiny_generator),
+        "candidates": 2,
+        "steps": 2,
+        "guidance": 3.0,
+        "negative_prompt": None,
+        "side": 32,
+        "scheduler": None,
+        "dtype": "float32",
+        "batch": 4,
+        "format": "png",
+        "samples_per_shard": 8,
+        "max_failed_share": 0.0,
+    }
+    return lambda **changed: Images(**values | changed)

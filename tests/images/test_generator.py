@@ -1,0 +1,146 @@
+"""The generator: its pictures are functions of their keys, and its fingerprint of everything that shapes them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+from diffusers.pipelines.stable_diffusion_xl import pipeline_stable_diffusion_xl
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+
+from synthpairs.images.generator import Generator
+from synthpairs.images.params import Images
+from synthpairs.schema import digest, noise_seed
+from tests.conftest import tiny_tokenizer
+
+Settings = Callable[..., Images]
+KEYS = [digest("test", number) for number in range(9)]
+TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose", "a guitar", "fire", "a drum"]
+
+
+def test_plain_diffusers_loop_gives_the_same_pixels(settings: Settings, tiny_generator: Path) -> None:
+    ours = Generator(settings(batch=1, negative_prompt="blurred")).paint(KEYS[:1], TEXTS[:1])[0]
+    pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(tiny_generator, add_watermarker=False)
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(noise_seed(KEYS[0])))
+    theirs = pipeline(
+        TEXTS[0],
+        negative_prompt="blurred",
+        latents=noise,
+        num_inference_steps=2,
+        guidance_scale=3.0,
+        height=32,
+        width=32,
+    ).images[0]
+    assert np.array_equal((ours * 255).round().astype(np.uint8), np.asarray(theirs))
+
+
+@pytest.mark.parametrize(
+    ("batch", "threads", "scheduler"),
+    [(4, 1, None), (4, 2, None), (3, 2, None), (4, 1, "EulerAncestralDiscreteScheduler")],
+    ids=["one thread", "two threads", "odd batch", "scheduler that draws noise"],
+)
+def test_company_and_place_in_the_batch_change_no_bit(
+    settings: Settings, batch: int, threads: int, scheduler: str | None
+) -> None:
+    generator = Generator(settings(batch=batch, scheduler=scheduler))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        alone = [generator.paint([key], [text])[0] for key, text in zip(KEYS[:batch], TEXTS, strict=False)]
+        together = generator.paint(KEYS[:batch], TEXTS[:batch])
+        reversed_ = generator.paint(KEYS[:batch][::-1], TEXTS[:batch][::-1])[::-1]
+        strangers = generator.paint([KEYS[0], *KEYS[5 : 4 + batch]], [TEXTS[0], *TEXTS[5 : 4 + batch]])
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(together, np.stack(alone))
+    assert np.array_equal(together, reversed_)
+    assert np.array_equal(together[0], strangers[0])
+    assert not np.array_equal(together[0], together[1])
+
+
+def test_another_batch_size_moves_low_bits_at_most(settings: Settings) -> None:
+    small = Generator(settings(batch=2)).paint(KEYS[:2], TEXTS[:2])
+    large = Generator(settings(batch=8)).paint(KEYS[:8], TEXTS[:8])
+    assert np.abs(small - large[:2]).max() < 1e-4
+    assert Generator(settings(batch=2)).fingerprint == Generator(settings(batch=8)).fingerprint
+
+
+def test_an_installed_watermark_package_changes_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = Generator(settings()).paint(KEYS[:1], TEXTS[:1])
+    monkeypatch.setattr(pipeline_stable_diffusion_xl, "is_invisible_watermark_available", lambda: True)
+    generator = Generator(settings())
+    assert generator.pipeline.watermark is None
+    assert np.array_equal(generator.paint(KEYS[:1], TEXTS[:1]), without)
+
+
+def test_fingerprint_covers_what_shapes_pictures(settings: Settings, tiny_generator: Path, tmp_path: Path) -> None:
+    changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"negative_prompt": ""}, {"side": 64}, {"format": "webp"}]
+    changes += [{"dtype": "bfloat16"}, {"scheduler": "EulerDiscreteScheduler"}]
+    prints = [Generator(settings(**change)).fingerprint for change in changes]
+    assert len(set(prints)) == len(prints)
+    copy = tmp_path / "generator"
+    shutil.copytree(tiny_generator, copy)
+    one = Generator(settings(generator=str(copy))).fingerprint
+    (copy / "README.md").write_text("about")
+    (copy / "unet/diffusion_pytorch_model.fp16.safetensors").write_bytes(b"never loaded")
+    assert Generator(settings(generator=str(copy))).fingerprint == one
+    weights = copy / "vae/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert Generator(settings(generator=str(copy))).fingerprint != one
+
+
+def test_what_cannot_be_loaded_says_why(settings: Settings, tiny_generator: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"images.generator: 'models/none' is neither a directory nor OWNER/NAME@"
+    ):
+        Generator(settings(generator="models/none"))
+    with pytest.raises(FileNotFoundError, match=r"model_index.json is missing"):
+        Generator(settings(generator=str(tmp_path)))
+    with pytest.raises(ValueError, match=r"images.side must be a multiple of 8, got 36"):
+        Generator(settings(side=36))
+    copy = tmp_path / "generator"
+    shutil.copytree(tiny_generator, copy)
+    weights = copy / "unet/diffusion_pytorch_model.safetensors"
+    torch.save({}, weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(OSError, match="safetensors"):
+        Generator(settings(generator=str(copy)))
+    (copy / "model_index.json").write_text(json.dumps({"_class_name": "NoSuchPipeline"}))
+    with pytest.raises(ValueError, match="has no pipeline 'NoSuchPipeline'"):
+        Generator(settings(generator=str(copy)))
+
+
+def test_other_kinds_of_pipeline_work_too(settings: Settings, tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=64, projection_dim=32, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel(
+            sample_size=16, patch_size=2, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+            joint_attention_dim=64, caption_projection_dim=16, pooled_projection_dim=64, out_channels=4,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=AutoencoderKL(
+            down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2,
+            block_out_channels=[8, 8], latent_channels=4, norm_num_groups=8, shift_factor=0.0,
+        ),
+        text_encoder=CLIPTextModelWithProjection(config), tokenizer=tokenizer,
+        text_encoder_2=CLIPTextModelWithProjection(config), tokenizer_2=tokenizer,
+        text_encoder_3=T5EncoderModel(
+            T5Config(vocab_size=len(tokenizer), d_model=64, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+        ),
+        tokenizer_3=tokenizer,
+    ).save_pretrained(tmp_path / "sd3")  # fmt: skip
+    generator = Generator(settings(generator=str(tmp_path / "sd3"), batch=2))
+    pictures = generator.paint(KEYS[:2], TEXTS[:2])
+    assert pictures.shape == (2, 32, 32, 3)
+    assert np.array_equal(generator.paint(KEYS[:1], TEXTS[:1])[0], pictures[0])

@@ -1,0 +1,215 @@
+"""The images stage: byte-exact shards, resumption, failures that cost only themselves."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from stages import images as stage
+from synthpairs.images import make
+from synthpairs.images.generator import Generator
+from synthpairs.images.make import make_images
+from synthpairs.images.params import Images
+from synthpairs.schema import CANDIDATES, caption_uid, noise_seed
+from synthpairs.storage import read_shard
+from tests.images.conftest import TEXTS, captions_of
+
+Settings = Callable[..., Images]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file's hash by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_candidates_keep_their_keys_and_captions(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    metrics, volatile = make_images(captions, settings(), tmp_path / "out")
+    assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
+    assert volatile == {"reused": 0}
+    manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
+    assert list(manifest.columns) == CANDIDATES.names
+    assert manifest["key"].is_unique
+    assert manifest["key"].is_monotonic_increasing
+    assert manifest["seed"].is_unique
+    assert manifest["seed"].tolist() == manifest["key"].map(noise_seed).tolist()
+    assert manifest["sha256"].is_unique, "two candidates share a picture, so they shared their noise"
+    assert manifest.groupby("uid")["number"].agg(sorted).tolist() == [[0, 1]] * 8
+    told = json.loads((tmp_path / "out/generator.json").read_text())
+    assert set(manifest["generator"]) == {told["fingerprint"]}
+    rows = manifest.set_index("key")
+    seen = []
+    for shard in sorted(set(manifest["shard"])):
+        for key, members in read_shard(tmp_path / "out" / shard):
+            seen.append(key)
+            row = rows.loc[key]
+            assert row["shard"] == shard
+            assert members["txt"].decode() == row["text"]
+            assert caption_uid(members["txt"].decode(), "model") == row["uid"]
+            assert hashlib.sha256(members["png"]).hexdigest() == row["sha256"]
+            document = json.loads(members["json"])
+            assert (document["key"], document["uid"], document["number"]) == (key, row["uid"], row["number"])
+    assert sorted(seen) == manifest["key"].tolist()
+
+
+def test_written_twice_byte_for_byte(settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch) -> None:
+    make_images(captions, settings(), tmp_path / "one")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    make_images(captions.sample(frac=1, random_state=1), settings(), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_change_in_curation_paints_only_new_captions(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    make_images(captions_of(TEXTS[:5]), settings(), tmp_path / "out")
+    old = set((tmp_path / "out").glob("shard-*.tar"))
+    metrics, volatile = make_images(captions_of(TEXTS[1:]), settings(), tmp_path / "out")
+    assert metrics["made"] == 14
+    assert volatile == {"reused": 8}
+    manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
+    shards = {path.name for path in (tmp_path / "out").glob("shard-*.tar")}
+    assert shards == set(manifest["shard"])
+    assert old != shards
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    make_images(captions_of(TEXTS[1:]), settings(), tmp_path / "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from synthpairs.images.make import make_images
+from synthpairs.images.params import Images
+from tests.images.conftest import TEXTS, captions_of
+make_images(captions_of(TEXTS), Images(**{params!r}), Path({out!r}))
+"""
+
+
+def test_killed_and_run_again_gives_the_same_bytes(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    params = settings(batch=2, candidates=3, steps=12)
+    program = PROGRAM.format(
+        params={name: getattr(params, name) for name in params.__slots__}, out=str(tmp_path / "out")
+    )
+    work = tmp_path / ".dvc/tmp/work/images"
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    while not list(work.glob("*/*.tar")):
+        assert killed.poll() is None, "ended before a first batch was stored"
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    stored = sorted(work.glob("*/*.tar"))
+    assert 0 < len(stored) < 12
+    assert not (tmp_path / "out/manifest.parquet").exists()
+    stored[0].write_bytes(stored[0].read_bytes()[:1500])  # as a full disk or a broken one leaves it
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert "is damaged and its pictures are made again" in done.stderr
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    make_images(captions_of(TEXTS), params, tmp_path / "reference")
+    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
+
+
+def test_damaged_pieces_are_made_again(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    make_images(captions, settings(), tmp_path / "out")
+    whole = contents(tmp_path / "out")
+    pieces = sorted((tmp_path / ".dvc/tmp/work/images").glob("*/*.tar"))
+    payload = bytearray(pieces[0].read_bytes())
+    payload[700] ^= 1  # inside the first picture
+    pieces[0].write_bytes(payload)
+    pieces[1].write_bytes(b"")
+    pieces[2].write_bytes(pieces[2].read_bytes()[:1024])
+    _, volatile = make_images(captions, settings(), tmp_path / "out")
+    assert volatile == {"reused": 4}
+    assert contents(tmp_path / "out") == whole
+
+
+class Fussy(Generator):
+    """Takes no prompt with `poison` in it, and paints nonsense for `nan` and `black`."""
+
+    def paint(self, keys, texts):
+        if any("poison" in text for text in texts):
+            raise RuntimeError("cannot stomach\nthis")
+        pictures = super().paint(keys, texts).copy()
+        for picture, text in zip(pictures, texts, strict=True):
+            if "nan" in text:
+                picture[3, 4] = np.nan
+            if "black" in text:
+                picture[:] = 0
+        return pictures
+
+
+def test_bad_captions_fail_alone(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    make_images(captions_of(TEXTS), settings(batch=8, candidates=1), tmp_path / "good")
+    monkeypatch.setattr(make, "Generator", Fussy)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    bad = {"a poison": "RuntimeError: cannot stomach this", "a nan": "not finite", "all black": "one flat colour"}
+    params = settings(batch=8, candidates=1, max_failed_share=0.3)
+    metrics, _ = make_images(captions_of([*TEXTS, *bad]), params, tmp_path / "out")
+    assert metrics == {"captions": 11, "candidates": 11, "made": 8, "failed": 3, "prompts_truncated": 0}
+    failed = pd.read_parquet(tmp_path / "out/failed.parquet")
+    for text, error in bad.items():
+        assert error in failed.set_index("uid").loc[caption_uid(text, "model"), "error"]
+    good, rest = (pd.read_parquet(tmp_path / name / "manifest.parquet") for name in ("good", "out"))
+    assert good.drop(columns="shard").equals(rest.drop(columns="shard")), "their neighbours' pictures are untouched"
+
+
+def test_too_many_failures_end_the_stage_and_keep_the_work(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(make, "Generator", Fussy)
+    texts = [*TEXTS, "poison", "more poison"]
+    with pytest.raises(
+        ValueError, match=r"1 of \d+ pictures failed, more than images.max_failed_share .* stomach this"
+    ):
+        make_images(captions_of(texts), settings(batch=1, candidates=1), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    metrics, _ = make_images(
+        captions_of(texts), settings(batch=1, candidates=1, max_failed_share=0.2), tmp_path / "out"
+    )
+    assert metrics["failed"] == 2
+
+
+def test_long_prompts_are_counted_and_painted(settings: Settings, tmp_path: Path) -> None:
+    texts = ["short", "word " * 40, "x" * 100_000, "nul \0 byte"]
+    metrics, _ = make_images(captions_of(texts), settings(), tmp_path / "out")
+    assert metrics["prompts_truncated"] == 2
+    assert metrics["made"] == 8
+    tokens = pd.read_parquet(tmp_path / "out/manifest.parquet").set_index("text")["tokens"]
+    assert set(tokens["short"]) == {7}
+    assert set(tokens["x" * 100_000]) == {100_002}
+
+
+def test_webp_holds_the_same_pixels(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    make_images(captions[:1], settings(format="webp", candidates=1), tmp_path / "out")
+    (row,) = pd.read_parquet(tmp_path / "out/manifest.parquet").to_dict("records")
+    ((_, members),) = read_shard(tmp_path / "out" / row["shard"])
+    (tmp_path / "one.webp").write_bytes(members["webp"])
+    painted = Generator(settings(format="webp")).paint([row["key"]], [row["text"]])[0]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "one.webp")), (painted * 255).round().astype(np.uint8))
+
+
+def test_no_captions_is_an_error(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no caption"):
+        make_images(captions[:0], settings(), tmp_path / "out")
+
+
+def test_the_stage_writes_its_outs(settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    params = settings()
+    (tmp_path / "params.yaml").write_text(
+        json.dumps({"images": {name: getattr(params, name) for name in params.__slots__}})
+    )
+    with pytest.raises(FileNotFoundError, match="run `dvc repro captions` first"):
+        stage.main()
+    (tmp_path / "data/captions").mkdir(parents=True)
+    captions.to_parquet(tmp_path / "data/captions/kept.parquet")
+    stage.main()
+    assert json.loads((tmp_path / "reports/metrics/images.json").read_text())["made"] == 16
+    assert len(pd.read_parquet(tmp_path / "data/images/manifest.parquet")) == 16

@@ -1,0 +1,64 @@
+"""Cutting into shards, batches that are always full, and progress without a terminal."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthpairs.inference import even_thread_count, even_threads, filled
+from synthpairs.progress import progress
+from synthpairs.schema import digest
+from synthpairs.shards import cut, shard_name, write_shards
+from synthpairs.storage import read_shard
+
+KEYS = sorted(digest("key", number) for number in range(1000))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 999, 1000, 5000])
+def test_cut_keeps_every_key_in_order(size: int) -> None:
+    groups = cut(reversed(KEYS), size)
+    assert [key for group in groups for key in group] == KEYS
+    assert max(map(len, groups)) <= max(1.5 * size, size + 6)
+    assert len(groups) <= 2 * -(-1000 // size)
+
+
+def test_a_new_key_changes_its_own_shard_only() -> None:
+    before, after = ({shard_name(group) for group in cut(keys, 100)} for keys in (KEYS, [*KEYS, digest("new")]))
+    assert len(before) == len(after) == 16
+    assert len(before - after) == len(after - before) == 1
+
+
+def test_cut_of_nothing_is_nothing() -> None:
+    assert cut([], 10) == []
+
+
+def test_write_shards_leaves_no_other_shard(tmp_path: Path) -> None:
+    write_shards(tmp_path, [("shard-a.tar", [("k", {"txt": b"1"})]), ("shard-b.tar", [])])
+    (tmp_path / "manifest.parquet").write_bytes(b"")
+    write_shards(tmp_path, [("shard-a.tar", [("k", {"txt": b"2"})])])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.parquet", "shard-a.tar"]
+    assert list(read_shard(tmp_path / "shard-a.tar")) == [("k", {"txt": b"2"})]
+
+
+def test_batches_are_filled_and_threads_divide_them() -> None:
+    assert filled([1, 2], 4) == [1, 2, 2, 2]
+    assert filled([1, 2], 2) == [1, 2]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert [even_thread_count(batch) for batch in (1, 2, 7, 8)] == [1, 2, 1, 2]
+        with even_threads(7):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_progress_is_logged_without_a_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), progress("images", 4, "pictures") as advance:
+        advance(2)
+        advance(2)
+    assert len(caplog.records) == 1
+    assert "images: 4 of 4 pictures, " in caplog.text
+    assert "/s, 00:00:00 left" in caplog.text

@@ -1,0 +1,181 @@
+"""A small project on disk as the other stages leave it: every table valid, every picture a real PNG."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw
+
+from synthpairs.benchmarks.params import Benchmark
+from synthpairs.benchmarks.summary import summarise
+from synthpairs.report.findings import Ranking
+from synthpairs.report.params import Report
+from synthpairs.schema import (
+    ANSWERS,
+    CANDIDATES,
+    CAPTIONS,
+    FAILED,
+    PAIRS,
+    REJECTED,
+    SCORES,
+    SELECTED,
+    candidate_key,
+    caption_uid,
+)
+from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
+
+CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
+ARMS = ("selected", "random", "real")
+MEASURES = dict.fromkeys(CAPTIONS.names[6:])
+RANKING = Ranking(strategy="top", clip_weight=1.0, ssim_weight=0.5)
+PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
+BENCHMARK = Benchmark(batch=1, resamples=200, seed=0)
+# Share of right answers with and without the picture, by task; desk_text has no picture.
+SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}
+REJECTS = (
+    ("unusable", "nul\x00 | `code` <b>bold</b> [link](http://x.y) " + "long " * 30, "control character U+0000"),
+    ("perplexity", "zq zq vv", "9000.0 > 4000.0"),
+    ("alignment", "a dog on blue", "not among the best 40%"),
+)
+DVC_YAML = """\
+stages:
+  captions:
+    cmd: python -m stages.captions
+    desc: gathers captions and keeps the good ones
+    deps: [stages/captions.py, models/desk/clip]
+    params: [captions, world]
+    outs: [data/captions]
+    metrics:
+    - reports/metrics/captions.json: {cache: false}
+  images:
+    cmd: python -m stages.images
+    deps: [stages/images.py, data/captions/kept.parquet, models/desk/generator]
+    params: [images]
+    outs: [data/images]
+  select:
+    cmd: python -m stages.select
+    deps: [data/images, data/captions]
+    outs:
+    - data/selected
+  align:
+    matrix:
+      arm: ${arms}
+    cmd: python -m stages.align ${item.arm}
+    deps: ["data/selected/pairs/${item.arm}.parquet"]
+    outs: ["models/vlm/${item.arm}/aligned"]
+  report:
+    cmd: python -m stages.report
+    deps: [dvc.yaml, data/captions, models/vlm/real/aligned]
+    plots:
+    - reports/figures: {cache: false}
+"""
+
+
+def png(seed: int) -> bytes:
+    """A disc on a plain ground, 16 pixels wide; equal seeds give equal pictures."""
+    rng = np.random.default_rng(seed)
+    picture = Image.new("RGB", (16, 16), tuple(int(value) for value in rng.integers(256, size=3)))
+    ImageDraw.Draw(picture).ellipse((3, 3, 12, 12), fill=tuple(int(value) for value in rng.integers(256, size=3)))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def answers(arm: str, skill: dict[str, tuple[float, float | None]], items: int = 120) -> pd.DataFrame:
+    """Rows of ANSWERS: each arm errs on questions of its own."""
+    rng = np.random.default_rng(int(hashlib.sha256(arm.encode()).hexdigest()[:8], 16))
+    rows = []
+    for task, levels in sorted(skill.items()):
+        for blind, share in zip((False, True), levels, strict=True):
+            for item in range(items if share is not None else 0):
+                rows.append(
+                    {
+                        "uid": f"{task}-{item:04d}",
+                        "task": task,
+                        "blind": blind,
+                        "category": ("what", "where")[item % 2],
+                        "concept": CONCEPTS[item % len(CONCEPTS)],
+                        "prediction": "yes",
+                        "score": float(rng.random() < share),
+                    }
+                )
+    return pd.DataFrame(rows).sort_values(["task", "blind", "uid"], ignore_index=True)
+
+
+def write_answers(root: Path, arm: str, table: pd.DataFrame) -> None:
+    """One arm's benchmark files."""
+    write_table(root / f"reports/benchmarks/items/{arm}.parquet", table, ANSWERS)
+    versions = dict.fromkeys(table["task"], 1.0)
+    write_json(root / f"reports/benchmarks/{arm}.json", summarise(table, versions, BENCHMARK))
+
+
+def write_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:
+    """Everything the report reads, `captions` per concept and source with two candidates each."""
+    rng = np.random.default_rng(7)
+    kept, rejected, candidates, scores = [], [], [], []
+    for source in ("human", "model"):
+        for concept in CONCEPTS:
+            for number in range(captions):
+                text = f"a {concept} number {number} of a {source} on a pale blue background"
+                row = {"uid": caption_uid(text, source), "text": text, "source": source, "concept": concept}
+                kept.append(row | MEASURES | {"drawings": [], "original": png(number) if source == "human" else None})
+        for reason, text, detail in REJECTS:
+            row = {"uid": caption_uid(text, source), "text": text, "source": source, "concept": "cat"}
+            rejected.append(row | MEASURES | {"drawings": [], "original": None, "reason": reason, "detail": detail})
+    for row in kept:
+        for number in range(2):
+            key = candidate_key(row["uid"], number, "tiny")
+            told = {name: row[name] for name in ("uid", "text", "concept")}
+            told |= {"key": key, "number": number, "seed": number, "generator": "tiny", "tokens": 9, "sha256": ""}
+            candidates.append(told | {"shard": f"shard-{key[0]}.tar"})
+            clip, ssim = rng.normal(0.3, 0.05), rng.normal(0.9, 0.01)
+            scores.append({"key": key, "uid": row["uid"], "concept": row["concept"], "clip_tokens": 12}
+                          | {"clip_cosine": float(clip), "ssim": float(ssim)})  # fmt: skip
+    manifest = pd.DataFrame(candidates).sort_values("key", ignore_index=True)
+    table = manifest.merge(pd.DataFrame(scores)[["key", "clip_cosine", "ssim"]], on="key")
+    table["score"] = table["clip_cosine"] + 0.5 * table["ssim"]
+    chosen = table.sort_values("score", ascending=False, ignore_index=True).head(20)
+    chosen["rank"] = chosen.index
+    for shard, rows in manifest.groupby("shard"):
+        members = [(key, {"png": png(place), "txt": b"", "json": b"{}"}) for place, key in enumerate(rows["key"])]
+        write_bytes(root / "data/images" / str(shard), shard_bytes(members))
+    write_table(root / "data/captions/kept.parquet", kept, CAPTIONS)
+    write_table(root / "data/captions/rejected.parquet", rejected, REJECTED)
+    write_table(root / "data/images/manifest.parquet", manifest, CANDIDATES)
+    write_table(root / "data/images/failed.parquet", [], FAILED)
+    write_table(root / "data/scores/scores.parquet", scores, SCORES)
+    write_table(root / "data/scores/failed.parquet", [], FAILED)
+    write_table(root / "data/selected/selected.parquet", chosen, SELECTED)
+    for arm in arms:
+        pairs = chosen.assign(origin="synthetic")
+        if arm == "real":
+            human = [row for row in kept if row["source"] == "human"][:20]
+            pairs = pd.DataFrame(human).assign(origin="real", shard=None, key=lambda found: found["uid"])
+        write_table(root / f"data/selected/pairs/{arm}.parquet", pairs, PAIRS)
+        for stage in ("align", "finetune"):
+            write_json(root / f"reports/metrics/{stage}/{arm}.json", {"pairs": 20, "loss_last": 1.25, "note": "text"})
+        write_answers(root, arm, answers(arm, SKILL))
+    write_answers(
+        root, "untrained", answers("untrained", {task: (0.2, blind and 0.2) for task, (_, blind) in SKILL.items()})
+    )
+    noise = {"html": {"read": 3, "kept": 1}, "file_name": {"read": 2, "kept": 0}}
+    write_json(root / "reports/metrics/captions.json", {"kept_total": len(kept), "noise": noise})
+    for stage in ("images", "scores", "select"):
+        write_json(root / f"reports/metrics/{stage}.json", {"n": len(manifest)})
+    levels = {"desk_pope": {"items": 120, "chance": 0.5, "majority": 0.5}, "desk_text": {"items": 120}}
+    write_json(root / "reports/metrics/tasks.json", {"benchmarks": levels})
+    recall = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
+    desk = {"clip": {"heldout_combination": recall}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75}}
+    write_json(root / "pretrain/metrics.json", desk)
+    write_bytes(root / "dvc.yaml", DVC_YAML.encode())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The project's directory, which is the current one."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,200 @@
+"""The select stage: the forms in which the selection is handed on, the arms, and the pictures they lead to."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+import webdataset
+from huggingface_hub import DatasetCard
+from PIL import Image
+
+from synthpairs.pairs import load_pairs
+from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, SELECTED, caption_uid
+from synthpairs.selection.make import make_selection
+from synthpairs.selection.params import Select
+from synthpairs.selection.records import INSTRUCTIONS, llava_record
+from synthpairs.storage import read_shard, write_table
+
+Settings = Callable[..., Select]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file's hash by path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: Path) -> None:
+    metrics = make_selection(settings(), data, data / "selected")
+    assert metrics["candidates"] == metrics["unscored"] + metrics["beaten"] + metrics["competing"] == 16
+    assert metrics["selected"] == 3
+    assert metrics["unscored"] == 1
+    selected = pd.read_parquet(data / "selected/selected.parquet")
+    assert list(selected.columns) == SELECTED.names
+    assert selected["rank"].tolist() == [0, 1, 2]
+    assert selected["score"].is_monotonic_decreasing
+    manifest = pd.read_parquet(data / "images/manifest.parquet").set_index("key")
+    assert selected["text"].tolist() == manifest.loc[selected["key"], "text"].tolist()
+
+
+def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
+    make_selection(settings(), data, data / "one")
+    scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
+    scores.to_parquet(data / "scores/scores.parquet")
+    make_selection(settings(strategy="rear", k=4, arms=["selected"]), data, data / "two")
+    make_selection(settings(), data, data / "two")  # over another selection, of which nothing stays
+    assert contents(data / "one") == contents(data / "two")
+
+
+def test_arms_have_one_size(settings: Settings, data: Path) -> None:
+    metrics = make_selection(settings(k=4), data, data / "selected")
+    arms = {name: pd.read_parquet(data / f"selected/pairs/{name}.parquet") for name in ("selected", "random", "real")}
+    for pairs in arms.values():
+        assert list(pairs.columns) == PAIRS.names
+        assert len(pairs) == 4
+        assert pairs["key"].is_unique
+        assert pairs["key"].is_monotonic_increasing
+        assert pairs["uid"].is_unique
+    assert set(arms["random"]["key"]) != set(arms["selected"]["key"])
+    assert arms["real"]["shard"].isna().all()
+    assert set(arms["real"]["text"]) == {"an ant", "a pear", "a hat", "a fan"}
+    assert metrics["arms"]["real"] == {"pairs": 4, "kept": 2, "rejected_by_alignment": 2}
+    other = make_selection(settings(k=4, seed=5), data, data / "other")
+    assert pd.read_parquet(data / "other/pairs/selected.parquet").equals(arms["selected"])
+    assert other["arms"]
+    assert not pd.read_parquet(data / "other/pairs/random.parquet").equals(arms["random"])
+
+
+def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings: Settings, data: Path) -> None:
+    metrics = make_selection(settings(k=1), data, data / "selected")
+    assert metrics["arms"]["real"] == {"pairs": 1, "kept": 1, "rejected_by_alignment": 0}
+    metrics = make_selection(settings(k=8), data, data / "selected")
+    assert metrics["arms"]["real"] == {"pairs": 4, "kept": 2, "rejected_by_alignment": 2}
+    kept = pd.read_parquet(data / "captions/kept.parquet")
+    write_table(data / "captions/kept.parquet", kept[kept["source"] == "model"], CAPTIONS)
+    metrics = make_selection(settings(k=1), data, data / "selected")
+    assert metrics["arms"]["real"] == {"pairs": 1, "kept": 0, "rejected_by_alignment": 1}
+    rejected = pd.read_parquet(data / "captions/rejected.parquet").assign(reason="judge")
+    write_table(data / "captions/rejected.parquet", rejected, REJECTED)
+    with pytest.raises(ValueError, match=r"select.arms holds `real`, but no human caption has an original"):
+        make_selection(settings(k=1), data, data / "selected")
+
+
+def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) -> None:
+    make_selection(settings(k=4), data, data / "selected")
+    shown = {}
+    for shard in sorted((data / "images").glob("shard-*.tar")):
+        shown |= {key: members["png"] for key, members in read_shard(shard)}
+    for name in ("kept", "rejected"):
+        table = pd.read_parquet(data / f"captions/{name}.parquet")
+        shown |= dict(zip(table["uid"], table["original"], strict=True))
+    for arm in ("selected", "random", "real"):
+        pairs = pd.read_parquet(data / f"selected/pairs/{arm}.parquet")
+        loaded = list(load_pairs(arm, data))
+        assert sorted((key, text) for key, text, _ in loaded) == sorted(zip(pairs["key"], pairs["text"], strict=True))
+        for key, _, picture in loaded:
+            assert picture.mode == "RGB"
+            assert np.array_equal(np.asarray(picture), np.asarray(Image.open(io.BytesIO(shown[key])).convert("RGB")))
+        assert [key for key, _, _ in loaded] == [key for key, _, _ in load_pairs(arm, data)]
+    with pytest.raises(FileNotFoundError, match=r"pairs/other.parquet is missing: run `dvc repro select`"):
+        next(load_pairs("other", data))
+    kept = pd.read_parquet(data / "captions/kept.parquet")
+    write_table(data / "captions/kept.parquet", kept[kept["text"] != "a pear"], CAPTIONS)
+    with pytest.raises(ValueError, match=f"no picture for 1 pairs, first {caption_uid('a pear', 'human')}"):
+        list(load_pairs("real", data))
+
+
+def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path) -> None:
+    make_selection(settings(k=5), data, data / "selected")
+    selected = pd.read_parquet(data / "selected/selected.parquet").set_index("key")
+    source = {}
+    for shard in sorted((data / "images").glob("shard-*.tar")):
+        source |= dict(read_shard(shard))
+    seen = []
+    for shard in sorted((data / "selected").glob("shard-*.tar")):
+        for key, members in read_shard(shard):
+            seen.append(key)
+            assert members["png"] == source[key]["png"]
+            assert members["txt"] == source[key]["txt"]
+            told = json.loads(members["json"])
+            assert told["seed"] == json.loads(source[key]["json"])["seed"]
+            assert (told["rank"], told["score"]) == (selected.loc[key, "rank"], selected.loc[key, "score"])
+    assert sorted(seen) == sorted(selected.index)
+    shards = sorted(map(str, (data / "selected").glob("shard-*.tar")))
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode("pil"))
+    assert {sample["__key__"]: sample["txt"] for sample in samples} == selected["text"].to_dict()
+    cache = str(data / "cache")
+    table = datasets.load_dataset("webdataset", data_files=shards, split="train", cache_dir=cache)
+    assert sorted(table["txt"]) == sorted(selected["text"])
+    assert table[0]["png"].size == (64, 64)
+
+
+def test_llava_json_is_what_its_loader_expects(settings: Settings, data: Path) -> None:
+    make_selection(settings(k=5), data, data / "selected")
+    records = json.loads((data / "selected/llava.json").read_text())
+    selected = pd.read_parquet(data / "selected/selected.parquet")
+    assert [record["id"] for record in records] == selected["key"].tolist()
+    members = set()
+    for shard in (data / "selected").glob("shard-*.tar"):
+        members |= {f"{key}.png" for key, _ in read_shard(shard)}
+    for record, text in zip(records, selected["text"], strict=True):
+        assert record["image"] in members
+        human, gpt = record["conversations"]
+        assert (human["from"], gpt["from"], gpt["value"]) == ("human", "gpt", text)
+        assert human["value"].count("<image>") == 1
+        assert human["value"].replace("<image>", "").strip() in INSTRUCTIONS
+
+
+def test_every_instruction_is_used_on_both_sides() -> None:
+    assert len(set(INSTRUCTIONS)) == len(INSTRUCTIONS) == 10
+    said = {llava_record(f"{number:08x}", "x", "png")["conversations"][0]["value"] for number in range(20)}
+    assert len(said) == 20
+    assert sum(text.startswith("<image>\n") for text in said) == 10
+
+
+def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
+    make_selection(settings(), data, data / "selected")
+    text = (data / "selected/README.md").read_text()
+    header = DatasetCard(text).data.to_dict()
+    assert header["license"] == ["apache-2.0", "cc-by-4.0", "mit"]
+    assert header["size_categories"] == ["n<1K"]
+    assert header["task_categories"] == ["image-to-text", "text-to-image"]
+    assert "# 3 synthetic image-caption pairs" in text
+    assert "| candidates | 16 |" in text
+    assert "| pairs/real.parquet | 3 |" in text
+    assert "openmoji" not in text
+    assert "1.0 x 1.0 x max(cosine, 0) + 0.5 x SSIM, highest first." in text
+
+
+def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:
+    with pytest.raises(ValueError, match=r"select.arms must name each arm once"):
+        make_selection(settings(arms=["real", "real"]), data, data / "selected")
+    with pytest.raises(ValueError, match=r"select.k is 9, but only 8 candidates compete"):
+        make_selection(settings(k=9), data, data / "selected")
+    manifest = pd.read_parquet(data / "images/manifest.parquet")
+    manifest.iloc[3:].to_parquet(data / "images/manifest.parquet")
+    with pytest.raises(ValueError, match="holds 2 pictures that data/images does not"):
+        make_selection(settings(), data, data / "selected")
+    (data / "scores/scores.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match="run `dvc repro scores` first"):
+        make_selection(settings(), data, data / "selected")
+
+
+def test_the_stage_runs_without_torch(settings: Settings, data: Path) -> None:
+    params = settings()
+    values = {name: getattr(params, name) for name in params.__slots__}
+    (data.parent / "params.yaml").write_text(json.dumps({"select": values}))
+    (data.parent / "packages.lock.yaml").write_bytes(Path("packages.lock.yaml").read_bytes())
+    program = "import sys, stages.select as s; s.main(); assert not {'torch', 'transformers'} & set(sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "SYNTHPAIRS_TRACKING": "off"}
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=data.parent, env=environment)
+    assert json.loads((data.parent / "reports/metrics/select.json").read_text())["selected"] == 3

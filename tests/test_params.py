@@ -1,0 +1,143 @@
+"""params.yaml is read strictly: whatever is wrong ends as one line that names file, key, value and what is allowed."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+
+from synthpairs.params import Within, load_params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Nested section."""
+
+    name: str
+    share: Annotated[float, Within(0, 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Every kind of field that the loader knows."""
+
+    steps: Annotated[int, Within(1)]
+    rate: float
+    mode: Literal["top", "random"]
+    on: bool
+    limit: Annotated[float, Within(high=5)] | None
+    words: list[str]
+    weights: dict[str, Annotated[float, Within(0, 1)]]
+    part: Part
+
+
+GOOD = """\
+other: 1
+x:
+  steps: 3
+  rate: 1e-4
+  mode: top
+  on: true
+  limit: null
+  words: [on, no]
+  weights: {a: 1, b: 0.5}
+  part: {name: n, share: 0}
+"""
+
+
+def load(text, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return load_params(Section, "x", path)
+
+
+def test_a_good_section_is_read_as_yaml_1_2(tmp_path):
+    assert load(GOOD, tmp_path) == Section(
+        steps=3,
+        rate=0.0001,
+        mode="top",
+        on=True,
+        limit=None,
+        words=["on", "no"],
+        weights={"a": 1.0, "b": 0.5},
+        part=Part(name="n", share=0.0),
+    )
+    assert isinstance(load(GOOD.replace("rate: 1e-4", "rate: 2"), tmp_path).rate, float)
+    assert load(GOOD.replace("limit: null", "limit: 4"), tmp_path).limit == 4.0
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        (
+            "steps: 3",
+            "step: 3",
+            "x.step is not a known key; known are steps, rate, mode, on, limit, words, weights, part",
+        ),
+        ("steps: 3", "1: 2\n  a: 3", "x.1 is not a known key"),
+        ("  steps: 3\n", "", "x.steps is missing"),
+        ("steps: 3", "steps: 0", "x.steps must be >= 1, got 0"),
+        ("steps: 3", "steps: 3.0", "x.steps must be of type int, got 3.0"),
+        ("steps: 3", "steps: true", "x.steps must be of type int, got True"),
+        ("steps: 3", "steps:", "x.steps must be of type int, got None"),
+        ("rate: 1e-4", "rate: fast", "x.rate must be of type float, got 'fast'"),
+        ("mode: top", "mode: best", "x.mode must be one of top, random; got 'best'"),
+        ("mode: top", "mode: [top]", "x.mode must be one of top, random; got ['top']"),
+        ("on: true", "on: 1", "x.on must be of type bool, got 1"),
+        ("limit: null", "limit: 6", "x.limit must be <= 5, got 6"),
+        ("limit: null", "limit: .nan", "x.limit must be <= 5, got nan"),
+        ("words: [on, no]", "words: on", "x.words must be a list, got 'on'"),
+        ("words: [on, no]", "words: [on, 3]", "x.words[1] must be of type str, got 3"),
+        ("b: 0.5", "b: 1.5", "x.weights.b must be from 0 to 1, got 1.5"),
+        ("weights: {a: 1, b: 0.5}", "weights: 1", "x.weights must be a mapping, got 1"),
+        ("share: 0", "share: -0.1", "x.part.share must be from 0 to 1, got -0.1"),
+        ("{name: n, share: 0}", "n", "x.part must be a mapping, got 'n'"),
+        ("x:", "y:", "section 'x' is missing"),
+        ("words: [on", "words: [[on", "not valid YAML: "),
+        ("rate: 1e-4", "rate: 1e-4\n  rate: 2", "not valid YAML: "),
+        ("mode: top", "mode: \x00", "not valid YAML: "),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, good, bad, message):
+    assert good in GOOD
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        load(GOOD.replace(good, bad, 1), tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'params.yaml'}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_choices_are_compared_with_their_type(tmp_path):
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Channels:
+        channels: Literal[1, 3]
+
+    path = tmp_path / "params.yaml"
+    path.write_text("x: {channels: true}")
+    with pytest.raises(ValueError, match="must be one of 1, 3; got True"):
+        load_params(Channels, "x", path)
+
+
+@pytest.mark.parametrize("payload", [b"", b"- a", b"x: \xff\xfe"])
+def test_files_that_hold_no_section_say_so(tmp_path, payload):
+    (tmp_path / "params.yaml").write_bytes(payload)
+    with pytest.raises(ValueError, match=r"params\.yaml: (section 'x' is missing|not valid YAML)"):
+        load_params(Section, "x", tmp_path / "params.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.yaml"):
+        load_params(Section, "x", tmp_path / "none.yaml")
+
+
+def test_a_range_holds_its_ends_and_no_nan():
+    both = Within(0, 1)
+    assert [both.hold(value) for value in (-0.1, 0, 0.5, 1, 1.1, float("nan"))] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert Within(low=2).hold(float("inf"))
+    assert (str(both), str(Within(low=2)), str(Within(high=3))) == ("from 0 to 1", ">= 2", "<= 3")

@@ -1,0 +1,151 @@
+"""Presets change their values in params.yaml and not one other byte; what params.yaml does not know is refused."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from synthpairs import presets
+from synthpairs.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+PARAMS = """\
+# The top, with an accent: \u00e9
+world:
+  # all of them
+  concepts: [monkey, dog,
+             lipstick]   # a list on two lines
+captions:
+  count: 12        # per concept
+  rate: 1.0e-3     # of learning
+  judge: true
+  prefix: "A photo of"   # as in the paper
+  sources:         # two
+    - human
+    - model
+    # the end of the list
+  shares: {single: 0.6, pair: 0.4}
+  limit:   # none
+last: x
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("presets").mkdir()
+    Path("params.yaml").write_text(PARAMS)
+
+    def preset(text):
+        Path("presets/small.yaml").write_text(text)
+
+    return preset
+
+
+def test_only_the_presets_values_change(folder):
+    folder("""
+world: {concepts: [dog, 'null', a b]}
+captions:
+  {count: 3, rate: 2.0e-4, judge: false, prefix: a picture of, sources: [model], shares: {pair: 0.1}, limit: 5}
+last: 'true'
+""")
+    changed = presets.apply("small")
+    expected = PARAMS
+    for old, new in {
+        "[monkey, dog,\n             lipstick]": '[dog, "null", a b]',
+        "count: 12": "count: 3",
+        "rate: 1.0e-3": "rate: 0.0002",
+        "judge: true": "judge: false",
+        '"A photo of"': "a picture of",
+        "- human\n    - model": "[model]",
+        "pair: 0.4": "pair: 0.1",
+        "limit:": "limit: 5",
+        "last: x": 'last: "true"',
+    }.items():
+        expected = expected.replace(old, new)
+    assert Path("params.yaml").read_text() == expected
+    assert changed["captions.shares.pair"] == 0.1
+    assert len(changed) == 9
+    values = YAML(typ="safe").load(Path("params.yaml"))
+    assert values["world"]["concepts"] == ["dog", "null", "a b"]
+    assert values["last"] == "true"
+    assert presets.apply("small") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "captions: {cuont: 3}",
+            "presets/small.yaml: captions.cuont is not a key of params.yaml; known are count, rate",
+        ),
+        ("captoins: {}", "presets/small.yaml: captoins is not a key of params.yaml; known are world, captions, last"),
+        ("captions: 3", "presets/small.yaml: captions must be a mapping, as in params.yaml"),
+        ("captions: {count: {a: 1}}", "presets/small.yaml: captions.count must be a value, as in params.yaml"),
+        ("- 1", "presets/small.yaml: the file must be a mapping"),
+        ("a: [", "presets/small.yaml: not valid YAML"),
+    ],
+)
+def test_what_params_yaml_does_not_know_is_refused_and_nothing_is_written(folder, text, message):
+    folder(text)
+    with pytest.raises(ValueError, match=message):
+        presets.apply("small")
+    assert Path("params.yaml").read_text() == PARAMS
+
+
+def test_an_unknown_preset_lists_the_known_ones(folder, caplog):
+    folder("")
+    assert main(["preset", "smal"]) == 1
+    assert "there is no preset 'smal'; known presets: small" in caplog.text
+    assert presets.apply("small") == {}
+
+
+def test_flags_say_the_same_as_the_file(folder, capsys):
+    folder("""
+world: {concepts: [dog, 'null']}
+captions: {count: 3, rate: 2.0e-4, judge: false, shares: {pair: 0.1}, limit: null}
+""")
+    assert main(["preset", "small", "--as-flags"]) == 0
+    flags = capsys.readouterr().out.split()
+    assert flags[::2] == ["-S"] * 6
+    assert flags[1::2] == [
+        "world.concepts=['dog','null']",
+        "captions.count=3",
+        "captions.rate=0.0002",
+        "captions.judge=false",
+        "captions.shares.pair=0.1",
+        "captions.limit=null",
+    ]
+
+
+def test_flags_are_what_dvc_understands(folder, tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    folder("""
+world: {concepts: [dog, 'null', '1']}
+captions: {count: 3, rate: 2.0e-4, judge: false, limit: 5}
+last: 'true'
+""")
+    by_dvc = tmp_path / "by_dvc.yaml"
+    by_dvc.write_text(PARAMS)
+    apply_overrides(by_dvc, [flag for flag in presets.as_flags("small").split() if flag != "-S"])
+    presets.apply("small")
+    assert YAML(typ="safe").load(by_dvc) == YAML(typ="safe").load(Path("params.yaml"))
+
+
+def test_a_text_that_no_flag_can_hold_is_refused(folder):
+    folder("captions: {prefix: a picture of}")
+    with pytest.raises(ValueError, match=r"captions\.prefix holds a space"):
+        presets.as_flags("small")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_presets_of_the_repository_fit_params_yaml(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert presets.leaves(path.stem, YAML(typ="safe").load(ROOT / "params.yaml"))
+
+
+def test_shells_leave_the_flags_alone(folder):
+    folder("world: {concepts: [dog]}\ncaptions: {count: 3}")
+    assert shlex.split(presets.as_flags("small"))[1] == "world.concepts=[dog]"

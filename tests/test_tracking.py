@@ -1,0 +1,339 @@
+"""MLflow runs of stages, their sync with dvc.lock, and how a stage process ends."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+
+from synthpairs import tracking
+from synthpairs.sync import sync
+from synthpairs.tracking import flatten, stage_run
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    """Nested section."""
+
+    rate: float
+    words: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """A stage's section."""
+
+    count: int
+    inner: Inner
+
+
+PARAMS = Params(count=3, inner=Inner(rate=0.5, words=["a", "b"]))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """One DVC root, and so one database, for the whole module: making it takes seconds."""
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture
+def workspace(root, tmp_path, monkeypatch):
+    """An empty workspace whose runs go to the shared database; its params.yaml gives it a parent of its own."""
+    for name in ("SYNTHPAIRS_TRACKING", "MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(f"art: {{place: {tmp_path}, size: 3}}\n")
+    return tmp_path
+
+
+def parent_and_children():
+    """The pipeline execution of this workspace and its children, oldest first."""
+    store = tracking.Store.connect()
+    parent = store.parent()
+    found = store.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time ASC"])
+    return store.client.get_run(parent), found
+
+
+def warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_importing_it_costs_nothing_heavy():
+    code = "import sys, synthpairs.tracking; print({'mlflow', 'torch', 'numpy', 'pandas', 'ruamel'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_flatten_joins_the_names_of_nested_dataclasses_and_mappings():
+    assert flatten(PARAMS) == {"count": 3, "inner.rate": 0.5, "inner.words": ["a", "b"]}
+    assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": 3}, "/") == {"a/b": 1, "a/c/d": 2, "e": 3}
+
+
+def test_stages_of_one_execution_are_children_of_one_parent(workspace, monkeypatch):
+    with stage_run("art", PARAMS) as run:
+        run.log({"drawings": 5, "split": {"train": 3, "note": "text is no metric"}}, seconds=1.5)
+    monkeypatch.setenv("DVC_STAGE", "align@selected")
+    with stage_run("align", PARAMS) as run:
+        run.log({"loss@end": 0.25})
+    parent, (art, align) = parent_and_children()
+    assert art.info.run_name == art.data.tags["dvc.stage"] == "art"
+    assert align.info.run_name == "align@selected"
+    assert art.data.params == {"count": "3", "inner.rate": "0.5", "inner.words": '["a", "b"]'}
+    assert {name: value for name, value in art.data.metrics.items() if name != "run/peak_memory_gib"} == {
+        "drawings": 5,
+        "split/train": 3,
+        "run/seconds": 1.5,
+    }
+    assert align.data.metrics["loss.end"] == 0.25
+    assert art.data.metrics["run/peak_memory_gib"] > 0
+    assert {run.info.status for run in (parent, art, align)} == {"FINISHED"}
+    assert art.data.tags["git.dirty"] == "false"
+    assert parent.data.params["art.size"] == "3"
+
+
+def test_changed_params_and_another_experiment_make_another_parent(workspace, monkeypatch):
+    first, _ = parent_and_children()
+    again, _ = parent_and_children()
+    monkeypatch.setenv("DVC_EXP_NAME", "trial")
+    experiment, _ = parent_and_children()
+    Path("params.yaml").write_text("art: {size: 4}\n")
+    changed, _ = parent_and_children()
+    assert first.info.run_id == again.info.run_id
+    assert len({first.info.run_id, experiment.info.run_id, changed.info.run_id}) == 3
+    assert experiment.info.run_name.startswith("trial-")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
+)
+def test_a_stage_that_ends_early_says_so_and_its_error_passes(workspace, error, status):
+    with pytest.raises(error), stage_run("art", PARAMS):
+        raise error
+    parent, (run,) = parent_and_children()
+    assert (run.info.status, parent.info.status) == (status, status)
+
+
+def test_a_run_that_never_ended_is_marked_killed_when_its_stage_runs_again(workspace):
+    tracking.StageRun().open("art", PARAMS)
+    with stage_run("art", PARAMS):
+        pass
+    _, runs = parent_and_children()
+    assert [run.info.status for run in runs] == ["KILLED", "FINISHED"]
+
+
+def test_off_leaves_no_trace(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    with stage_run("art", PARAMS) as run:
+        run.log({"a": 1}, seconds=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_mlflow_is_one_warning(workspace, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "mlflow.client", None)
+    with stage_run("art", PARAMS) as run:
+        run.log({"a": 1})
+    assert len(warnings(caplog)) == 1
+    assert "stage art runs untracked" in warnings(caplog)[0]
+
+
+def test_a_broken_database_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    with stage_run("art", PARAMS) as run:
+        run.log({"a": 1})
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_database_lost_half_way_is_one_warning(workspace, monkeypatch, caplog):
+    with stage_run("art", PARAMS) as run:
+        run._run = "gone"
+        run.log({"a": 1})
+        run.log({"a": 2})
+    assert len(warnings(caplog)) == 1
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["nobody listens", "accepts and never answers"])
+def test_a_server_that_is_down_costs_seconds_and_one_warning(workspace, monkeypatch, caplog, answers):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if answers:
+            server.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        started = time.monotonic()
+        with stage_run("art", PARAMS) as run:
+            run.log({"a": 1})
+    assert time.monotonic() - started < 15
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_lock_that_is_never_released_is_one_warning(workspace, root, monkeypatch, caplog):
+    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.2)
+    with tracking._only_one(), stage_run("art", PARAMS):
+        pass
+    assert len(warnings(caplog)) == 1
+    assert "mlflow.lock" in warnings(caplog)[0]
+
+
+def test_two_processes_may_create_the_database_at_once(workspace, tmp_path):
+    code = "from synthpairs.tracking import stage_run\nwith stage_run('art', {'a': 1}) as run: run.log({'x': 1})"
+    env = os.environ | {"DVC_ROOT": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert [process.communicate()[1] for process in both] == ["", ""]
+    assert (tmp_path / "mlflow.db").exists()
+
+
+def lock_of(stages):
+    """A dvc.lock with a metrics file per stage, as DVC writes it."""
+    lines = ["schema: '2.0'", "stages:"]
+    for name, rate in stages.items():
+        path = Path(f"reports/metrics/{name.split('@')[0]}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"rate": {rate}}}\n')
+        lines += [
+            f"  {name}:",
+            "    cmd: python -m stages.x",
+            "    deps:",
+            f"    - {{path: data/raw, hash: md5, md5: {'a' * 32}.dir, size: 1}}",
+            f"    - {{path: stages/x.py, hash: md5, md5: {'b' * 32}, size: 1}}",
+            "    params: {params.yaml: {x.weight: 0.5}}",
+            "    outs:",
+            f"    - {{path: {path}, hash: md5, md5: {md5(path.read_bytes()).hexdigest()}, size: 1}}",
+        ]
+    Path("dvc.lock").write_text("\n".join(lines) + "\n")
+
+
+def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, caplog):
+    with stage_run("art", PARAMS) as run:
+        run.log({"rate": 1})
+    lock_of({"art": 1.0, "align@selected": 2.0})
+    sync()
+    sync()
+    parent, (art, align) = parent_and_children()
+    assert "dvc.restored" not in art.data.tags
+    assert align.data.tags["dvc.restored"] == "true"
+    assert align.data.params == {"x.weight": "0.5"}
+    assert align.data.metrics == {"rate": 2.0}
+    assert parent.data.metrics == {"art/rate": 1.0, "align.selected/rate": 2.0}
+    assert len(art.data.tags["dvc.out.reports/metrics/art.json"]) == 32
+    assert [entry.dataset.name for entry in align.inputs.dataset_inputs] == ["data/raw"]
+    assert parent.info.status == align.info.status == "FINISHED"
+    assert warnings(caplog) == []
+
+
+def test_sync_records_an_older_state_that_came_back(workspace):
+    lock_of({"art": 1.0})
+    sync()
+    lock_of({"art": 3.0})
+    sync()
+    parent, runs = parent_and_children()
+    assert [run.data.metrics["rate"] for run in runs] == [1.0, 3.0]
+    assert parent.data.metrics["art/rate"] == 3.0
+
+
+def test_sync_does_not_record_numbers_that_dvc_lock_does_not_vouch_for(workspace, caplog):
+    lock_of({"art": 1.0})
+    Path("reports/metrics/art.json").write_text('{"rate": 9}')
+    sync()
+    assert parent_and_children()[1][0].data.metrics == {}
+    assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
+
+
+def test_sync_without_mlflow_warns_and_without_a_lock_says_what_to_run(workspace, monkeypatch, caplog):
+    with pytest.raises(FileNotFoundError, match=r"dvc\.lock is missing: run `dvc repro` first"):
+        sync()
+    lock_of({"art": 1.0})
+    monkeypatch.setitem(sys.modules, "mlflow.client", None)
+    sync()
+    assert len(warnings(caplog)) == 1
+
+
+STAGE = """
+import logging, os, sys, time
+from pathlib import Path
+from synthpairs.tracking import run_stage
+
+def main():
+    logging.getLogger(__name__).info("working")
+    try:
+        {body}
+    finally:
+        Path("cleaned").touch()
+
+run_stage(main)
+"""
+
+
+def stage_process(folder, body, **env):
+    (folder / "stage.py").write_text(STAGE.format(body=body))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SYNTHPAIRS_LOG": "info", **env}
+    return subprocess.Popen(
+        [sys.executable, "stage.py"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise ValueError('params.yaml: x.y must be\\n  >= 1')", "params.yaml: x.y must be >= 1"),
+        ("open('nowhere')", "[Errno 2] No such file or directory: 'nowhere'"),
+    ],
+)
+def test_errors_that_users_can_mend_end_as_one_line(tmp_path, body, line):
+    process = stage_process(tmp_path, body)
+    shown = process.communicate()[1].splitlines()
+    assert process.returncode == 1
+    assert len(shown) == 2
+    assert shown[0].endswith("INFO __main__: working")
+    assert shown[1].endswith(f"ERROR __main__: stage: error: {line}")
+
+
+def test_a_traceback_can_be_asked_for_and_a_bug_always_shows_one(tmp_path):
+    assert "Traceback" in stage_process(tmp_path, "raise ValueError", SYNTHPAIRS_LOG="debug").communicate()[1]
+    process = stage_process(tmp_path, "raise KeyError('bug')")
+    assert "Traceback" in process.communicate()[1]
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_unwinds_the_stage(tmp_path, number, code):
+    process = stage_process(tmp_path, "Path('started').touch(); time.sleep(60)")
+    wait_for((tmp_path / "started").exists)
+    process.send_signal(number)
+    shown = process.communicate()[1]
+    assert process.returncode == code
+    assert "Traceback" not in shown
+    assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent's death signal is a feature of Linux")
+def test_a_killed_dvc_takes_its_stage_along(tmp_path):
+    (tmp_path / "stage.py").write_text(STAGE.format(body="Path('started').touch(); time.sleep(60)"))
+    code = "import subprocess, sys; subprocess.run([sys.executable, 'stage.py'])"
+    env = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": "art"}
+    dvc = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+    wait_for((tmp_path / "started").exists)
+    dvc.kill()
+    dvc.wait()
+    wait_for((tmp_path / "cleaned").exists)
