@@ -1,6 +1,6 @@
 """Train the desk CLIP with open_clip; run as `python -m pretrain.clip`.
 
-Writes models/desk/clip: an open_clip directory (load with `local-dir:models/desk/clip`) with its tokenizer.
+Writes data/pretrain/clip: an open_clip directory (load with `local-dir:data/pretrain/clip`) with its tokenizer.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from transformers import CLIPTokenizer
 from pretrain.loop import Schedule, autocast, device, train
 from pretrain.pool import SIDE, Pool, compose, params
 
-OUT = Path("models/desk/clip")
+OUT = Path("data/pretrain/clip")
 MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
 CONTEXT = 32
 
@@ -76,7 +76,9 @@ def augment(pixels: Tensor, flip: Tensor, side: int) -> Tensor:
     return F.interpolate(pixels.clamp(-1, 1), side, mode="bicubic", antialias=True)
 
 
-def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, tokenizer: CLIPTokenizer, batch: int, side: int) -> Tensor:
+def loss_of(
+    model: nn.Module, rng: np.random.Generator, pool: Pool, tokenizer: CLIPTokenizer, batch: int, side: int
+) -> Tensor:
     """The symmetric contrastive loss over one batch; normalisation maps [-1, 1] straight to the tower (mean = std = 0.5)."""
     torch.manual_seed(int(rng.integers(2**31)))
     numbers, captions, scenes = pool.batch(rng, batch)
@@ -92,7 +94,7 @@ def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, tokenizer: C
 
 
 def main() -> None:
-    """Train and write models/desk/clip."""
+    """Train and write data/pretrain/clip."""
     spec = params("clip")
     side = spec.pop("input")
     schedule = Schedule(**spec)
@@ -104,13 +106,16 @@ def main() -> None:
     model = open_clip.CLIP(
         embed_dim=model_config["embed_dim"],
         vision_cfg=model_config["vision_cfg"],
-        text_cfg={k: v for k, v in model_config["text_cfg"].items() if k not in ("hf_tokenizer_name", "tokenizer_kwargs")},
+        text_cfg={
+            k: v for k, v in model_config["text_cfg"].items() if k not in ("hf_tokenizer_name", "tokenizer_kwargs")
+        },
         init_logit_scale=math.log(1 / 0.07),
     )
     pool = compose(seed, params("pool")["scenes"], params("pool")["kinds"])
     spent = train(model, lambda m, rng: loss_of(m, rng, pool, tokenizer, schedule.batch, side), schedule, seed,
                   Path(".dvc/tmp/pretrain/clip.pt"))  # fmt: skip
-    save_file({name: value.half().contiguous() for name, value in model.state_dict().items()}, OUT / "open_clip_model.safetensors")
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, OUT / "open_clip_model.safetensors")
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
     (OUT / "open_clip_config.json").write_text(
         json.dumps({"model_cfg": model_config, "preprocess_cfg": preprocess}, indent=2) + "\n"

@@ -1,6 +1,6 @@
 """The desk CLIP's two towers in transformers' form, with the same outputs; run as `python -m pretrain.export`.
 
-Writes models/desk/eye (CLIPVisionModel: what the VLM sees with) and data/pretrain/text (the generator's text
+Writes data/pretrain/eye (CLIPVisionModel: what the VLM sees with) and data/pretrain/text (the generator's text
 encoder and tokenizer).
 """
 
@@ -18,8 +18,8 @@ from transformers import (
     CLIPVisionModel,
 )
 
-CLIP = Path("models/desk/clip")
-EYE = Path("models/desk/eye")
+CLIP = Path("data/pretrain/clip")
+EYE = Path("data/pretrain/eye")
 TEXT = Path("data/pretrain/text")
 
 
@@ -101,13 +101,15 @@ def _filled(target: torch.nn.Module, state: dict[str, Tensor]) -> torch.nn.Modul
     known = target.state_dict()
     if isinstance(target, CLIPVisionModel) and any(name.startswith("vision_model.") for name in known):
         state = {f"vision_model.{name}": value for name, value in state.items()}
-    missing, unexpected = target.load_state_dict({name: value.float().contiguous() for name, value in state.items()}, strict=False)
-    assert not unexpected and all(name.endswith("position_ids") for name in missing), (missing, unexpected)
+    values = {name: value.float().contiguous() for name, value in state.items()}
+    missing, unexpected = target.load_state_dict(values, strict=False)
+    assert not unexpected, unexpected
+    assert all(name.endswith("position_ids") for name in missing), missing  # buffers that older releases stored
     return target.eval()
 
 
 def main() -> None:
-    """Export both towers of models/desk/clip."""
+    """Export both towers of data/pretrain/clip."""
     model = open_clip.create_model(f"local-dir:{CLIP}").eval()
     tokenizer = CLIPTokenizer.from_pretrained(CLIP)
     eye = vision_tower(model)

@@ -1,6 +1,6 @@
 """Train the generator's UNet and assemble the pipeline; run as `python -m pretrain.generator`.
 
-Writes models/desk/generator, a StableDiffusionXLPipeline directory: SDXL's text conditioning (penultimate hidden states,
+Writes data/pretrain/generator, a StableDiffusionXLPipeline directory: SDXL's text conditioning (penultimate hidden states,
 pooled embedding, size and crop ids) at a fraction of its size. Needs the autoencoder and the exported text encoder.
 """
 
@@ -16,7 +16,7 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from pretrain.loop import Schedule, autocast, device, train
 from pretrain.pool import SIDE, Pool, compose, params
 
-OUT = Path("models/desk/generator")
+OUT = Path("data/pretrain/generator")
 VAE = Path("data/pretrain/vae")
 TEXT = Path("data/pretrain/text")
 TIME_IDS = (SIDE, SIDE, 0, 0, SIDE, SIDE)  # original size, crop corner, target size: always the whole picture

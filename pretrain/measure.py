@@ -7,6 +7,7 @@ ImageNet features of real training drawings, names the concept that a generated 
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -40,9 +41,9 @@ def alone(row: dict, background: str) -> Image.Image:
 @torch.no_grad()
 def clip_recall(drawings: pd.DataFrame, split: str) -> dict[str, float]:
     """Recall@1 and @5: each concept's text against one held-out drawing of every concept, on white."""
-    model, _, preprocess = open_clip.create_model_and_transforms("local-dir:models/desk/clip")
+    model, _, preprocess = open_clip.create_model_and_transforms("local-dir:data/pretrain/clip")
     model.eval()
-    tokenizer = open_clip.get_tokenizer("local-dir:models/desk/clip")
+    tokenizer = open_clip.get_tokenizer("local-dir:data/pretrain/clip")
     rows = {row["name"]: row for row in of_split(drawings, split, trained_concepts())}
     names = sorted(rows)
     images = torch.stack([preprocess(alone(rows[name], "white")) for name in names])
@@ -104,7 +105,9 @@ def _imagenet_features() -> torch.nn.Module:
 
 def generate(samples: int, steps: int, guidance: float, seed: int) -> tuple[list[Image.Image], list[str]]:
     """Pictures of every trained concept on random backgrounds, and the concepts' names."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained("models/desk/generator", torch_dtype=torch.float32).to(device())
+    pipeline = StableDiffusionXLPipeline.from_pretrained("data/pretrain/generator", torch_dtype=torch.float32).to(
+        device()
+    )
     pipeline.set_progress_bar_config(disable=True)
     rng = np.random.default_rng([seed, 9])
     names = [name for name in trained_concepts() for _ in range(samples)]
@@ -112,9 +115,9 @@ def generate(samples: int, steps: int, guidance: float, seed: int) -> tuple[list
     prompts = [f"{article(name)} on {article(ground)} background" for name, ground in zip(names, grounds, strict=True)]
     pictures: list[Image.Image] = []
     for start in range(0, len(prompts), 32):
-        noise = [torch.Generator().manual_seed(seed + start + row) for row in range(len(prompts[start : start + 32]))]
+        noises = [torch.Generator().manual_seed(seed + start + row) for row in range(len(prompts[start : start + 32]))]
         pictures += pipeline(prompts[start : start + 32], num_inference_steps=steps, guidance_scale=guidance,
-                             generator=noise).images  # fmt: skip
+                             generator=noises).images  # fmt: skip
     return pictures, names
 
 
@@ -137,12 +140,14 @@ def _share(hits: Tensor) -> float:
 def main() -> None:
     """Measure both models; write pretrain/metrics.json and the sample grid."""
     spec, seed, drawings = params("referee"), params()["seed"], load_drawings()
-    metrics = {
+    metrics: dict[str, Any] = {
         "clip": {split: clip_recall(drawings, split) for split in ("heldout_combination", "heldout_style")},
     }
     referee = Referee(drawings, spec["input"], spec["views"], seed)
     held_out = list(of_split(drawings, "heldout_combination", trained_concepts()))
-    metrics["referee_on_real"] = referee.judge([alone(row, "white") for row in held_out], [row["name"] for row in held_out])
+    metrics["referee_on_real"] = referee.judge(
+        [alone(row, "white") for row in held_out], [row["name"] for row in held_out]
+    )
     pictures, names = generate(spec["samples"], spec["steps"], spec["guidance"], seed)
     metrics["generator"] = referee.judge(pictures, names)
     grid(pictures, spec["samples"]).save(GRID)

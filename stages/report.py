@@ -27,7 +27,7 @@ def main() -> None:
     )
     with stage_run("report", params) as run:
         started = time.monotonic()
-        stages = read_stages(Path("dvc.yaml"))
+        stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
         page, pictures = build(read_inputs(arms), stages, ranking, params, Path("data"))
         for stale in sorted((OUT / FIGURES).glob("*.png")):
             if stale.name not in pictures:

@@ -7,16 +7,16 @@ from synthpairs.params import load_params
 from synthpairs.storage import write_json
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm.arms import MODELS
-from synthpairs.vlm.llava import Align, untrained
+from synthpairs.vlm.llava import untrained
 from synthpairs.vlm.model import Vlm
 
 
 def main() -> None:
     """Write models/vlm/untrained, the model that `align` starts from, and its sizes as metrics."""
-    vlm, params = load_params(Vlm, "vlm"), load_params(Align, "align")
+    vlm = load_params(Vlm, "vlm")
     with stage_run("untrained", vlm) as run:
         started = time.monotonic()
-        metrics = untrained(vlm, params.seed, MODELS / "untrained")
+        metrics = untrained(vlm, MODELS / "untrained")
         write_json(Path("reports/metrics/untrained.json"), metrics)
         run.log(metrics, seconds=time.monotonic() - started)
 

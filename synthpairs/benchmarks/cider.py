@@ -73,6 +73,8 @@ def _similarity(prediction: Counter[Ngram], caption: Counter[Ngram], idf: dict[N
     for ngram, count in caption.items():
         theirs[len(ngram) - 1] += (count * idf[ngram]) ** 2
     cosines = [
-        dot / math.sqrt(our * their) for dot, our, their in zip(dots, ours, theirs, strict=True) if our > 0 and their > 0
+        dot / math.sqrt(our * their)
+        for dot, our, their in zip(dots, ours, theirs, strict=True)
+        if our > 0 and their > 0
     ]
     return sum(cosines) / LONGEST

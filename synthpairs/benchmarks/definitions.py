@@ -10,11 +10,17 @@ VERSION = 1.0
 PICTURED = ("desk_caption", "desk_pope", "desk_vqa", "desk_sqa")
 TEXT = "desk_text"
 TASKS = (*PICTURED, TEXT)
+LETTERS = "ABCD"  # of the choices, in their order
 BLIND = "_blind"  # ending of the same questions without their picture
 
 _SCORING = "!function synthpairs.benchmarks.scoring"
 # What judges an answer, and how many tokens an answer may take: an untrained model never stops by itself.
-_JUDGES = {"desk_caption": ("caption", 24), "desk_pope": ("yes_or_no", 3), "desk_vqa": ("short_answer", 6), "desk_sqa": ("option", 6)}
+_JUDGES = {
+    "desk_caption": ("caption", 24),
+    "desk_pope": ("yes_or_no", 3),
+    "desk_vqa": ("short_answer", 6),
+    "desk_sqa": ("option", 6),
+}
 _METRICS = {"desk_caption": ("cider", "!function synthpairs.benchmarks.cider.mean_cider")}
 
 

@@ -18,6 +18,7 @@ from lm_eval.tasks import TaskManager
 from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
+import synthpairs.benchmarks.scoring  # noqa: F401  the definitions name its functions
 from synthpairs.benchmarks.cider import cider_scores
 from synthpairs.benchmarks.definitions import BLIND, PICTURED, TASKS, TEXT
 
@@ -49,7 +50,9 @@ class LoadedVlm(HFMultimodalLM):
         return super().loglikelihood(requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty())
 
 
-def answer_all(model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int) -> tuple[pd.DataFrame, dict]:
+def answer_all(
+    model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """Answers to every task defined in `directory`, as ANSWERS, and each task's version.
 
     Pictures first, then the same questions blind, then text. FileNotFoundError when a definition is missing.
@@ -57,12 +60,15 @@ def answer_all(model: PreTrainedModel, processor: ProcessorMixin, directory: Pat
     missing = [task for task in TASKS if not (directory / f"{task}.yaml").exists()]
     if missing:
         raise FileNotFoundError(f"{directory / missing[0]}.yaml is missing: run `dvc repro tasks` first")
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of what is meant to be: a model handed over in memory
+    logging.getLogger("lm_eval").setLevel(
+        logging.ERROR
+    )  # it warns of what is meant to be: a model handed over in memory
     manager = TaskManager(include_path=str(directory), include_defaults=False)
     vlm = LoadedVlm(model, processor, batch)
     gc.collect()
     gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that is a matter of no time
-    tables, versions = [], {}
+    tables: list[pd.DataFrame] = []
+    versions: dict[str, float] = {}
     passes = (
         ("pictures", PICTURED, True),
         ("the same questions blind", [f"{task}{BLIND}" for task in PICTURED], True),
@@ -85,9 +91,7 @@ def _answers(task: str, samples: Sequence[dict]) -> pd.DataFrame:
     rows = [sample["doc"] for sample in samples]
     if task == TEXT:
         likelihoods = [[float(choice[0]) for choice in sample["filtered_resps"]] for sample in samples]
-        predictions = [
-            row["choices"][values.index(max(values))] for row, values in zip(rows, likelihoods, strict=True)
-        ]
+        predictions = [row["choices"][values.index(max(values))] for row, values in zip(rows, likelihoods, strict=True)]
         scores = [float(sample["acc"]) for sample in samples]
     else:
         predictions = [str(sample["filtered_resps"][0]).strip() for sample in samples]

@@ -89,7 +89,9 @@ def _rearranged(names: list[str], scenes: list[Scene], rng: np.random.Generator)
             if order[other] not in scene.names and order[place] not in there.names
         ]
         if not partners:
-            raise ValueError("params.yaml: world.concepts are too few for tasks.pope; name more, or ask fewer questions")
+            raise ValueError(
+                "params.yaml: world.concepts are too few for tasks.pope; name more, or ask fewer questions"
+            )
         other = choose(rng, partners)
         order[place], order[other] = order[other], order[place]
     return order

@@ -1,5 +1,6 @@
 """Benchmark items: a picture of held-out drawings, a question, the accepted answers. Answers are spread evenly, so that
-none is a better guess than another."""
+none is a better guess than another.
+"""
 
 import hashlib
 
@@ -7,8 +8,8 @@ import numpy as np
 
 from synthpairs.artwork.scenes import BACKGROUNDS, NUMBERS, Scene, describe
 from synthpairs.artwork.wording import word_scene
+from synthpairs.benchmarks.definitions import LETTERS
 from synthpairs.benchmarks.questions import (
-    LETTERS,
     WORDINGS,
     Asked,
     ask_how_many,
@@ -38,7 +39,7 @@ def item(
     """One row of BENCHMARK; its uid is a digest of what is asked about which picture."""
     shown = hashlib.sha256(picture).hexdigest() if picture else None
     return {
-        "uid": digest(task, question, answers, choices, shown),
+        "uid": digest(task, question, answers, sorted(choices or []), shown),
         "question": question,
         "answers": answers,
         "choices": choices,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthpairs.artwork.scenes import NUMBERS, Scene, article, is_plural, plural
+from synthpairs.benchmarks.definitions import LETTERS
 from synthpairs.benchmarks.studio import Studio, choose
 
-LETTERS = "ABCD"
 WORDINGS = {
     "caption": (
         "Describe the picture.",
@@ -40,7 +40,11 @@ WORDINGS = {
         "Name the colour of the background.",
         "What is the background colour?",
     ),
-    "kind": ("What kind of thing is this? {options}", "Which kind is it? {options}", "Choose the right kind. {options}"),
+    "kind": (
+        "What kind of thing is this? {options}",
+        "Which kind is it? {options}",
+        "Choose the right kind. {options}",
+    ),
 }
 
 

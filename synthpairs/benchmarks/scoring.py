@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from PIL import Image
 
-from synthpairs.artwork.scenes import NUMBERS
-from synthpairs.benchmarks.questions import LETTERS
+from synthpairs.benchmarks.definitions import LETTERS
 
-_DIGITS = {str(number): word for number, word in NUMBERS.items()}
+_DIGITS = {"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five"}
 _LETTER = re.compile(rf"\(?([{LETTERS}])(?:[.:)]+(?:\s.*)?)?")  # "B", "(B)", "B. food or drink"; not "A dog"
 
 

@@ -32,7 +32,11 @@ def standard_error(scores: Sequence[float], clusters: Sequence[str]) -> float:
 
 
 def interval(
-    scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: int, bounds: tuple[float, float] | None = None
+    scores: Sequence[float],
+    clusters: Sequence[str],
+    resamples: int,
+    seed: int,
+    bounds: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
     """95% bootstrap interval of the mean: percentiles over resampled clusters; equal input, equal interval.
 
@@ -65,7 +69,9 @@ def _totals(scores: Sequence[float], clusters: Sequence[str]) -> tuple[np.ndarra
     """Sum and number of the scores of each cluster."""
     values = np.asarray(scores, dtype=float)
     if len(values) != len(clusters) or not len(values):
-        raise ValueError(f"as many clusters as scores are needed, and at least one: got {len(values)} and {len(clusters)}")
+        raise ValueError(
+            f"as many clusters as scores are needed, and at least one: got {len(values)} and {len(clusters)}"
+        )
     _, places = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     return np.bincount(places, weights=values), np.bincount(places).astype(float)
 

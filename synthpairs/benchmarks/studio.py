@@ -12,6 +12,7 @@ from synthpairs.artwork.drawings import of_split, picture
 from synthpairs.artwork.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_scene
 
 T = TypeVar("T")
+TRIES = 10_000  # to find a scene that was not shown before; thousands of rejections mean that there is none
 
 
 def choose(rng: np.random.Generator, values: Sequence[T]) -> T:
@@ -27,7 +28,7 @@ def evenly(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]
 
 
 class Studio:
-    """The drawings of one split, by name; composes scenes of them.
+    """The drawings of one split, by name; composes scenes of them, no two of which look the same.
 
     `names` are all concepts, `countable` those with a plural, `kinds` maps each to its kind.
     """
@@ -40,6 +41,8 @@ class Studio:
         if missing:
             raise ValueError(f"params.yaml: world.concepts: no drawing of split {split} shows {', '.join(missing)}")
         self._side = side
+        self._made: dict[Scene, bytes] = {}
+        self._seen: set[bytes] = set()
         self._pictures = {row["drawing"]: picture(row["png"]) for rows in self._rows.values() for row in rows}
         self.names = sorted(self._rows)
         self.countable = [name for name in self.names if not is_plural(name)]
@@ -53,16 +56,34 @@ class Studio:
         background: str | None = None,
         count: int | None = None,
     ) -> Scene:
-        """A scene of the given kind (`pair` takes two names); a background or count that is not given is drawn."""
+        """A scene of the given kind (`pair` takes two names); a background or count that is not given is drawn.
+
+        ValueError when no new picture is left.
+        """
         assert background is None or background in BACKGROUNDS
         rows = [choose(rng, self._rows[names[0]])]
         if kind == "pair":
             others = self._rows[names[1]]
             rows.append(choose(rng, [row for row in others if row["style"] == rows[0]["style"]] or others))
-        while True:
+        for _ in range(TRIES):
             scene = draw_scene(rows, rng, kind)
-            if background in (None, scene.background) and count in (None, len(scene.things)):
+            if background in (None, scene.background) and count in (None, len(scene.things)) and self._is_new(scene):
                 return scene
+        raise ValueError(
+            f"params.yaml: tasks: {self._side} pixels hold too few different pictures of {' and '.join(names)}; "
+            "raise tasks.side or ask less"
+        )
+
+    def _is_new(self, scene: Scene) -> bool:
+        buffer = io.BytesIO()
+        image: Image.Image = render_scene(scene, self._pictures, self._side)
+        image.save(buffer, "PNG")
+        png = buffer.getvalue()
+        if png in self._seen:
+            return False
+        self._seen.add(png)
+        self._made[scene] = png
+        return True
 
     def any_scene(self, rng: np.random.Generator, name: str) -> Scene:
         """A scene that shows the concept: half of them alone, the others beside another concept or several of it."""
@@ -74,8 +95,5 @@ class Studio:
         return choose(rng, [other for other in self.names if other != name])
 
     def png(self, scene: Scene) -> bytes:
-        """The scene's picture."""
-        buffer = io.BytesIO()
-        image: Image.Image = render_scene(scene, self._pictures, self._side)
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
+        """The picture of a scene that was composed here."""
+        return self._made[scene]

@@ -44,7 +44,9 @@ def word_classes(drawings: pd.DataFrame) -> tuple[Words, Words]:
     benchmark: Words = {}
     instructions: Words = {}
     taken: set[str] = set()
-    for sort, (_, others) in sorted(CLASSES.items(), key=lambda entry: entry[0] == "animal"):  # a bird is asked as a bird
+    for sort, (_, others) in sorted(
+        CLASSES.items(), key=lambda entry: entry[0] == "animal"
+    ):  # a bird is asked as a bird
         carry = [sort in keywords for keywords in single["keywords"]]
         names = sorted(set(single["name"][carry]) - others - taken, key=lambda name: digest("word", name))
         taken |= set(names)
@@ -56,7 +58,9 @@ def text_items(words: Words, count: int, rng: np.random.Generator) -> list[dict]
     """`desk_text`: `count` sentences, a multiple of 4; category is the right class. ValueError when the words do not suffice."""
     groups = sorted({CLASSES[sort][0] for sort, names in words.items() if names})
     if len(groups) < 4:
-        raise ValueError("tasks.text: the drawings' keywords give fewer than four groups of words; run `dvc repro art` again")
+        raise ValueError(
+            "tasks.text: the drawings' keywords give fewer than four groups of words; run `dvc repro art` again"
+        )
     rows: dict[str, dict] = {}
     while len(rows) < count:
         for _ in range(TRIES):

@@ -24,19 +24,22 @@ TAUGHT = "train"  # the instruction data's
 def make_tasks(drawings: pd.DataFrame, concepts: list[str], params: Tasks, out: Path) -> dict:
     """Write the tables and definitions into `out` and return counts, and what guessing would score.
 
-    Each table has a random stream of its own, so the size of one never changes another.
+    Each table has a studio and a random stream of its own, so the size of one never changes another.
     """
-    shown, taught = (Studio(drawings, split, concepts, params.side) for split in (SHOWN, TAUGHT))
     asked, practised = word_classes(drawings)
     streams = dict(zip((*TASKS, "instructions"), np.random.default_rng(params.seed).spawn(len(TASKS) + 1), strict=True))
+
+    def studio(split: str) -> Studio:
+        return Studio(drawings, split, concepts, params.side)
+
     tables = {
-        "desk_caption": caption_items(shown, params.caption, params.references, streams["desk_caption"]),
-        "desk_pope": pope_items(shown, params.pope, streams["desk_pope"]),
-        "desk_vqa": vqa_items(shown, params.vqa, streams["desk_vqa"]),
-        "desk_sqa": sqa_items(shown, params.sqa, streams["desk_sqa"]),
+        "desk_caption": caption_items(studio(SHOWN), params.caption, params.references, streams["desk_caption"]),
+        "desk_pope": pope_items(studio(SHOWN), params.pope, streams["desk_pope"]),
+        "desk_vqa": vqa_items(studio(SHOWN), params.vqa, streams["desk_vqa"]),
+        "desk_sqa": sqa_items(studio(SHOWN), params.sqa, streams["desk_sqa"]),
         TEXT: text_items(asked, params.text, streams[TEXT]),
     }
-    rows = instruction_rows(taught, practised, params.instructions, streams["instructions"])
+    rows = instruction_rows(studio(TAUGHT), practised, params.instructions, streams["instructions"])
     for task, items in tables.items():
         items.sort(key=lambda row: str(row["uid"]))
         check_split(task, items, drawings, SHOWN)

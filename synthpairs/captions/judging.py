@@ -11,7 +11,8 @@ from synthpairs.schema import normalise
 from synthpairs.storage import WorkStore
 
 # The paper's criteria (supplement, table 1) in our words. A model of 135M parameters answers the bare question at
-# random (area under the ROC curve 0.45 over 33 captions sorted by hand), but after examples well (0.95 over 55).
+# random: over captions sorted by hand, the area under the ROC curve is 0.45 (n = 33). After examples it is 0.95 (n = 55; the best
+# of five ways to ask, chosen on these same captions, so somewhat flattering).
 _QUESTION = (
     "You are an expert in making pictures with AI. You are given one caption and decide whether it is good enough to "
     "make a picture from: it is detailed, logically coherent, clear, and gives a diffusion model enough information. "

@@ -8,6 +8,7 @@ move single colour values by one.
 import inspect
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 import transformers
 
 from synthpairs.images.params import Images
-from synthpairs.inference import best_device, even_threads, filled
+from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.schema import digest, noise_seed
 from synthpairs.storage import file_sha256
 
@@ -72,25 +73,35 @@ class Generator:
         """Tokens of a prompt that every text encoder reads."""
         return int(self._tokenizer.model_max_length)
 
+    @cached_property
+    def threads(self) -> int:
+        """How many threads it paints with."""
+        key, size = digest("probe"), self.params.batch
+        return steady_threads(lambda: self._run([key] * size, ["a probe"] * size, min(2, self.params.steps)))
+
     def paint(self, keys: Sequence[str], texts: Sequence[str]) -> np.ndarray:
         """Pictures [n, side, side, 3] in [0, 1] for at most one batch; what the pipeline raises comes through."""
-        count, size, side = len(keys), self.params.batch, self.params.side
-        noise = [torch.Generator().manual_seed(noise_seed(key)) for key in filled(keys, size)]
+        size = self.params.batch
+        with threads(self.threads):
+            return self._run(filled(keys, size), filled(texts, size), self.params.steps)[: len(keys)]
+
+    def _run(self, keys: Sequence[str], texts: Sequence[str], steps: int) -> np.ndarray:
+        noise = [torch.Generator().manual_seed(noise_seed(key)) for key in keys]
         latents = torch.stack([torch.randn(self._noise, generator=source) for source in noise])
         negative = self.params.negative_prompt
-        with torch.inference_mode(), even_threads(size):
+        with torch.inference_mode():
             pictures = self.pipeline(
-                prompt=filled(texts, size),
-                negative_prompt=None if negative is None else [negative] * size,
-                num_inference_steps=self.params.steps,
+                prompt=list(texts),
+                negative_prompt=None if negative is None else [negative] * len(texts),
+                num_inference_steps=steps,
                 guidance_scale=self.params.guidance,
-                height=side,
-                width=side,
+                height=self.params.side,
+                width=self.params.side,
                 latents=latents.to(self.device, getattr(torch, self.params.dtype)),
                 generator=noise,  # some schedulers draw more noise on the way: it too comes from the key
                 output_type="np",
             ).images
-        return np.asarray(pictures[:count])
+        return np.asarray(pictures)
 
 
 def _noise_shape(pipeline: diffusers.DiffusionPipeline, side: int) -> tuple[int, int, int]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from synthpairs.images.generator import Generator
 from synthpairs.images.painting import finished, paint_missing, pictures
 from synthpairs.images.params import Images
-from synthpairs.inference import even_thread_count
 from synthpairs.schema import CANDIDATES, FAILED, candidate_key, digest, noise_seed
 from synthpairs.shards import cut, shard_name, write_shards
 from synthpairs.storage import WorkStore, write_json, write_table
@@ -29,7 +29,7 @@ def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict
         raise ValueError("data/captions/kept.parquet holds no caption: loosen the filters in params.yaml (captions)")
     generator = Generator(params)
     candidates = plan(captions, generator)
-    low_bits = params.batch, generator.device.type, even_thread_count(params.batch)
+    low_bits = params.batch, generator.device.type, torch.get_num_threads()
     with WorkStore("images", digest(generator.fingerprint, *low_bits)).locked() as store:
         where = finished(store, params.format)
         missing = [row for row in candidates if row["key"] not in where]

@@ -29,7 +29,9 @@ class Images:
         | None
     )  # null: the one in the model's files
     dtype: Literal["float32", "bfloat16", "float16"]
-    batch: Annotated[int, Within(1, 1024)]  # pictures at once; a multiple of the cores uses them all
+    batch: Annotated[
+        int, Within(1, 1024)
+    ]  # pictures at once; an odd number may keep it to one core, see synthpairs.inference
     format: Literal["png", "webp"]  # both lossless
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer
     max_failed_share: Annotated[float, Within(0, 1)]  # of the candidates, above which the stage fails

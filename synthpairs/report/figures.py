@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -33,6 +34,7 @@ _STYLE = {
     "grid.color": PALE,
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a dollar in a source's name is a dollar
     "legend.frameon": False,
     "figure.facecolor": "white",
 }
@@ -47,8 +49,8 @@ def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
     columns = min(3, len(tasks))
     rows = -(-(len(tasks) + 1) // columns)
     with _style():
-        figure = Figure(figsize=(3.5 * columns, (0.62 + 0.36 * len(arms)) * rows), layout="constrained")
-        figure.get_layout_engine().set(h_pad=0.09)
+        layout = ConstrainedLayoutEngine(h_pad=0.09)
+        figure = Figure(figsize=(3.5 * columns, (0.62 + 0.36 * len(arms)) * rows), layout=layout)
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for task, axes in zip(tasks, panels, strict=False):
             _arms_panel(axes, results[results["task"] == task], arms, fixed.get(task))

@@ -53,9 +53,19 @@ def shares(scores: pd.DataFrame, ranking: Ranking) -> Shares:
 
 
 def against_blind(inputs: Inputs, tasks: Sequence[str]) -> pd.DataFrame:
-    """The trained arms' `results` on these tasks, with `clear`: better than blind, and the intervals do not touch."""
+    """The trained arms' `results` on these tasks, with `clear`: better than blind, and the intervals do not touch.
+
+    ValueError for a task that has no blind baseline.
+    """
     results = inputs.results
-    rows = results[results["arm"].isin(inputs.arms) & results["task"].isin(tasks) & results["blind_value"].notna()]
+    known = sorted(set(results.loc[results["blind_value"].notna(), "task"]))
+    wrong = [task for task in tasks if task not in known]
+    if wrong or not tasks:
+        raise ValueError(
+            f"params.yaml: report.key_tasks must name benchmarks that are also asked without the picture "
+            f"({', '.join(known)}), got {', '.join(wrong) or 'none'}"
+        )
+    rows = results[results["arm"].isin(inputs.arms) & results["task"].isin(tasks)]
     above, below = rows["low"] > rows["blind_high"], rows["high"] < rows["blind_low"]
     return rows.assign(clear=above.where(rows["higher_is_better"].astype(bool), below).astype(bool))
 
@@ -109,4 +119,4 @@ def concept_means(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean CLIP cosine of each concept's candidates, lowest first: columns mean, margin (half a 95% interval), n."""
     groups = scores.groupby("concept")["clip_cosine"]
     table = pd.DataFrame({"mean": groups.mean(), "margin": (1.96 * groups.sem()).fillna(0.0), "n": groups.size()})
-    return table.sort_values(["mean", "margin"], kind="stable")
+    return table.rename(index={"": "(unknown)"}).sort_values(["mean", "margin"], kind="stable")

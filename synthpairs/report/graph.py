@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,87 +12,126 @@ from ruamel.yaml.error import YAMLError
 
 from synthpairs.report.tables import markdown_table
 
-_TEMPLATE = re.compile(r"\$\{[^}]*\}")
+_ITEM = re.compile(r"\$\{item\.\w+\}")
+_LOOKUP = re.compile(r"\$\{([\w.]+)\}")
+CODE = ("stages", "synthpairs", "dvc.yaml")  # dependencies in these are not data
+METRICS = "reports/metrics/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One entry of dvc.yaml; a matrix is one stage, and `*` stands for what differs in their paths."""
+    """One entry of dvc.yaml; a matrix is one stage. Paths are (shown, real): `*` stands for a matrix value in `shown`."""
 
     name: str
     what: str  # its `desc`
     per: tuple[str, ...]  # what it runs once for, as `arm`: the keys of its matrix; empty without one
-    reads: tuple[str, ...]  # dependencies that are not code
-    writes: tuple[str, ...]  # outs, metrics and plots
+    reads: tuple[tuple[str, str], ...]  # dependencies that are not code
+    writes: tuple[tuple[str, str], ...]  # outs, metrics and plots
     params: tuple[str, ...]
 
 
-def read_stages(path: Path) -> list[Stage]:
-    """The stages of a dvc.yaml in its order; ValueError names a file that is no pipeline."""
+def read_stages(path: Path, params: Path) -> list[Stage]:
+    """The stages of a dvc.yaml in its order, matrix values looked up in `params`; ValueError names what cannot be read."""
+    document, values = _mapping(path), _mapping(params)
+    if not isinstance(document.get("stages"), dict):
+        raise ValueError(f"{path}: stages is missing")
+    return [_stage(name, entry, values, f"{path}: stages.{name}") for name, entry in document["stages"].items()]
+
+
+def _mapping(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `git checkout {path}` first")
     try:
         document = YAML(typ="safe").load(path)
     except YAMLError as error:
         raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("stages"), dict):
-        raise ValueError(f"{path}: stages is missing")
-    return [_stage(name, entry) for name, entry in document["stages"].items()]
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: not a mapping")
+    return document
 
 
-def _stage(name: str, entry: dict[str, Any]) -> Stage:
-    paths = [path for path in _names(entry.get("deps", [])) if not path.endswith(".py") and path != "dvc.yaml"]
+def _stage(name: str, entry: dict[str, Any], values: dict[str, Any], where: str) -> Stage:
+    matrix = {
+        key: _members(members, values, f"{where}.matrix.{key}") for key, members in entry.get("matrix", {}).items()
+    }
+    items = [dict(zip(matrix, combination, strict=True)) for combination in product(*matrix.values())]
+    written = [path for kind in ("outs", "metrics", "plots") for path in _names(entry.get(kind, []))]
     return Stage(
         name=name,
         what=" ".join(str(entry.get("desc", "")).split()),
-        per=tuple(str(key) for key in entry.get("matrix", {})),
-        reads=tuple(paths),
-        writes=tuple(path for kind in ("outs", "metrics", "plots") for path in _names(entry.get(kind, []))),
+        per=tuple(matrix),
+        reads=_expanded([path for path in _names(entry.get("deps", [])) if path.split("/")[0] not in CODE], items),
+        writes=_expanded(written, items),
         params=tuple(_names(entry.get("params", []))),
     )
+
+
+def _members(members: Any, values: dict[str, Any], where: str) -> list[str]:
+    """A matrix's list, which may be a `${key}` of params.yaml."""
+    lookup = _LOOKUP.fullmatch(members) if isinstance(members, str) else None
+    if lookup:
+        members = values
+        for key in lookup.group(1).split("."):
+            members = members.get(key) if isinstance(members, dict) else None
+    if not isinstance(members, list):
+        raise ValueError(f"{where} is no list, nor the name of one in params.yaml")
+    return [str(member) for member in members]
 
 
 def _names(entries: list[Any]) -> list[str]:
     """Paths (or keys) of a list whose items are plain or carry flags, as in `{reports/x.json: {cache: false}}`."""
     names = [name for entry in entries for name in (entry if isinstance(entry, dict) else [entry])]
-    return [_TEMPLATE.sub("*", str(name)).rstrip("/") for name in names]
+    return [str(name).rstrip("/") for name in names]
+
+
+def _expanded(paths: list[str], items: list[dict[str, str]]) -> tuple[tuple[str, str], ...]:
+    """(shown, real) for every path and matrix member."""
+    pairs = []
+    for path in paths:
+        for item in items:
+            real = path
+            for key, value in item.items():
+                real = real.replace(f"${{item.{key}}}", value)
+            pairs.append((_ITEM.sub("*", path), real))
+    return tuple(dict.fromkeys(pairs))
 
 
 def links(stages: Sequence[Stage]) -> list[tuple[str, str]]:
-    """(maker, user) pairs of stages, less those that a longer way through other stages implies; sorted."""
-    users: dict[str, set[str]] = {stage.name: set() for stage in stages}
-    for maker in stages:
-        for user in stages:
-            if maker is not user and any(_overlap(out, path) for out in maker.writes for path in user.reads):
-                users[maker.name].add(user.name)
+    """(maker, user) pairs of stages in their order, less those that a longer way through other stages implies."""
+    users: dict[str, list[str]] = {
+        maker.name: [
+            user.name
+            for user in stages
+            if user is not maker and any(_overlap(out, path) for _, out in maker.writes for _, path in user.reads)
+        ]
+        for maker in stages
+    }
     reach: dict[str, set[str]] = {}
 
     def reachable(name: str) -> set[str]:
         if name not in reach:
             reach[name] = set()  # a cycle, which DVC refuses, must not keep us here for ever
-            reach[name] = users[name].union(*(reachable(user) for user in users[name]))
+            reach[name] = set(users[name]).union(*(reachable(user) for user in users[name]))
         return reach[name]
 
-    return sorted(
+    return [
         (maker, user)
         for maker, direct in users.items()
         for user in direct
-        if not any(user in reachable(other) for other in direct - {user})
-    )
+        if not any(user in reachable(other) for other in direct if other != user)
+    ]
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two paths, in which `*` may stand for a matrix value, are the same or one lies within the other."""
-    pairs = zip(one.split("/"), other.split("/"), strict=False)
-    return all(fnmatchcase(a, b) or fnmatchcase(b, a) for a, b in pairs)
+    """Whether two paths are the same, or one lies within the other."""
+    return all(a == b for a, b in zip(one.split("/"), other.split("/"), strict=False))
 
 
 def sources(stages: Sequence[Stage]) -> list[tuple[str, str]]:
-    """(path, stage) pairs of data that stages read and no stage makes, such as committed weights; sorted."""
-    made = [out for stage in stages for out in stage.writes]
-    return sorted(
-        (path, stage.name) for stage in stages for path in stage.reads if not any(_overlap(out, path) for out in made)
-    )
+    """(path, stage) pairs of data that stages read and no stage makes, such as committed weights; sorted by path."""
+    made = [out for stage in stages for _, out in stage.writes]
+    given = [(path, stage.name) for stage in stages for _, path in stage.reads]
+    return sorted((pair for pair in given if not any(_overlap(out, pair[0]) for out in made)), key=lambda pair: pair[0])
 
 
 def mermaid(stages: Sequence[Stage]) -> str:
@@ -102,7 +141,7 @@ def mermaid(stages: Sequence[Stage]) -> str:
         each = f"<br/>once per {' and '.join(stage.per)}" if stage.per else ""
         lines.append(f'    {_node(stage.name)}["{stage.name}{each}"]')
     given = sources(stages)
-    for number, path in enumerate(sorted({path for path, _ in given})):
+    for number, path in enumerate(dict.fromkeys(path for path, _ in given)):
         lines.append(f'    given{number}(["{path}"])')
         lines += [f"    given{number} --> {_node(user)}" for name, user in given if name == path]
     lines += [f"    {_node(maker)} --> {_node(user)}" for maker, user in links(stages)]
@@ -114,10 +153,14 @@ def _node(name: str) -> str:
 
 
 def stage_table(stages: Sequence[Stage]) -> str:
-    """What each stage reads and makes, and which sections of params.yaml shape it."""
+    """What each stage reads and makes beside its metrics, and which sections of params.yaml shape it."""
+    shown = {real: name for stage in stages for name, real in stage.writes}  # who reads all arms' files reads `*`
     rows = []
     for stage in stages:
         command = f"`{stage.name}`" + (f" per {' and '.join(stage.per)}" if stage.per else "")
-        cells = [", ".join(f"`{item}`" for item in items) for items in (stage.reads, stage.writes, stage.params)]
+        reads = dict.fromkeys(shown.get(real, name) for name, real in stage.reads)
+        writes = dict.fromkeys(name for name, _ in stage.writes)
+        told = [[path for path in paths if not path.startswith(METRICS)] for paths in (reads, writes)]
+        cells = [", ".join(f"`{item}`" for item in items) for items in (*told, stage.params)]
         rows.append([command, stage.what, *cells])
     return markdown_table(["stage", "what it does", "reads", "makes", "params"], rows)

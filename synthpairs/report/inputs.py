@@ -13,7 +13,7 @@ from synthpairs.storage import read_table
 
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
-DESK_MODELS = Path("pretrain/metrics.json")
+DESK_MODELS = Path("models/desk/metrics.json")
 UNTRAINED = "untrained"  # the arm whose model has seen no pairs
 STAGES = ("tasks", "captions", "images", "scores", "select")  # with one metrics file each
 TRAININGS = ("align", "finetune")  # with one metrics file per arm
@@ -95,13 +95,17 @@ def results_table(benchmarks: dict[str, dict[str, Any]]) -> pd.DataFrame:
     without the picture blind_value, blind_low, blind_high and gain, gain_low, gain_high (paired); else NaN.
     """
     rows = []
+    every = sorted({task for tasks in benchmarks.values() for task in tasks})
     for arm, tasks in benchmarks.items():
-        for task, numbers in sorted(tasks.items()):
+        where = BENCHMARKS / f"{arm}.json"
+        for task in every:
+            if task not in tasks:
+                raise ValueError(f"{where}: {task} is missing, other arms have it; run `dvc repro benchmark` again")
+            numbers = tasks[task]
             row = {"arm": arm, "task": task}
             try:
                 row |= {name: numbers[name] for name in ("metric", "higher_is_better", "value", "low", "high", "n")}
             except KeyError as error:
-                where = BENCHMARKS / f"{arm}.json"
                 raise ValueError(f"{where}: {task} has no {error}; run `dvc repro benchmark` again") from None
             blind, gain = numbers.get("blind", {}), numbers.get("gain", {})
             row |= {f"blind_{name}": blind.get(name, math.nan) for name in ("value", "low", "high")}

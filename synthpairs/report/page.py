@@ -78,9 +78,11 @@ def _pipeline(stages: Sequence[Stage]) -> str:
     return "\n\n".join(
         [
             "## The pipeline",
-            "`dvc repro` runs it. Rounded boxes come with the repository; arrows that follow from others are left out.",
+            "`dvc repro` runs it. Rounded boxes come with the repository; arrows between stages that "
+            "follow from others are left out.",
             mermaid(stages),
             stage_table(stages),
+            "Every stage also writes its numbers to `reports/metrics/`.",
         ]
     )
 
@@ -160,7 +162,7 @@ def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, draw
 
 def _desk_models(inputs: Inputs) -> str:
     if inputs.desk_models is None:
-        return f"## The desk models\n\n{DESK_MODELS} is missing: `python -m pretrain.measure` writes it."
+        return f"## The desk models\n\n{DESK_MODELS} is missing: `python -m pretrain.publish` writes it."
     return "\n\n".join(
         [
             "## The desk models",

@@ -36,8 +36,10 @@ def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
     """Cells of candidates (key, text, shard; with clip_cosine and ssim also a note), pictures from data/images."""
     pictures: dict[str, bytes] = {}
     for shard, group in rows.groupby("shard"):
-        wanted = set(group["key"])
-        for key, members in read_shard(data / "images" / str(shard)):
+        path, wanted = data / "images" / str(shard), set(group["key"])
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
+        for key, members in read_shard(path):
             if key in wanted:
                 pictures[key] = members.get("png") or members.get("webp") or b""
     return [

@@ -30,21 +30,19 @@ def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params
     sizes = sorted({len(inputs.pairs[arm]) for arm in inputs.arms})
     pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     sentences.append(
-        f"*How sure is that?* Each arm is one training run: {pairs} pairs of its own, then the same instruction data "
-        "for all, so it is the differences between arms that tell the pairs apart. The 95% intervals cover which "
-        "questions were asked, not how a training happened to go."
+        f"*How sure is that?* Each arm is one training run with one seed: {pairs} pairs of its own, then the same "
+        "instruction data for all, so it is the differences between arms that tell the pairs apart. The 95% intervals "
+        "cover which questions were asked, not how a training happened to go."
     )
     return " ".join(sentences)
 
 
 def _sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
     """Whether each arm beats its blind self on each key task."""
-    if judged.empty:
-        return f"Not measured: none of {_listed(tasks)} was also asked without its picture."
     failing = judged[~judged["clear"]]
     if failing.empty:
         told = []
-        for task in [task for task in tasks if task in set(judged["task"])]:
+        for task in tasks:
             rows = judged[judged["task"] == task]
             values = ", ".join(f"{row['arm']} {number(row['value'])}" for row in rows.to_dict("records"))
             blind = ", ".join(map(number, rows["blind_value"]))

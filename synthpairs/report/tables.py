@@ -83,7 +83,7 @@ def differences_table(differences: pd.DataFrame) -> str:
 def counts_table(counts: pd.DataFrame, first: str) -> str:
     """Counts by source with their sum; `first` heads the column of row names."""
     rows = [[name, *(number(int(count)) for count in (*row, row.sum()))] for name, row in counts.iterrows()]
-    return markdown_table([first, *counts.columns, "all"], rows, numbers_from=1)
+    return markdown_table([first, *map(literal, counts.columns), "all"], rows, numbers_from=1)
 
 
 def rejected_table(rejections: pd.DataFrame, rejected: pd.DataFrame) -> str:
@@ -93,7 +93,7 @@ def rejected_table(rejections: pd.DataFrame, rejected: pd.DataFrame) -> str:
         example = rejected[rejected["reason"] == reason].sort_values("uid").iloc[0]
         cells = [number(int(count)) for count in (*counts, counts.sum())]
         rows.append([literal(str(reason)), *cells, literal(example["text"]), literal(str(example["detail"]))])
-    return markdown_table(["filter", *rejections.columns, "all", "an example", "what was wrong"], rows)
+    return markdown_table(["filter", *map(literal, rejections.columns), "all", "an example", "what was wrong"], rows)
 
 
 def nested_table(groups: dict[str, Any], first: str) -> str:

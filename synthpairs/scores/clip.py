@@ -1,7 +1,8 @@
 """CLIP's cosine between picture and caption, by any open_clip model."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from synthpairs.inference import best_device, even_threads, filled
+from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.scores.params import Scores
 from synthpairs.storage import file_sha256
 
@@ -24,10 +25,13 @@ class ClipScorer:
         _check(params)
         self.params = params
         self.device = best_device()
-        self.model, _, self.preprocess = open_clip.create_model_and_transforms(
-            params.clip, params.pretrained, precision=params.precision, device=self.device, weights_only=True,
-            require_pretrained=True,
-        )  # fmt: skip
+        try:
+            self.model, _, self.preprocess = open_clip.create_model_and_transforms(
+                params.clip, params.pretrained, precision=params.precision, device=self.device, weights_only=True,
+                require_pretrained=True,
+            )  # fmt: skip
+        except RuntimeError as error:  # no network, or weights that do not fit their configuration
+            raise ValueError(f"params.yaml: scores.clip: {params.clip} cannot be loaded: {error}") from None
         self.model.eval()
         self.tokenizer = open_clip.get_tokenizer(params.clip)
         self.dtype = open_clip.get_input_dtype(params.precision) or torch.float32
@@ -59,27 +63,42 @@ class ClipScorer:
             return len(self.tokenizer.encode(text)) + 2
         return len(self.tokenizer.tokenizer(text, truncation=False, verbose=False).input_ids)
 
-    def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Embeddings [n, width] of captions, each with the prefix before it."""
-        return self._embed([self.params.prefix + text for text in texts], self.tokenizer, self.model.encode_text)
-
-    def embed_pictures(self, views: Sequence[Tensor]) -> Tensor:
-        """Embeddings [n, width] of pictures that `preprocess` made ready."""
-        return self._embed(views, lambda batch: torch.stack(batch).to(self.dtype), self.model.encode_image)
-
     def view(self, picture: Image.Image) -> Tensor:
         """An RGB picture as the model sees it: [3, height, width]."""
         return self.preprocess(picture)
 
-    def _embed(self, items: Sequence[Any], collate: Any, encode: Any) -> Tensor:
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings [n, width] of captions, each with the prefix before it."""
+        return self._embed(texts, self._encode_texts)
+
+    def embed_pictures(self, views: Sequence[Tensor]) -> Tensor:
+        """Embeddings [n, width] of pictures that `view` made ready."""
+        return self._embed(views, self._encode_views)
+
+    def _embed(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
         size = self.params.batch
-        rows = []
-        with torch.inference_mode(), even_threads(size):
-            for start in range(0, len(items), size):
-                batch = items[start : start + size]
-                embedded = encode(collate(filled(batch, size)).to(self.device), normalize=True)
-                rows.append(embedded[: len(batch)].float().cpu())
-        return torch.cat(rows)
+        batches = [items[start : start + size] for start in range(0, len(items), size)]
+        with threads(self._threads):
+            return torch.cat([encode(filled(batch, size))[: len(batch)] for batch in batches])
+
+    @cached_property
+    def _threads(self) -> int:
+        size = self.params.batch
+        probe = self.view(Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB"))
+        return min(
+            steady_threads(lambda: self._encode_views([probe] * size).numpy()),
+            steady_threads(lambda: self._encode_texts(["a probe"] * size).numpy()),
+        )
+
+    @torch.inference_mode()
+    def _encode_texts(self, texts: Sequence[str]) -> Tensor:
+        tokens = self.tokenizer([self.params.prefix + text for text in texts])
+        return self.model.encode_text(tokens.to(self.device), normalize=True).float().cpu()
+
+    @torch.inference_mode()
+    def _encode_views(self, views: Sequence[Tensor]) -> Tensor:
+        pictures = torch.stack(list(views)).to(self.device, self.dtype)
+        return self.model.encode_image(pictures, normalize=True).float().cpu()
 
 
 def _check(params: Scores) -> None:

@@ -25,6 +25,6 @@ class Scores:
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
     prefix: str  # put before every caption
     precision: Literal["fp32", "bf16", "fp16"]
-    batch: Annotated[int, Within(1, 4096)]  # pictures or captions at once; a multiple of the cores uses them all
+    batch: Annotated[int, Within(1, 4096)]  # pictures or captions at once; see synthpairs.inference
     ssim: Ssim
     max_failed_share: Annotated[float, Within(0, 1)]  # of the candidates, above which the stage fails

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 from torch import Tensor
 
-from synthpairs.inference import even_thread_count
 from synthpairs.progress import progress
 from synthpairs.schema import FAILED, SCORES, digest
 from synthpairs.scores.clip import ClipScorer
@@ -34,7 +34,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     scorer = ClipScorer(params)
     spec = params.ssim
     inputs = {"clip": scorer.inputs, "ssim": {name: getattr(spec, name) for name in spec.__slots__}}
-    low_bits = params.batch, scorer.device.type, even_thread_count(params.batch)
+    low_bits = params.batch, scorer.device.type, torch.get_num_threads()
     texts: dict[str, Tensor] = {}  # a caption's embedding serves all its candidates
     scored: list[dict] = []
     failed: list[dict] = []

@@ -69,9 +69,13 @@ class _Maker:
 
     def counts(self) -> dict[str, int]:
         """How many were left out for each reason, every reason named."""
-        return {reason: self._skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")}
+        return {
+            reason: self._skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")
+        }
 
-    def add(self, prompt: str, answer: str | None, end: str, picture: Image.Image | bytes | None, asked: str = "") -> None:
+    def add(
+        self, prompt: str, answer: str | None, end: str, picture: Image.Image | bytes | None, asked: str = ""
+    ) -> None:
         """Add one example; `asked` is the part of the prompt that somebody wrote."""
         answer = (answer or "").strip()
         if not answer:

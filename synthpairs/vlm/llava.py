@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from PIL import Image
 from peft import LoraConfig, get_peft_model
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration
 
@@ -47,7 +47,7 @@ class Finetune(Training):
 
 def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
     """Train the projector on (key, caption, picture) and write it to `out`, in float32; returns metrics."""
-    model, processor = assemble(vlm, params.seed)
+    model, processor = assemble(vlm)
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
@@ -66,7 +66,7 @@ def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out:
     """Train on rows of INSTRUCTIONS from the projector in `aligned`; write the whole model to `out`; returns metrics."""
     if not (aligned / PROJECTOR).exists():
         raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro align` first")
-    model, processor = assemble(vlm, params.seed)
+    model, processor = assemble(vlm)
     model.model.multi_modal_projector.load_state_dict(load_file(aligned / PROJECTOR))
     examples, skipped = instruction_examples(rows, processor, params.max_tokens)
     _check_skipped(skipped, len(examples), params, "finetune")
@@ -86,9 +86,9 @@ def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out:
     return _fit("finetune", model, examples, vlm, params, inputs, write, out) | {"skipped": skipped}
 
 
-def untrained(vlm: Vlm, seed: int, out: Path) -> dict[str, int]:
+def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
     """Write the model as `align` finds it; returns counts: all parameters, the projector's, tokens that a picture takes."""
-    model, processor = assemble(vlm, seed)
+    model, processor = assemble(vlm)
     shutil.rmtree(out, ignore_errors=True)
     save(model, processor, out)
     return {
@@ -112,8 +112,8 @@ def _check_skipped(skipped: dict[str, int], kept: int, params: Training, section
         log.warning("%d of %d examples are left out: %s", left_out, kept + left_out, reasons)
     if not kept or left_out > params.max_skipped * (kept + left_out):
         raise ValueError(
-            f"{left_out} of {kept + left_out} examples cannot be trained on ({reasons or 'there are none'}); "
-            f"params.yaml: {section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
+            f"{left_out} of {kept + left_out} examples cannot be trained on ({reasons or 'there are none'}); params.yaml: "
+            f"{section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
         )
 
 

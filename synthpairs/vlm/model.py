@@ -60,9 +60,10 @@ class Vlm:
     vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
     image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
     chat: Literal["chatml", "vicuna"]  # how conversations are written
+    seed: int  # of the projector before any training
 
 
-def assemble(vlm: Vlm, seed: int) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def assemble(vlm: Vlm) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """The model with a random projector (float32, torch's own initialisation, as LLaVA's) and its processor, on the CPU.
 
     The eye and the language model are in bfloat16, what both are finally stored in; a training turns what it trains to
@@ -80,7 +81,7 @@ def assemble(vlm: Vlm, seed: int) -> tuple[LlavaForConditionalGeneration, LlavaP
     tokenizer = _tokenizer(vlm)
     tokenizer.model_max_length = llm.config.max_position_embeddings
     if len(tokenizer) > llm.config.vocab_size:
-        with seeded(seed):  # the new row is drawn from the distribution of the others
+        with seeded(vlm.seed):  # the new row is drawn from the distribution of the others
             llm.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
     processor = LlavaProcessor(
         image_processor=AutoImageProcessor.from_pretrained(vlm.eye),
@@ -90,11 +91,11 @@ def assemble(vlm: Vlm, seed: int) -> tuple[LlavaForConditionalGeneration, LlavaP
         num_additional_image_tokens=1,  # the class token, which "default" takes off again
         chat_template=TEMPLATES[vlm.chat],
     )
-    return _join(eye, llm, processor, vlm.vision_feature_layer, seed), processor
+    return _join(eye, llm, processor, vlm), processor
 
 
 def _join(
-    eye: CLIPVisionModel, llm: PreTrainedModel, processor: LlavaProcessor, layer: int, seed: int
+    eye: CLIPVisionModel, llm: PreTrainedModel, processor: LlavaProcessor, vlm: Vlm
 ) -> LlavaForConditionalGeneration:
     eye.config.name_or_path = llm.config.name_or_path = ""  # where the parts lay is not part of what they are
     config = LlavaConfig(
@@ -102,7 +103,7 @@ def _join(
         text_config=llm.config,
         image_token_index=processor.image_token_id,
         image_seq_length=(eye.config.image_size // eye.config.patch_size) ** 2,
-        vision_feature_layer=layer,
+        vision_feature_layer=vlm.vision_feature_layer,
         tie_word_embeddings=llm.config.tie_word_embeddings,
         dtype=torch.bfloat16,
     )
@@ -111,28 +112,32 @@ def _join(
     model.model.vision_tower = eye
     model.model.language_model = llm.base_model
     model.lm_head = llm.get_output_embeddings()
-    with seeded(seed):
+    with seeded(vlm.seed):
         model.model.multi_modal_projector = LlavaMultiModalProjector(config)
     model.generation_config = llm.generation_config
     return model.eval()
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path) -> None:
-    """Write the whole model in bfloat16 with its processor; equal weights give equal bytes. The model is changed to bfloat16."""
-    model.to(torch.bfloat16).save_pretrained(directory)
+    """Write the whole model in bfloat16, which it is turned to, with its processor; equal weights give equal bytes."""
+    for weight in model.parameters():
+        weight.data = weight.data.to(torch.bfloat16)  # not `model.to`, which would round the rotary frequencies too
+    model.save_pretrained(directory)
     processor.save_pretrained(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes for the owner alone, and a DVC cache may be shared
 
 
 def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
-    """A finished model in evaluation mode, in the dtype it is stored in, and its processor; on the accelerator if there is one."""
+    """A finished model in evaluation mode, in its stored dtype, on the accelerator if there is one; and its processor."""
     path = Path(directory)
     if not (path / "config.json").exists():
         raise FileNotFoundError(f"{path} holds no vision-language model: run `dvc repro finetune untrained` first")
     transformers_logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = LlavaForConditionalGeneration.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
+    model = LlavaForConditionalGeneration.from_pretrained(
+        path, dtype="auto", use_safetensors=True, local_files_only=True
+    )
     return model.eval().to(device), AutoProcessor.from_pretrained(path, local_files_only=True)
 
 
@@ -161,7 +166,9 @@ def _tokenizer(vlm: Vlm) -> PreTrainedTokenizerBase:
     with tempfile.TemporaryDirectory() as directory:
         tokenizer.save_pretrained(directory)
         for file in Path(directory).glob("*.json"):
-            file.write_text(file.read_text("utf-8").replace(json.dumps(vlm.image_slot), json.dumps(IMAGE_TOKEN)), "utf-8")
+            file.write_text(
+                file.read_text("utf-8").replace(json.dumps(vlm.image_slot), json.dumps(IMAGE_TOKEN)), "utf-8"
+            )
         return AutoTokenizer.from_pretrained(directory)
 
 

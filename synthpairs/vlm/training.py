@@ -1,4 +1,4 @@
-"""Training with the HF Trainer: an order of examples fixed in advance, exact resumption after a kill, equal runs equal weights."""
+"""Training with the HF Trainer: examples in an order fixed in advance, exact resumption, equal weights from equal runs."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ LOG_SECONDS = 15
 class Training:
     """What sections `align` and `finetune` have in common."""
 
-    seed: int  # of the projector, of the order of examples, of dropout
+    seed: int  # of the order of examples, of adapters, of dropout
     epochs: Annotated[float, Within(0.001, 1000)]  # passes over the examples
     max_steps: Annotated[int, Within(1)] | None  # stop there, however many epochs that is; null: no limit
     batch: Annotated[int, Within(1, 65536)]  # examples per step
@@ -83,7 +83,7 @@ class Learner(nn.Module):
         loss = F.cross_entropy(logits.float(), labels[:, 1:][learnt], reduction="sum")
         return {"loss": loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)}
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The trained tensors by name; tied ones once."""
         return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
 
@@ -115,14 +115,17 @@ def order(lengths: Sequence[int], training: Training) -> list[int]:
     return [int(place) for place in np.concatenate(placed)]
 
 
-def train(model: LlavaForConditionalGeneration, examples: Sequence[Example], training: Training, work: Path) -> list[float]:
+def train(
+    model: LlavaForConditionalGeneration, examples: Sequence[Example], training: Training, work: Path
+) -> list[float]:
     """Train what `requires_grad` in place and return each step's loss; goes on from the last checkpoint in `work`.
 
     Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
     when the disk has no room for the checkpoints.
     """
     cuda = torch.cuda.is_available()
-    if not cuda:  # the fused kernel's backward costs a quarter of a step on CPUs at some 50 tokens; this one, next to nothing
+    if not cuda:
+        # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
         model.model.language_model.set_attn_implementation("eager")
     learner = Learner(model)
     places = order([len(example.ids) for example in examples], training)
@@ -161,9 +164,8 @@ def train(model: LlavaForConditionalGeneration, examples: Sequence[Example], tra
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = _last_checkpoint(work)
-    if checkpoint is None:
-        _check_room(work, learner)
-    else:
+    _check_room(work, learner, checkpoints=2 if checkpoint is None else 1)
+    if checkpoint:
         log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), steps)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -203,7 +205,9 @@ class _Progress(TrainerCallback):
         if "loss" not in logs:
             return
         if not math.isfinite(logs["loss"]):
-            raise ValueError(f"the loss at step {state.global_step} is {logs['loss']}; lower learning_rate in params.yaml")
+            raise ValueError(
+                f"the loss at step {state.global_step} is {logs['loss']}; lower learning_rate in params.yaml"
+            )
         self._bar.set_postfix(loss=f"{logs['loss']:.3f}")
         now = time.monotonic()
         if self._bar.disable and now - self._logged > LOG_SECONDS:
@@ -227,11 +231,14 @@ def _last_checkpoint(work: Path) -> Path | None:
     return whole[max(whole)] if whole else None
 
 
-def _check_room(work: Path, learner: Learner) -> None:
+def _check_room(work: Path, learner: Learner, checkpoints: int) -> None:
+    """A new checkpoint stands beside the one it replaces for a moment, and the finished model beside the last."""
     trained = sum(weight.numel() for weight in learner.parameters() if weight.requires_grad)
     held = sum(weight.numel() for weight in learner.parameters())
-    # float32 weights and two AdamW moments, twice while one checkpoint replaces another, then the model in bfloat16
-    needed = trained * 4 * 3 * 2 + held * 2
+    needed = checkpoints * trained * 3 * 4 + held * 2  # weights and two AdamW moments in float32; bfloat16
     free = shutil.disk_usage(work).free
     if free < needed:
-        raise OSError(f"{work} needs {needed / 2**30:.1f} GiB for checkpoints, the disk has {free / 2**30:.1f} GiB free")
+        raise OSError(
+            f"{work} needs {needed / 2**30:.1f} GiB for checkpoints, the disk has {free / 2**30:.1f} GiB free; "
+            "free some space and run the command again"
+        )

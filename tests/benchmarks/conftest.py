@@ -47,9 +47,21 @@ def _png(name: str, style: str) -> bytes:
 
 
 @pytest.fixture(scope="session")
+def kinds() -> dict[str, list[str]]:
+    """The small world's concepts by kind."""
+    return KINDS
+
+
+@pytest.fixture(scope="session")
 def concepts() -> list[str]:
     """The small world's concepts."""
     return [name for names in KINDS.values() for name in names]
+
+
+@pytest.fixture(scope="session")
+def small() -> Tasks:
+    """Section `tasks` at the small world's size."""
+    return SMALL
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +70,7 @@ def drawings() -> pd.DataFrame:
     rows = []
     named = [(name, kind, []) for kind, names in KINDS.items() for name in names]
     for sort in CLASSES:
-        named += [(sort[:3] + letter * 2, "face", [sort]) for letter in "abcdef"]  # birdaa, birdbb, ...
+        named += [(sort + letter * 2, "face", [sort]) for letter in "abcdef"]  # birdaa, birdbb, ...
     for name, kind, keywords in named:
         for style, split in STYLES.items():
             rows.append(

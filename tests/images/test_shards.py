@@ -1,12 +1,14 @@
 """Cutting into shards, batches that are always full, and progress without a terminal."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from synthpairs.inference import even_thread_count, even_threads, filled
+from synthpairs.inference import filled, steady_threads
 from synthpairs.progress import progress
 from synthpairs.schema import digest
 from synthpairs.shards import cut, shard_name, write_shards
@@ -41,18 +43,32 @@ def test_write_shards_leaves_no_other_shard(tmp_path: Path) -> None:
     assert list(read_shard(tmp_path / "shard-a.tar")) == [("k", {"txt": b"2"})]
 
 
-def test_batches_are_filled_and_threads_divide_them() -> None:
+def test_batches_are_filled() -> None:
     assert filled([1, 2], 4) == [1, 2, 2, 2]
     assert filled([1, 2], 2) == [1, 2]
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        assert [even_thread_count(batch) for batch in (1, 2, 7, 8)] == [1, 2, 1, 2]
-        with even_threads(7):
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2, "the number of threads was not put back"
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("exact_up_to", "expected"), [(2, 2), (1, 1), (0, 2)])
+def test_the_most_threads_that_are_exact_are_used(
+    exact_up_to: int, expected: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def copies() -> np.ndarray:
+        rows = np.ones((4, 3))
+        rows[2, 1] += 1e-9 * (torch.get_num_threads() > exact_up_to)
+        return rows
+
+    assert steady_threads(copies) == expected
+    assert ("a resumed run may differ" in caplog.text) == (exact_up_to == 0)
 
 
 def test_progress_is_logged_without_a_terminal(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,14 +1,13 @@
 """The exported towers say what open_clip's say, on a tiny model and on the committed one."""
 
-from pathlib import Path
-
 import open_clip
 import pytest
 import torch
 from transformers import CLIPImageProcessor, CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModel
 
 from pretrain.clip import CONTEXT, config, write_tokenizer
-from pretrain.export import CLIP, EYE, text_tower, vision_tower
+from pretrain.export import text_tower, vision_tower
+from pretrain.publish import DESK
 from synthpairs.artwork.scenes import BACKGROUNDS
 
 
@@ -22,7 +21,9 @@ def model(tokenizer: CLIPTokenizer) -> open_clip.CLIP:
     torch.manual_seed(0)
     spec = config(len(tokenizer), side=16)
     spec["vision_cfg"] |= {"width": 64, "layers": 2}
-    text = {key: value for key, value in spec["text_cfg"].items() if key not in ("hf_tokenizer_name", "tokenizer_kwargs")}
+    text = {
+        key: value for key, value in spec["text_cfg"].items() if key not in ("hf_tokenizer_name", "tokenizer_kwargs")
+    }
     return open_clip.CLIP(embed_dim=32, vision_cfg=spec["vision_cfg"], text_cfg=text | {"width": 64, "heads": 2}).eval()
 
 
@@ -41,17 +42,21 @@ def test_text_tower_embeds_as_open_clip_does(model: open_clip.CLIP, tokenizer: C
     torch.testing.assert_close(embedded, model.encode_text(ids), atol=1e-5, rtol=1e-4)
 
 
-def test_tokenizer_ids_are_those_of_the_whole_clip_tokenizer_where_it_needs_no_later_merge(tokenizer: CLIPTokenizer) -> None:
+def test_tokenizer_ids_are_those_of_the_whole_clip_tokenizer_where_it_needs_no_later_merge(
+    tokenizer: CLIPTokenizer,
+) -> None:
     whole = open_clip.SimpleTokenizer()
     text = "a picture of a dog on a blue background"
     assert tokenizer(text).input_ids[1:-1] == whole.encode(text)
 
 
 def test_open_clip_reads_the_committed_model_with_its_own_tokenizer() -> None:
-    ours = CLIPTokenizer.from_pretrained(CLIP)
-    theirs = open_clip.get_tokenizer(f"local-dir:{CLIP}")
+    ours = CLIPTokenizer.from_pretrained(DESK / "clip")
+    theirs = open_clip.get_tokenizer(f"local-dir:{DESK}/clip")
     captions = ["A Koala, on RED", "three jeans  and a  bus"]
-    expected = ours([" ".join(c.lower().split()) for c in captions], padding="max_length", max_length=CONTEXT, return_tensors="pt")
+    expected = ours(
+        [" ".join(c.lower().split()) for c in captions], padding="max_length", max_length=CONTEXT, return_tensors="pt"
+    )
     assert torch.equal(theirs(captions), expected.input_ids)
 
 
@@ -61,20 +66,20 @@ def test_committed_eye_and_clip_see_the_same(ground: str) -> None:
     from PIL import Image
 
     picture = Image.new("RGB", (64, 64), BACKGROUNDS[ground])
-    clip, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{CLIP}")
+    clip, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{DESK}/clip")
     ours = preprocess(picture)[None]
-    theirs = CLIPImageProcessor.from_pretrained(EYE)(picture, return_tensors="pt").pixel_values
+    theirs = CLIPImageProcessor.from_pretrained(DESK / "eye")(picture, return_tensors="pt").pixel_values
     torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0)  # two implementations of bicubic scaling
-    pooled = CLIPVisionModel.from_pretrained(EYE, dtype=torch.float32).eval()(pixel_values=ours).pooler_output
+    pooled = CLIPVisionModel.from_pretrained(DESK / "eye", dtype=torch.float32).eval()(pixel_values=ours).pooler_output
     torch.testing.assert_close(pooled @ clip.eval().visual.proj, clip.encode_image(ours), atol=2e-3, rtol=2e-2)
 
 
 def test_generators_text_encoder_is_the_committed_clips() -> None:
-    directory = Path("models/desk/generator/text_encoder_2")
+    directory = DESK / "generator/text_encoder_2"
     if not directory.exists():
         pytest.skip("no desk generator in this checkout")
     encoder = CLIPTextModelWithProjection.from_pretrained(directory, dtype=torch.float32).eval()
-    clip = open_clip.create_model(f"local-dir:{CLIP}").eval()
-    ids = open_clip.get_tokenizer(f"local-dir:{CLIP}")(["a tulip on a white background"])
+    clip = open_clip.create_model(f"local-dir:{DESK}/clip").eval()
+    ids = open_clip.get_tokenizer(f"local-dir:{DESK}/clip")(["a tulip on a white background"])
     with torch.no_grad():
         torch.testing.assert_close(encoder(input_ids=ids).text_embeds, clip.encode_text(ids), atol=2e-3, rtol=2e-2)

@@ -31,7 +31,9 @@ def test_training_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     torch.testing.assert_close(model.weight, torch.ones(1, 4), atol=0.05, rtol=0)
 
 
-def test_resumed_training_sees_the_batches_of_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_training_sees_the_batches_of_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = run(tmp_path / "whole.pt", 60, monkeypatch)
 
     class Killed(Exception):

@@ -73,6 +73,13 @@ stages:
     - reports/figures: {cache: false}
 """
 
+PARAMS_YAML = """\
+arms: [selected, random, real]
+select: {strategy: top, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false, seed: 0,
+         arms: [selected, random, real], samples_per_shard: 64}
+report: {seed: 0, resamples: 200, key_tasks: [desk_vqa, desk_pope], pictures: 4, columns: 2, side: 32}
+"""
+
 
 def png(seed: int) -> bytes:
     """A disc on a plain ground, 16 pixels wide; equal seeds give equal pictures."""
@@ -112,7 +119,7 @@ def write_answers(root: Path, arm: str, table: pd.DataFrame) -> None:
     write_json(root / f"reports/benchmarks/{arm}.json", summarise(table, versions, BENCHMARK))
 
 
-def write_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:
+def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:
     """Everything the report reads, `captions` per concept and source with two candidates each."""
     rng = np.random.default_rng(7)
     kept, rejected, candidates, scores = [], [], [], []
@@ -169,13 +176,32 @@ def write_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -
     write_json(root / "reports/metrics/tasks.json", {"benchmarks": levels})
     recall = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
     desk = {"clip": {"heldout_combination": recall}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75}}
-    write_json(root / "pretrain/metrics.json", desk)
+    write_json(root / "models/desk/metrics.json", desk)
     write_bytes(root / "dvc.yaml", DVC_YAML.encode())
+    write_bytes(root / "params.yaml", PARAMS_YAML.encode())
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The project's directory, which is the current one."""
-    write_project(tmp_path)
+    make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def params():
+    """Small settings of the report."""
+    return PARAMS
+
+
+@pytest.fixture
+def ranking():
+    """The paper's weights."""
+    return RANKING
+
+
+@pytest.fixture(scope="session")
+def write_project():
+    """Writes the project into a directory."""
+    return make_project

@@ -113,8 +113,11 @@ def test_captions_beyond_the_limit_are_counted(settings: Settings, tmp_path: Pat
     assert metrics["texts_truncated"] == 1
 
 
-def test_a_model_that_cannot_be_had_is_an_error(settings: Settings, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_had_is_an_error(settings: Settings, tiny_clip: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"open_clip_config.json is missing"):
+        ClipScorer(settings(clip=f"local-dir:{tmp_path}"))
+    (tmp_path / "open_clip_config.json").write_bytes((tiny_clip / "open_clip_config.json").read_bytes())
+    with pytest.raises(ValueError, match=r"scores.clip: local-dir:.* cannot be loaded: .*weights"):
         ClipScorer(settings(clip=f"local-dir:{tmp_path}"))
     with pytest.raises(ValueError, match="pretrained must be null for local-dir"):
         ClipScorer(settings(pretrained="openai"))

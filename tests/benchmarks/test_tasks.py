@@ -1,0 +1,233 @@
+"""The written tables: splits kept apart, answers balanced, POPE's splits as POPE defines them, equal bytes every time."""
+
+import io
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from synthpairs.artwork.scenes import BACKGROUNDS
+from synthpairs.benchmarks.definitions import PICTURED, TASKS, definitions
+from synthpairs.benchmarks.params import Tasks
+from synthpairs.benchmarks.words import CLASSES, word_classes
+from synthpairs.benchmarks.writing import check_split, make_tasks
+from synthpairs.params import load_params
+
+REAL = Path("data/tasks")
+
+
+def table(directory: Path, task: str) -> pd.DataFrame:
+    return pd.read_parquet(directory / f"{task}.parquet")
+
+
+def shown(rows: pd.DataFrame) -> set[str]:
+    return {drawing for drawings in rows["drawings"] for drawing in drawings}
+
+
+def assert_apart(directory: Path, drawings: pd.DataFrame) -> None:
+    splits = drawings.set_index("drawing")["split"]
+    benchmarks = set().union(*(shown(table(directory, task)) for task in TASKS))
+    instructions = shown(table(directory, "instructions"))
+    assert benchmarks
+    assert instructions
+    assert not benchmarks & instructions
+    assert set(splits[sorted(benchmarks)]) == {"heldout_combination"}
+    assert set(splits[sorted(instructions)]) == {"train"}
+
+
+def test_nothing_held_out_is_taught(task_directory: Path, drawings: pd.DataFrame) -> None:
+    assert_apart(task_directory, drawings)
+    with pytest.raises(AssertionError, match="not of split train"):
+        check_split("x", [{"uid": "1", "drawings": ["dog/fox"]}], drawings, "train")
+
+
+@pytest.mark.skipif(not (REAL / "instructions.parquet").exists(), reason="needs data/tasks: dvc repro tasks")
+def test_nothing_held_out_is_taught_in_the_real_tables() -> None:
+    assert_apart(REAL, pd.read_parquet("data/art/drawings.parquet", columns=["drawing", "split"]))
+
+
+def test_sizes_and_pictures(task_directory: Path, small: Tasks) -> None:
+    for task in TASKS:
+        rows = table(task_directory, task)
+        assert len(rows) == getattr(small, task.removeprefix("desk_"))
+        assert rows["uid"].is_unique
+        assert rows["uid"].is_monotonic_increasing
+        assert rows["picture"].isna().all() if task == "desk_text" else rows["picture"].notna().all()
+    rows = table(task_directory, "instructions")
+    formats = ("caption", "pope", "vqa", "sqa", "text")
+    assert Counter(rows["task"]) == {name: getattr(small.instructions, name) for name in formats}
+    image = Image.open(io.BytesIO(rows["picture"].dropna().iloc[0]))
+    assert (image.mode, image.size, image.format) == ("RGB", (48, 48), "PNG")
+
+
+@pytest.mark.parametrize("count", [96, 192, 384])
+def test_pope(drawings: pd.DataFrame, concepts: list[str], tmp_path: Path, count: int, small: Tasks) -> None:
+    make_tasks(drawings, concepts, replace(small, pope=count), tmp_path)
+    rows = table(tmp_path, "desk_pope")
+    rows["answer"] = rows["answers"].str[0]
+    rows["names"] = [{drawing.partition("/")[0] for drawing in drawings} for drawings in rows["drawings"]]
+    assert Counter(zip(rows["category"], rows["answer"], strict=True)) == {
+        (split, answer): count // 6 for split in ("random", "popular", "adversarial") for answer in ("yes", "no")
+    }
+    for row in rows.itertuples():
+        assert (row.concept in row.names) == (row.answer == "yes")
+    # Whatever is answered to a question, as often right as wrong.
+    for _, part in rows.groupby(["category", "question"]):
+        assert part["answer"].value_counts()["yes"] == part["answer"].value_counts()["no"]
+    pictures = rows.drop_duplicates("picture")
+    frequency = Counter(name for names in pictures["names"] for name in names)
+    together = Counter(pair for names in pictures["names"] for pair in ((a, b) for a in names for b in names - {a}))
+    absent = rows[rows["answer"] == "no"]
+    popular = set(absent["concept"][absent["category"] == "popular"])
+    assert len(popular) <= len(concepts) // 4 + 1
+    assert min(frequency[name] for name in popular) >= max(frequency[name] for name in set(frequency) - popular)
+    for row in absent[absent["category"] == "adversarial"].itertuples():
+        counts = {
+            other: sum(together[shown, other] for shown in row.names) for other in concepts if other not in row.names
+        }
+        assert counts[row.concept] == max(counts.values()) > 0
+
+
+def test_vqa_answers_are_spread_evenly(task_directory: Path, concepts: list[str]) -> None:
+    rows = table(task_directory, "desk_vqa")
+    counts = {name: Counter(part["answers"].str[0]) for name, part in rows.groupby("category")}
+    assert {name: sum(answers.values()) for name, answers in counts.items()} == dict.fromkeys(counts, 12)
+    assert counts["how many"] == {"one": 4, "two": 4, "three": 4}
+    assert set(counts["which colour"]) == set(BACKGROUNDS)
+    assert max(counts["which colour"].values()) == 2
+    assert set(counts["what"].values()) == set(counts["where"].values()) == {1}
+    assert set(counts["what"]) <= set(concepts)
+    sides = rows["question"][rows["category"] == "where"]
+    assert sorted(Counter(sides).values()) == [6, 6]
+
+
+def test_answers_are_what_is_shown(task_directory: Path) -> None:
+    rows = table(task_directory, "desk_vqa")
+    for row in rows.itertuples():
+        names = {drawing.partition("/")[0] for drawing in row.drawings}
+        assert row.concept in names
+        if row.category in ("what", "where"):
+            assert row.answers[0] in names
+            assert len(names) == (1 if row.category == "what" else 2)
+
+
+def test_sqa(task_directory: Path, kinds: dict[str, list[str]]) -> None:
+    rows = table(task_directory, "desk_sqa")
+    kind_of = {name: kind for kind, names in kinds.items() for name in names}
+    letters = Counter()
+    for row in rows.itertuples():
+        assert row.answers[0] == kind_of[row.concept]
+        assert sorted(row.choices) == sorted(kinds)
+        place = list(row.choices).index(row.answers[0])
+        letters[row.answers[0], place] += 1
+        assert f"{'ABCD'[place]}. {row.answers[0]}" in row.question
+    assert set(letters.values()) == {2}
+    assert len(letters) == 16
+
+
+def test_captions_have_distinct_references(task_directory: Path, small: Tasks) -> None:
+    rows = table(task_directory, "desk_caption")
+    assert {len(set(answers)) for answers in rows["answers"]} == {small.references + 1}
+
+
+def test_text(task_directory: Path, drawings: pd.DataFrame) -> None:
+    rows = table(task_directory, "desk_text")
+    for _, four in rows.groupby(rows["choices"].map(tuple)):
+        assert Counter(four["answers"].str[0]) == dict.fromkeys(four["choices"].iloc[0], len(four) // 4)
+        assert len({CLASSES[sort][0] for sort in four["choices"].iloc[0]}) == 4
+    asked, practised = word_classes(drawings)
+    for sort, names in asked.items():
+        assert names
+        assert practised[sort]
+        assert not set(names) & set(practised[sort])
+    taught = table(task_directory, "instructions").query("task == 'text'")["question"]
+    assert not [name for name in set(rows["concept"]) if taught.str.contains(rf"\b{name}\b").any()]
+
+
+def test_instructions(task_directory: Path) -> None:
+    rows = table(task_directory, "instructions")
+    counts = Counter(rows["answer"][rows["task"] == "pope"])
+    assert counts["yes"] == counts["no"]
+    assert rows["question"].str.split().str.len().max() <= 20
+    assert rows["answer"].str.split().str.len().max() <= 16
+    for row in rows[rows["task"] == "pope"].itertuples():
+        names = {drawing.partition("/")[0] for drawing in row.drawings}
+        assert (row.answer == "yes") == any(
+            f" {name} " in f" {row.question.rstrip('.')} ".replace("?", " ") for name in names
+        )
+
+
+def test_equal_bytes(
+    drawings: pd.DataFrame, concepts: list[str], task_directory: Path, tmp_path: Path, small: Tasks
+) -> None:
+    make_tasks(drawings, concepts, small, tmp_path)
+    files = sorted(path.name for path in task_directory.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [
+        (task_directory / name).read_bytes() for name in files
+    ]
+    make_tasks(drawings, concepts, replace(small, caption=20), tmp_path)  # another size leaves the other tables alone
+    assert (tmp_path / "desk_vqa.parquet").read_bytes() == (task_directory / "desk_vqa.parquet").read_bytes()
+    make_tasks(drawings, concepts, replace(small, seed=4), tmp_path)
+    assert (tmp_path / "desk_vqa.parquet").read_bytes() != (task_directory / "desk_vqa.parquet").read_bytes()
+
+
+def test_levels(drawings: pd.DataFrame, concepts: list[str], tmp_path: Path, small: Tasks) -> None:
+    levels = make_tasks(drawings, concepts, small, tmp_path)["benchmarks"]
+    assert levels["desk_pope"] == {"items": 96, "chance": 0.5, "majority": 0.5}
+    assert levels["desk_sqa"] == {"items": 32, "chance": 0.25, "majority": 0.25}
+    assert levels["desk_text"] == {"items": 24, "chance": 0.25, "majority": 0.25}
+    assert levels["desk_vqa"]["majority"] == pytest.approx((1 + 1 + 4 + 2) / 48, abs=1e-4)
+
+
+def test_definitions() -> None:
+    files = definitions()
+    assert set(files) == {f"{task}.yaml" for task in TASKS} | {f"{task}_blind.yaml" for task in PICTURED}
+    assert all((text.isascii() and "version: 1.0" in text) or "include:" in text for text in files.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pope": 100}, "tasks.pope must be a multiple of 12, got 100"),
+        ({"vqa": 6}, "tasks.vqa must be a multiple of 4, got 6"),
+        ({"text": 2}, "tasks.text must be from 4 to 1000, got 2"),
+    ],
+)
+def test_bad_params(tmp_path: Path, change: dict[str, int], message: str) -> None:
+    section = {"seed": 0, "side": 64, "references": 5, "caption": 300, "pope": 384, "vqa": 384, "sqa": 304, "text": 300}
+    section |= {"instructions": dict.fromkeys(("caption", "pope", "vqa", "sqa", "text"), 100)} | change
+    path = tmp_path / "params.yaml"
+    YAML().dump({"tasks": section}, path)
+    with pytest.raises(ValueError, match=message):
+        load_params(Tasks, "tasks", path)
+
+
+def test_unusable_worlds(
+    drawings: pd.DataFrame, concepts: list[str], tmp_path: Path, small: Tasks, kinds: dict[str, list[str]]
+) -> None:
+    with pytest.raises(ValueError, match="no drawing of split heldout_combination shows zebra"):
+        make_tasks(drawings, [*concepts, "zebra"], small, tmp_path)
+    with pytest.raises(ValueError, match="of four kinds or more"):
+        make_tasks(drawings, [*kinds["object"], *kinds["food or drink"]], small, tmp_path)
+    with pytest.raises(ValueError, match="hold too few different pictures of"):
+        make_tasks(drawings, concepts, replace(small, side=16, vqa=2400), tmp_path)
+    pictured = drawings["kind"] != "face"
+    with pytest.raises(ValueError, match="fewer than four groups"):
+        make_tasks(drawings[pictured], concepts, small, tmp_path)
+    few = drawings["name"].str.fullmatch("(flower|fruit|vehicle|weather)(aa|bb)")
+    with pytest.raises(ValueError, match="no 24 different sentences"):
+        make_tasks(drawings[pictured | few], concepts, small, tmp_path)
+
+
+def test_the_stage_needs_no_torch() -> None:
+    code = (
+        "import sys, stages.tasks; sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'datasets')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,117 @@
+"""The whole curation on tiny models: nothing is lost, and the same input gives the same bytes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages.captions import main
+from synthpairs.captions.curation import curate, tally
+from synthpairs.captions.params import CaptionParams, Limits
+from synthpairs.captions.record import Caption
+from synthpairs.captions.sources import human_captions
+from synthpairs.language.model import load
+from synthpairs.schema import CAPTIONS, DRAWINGS, REJECTED
+from synthpairs.storage import WorkStore, write_table
+from tests.captions.conftest import CONCEPTS
+
+
+def test_each_filter_sees_only_what_the_ones_before_it_left(
+    drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits], store: WorkStore
+) -> None:
+    params = settings(limits=limits(words_min=3, clip_top_share=0.5))
+    captions = [
+        *human_captions(drawings, CONCEPTS, params.human, 0),
+        Caption(text="a <i>dog", source="extra", concept="dog"),
+        Caption(text="dog", source="extra", concept="dog"),
+        Caption(text="one quite different dog on a mat", source="extra", concept="dog"),
+        Caption(text="One quite different dog on a mat", source="extra", concept="dog"),
+        Caption(text="One quite different dog on a mat.", source="extra", concept="dog"),
+    ]
+    curate(captions, params, load(Path(params.llm)), store)
+    assert [caption.reason for caption in captions[-5:]] == [
+        "unusable", "words", None, "exact_duplicate", "near_duplicate",
+    ]  # fmt: skip
+    assert captions[-5].measures == {}
+    assert "perplexity" not in captions[-4].measures
+    assert captions[-4].measures["words"] == 1
+    assert "perplexity" in captions[-2].measures
+    assert "judge_yes" not in captions[-2].measures
+    assert set(captions[-3].measures) == set(CAPTIONS.names[6:]) - {"clip_original"}
+    metrics = tally(captions)
+    extra, human = metrics["source"]["extra"], metrics["source"]["human"]
+    assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
+    assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}
+    assert human["read"] == 40 == human["kept"] + sum(human["rejected"].values())
+    assert metrics["noise"]["html"]["kept"] == 0 < metrics["noise"]["html"]["read"] == human["rejected"]["unusable"]
+    assert metrics["kept_total"] == human["kept"] + 1
+
+
+def test_counts_that_do_not_add_up_are_an_error() -> None:
+    caption = Caption(text="a dog", source="extra", concept="dog", reason="")
+    with pytest.raises(ValueError, match="extra: 1 read, but 0 kept and 0 rejected"):
+        tally([caption])
+
+
+def test_rows_have_every_column(tmp_path: Path) -> None:
+    caption = Caption(text="a dog", source="extra", concept="dog", measures={"words": 2})
+    caption.reject("words", "2 < 3")
+    write_table(tmp_path / "rejected.parquet", [caption.row()], REJECTED)
+    row = pd.read_parquet(tmp_path / "rejected.parquet").iloc[0]
+    assert (row["uid"], row["reason"], row["detail"], row["words"]) == (caption.uid, "words", "2 < 3", 2)
+    assert row[["perplexity", "judge_yes", "original"]].isna().all()
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, drawings: pd.DataFrame, settings: Callable[..., CaptionParams], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """A directory in which the stage runs; changes of its params."""
+
+    def build(**changed: object) -> Path:
+        write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
+        values = {"world": {"concepts": CONCEPTS}, "captions": asdict(settings(**changed))}
+        with (tmp_path / "params.yaml").open("w") as file:
+            YAML(typ="safe").dump(values, file)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+        monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+        return tmp_path
+
+    return build
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    files = [*(root / "data/captions").iterdir(), root / "reports/metrics/captions.json"]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project: Callable[..., Path]) -> None:
+    root = project(extra="extra.jsonl")
+    (root / "extra.jsonl").write_bytes(b'{"text": "a dog on a mat"}\nnonsense\n{"text": "\xff"}\n')
+    main()
+    first = outputs(root)
+    kept, rejected = (pd.read_parquet(root / f"data/captions/{name}.parquet") for name in ("kept", "rejected"))
+    assert list(kept.columns) == CAPTIONS.names
+    assert len(kept) + len(rejected) == 40 + 3 * len(CONCEPTS) + 3
+    assert kept["uid"].is_unique
+    assert kept["uid"].is_monotonic_increasing
+    assert rejected["reason"].notna().all()
+    assert not (root / ".dvc/tmp/work/captions").exists() or not list((root / ".dvc/tmp/work/captions").iterdir())
+    counts = json.loads(first["captions.json"])
+    assert counts["source"]["extra"]["rejected"] == {"unreadable": 1, "unusable": 1}
+    shutil.rmtree(root / "data/captions")
+    main()
+    assert outputs(root) == first
+
+
+def test_the_stage_fails_when_nothing_is_left(project: Callable[..., Path], limits: Callable[..., Limits]) -> None:
+    root = project(limits=limits(words_min=90))
+    with pytest.raises(ValueError, match="every caption was rejected"):
+        main()
+    assert not (root / "data/captions").exists()

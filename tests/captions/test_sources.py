@@ -1,0 +1,108 @@
+"""Human captions with their pictures, the noise among them, and files from elsewhere."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.captions.filters import TEXT_FILTERS
+from synthpairs.captions.noise import SPOILERS
+from synthpairs.captions.params import Human, Limits
+from synthpairs.captions.sources import human_captions, mentioned, read_raw
+from tests.captions.conftest import CONCEPTS
+
+KINDS = {"single": 0.6, "pair": 0.2, "several": 0.2}
+
+
+def human(pictures: int, **noise: float) -> Human:
+    return Human(pictures=pictures, side=48, kinds=KINDS, noise=noise)
+
+
+def test_pictures_show_training_drawings_only_and_captions_speak_of_them(drawings: pd.DataFrame) -> None:
+    captions = human_captions(drawings, CONCEPTS, human(200), 0)
+    train = set(drawings.loc[drawings["split"] == "train", "drawing"])
+    assert {drawing for caption in captions for drawing in caption.drawings} == train
+    assert {len(caption.drawings) for caption in captions} == {1, 2, 3}
+    assert all(mentioned(caption.text, [caption.concept]) for caption in captions)
+    assert all(caption.noise is None and caption.source == "human" for caption in captions)
+    picture = Image.open(io.BytesIO(captions[0].original or b""))
+    assert (picture.size, picture.mode, picture.format) == ((48, 48), "RGB", "PNG")
+
+
+def test_a_picture_depends_on_seed_and_number_alone(drawings: pd.DataFrame) -> None:
+    many = human_captions(drawings, CONCEPTS, human(30, html=0.3), 1)
+    assert human_captions(drawings, CONCEPTS, human(10, html=0.3), 1) == many[:10]
+    assert human_captions(drawings, CONCEPTS, human(10, html=0.3), 2) != many[:10]
+
+
+def test_noise_comes_in_its_shares(drawings: pd.DataFrame) -> None:
+    shares = {"mismatch": 0.25, "repeated": 0.25}
+    captions = human_captions(drawings, CONCEPTS, human(400, **shares), 0)
+    for kind in shares:
+        assert sum(caption.noise == kind for caption in captions) == pytest.approx(100, abs=30)
+    for caption in captions:
+        if caption.noise == "mismatch":
+            assert not mentioned(caption.text, [drawing.split("/")[0] for drawing in caption.drawings])
+
+
+def test_rules_catch_the_noise_that_rules_can_catch(drawings: pd.DataFrame, limits: Callable[..., Limits]) -> None:
+    strict = limits(
+        alnum_min=0.6, special_min=0.1, special_max=0.42, char_repetition_max=0.094, word_repetition_max=0.3,
+        flagged_max=0.0, words_min=3, words_max=20,
+    )  # fmt: skip
+    for kind in ("adult", "file_name", "html", "repeated"):
+        assert kind in SPOILERS
+        for caption in human_captions(drawings, CONCEPTS, human(40, **{kind: 1.0}), 0):
+            assert any(check(caption, strict) for check in TEXT_FILTERS.values()), caption.text
+
+
+def test_unknown_noise_and_empty_worlds_are_errors(drawings: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"captions\.human: 'smell' is not known; noise is one of adult"):
+        human_captions(drawings, CONCEPTS, human(1, smell=0.1), 0)
+    with pytest.raises(ValueError, match="add up to at most 1"):
+        human_captions(drawings, CONCEPTS, human(1, html=0.6, adult=0.6), 0)
+    with pytest.raises(ValueError, match="no training drawing of unicorn"):
+        human_captions(drawings, ["unicorn"], human(1), 0)
+
+
+def test_a_file_keeps_every_line_readable_or_not(tmp_path: Path) -> None:
+    path = tmp_path / "extra.jsonl"
+    lines = [
+        json.dumps({"text": "a cat on a mat", "source": "web"}).encode(),
+        json.dumps({"text": "two buses"}).encode(),
+        b"",
+        b'{"text": "caf\xe9"}',
+        b'{"text": "half \\ud800 pair"}',
+        b'{"text": "nul \\u0000 byte"}',
+        b"not json \xff\x00",
+        b'["a list"]',
+        b'{"text": 3}',
+        b'{"caption": "a dog"}',
+        b"[" * 100_000,
+        json.dumps({"text": "dog " * 25_000}).encode(),
+    ]
+    path.write_bytes(b"\n".join(lines) + b"\r\n")
+    captions = read_raw(path, CONCEPTS)
+    assert [(caption.source, caption.concept) for caption in captions[:2]] == [("web", "cat"), ("extra", "bus")]
+    assert captions[2].text == "caf\ufffd"
+    assert captions[3].text == "half \ufffd pair"
+    assert [caption.reason for caption in captions] == [None] * 5 + ["unreadable"] * 5 + [None]
+    assert "extra.jsonl line 7: JSONDecodeError" in captions[5].detail
+    assert len(captions[-1].text) == 100_000
+    for caption in captions:
+        caption.text.encode()  # storable
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.jsonl is missing"):
+        read_raw(tmp_path / "nowhere.jsonl", CONCEPTS)
+
+
+def test_a_mention_is_a_whole_word_in_singular_or_plural() -> None:
+    assert mentioned("Two BUSES!", CONCEPTS) == "bus"
+    assert mentioned("one red cherry", CONCEPTS) == "cherries"
+    assert mentioned("a dogma about cattle", CONCEPTS) == ""

@@ -1,0 +1,63 @@
+"""What becomes of the language model's replies."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from synthpairs.captions.params import CaptionParams, Model
+from synthpairs.captions.work import in_pieces
+from synthpairs.captions.writing import model_captions, parse_reply
+from synthpairs.language.model import load
+from synthpairs.storage import WorkStore
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "fault"),
+    [
+        ("A dog on a blue background", "A dog on a blue background", None),
+        ('  "Two dogs on a mat."\nI hope you like it!', "Two dogs on a mat.", None),
+        ("\nCaption: a dog in a red hat", "a dog in a red hat", None),
+        ("", "", "empty"),
+        (' "" ', ' "" ', "empty"),
+        ("Here is a caption for a dog", "Here is a caption for a dog", "talks about the task"),
+        ("I'm sure that a dog is fine", "I'm sure that a dog is fine", "talks about the task"),
+        ("The picture of the dog:", "The picture of the dog:", "talks about the task"),
+        ("a dog. Background colour: red.", "a dog. Background colour: red.", "repeats the prompt"),
+        ("A red fox on a blue background", "A red fox on a blue background", "repeats the prompt"),
+        ("A cat on a mat", "A cat on a mat", "does not mention dog"),
+    ],
+)
+def test_reply(reply: str, text: str, fault: str | None) -> None:
+    assert parse_reply(reply, "dog") == (text, fault)
+
+
+def test_every_reply_is_counted_and_depends_on_its_number_alone(
+    settings: Callable[..., CaptionParams], store: WorkStore
+) -> None:
+    params = settings()
+    lm = load(Path(params.llm))
+    few = model_captions(lm, ["cat", "dog"], params.model, 0, 4, store)
+    more = Model(per_concept=5, sampling=params.model.sampling)
+    many = model_captions(lm, ["cat", "dog"], more, 0, 4, store)
+    assert len(few) == 6
+    assert len(many) == 10
+    assert few == many[:3] + many[5:8]
+    assert all(caption.reason == "reply" for caption in few)  # a random model names no cat
+    assert model_captions(lm, ["cat", "dog"], params.model, 1, 4, store) != few
+
+
+def test_a_killed_run_writes_only_what_is_missing(store: WorkStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthpairs.captions.work.PIECE", 2)
+    seen: list[str] = []
+
+    def work(piece: list[str], kill_at: str = "") -> list[str]:
+        if kill_at in piece:
+            raise KeyboardInterrupt
+        seen.extend(piece)
+        return [text.upper() for text in piece]
+
+    with pytest.raises(KeyboardInterrupt):
+        in_pieces(store, "write", ["a", "b", "c", "d", "e"], lambda piece: work(list(piece), kill_at="c"))
+    assert in_pieces(store, "write", ["a", "b", "c", "d", "e"], lambda piece: work(list(piece))) == list("ABCDE")
+    assert seen == ["a", "b", "c", "d", "e"]

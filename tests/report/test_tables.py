@@ -1,0 +1,78 @@
+import math
+import re
+
+import pytest
+
+from synthpairs.report.inputs import read_inputs
+from synthpairs.report.tables import (
+    arms_table,
+    categories_table,
+    interval,
+    literal,
+    markdown_table,
+    nested_table,
+    number,
+    trainings_table,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.12345, "0.123"), (1234, "1,234"), (0, "0"), (None, "-"), (math.nan, "-"), (-0.5, "-0.500")],
+)
+def test_numbers(value, shown):
+    assert number(value) == shown
+
+
+def test_intervals():
+    assert interval(0.1, 0.2) == " [0.100, 0.200]"
+    assert interval(-0.1, 0.2, signed=True) == " [-0.100, +0.200]"
+    assert interval(math.nan, math.nan) == ""
+
+
+def test_literal_text_acts_on_nothing():
+    shown = literal("<b>x</b> | `y` [z](http://www.a.b) **c** _d_ &amp; $e$ @f #g")
+    assert not re.search(r"[\\`*_\[\]<>|&$@#:]|www\.", re.sub(r"\\.", "", shown))
+
+
+def test_literal_text_names_what_cannot_be_seen_and_is_one_line():
+    assert literal("a\x00b\u202ec") == "a\\<U+0000\\>b\\<U+202E\\>c"
+    assert literal("a\nb\tc  ") == "a b c"
+    assert literal("") == literal("   ") == "(nothing)"
+
+
+def test_literal_text_is_cut_and_says_how_long_it_was():
+    shown = literal("x" * 100_000)
+    assert shown == "x" * 80 + " ... (100,000 characters)"
+
+
+def test_table_has_as_many_cells_in_every_line():
+    lines = markdown_table(["a", "b"], [[1, 2], ["x", "y"]], numbers_from=1).splitlines()
+    assert lines == ["| a | b |", "| --- | ---: |", "| 1 | 2 |", "| x | y |"]
+
+
+def test_arms_stand_beside_each_other_with_blind_and_untrained(project):
+    lines = arms_table(read_inputs(("selected", "real"))).splitlines()
+    assert lines[0] == "| task | measure | n | selected | real | untrained |"
+    assert len({line.count(" | ") for line in lines[2:]}) == 1
+    assert [line.split(" | ")[1] for line in lines[2:]] == [
+        "accuracy",
+        "without the picture",
+        "best fixed answer",
+        "accuracy",  # desk_text was not asked blind
+        "accuracy",
+        "without the picture",
+    ]
+
+
+def test_categories_and_trainings_have_all_arms(project):
+    inputs = read_inputs(("selected", "real"))
+    assert categories_table(inputs).count("| desk_vqa |") == 2
+    assert "| align | loss\\_last | 1.250 | 1.250 |" in trainings_table(inputs)
+    assert "note" not in trainings_table(inputs)
+
+
+def test_nested_numbers_become_rows():
+    table = nested_table({"b": {"x": 1}, "a": {"c": {"y": 0.5, "flag": True}}}, "what")
+    assert table.splitlines()[0] == "| what | y | x |"
+    assert table.splitlines()[2:] == ["| a c | 0.500 | - |", "| b | - | 1 |"]

@@ -1,0 +1,19 @@
+import pytest
+
+from synthpairs.vlm.arms import chosen_arm
+
+
+@pytest.fixture(autouse=True)
+def _params(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("arms: [selected, random, real]\n")
+
+
+def test_an_arm_is_chosen():
+    assert chosen_arm(["random"]) == "random"
+
+
+@pytest.mark.parametrize(("arguments", "got"), [([], "none"), (["top"], "top"), (["real", "random"], "real random")])
+def test_other_arms_are_named(arguments, got):
+    with pytest.raises(ValueError, match=f"one arm of selected, random, real .*, got {got}"):
+        chosen_arm(arguments)

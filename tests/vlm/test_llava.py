@@ -1,0 +1,149 @@
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from synthpairs.storage import file_sha256
+from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, Lora, align, finetune, untrained
+
+LORA = Lora(rank=2, alpha=4.0, dropout=0.5)
+KILLED = """
+import os, pickle, signal, sys
+from pathlib import Path
+from synthpairs.vlm import llava, training
+
+take = training._Placed.__getitem__
+
+def take_or_die(self, index):
+    if index == 30:  # of step 8, two steps after a checkpoint
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take(self, index)
+
+training._Placed.__getitem__ = take_or_die
+name, arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
+getattr(llava, name)(*arguments)
+"""
+
+
+def killed(tmp_path, function, *arguments):
+    """Run it in a process that is killed in its eighth step."""
+    call = tmp_path / "call"
+    call.write_bytes(pickle.dumps((function.__name__, arguments)))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, call], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def checkpoints():
+    return sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/checkpoint-*"))
+
+
+def test_align_trains_the_projector(parts, pairs, training, tmp_path):
+    out = tmp_path / "aligned"
+    metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}), out)
+    assert [path.name for path in out.iterdir()] == [PROJECTOR]
+    assert {name: tuple(weight.shape) for name, weight in load_file(out / PROJECTOR).items()} == {
+        "linear_1.weight": (24, 16), "linear_1.bias": (24,), "linear_2.weight": (24, 24), "linear_2.bias": (24,),
+    }  # fmt: skip
+    assert metrics["loss_last"] < metrics["loss_first"]
+    del metrics["loss_first"], metrics["loss_last"]
+    learnt = 4 * 8 * sum(map(len, ("dog\n", "snail\n", "elephant\n", "on a red ground\n", "cat\n")))
+    assert metrics == {
+        "pairs": 40, "steps": 40, "epochs": 4.0, "tokens": learnt + 4 * 40 * 4, "tokens_learnt": learnt,
+        "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def aligned(parts, pairs, training, tmp_path):
+    align(pairs(8), parts, Align(**training), tmp_path / "aligned")
+    return tmp_path / "aligned"
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_finetune_trains_projector_and_language_model(parts, instructions, training, tmp_path, aligned, lora):
+    params = Finetune(**training | {"epochs": 3.0}, lora=lora)
+    metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
+    assert metrics["loss_last"] < metrics["loss_first"]
+    untrained(parts, tmp_path / "untrained")
+    after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
+    assert after.keys() == before.keys()
+    assert {weight.dtype for weight in after.values()} == {torch.bfloat16}
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert not any("vision_tower" in name for name in changed)
+    assert any("multi_modal_projector" in name for name in changed)
+    for part in ("self_attn.q_proj", "mlp.down_proj"):
+        assert f"language_model.model.layers.0.{part}.weight" in changed
+    assert ("language_model.model.embed_tokens.weight" in changed) == (lora is None)
+    for name in ("config.json", "tokenizer.json", "processor_config.json"):
+        assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
+
+
+def test_a_killed_align_goes_on_to_the_same_bytes(parts, pairs, training, tmp_path):
+    params = Align(**training)
+    expected = align(pairs(40), parts, params, tmp_path / "whole")
+    killed(tmp_path, align, pairs(40), parts, params, tmp_path / "resumed")
+    assert checkpoints() == ["checkpoint-6"]
+    assert not (tmp_path / "resumed").exists()
+    align(pairs(40), parts, dataclasses.replace(params, seed=4), tmp_path / "other")  # its store is another
+    align(pairs(39), parts, params, tmp_path / "other")
+    assert checkpoints() == ["checkpoint-6"]
+    assert align(pairs(40), parts, params, tmp_path / "resumed") == expected
+    assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
+    assert checkpoints() == []
+
+
+@pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
+def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, training, tmp_path, aligned, lora):
+    params = Finetune(**training | {"micro_batch": 2}, lora=lora)
+    expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
+    killed(tmp_path, finetune, instructions(40), aligned, parts, params, tmp_path / "resumed")
+    assert checkpoints() == ["checkpoint-6"]
+    assert finetune(instructions(40), aligned, parts, params, tmp_path / "resumed") == expected
+    assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
+
+
+def test_an_earlier_result_is_replaced_whole(parts, pairs, training, tmp_path):
+    out = tmp_path / "aligned"
+    out.mkdir()
+    (out / "left over").touch()
+    align(pairs(8), parts, Align(**training), out)
+    assert [path.name for path in out.iterdir()] == [PROJECTOR]
+
+
+def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
+    broken = [(key, "" if number < 3 else text, picture) for number, (key, text, picture) in enumerate(pairs(40))]
+    metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}), tmp_path / "out")
+    assert (metrics["pairs"], metrics["skipped"]["empty"]) == (37, 3)
+    with pytest.raises(ValueError, match=r"3 of 40 examples cannot be trained on \(empty 3\); .* align.max_skipped"):
+        align(broken, parts, Align(**training), tmp_path / "out")
+    with pytest.raises(ValueError, match=r"0 of 0 examples .*there are none"):
+        align([], parts, Align(**training), tmp_path / "out")
+
+
+def test_finetune_needs_an_aligned_projector(parts, instructions, training, tmp_path):
+    with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
+        finetune(instructions(4), tmp_path / "aligned", parts, Finetune(**training, lora=None), tmp_path / "out")
+
+
+def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, tmp_path):
+    metrics = untrained(parts, tmp_path / "untrained")
+    align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}), tmp_path / "aligned")
+    start = load_file(tmp_path / "aligned" / PROJECTOR)
+    for name, weight in load_file(tmp_path / "untrained/model.safetensors").items():
+        if "projector" in name:
+            assert torch.equal(weight, start[name.removeprefix("multi_modal_projector.")].to(torch.bfloat16))
+    assert metrics["picture_tokens"] == 4
+    assert metrics["projector_parameters"] == 17 * 24 + 25 * 24
+    assert json.loads((tmp_path / "untrained/config.json").read_text())["architectures"] == [
+        "LlavaForConditionalGeneration"
+    ]

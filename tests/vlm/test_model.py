@@ -1,0 +1,130 @@
+import dataclasses
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionModel, LlamaForCausalLM
+
+from synthpairs.storage import file_sha256
+from synthpairs.vlm import assemble, load
+from synthpairs.vlm.model import save
+
+
+def ask(processor, question):
+    turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+    return processor.apply_chat_template([turn], add_generation_prompt=True)
+
+
+def test_it_is_the_language_model_over_projected_patches(parts, picture):
+    model, processor = assemble(parts)
+    model.float()
+    inputs = processor(text="<image>dog", images=picture(0), return_tensors="pt")
+    assert inputs.input_ids.tolist()[0][:5] == [3] * 4 + processor.tokenizer("d").input_ids
+    eye = CLIPVisionModel.from_pretrained(parts.eye, dtype=torch.bfloat16).float()
+    llm = LlamaForCausalLM.from_pretrained(parts.llm, dtype=torch.float32)
+    with torch.no_grad():
+        seen = eye(inputs.pixel_values, output_hidden_states=True).hidden_states[-2][:, 1:]
+        words = llm.get_input_embeddings()(inputs.input_ids[:, 4:])
+        projected = model.model.multi_modal_projector(seen)
+        expected = llm(inputs_embeds=torch.cat([projected, words], dim=1)).logits
+        torch.testing.assert_close(model(**inputs).logits, expected)
+
+
+def test_a_reserved_token_becomes_the_image_token_and_nothing_grows(parts):
+    model, processor = assemble(parts)
+    before = AutoTokenizer.from_pretrained(parts.llm)
+    assert len(processor.tokenizer) == len(before) == model.config.text_config.vocab_size
+    assert processor.image_token_id == before.convert_tokens_to_ids("<empty_output>") == model.config.image_token_id
+    assert processor.tokenizer("a dog").input_ids == before("a dog").input_ids
+    assert model.lm_head.weight is model.model.language_model.embed_tokens.weight
+
+
+def test_without_a_reserved_token_the_embedding_grows(parts, picture, tmp_path):
+    model, processor = assemble(dataclasses.replace(parts, image_slot=None))
+    assert processor.image_token_id == 260
+    assert model.config.text_config.vocab_size == 320  # the next multiple of 64
+    save(model, processor, tmp_path / "vlm")
+    loaded, processor = load(tmp_path / "vlm")
+    assert loaded(**processor(text="<image>dog", images=picture(0), return_tensors="pt")).logits.shape == (1, 7, 320)
+
+
+def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path):
+    model, processor = assemble(parts)
+    save(model, processor, tmp_path / "vlm")
+    loaded, its_processor = load(tmp_path / "vlm")
+    assert loaded.dtype == torch.bfloat16
+    assert not loaded.training
+    assert ask(its_processor, "what?") == ask(processor, "what?")
+    inputs = its_processor(text=ask(its_processor, "what?"), images=picture(0), return_tensors="pt")
+    automatic = AutoModelForImageTextToText.from_pretrained(tmp_path / "vlm", local_files_only=True, dtype="auto")
+    with torch.no_grad():
+        assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
+        assert torch.equal(automatic(**inputs).logits, model(**inputs).logits)
+
+
+def test_the_same_seed_saves_the_same_bytes(parts, tmp_path):
+    for name, seed in {"a": 0, "b": 0, "c": 1}.items():
+        torch.rand(len(name))
+        save(*assemble(dataclasses.replace(parts, seed=seed)), tmp_path / name)
+    assert file_sha256(tmp_path / "a") == file_sha256(tmp_path / "b") != file_sha256(tmp_path / "c")
+
+
+def test_assembling_leaves_the_generator_as_it_was(parts):
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    assemble(parts)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("text", ["what?", "\nwhat?", " what? "])
+def test_however_words_are_spaced_the_prompt_is_one(parts, text):
+    _, processor = assemble(parts)
+    assert ask(processor, text) == "<|im_start|>user\n<image>\nwhat?<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_vicuna_conversations(parts):
+    _, processor = assemble(dataclasses.replace(parts, chat="vicuna"))
+    assert ask(processor, "what?") == "USER: <image>\nwhat? ASSISTANT:"
+    turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "a dog"}]
+    assert processor.apply_chat_template(turns) == "USER: hello ASSISTANT: a dog</s>"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"llm": "models/none"}, FileNotFoundError, "vlm.llm is models/none, .* run `dvc repro language_model` first"),
+        ({"eye": "models/none"}, FileNotFoundError, "vlm.eye is models/none"),
+        ({"image_slot": "<pad>"}, ValueError, r"vlm.image_slot must be null or .*<empty_output>.*, got '<pad>'"),
+        ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
+    ],
+)
+def test_wrong_parts_are_named(parts, changes, error, message):
+    with pytest.raises(error, match=message):
+        assemble(dataclasses.replace(parts, **changes))
+
+
+def test_loading_nothing_says_what_to_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="dvc repro finetune"):
+        load(tmp_path)
+
+
+def test_lm_eval_takes_the_directory(parts, picture, tmp_path):
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.hf_vlms import HFMultimodalLM
+
+    model, processor = assemble(parts)
+    save(model, processor, tmp_path / "vlm")
+    evaluated = HFMultimodalLM(pretrained=str(tmp_path / "vlm"), device="cpu", batch_size=2)
+    assert evaluated.max_length == 256
+    prompts = [
+        evaluated.apply_chat_template([{"role": "user", "content": f"<image>\n{what}"}]) for what in ("a?", "bc?", "d?")
+    ]
+    assert prompts[0] == ask(processor, "a?")
+    settings = {"until": ["\n"], "max_gen_toks": 4, "do_sample": False}
+    requests = [
+        Instance("generate_until", {}, (prompt, settings, {"visual": [picture(number)]}), number)
+        for number, prompt in enumerate(prompts)
+    ]
+    answers = evaluated.generate_until(requests, disable_tqdm=True)
+    inputs = processor(text=prompts[1], images=picture(1), return_tensors="pt")
+    new = model.generate(**inputs, max_new_tokens=4)[0, inputs.input_ids.shape[1] :]
+    assert answers[1] == processor.tokenizer.decode(new, skip_special_tokens=True).split("\n")[0]

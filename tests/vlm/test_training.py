@@ -1,0 +1,123 @@
+import logging
+import shutil
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from synthpairs.vlm.examples import IGNORED, caption_examples, collate, instruction_examples
+from synthpairs.vlm.model import assemble
+from synthpairs.vlm.training import WINDOW, Learner, Training, order, train
+
+
+def test_an_epoch_is_every_example_once(training):
+    lengths = np.random.default_rng(0).integers(5, 60, 400)
+    places = order(lengths, Training(**training))
+    assert Counter(places) == Counter(range(400))
+    assert places == order(lengths, Training(**training))
+    assert places != order(lengths, Training(**training | {"seed": 4}))
+
+
+def test_batches_are_of_like_length_and_come_in_no_order(training):
+    lengths = np.random.default_rng(0).integers(5, 60, 4 * WINDOW)
+    batches = lengths[order(lengths, Training(**training))].reshape(-1, 4)
+    assert (batches.max(1) - batches.min(1)).mean() < 5
+    assert abs(np.corrcoef(np.arange(WINDOW), batches.mean(1))[0, 1]) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("epochs", "limit", "examples", "steps"),
+    [
+        (1.0, None, 40, 10),
+        (2.5, None, 40, 25),
+        (1.0, 3, 40, 3),
+        (1.0, None, 2, 1),
+        (1.0, None, 41, 10),
+        (4.0, None, 3, 3),
+    ],
+)
+def test_steps(training, epochs, limit, examples, steps):
+    params = Training(**training | {"epochs": epochs, "max_steps": limit})
+    assert params.steps(examples) == steps
+    places = order([1] * examples, params)
+    assert len(places) == steps * 4
+    counts = Counter(places).values()
+    assert max(counts) - min(counts) <= 1
+
+
+def test_a_batch_must_divide(training):
+    with pytest.raises(ValueError, match="batch must be a multiple of micro_batch, got 4 and 3"):
+        Training(**training | {"micro_batch": 3})
+
+
+def test_the_loss_is_the_one_of_transformers(parts, instructions):
+    model, processor = assemble(parts)
+    model.float()
+    examples, _ = instruction_examples(instructions(8), processor, 80)
+    batch = collate(examples)
+    batch["pixel_values"] = batch["pixel_values"].float()
+    lengths = torch.tensor([len(example.ids) for example in examples])
+    mask = (torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]).long()
+    ours = Learner(model)(**batch)["loss"]
+    ours.backward()
+    weight = model.model.multi_modal_projector.linear_1.weight
+    gradient, weight.grad = weight.grad, None
+    theirs = model(**batch, attention_mask=mask).loss
+    theirs.backward()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(gradient, weight.grad)
+    count = int((batch["labels"] != IGNORED).sum())
+    torch.testing.assert_close(Learner(model)(**batch, num_items_in_batch=2 * count)["loss"], theirs / 2)
+
+
+def test_micro_batches_add_up_to_the_batch(parts, pairs, training, tmp_path):
+    losses = []
+    for micro in (4, 1):
+        model, processor = assemble(parts)
+        examples, _ = caption_examples(pairs(40), processor, 80)
+        params = Training(**training | {"micro_batch": micro})
+        losses.append(train(model.float(), examples, params, tmp_path / str(micro)))
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)  # bfloat16
+
+
+def test_checkpoints_hold_what_is_trained_and_nothing_else(parts):
+    model, _ = assemble(parts)
+    model.requires_grad_(False)
+    model.model.multi_modal_projector.requires_grad_(True)
+    learner = Learner(model)
+    prefix = "vlm.model.multi_modal_projector.linear_"
+    assert learner.state_dict().keys() == {f"{prefix}{part}" for part in ("1.weight", "1.bias", "2.weight", "2.bias")}
+    learner.load_state_dict({name: torch.ones_like(weight) for name, weight in learner.state_dict().items()})
+    assert (model.model.multi_modal_projector.linear_2.weight == 1).all()
+    with pytest.raises(ValueError, match="another model"):
+        learner.load_state_dict({})
+
+
+def test_a_half_written_checkpoint_is_not_resumed_from(parts, pairs, training, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "synthpairs")
+    model, processor = assemble(parts)
+    examples, _ = caption_examples(pairs(40), processor, 80)
+    half = tmp_path / "checkpoint-6"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"cut")
+    (half / "trainer_state.json").write_text('{"global_st')
+    assert len(train(model.float(), examples, Training(**training), tmp_path)) == 10
+    assert "resuming" not in caplog.text
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(parts, pairs, training, tmp_path):
+    model, processor = assemble(parts)
+    model.float().model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
+    examples, _ = caption_examples(pairs(8), processor, 80)
+    with pytest.raises(ValueError, match="loss at step 1 is nan; lower learning_rate"):
+        train(model, examples, Training(**training), tmp_path)
+
+
+def test_a_full_disk_is_told_before_the_work(parts, pairs, training, tmp_path, monkeypatch):
+    model, processor = assemble(parts)
+    examples, _ = caption_examples(pairs(8), processor, 80)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match=r"needs .* GiB for checkpoints"):
+        train(model.float(), examples, Training(**training), tmp_path)
