@@ -15,7 +15,10 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("synthpairs", "stages", "pretrain")
-UNTRACKED_BY_DVC = {"synthpairs/tracking.py"}  # how a thing is logged never changes what it is
+UNTRACKED_BY_DVC = {
+    "synthpairs/tracking.py",
+    "synthpairs/progress.py",
+}  # how a thing is run or shown never changes what it is
 MB = 1_000_000
 
 

@@ -1,7 +1,8 @@
 """Instruction data in LLaVA's manner: the benchmarks' formats in many wordings, about training drawings only.
 
 Answers are short and always of one form, because a small model sees few of them. A kind is answered in words, not by its
-letter: measured on SmolLM2-135M, 300 examples teach the words (0.83 right with the thing's name given) and not the letters.
+letter: measured on SmolLM2-135M with the thing's name in place of its picture, 320 examples teach the words (0.83 of 64 right),
+while with letters in shuffled order the loss stays at that of guessing.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from synthpairs.benchmarks.params import Benchmark
-from synthpairs.benchmarks.statistics import interval, mean, paired_difference, standard_error
+from synthpairs.statistics import interval, mean, paired_difference, standard_error
 
 # Metric and largest possible score; the least is 0, and more is better, in every task.
 METRICS = {"desk_caption": ("cider_d", 10.0)}

@@ -1,9 +1,10 @@
 """`desk_text`, the test of language kept, and the text-only part of the instruction data: what sort of thing a word names.
 
 The benchmark completes a sentence (`A lemon is a kind of` ... `fruit`) and compares the likelihoods of four ends, as
-lm-eval does for ARC and HellaSwag. Measured on the untouched SmolLM2-135M-Instruct: 0.91 right this way, 0.25 (chance) when it
-is to answer with a letter, so letters would have shown nothing lost. Words come in fours whose classes take turns in being
-right: whoever looks at the ends alone is right a quarter of the time, exactly. No word is in both data sets.
+lm-eval does for ARC and HellaSwag. Measured on the untouched SmolLM2-135M-Instruct: 0.93 right this way (300 items), 0.26 and
+0.25 with letters A to D (96 items each; chance is 0.25), so letters would have shown nothing lost. Words come in fours whose
+classes take turns in being right: whoever looks at the ends alone is right a quarter of the time, exactly. No word is in both
+data sets.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from synthpairs.benchmarks.statistics import paired_difference
+from synthpairs.statistics import paired_difference
 from synthpairs.report.inputs import Inputs
 from synthpairs.report.params import Report
 

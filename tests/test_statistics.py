@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from synthpairs.benchmarks.statistics import interval, mean, paired_difference, standard_error
+from synthpairs.statistics import interval, mean, paired_difference, standard_error
 
 RNG = np.random.default_rng(5)
 SCORES = RNG.random(400)
