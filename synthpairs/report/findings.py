@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from synthpairs.statistics import paired_difference
 from synthpairs.report.inputs import Inputs
 from synthpairs.report.params import Report
+from synthpairs.statistics import paired_difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import LlavaProcessor
 
-from synthpairs.vlm.model import IMAGE_TOKEN
+from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
 
 IGNORED = -100  # label of a position that is not learnt
 
@@ -63,8 +63,7 @@ class _Maker:
         self.examples: list[Example] = []
         self._skipped: Counter[str] = Counter()
         self._processor, self._max_tokens = processor, max_tokens
-        side = processor.image_processor.crop_size["height"]
-        self._picture = IMAGE_TOKEN * (side // processor.patch_size) ** 2
+        self._picture = IMAGE_TOKEN * picture_tokens(processor)
         self._control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
 
     def counts(self) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """LLaVA's architecture from three parts: a CLIP eye, a two-layer projector, a language model.
 
 The parts are put into transformers' own LlavaForConditionalGeneration, so whatever takes LLaVA takes the result:
-`from_pretrained`, lm-eval's `hf-multimodal`, a server. One picture becomes (side / patch)^2 tokens; the eye's class token
-is dropped (LLaVA-1.5: features of the last but one layer, patches only).
+`from_pretrained`, lm-eval's `hf-multimodal`, a server. One picture becomes (side / patch)^2 tokens, and one more
+if the eye's class token is kept (LLaVA-1.5: features of the last but one layer, patches only).
 """
 
 import contextlib
@@ -58,6 +58,7 @@ class Vlm:
     eye: str  # directory of a CLIPVisionModel and its image processor
     llm: str  # directory of a causal language model and its tokenizer
     vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
+    vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
     image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
     chat: Literal["chatml", "vicuna"]  # how conversations are written
     seed: int  # of the projector before any training
@@ -87,7 +88,7 @@ def assemble(vlm: Vlm) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
         image_processor=AutoImageProcessor.from_pretrained(vlm.eye),
         tokenizer=tokenizer,
         patch_size=eye.config.patch_size,
-        vision_feature_select_strategy="default",
+        vision_feature_select_strategy=vlm.vision_feature_select,
         num_additional_image_tokens=1,  # the class token, which "default" takes off again
         chat_template=TEMPLATES[vlm.chat],
     )
@@ -102,7 +103,8 @@ def _join(
         vision_config=eye.config,
         text_config=llm.config,
         image_token_index=processor.image_token_id,
-        image_seq_length=(eye.config.image_size // eye.config.patch_size) ** 2,
+        image_seq_length=picture_tokens(processor),
+        vision_feature_select_strategy=processor.vision_feature_select_strategy,
         vision_feature_layer=vlm.vision_feature_layer,
         tie_word_embeddings=llm.config.tie_word_embeddings,
         dtype=torch.bfloat16,
@@ -116,6 +118,12 @@ def _join(
         model.model.multi_modal_projector = LlavaMultiModalProjector(config)
     model.generation_config = llm.generation_config
     return model.eval()
+
+
+def picture_tokens(processor: LlavaProcessor) -> int:
+    """How many tokens one picture takes."""
+    side = processor.image_processor.crop_size["height"]
+    return (side // processor.patch_size) ** 2 + (processor.vision_feature_select_strategy == "full")
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path) -> None:

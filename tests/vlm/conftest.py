@@ -73,6 +73,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
         eye=str(root / "eye"),
         llm=str(root / "llm"),
         vision_feature_layer=-2,
+        vision_feature_select="default",
         image_slot="<empty_output>",
         chat="chatml",
         seed=0,

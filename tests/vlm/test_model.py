@@ -6,7 +6,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionM
 
 from synthpairs.storage import file_sha256
 from synthpairs.vlm import assemble, load
-from synthpairs.vlm.model import save
+from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens, save
 
 
 def ask(processor, question):
@@ -128,3 +128,13 @@ def test_lm_eval_takes_the_directory(parts, picture, tmp_path):
     inputs = processor(text=prompts[1], images=picture(1), return_tensors="pt")
     new = model.generate(**inputs, max_new_tokens=4)[0, inputs.input_ids.shape[1] :]
     assert answers[1] == processor.tokenizer.decode(new, skip_special_tokens=True).split("\n")[0]
+
+
+def test_the_class_token_is_seen_when_it_is_asked_for(parts, picture):
+    model, processor = assemble(dataclasses.replace(parts, vision_feature_select="full"))
+    _, patches_only = assemble(parts)
+    inputs = processor(text=IMAGE_TOKEN, images=picture(0), return_tensors="pt")
+    shown = int((inputs.input_ids == processor.image_token_id).sum())
+    assert shown == picture_tokens(processor) == picture_tokens(patches_only) + 1 == model.config.image_seq_length
+    with torch.no_grad():
+        assert model.float()(**inputs).logits.shape[1] == inputs.input_ids.shape[1]
