@@ -282,7 +282,12 @@ def stage_process(folder, body, **env):
     (folder / "stage.py").write_text(STAGE.format(body=body))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SYNTHPAIRS_LOG": "info", **env}
     return subprocess.Popen(
-        [sys.executable, "stage.py"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "stage.py"],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
     )
 
 
