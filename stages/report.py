@@ -1,8 +1,10 @@
 """Stage `report`: the page about everything that was made and measured; run by `dvc repro report`."""
 
+import json
 import time
 from pathlib import Path
 
+from synthpairs.diversity.page import markdown
 from synthpairs.params import load_params
 from synthpairs.report.findings import Ranking
 from synthpairs.report.graph import read_stages
@@ -28,7 +30,8 @@ def main() -> None:
     with stage_run("report", params) as run:
         started = time.monotonic()
         stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
-        page, pictures = build(read_inputs(arms), stages, ranking, params, Path("data"))
+        diversity = markdown(json.loads((OUT / "diversity.json").read_text("utf-8")))
+        page, pictures = build(read_inputs(arms), stages, ranking, diversity, params, Path("data"))
         for stale in sorted((OUT / FIGURES).glob("*.png")):
             if stale.name not in pictures:
                 stale.unlink()

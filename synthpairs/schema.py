@@ -45,6 +45,22 @@ CAPTIONS = _table(
 # Measures that a filter never reached, because an earlier one had rejected the caption, are null.
 REJECTED = pa.schema([*CAPTIONS, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
+# One row for each caption that was asked for, known by concept and number; the uids of kept captions are unique.
+INVENTED = _table(
+    uid=pa.string(),  # of the caption; null without a text
+    text=pa.string(),  # null when the request failed
+    source=pa.string(),  # invented
+    concept=pa.string(),  # the class that it was to be about
+    bank=pa.string(),  # of the class: world, imagenet
+    number=pa.int64(),  # which caption of its class, from 0
+    seed=pa.int64(),  # of its sampling: 63 bits, of which a server is sent the upper 31
+    model=pa.string(),  # directory@hash, or what the server calls itself
+    matched=pa.list_(pa.string()),  # concepts of the bank that it names; null unless kept or out of balance
+    status=pa.string(),  # kept, rejected, failed
+    reason=pa.string(),  # of a rejection: empty, chatter, prompt, cut, language, length, unmentioned, duplicate, balance
+    detail=pa.string(),  # what in particular; the error of a failed request
+)
+
 CANDIDATES = _table(
     key=pa.string(),
     uid=pa.string(),  # of the caption
@@ -95,12 +111,11 @@ PAIRS = _table(
     shard=pa.string(),  # null for real pairs
 )
 
-# LLaVA-style instruction data and benchmark items carry their picture (PNG); text-only items have none.
+# LLaVA-style conversations and benchmark items carry their picture (PNG); text-only items have none.
 INSTRUCTIONS = _table(
     uid=pa.string(),
-    task=pa.string(),  # caption, pope, vqa, sqa, text
-    question=pa.string(),
-    answer=pa.string(),
+    task=pa.string(),  # the kind of scene (single, pair, several), or text
+    turns=pa.list_(pa.struct({"question": pa.string(), "answer": pa.string()})),
     picture=pa.binary(),
     drawings=pa.list_(pa.string()),
 )

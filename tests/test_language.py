@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from synthpairs.language.likelihood import perplexity, yes_probability
 from synthpairs.language.model import LanguageModel, load
 from synthpairs.language.params import GgufSource, Sampling
-from synthpairs.language.sampling import choose, generate, gumbel
+from synthpairs.language.sampling import choose, discourage, generate, gumbel
 from synthpairs.language.weights import unpack_gguf
 from synthpairs.storage import file_sha256
 from tests.captions.tiny import save_language_model
@@ -43,6 +43,21 @@ def test_temperature_zero_writes_what_transformers_writes_greedily(lm: LanguageM
         ids = torch.tensor([lm.ids(prompt)])
         expected = lm.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10)
         assert answer == lm.tokenizer.decode(expected[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def test_a_penalty_makes_used_tokens_rare_and_leaves_the_prompts_and_the_first_token_alone(lm: LanguageModel) -> None:
+    seeds = [11, 12, 13, 14, 15]
+    plain, strict = (generate(lm, PROMPTS, seeds, HOT, 5, penalty) for penalty in (1.0, 1e6))
+    assert plain == generate(lm, PROMPTS, seeds, HOT, 5)
+    assert strict != plain
+    assert [answer[:1] for answer in strict] == [answer[:1] for answer in plain]
+    assert generate(lm, PROMPTS[::-1], seeds[::-1], HOT, 2, 1e6) == strict[::-1]
+
+
+def test_a_penalty_divides_what_is_positive_and_multiplies_what_is_negative() -> None:
+    logits = torch.tensor([[3.0, -3.0, 1.0, 0.0], [3.0, -3.0, 1.0, 0.0]])
+    discourage(logits, [[0, 1, 1, 3], []], 1.5)
+    assert logits.tolist() == [[2.0, -4.5, 1.0, 0.0], [3.0, -3.0, 1.0, 0.0]]
 
 
 def test_tokens_are_drawn_by_their_probability_within_top_p_and_top_k() -> None:

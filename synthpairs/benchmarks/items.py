@@ -10,6 +10,7 @@ from synthpairs.artwork.scenes import BACKGROUNDS, NUMBERS, Scene, describe
 from synthpairs.artwork.wording import word_scene
 from synthpairs.benchmarks.definitions import LETTERS
 from synthpairs.benchmarks.questions import (
+    SIDES,
     WORDINGS,
     Asked,
     ask_how_many,
@@ -20,7 +21,7 @@ from synthpairs.benchmarks.questions import (
     four_kinds,
     shuffled,
 )
-from synthpairs.benchmarks.studio import Studio, evenly
+from synthpairs.benchmarks.studio import Studio, choose, evenly
 from synthpairs.schema import digest
 
 TRIES = 1000  # for distinct wordings of one scene; a caller who asks for more than there are gets a clear error
@@ -77,17 +78,28 @@ def caption_items(studio: Studio, count: int, references: int, rng: np.random.Ge
 def vqa_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dict]:
     """`desk_vqa`: a quarter each asks what, where, how many, which colour; the answers of a category are spread evenly."""
     quarter = count // 4
-    asked = [ask_what(studio, rng, name) for name in evenly(rng, studio.names, quarter)]
-    sides = evenly(rng, ("left", "right"), quarter)
+    asked = [ask_what(studio.compose(rng, "single", name)) for name in evenly(rng, studio.names, quarter)]
+    sides = evenly(rng, SIDES, quarter)
     for name, side in zip(evenly(rng, studio.names, quarter), sides, strict=True):
-        asked.append(ask_where(studio, rng, name, side))
+        asked.append(ask_where(_pair(studio, rng, name, side), side))
     counts = evenly(rng, list(NUMBERS), quarter)
     for name, number in zip(evenly(rng, studio.countable, quarter), counts, strict=True):
-        asked.append(ask_how_many(studio, rng, name, number))
+        kind = "single" if number == 1 else "several"
+        asked.append(ask_how_many(studio.compose(rng, kind, name, count=number)))
     colours = evenly(rng, list(BACKGROUNDS), quarter)
     for name, colour in zip(evenly(rng, studio.names, quarter), colours, strict=True):
-        asked.append(ask_which_colour(studio, rng, name, colour))
+        kind = choose(rng, ("single", "pair"))
+        others = [studio.other(rng, name)] if kind == "pair" else []
+        asked.append(ask_which_colour(studio.compose(rng, kind, name, *others, background=colour), name))
     return [asked_item("desk_vqa", question, studio, question.category) for question in asked]
+
+
+def _pair(studio: Studio, rng: np.random.Generator, name: str, side: str) -> Scene:
+    """A pair with the concept on the given side."""
+    while True:
+        scene = studio.compose(rng, "pair", name, studio.other(rng, name))
+        if scene.things[SIDES.index(side)].name == name:
+            return scene
 
 
 def sqa_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dict]:
@@ -102,6 +114,6 @@ def sqa_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dict
     for kind, place in places:
         options = shuffled(rng, [other for other in kinds if other != kind])
         options.insert(place, kind)
-        asked = ask_kind(studio, rng, next(names[kind]), options)
+        asked = ask_kind(studio.compose(rng, "single", next(names[kind])), kind, options)
         rows.append(asked_item("desk_sqa", asked, studio, kind, options))
     return rows

@@ -8,13 +8,11 @@ from synthpairs.params import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """How many rows of each format the instruction data holds."""
+    """What the instruction data holds."""
 
-    caption: Annotated[int, Within(0, 1_000_000)]
-    pope: Annotated[int, Within(0, 1_000_000)]
-    vqa: Annotated[int, Within(0, 1_000_000)]
-    sqa: Annotated[int, Within(0, 1_000_000)]
-    text: Annotated[int, Within(0, 1_000)]  # without pictures; there are only so many words to ask about
+    pictures: Annotated[int, Within(1, 1_000_000)]  # conversations, each about a picture of its own
+    turns: Annotated[int, Within(1, 10)]  # questions and answers in each, fewer where there is less to ask
+    text: Annotated[int, Within(0, 1_000)]  # questions without a picture; there are only so many words to ask about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

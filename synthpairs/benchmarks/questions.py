@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthpairs.artwork.scenes import NUMBERS, Scene, article, is_plural, plural
+from synthpairs.artwork.scenes import NUMBERS, Scene, article, describe, is_plural, plural
 from synthpairs.benchmarks.definitions import LETTERS
 from synthpairs.benchmarks.studio import Studio, choose
 
+SIDES = ("left", "right")
 WORDINGS = {
     "caption": (
         "Describe the picture.",
@@ -71,37 +72,37 @@ def ask_existence(scene: Scene, name: str) -> Asked:
     return Asked("existence", scene, name, {"is_there": is_there, "a": article(name)}, answer)
 
 
-def ask_what(studio: Studio, rng: np.random.Generator, name: str) -> Asked:
+def ask_what(scene: Scene) -> Asked:
     """What a scene of one thing shows."""
-    return Asked("what", studio.compose(rng, "single", name), name, {}, name)
+    return Asked("what", scene, scene.things[0].name, {}, scene.things[0].name)
 
 
-def ask_where(studio: Studio, rng: np.random.Generator, name: str, side: str) -> Asked:
+def ask_where(scene: Scene, side: str) -> Asked:
     """What is on one side of a pair; `side` is left or right."""
-    place = 0 if side == "left" else 1
-    while True:
-        scene = studio.compose(rng, "pair", name, studio.other(rng, name))
-        if scene.things[place].name == name:
-            return Asked("where", scene, name, {"side": side}, name)
+    name = scene.things[SIDES.index(side)].name
+    return Asked("where", scene, name, {"side": side}, name)
 
 
-def ask_how_many(studio: Studio, rng: np.random.Generator, name: str, count: int) -> Asked:
-    """How many of one concept a scene shows: 1 to 3."""
-    scene = studio.compose(rng, "single" if count == 1 else "several", name, count=count)
-    return Asked("how many", scene, name, {"many": plural(name)}, NUMBERS[count])
+def ask_how_many(scene: Scene) -> Asked:
+    """How many there are in a scene of one concept: 1 to 3."""
+    name = scene.things[0].name
+    return Asked("how many", scene, name, {"many": plural(name)}, NUMBERS[len(scene.things)])
 
 
-def ask_which_colour(studio: Studio, rng: np.random.Generator, name: str, colour: str) -> Asked:
-    """On which background a scene is."""
-    kind = choose(rng, ("single", "pair"))
-    others = [studio.other(rng, name)] if kind == "pair" else []
-    return Asked("which colour", studio.compose(rng, kind, name, *others, background=colour), name, {}, colour)
+def ask_which_colour(scene: Scene, name: str) -> Asked:
+    """On which background a scene is; `name` is the concept that it was composed for."""
+    return Asked("which colour", scene, name, {}, scene.background)
 
 
-def ask_kind(studio: Studio, rng: np.random.Generator, name: str, options: list[str]) -> Asked:
-    """Which of four kinds the thing shown is of; the answer is the kind, the options are lettered in their order."""
+def ask_kind(scene: Scene, kind: str, options: list[str]) -> Asked:
+    """Which of four kinds the one thing shown is of; the answer is the kind, the options are lettered in their order."""
     lettered = " ".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True))
-    return Asked("kind", studio.compose(rng, "single", name), name, {"options": lettered}, studio.kinds[name])
+    return Asked("kind", scene, scene.things[0].name, {"options": lettered}, kind)
+
+
+def ask_caption(scene: Scene) -> Asked:
+    """For the scene's plain caption."""
+    return Asked("caption", scene, scene.things[0].name, {}, describe(scene))
 
 
 def four_kinds(studio: Studio) -> list[str]:

@@ -46,14 +46,16 @@ def make_tasks(drawings: pd.DataFrame, concepts: list[str], params: Tasks, out: 
         write_table(out / f"{task}.parquet", items, BENCHMARK)
     check_split("instructions", rows, drawings, TAUGHT)
     write_table(out / "instructions.parquet", rows, INSTRUCTIONS)
+    turns = [turn for row in rows for turn in row["turns"]]
     for name, text in definitions().items():
         write_bytes(out / name, text.encode())
     return {
         "version": VERSION,
         "benchmarks": {task: _guesses(items) for task, items in tables.items()},
         "instructions": dict(sorted(Counter(row["task"] for row in rows).items())),
-        "words": round(statistics.mean(len(row["question"].split()) for row in rows), 2),
-        "answer_words": round(statistics.mean(len(row["answer"].split()) for row in rows), 2),
+        "turns": len(turns),
+        "words": round(statistics.mean(len(turn["question"].split()) for turn in turns), 2),
+        "answer_words": round(statistics.mean(len(turn["answer"].split()) for turn in turns), 2),
     }
 
 

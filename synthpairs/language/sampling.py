@@ -12,9 +12,17 @@ from synthpairs.language.params import Sampling
 
 @torch.inference_mode()
 def generate(
-    lm: LanguageModel, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, size: int
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    sampling: Sampling,
+    size: int,
+    penalty: float = 1.0,
 ) -> list[str]:
-    """One answer per prompt, in order, without special tokens; `size` prompts at a time, a row leaves when it ends."""
+    """One answer per prompt, in order, without special tokens; `size` prompts at a time, a row leaves when it ends.
+
+    `penalty` > 1 makes tokens that an answer has already used less likely (Keskar et al. 2019); the prompt's count not.
+    """
     answers: list[list[int]] = [[] for _ in prompts]
     ends = torch.tensor(_ends(lm), device=lm.device)
     for batch in prefill(lm, prompts, size):
@@ -40,6 +48,8 @@ def generate(
                 use_cache=True,
             )
             logits, positions = lm.logits(hidden[:, -1]), positions + 1
+            if penalty != 1:
+                discourage(logits, [answers[row] for row in rows], penalty)
     return [str(lm.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
 
 
@@ -53,6 +63,13 @@ def choose(logits: Tensor, seeds: np.ndarray, step: int, sampling: Sampling) -> 
     noise = torch.from_numpy(gumbel(seeds, step, tokens.cpu().numpy())).to(best)
     place = (best + noise).masked_fill(before >= sampling.top_p, -torch.inf).argmax(1, keepdim=True)
     return tokens.gather(1, place)[:, 0]
+
+
+def discourage(logits: Tensor, used: Sequence[Sequence[int]], penalty: float) -> None:
+    """Divide positive scores of each row's used tokens by the penalty and multiply negative ones with it, in place."""
+    for scores, tokens in zip(logits, used, strict=True):
+        places = torch.tensor(sorted(set(tokens)), dtype=torch.long, device=logits.device)
+        scores[places] = torch.where(scores[places] > 0, scores[places] / penalty, scores[places] * penalty)
 
 
 def gumbel(seeds: np.ndarray, step: int, tokens: np.ndarray) -> np.ndarray:

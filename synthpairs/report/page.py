@@ -32,9 +32,12 @@ _GRIDS = {
 
 
 def build(
-    inputs: Inputs, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
+    inputs: Inputs, stages: Sequence[Stage], ranking: Ranking, diversity: str, params: Report, data: Path
 ) -> tuple[str, dict[str, bytes]]:
-    """The page as Markdown and its PNGs by file name; pictures are read from `data`. Equal inputs give equal bytes."""
+    """The page as Markdown and its PNGs by file name; equal inputs give equal bytes.
+
+    Pictures are read from `data`; `diversity` is the text of that section.
+    """
     compared = differences(inputs, params)
     judged = against_blind(inputs, params.key_tasks)
     drawn: dict[str, bytes] = {}
@@ -46,6 +49,7 @@ def build(
         _counts(inputs, drawn),
         _scores(inputs, ranking, drawn),
         _pictures(inputs, ranking, params, data, drawn),
+        f"## How diverse the captions are\n\n![share of each set's captions by cluster](diversity.png)\n\n{diversity.strip()}",
         _desk_models(inputs),
     ]
     return "\n\n".join(sections) + "\n", drawn

@@ -20,13 +20,13 @@ IGNORED = -100  # label of a position that is not learnt
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sequence: `ids` from `start` on are learnt. `pixels` [3, side, side] is the eye's input, None without a picture.
+    """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere. `pixels` [3, side, side], None without a picture.
 
-    Pixels are bfloat16 because the eye is.
+    Pixels, the eye's input, are bfloat16 because the eye is.
     """
 
     ids: list[int]
-    start: int
+    labels: list[int]
     pixels: Tensor | None
 
 
@@ -36,28 +36,48 @@ def caption_examples(
     """LLaVA's template "plain" for (key, caption, picture): the picture, then the caption and a line end, which are learnt."""
     maker = _Maker(processor, max_tokens)
     for _, text, picture in pairs:
-        maker.add(IMAGE_TOKEN, text, "\n", picture)
+        text = (text or "").strip()
+        maker.add([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture)
     return maker.examples, maker.counts()
 
 
 def instruction_examples(
     rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int
 ) -> tuple[list[Example], dict[str, int]]:
-    """Conversations of one turn from rows of INSTRUCTIONS, in the chat template; the answer and its end are learnt."""
+    """Conversations from rows of INSTRUCTIONS, in the chat template; every answer and its end are learnt."""
     maker = _Maker(processor, max_tokens)
-    for row in rows[["question", "answer", "picture"]].to_dict("records"):
+    for row in rows[["turns", "picture"]].to_dict("records"):
         picture = row["picture"] if isinstance(row["picture"], bytes) else None
-        content = [{"type": "text", "text": row["question"] or ""}]
-        if picture is not None:
-            content.insert(0, {"type": "image"})
-        turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        prompt = str(processor.apply_chat_template(turns, add_generation_prompt=True))
-        maker.add(prompt, row["answer"], processor.tokenizer.eos_token, picture, asked=row["question"] or "")
+        messages = _messages(row["turns"], picture is not None)
+        maker.add(_pieces(messages, processor), [message["content"][-1]["text"] for message in messages], picture)
     return maker.examples, maker.counts()
 
 
+def _messages(turns: Iterable[dict[str, str | None]], pictured: bool) -> list[dict[str, Any]]:
+    """A conversation as transformers' chat templates take it; the picture stands before the first question."""
+    messages: list[dict[str, Any]] = []
+    for turn in turns:
+        for role, key in (("user", "question"), ("assistant", "answer")):
+            messages.append({"role": role, "content": [{"type": "text", "text": (turn[key] or "").strip()}]})
+    if pictured:
+        messages[0]["content"].insert(0, {"type": "image"})
+    return messages
+
+
+def _pieces(messages: Sequence[dict[str, Any]], processor: LlavaProcessor) -> list[tuple[str, bool]]:
+    """The written conversation in pieces, and of each whether it is learnt: an answer up to the token that ends it."""
+    written = str(processor.apply_chat_template(messages))
+    pieces, done = [], 0
+    for answer in range(1, len(messages), 2):
+        start = len(str(processor.apply_chat_template(messages[:answer], add_generation_prompt=True)))
+        end = written.index(processor.tokenizer.eos_token, start) + len(processor.tokenizer.eos_token)
+        pieces += [(written[done:start], False), (written[start:end], True)]
+        done = end
+    return pieces
+
+
 class _Maker:
-    """Turns prompts and answers into examples one by one and counts what it leaves out, by reason."""
+    """Turns pieces of text into examples one by one and counts what it leaves out, by reason."""
 
     def __init__(self, processor: LlavaProcessor, max_tokens: int) -> None:
         self.examples: list[Example] = []
@@ -72,21 +92,21 @@ class _Maker:
             reason: self._skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")
         }
 
-    def add(
-        self, prompt: str, answer: str | None, end: str, picture: Image.Image | bytes | None, asked: str = ""
-    ) -> None:
-        """Add one example; `asked` is the part of the prompt that somebody wrote."""
-        answer = (answer or "").strip()
-        if not answer:
+    def add(self, pieces: Sequence[tuple[str, bool]], said: Sequence[str], picture: Image.Image | bytes | None) -> None:
+        """Add one example; `said` are the parts of the pieces that somebody wrote."""
+        if not said or not all(said):
             self._skipped["empty"] += 1
             return
-        if any(token in text for token in self._control for text in (asked, answer)):
+        if any(token in text for token in self._control for text in said):
             self._skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
             return
-        tokenizer = self._processor.tokenizer
-        ids = list(tokenizer(prompt.replace(IMAGE_TOKEN, self._picture)).input_ids)
-        start = len(ids)
-        ids += tokenizer(answer + end, add_special_tokens=False).input_ids
+        ids: list[int] = []
+        labels: list[int] = []
+        for number, (text, learnt) in enumerate(pieces):
+            text = text.replace(IMAGE_TOKEN, self._picture)
+            added = self._processor.tokenizer(text, add_special_tokens=number == 0).input_ids
+            ids += added
+            labels += added if learnt else [IGNORED] * len(added)
         if len(ids) > self._max_tokens:
             self._skipped["too_long"] += 1
             return
@@ -95,7 +115,7 @@ class _Maker:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for broken files
             self._skipped["unreadable_picture"] += 1
             return
-        self.examples.append(Example(ids, start, pixels))
+        self.examples.append(Example(ids, labels, pixels))
 
     def _pixels(self, picture: Image.Image | bytes) -> Tensor:
         image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
@@ -107,7 +127,7 @@ def fingerprint(examples: Iterable[Example]) -> str:
     """SHA-256 over everything in the examples, in order."""
     total = hashlib.sha256()
     for example in examples:
-        total.update(f"{example.ids} {example.start}\n".encode())
+        total.update(f"{example.ids} {example.labels}\n".encode())
         if example.pixels is not None:
             total.update(example.pixels.contiguous().view(torch.int16).numpy().tobytes())
     return total.hexdigest()
@@ -125,6 +145,6 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     for row, example in enumerate(examples):
         length = len(example.ids)
         input_ids[row, :length] = torch.tensor(example.ids)
-        labels[row, example.start : length] = input_ids[row, example.start : length]
+        labels[row, :length] = torch.tensor(example.labels)
     pictures = [example.pixels for example in examples if example.pixels is not None]
     return {"input_ids": input_ids, "labels": labels} | ({"pixel_values": torch.stack(pictures)} if pictures else {})

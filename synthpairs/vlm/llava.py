@@ -16,9 +16,10 @@ from transformers import LlavaForConditionalGeneration
 from synthpairs.params import Within
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
-from synthpairs.vlm.examples import Example, caption_examples, fingerprint, instruction_examples
+from synthpairs.vlm.examples import IGNORED, Example, caption_examples, fingerprint, instruction_examples
 from synthpairs.vlm.model import Vlm, assemble, save, seeded
 from synthpairs.vlm.training import Training, order, train
+from synthpairs.vlm.warmstart import fit_projector
 
 log = logging.getLogger(__name__)
 PROJECTOR = "projector.safetensors"
@@ -27,6 +28,10 @@ PROJECTOR = "projector.safetensors"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Align(Training):
     """Section `align`: the projector learns to say pictures to the language model (LLaVA-1.5's pretraining)."""
+
+    ridge: (
+        Annotated[float, Within(0, 1e6)] | None
+    )  # penalty of the closed-form start (warmstart.py); null: a random one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class Lora:
 class Finetune(Training):
     """Section `finetune`: projector and language model learn to answer."""
 
+    projector_learning_rate: Annotated[float, Within(0, 1)] | None  # highest; null: as the language model's
     lora: Lora | None  # null: all of the language model's weights
 
 
@@ -52,6 +58,7 @@ def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align
     model.model.multi_modal_projector.requires_grad_(True)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
     _check_skipped(skipped, len(examples), params, "align")
+    start = {} if params.ridge is None else fit_projector(model, examples, params.ridge)
 
     def write(directory: Path) -> None:
         directory.mkdir()
@@ -59,7 +66,7 @@ def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align
         (directory / PROJECTOR).chmod(0o644)
 
     inputs = [file_sha256(Path(vlm.eye)), file_sha256(Path(vlm.llm))]
-    return _fit("align", model, examples, vlm, params, inputs, write, out) | {"skipped": skipped}
+    return _fit("align", model, examples, vlm, params, inputs, write, out) | {"start": start, "skipped": skipped}
 
 
 def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out: Path) -> dict[str, Any]:
@@ -131,7 +138,8 @@ def _fit(
     code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
     store = WorkStore(stage, digest(asdict(vlm), asdict(params), inputs, fingerprint(examples), code))
     with store.locked():
-        losses = train(model, examples, params, store.path)
+        projector_rate = params.projector_learning_rate if isinstance(params, Finetune) else None
+        losses = train(model, examples, params, store.path, projector_rate)
         finished = store.path / "finished"
         shutil.rmtree(finished, ignore_errors=True)
         write(finished)
@@ -146,7 +154,7 @@ def _fit(
         "steps": len(losses),
         "epochs": round(len(seen) / len(examples), 3),
         "tokens": sum(len(example.ids) for example in seen),
-        "tokens_learnt": sum(len(example.ids) - example.start for example in seen),
+        "tokens_learnt": sum(label != IGNORED for example in seen for label in example.labels),
         "loss_first": round(sum(losses[:tenth]) / tenth, 3),
         "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
     }

@@ -116,7 +116,11 @@ def order(lengths: Sequence[int], training: Training) -> list[int]:
 
 
 def train(
-    model: LlavaForConditionalGeneration, examples: Sequence[Example], training: Training, work: Path
+    model: LlavaForConditionalGeneration,
+    examples: Sequence[Example],
+    training: Training,
+    work: Path,
+    projector_rate: float | None = None,
 ) -> list[float]:
     """Train what `requires_grad` in place and return each step's loss; goes on from the last checkpoint in `work`.
 
@@ -138,8 +142,6 @@ def train(
         learning_rate=training.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(training.warmup * steps),
-        weight_decay=training.weight_decay,
-        optim="adamw_torch_fused",
         bf16=True,
         use_cpu=not cuda,
         seed=training.seed,
@@ -161,6 +163,7 @@ def train(
         train_dataset=_Placed(examples, places),
         data_collator=collate,
         callbacks=[_Progress(training.batch)],
+        optimizers=(_optimizer(learner, training, projector_rate), None),
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = _last_checkpoint(work)
@@ -169,6 +172,25 @@ def train(
         log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), steps)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _optimizer(learner: Learner, training: Training, projector_rate: float | None) -> torch.optim.Optimizer:
+    """AdamW for what is trained; weight decay, if any, on matrices only, as the Trainer's own."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, weight in learner.named_parameters():
+        if weight.requires_grad:
+            groups.setdefault(("multi_modal_projector" in name, weight.ndim > 1), []).append(weight)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": weights,
+                "lr": projector_rate if projector and projector_rate is not None else training.learning_rate,
+                "weight_decay": training.weight_decay if matrices else 0.0,
+            }
+            for (projector, matrices), weights in groups.items()
+        ],
+        fused=True,
+    )
 
 
 class _Placed(torch.utils.data.Dataset):

@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.summary import summarise
+from synthpairs.diversity.clusters import analyse
+from synthpairs.diversity.params import Diversity
 from synthpairs.report.findings import Ranking
 from synthpairs.report.params import Report
 from synthpairs.schema import (
@@ -174,11 +176,34 @@ def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) ->
         write_json(root / f"reports/metrics/{stage}.json", {"n": len(manifest)})
     levels = {"desk_pope": {"items": 120, "chance": 0.5, "majority": 0.5}, "desk_text": {"items": 120}}
     write_json(root / "reports/metrics/tasks.json", {"benchmarks": levels})
+    write_json(
+        root / "reports/diversity.json",
+        analyse({name: pd.DataFrame({"uid": SAID, "text": SAID}) for name in DIVERSITY.sets}, DIVERSITY, _embed),
+    )
     recall = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
     desk = {"clip": {"heldout_combination": recall}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75}}
     write_json(root / "models/desk/metrics.json", desk)
     write_bytes(root / "dvc.yaml", DVC_YAML.encode())
     write_bytes(root / "params.yaml", PARAMS_YAML.encode())
+
+
+DIVERSITY = Diversity(
+    encoder="none",
+    batch=4,
+    sets=["human", "model"],
+    max_captions=None,
+    clusters=[2],
+    runs=2,
+    restarts=1,
+    resamples=10,
+    seed=0,
+)
+SAID = ["a dog", "two dogs", "a red bus", "a blue bus", "a cat", "a bell"]
+
+
+def _embed(texts):
+    """Letters counted: enough of a sentence encoder for a table."""
+    return np.array([[text.count(letter) for letter in "abdelst"] for text in texts], dtype=np.float32)
 
 
 @pytest.fixture

@@ -49,7 +49,13 @@ def test_every_picture_is_shown_and_is_one(twice):
 def test_page_answers_first_and_holds_every_section(twice):
     page = twice[0]["README.md"].decode()
     assert page.index("worth training") < page.index("## Arms side by side") < page.index("## The pipeline")
-    for heading in ("Counts through the filters", "Scores", "The pairs", "The desk models"):
+    for heading in (
+        "Counts through the filters",
+        "Scores",
+        "The pairs",
+        "How diverse the captions are",
+        "The desk models",
+    ):
         assert f"\n## {heading}\n" in page
     assert "Kept of 5 captions spoilt on purpose: 1 (0 of 2 file name, 1 of 3 html)." in page
     assert "| clip heldout\\_combination | 6 | 0.500 | 0.900 | - | - |" in page

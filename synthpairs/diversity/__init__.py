@@ -1,0 +1,1 @@
+"""How evenly a set of captions spreads over the meanings that all sets together hold, as Synth2 measures it."""

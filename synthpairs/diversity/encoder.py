@@ -1,0 +1,110 @@
+"""Sentence embeddings by a plain transformers model: the mean of the last layer over a text's tokens, at unit length.
+
+That is how all-MiniLM-L6-v2 and most of its kind are trained and what their model cards do; see
+https://www.sbert.net. Encoders that pool otherwise are refused.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import snapshot_download
+from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from synthpairs.inference import best_device
+from synthpairs.progress import progress
+from synthpairs.storage import file_sha256
+
+log = logging.getLogger(__name__)
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # of a hub model: no code, no pickles, no other formats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceEncoder:
+    """A loaded encoder in evaluation mode with its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    limit: int  # tokens of a text that it reads, markers included
+    batch: int  # texts per forward pass
+    inputs: dict[str, Any]  # everything that changes an embedding, spelled out
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, markers included, before any cut at the limit."""
+        if not texts:
+            return []
+        return [len(ids) for ids in self.tokenizer(list(texts), truncation=False, verbose=False).input_ids]
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors [n, width] in float32; texts of like length share a batch, so that little is padded."""
+        lengths = self.count_tokens(texts)
+        if cut := sum(length > self.limit for length in lengths):
+            log.warning("%d of %d captions have more than %d tokens; the rest is not read", cut, len(texts), self.limit)
+        order = sorted(range(len(texts)), key=lambda place: (lengths[place], place))
+        vectors = np.empty((len(texts), self.model.config.hidden_size), dtype=np.float32)
+        with progress("embeddings", len(texts), "captions") as advance:
+            for start in range(0, len(order), self.batch):
+                places = order[start : start + self.batch]
+                tokens = self.tokenizer(
+                    [texts[place] for place in places],
+                    padding=True,
+                    truncation=True,
+                    max_length=self.limit,
+                    return_tensors="pt",
+                ).to(self.model.device)
+                hidden = self.model(**tokens).last_hidden_state.float()
+                mask = tokens["attention_mask"][..., None].float()
+                means = (hidden * mask).sum(1) / mask.sum(1)  # a text has at least its markers
+                vectors[places] = F.normalize(means).cpu().numpy()
+                advance(len(places))
+        return vectors
+
+
+def load(name: str, batch: int) -> SentenceEncoder:
+    """The encoder in float32 on the accelerator if there is one; ValueError or OSError when it cannot be had."""
+    folder = _folder(name)
+    for file in ("config.json", "tokenizer_config.json"):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"params.yaml: diversity.encoder: {folder}/{file} is missing: no sentence encoder")
+    pooling = _json(folder / "1_Pooling/config.json")
+    if pooling and not pooling.get("pooling_mode_mean_tokens"):
+        raise ValueError(f"params.yaml: diversity.encoder: {name} does not pool by the mean, see 1_Pooling/config.json")
+    transformers_logging.disable_progress_bar()
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    trained = _json(folder / "sentence_bert_config.json").get("max_seq_length")  # less than the model could read
+    limit = int(min(trained or math.inf, tokenizer.model_max_length, model.config.max_position_embeddings))
+    inputs = {
+        "model": name,
+        "weights": {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))},
+        "pooling": "mean",
+        "limit": limit,
+    }
+    model = model.eval().to(best_device())
+    return SentenceEncoder(model=model, tokenizer=tokenizer, limit=limit, batch=batch, inputs=inputs)
+
+
+def _folder(name: str) -> Path:
+    """The encoder's directory; a hub model is fetched first."""
+    if Path(name).is_dir():
+        return Path(name)
+    model, _, revision = name.partition("@")
+    if not revision or model.count("/") != 1:
+        raise FileNotFoundError(
+            f"params.yaml: diversity.encoder: {name!r} is neither a directory (`dvc repro sentence_encoder` makes "
+            "models/sentence) nor OWNER/NAME@REVISION of a hub model"
+        )
+    return Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}

@@ -1,0 +1,129 @@
+"""From class names to data/invented/captions.parquet: ask, parse, drop duplicates, match, balance."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from synthpairs.invention.balance import balanced
+from synthpairs.invention.bank import Concept, concept_bank
+from synthpairs.invention.local import local_replies
+from synthpairs.invention.matching import Matcher
+from synthpairs.invention.params import Invent
+from synthpairs.invention.prompts import Request, requests
+from synthpairs.invention.replies import Parsed, Reply, parse
+from synthpairs.invention.server import Server, server_replies
+from synthpairs.schema import INVENTED, caption_uid, digest
+from synthpairs.storage import WorkStore, file_sha256, write_table
+
+log = logging.getLogger(__name__)
+SOURCE = "invented"
+
+
+def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """Write `out`/captions.parquet; returns metrics, tracked and not. `world` are the desk world's concepts.
+
+    ValueError when nothing is kept, or more than `params.max_failed_share` failed.
+    """
+    concepts = concept_bank(params, world)
+    asked = requests(concepts, params)
+    log.info("%d captions about %d classes", len(asked), len(concepts))
+    model = _model(params)
+    volatile: dict[str, int] = {}
+    with WorkStore(
+        "invent", digest(params.engine, model, asdict(params.local), asdict(params.sampling))
+    ).locked() as store:
+        if params.engine == "local":
+            replies = local_replies(asked, params.local, params.sampling, model, store)
+        else:
+            most = int(params.max_failed_share * len(asked))
+            replies, volatile = server_replies(asked, params.server, params.sampling, Server.from_environment(), most)
+    rows = judge(asked, replies, concepts, params)
+    metrics = tally(rows, len(concepts))
+    if not metrics["kept"]:
+        raise ValueError(
+            f"invent: none of {len(asked)} captions was kept ({metrics['rejected']}): mend params.yaml: invent.prompt"
+        )
+    write_table(out / "captions.parquet", sorted(rows, key=lambda row: (row["concept"], row["number"])), INVENTED)
+    store.discard()
+    return metrics, volatile
+
+
+def _model(params: Invent) -> str:
+    if params.engine == "server":
+        return params.server.model
+    return f"{params.local.llm}@{file_sha256(Path(params.local.llm))[:12]}"
+
+
+def judge(
+    asked: Sequence[Request], replies: Sequence[Reply], concepts: Sequence[Concept], params: Invent
+) -> list[dict[str, Any]]:
+    """What becomes of each reply, as rows of INVENTED in the order of the requests."""
+    matcher = Matcher(concepts)
+    rows = []
+    for request, reply in zip(asked, replies, strict=True):
+        name = request.concept.name
+        if reply.error is None:
+            parsed = parse(reply, params.prompt, params.replies, partial(matcher.mentions, name=name))
+            rows.append(_row(request, reply, parsed))
+        else:
+            rows.append(_row(request, reply, None))
+    alive = [row for row in rows if row["status"] == "kept"]
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(alive, key=lambda row: digest("first", row["concept"], row["number"])):
+        other = first.setdefault(row["uid"], row)
+        if other is not row:
+            _reject(row, "duplicate", f"of {other['concept']} {other['number']}")
+    for row in first.values():
+        row["matched"] = matcher.matched(row["text"], row["concept"])
+    if params.balance:
+        stay = balanced({uid: row["matched"] for uid, row in first.items()}, params.balance, params.seed)
+        for uid in first.keys() - stay:
+            _reject(first[uid], "balance", "")
+    return rows
+
+
+def _row(request: Request, reply: Reply, parsed: Parsed | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(INVENTED.names)
+    row |= {"source": SOURCE, "concept": request.concept.name, "bank": request.concept.bank}
+    row |= {"number": request.number, "seed": request.seed, "model": reply.model}
+    if parsed is None:
+        return row | {"status": "failed", "detail": reply.error}
+    uid = caption_uid(parsed.text, SOURCE) if parsed.text else None
+    row |= {"uid": uid, "text": parsed.text, "status": "rejected" if parsed.reason else "kept"}
+    return row | {"reason": parsed.reason, "detail": parsed.detail}
+
+
+def _reject(row: dict[str, Any], reason: str, detail: str) -> None:
+    row |= {"status": "rejected", "reason": reason, "detail": detail}
+
+
+def tally(rows: Sequence[dict[str, Any]], classes: int) -> dict[str, Any]:
+    """Counts of asked, kept, rejected by reason, failed; and about the kept: words, concepts named, classes reached.
+
+    ValueError when the counts do not add up.
+    """
+    kept = [row for row in rows if row["status"] == "kept"]
+    rejected = Counter(row["reason"] for row in rows if row["status"] == "rejected")
+    failed = sum(row["status"] == "failed" for row in rows)
+    if len(kept) + rejected.total() + failed != len(rows):
+        raise ValueError(
+            f"invent: {len(rows)} asked, but {len(kept)} kept, {rejected.total()} rejected, {failed} failed"
+        )
+    return {
+        "asked": len(rows),
+        "kept": len(kept),
+        "rejected": dict(sorted(rejected.items())),
+        "failed": failed,
+        "classes": classes,
+        "classes_reached": _mean([len({row["concept"] for row in kept})], classes),  # share
+        "mean_words": _mean([len(row["text"].split()) for row in kept], len(kept)),
+        "mean_concepts": _mean([len(row["matched"]) for row in kept], len(kept)),  # named by a caption
+    }
+
+
+def _mean(values: Sequence[int], count: int) -> float | None:
+    return round(sum(values) / count, 4) if count else None

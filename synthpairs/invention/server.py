@@ -1,0 +1,217 @@
+"""Captions from any server that speaks OpenAI's chat completions protocol.
+
+Where it is and how hard it is driven changes nothing of what is made, so that stands in the environment:
+SYNTHPAIRS_LLM_URL (up to /v1), SYNTHPAIRS_LLM_KEY, SYNTHPAIRS_LLM_CONCURRENCY (8 requests at once),
+SYNTHPAIRS_LLM_TIMEOUT (60 seconds), SYNTHPAIRS_LLM_ATTEMPTS (6 for each request) and SYNTHPAIRS_LLM_CACHE
+(.dvc/tmp/llm): answers are kept there under their request, so that nothing is paid for twice.
+"""
+
+import email.utils
+import json
+import os
+import random
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from email.message import Message
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+from synthpairs.invention.params import Served
+from synthpairs.invention.prompts import Request
+from synthpairs.invention.replies import Reply
+from synthpairs.language.params import Sampling
+from synthpairs.progress import progress
+from synthpairs.schema import digest
+from synthpairs.storage import write_bytes
+
+_BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})  # worth another attempt
+_WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # address, key or model: no request will do better
+_LONGEST_WAIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where the server is, and how it is asked."""
+
+    url: str
+    key: str
+    concurrency: int
+    timeout_s: float  # for each step of the connection
+    attempts: int
+    cache: Path
+    first_wait_s: float = 1.0  # after the first failed attempt; doubles with each
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Server":
+        """The server that the environment names; ValueError naming the variable, and never the key."""
+        url, key = env.get("SYNTHPAIRS_LLM_URL", "").rstrip("/"), env.get("SYNTHPAIRS_LLM_KEY", "").strip()
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(
+                "SYNTHPAIRS_LLM_URL must be the http(s) address of an OpenAI-compatible server, up to /v1, "
+                "for params.yaml: invent.engine: server"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("SYNTHPAIRS_LLM_KEY holds characters that no HTTP header can")
+        default = Path(env.get("DVC_ROOT", ".")) / ".dvc/tmp/llm"
+        return cls(
+            url=url,
+            key=key,
+            concurrency=int(_number(env, "SYNTHPAIRS_LLM_CONCURRENCY", 8, 1, 1024)),
+            timeout_s=_number(env, "SYNTHPAIRS_LLM_TIMEOUT", 60, 0.1, 3600),
+            attempts=int(_number(env, "SYNTHPAIRS_LLM_ATTEMPTS", 6, 1, 100)),
+            cache=Path(env.get("SYNTHPAIRS_LLM_CACHE", default)),
+        )
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    try:
+        value = float(env.get(name, default))
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be a number from {low} to {high}, got {env[name]!r}")
+    return value
+
+
+def server_replies(
+    requests: Sequence[Request], served: Served, sampling: Sampling, server: Server, most_failed: int
+) -> tuple[list[Reply], dict[str, int]]:
+    """One reply per request, in order, and how many came from the cache and how many attempts were in vain.
+
+    A reply without text has an error. ValueError once more than `most_failed` have, or when the server refuses all.
+    """
+    client = _Client(server, served.model)
+    replies: list[Reply] = []
+    failed = 0
+    with progress("invent", len(requests), "captions") as advance, ThreadPoolExecutor(server.concurrency) as pool:
+        futures = [pool.submit(client.reply, _body(request, served, sampling)) for request in requests]
+        try:
+            for future in futures:
+                reply = future.result()
+                failed += reply.error is not None
+                if failed > most_failed:
+                    raise ValueError(
+                        f"invent: {failed} of {len(replies) + 1} requests failed, more than params.yaml: "
+                        f"invent.max_failed_share allows; the last: {reply.error}"
+                    )
+                replies.append(reply)
+                advance(1)
+        except BaseException:
+            client.ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return replies, {"cached": client.cached, "attempts_in_vain": client.in_vain}
+
+
+def _body(request: Request, served: Served, sampling: Sampling) -> dict[str, Any]:
+    return {
+        "model": served.model,
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_new_tokens,
+        "seed": request.seed >> 32,  # 31 bits, which every server can read
+        # params.yaml's numbers are floats here; what the protocol calls an integer must look like one
+        **{name: int(value) if value == int(value) else value for name, value in served.extra.items()},
+    }
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The key goes to the address that was given, and nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _Client:
+    """Asks a server for one answer at a time, from any thread."""
+
+    def __init__(self, server: Server, model: str) -> None:
+        self._server, self._model = server, model
+        self._opener = urllib.request.build_opener(_NoRedirects)
+        self._counting = threading.Lock()
+        self.ended = threading.Event()  # nobody waits for answers any more
+        self.cached = self.in_vain = 0
+
+    def reply(self, body: dict[str, Any]) -> Reply:
+        """The answer to a request, from the cache if it is there; an error is not cached."""
+        name = digest(body)
+        path = self._server.cache / name[:2] / f"{name}.json"
+        if path.exists():
+            with self._counting:
+                self.cached += 1
+            return Reply(**json.loads(path.read_bytes())["reply"])
+        reply = self._ask(body)
+        if reply.error is None:
+            entry = {"request": body, "reply": asdict(reply)}
+            write_bytes(path, json.dumps(entry, ensure_ascii=False, indent=1).encode())
+        return reply
+
+    def _ask(self, body: dict[str, Any]) -> Reply:
+        problem, tried = "", 0
+        while tried < self._server.attempts and not self.ended.is_set():
+            tried += 1
+            asked_to_wait = 0.0
+            try:
+                return self._read(self._post(body))
+            except HTTPError as error:
+                problem = f"HTTP {error.code} {error.reason}"
+                if error.code in _WRONG:
+                    raise ValueError(
+                        f"the language model server says {problem}: check SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY "
+                        "and params.yaml: invent.server.model"
+                    ) from None
+                if error.code not in _BUSY:
+                    return Reply("", self._model, error=f"{problem}: {_excerpt(error)}")
+                asked_to_wait = _retry_after(error.headers)
+            except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+                problem = f"{type(error).__name__}: {error}"
+            with self._counting:
+                self.in_vain += 1
+            backoff = self._server.first_wait_s * 2 ** (tried - 1) * random.uniform(0.5, 1)  # apart from its neighbours
+            if tried < self._server.attempts:
+                self.ended.wait(min(max(asked_to_wait, backoff), _LONGEST_WAIT_S))
+        return Reply("", self._model, error=f"{tried} attempts, the last: {problem}")
+
+    def _post(self, body: dict[str, Any]) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if self._server.key:
+            headers["Authorization"] = f"Bearer {self._server.key}"
+        url = f"{self._server.url}/chat/completions"
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+        with self._opener.open(request, timeout=self._server.timeout_s) as response:
+            return json.load(response)
+
+    def _read(self, answer: Any) -> Reply:
+        choice = answer["choices"][0]
+        text = choice["message"]["content"] or ""  # null when the model says nothing
+        if not isinstance(text, str):
+            raise TypeError(f"the message's content is {type(text).__name__}")
+        text = text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, which JSON can spell
+        return Reply(text, str(answer.get("model") or self._model), choice.get("finish_reason") == "length")
+
+
+def _excerpt(error: HTTPError) -> str:
+    try:
+        return " ".join(error.read(2000).decode("utf-8", "replace").split())[:200]
+    except (OSError, HTTPException):
+        return "no more said"
+
+
+def _retry_after(headers: Message) -> float:
+    """Seconds that the server asks to wait, given as a number or as a date; 0 when it does not."""
+    value = headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from threadpoolctl import threadpool_limits
+
+from synthpairs.diversity import clusters
+from synthpairs.diversity.clusters import analyse
+from synthpairs.diversity.measures import MEASURES
+from synthpairs.diversity.params import Diversity
+
+TOPICS = 8
+PARAMS = {
+    "encoder": "", "batch": 1, "sets": [], "max_captions": None, "clusters": [TOPICS], "runs": 3, "restarts": 4,
+    "resamples": 300, "seed": 0,
+}  # fmt: skip
+
+
+def settings(**changed):
+    return Diversity(**PARAMS | changed)
+
+
+def captions(shares, count=160):
+    """Captions `TOPIC word number` over topics with these relative shares."""
+    topics = np.repeat(np.arange(len(shares)), np.asarray(shares) * count // sum(shares))
+    texts = [f"{topic} word {number}" for number, topic in enumerate(topics)]
+    return pd.DataFrame({"uid": texts, "text": texts})
+
+
+def embed(texts):
+    """Topics lie far apart, the captions of a topic close together."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(TOPICS, 16))
+    vectors = [centres[int(text.split()[0])] + rng.normal(scale=0.01, size=16) for text in texts]
+    return np.array(vectors, dtype=np.float32)
+
+
+EVEN, ONE, SKEWED = [1] * TOPICS, [1], [9, 5, 1, 1]
+
+
+def test_even_topics_have_entropy_ln_k_and_one_topic_none():
+    sets = {"even": captions(EVEN), "one": captions(ONE), "skewed": captions(SKEWED)}
+    found = analyse(sets, settings(), embed)["sets"]
+    even, one, skewed = (found[name]["by_clusters"][str(TOPICS)] for name in sets)
+    assert even["entropy"]["mean"] == pytest.approx(np.log(TOPICS), abs=1e-4)
+    assert even["gini"]["mean"] == 0
+    assert even["top5_share"]["mean"] == pytest.approx(5 / TOPICS)
+    assert even["shares"] == [1 / TOPICS] * TOPICS
+    assert one["entropy"] == {"mean": 0, "spread": 0, "low": 0, "high": 0}
+    assert one["effective_clusters"]["mean"] == 1
+    shares = np.array(SKEWED) / 16
+    assert skewed["entropy"]["mean"] == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-4)
+    assert skewed["shares"][:4] == pytest.approx(shares, abs=1e-4)
+    for measured in (even, one, skewed):
+        assert {name: measured[name]["spread"] for name in MEASURES} == dict.fromkeys(MEASURES, 0)  # topics are plain
+        for name in MEASURES:
+            assert measured[name]["low"] <= measured[name]["mean"] <= measured[name]["high"]
+
+
+def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
+    sets = {"large": captions(EVEN, 800), "small": captions(EVEN, 80)}
+    found = analyse(sets, settings(), embed)
+    assert found["captions_per_set"] == 80
+    assert {name: one["captions"] for name, one in found["sets"].items()} == {"large": 800, "small": 80}
+    assert {name: one["distinct_drawn"] for name, one in found["sets"].items()} == {"large": 80, "small": 80}
+    assert analyse(sets, settings(max_captions=50), embed)["captions_per_set"] == 50
+    assert analyse(sets, settings(max_captions=500), embed)["captions_per_set"] == 80
+
+
+def test_a_set_of_any_size_has_the_entropy_of_others_like_it():
+    """Without equal N the larger set's entropy would lie far above."""
+    rng = np.random.default_rng(0)
+
+    def noise(texts):
+        return rng.normal(size=(len(texts), 8)).astype(np.float32)
+
+    sets = {"large": captions(EVEN, 1600), "small": captions(EVEN, 80)}
+    sets["large"] = sets["large"].assign(
+        uid=lambda table: "other " + table["uid"], text=lambda table: table["text"] + "!"
+    )
+    large, small = (
+        one["by_clusters"]["40"]["entropy"] for one in analyse(sets, settings(clusters=[40]), noise)["sets"].values()
+    )
+    assert large["low"] < small["mean"] < large["high"]
+
+
+def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
+    sets = {"even": captions(EVEN), "skewed": captions(SKEWED)}
+    params = settings(clusters=[TOPICS, 20])
+    first = json.dumps(analyse(sets, params, embed), sort_keys=True)
+    with threadpool_limits(4):
+        assert json.dumps(analyse(sets, params, embed), sort_keys=True) == first
+    shuffled = {name: table.sample(frac=1, random_state=3) for name, table in sets.items()}
+    assert json.dumps(analyse(shuffled, params, embed), sort_keys=True) == first
+    assert json.dumps(analyse(sets, settings(clusters=[TOPICS, 20], seed=1), embed), sort_keys=True) != first
+
+
+def test_more_clusters_than_captions_are_refused():
+    sets = {"a": captions(EVEN), "b": captions(ONE, 30)}
+    with pytest.raises(ValueError, match=r"diversity\.clusters must be at most 30, .*'b' is the smallest.*got 31"):
+        analyse(sets, settings(clusters=[5, 31]), embed)
+    with pytest.raises(ValueError, match=r"must be at most 10, the captions drawn"):
+        analyse(sets, settings(clusters=[11], max_captions=10), embed)
+    same = pd.DataFrame({"uid": [str(number) for number in range(30)], "text": ["0 same"] * 30})
+    with pytest.raises(ValueError, match=r"must be at most 1, the different captions drawn; got 2"):
+        analyse({"same": same}, settings(clusters=[2]), embed)
+    for bad in ([], [5, 5]):
+        with pytest.raises(ValueError, match=r"diversity\.clusters must be different numbers, at least one"):
+            analyse(sets, settings(clusters=bad), embed)
+
+
+def test_the_interval_covers_what_other_captions_of_the_same_source_would_give():
+    """Of 100 samples of one source nearly all have intervals around the mean of the statistic at this size."""
+    rng, k = np.random.default_rng(0), 20
+    shares = rng.dirichlet(np.ones(k))
+    samples = [rng.choice(k, size=(1, 150), p=shares).repeat(2, axis=0) for _ in range(100)]
+    found = [clusters._measure(labels, k, settings(resamples=200))["entropy"] for labels in samples]
+    truth = np.mean([one["mean"] for one in found])
+    assert sum(one["low"] <= truth <= one["high"] for one in found) >= 88
+    assert all(one["spread"] == 0 for one in found)
+
+
+def test_runs_that_disagree_widen_the_interval():
+    labels = np.random.default_rng(0).integers(0, 10, size=400)
+    alike = clusters._measure(np.stack([labels, labels]), 10, settings())["entropy"]
+    apart = clusters._measure(np.stack([labels, labels % 5]), 10, settings())["entropy"]
+    assert apart["spread"] > 0.4
+    assert apart["high"] - apart["low"] > 5 * (alike["high"] - alike["low"])

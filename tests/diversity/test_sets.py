@@ -1,0 +1,78 @@
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synthpairs.diversity.sets import draw, read_sets
+
+INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", None), (None, None, None)]  # last: failed
+
+
+def invent(data, columns=("uid", "text", "reason")):
+    (data / "invented").mkdir()
+    rows = [dict(zip(("uid", "text", "reason"), row, strict=True)) for row in INVENTED]
+    table = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in columns]))
+    pq.write_table(table, data / "invented/captions.parquet")
+
+
+def test_sets_are_what_was_read_kept_selected_and_invented(data):
+    invent(data)
+    names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented"]
+    sets = read_sets(names, data)
+    assert list(sets) == names
+    assert {name: len(table) for name, table in sets.items()} == {
+        "human": 6, "human-kept": 3, "model": 4, "model-kept": 2, "curated": 5, "selected": 1, "invented": 2,
+    }  # fmt: skip
+    assert sorted(sets["human"]["text"]) == ["IMG_1.JPG", "a dog", "a dog", "big big", "big dog", "red dog"]
+    assert sorted(sets["invented"]["text"]) == ["a bee", "an owl"]
+
+
+def test_a_set_without_its_table_says_which_stage_makes_it(data):
+    with pytest.raises(FileNotFoundError, match=r"'invented' needs .*captions\.parquet.*`dvc repro invent` first, or"):
+        read_sets(["human", "invented"], data)
+    (data / "selected/selected.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"'selected' needs .*`dvc repro select`"):
+        read_sets(["selected"], data)
+    (data / "captions/rejected.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"rejected\.parquet is missing: run `dvc repro captions`"):
+        read_sets(["human"], data)
+
+
+def test_bad_lists_of_sets_are_refused(data):
+    with pytest.raises(
+        ValueError, match=r"no caption set 'humans'; there are curated, .*, human, model, human-kept, model-kept"
+    ):
+        read_sets(["humans"], data)
+    for names in ([], ["human", "human"]):
+        with pytest.raises(ValueError, match=r"diversity\.sets must be different names, at least one"):
+            read_sets(names, data)
+    invent(data, columns=("uid", "text"))
+    with pytest.raises(ValueError, match=r"column reason is missing; run `dvc repro invent` again"):
+        read_sets(["invented"], data)
+
+
+def test_an_empty_set_is_refused(data):
+    (data / "invented").mkdir()
+    empty = pa.schema([("uid", pa.string()), ("text", pa.string()), ("reason", pa.string())]).empty_table()
+    pq.write_table(empty, data / "invented/captions.parquet")
+    with pytest.raises(ValueError, match=r"diversity\.sets: 'invented' is empty"):
+        read_sets(["invented"], data)
+
+
+def test_what_is_drawn_depends_on_the_captions_and_the_seed_alone():
+    captions = pd.DataFrame({"uid": [f"u{number}" for number in range(40)]}).assign(
+        text=lambda table: table["uid"] + "!"
+    )
+    first = draw(captions, 10, 0)
+    assert draw(captions.sample(frac=1, random_state=1), 10, 0) == first
+    assert draw(captions, 15, 0)[:10] == first
+    assert draw(captions, 10, 1) != first
+    assert sorted(draw(captions, 40, 0)) == sorted(captions["text"])
+    fewer = captions[captions["text"] != first[0]]
+    assert draw(fewer, 9, 0) == first[1:]
+
+
+def test_copies_of_a_caption_are_drawn_apart():
+    captions = pd.DataFrame({"uid": ["u"] * 3 + ["v"], "text": ["x"] * 3 + ["y"]})
+    assert sorted(draw(captions, 4, 0)) == ["x", "x", "x", "y"]
+    assert len({tuple(draw(captions, 4, seed)) for seed in range(20)}) > 1

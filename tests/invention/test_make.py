@@ -1,0 +1,156 @@
+"""The stage with either engine: nothing is lost, a killed run goes on, and the same input gives the same bytes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages.invent import main
+from synthpairs.invention import local
+from synthpairs.invention.bank import concept_bank
+from synthpairs.invention.make import INVENTED, judge, tally
+from synthpairs.invention.params import Invent
+from synthpairs.invention.prompts import requests
+from synthpairs.invention.replies import Reply
+from synthpairs.schema import caption_uid
+from tests.invention.conftest import WORLD, ChatServer
+
+
+@pytest.fixture
+def project(tmp_path: Path, settings: Callable[..., Invent], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A directory in which the stage runs; changes of its params."""
+
+    def build(**changed: object) -> Path:
+        with (tmp_path / "params.yaml").open("w") as file:
+            YAML(typ="safe").dump({"world": {"concepts": WORLD}, "invent": asdict(settings(**changed))}, file)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+        monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+        monkeypatch.delenv("SYNTHPAIRS_LLM_CACHE", raising=False)
+        return tmp_path
+
+    return build
+
+
+def outputs(root: Path) -> list[bytes]:
+    return [(root / name).read_bytes() for name in ("data/invented/captions.parquet", "reports/metrics/invent.json")]
+
+
+def test_every_reply_is_kept_rejected_or_failed(settings: Callable[..., Invent]) -> None:
+    params = settings(per_class=4)
+    concepts = concept_bank(params, ["cat", "dog"])
+    texts = ["A cat on a mat", "A cat on a mat", "", "A cat and a dog", "A dog runs", "Sure, a dog", None, "A cat"]
+    replies = [Reply(text or "", "m", error="it broke" if text is None else None) for text in texts]
+    rows = judge(requests(concepts, params), replies, concepts, params)
+    assert all(set(row) == set(INVENTED.names) for row in rows)
+    assert sorted([rows[0]["reason"] or "", rows[1]["reason"] or ""]) == ["", "duplicate"]
+    assert [row["reason"] for row in rows[2:]] == ["empty", None, None, "chatter", None, "unmentioned"]
+    assert (rows[6]["status"], rows[6]["uid"], rows[6]["text"], rows[6]["detail"]) == ("failed", None, None, "it broke")
+    assert (rows[2]["uid"], rows[4]["uid"]) == (None, caption_uid("A dog runs", "invented"))
+    assert rows[3]["matched"] == ["cat", "dog"]
+    assert tally(rows, 2) == {
+        "asked": 8, "kept": 3, "rejected": {"chatter": 1, "duplicate": 1, "empty": 1, "unmentioned": 1}, "failed": 1,
+        "classes": 2, "classes_reached": 1.0, "mean_words": 4.3333, "mean_concepts": 1.3333,
+    }  # fmt: skip
+
+
+def test_what_is_named_too_often_is_balanced_away(settings: Callable[..., Invent]) -> None:
+    params = settings(per_class=40, balance=4)
+    concepts = concept_bank(params, ["dog", "bus"])
+    replies = [Reply(f"A dog number {number}", "m") for number in range(40)]
+    replies += [Reply(f"A bus number {number}", "m") if number < 3 else Reply("", "m") for number in range(40)]
+    metrics = tally(judge(requests(concepts, params), replies, concepts, params), 2)
+    assert metrics["rejected"]["empty"] == 37
+    assert 28 <= metrics["rejected"]["balance"] < 40
+    assert metrics["kept"] == 80 - 37 - metrics["rejected"]["balance"]
+
+
+def test_counts_that_do_not_add_up_are_an_error() -> None:
+    with pytest.raises(ValueError, match="1 asked, but 0 kept, 0 rejected, 0 failed"):
+        tally([{"status": "lost"}], 1)
+
+
+def test_the_stage_asks_a_server_and_writes_the_same_bytes_twice(
+    project: Callable[..., Path], chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project(engine="server", max_failed_share=0.1)
+    monkeypatch.setenv("SYNTHPAIRS_LLM_URL", chat_server.url)
+    chat_server.script = {"dog": [(400, {})]}
+    main()
+    first = outputs(root)
+    rows = pd.read_parquet(root / "data/invented/captions.parquet")
+    assert list(rows.columns) == INVENTED.names
+    assert rows[["concept", "number"]].values.tolist() == [
+        [name, number] for name in sorted(WORLD) for number in range(3)
+    ]
+    assert rows["status"].value_counts().to_dict() == {"kept": 11, "failed": 1}
+    assert set(rows["model"]) == {"pinned-1-of-may", "pinned-1"}
+    assert json.loads(first[1])["classes_reached"] == 1
+    assert not list((root / ".dvc/tmp/work/invent").iterdir())
+    chat_server.script = {"dog": [(400, {})]}
+    shutil.rmtree(root / "data")
+    main()
+    assert outputs(root) == first
+    assert len(chat_server.seen) == 12 + 1  # only what had failed was asked again
+
+
+def test_without_a_server_the_variable_is_named(project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    project(engine="server")
+    monkeypatch.delenv("SYNTHPAIRS_LLM_URL", raising=False)
+    with pytest.raises(ValueError, match="SYNTHPAIRS_LLM_URL must be"):
+        main()
+
+
+def test_a_model_that_writes_no_caption_ends_the_stage(
+    project: Callable[..., Path], settings: Callable[..., Invent]
+) -> None:
+    root = project(replies=replace(settings().replies, words_min=12))
+    with pytest.raises(ValueError, match=r"none of 12 captions was kept .*invent\.prompt"):
+        main()
+    assert not (root / "data").exists()
+
+
+def test_the_local_engine_resumes_and_writes_the_same_bytes_twice(
+    project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, pieces, write = project(per_class=20), [], local.generate
+
+    def killed_in_the_third(*arguments: Any) -> list[str]:
+        if len(pieces) == 2 and not resumed:
+            raise KeyboardInterrupt
+        pieces.append(arguments[1])
+        return write(*arguments)
+
+    resumed = False
+    monkeypatch.setattr("synthpairs.captions.work.PIECE", 16)
+    monkeypatch.setattr(local, "generate", killed_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        main()
+    assert not (root / "data").exists()
+    resumed = True
+    main()
+    assert len(pieces) == 80 / 16
+    first = outputs(root)
+    rows = pd.read_parquet(root / "data/invented/captions.parquet")
+    assert set(rows["status"]) == {"kept", "rejected"}
+    assert {"cut", "unmentioned"} <= set(rows["reason"].dropna())
+    assert rows["model"].str.fullmatch(".*@[0-9a-f]{12}").all()
+    shutil.rmtree(root / "data")
+    main()
+    assert outputs(root) == first
+    assert len(pieces) == 2 * 80 / 16  # nothing was left in the store
+
+
+def test_seed_and_penalty_change_what_is_written(project: Callable[..., Path], settings: Callable[..., Invent]) -> None:
+    tables = []
+    for changed in ({}, {"seed": 1}, {"local": replace(settings().local, repetition_penalty=1.0)}):
+        root = project(per_class=10, **changed)
+        main()
+        tables.append(tuple(pd.read_parquet(root / "data/invented/captions.parquet")["text"]))
+    assert len(set(tables)) == 3
