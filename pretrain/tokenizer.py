@@ -42,12 +42,15 @@ class Learner(nn.Module):
 
 
 def build(channels: list[int], codes: int, code_channels: int) -> VQModel:
-    """A small VQModel: codes lie on a grid of 1/2^(levels-1) of the picture's side."""
+    """A small VQModel: codes lie on a grid of 1/2^(levels-1) of the picture's side.
+
+    Latents are as wide as codes because AmusedPipeline takes that for granted when it decodes.
+    """
     return VQModel(
         down_block_types=["DownEncoderBlock2D"] * len(channels),
         up_block_types=["UpDecoderBlock2D"] * len(channels),
         block_out_channels=channels,
-        latent_channels=channels[-1],
+        latent_channels=code_channels,
         vq_embed_dim=code_channels,
         num_vq_embeddings=codes,
         layers_per_block=1,

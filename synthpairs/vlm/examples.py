@@ -53,20 +53,20 @@ def instruction_examples(
     return maker.examples, maker.counts()
 
 
-def _messages(turns: Iterable[dict[str, str | None]], pictured: bool) -> list[dict[str, Any]]:
+def _messages(turns: Iterable[dict[str, str | None]] | None, pictured: bool) -> list[dict[str, Any]]:
     """A conversation as transformers' chat templates take it; the picture stands before the first question."""
     messages: list[dict[str, Any]] = []
-    for turn in turns:
+    for turn in () if turns is None else turns:
         for role, key in (("user", "question"), ("assistant", "answer")):
             messages.append({"role": role, "content": [{"type": "text", "text": (turn[key] or "").strip()}]})
-    if pictured:
+    if pictured and messages:
         messages[0]["content"].insert(0, {"type": "image"})
     return messages
 
 
 def _pieces(messages: Sequence[dict[str, Any]], processor: LlavaProcessor) -> list[tuple[str, bool]]:
     """The written conversation in pieces, and of each whether it is learnt: an answer up to the token that ends it."""
-    written = str(processor.apply_chat_template(messages))
+    written = str(processor.apply_chat_template(messages)) if messages else ""
     pieces, done = [], 0
     for answer in range(1, len(messages), 2):
         start = len(str(processor.apply_chat_template(messages[:answer], add_generation_prompt=True)))

@@ -30,7 +30,7 @@ class Align(Training):
     """Section `align`: the projector learns to say pictures to the language model (LLaVA-1.5's pretraining)."""
 
     ridge: (
-        Annotated[float, Within(0, 1e6)] | None
+        Annotated[float, Within(1e-6, 1e6)] | None
     )  # penalty of the closed-form start (warmstart.py); null: a random one
 
 

@@ -45,7 +45,7 @@ TEMPLATES = {
     ),
     "vicuna": (
         "{% for message in messages %}{{ message['role'] | upper }}: " + _CONTENT +
-        "{{ '</s>' if message['role'] == 'assistant' else ' ' }}{% endfor %}"
+        "{{ eos_token if message['role'] == 'assistant' else ' ' }}{% endfor %}"
         "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
     ),
 }  # fmt: skip

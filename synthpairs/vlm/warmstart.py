@@ -38,6 +38,8 @@ def fit_projector(model: LlavaForConditionalGeneration, examples: Sequence[Examp
             f"params.yaml: align.ridge must be null here: the projector's hidden layer of {projector.linear_1.out_features} "
             f"cannot hold a linear map of {width} features, which takes twice as many"
         )
+    if len({tuple(example.labels) for example in examples}) < 2:
+        raise ValueError("params.yaml: align.ridge must be null here: there are no two captions to tell apart")
     start, centre = features.mean((0, 1)), targets.mean(0)
     inputs = (features - start).flatten(0, 1)
     wanted = (targets - centre).repeat_interleave(features.shape[1], 0)

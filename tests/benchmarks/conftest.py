@@ -33,7 +33,7 @@ KINDS = {
 STYLES = {"flat": "train", "noto": "train", "fox": "heldout_combination", "openmoji": "heldout_style"}
 SMALL = Tasks(
     seed=3, side=48, references=3, caption=16, pope=96, vqa=48, sqa=32, text=24,
-    instructions=Mix(caption=12, pope=16, vqa=24, sqa=12, text=24),
+    instructions=Mix(pictures=40, turns=3, text=24),
 )  # fmt: skip
 
 

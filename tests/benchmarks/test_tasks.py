@@ -1,22 +1,28 @@
 """The written tables: splits kept apart, answers balanced, POPE's splits as POPE defines them, equal bytes every time."""
 
 import io
+import re
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
 from synthpairs.artwork.scenes import BACKGROUNDS
+from synthpairs.artwork.scenes import KINDS as SCENES
 from synthpairs.benchmarks.definitions import PICTURED, TASKS, definitions
-from synthpairs.benchmarks.params import Tasks
+from synthpairs.benchmarks.instructions import instruction_rows
+from synthpairs.benchmarks.params import Mix, Tasks
+from synthpairs.benchmarks.questions import WORDINGS
+from synthpairs.benchmarks.studio import Studio
 from synthpairs.benchmarks.words import CLASSES, word_classes
-from synthpairs.benchmarks.writing import check_split, make_tasks
+from synthpairs.benchmarks.writing import TAUGHT, check_split, make_tasks
 from synthpairs.params import load_params
 
 REAL = Path("data/tasks")
@@ -24,6 +30,11 @@ REAL = Path("data/tasks")
 
 def table(directory: Path, task: str) -> pd.DataFrame:
     return pd.read_parquet(directory / f"{task}.parquet")
+
+
+def talks(directory: Path, task: str) -> list:
+    rows = table(directory, "instructions")
+    return list(rows[rows["task"] == task].itertuples())
 
 
 def shown(rows: pd.DataFrame) -> set[str]:
@@ -60,8 +71,10 @@ def test_sizes_and_pictures(task_directory: Path, small: Tasks) -> None:
         assert rows["uid"].is_monotonic_increasing
         assert rows["picture"].isna().all() if task == "desk_text" else rows["picture"].notna().all()
     rows = table(task_directory, "instructions")
-    formats = ("caption", "pope", "vqa", "sqa", "text")
-    assert Counter(rows["task"]) == {name: getattr(small.instructions, name) for name in formats}
+    assert len(rows) == small.instructions.pictures + small.instructions.text
+    assert rows["uid"].is_unique
+    assert rows["uid"].is_monotonic_increasing
+    assert rows["picture"].dropna().is_unique
     image = Image.open(io.BytesIO(rows["picture"].dropna().iloc[0]))
     assert (image.mode, image.size, image.format) == ("RGB", (48, 48), "PNG")
 
@@ -146,21 +159,95 @@ def test_text(task_directory: Path, drawings: pd.DataFrame) -> None:
         assert names
         assert practised[sort]
         assert not set(names) & set(practised[sort])
-    taught = table(task_directory, "instructions").query("task == 'text'")["question"]
-    assert not [name for name in set(rows["concept"]) if taught.str.contains(rf"\b{name}\b").any()]
+    taught = " ".join(turn["question"] for row in talks(task_directory, "text") for turn in row.turns)
+    assert not set(rows["concept"]) & set(re.findall(r"\w+", taught))
 
 
-def test_instructions(task_directory: Path) -> None:
-    rows = table(task_directory, "instructions")
-    counts = Counter(rows["answer"][rows["task"] == "pope"])
-    assert counts["yes"] == counts["no"]
-    assert rows["question"].str.split().str.len().max() <= 20
-    assert rows["answer"].str.split().str.len().max() <= 16
-    for row in rows[rows["task"] == "pope"].itertuples():
-        names = {drawing.partition("/")[0] for drawing in row.drawings}
-        assert (row.answer == "yes") == any(
-            f" {name} " in f" {row.question.rstrip('.')} ".replace("?", " ") for name in names
-        )
+@pytest.fixture(scope="module")
+def conversations(drawings: pd.DataFrame, concepts: list[str], small: Tasks) -> list[dict]:
+    """Three hundred conversations of three turns."""
+    return talk(drawings, concepts, small, Mix(pictures=300, turns=3, text=0))
+
+
+def talk(drawings: pd.DataFrame, concepts: list[str], small: Tasks, mix: Mix) -> list[dict]:
+    studio = Studio(drawings, TAUGHT, concepts, small.side)
+    return instruction_rows(studio, word_classes(drawings)[1], mix, np.random.default_rng(1))
+
+
+def names_shown(row: dict) -> set[str]:
+    return {drawing.partition("/")[0] for drawing in row["drawings"]}
+
+
+def test_a_conversation_asks_different_things_in_few_words(conversations: list[dict]) -> None:
+    assert {row["task"] for row in conversations} == set(SCENES)
+    for row in conversations:
+        questions = [turn["question"] for turn in row["turns"]]
+        assert len(set(questions)) == len(questions) == 3
+        assert max(len(question.split()) for question in questions) <= 20
+        assert max(len(turn["answer"].split()) for turn in row["turns"]) <= 16
+    wordings = {turn["question"] for row in conversations for turn in row["turns"]}
+    assert set(WORDINGS["what"]) | set(WORDINGS["which colour"]) <= wordings
+
+
+def test_a_conversation_ends_when_nothing_is_left_to_ask(
+    drawings: pd.DataFrame, concepts: list[str], small: Tasks
+) -> None:
+    rows = talk(drawings, concepts, small, Mix(pictures=100, turns=10, text=0))
+    counts = {(row["task"], len(row["turns"])) for row in rows}
+    # Two questions of existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many.
+    assert counts == {("pair", 6), ("several", 5), ("single", 6), ("single", 7)}
+    assert all(len({turn["question"] for turn in row["turns"]}) == len(row["turns"]) for row in rows)
+
+
+def test_answers_in_conversations_are_what_is_shown(conversations: list[dict], concepts: list[str]) -> None:
+    for row in conversations:
+        names = names_shown(row)
+        assert len(names) == (2 if row["task"] == "pair" else 1)
+        for turn in row["turns"]:
+            question, answer = turn["question"], turn["answer"]
+            if answer in ("yes", "no"):
+                (asked,) = (name for name in concepts if re.search(rf"\b{name}\b", question))
+                assert (asked in names) == (answer == "yes")
+            elif answer in concepts:
+                assert answer in names
+            elif question.startswith(("How many", "Count")):
+                assert (answer == "one") == (row["task"] == "single")
+            elif question in WORDINGS["caption"]:
+                assert all(re.search(rf"\b{name}", answer) for name in names)
+
+
+def test_yes_is_as_likely_as_no(conversations: list[dict]) -> None:
+    counts: Counter[str] = Counter()
+    for row in conversations:
+        here = Counter(turn["answer"] for turn in row["turns"])
+        assert here["yes"] <= 1
+        assert here["no"] <= 1
+        counts += here
+    assert counts["yes"] + counts["no"] > 200
+    assert abs(counts["yes"] - counts["no"]) < 0.2 * (counts["yes"] + counts["no"])
+
+
+def test_conversations_show_all_concepts_in_drawings_that_may_be_taught(
+    conversations: list[dict], drawings: pd.DataFrame, concepts: list[str]
+) -> None:
+    assert len(conversations) == len({row["picture"] for row in conversations}) == 300
+    splits = drawings.set_index("drawing")["split"]
+    assert {splits[drawing] for row in conversations for drawing in row["drawings"]} == {"train"}
+    shows = Counter(name for row in conversations for name in names_shown(row))
+    assert min(shows[name] for name in concepts) >= 300 // len(concepts)
+
+
+def test_questions_about_words_have_no_picture(task_directory: Path, small: Tasks) -> None:
+    rows = talks(task_directory, "text")
+    assert len(rows) == small.instructions.text
+    for row in rows:
+        assert row.picture is None
+        assert len(row.drawings) == 0
+        assert len(row.turns) == 1
+    assert len({row.turns[0]["question"] for row in rows}) == len(rows)
+    pictured = table(task_directory, "instructions").query("task != 'text'")
+    assert pictured["picture"].notna().all()
+    assert (pictured["drawings"].str.len() > 0).all()
 
 
 def test_equal_bytes(
@@ -179,7 +266,10 @@ def test_equal_bytes(
 
 
 def test_levels(drawings: pd.DataFrame, concepts: list[str], tmp_path: Path, small: Tasks) -> None:
-    levels = make_tasks(drawings, concepts, small, tmp_path)["benchmarks"]
+    metrics = make_tasks(drawings, concepts, small, tmp_path)
+    assert sum(metrics["instructions"].values()) == 40 + 24
+    assert metrics["turns"] == 40 * 3 + 24
+    levels = metrics["benchmarks"]
     assert levels["desk_pope"] == {"items": 96, "chance": 0.5, "majority": 0.5}
     assert levels["desk_sqa"] == {"items": 32, "chance": 0.25, "majority": 0.25}
     assert levels["desk_text"] == {"items": 24, "chance": 0.25, "majority": 0.25}
@@ -198,11 +288,19 @@ def test_definitions() -> None:
         ({"pope": 100}, "tasks.pope must be a multiple of 12, got 100"),
         ({"vqa": 6}, "tasks.vqa must be a multiple of 4, got 6"),
         ({"text": 2}, "tasks.text must be from 4 to 1000, got 2"),
+        (
+            {"instructions": {"pictures": 100, "turns": 11, "text": 100}},
+            "tasks.instructions.turns must be from 1 to 10, got 11",
+        ),
+        (
+            {"instructions": {"pictures": 0, "turns": 3, "text": 0}},
+            "tasks.instructions.pictures must be from 1 to 1000000, got 0",
+        ),
     ],
 )
-def test_bad_params(tmp_path: Path, change: dict[str, int], message: str) -> None:
+def test_bad_params(tmp_path: Path, change: dict[str, object], message: str) -> None:
     section = {"seed": 0, "side": 64, "references": 5, "caption": 300, "pope": 384, "vqa": 384, "sqa": 304, "text": 300}
-    section |= {"instructions": dict.fromkeys(("caption", "pope", "vqa", "sqa", "text"), 100)} | change
+    section |= {"instructions": {"pictures": 100, "turns": 3, "text": 100}} | change
     path = tmp_path / "params.yaml"
     YAML().dump({"tasks": section}, path)
     with pytest.raises(ValueError, match=message):

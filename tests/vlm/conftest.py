@@ -1,5 +1,6 @@
 """Tiny random parts and data for them: an eye of 16 pixels (2 x 2 patches), a two-layer language model, a token per byte."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -18,34 +19,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
     """Section `vlm` that names the tiny parts."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import (
-        CLIPImageProcessor,
-        CLIPVisionConfig,
-        CLIPVisionModel,
-        LlamaConfig,
-        LlamaForCausalLM,
-        PreTrainedTokenizerFast,
-    )
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     from synthpairs.vlm.model import Vlm
 
     root = tmp_path_factory.mktemp("parts")
-    torch.manual_seed(0)
-    eye = CLIPVisionModel(
-        CLIPVisionConfig(
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=3,
-            num_attention_heads=2,
-            image_size=16,
-            patch_size=8,
-        )
-    )
-    eye.half().save_pretrained(root / "eye")
-    side = {"height": 16, "width": 16}
-    CLIPImageProcessor(
-        size={"shortest_edge": 16}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    ).save_pretrained(root / "eye")
+    _save_eye(root / "eye", 16)
     words = [*CONTROL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     llm = LlamaForCausalLM(
         LlamaConfig(
@@ -80,6 +59,14 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
     )
 
 
+@pytest.fixture(scope="session")
+def narrow(parts, tmp_path_factory: pytest.TempPathFactory):
+    """The same with an eye of 8 features, of which the projector's 24 hidden units can hold a linear map."""
+    eye = tmp_path_factory.mktemp("narrow") / "eye"
+    _save_eye(eye, 8)
+    return dataclasses.replace(parts, eye=str(eye))
+
+
 @pytest.fixture(autouse=True)
 def _own_work_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "root"))
@@ -105,11 +92,13 @@ def pairs() -> Callable[[int], list[tuple[str, str, Image.Image]]]:
 
 @pytest.fixture
 def instructions() -> Callable[[int], pd.DataFrame]:
-    """Makes rows of INSTRUCTIONS; every third has no picture."""
+    """Makes rows of INSTRUCTIONS; every third has no picture, every second a second question."""
     return lambda count: pd.DataFrame(
         {
-            "question": f"what is {number}?",
-            "answer": WORDS[number % 5],
+            "turns": [
+                {"question": f"what is {number}?", "answer": WORDS[number % 5]},
+                {"question": "and?", "answer": "no"},
+            ][: number % 2 + 1],
             "picture": None if number % 3 == 2 else _png(number),
         }
         for number in range(count)
@@ -128,10 +117,32 @@ def training() -> dict[str, object]:
         "learning_rate": 0.01,
         "warmup": 0.1,
         "weight_decay": 0.0,
-        "max_tokens": 80,
+        "max_tokens": 120,
         "max_skipped": 0.0,
         "checkpoint_steps": 3,
     }
+
+
+def _save_eye(directory: Path, width: int) -> None:
+    import torch
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
+
+    torch.manual_seed(0)
+    eye = CLIPVisionModel(
+        CLIPVisionConfig(
+            hidden_size=width,
+            intermediate_size=32,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            image_size=16,
+            patch_size=8,
+        )
+    )
+    eye.half().save_pretrained(directory)
+    side = {"height": 16, "width": 16}
+    CLIPImageProcessor(
+        size={"shortest_edge": 16}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    ).save_pretrained(directory)
 
 
 def _picture(seed: int) -> Image.Image:

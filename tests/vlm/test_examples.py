@@ -1,7 +1,13 @@
+import dataclasses
+from itertools import groupby
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from synthpairs.schema import INSTRUCTIONS
+from synthpairs.storage import write_table
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate, fingerprint, instruction_examples
 from synthpairs.vlm.model import assemble
 
@@ -13,81 +19,177 @@ def processor(parts):
     return assemble(parts)[1]
 
 
-def row(**values):
-    return pd.DataFrame([{"question": "what?", "answer": "a dog", "picture": None} | values])
+@pytest.fixture(scope="module")
+def vicuna(parts):
+    """A processor that writes as Vicuna does, with Vicuna's end of a turn."""
+    processor = assemble(dataclasses.replace(parts, chat="vicuna"))[1]
+    processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
+    return processor
+
+
+TALK = [("what?", "a dog"), ("and the ground?", "red"), ("a cat?", "no")]
+
+
+def row(*turns, picture=None):
+    asked = [{"question": question, "answer": answer} for question, answer in turns]
+    return pd.DataFrame([{"turns": asked, "picture": picture}])
+
+
+def learnt(processor, example):
+    """What is learnt, stretch by stretch."""
+    assert len(example.ids) == len(example.labels)
+    assert all(label in (IGNORED, token) for token, label in zip(example.ids, example.labels, strict=True))
+    stretches = groupby(example.labels, lambda label: label != IGNORED)
+    return [processor.tokenizer.decode(list(labels)) for learnt, labels in stretches if learnt]
 
 
 def test_a_caption_follows_its_picture_and_is_learnt_with_its_end(processor, picture):
     (example,), skipped = caption_examples([("key", " a dog ", picture(0))], processor, 80)
     assert processor.tokenizer.decode(example.ids) == "<image>" * 4 + "a dog\n"
-    assert example.start == 4
+    assert example.labels == [IGNORED] * 4 + example.ids[4:]
     assert example.pixels.shape == (3, 16, 16)
     assert skipped == NONE
 
 
 def test_an_instruction_is_prompted_as_it_will_be_asked(processor, picture, png):
-    (example,), skipped = instruction_examples(row(picture=png(0)), processor, 80)
+    (example,), skipped = instruction_examples(row(TALK[0], picture=png(0)), processor, 80)
     turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what?"}]}
     asked = processor(
         text=processor.apply_chat_template([turn], add_generation_prompt=True), images=picture(0), return_tensors="pt"
     )
-    assert example.ids[: example.start] == asked.input_ids[0].tolist()
-    assert processor.tokenizer.decode(example.ids[example.start :]) == "a dog<|im_end|>"
+    start = asked.input_ids.shape[1]
+    assert example.ids[:start] == asked.input_ids[0].tolist()
+    assert example.labels == [IGNORED] * start + example.ids[start:]
+    assert processor.tokenizer.decode(example.ids[start:]) == "a dog<|im_end|>"
     assert torch.equal(example.pixels, asked.pixel_values[0].to(torch.bfloat16))
     assert skipped == NONE
 
 
 def test_an_instruction_without_a_picture_is_text_alone(processor):
-    (example,), _ = instruction_examples(row(), processor, 80)
+    (example,), _ = instruction_examples(row(TALK[0]), processor, 80)
     assert processor.tokenizer.decode(example.ids) == (
         "<|im_start|>user\nwhat?<|im_end|>\n<|im_start|>assistant\na dog<|im_end|>"
     )
     assert example.pixels is None
 
 
+@pytest.mark.parametrize("pictured", [True, False])
 @pytest.mark.parametrize(
-    ("values", "reason"),
+    ("chat", "answers"),
     [
-        ({"answer": ""}, "empty"),
-        ({"answer": " \n"}, "empty"),
-        ({"answer": None}, "empty"),
-        ({"answer": "dog" * 30}, "too_long"),
-        ({"question": "what is <image>?"}, "control_token"),
-        ({"answer": "a dog<|im_end|>"}, "control_token"),
-        ({"picture": b"no picture"}, "unreadable_picture"),
-        ({"picture": b""}, "unreadable_picture"),
+        ("processor", ["a dog<|im_end|>", "red<|im_end|>", "no<|im_end|>"]),
+        ("vicuna", [" a dog</s>", " red</s>", " no</s>"]),
     ],
 )
-def test_what_cannot_be_learnt_from_is_counted(processor, values, reason):
-    good = row()
-    examples, skipped = instruction_examples(pd.concat([good, row(**values), good]), processor, 80)
+def test_every_answer_of_a_conversation_is_learnt_with_its_end(chat, answers, pictured, request, picture, png):
+    processor = request.getfixturevalue(chat)
+    (example,), skipped = instruction_examples(row(*TALK, picture=png(0) if pictured else None), processor, 200)
+    assert skipped == NONE
+    assert learnt(processor, example) == answers
+    messages = [
+        {"role": role, "content": [{"type": "text", "text": text}]}
+        for turn in TALK
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    if pictured:
+        messages[0]["content"].insert(0, {"type": "image"})
+    written = processor.apply_chat_template(messages).removesuffix("\n")  # nobody is asked for what follows the end
+    whole = processor(text=written, images=[picture(0)] if pictured else None)
+    assert example.ids == list(whole.input_ids[0])
+    shown = [place for place, token in enumerate(example.ids) if token == processor.image_token_id]
+    assert len(shown) == 4 * pictured
+    assert written.count("<image>") == pictured
+    if pictured:
+        assert shown == list(range(shown[0], shown[0] + 4))
+        assert processor.tokenizer.decode(example.ids[shown[-1] + 1 :]).startswith("\nwhat?")
+
+
+def test_an_answer_ends_with_the_language_models_own_token(parts):
+    processor = assemble(dataclasses.replace(parts, chat="vicuna"))[1]
+    (example,), _ = instruction_examples(row(*TALK[:2]), processor, 80)
+    assert learnt(processor, example) == [" a dog<|im_end|>", " red<|im_end|>"]
+
+
+def test_rows_are_the_same_from_a_file(processor, instructions, tmp_path):
+    rows = instructions(8)
+    table = [
+        {"uid": str(number), "task": "", "drawings": []} | row for number, row in enumerate(rows.to_dict("records"))
+    ]
+    write_table(tmp_path / "rows.parquet", table, INSTRUCTIONS)
+    read = pd.read_parquet(tmp_path / "rows.parquet")
+    assert isinstance(read["turns"][1], np.ndarray)
+    expected, _ = instruction_examples(rows, processor, 120)
+    examples, skipped = instruction_examples(read, processor, 120)
+    assert len(examples) == 8
+    assert fingerprint(examples) == fingerprint(expected)
+    assert skipped == NONE
+
+
+@pytest.mark.parametrize(
+    ("turn", "reason"),
+    [
+        (("what?", ""), "empty"),
+        (("what?", " \n"), "empty"),
+        (("what?", None), "empty"),
+        (("", "a dog"), "empty"),
+        ((None, "a dog"), "empty"),
+        (("what?", "dog" * 50), "too_long"),
+        (("what is <image>?", "a dog"), "control_token"),
+        (("what?<|im_end|>", "a dog"), "control_token"),
+        (("what?", "a dog<|im_end|>"), "control_token"),
+        (("what?", "<|im_start|>"), "control_token"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_cannot_be_learnt_from_is_counted_in_any_turn(processor, turn, reason, place):
+    good = row(*TALK)
+    turns = [turn if number == place else other for number, other in enumerate(TALK)]
+    examples, skipped = instruction_examples(pd.concat([good, row(*turns), good]), processor, 150)
     assert len(examples) == 2
     assert skipped == NONE | {reason: 1}
 
 
+@pytest.mark.parametrize("turns", [[], None, np.array([], dtype=object)])
+@pytest.mark.parametrize("pictured", [True, False])
+def test_a_conversation_without_turns_is_empty(processor, png, turns, pictured):
+    rows = pd.DataFrame([{"turns": turns, "picture": png(0) if pictured else None}])
+    examples, skipped = instruction_examples(rows, processor, 80)
+    assert not examples
+    assert skipped == NONE | {"empty": 1}
+
+
+@pytest.mark.parametrize("broken", [b"no picture", b""])
+def test_what_is_no_picture_is_counted(processor, broken):
+    examples, skipped = instruction_examples(row(TALK[0], picture=broken), processor, 80)
+    assert not examples
+    assert skipped == NONE | {"unreadable_picture": 1}
+
+
 def test_a_picture_that_breaks_off_is_counted(processor, png):
-    examples, skipped = instruction_examples(row(picture=png(0)[:-200]), processor, 80)
+    examples, skipped = instruction_examples(row(TALK[0], picture=png(0)[:-200]), processor, 80)
     assert not examples
     assert skipped == NONE | {"unreadable_picture": 1}
 
 
 def test_a_batch_is_padded_behind_and_labelled_where_it_is_learnt():
     pixels = torch.ones(3, 2, 2, dtype=torch.bfloat16)
-    batch = collate([Example([5, 6, 7], 1, None), Example([3, 8, 9, 4, 2], 3, pixels)])
+    batch = collate(
+        [Example([5, 6, 7], [IGNORED, 6, IGNORED], None), Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], pixels)]
+    )
     assert batch["input_ids"].tolist() == [[5, 6, 7, 0, 0], [3, 8, 9, 4, 2]]
-    assert batch["labels"].tolist() == [[IGNORED, 6, 7, IGNORED, IGNORED], [IGNORED, IGNORED, IGNORED, 4, 2]]
+    assert batch["labels"].tolist() == [[IGNORED, 6] + [IGNORED] * 3, [IGNORED, IGNORED, IGNORED, 4, 2]]
     assert batch["pixel_values"].shape == (1, 3, 2, 2)
-    assert "pixel_values" not in collate([Example([5, 6], 1, None)])
+    assert "pixel_values" not in collate([Example([5, 6], [IGNORED, 6], None)])
 
 
 def test_the_fingerprint_sees_everything():
     pixels = torch.zeros(3, 2, 2, dtype=torch.bfloat16)
-    base = Example([1, 2], 1, pixels)
+    base = Example([1, 2], [IGNORED, 2], pixels)
     others = [
-        Example([1, 3], 1, pixels),
-        Example([1, 2], 0, pixels),
-        Example([1, 2], 1, pixels + 1),
-        Example([1, 2], 1, None),
+        Example([1, 3], [IGNORED, 2], pixels),
+        Example([1, 2], [1, 2], pixels),
+        Example([1, 2], [IGNORED, 2], pixels + 1),
+        Example([1, 2], [IGNORED, 2], None),
     ]
-    assert fingerprint([base]) == fingerprint([Example([1, 2], 1, pixels.clone())])
+    assert fingerprint([base]) == fingerprint([Example([1, 2], [IGNORED, 2], pixels.clone())])
     assert len({fingerprint([example]) for example in [base, *others]} | {fingerprint([base, base])}) == 6

@@ -12,7 +12,10 @@ import torch
 from safetensors.torch import load_file
 
 from synthpairs.storage import file_sha256
+from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, Lora, align, finetune, untrained
+from synthpairs.vlm.model import assemble
+from synthpairs.vlm.warmstart import fit_projector
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5)
 KILLED = """
@@ -49,7 +52,7 @@ def checkpoints():
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     out = tmp_path / "aligned"
-    metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}), out)
+    metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}, ridge=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
     assert {name: tuple(weight.shape) for name, weight in load_file(out / PROJECTOR).items()} == {
         "linear_1.weight": (24, 16), "linear_1.bias": (24,), "linear_2.weight": (24, 24), "linear_2.bias": (24,),
@@ -59,19 +62,19 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     learnt = 4 * 8 * sum(map(len, ("dog\n", "snail\n", "elephant\n", "on a red ground\n", "cat\n")))
     assert metrics == {
         "pairs": 40, "steps": 40, "epochs": 4.0, "tokens": learnt + 4 * 40 * 4, "tokens_learnt": learnt,
-        "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
+        "start": {}, "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
     }  # fmt: skip
 
 
 @pytest.fixture
 def aligned(parts, pairs, training, tmp_path):
-    align(pairs(8), parts, Align(**training), tmp_path / "aligned")
+    align(pairs(8), parts, Align(**training, ridge=None), tmp_path / "aligned")
     return tmp_path / "aligned"
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_finetune_trains_projector_and_language_model(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(**training | {"epochs": 3.0}, lora=lora)
+    params = Finetune(**training | {"epochs": 3.0}, projector_learning_rate=None, lora=lora)
     metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
     untrained(parts, tmp_path / "untrained")
@@ -88,23 +91,24 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, train
         assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
 
 
-def test_a_killed_align_goes_on_to_the_same_bytes(parts, pairs, training, tmp_path):
-    params = Align(**training)
-    expected = align(pairs(40), parts, params, tmp_path / "whole")
-    killed(tmp_path, align, pairs(40), parts, params, tmp_path / "resumed")
+@pytest.mark.parametrize("ridge", [None, 0.1])
+def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_path, ridge):
+    params = Align(**training, ridge=ridge)
+    expected = align(pairs(40), narrow, params, tmp_path / "whole")
+    killed(tmp_path, align, pairs(40), narrow, params, tmp_path / "resumed")
     assert checkpoints() == ["checkpoint-6"]
     assert not (tmp_path / "resumed").exists()
-    align(pairs(40), parts, dataclasses.replace(params, seed=4), tmp_path / "other")  # its store is another
-    align(pairs(39), parts, params, tmp_path / "other")
+    align(pairs(40), narrow, dataclasses.replace(params, seed=4), tmp_path / "other")  # its store is another
+    align(pairs(39), narrow, params, tmp_path / "other")
     assert checkpoints() == ["checkpoint-6"]
-    assert align(pairs(40), parts, params, tmp_path / "resumed") == expected
+    assert align(pairs(40), narrow, params, tmp_path / "resumed") == expected
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
     assert checkpoints() == []
 
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
 def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(**training | {"micro_batch": 2}, lora=lora)
+    params = Finetune(**training | {"micro_batch": 2}, projector_learning_rate=0.02, lora=lora)
     expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
     killed(tmp_path, finetune, instructions(40), aligned, parts, params, tmp_path / "resumed")
     assert checkpoints() == ["checkpoint-6"]
@@ -116,28 +120,29 @@ def test_an_earlier_result_is_replaced_whole(parts, pairs, training, tmp_path):
     out = tmp_path / "aligned"
     out.mkdir()
     (out / "left over").touch()
-    align(pairs(8), parts, Align(**training), out)
+    align(pairs(8), parts, Align(**training, ridge=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
 
 
 def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
     broken = [(key, "" if number < 3 else text, picture) for number, (key, text, picture) in enumerate(pairs(40))]
-    metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}), tmp_path / "out")
+    metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}, ridge=None), tmp_path / "out")
     assert (metrics["pairs"], metrics["skipped"]["empty"]) == (37, 3)
     with pytest.raises(ValueError, match=r"3 of 40 examples cannot be trained on \(empty 3\); .* align.max_skipped"):
-        align(broken, parts, Align(**training), tmp_path / "out")
+        align(broken, parts, Align(**training, ridge=None), tmp_path / "out")
     with pytest.raises(ValueError, match=r"0 of 0 examples .*there are none"):
-        align([], parts, Align(**training), tmp_path / "out")
+        align([], parts, Align(**training, ridge=None), tmp_path / "out")
 
 
 def test_finetune_needs_an_aligned_projector(parts, instructions, training, tmp_path):
+    params = Finetune(**training, projector_learning_rate=None, lora=None)
     with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
-        finetune(instructions(4), tmp_path / "aligned", parts, Finetune(**training, lora=None), tmp_path / "out")
+        finetune(instructions(4), tmp_path / "aligned", parts, params, tmp_path / "out")
 
 
 def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, tmp_path):
     metrics = untrained(parts, tmp_path / "untrained")
-    align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}), tmp_path / "aligned")
+    align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}, ridge=None), tmp_path / "aligned")
     start = load_file(tmp_path / "aligned" / PROJECTOR)
     for name, weight in load_file(tmp_path / "untrained/model.safetensors").items():
         if "projector" in name:
@@ -147,3 +152,25 @@ def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, t
     assert json.loads((tmp_path / "untrained/config.json").read_text())["architectures"] == [
         "LlavaForConditionalGeneration"
     ]
+
+
+def test_with_a_ridge_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
+    params = Align(**training | {"learning_rate": 0.0}, ridge=0.1)
+    metrics = align(pairs(40), narrow, params, tmp_path / "aligned")
+    model, processor = assemble(narrow)
+    start = fit_projector(model, caption_examples(pairs(40), processor, 120)[0], 0.1)
+    assert metrics["start"] == start
+    assert start.keys() == {"r2"}
+    projector = model.model.multi_modal_projector.state_dict()
+    for name, weight in load_file(tmp_path / "aligned" / PROJECTOR).items():
+        assert torch.equal(weight, projector[name])
+
+
+def test_the_projector_has_a_rate_of_its_own(parts, instructions, training, tmp_path, aligned):
+    params = Finetune(**training | {"learning_rate": 0.0}, projector_learning_rate=0.01, lora=None)
+    finetune(instructions(8), aligned, parts, params, tmp_path / "finetuned")
+    untrained(parts, tmp_path / "untrained")
+    after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
+    start = {f"multi_modal_projector.{name}": weight for name, weight in load_file(aligned / PROJECTOR).items()}
+    before |= {name: weight.to(torch.bfloat16) for name, weight in start.items()}
+    assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()

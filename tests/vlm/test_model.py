@@ -83,6 +83,7 @@ def test_however_words_are_spaced_the_prompt_is_one(parts, text):
 
 def test_vicuna_conversations(parts):
     _, processor = assemble(dataclasses.replace(parts, chat="vicuna"))
+    processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
     assert ask(processor, "what?") == "USER: <image>\nwhat? ASSISTANT:"
     turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "a dog"}]
     assert processor.apply_chat_template(turns) == "USER: hello ASSISTANT: a dog</s>"

@@ -1,0 +1,129 @@
+"""Train the masked generator of the Synth2 route; run as `python -m pretrain.masked`. Writes data/pretrain/masked.
+
+An AmusedPipeline directory (arXiv 2401.01808, after Muse, arXiv 2301.00704): a U-ViT that fills in masked codes of the VQ
+tokenizer from a caption. It sees real training pairs only, the same that the route's vision-language models see.
+"""
+
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AmusedPipeline, AmusedScheduler, UVit2DModel, VQModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+from pretrain.loop import Schedule, autocast, device, train
+from pretrain.pool import SIDE, Pool, compose, params
+
+OUT = Path("data/pretrain/masked")
+TOKENIZER = Path("data/pretrain/tokenizer")
+TEXT = Path("data/pretrain/text")
+# What AmusedPipeline tells the model beside the caption: width, height, crop corner, aesthetic score.
+MICRO = (SIDE, SIDE, 0, 0, 6)
+MICRO_WIDTH = 32
+
+
+def build(width: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjection) -> UVit2DModel:
+    """The U-ViT of aMUSEd at a fraction of its size; the first id after the codes is the mask."""
+    codes = vq.config.num_vq_embeddings
+    return UVit2DModel(
+        hidden_size=width,
+        cond_embed_dim=text.config.projection_dim,
+        micro_cond_encode_dim=MICRO_WIDTH,
+        micro_cond_embed_dim=MICRO_WIDTH * len(MICRO),
+        encoder_hidden_size=text.config.hidden_size,
+        vocab_size=codes + 1,
+        codebook_size=codes,
+        in_channels=width,
+        block_out_channels=width,
+        num_res_blocks=1,
+        block_num_heads=width // 32,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        intermediate_size=width * 3,
+        sample_size=SIDE // 2 ** (len(vq.config.block_out_channels) - 1),
+    )
+
+
+@torch.no_grad()
+def encode_pool(pool: Pool, vq: VQModel) -> Tensor:
+    """Codes of every picture of the pool, int16 [scene, row, column]."""
+    found = []
+    for numbers in torch.arange(len(pool.scenes)).split(256):
+        latents = vq.encode(pool.pixels(numbers)).latents
+        codes = vq.quantize(latents)[2][2]
+        found.append(codes.view(len(numbers), *latents.shape[2:]).short().cpu())
+    return torch.cat(found)
+
+
+class Conditioning:
+    """Captions to what the U-ViT is conditioned on, as AmusedPipeline makes it."""
+
+    def __init__(self, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection) -> None:
+        self.tokenizer, self.encoder = tokenizer, encoder.to(device()).eval()
+
+    @torch.no_grad()
+    def __call__(self, captions: list[str]) -> dict[str, Tensor]:
+        """Penultimate hidden states, pooled embedding and micro-conditions."""
+        ids = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt",
+                             max_length=self.tokenizer.model_max_length).input_ids  # fmt: skip
+        encoded = self.encoder(ids.to(device()), output_hidden_states=True)
+        micro = torch.tensor(MICRO, device=device(), dtype=torch.float32).expand(len(captions), -1)
+        return {
+            "encoder_hidden_states": encoded.hidden_states[-2],
+            "pooled_text_emb": encoded.text_embeds,
+            "micro_conds": micro,
+        }
+
+
+def masked_loss(
+    model: nn.Module, codes: Tensor, condition: dict[str, Tensor], mask_id: int, smoothing: float
+) -> Tensor:
+    """Cross-entropy over the masked codes; the masked share is cos(pi u / 2), u uniform (MaskGIT, arXiv 2202.04200)."""
+    count, cells = len(codes), codes[0].numel()
+    share = torch.cos(torch.rand(count) * math.pi / 2)
+    masked = (share * cells).round().clamp(min=1).long()
+    order = torch.rand(count, cells).argsort(dim=1).argsort(dim=1)
+    hidden = (order < masked[:, None]).view_as(codes).to(codes.device)
+    with autocast():
+        logits = model(codes.masked_fill(hidden, mask_id), **condition)
+    return F.cross_entropy(logits.float().movedim(1, -1)[hidden], codes[hidden], label_smoothing=smoothing)
+
+
+def main() -> None:
+    """Train the U-ViT on the pool's codes and write the whole pipeline."""
+    spec, pool_spec, seed = params("masked"), params("pool"), params()["seed"]
+    torch.manual_seed(seed)
+    vq = VQModel.from_pretrained(TOKENIZER).to(device()).eval()
+    encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
+    tokenizer = CLIPTokenizer.from_pretrained(TEXT / "tokenizer")
+    model = build(spec.pop("width"), spec.pop("layers"), vq, encoder)
+    drop_text, smoothing = spec.pop("drop_text"), spec.pop("smoothing")
+    schedule, mask_id = Schedule(**spec), vq.config.num_vq_embeddings
+    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
+    codes, condition = encode_pool(pool, vq), Conditioning(tokenizer, encoder)
+    logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
+
+    def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
+        torch.manual_seed(int(rng.integers(2**31)))
+        numbers, captions, _ = pool.batch(rng, schedule.batch)
+        told = [
+            "" if dropped else text
+            for text, dropped in zip(captions, rng.random(len(captions)) < drop_text, strict=True)
+        ]
+        return masked_loss(learner, codes[numbers].long().to(device()), condition(told), mask_id, smoothing)
+
+    spent = train(model, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/masked.pt"))
+    logging.info("spent %s", spent)
+    AmusedPipeline(
+        vqvae=vq.half(), tokenizer=tokenizer, text_encoder=encoder.half(), transformer=model.half(),
+        scheduler=AmusedScheduler(mask_token_id=mask_id),
+    ).save_pretrained(OUT)  # fmt: skip
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    main()

@@ -1,0 +1,105 @@
+import dataclasses
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPVisionModel
+
+from synthpairs.vlm.examples import caption_examples
+from synthpairs.vlm.model import assemble
+from synthpairs.vlm.warmstart import BATCH, fit_projector
+
+
+def fitted(vlm, pairs, ridge):
+    """The projector after the fit, the fit's metrics, the examples, and what the model began with."""
+    model, processor = assemble(vlm)
+    examples, _ = caption_examples(pairs, processor, 80)
+    metrics = fit_projector(model, examples, ridge)
+    return model.model.multi_modal_projector, metrics, examples, model
+
+
+def speaking(vlm, examples):
+    """Features of what is to say the caption: the class token, or without it every patch."""
+    eye = CLIPVisionModel.from_pretrained(vlm.eye, dtype=torch.bfloat16)
+    with torch.no_grad():
+        batches = torch.stack([example.pixels for example in examples]).split(BATCH)
+        states = torch.cat([eye(batch, output_hidden_states=True).hidden_states[-2] for batch in batches]).float()
+    return states[:, :1] if vlm.vision_feature_select == "full" else states[:, 1:]
+
+
+def words_of(captions, model, tokenizer):
+    """Every caption's mean embedding, each token weighing the logarithm of how few captions hold it."""
+    table = model.get_input_embeddings().weight.detach().double().numpy()
+    said = [tokenizer(f"{caption}\n").input_ids for caption in captions]
+    holding = Counter(token for ids in said for token in set(ids))
+    rarity = {token: max(math.log(len(said) / count), 0.01) for token, count in holding.items()}
+    return table, np.array([np.average(table[ids], axis=0, weights=[rarity[token] for token in ids]) for ids in said])
+
+
+@pytest.mark.parametrize("select", ["default", "full"])
+@pytest.mark.parametrize("ridge", [0.01, 1.0])
+def test_the_projector_is_the_ridge_regression_of_the_captions_words(narrow, pairs, select, ridge):
+    vlm = dataclasses.replace(narrow, vision_feature_select=select)
+    projector, metrics, examples, model = fitted(vlm, pairs(BATCH + 6), ridge)
+    seen = speaking(vlm, examples)
+    assert seen.shape == (BATCH + 6, 1 if select == "full" else 4, 8)
+    table, targets = words_of([text for _, text, _ in pairs(BATCH + 6)], model, assemble(vlm)[1].tokenizer)
+    x = seen.flatten(0, 1).double().numpy()
+    y = np.repeat(targets, seen.shape[1], axis=0)
+    x, y, centre = x - x.mean(0), y - y.mean(0), y.mean(0)
+    penalty = math.sqrt(ridge * len(x) * x.var(0).mean()) * np.eye(8)  # as rows of its own, whose targets are zero
+    linear = np.linalg.lstsq(np.vstack([x, penalty]), np.vstack([y, np.zeros((8, 24))]))[0]
+    assert metrics == {"r2": round(1 - np.square(y - x @ linear).sum() / np.square(y).sum(), 3)}
+    expected = x @ linear * table.std(ddof=1) / (x @ linear).std(ddof=1) + centre
+    with torch.no_grad():
+        got = projector(seen.flatten(0, 1)).numpy()
+    np.testing.assert_allclose(got, expected, atol=1e-3 * table.std())
+
+
+def test_the_perceptron_is_linear_whatever_the_sign(narrow, pairs):
+    projector, *_ = fitted(narrow, pairs(20), 0.1)
+    one, two = torch.randn(2, 50, 8, generator=torch.manual_seed(0)) * 5
+    zero = projector(torch.zeros(8))
+    torch.testing.assert_close(projector(one) - zero, zero - projector(-one), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(projector(one + two) + zero, projector(one) + projector(two), rtol=1e-3, atol=1e-5)
+
+
+def test_hidden_units_that_are_left_over_begin_without_effect(narrow, pairs):
+    projector, *_, model = fitted(narrow, pairs(20), 0.1)
+    assert not projector.linear_2.weight[:, 16:].any()
+    assert projector.linear_1.weight[16:].any()  # or they could never learn
+    assert all(weight.dtype == torch.float32 and weight.requires_grad for weight in projector.parameters())
+    assert model.model.multi_modal_projector is projector
+
+
+def test_a_weaker_penalty_explains_more(narrow, pairs):
+    explained = [fitted(narrow, pairs(20), ridge)[1]["r2"] for ridge in (1e-6, 0.1, 1.0, 1e6)]
+    assert explained == sorted(explained, reverse=True)
+    assert 1 > explained[0] > explained[2] > explained[3] >= 0
+
+
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_fewer_pictures_than_features_are_told_apart_without_a_penalty(narrow, pairs, count):
+    vlm = dataclasses.replace(narrow, vision_feature_select="full")
+    projector, metrics, *_ = fitted(vlm, pairs(count), 1e-6)
+    assert metrics["r2"] >= 0.999
+    assert all(weight.isfinite().all() for weight in projector.parameters())
+
+
+def test_a_hidden_layer_that_is_too_narrow_is_named(parts, pairs):
+    with pytest.raises(ValueError, match=r"align.ridge must be null here: .* of 24 cannot hold a linear map of 16"):
+        fitted(parts, pairs(8), 0.1)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_captions_that_are_all_the_same_give_no_start(narrow, pairs, count):
+    same = [(key, "a dog", picture) for key, _, picture in pairs(count)]
+    with pytest.raises(ValueError, match=r"align.ridge must be null"):
+        fitted(narrow, same, 0.1)
+
+
+def test_equal_runs_give_equal_weights(narrow, pairs):
+    first, again = (fitted(narrow, pairs(20), 0.1)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(weight, again[name]) for name, weight in first.items())
