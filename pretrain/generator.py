@@ -15,10 +15,10 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, device, train
 from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.text import encode, load_text
 
 OUT = Path("data/pretrain/generator")
 VAE = Path("data/pretrain/vae")
-TEXT = Path("data/pretrain/text")
 TIME_IDS = (SIDE, SIDE, 0, 0, SIDE, SIDE)  # original size, crop corner, target size: always the whole picture
 
 
@@ -66,22 +66,17 @@ def encode_pool(pool: Pool, vae: AutoencoderKL) -> Tensor:
     return torch.cat(latents).half().cpu()
 
 
-class Conditioning:
-    """Captions to what SDXL's UNet is conditioned on, as StableDiffusionXLPipeline.encode_prompt makes it."""
+def conditions(
+    captions: list[str], drop: Tensor, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What SDXL's UNet is told, as StableDiffusionXLPipeline.encode_prompt makes it: hidden states and added conditions.
 
-    def __init__(self, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection) -> None:
-        self.tokenizer, self.encoder = tokenizer, encoder.to(device()).eval()
-
-    @torch.no_grad()
-    def __call__(self, captions: list[str], drop: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Hidden states [n, 32, width] and the added conditions; rows in `drop` are zero, the pipeline's empty prompt."""
-        ids = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt",
-                             max_length=self.tokenizer.model_max_length).input_ids  # fmt: skip
-        encoded = self.encoder(ids.to(device()), output_hidden_states=True)
-        keep = (~drop).to(device()).float()
-        states = encoded.hidden_states[-2] * keep[:, None, None]
-        time_ids = torch.tensor(TIME_IDS, device=device(), dtype=torch.float32).repeat(len(captions), 1)
-        return states, {"text_embeds": encoded.text_embeds * keep[:, None], "time_ids": time_ids}
+    Rows in `drop` are zero, the pipeline's empty prompt.
+    """
+    states, pooled = encode(captions, tokenizer, encoder)
+    keep = (~drop).to(device()).float()
+    time_ids = torch.tensor(TIME_IDS, device=device(), dtype=torch.float32).repeat(len(captions), 1)
+    return states * keep[:, None, None], {"text_embeds": pooled * keep[:, None], "time_ids": time_ids}
 
 
 def main() -> None:
@@ -89,14 +84,13 @@ def main() -> None:
     spec, pool_spec, seed = params("generator"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(VAE).to(device()).eval()
-    encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
-    tokenizer = CLIPTokenizer.from_pretrained(TEXT / "tokenizer")
+    tokenizer, encoder = load_text()
     unet = build(spec.pop("channels"), vae, encoder)
     drop_text = spec.pop("drop_text")
     schedule, noise_schedule = Schedule(**spec), scheduler()
     alphas = noise_schedule.alphas_cumprod
     pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
-    latents, condition = encode_pool(pool, vae), Conditioning(tokenizer, encoder)
+    latents = encode_pool(pool, vae)
     logging.info("%.1f M parameters, latents %s std %.3f", sum(p.numel() for p in unet.parameters()) / 1e6,
                  tuple(latents.shape), latents.float().std())  # fmt: skip
 
@@ -110,7 +104,7 @@ def main() -> None:
         noise = torch.randn_like(clean)
         noisy = noise_schedule.add_noise(clean, noise, steps.to(clean.device))
         target = noise_schedule.get_velocity(clean, noise, steps.to(clean.device))
-        states, added = condition(captions, torch.rand(schedule.batch) < drop_text)
+        states, added = conditions(captions, torch.rand(schedule.batch) < drop_text, tokenizer, encoder)
         with autocast():
             predicted = model(noisy, steps.to(clean.device), states, added_cond_kwargs=added).sample
         error = (predicted.float() - target).square().mean(dim=(1, 2, 3))

@@ -17,10 +17,10 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, device, train
 from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.text import encode, load_text
 
 OUT = Path("data/pretrain/masked")
 TOKENIZER = Path("data/pretrain/tokenizer")
-TEXT = Path("data/pretrain/text")
 # What AmusedPipeline tells the model beside the caption: width, height, crop corner, aesthetic score.
 MICRO = (SIDE, SIDE, 0, 0, 6)
 MICRO_WIDTH = 32
@@ -59,24 +59,13 @@ def encode_pool(pool: Pool, vq: VQModel) -> Tensor:
     return torch.cat(found)
 
 
-class Conditioning:
-    """Captions to what the U-ViT is conditioned on, as AmusedPipeline makes it."""
-
-    def __init__(self, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection) -> None:
-        self.tokenizer, self.encoder = tokenizer, encoder.to(device()).eval()
-
-    @torch.no_grad()
-    def __call__(self, captions: list[str]) -> dict[str, Tensor]:
-        """Penultimate hidden states, pooled embedding and micro-conditions."""
-        ids = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt",
-                             max_length=self.tokenizer.model_max_length).input_ids  # fmt: skip
-        encoded = self.encoder(ids.to(device()), output_hidden_states=True)
-        micro = torch.tensor(MICRO, device=device(), dtype=torch.float32).expand(len(captions), -1)
-        return {
-            "encoder_hidden_states": encoded.hidden_states[-2],
-            "pooled_text_emb": encoded.text_embeds,
-            "micro_conds": micro,
-        }
+def conditions(
+    captions: list[str], tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
+) -> dict[str, Tensor]:
+    """What the U-ViT is told, as AmusedPipeline makes it: hidden states, pooled embedding and micro-conditions."""
+    states, pooled = encode(captions, tokenizer, encoder)
+    micro = torch.tensor(MICRO, device=device(), dtype=torch.float32).expand(len(captions), -1)
+    return {"encoder_hidden_states": states, "pooled_text_emb": pooled, "micro_conds": micro}
 
 
 def masked_loss(
@@ -98,13 +87,12 @@ def main() -> None:
     spec, pool_spec, seed = params("masked"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
     vq = VQModel.from_pretrained(TOKENIZER).to(device()).eval()
-    encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
-    tokenizer = CLIPTokenizer.from_pretrained(TEXT / "tokenizer")
+    tokenizer, encoder = load_text()
     model = build(spec.pop("width"), spec.pop("layers"), vq, encoder)
     drop_text, smoothing = spec.pop("drop_text"), spec.pop("smoothing")
     schedule, mask_id = Schedule(**spec), vq.config.num_vq_embeddings
     pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
-    codes, condition = encode_pool(pool, vq), Conditioning(tokenizer, encoder)
+    codes = encode_pool(pool, vq)
     logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
 
     def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
@@ -114,7 +102,9 @@ def main() -> None:
             "" if dropped else text
             for text, dropped in zip(captions, rng.random(len(captions)) < drop_text, strict=True)
         ]
-        return masked_loss(learner, codes[numbers].long().to(device()), condition(told), mask_id, smoothing)
+        return masked_loss(
+            learner, codes[numbers].long().to(device()), conditions(told, tokenizer, encoder), mask_id, smoothing
+        )
 
     spent = train(model, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/masked.pt"))
     logging.info("spent %s", spent)

@@ -1,18 +1,14 @@
 """The plot of cluster shares: PNG bytes, equal for equal results, readable in black and white (Synth2, figure 4)."""
 
-import io
-from contextlib import AbstractContextManager
 from typing import Any
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from synthpairs.diversity.measures import TOP
+from synthpairs.plots import ACCENT, INK, MID, PALE, plot_style, png
 
-DOTS_PER_INCH = 110
-INK, MID, PALE, ACCENT = "#1b1b1b", "#7a7a7a", "#d0d0d0", "#0b5fa5"
 # Marker, its fill, dashes and colour, by place in the list of sets: they differ without colour too.
 LINES = (
     ("o", INK, "-", INK),
@@ -25,22 +21,6 @@ LINES = (
     ("<", "white", (0, (9, 3, 1, 3)), ACCENT),
 )
 MARKERS_APART = 0.12  # of the panel's diagonal
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has it
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": MID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": PALE,
-    "grid.linewidth": 0.6,
-    "text.parse_math": False,  # a dollar in a set's name is a dollar
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-}
 
 
 def shares_figure(results: dict[str, Any]) -> bytes:
@@ -51,7 +31,7 @@ def shares_figure(results: dict[str, Any]) -> bytes:
     clusters, sets = results["clusters"], results["sets"]
     columns = min(2, len(clusters))
     rows = -(-len(clusters) // columns)
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(5.2 * columns, 2.7 * rows + 0.5), layout="constrained")
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for k, axes in zip(clusters, panels, strict=False):
@@ -61,9 +41,7 @@ def shares_figure(results: dict[str, Any]) -> bytes:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(6, len(sets) + 1),
                       title=f"{results['captions_per_set']:,} captions of each set, mean of {results['runs']} runs",
                       alignment="center", handlelength=4)  # fmt: skip
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
+        return png(figure)
 
 
 def _panel(axes: Axes, k: int, found: dict[str, dict[str, Any]]) -> None:
@@ -87,7 +65,3 @@ def _panel(axes: Axes, k: int, found: dict[str, dict[str, Any]]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
     axes.grid(axis="y")
-
-
-def _style() -> AbstractContextManager[None]:
-    return style.context(["default", _STYLE])  # whatever matplotlibrc a machine has

@@ -1,43 +1,22 @@
 """The plots: PNG bytes, equal for equal data, readable in black and white (shape and hatching, not hue, tell apart)."""
 
-import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-DOTS_PER_INCH = 110
-INK, MID, PALE = "#1b1b1b", "#7a7a7a", "#d0d0d0"
-ACCENT, ACCENT_PALE = "#0b5fa5", "#a9cbe8"
+from synthpairs.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
+
 # By place in the list of arms; filled, open, filled, crossed: they differ without colour too.
 MARKERS = (("o", ACCENT), ("s", "white"), ("D", MID), ("X", INK), ("^", "white"), ("v", MID))
 HATCHES = ("", "////", "....", "xxxx")
 FILLS = (ACCENT_PALE, "white", PALE, "white")
 MANY_CONCEPTS = 64  # that fit side by side
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has it
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": MID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": PALE,
-    "grid.linewidth": 0.6,
-    "hatch.linewidth": 0.6,
-    "text.parse_math": False,  # a dollar in a source's name is a dollar
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-}
 
 
 def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
@@ -48,7 +27,7 @@ def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
     tasks, arms = list(dict.fromkeys(results["task"])), list(dict.fromkeys(results["arm"]))
     columns = min(3, len(tasks))
     rows = -(-(len(tasks) + 1) // columns)
-    with _style():
+    with plot_style():
         layout = ConstrainedLayoutEngine(h_pad=0.09)
         figure = Figure(figsize=(3.5 * columns, (0.62 + 0.36 * len(arms)) * rows), layout=layout)
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -65,7 +44,7 @@ def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
         if fixed:
             handles.append(Line2D([], [], color=INK, linewidth=1, linestyle=":", label="best fixed answer"))
         panels[len(tasks)].legend(handles=handles, loc="center left", title="dot: value; line: 95% interval")
-        return _png(figure)
+        return png(figure)
 
 
 def _arms_panel(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], fixed: float | None) -> None:
@@ -92,7 +71,7 @@ def _arms_panel(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], fixed: floa
 
 def funnel_figure(counts: pd.DataFrame, rejections: pd.DataFrame) -> bytes:
     """Left, how many reach each step; right, what was rejected why. Rows are steps or reasons, columns sources."""
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(10.5, 1.3 + 0.28 * max(len(counts), len(rejections))), layout="constrained")
         steps, reasons = figure.subplots(1, 2)
         _stacked(steps, counts)
@@ -101,7 +80,7 @@ def funnel_figure(counts: pd.DataFrame, rejections: pd.DataFrame) -> bytes:
         reasons.set_title("Why captions were rejected")
         figure.legend(*steps.get_legend_handles_labels(), loc="outside upper center", ncols=len(counts.columns),
                       title="captions by source", alignment="center")  # fmt: skip
-        return _png(figure)
+        return png(figure)
 
 
 def _stacked(axes: Axes, table: pd.DataFrame) -> None:
@@ -123,7 +102,7 @@ def _stacked(axes: Axes, table: pd.DataFrame) -> None:
 
 def histograms_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str, str]) -> bytes:
     """One histogram per score, all candidates against the selected ones; `names` maps columns to axis labels."""
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(10.5, 3.2), layout="constrained")
         for axes, (column, name) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
             edges = np.histogram_bin_edges(scores[column].dropna(), bins=40)
@@ -135,13 +114,13 @@ def histograms_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[
             axes.set_ylabel("pictures")
             axes.grid(axis="y")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        return _png(figure)
+        return png(figure)
 
 
 def scatter_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str, str]) -> bytes:
     """Both scores of every candidate; the selected ones are the dark crosses."""
     (x, x_name), (y, y_name) = names.items()
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(6.2, 4.6), layout="constrained")
         axes = figure.subplots()
         small = 3.5 if len(scores) <= 5000 else 1.0
@@ -153,7 +132,7 @@ def scatter_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str
         axes.set_ylabel(y_name)
         axes.grid()
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, markerscale=1.6)
-        return _png(figure)
+        return png(figure)
 
 
 def concepts_figure(concepts: pd.DataFrame, label: str) -> bytes:
@@ -164,7 +143,7 @@ def concepts_figure(concepts: pd.DataFrame, label: str) -> bytes:
     half = MANY_CONCEPTS // 2
     cut = len(concepts) > MANY_CONCEPTS
     shown = pd.concat([concepts.head(half), concepts.tail(half)]) if cut else concepts
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(10.5, 3.4), layout="constrained")
         axes = figure.subplots()
         places = range(len(shown))
@@ -175,14 +154,4 @@ def concepts_figure(concepts: pd.DataFrame, label: str) -> bytes:
         axes.set_ylabel(label)
         axes.set_title(f"The lowest and the highest {half} of {len(concepts):,} concepts" if cut else "")
         axes.grid(axis="y")
-        return _png(figure)
-
-
-def _style() -> AbstractContextManager[None]:
-    return style.context(["default", _STYLE])  # whatever matplotlibrc a machine has
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
+        return png(figure)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from synthpairs.invention.params import ImageNet, Invent, Local, Prompt, Replies, Served
 from synthpairs.invention.server import Server
 from synthpairs.language.params import Sampling
-from tests.captions.tiny import TEMPLATE
+from tests.captions.tiny import save_llama
 
 WORLD = ["cat", "dog", "bus", "cherries"]
 
@@ -21,30 +22,10 @@ WORLD = ["cat", "dog", "bus", "cherries"]
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a tiny random language model that knows a few words only, and so happens on captions now and then."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("llm")
     words = ["<unk>", "<|im_start|>", "<|im_end|>", *WORLD, "A", "a", "the", "red", "on", "in", "sits"]
     raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    raw.add_special_tokens(words[:3])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token=words[1], eos_token=words[2], pad_token=words[2], unk_token=words[0]
-    )
-    tokenizer.chat_template = TEMPLATE
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = LlamaForCausalLM(
-            LlamaConfig(
-                hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-                vocab_size=len(words), bos_token_id=1, eos_token_id=2, pad_token_id=2, initializer_range=0.1,
-            )
-        )  # fmt: skip
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_llama(tmp_path_factory.mktemp("llm"), raw, words[:3], initializer_range=0.1)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 
 from pretrain import tokenizer as vq_tokenizer
 from pretrain.clip import CONTEXT, write_tokenizer
-from pretrain.masked import Conditioning, build, encode_pool, masked_loss
+from pretrain.masked import build, conditions, encode_pool, masked_loss
 from pretrain.pool import SIDE, Pool
 
 CODES = 32
@@ -32,7 +32,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple:
 
 def test_only_masked_codes_count(parts: tuple) -> None:
     *_, model = parts
-    condition = Conditioning(parts[1], parts[2])(["a dog", "a cat"])
+    condition = conditions(["a dog", "a cat"], parts[1], parts[2])
     codes = torch.randint(0, CODES, (2, 8, 8))
     torch.manual_seed(1)
     first = masked_loss(model, codes, condition, CODES, 0.0)
@@ -46,7 +46,7 @@ def test_it_learns_codes_from_captions(parts: tuple) -> None:
     torch.manual_seed(0)
     model: UVit2DModel = build(64, 2, vq, text)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    condition = Conditioning(words, text)(["a dog", "a cat"])
+    condition = conditions(["a dog", "a cat"], words, text)
     codes = torch.stack([torch.full((8, 8), 3), torch.full((8, 8), 7)])
     losses = []
     for _ in range(80):
