@@ -13,8 +13,9 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from pretrain.loop import Schedule, autocast, device, train
+from pretrain.loop import Schedule, autocast, train
 from pretrain.pool import SIDE, Pool, compose, params
+from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/vae")
 
@@ -94,7 +95,7 @@ def main() -> None:
     measured = evaluate(model, pool)
     model.register_to_config(scaling_factor=1 / measured["latent_std"])
     model.half().save_pretrained(OUT)
-    logging.info("spent %s and %s, measured %s on %s", spent, spent_on_decoder, measured, device())
+    logging.info("spent %s and %s, measured %s on %s", spent, spent_on_decoder, measured, best_device())
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
-from pretrain.loop import Schedule, autocast, device, train
+from pretrain.loop import Schedule, autocast, train
 from pretrain.pool import SIDE, Pool, compose, params
+from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/clip")
 MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
@@ -87,7 +88,7 @@ def loss_of(
     views = augment(pool.pixels(numbers), may_flip & (torch.rand(batch) < 0.5), side)
     with autocast():
         image = model.encode_image(views, normalize=True)
-        text = model.encode_text(ids.to(device()), normalize=True)
+        text = model.encode_text(ids.to(best_device()), normalize=True)
     logits = model.logit_scale.exp().clamp(max=100) * image.float() @ text.float().T
     target = torch.arange(batch, device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

@@ -13,9 +13,10 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, U
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from pretrain.loop import Schedule, autocast, device, train
+from pretrain.loop import Schedule, autocast, train
 from pretrain.pool import SIDE, Pool, compose, params
 from pretrain.text import encode, load_text
+from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/generator")
 VAE = Path("data/pretrain/vae")
@@ -74,8 +75,8 @@ def conditions(
     Rows in `drop` are zero, the pipeline's empty prompt.
     """
     states, pooled = encode(captions, tokenizer, encoder)
-    keep = (~drop).to(device()).float()
-    time_ids = torch.tensor(TIME_IDS, device=device(), dtype=torch.float32).repeat(len(captions), 1)
+    keep = (~drop).to(best_device()).float()
+    time_ids = torch.tensor(TIME_IDS, device=best_device(), dtype=torch.float32).repeat(len(captions), 1)
     return states * keep[:, None, None], {"text_embeds": pooled * keep[:, None], "time_ids": time_ids}
 
 
@@ -83,7 +84,7 @@ def main() -> None:
     """Train the UNet on the pool's latents and write the whole pipeline."""
     spec, pool_spec, seed = params("generator"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
-    vae = AutoencoderKL.from_pretrained(VAE).to(device()).eval()
+    vae = AutoencoderKL.from_pretrained(VAE).to(best_device()).eval()
     tokenizer, encoder = load_text()
     unet = build(spec.pop("channels"), vae, encoder)
     drop_text = spec.pop("drop_text")
@@ -97,7 +98,7 @@ def main() -> None:
     def loss_of(model: nn.Module, rng: np.random.Generator) -> Tensor:
         torch.manual_seed(int(rng.integers(2**31)))
         numbers, captions, _ = pool.batch(rng, schedule.batch)
-        clean = latents[numbers].to(device()).float()
+        clean = latents[numbers].to(best_device()).float()
         # One time step per stratum of [0, 1000): the same expectation as independent draws, with less variance.
         strata = (torch.arange(schedule.batch) + torch.rand(schedule.batch)) / schedule.batch
         steps = (strata * len(alphas)).long().clamp(max=len(alphas) - 1)

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthpairs.inference import best_device
+
 log = logging.getLogger(__name__)
 WARMUP_STEPS = 200
 
@@ -28,14 +30,9 @@ class Schedule:
     checkpoint_s: float
 
 
-def device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def autocast() -> torch.autocast:
     """bfloat16 arithmetic for the forward pass; on a CPU with AVX-512 BF16 it trains 1.3 to 2 times as many samples."""
-    return torch.autocast(device().type, dtype=torch.bfloat16)
+    return torch.autocast(best_device().type, dtype=torch.bfloat16)
 
 
 def train(
@@ -50,13 +47,13 @@ def train(
     `loss_of(model, rng)` makes its own batch from `rng`, which depends on the seed and the step alone, so a resumed run
     sees the batches that the killed one would have seen. The learning rate follows a cosine over the time budget.
     """
-    model.to(device()).train()
+    model.to(best_device()).train()
     average = copy.deepcopy(model).requires_grad_(False)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
     step, seconds, smooth = 0, 0.0, math.nan
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device())
+        state = torch.load(checkpoint, weights_only=True, map_location=best_device())
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])

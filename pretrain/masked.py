@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from pretrain.loop import Schedule, autocast, device, train
+from pretrain.loop import Schedule, autocast, train
 from pretrain.pool import SIDE, Pool, compose, params
 from pretrain.text import encode, load_text
+from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/masked")
 TOKENIZER = Path("data/pretrain/tokenizer")
@@ -64,7 +65,7 @@ def conditions(
 ) -> dict[str, Tensor]:
     """What the U-ViT is told, as AmusedPipeline makes it: hidden states, pooled embedding and micro-conditions."""
     states, pooled = encode(captions, tokenizer, encoder)
-    micro = torch.tensor(MICRO, device=device(), dtype=torch.float32).expand(len(captions), -1)
+    micro = torch.tensor(MICRO, device=best_device(), dtype=torch.float32).expand(len(captions), -1)
     return {"encoder_hidden_states": states, "pooled_text_emb": pooled, "micro_conds": micro}
 
 
@@ -86,7 +87,7 @@ def main() -> None:
     """Train the U-ViT on the pool's codes and write the whole pipeline."""
     spec, pool_spec, seed = params("masked"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
-    vq = VQModel.from_pretrained(TOKENIZER).to(device()).eval()
+    vq = VQModel.from_pretrained(TOKENIZER).to(best_device()).eval()
     tokenizer, encoder = load_text()
     model = build(spec.pop("width"), spec.pop("layers"), vq, encoder)
     drop_text, smoothing = spec.pop("drop_text"), spec.pop("smoothing")
@@ -103,7 +104,7 @@ def main() -> None:
             for text, dropped in zip(captions, rng.random(len(captions)) < drop_text, strict=True)
         ]
         return masked_loss(
-            learner, codes[numbers].long().to(device()), conditions(told, tokenizer, encoder), mask_id, smoothing
+            learner, codes[numbers].long().to(best_device()), conditions(told, tokenizer, encoder), mask_id, smoothing
         )
 
     spent = train(model, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/masked.pt"))

@@ -21,10 +21,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from pretrain.loop import device
 from pretrain.pool import SIDE, load_drawings, params, trained_concepts
 from synthpairs.artwork.drawings import of_split, picture
 from synthpairs.artwork.scenes import BACKGROUNDS, Scene, Thing, article, draw_scene, render_scene
+from synthpairs.inference import best_device
 from synthpairs.packages import pinned
 
 METRICS = Path("pretrain/metrics.json")
@@ -79,7 +79,7 @@ class Referee:
             batch = [image.convert("RGB").resize((self.side, self.side), Image.Resampling.BICUBIC)
                      for image in pictures[start : start + 64]]  # fmt: skip
             pixels = torch.from_numpy(np.stack([np.asarray(image) for image in batch])).float() / 255
-            out.append(self.features(((pixels - mean) / std).permute(0, 3, 1, 2).to(device())).cpu().numpy())
+            out.append(self.features(((pixels - mean) / std).permute(0, 3, 1, 2).to(best_device())).cpu().numpy())
         return np.concatenate(out)
 
     def judge(self, pictures: list[Image.Image], names: list[str]) -> dict[str, float]:
@@ -100,13 +100,13 @@ def _imagenet_features() -> torch.nn.Module:
     names = [name for name in model.state_dict() if not name.endswith("num_batches_tracked")]
     model.load_state_dict(dict(zip(names, values, strict=True)), strict=False)
     model.reset_classifier(0)
-    return model.eval().to(device())
+    return model.eval().to(best_device())
 
 
 def generate(samples: int, steps: int, guidance: float, seed: int) -> tuple[list[Image.Image], list[str]]:
     """Pictures of every trained concept on random backgrounds, and the concepts' names."""
     pipeline = StableDiffusionXLPipeline.from_pretrained("data/pretrain/generator", torch_dtype=torch.float32).to(
-        device()
+        best_device()
     )
     pipeline.set_progress_bar_config(disable=True)
     rng = np.random.default_rng([seed, 9])

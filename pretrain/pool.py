@@ -9,10 +9,10 @@ import torch
 from ruamel.yaml import YAML
 from torch import Tensor
 
-from pretrain.loop import device
 from synthpairs.artwork.drawings import of_split, picture
 from synthpairs.artwork.scenes import KINDS, Scene, draw_scene, render_scene
 from synthpairs.artwork.wording import word_scene
+from synthpairs.inference import best_device
 
 SIDE = 64  # pixels of a desk picture
 
@@ -33,7 +33,7 @@ class Pool:
 
     def pixels(self, numbers: Tensor) -> Tensor:
         """Pictures as float in [-1, 1]."""
-        return self.pictures[numbers].to(device()).float().div_(127.5).sub_(1)
+        return self.pictures[numbers].to(best_device()).float().div_(127.5).sub_(1)
 
 
 def params(section: str | None = None) -> dict:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from pretrain.loop import device
+from synthpairs.inference import best_device
 
 TEXT = Path("data/pretrain/text")
 
@@ -14,7 +14,7 @@ TEXT = Path("data/pretrain/text")
 def load_text() -> tuple[CLIPTokenizer, CLIPTextModelWithProjection]:
     """What `pretrain.export` wrote: the tokenizer and the encoder, in evaluation mode on the device."""
     encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
-    return CLIPTokenizer.from_pretrained(TEXT / "tokenizer"), encoder.to(device()).eval()
+    return CLIPTokenizer.from_pretrained(TEXT / "tokenizer"), encoder.to(best_device()).eval()
 
 
 @torch.no_grad()
@@ -25,5 +25,5 @@ def encode(
     ids = tokenizer(
         captions, padding="max_length", truncation=True, return_tensors="pt", max_length=tokenizer.model_max_length
     ).input_ids
-    encoded = encoder(ids.to(device()), output_hidden_states=True)
+    encoded = encoder(ids.to(best_device()), output_hidden_states=True)
     return encoded.hidden_states[-2], encoded.text_embeds

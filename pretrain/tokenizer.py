@@ -14,8 +14,9 @@ from diffusers import VQModel
 from torch import Tensor, nn
 
 from pretrain.autoencoder import difference
-from pretrain.loop import Schedule, autocast, device, train
+from pretrain.loop import Schedule, autocast, train
 from pretrain.pool import SIDE, Pool, compose, params
+from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/tokenizer")
 
@@ -127,7 +128,7 @@ def main() -> None:
                   Path(".dvc/tmp/pretrain/tokenizer.pt"))  # fmt: skip
     measured = evaluate(learner.vq, pool)
     learner.vq.half().save_pretrained(OUT)
-    logging.info("spent %s, measured %s on %s", spent, measured, device())
+    logging.info("spent %s, measured %s on %s", spent, measured, best_device())
 
 
 if __name__ == "__main__":

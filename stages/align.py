@@ -4,11 +4,11 @@ import sys
 import time
 from pathlib import Path
 
+from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.pairs import load_pairs
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
 from synthpairs.tracking import run_stage, stage_run
-from synthpairs.vlm.arms import MODELS, chosen_arm
 from synthpairs.vlm.llava import Align, align
 from synthpairs.vlm.model import Vlm
 

@@ -3,7 +3,9 @@
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
+from synthpairs.arms import MODELS, UNTRAINED, Arm
 from synthpairs.benchmarks.evaluation import answer_all
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.summary import summarise
@@ -13,20 +15,19 @@ from synthpairs.storage import write_json, write_table
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm import load
 
-UNTRAINED = "untrained"  # the arm whose model has seen no pairs at all
-ARMS = ("selected", "random", "real", UNTRAINED)
+TESTED = (*get_args(Arm), UNTRAINED)
 OUT = Path("reports/benchmarks")
 
 
 def main() -> None:
     """Write the arm's numbers and its single answers."""
     arm = sys.argv[1] if len(sys.argv) == 2 else ""
-    if arm not in ARMS:
-        raise ValueError(f"usage: python -m stages.benchmark ARM, with ARM one of {', '.join(ARMS)}; got {arm!r}")
+    if arm not in TESTED:
+        raise ValueError(f"usage: python -m stages.benchmark ARM, with ARM one of {', '.join(TESTED)}; got {arm!r}")
     params = load_params(Benchmark, "benchmark")
     with stage_run(f"benchmark@{arm}", params) as run:
         started = time.monotonic()
-        model, processor = load(Path("models/vlm") / (arm if arm == UNTRAINED else f"{arm}/finetuned"))
+        model, processor = load(MODELS / (arm if arm == UNTRAINED else f"{arm}/finetuned"))
         answers, versions = answer_all(model, processor, Path("data/tasks"), params.batch)
         metrics = summarise(answers, versions, params)
         write_table(OUT / "items" / f"{arm}.parquet", answers, ANSWERS)

@@ -4,10 +4,10 @@ import sys
 import time
 from pathlib import Path
 
+from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.params import load_params
 from synthpairs.storage import read_table, write_json
 from synthpairs.tracking import run_stage, stage_run
-from synthpairs.vlm.arms import MODELS, chosen_arm
 from synthpairs.vlm.llava import Finetune, finetune
 from synthpairs.vlm.model import Vlm
 

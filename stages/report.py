@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+from synthpairs.arms import Arm
 from synthpairs.diversity.page import markdown
 from synthpairs.params import load_params
 from synthpairs.report.findings import Ranking
@@ -21,7 +22,7 @@ OUT = Path("reports")
 def main() -> None:
     """Write reports/README.md and the pictures beside it."""
     params, select = load_params(Report, "report"), load_params(Select, "select")
-    arms: list[str] = load_params(list[str], "arms")
+    arms = load_params(list[Arm], "arms")
     ranking = Ranking(
         strategy=select.strategy,
         clip_weight=select.clip_weight * select.clip_scale,

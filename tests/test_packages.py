@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.packages import LOCK, Package, fetch, pinned
+from synthpairs.packages import LOCK, Package, fetch, model_package, pinned
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = ("artwork", "names", "models")
@@ -96,6 +96,15 @@ def test_the_lock_pins_every_package_by_version_and_whole_hash():
         assert len(raw) == hashlib.new(algorithm).digest_size, row.package
         assert re.fullmatch(r"\d+(\.\d+)+", row.version), row.package
         assert row.licence, row.package
+
+
+def test_a_package_of_weights_is_found_by_name_or_those_that_there_are_are_named(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = [row.package for row in pinned("models")]
+    assert model_package(names[1], "x.package") == pinned("models")[1]
+    message = f"params.yaml: x.package must be one that packages.lock.yaml pins ({', '.join(names)}), got 'other'"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model_package("other", "x.package")
 
 
 def test_artwork_is_for_training_or_for_evaluation_and_openmoji_only_for_the_latter():

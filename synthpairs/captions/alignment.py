@@ -4,32 +4,22 @@ import io
 import math
 from collections.abc import Sequence
 
-import open_clip
-import torch
 from PIL import Image
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
-from synthpairs.inference import best_device
 from synthpairs.schema import normalise
+from synthpairs.scores.clip import ClipScorer
 
 
-@torch.inference_mode()
 def cosines(params: CaptionParams, texts: Sequence[str], pictures: Sequence[bytes]) -> list[float]:
     """Raw CLIP cosine in [-1, 1] of each text with its encoded picture."""
-    device = best_device()
-    model, _, transform = open_clip.create_model_and_transforms(
-        params.clip, params.pretrained, device=device, weights_only=True, require_pretrained=True
-    )
-    model.eval()
-    tokenizer = open_clip.get_tokenizer(params.clip)
+    scorer = ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch)
     values: list[float] = []
-    for first in range(0, len(texts), params.batch):
+    for first in range(0, len(texts), params.batch):  # all views at once may be more than memory holds
         chosen = slice(first, first + params.batch)
-        views = torch.stack([transform(Image.open(io.BytesIO(png)).convert("RGB")) for png in pictures[chosen]])
-        image = model.encode_image(views.to(device), normalize=True)
-        text = model.encode_text(tokenizer(list(texts[chosen])).to(device), normalize=True)
-        values += (image * text).sum(1).tolist()
+        views = [scorer.view(Image.open(io.BytesIO(png)).convert("RGB")) for png in pictures[chosen]]
+        values += (scorer.embed_pictures(views) * scorer.embed_texts(texts[chosen])).sum(1).tolist()
     return values
 
 

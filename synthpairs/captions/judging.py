@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
-from synthpairs.captions.work import in_pieces
 from synthpairs.language.likelihood import perplexity, yes_probability
 from synthpairs.language.model import LanguageModel
+from synthpairs.pieces import in_pieces
 from synthpairs.schema import normalise
 from synthpairs.storage import WorkStore
 

@@ -7,9 +7,9 @@ from synthpairs.artwork.scenes import BACKGROUNDS
 from synthpairs.captions.params import Model
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import mentioned
-from synthpairs.captions.work import in_pieces
 from synthpairs.language.model import LanguageModel
 from synthpairs.language.sampling import generate
+from synthpairs.pieces import in_pieces
 from synthpairs.schema import digest, noise_seed
 from synthpairs.storage import WorkStore
 

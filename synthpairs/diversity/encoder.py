@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from synthpairs.hub import model_folder
 from synthpairs.inference import best_device
 from synthpairs.progress import progress
 from synthpairs.storage import file_sha256
@@ -71,7 +73,12 @@ class SentenceEncoder:
 
 def load(name: str, batch: int) -> SentenceEncoder:
     """The encoder in float32 on the accelerator if there is one; ValueError or OSError when it cannot be had."""
-    folder = _folder(name)
+    folder = model_folder(
+        name,
+        "diversity.encoder",
+        partial(snapshot_download, allow_patterns=_FILES),
+        made_by="`dvc repro sentence_encoder` makes models/sentence",
+    )
     for file in ("config.json", "tokenizer_config.json"):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"params.yaml: diversity.encoder: {folder}/{file} is missing: no sentence encoder")
@@ -91,19 +98,6 @@ def load(name: str, batch: int) -> SentenceEncoder:
     }
     model = model.eval().to(best_device())
     return SentenceEncoder(model=model, tokenizer=tokenizer, limit=limit, batch=batch, inputs=inputs)
-
-
-def _folder(name: str) -> Path:
-    """The encoder's directory; a hub model is fetched first."""
-    if Path(name).is_dir():
-        return Path(name)
-    model, _, revision = name.partition("@")
-    if not revision or model.count("/") != 1:
-        raise FileNotFoundError(
-            f"params.yaml: diversity.encoder: {name!r} is neither a directory (`dvc repro sentence_encoder` makes "
-            "models/sentence) nor OWNER/NAME@REVISION of a hub model"
-        )
-    return Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from synthpairs.markdown import markdown_table
+
 # Synth2 (2403.07750): its own synthetic captions and the range of the real sets it compares them with.
 PAPER_ENTROPY, PAPER_TOP = "3.81 (highest)", "57.7%"
 PAPER_TOP_REAL = "69.8% to 83.0%"
@@ -29,8 +31,7 @@ def markdown(results: dict[str, Any]) -> str:
         ["?", "*Synth2's own captions*", "", PAPER_ENTROPY, "", PAPER_TOP, "", ""],
         ["?", "*real sets in Synth2*", "", "lower", "", PAPER_TOP_REAL, "", ""],
     ]
-    rule = ["---:", "---", *["---:"] * (len(HEAD) - 2)]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in [HEAD, rule, *rows])
+    table = markdown_table(HEAD, rows, words=[HEAD.index("set")])
     explained = (
         f"{count:,} captions of each set, drawn by hash, as sentence embeddings in k clusters that were fitted on all sets "
         f"together. Values are means over {results['runs']} k-means seeds, ± their standard deviation; in brackets 95% "

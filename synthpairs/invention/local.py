@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthpairs.captions.work import in_pieces
 from synthpairs.invention.params import Local
 from synthpairs.invention.prompts import Request
 from synthpairs.invention.replies import Reply
 from synthpairs.language.model import load
 from synthpairs.language.params import Sampling
 from synthpairs.language.sampling import generate
+from synthpairs.pieces import in_pieces
 from synthpairs.storage import WorkStore
 
 

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from synthpairs.language.params import GgufSource
-from synthpairs.packages import pinned
+from synthpairs.packages import model_package
 
 
 def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
@@ -16,14 +16,9 @@ def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
     Returns `parameters` and `vocabulary` (counts). ValueError when the lock file pins no such package, or the package
     holds no such file.
     """
-    packages = {package.package: package for package in pinned("models")}
-    if source.package not in packages:
-        raise ValueError(
-            f"params.yaml: language_model.package must be one that packages.lock.yaml pins "
-            f"({', '.join(packages)}), got {source.package!r}"
-        )
+    package = model_package(source.package, "language_model.package")
     with tempfile.TemporaryDirectory() as directory:
-        (Path(directory) / source.file).write_bytes(packages[source.package].read(source.file))
+        (Path(directory) / source.file).write_bytes(package.read(source.file))
         # Without `dequantize` transformers keeps the blocks packed, looks for kernels online and cannot save the model.
         model = AutoModelForCausalLM.from_pretrained(
             directory,

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from synthpairs.report.tables import markdown_table
+from synthpairs.markdown import markdown_table
 
 _ITEM = re.compile(r"\$\{item\.\w+\}")
 _LOOKUP = re.compile(r"\$\{([\w.]+)\}")

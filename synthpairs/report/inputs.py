@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from synthpairs.arms import UNTRAINED
 from synthpairs.storage import read_table
 
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
 DESK_MODELS = Path("models/desk/metrics.json")
-UNTRAINED = "untrained"  # the arm whose model has seen no pairs
 STAGES = ("tasks", "captions", "images", "scores", "select")  # with one metrics file each
 TRAININGS = ("align", "finetune")  # with one metrics file per arm
 

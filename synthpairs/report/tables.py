@@ -1,25 +1,20 @@
-"""Markdown tables and sentences made of numbers; text that strangers wrote is shown, never interpreted."""
+"""The page's tables and the numbers in them; text that strangers wrote is shown, never interpreted."""
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from synthpairs.report.inputs import UNTRAINED, Inputs
+from synthpairs.arms import UNTRAINED
+from synthpairs.markdown import markdown_table
+from synthpairs.report.inputs import Inputs
 
 EXAMPLE_LENGTH = 80  # characters of a caption in a table
 NO_DIFFERENCE = "no difference shown"
 # Whatever Markdown or HTML would act on, links that a host makes of bare addresses included.
 _ACTIVE = re.compile(r"[\\`*_{}\[\]<>|&~$#@:!]|\.(?=\w)")
-
-
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers_from: int | None = None) -> str:
-    """A table; columns from `numbers_from` on are aligned to the right."""
-    edge = len(head) if numbers_from is None else numbers_from
-    rule = ["---" if place < edge else "---:" for place in range(len(head))]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in row)} |" for row in [head, rule, *rows])
 
 
 def literal(text: str, limit: int = EXAMPLE_LENGTH) -> str:
@@ -62,7 +57,7 @@ def arms_table(inputs: Inputs) -> str:
             rows.append(["", "without the picture", "", *blind])
         if task in inputs.fixed_answers:
             rows.append(["", "best fixed answer", "", *[number(inputs.fixed_answers[task])] * len(cells)])
-    return markdown_table(["task", "measure", "n", *inputs.arms, UNTRAINED], rows, numbers_from=2)
+    return markdown_table(["task", "measure", "n", *inputs.arms, UNTRAINED], rows, words=range(2))
 
 
 def differences_table(differences: pd.DataFrame) -> str:
@@ -83,7 +78,7 @@ def differences_table(differences: pd.DataFrame) -> str:
 def counts_table(counts: pd.DataFrame, first: str) -> str:
     """Counts by source with their sum; `first` heads the column of row names."""
     rows = [[name, *(number(int(count)) for count in (*row, row.sum()))] for name, row in counts.iterrows()]
-    return markdown_table([first, *map(literal, counts.columns), "all"], rows, numbers_from=1)
+    return markdown_table([first, *map(literal, counts.columns), "all"], rows, words=[0])
 
 
 def rejected_table(rejections: pd.DataFrame, rejected: pd.DataFrame) -> str:
@@ -101,7 +96,7 @@ def nested_table(groups: dict[str, Any], first: str) -> str:
     rows = dict(sorted(_leaves(groups)))
     columns = list(dict.fromkeys(name for values in rows.values() for name in values))
     cells = [[literal(name), *(number(values.get(column)) for column in columns)] for name, values in rows.items()]
-    return markdown_table([first, *map(literal, columns)], cells, numbers_from=1)
+    return markdown_table([first, *map(literal, columns)], cells, words=[0])
 
 
 def categories_table(inputs: Inputs) -> str:
@@ -114,7 +109,7 @@ def categories_table(inputs: Inputs) -> str:
                 found = inputs.benchmarks[arm][task]["categories"][category]
                 cells.append(f"{number(found['value'])}{interval(found['low'], found['high'])}")
             rows.append([task, literal(category), f"{own['n']:,}", *cells])
-    return markdown_table(["task", "kind", "n", *inputs.arms, UNTRAINED], rows, numbers_from=2)
+    return markdown_table(["task", "kind", "n", *inputs.arms, UNTRAINED], rows, words=range(2))
 
 
 def trainings_table(inputs: Inputs) -> str:
@@ -123,7 +118,7 @@ def trainings_table(inputs: Inputs) -> str:
     for stage, by_arm in inputs.trainings.items():
         names = sorted({name for metrics in by_arm.values() for name, value in metrics.items() if _is_number(value)})
         rows += [[stage, literal(name), *(number(by_arm[arm].get(name)) for arm in inputs.arms)] for name in names]
-    return markdown_table(["stage", "measure", *inputs.arms], rows, numbers_from=2)
+    return markdown_table(["stage", "measure", *inputs.arms], rows, words=range(2))
 
 
 def _leaves(value: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, dict[str, float]]]:

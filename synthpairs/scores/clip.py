@@ -12,40 +12,45 @@ from PIL import Image
 from torch import Tensor
 
 from synthpairs.inference import best_device, filled, steady_threads, threads
-from synthpairs.scores.params import Scores
 from synthpairs.storage import file_sha256
 
 LOCAL = open_clip.factory.LOCAL_DIR_PREFIX
 
 
 class ClipScorer:
-    """A loaded open_clip model; embeddings are unit vectors in float32 on the CPU."""
+    """A loaded open_clip model; embeddings are unit vectors in float32 on the CPU.
 
-    def __init__(self, params: Scores) -> None:
-        _check(params)
-        self.params = params
+    `section` of params.yaml is what errors name, `prefix` stands before every caption, `batch` texts or pictures are
+    embedded at once.
+    """
+
+    def __init__(
+        self, section: str, clip: str, pretrained: str | None, *, prefix: str, precision: str, batch: int
+    ) -> None:
+        _check(section, clip, pretrained)
+        self.clip, self.pretrained = clip, pretrained
+        self.prefix, self.precision, self.batch = prefix, precision, batch
         self.device = best_device()
         try:
             self.model, _, self.preprocess = open_clip.create_model_and_transforms(
-                params.clip, params.pretrained, precision=params.precision, device=self.device, weights_only=True,
-                require_pretrained=True,
-            )  # fmt: skip
+                clip, pretrained, precision=precision, device=self.device, weights_only=True, require_pretrained=True
+            )
         except RuntimeError as error:  # no network, or weights that do not fit their configuration
-            raise ValueError(f"params.yaml: scores.clip: {params.clip} cannot be loaded: {error}") from None
+            raise ValueError(f"params.yaml: {section}.clip: {clip} cannot be loaded: {error}") from None
         self.model.eval()
-        self.tokenizer = open_clip.get_tokenizer(params.clip)
-        self.dtype = open_clip.get_input_dtype(params.precision) or torch.float32
+        self.tokenizer = open_clip.get_tokenizer(clip)
+        self.dtype = open_clip.get_input_dtype(precision) or torch.float32
 
     @property
     def inputs(self) -> dict[str, Any]:
         """Everything that changes a cosine, spelled out."""
-        local = self.params.clip.removeprefix(LOCAL) if self.params.clip.startswith(LOCAL) else None
+        local = self.clip.removeprefix(LOCAL) if self.clip.startswith(LOCAL) else None
         return {
-            "clip": self.params.clip,
-            "pretrained": self.params.pretrained,
+            "clip": self.clip,
+            "pretrained": self.pretrained,
             "weights": file_sha256(Path(local)) if local else _tensors_sha256(self.model),
-            "prefix": self.params.prefix,
-            "precision": self.params.precision,
+            "prefix": self.prefix,
+            "precision": self.precision,
             "preprocess": open_clip.get_model_preprocess_cfg(self.model),
             "open_clip": open_clip.__version__,
             "torch": torch.__version__.split("+")[0],
@@ -58,7 +63,7 @@ class ClipScorer:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of prefix and caption, markers included, before any cut."""
-        text = self.tokenizer.clean_fn(self.params.prefix + text)
+        text = self.tokenizer.clean_fn(self.prefix + text)
         if isinstance(self.tokenizer, open_clip.SimpleTokenizer):
             return len(self.tokenizer.encode(text)) + 2
         return len(self.tokenizer.tokenizer(text, truncation=False, verbose=False).input_ids)
@@ -76,14 +81,14 @@ class ClipScorer:
         return self._embed(views, self._encode_views)
 
     def _embed(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
-        size = self.params.batch
+        size = self.batch
         batches = [items[start : start + size] for start in range(0, len(items), size)]
         with threads(self._threads):
             return torch.cat([encode(filled(batch, size))[: len(batch)] for batch in batches])
 
     @cached_property
     def _threads(self) -> int:
-        size = self.params.batch
+        size = self.batch
         probe = self.view(Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB"))
         return min(
             steady_threads(lambda: self._encode_views([probe] * size).numpy()),
@@ -92,7 +97,7 @@ class ClipScorer:
 
     @torch.inference_mode()
     def _encode_texts(self, texts: Sequence[str]) -> Tensor:
-        tokens = self.tokenizer([self.params.prefix + text for text in texts])
+        tokens = self.tokenizer([self.prefix + text for text in texts])
         return self.model.encode_text(tokens.to(self.device), normalize=True).float().cpu()
 
     @torch.inference_mode()
@@ -101,21 +106,19 @@ class ClipScorer:
         return self.model.encode_image(pictures, normalize=True).float().cpu()
 
 
-def _check(params: Scores) -> None:
+def _check(section: str, clip: str, pretrained: str | None) -> None:
     """One clear error for a model that cannot be had."""
-    if params.clip.startswith(LOCAL):
-        path = Path(params.clip.removeprefix(LOCAL))
-        if params.pretrained is not None:
-            raise ValueError(
-                f"params.yaml: scores.pretrained must be null for {params.clip}, got {params.pretrained!r}"
-            )
+    if clip.startswith(LOCAL):
+        path = Path(clip.removeprefix(LOCAL))
+        if pretrained is not None:
+            raise ValueError(f"params.yaml: {section}.pretrained must be null for {clip}, got {pretrained!r}")
         if not (path / "open_clip_config.json").is_file():
-            raise FileNotFoundError(f"params.yaml: scores.clip: {path}/open_clip_config.json is missing")
+            raise FileNotFoundError(f"params.yaml: {section}.clip: {path}/open_clip_config.json is missing")
         return
-    tags = open_clip.list_pretrained_tags_by_model(params.clip)
-    if params.pretrained not in tags:
-        known = f"weights of {params.clip} are {', '.join(tags)}" if tags else "see open_clip.list_models()"
-        raise ValueError(f"params.yaml: scores: no open_clip model {params.clip} with {params.pretrained}; {known}")
+    tags = open_clip.list_pretrained_tags_by_model(clip)
+    if pretrained not in tags:
+        known = f"weights of {clip} are {', '.join(tags)}" if tags else "see open_clip.list_models()"
+        raise ValueError(f"params.yaml: {section}: no open_clip model {clip} with {pretrained}; {known}")
 
 
 def _tensors_sha256(model: torch.nn.Module) -> str:

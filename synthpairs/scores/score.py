@@ -16,7 +16,7 @@ from torch import Tensor
 from synthpairs.progress import progress
 from synthpairs.schema import FAILED, SCORES, digest
 from synthpairs.scores.clip import ClipScorer
-from synthpairs.scores.params import Scores
+from synthpairs.scores.params import Scores, Ssim
 from synthpairs.scores.ssim import self_similarity
 from synthpairs.storage import WorkStore, file_sha256, read_shard, write_json, write_table
 
@@ -31,7 +31,10 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     """
     if manifest.empty:
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")
-    scorer = ClipScorer(params)
+    scorer = ClipScorer(
+        "scores", params.clip, params.pretrained,
+        prefix=params.prefix, precision=params.precision, batch=params.batch,
+    )  # fmt: skip
     spec = params.ssim
     inputs = {"clip": scorer.inputs, "ssim": {name: getattr(spec, name) for name in spec.__slots__}}
     low_bits = params.batch, scorer.device.type, torch.get_num_threads()
@@ -48,7 +51,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
             piece = f"{digest(shard, file_sha256(images / str(shard)))}.json"
             stored = store.get(piece)
             if stored is None:
-                result = score_shard(images / str(shard), rows.to_dict("records"), scorer, texts, pool)
+                result = score_shard(images / str(shard), rows.to_dict("records"), scorer, spec, texts, pool)
                 store.put(piece, json.dumps(result).encode())
             else:
                 result = json.loads(stored)
@@ -75,7 +78,9 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     return metrics, {"reused": reused}
 
 
-def score_shard(path: Path, rows: Sequence[dict], scorer: ClipScorer, texts: dict[str, Tensor], pool: Executor) -> dict:
+def score_shard(
+    path: Path, rows: Sequence[dict], scorer: ClipScorer, spec: Ssim, texts: dict[str, Tensor], pool: Executor
+) -> dict:
     """Scores of one shard's candidates: {"scored": SCORES rows, "failed": FAILED rows}, in the given order.
 
     `texts` keeps caption embeddings by uid between shards. A picture that is missing or cannot be read fails alone.
@@ -84,11 +89,11 @@ def score_shard(path: Path, rows: Sequence[dict], scorer: ClipScorer, texts: dic
     new = {row["uid"]: row["text"] for row in rows if row["uid"] not in texts}
     if new:
         texts.update(zip(new, scorer.embed_texts(list(new.values())), strict=True))
-    size = scorer.params.batch
+    size = scorer.batch
     scored, failed = [], []
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
-        opened = list(pool.map(lambda row: _open(samples.get(row["key"], {}), scorer), batch))
+        opened = list(pool.map(lambda row: _open(samples.get(row["key"], {}), scorer, spec), batch))
         readable = [(row, *result) for row, result in zip(batch, opened, strict=True) if not isinstance(result, str)]
         cosines: list[float] = []
         if readable:
@@ -116,14 +121,14 @@ def score_shard(path: Path, rows: Sequence[dict], scorer: ClipScorer, texts: dic
     return {"scored": scored, "failed": failed}
 
 
-def _open(members: dict[str, bytes], scorer: ClipScorer) -> tuple[Tensor, float] | str:
+def _open(members: dict[str, bytes], scorer: ClipScorer, spec: Ssim) -> tuple[Tensor, float] | str:
     """A picture's view for CLIP and its SSIM, or what is wrong with it."""
     payload = members.get("png") or members.get("webp")
     if payload is None:
         return "the shard holds no picture under this key"
     try:
         picture = Image.open(io.BytesIO(payload)).convert("RGB")
-        return scorer.view(picture), self_similarity(picture, scorer.params.ssim)
+        return scorer.view(picture), self_similarity(picture, spec)
     except Exception as error:  # there is no saying what a broken file makes its decoder raise
         return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
 

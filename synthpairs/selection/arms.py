@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from synthpairs.arms import Arm
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score
 
@@ -9,7 +10,7 @@ ALIGNMENT = "alignment"  # the caption filter that compares a caption with its o
 
 
 def make_arm(
-    arm: str, selected: pd.DataFrame, pool: pd.DataFrame, captions: pd.DataFrame, rejected: pd.DataFrame, params: Select
+    arm: Arm, selected: pd.DataFrame, pool: pd.DataFrame, captions: pd.DataFrame, rejected: pd.DataFrame, params: Select
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """An arm's pairs (rows as in PAIRS, ordered by key) and how many there are, by where they come from.
 
@@ -44,8 +45,6 @@ def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Sel
     spare = rejected[(rejected["source"] == "human") & rejected["pictured"] & (rejected["reason"] == ALIGNMENT)]
     found = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
     if found.empty:
-        raise ValueError(
-            "params.yaml: select.arms holds `real`, but no human caption has an original picture: take it out"
-        )
+        raise ValueError("params.yaml: arms holds `real`, but no human caption has an original picture: take it out")
     found["order"] = hash_score(found["uid"], params.seed, "arm")
     return found.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)

@@ -1,11 +1,12 @@
 """The data set's card in Hugging Face's format: what it is, how it was made, under which licences, its limits."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from synthpairs.markdown import markdown_table
 from synthpairs.packages import Package
 from synthpairs.selection.params import Select
 
@@ -110,14 +111,14 @@ def dataset_card(
         count=len(selected),
         tried=counts["candidates"],
         strategy=params.strategy,
-        made=_table(("what", "value"), made.items()),
-        counts=_table(("what", "number"), told.items()),
-        scores=_table(
+        made=markdown_table(("what", "value"), made.items()),
+        counts=markdown_table(("what", "number"), told.items()),
+        scores=markdown_table(
             ("set", "n", "CLIP cosine: mean", "quartiles", "SSIM: mean", "quartiles"),
             [_scores("competing candidates", pool), _scores("selection", selected)],
         ),
         formula=_formula(params),
-        artwork=_table(
+        artwork=markdown_table(
             ("package", "version", "style", "licence"),
             [(package.package, package.version, package.style, package.licence) for package in trained],
         ),
@@ -142,8 +143,3 @@ def _scores(name: str, rows: pd.DataFrame) -> tuple[str, ...]:
         quartiles = " / ".join(f"{value:.3f}" for value in rows[column].quantile([0.25, 0.5, 0.75]))
         cells += [f"{rows[column].mean():.3f}", quartiles]
     return tuple(cells)
-
-
-def _table(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

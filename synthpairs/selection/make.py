@@ -1,11 +1,12 @@
 """From scores to data/selected: the ranking, the arms, and the data set in the forms that others read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from synthpairs.arms import Arm
 from synthpairs.packages import pinned
 from synthpairs.schema import PAIRS, SELECTED
 from synthpairs.selection.arms import make_arm
@@ -17,22 +18,22 @@ from synthpairs.shards import cut, shard_name, write_shards
 from synthpairs.storage import read_shard, read_table, write_bytes, write_json, write_table
 
 
-def make_selection(params: Select, data: Path, out: Path) -> dict:
+def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -> dict:
     """Write `out` (selected.parquet, llava.json, shards, README.md, pairs/ARM.parquet) from `data`; returns metrics."""
-    if not params.arms or len(set(params.arms)) < len(params.arms):
-        raise ValueError(f"params.yaml: select.arms must name each arm once, got {params.arms}")
+    if not arms or len(set(arms)) < len(arms):
+        raise ValueError(f"params.yaml: arms must name each arm once, got {arms}")
     manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
     candidates = _with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
     pool, lost = rank_candidates(candidates, params)
     selected = select_top_k(pool, params)
     captions, rejected = _captions(data / "captions/kept.parquet"), _captions(data / "captions/rejected.parquet")
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
-    arms: dict[str, dict[str, int]] = {}
-    for arm in params.arms:
-        pairs, arms[arm] = make_arm(arm, selected, scored, captions, rejected, params)
+    sizes: dict[str, dict[str, int]] = {}
+    for arm in arms:
+        pairs, sizes[arm] = make_arm(arm, selected, scored, captions, rejected, params)
         write_table(out / f"pairs/{arm}.parquet", pairs, PAIRS)
     for path in sorted((out / "pairs").glob("*.parquet")):
-        if path.stem not in arms:
+        if path.stem not in sizes:
             path.unlink()
     generator = json.loads((data / "images/generator.json").read_text())
     scorer = json.loads((data / "scores/scorer.json").read_text())
@@ -41,10 +42,10 @@ def make_selection(params: Select, data: Path, out: Path) -> dict:
     write_json(out / "llava.json", llava_records(selected, generator["inputs"]["format"]))
     counts = {"candidates": len(candidates), **lost, "competing": len(pool), "selected": len(selected)}
     sourced = selected.merge(captions[["uid", "source"]], on="uid", how="left", validate="many_to_one")
-    card = dataset_card(params, sourced, pool, counts, arms, generator, scorer, pinned("artwork"))
+    card = dataset_card(params, sourced, pool, counts, sizes, generator, scorer, pinned("artwork"))
     write_bytes(out / "README.md", card.encode())
     means = {name: round(float(selected[name].mean()), 4) for name in ("score", "clip_cosine", "ssim")}
-    return counts | {"mean": means, "arms": arms}
+    return counts | {"mean": means, "arms": sizes}
 
 
 def _with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from synthpairs.params import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """Section `select`: how candidates are ranked, how many are taken, and which arms are made of them.
+    """Section `select`: how candidates are ranked, and how many are taken.
 
     The fused score is clip_weight * clip_scale * max(cosine, 0) + ssim_weight * SSIM.
     """
@@ -22,5 +22,4 @@ class Select:
     ssim_weight: Annotated[float, Within(0, 100)]  # the paper's lambda
     best_of: bool  # only the best candidate of each caption competes
     seed: int  # of the random strategy and the random arms
-    arms: list[Literal["selected", "random", "real"]]
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

@@ -90,7 +90,8 @@ def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out:
         save(model, processor, directory)
 
     inputs = [file_sha256(Path(vlm.eye)), file_sha256(Path(vlm.llm)), file_sha256(aligned)]
-    return _fit("finetune", model, examples, vlm, params, inputs, write, out) | {"skipped": skipped}
+    rate = params.projector_learning_rate
+    return _fit("finetune", model, examples, vlm, params, inputs, write, out, rate) | {"skipped": skipped}
 
 
 def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
@@ -133,12 +134,15 @@ def _fit(
     inputs: list[str],
     write: Callable[[Path], None],
     out: Path,
+    projector_rate: float | None = None,
 ) -> dict[str, Any]:
-    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`."""
+    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`.
+
+    `projector_rate`: the projector's highest learning rate; None: that of the rest.
+    """
     code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
     store = WorkStore(stage, digest(asdict(vlm), asdict(params), inputs, fingerprint(examples), code))
     with store.locked():
-        projector_rate = params.projector_learning_rate if isinstance(params, Finetune) else None
         losses = train(model, examples, params, store.path, projector_rate)
         finished = store.path / "finished"
         shutil.rmtree(finished, ignore_errors=True)

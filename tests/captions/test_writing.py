@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from synthpairs.captions.params import CaptionParams, Model
-from synthpairs.captions.work import in_pieces
 from synthpairs.captions.writing import model_captions, parse_reply
 from synthpairs.language.model import load
 from synthpairs.storage import WorkStore
@@ -45,19 +44,3 @@ def test_every_reply_is_counted_and_depends_on_its_number_alone(
     assert few == many[:3] + many[5:8]
     assert all(caption.reason == "reply" for caption in few)  # a random model names no cat
     assert model_captions(lm, ["cat", "dog"], params.model, 1, 4, store) != few
-
-
-def test_a_killed_run_writes_only_what_is_missing(store: WorkStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synthpairs.captions.work.PIECE", 2)
-    seen: list[str] = []
-
-    def work(piece: list[str], kill_at: str = "") -> list[str]:
-        if kill_at in piece:
-            raise KeyboardInterrupt
-        seen.extend(piece)
-        return [text.upper() for text in piece]
-
-    with pytest.raises(KeyboardInterrupt):
-        in_pieces(store, "write", ["a", "b", "c", "d", "e"], lambda piece: work(list(piece), kill_at="c"))
-    assert in_pieces(store, "write", ["a", "b", "c", "d", "e"], lambda piece: work(list(piece))) == list("ABCDE")
-    assert seen == ["a", "b", "c", "d", "e"]

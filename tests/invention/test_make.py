@@ -128,7 +128,7 @@ def test_the_local_engine_resumes_and_writes_the_same_bytes_twice(
         return write(*arguments)
 
     resumed = False
-    monkeypatch.setattr("synthpairs.captions.work.PIECE", 16)
+    monkeypatch.setattr("synthpairs.pieces.PIECE", 16)
     monkeypatch.setattr(local, "generate", killed_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         main()

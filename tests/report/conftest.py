@@ -78,7 +78,7 @@ stages:
 PARAMS_YAML = """\
 arms: [selected, random, real]
 select: {strategy: top, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false, seed: 0,
-         arms: [selected, random, real], samples_per_shard: 64}
+         samples_per_shard: 64}
 report: {seed: 0, resamples: 200, key_tasks: [desk_vqa, desk_pope], pictures: 4, columns: 2, side: 32}
 """
 

@@ -9,7 +9,6 @@ from synthpairs.report.tables import (
     categories_table,
     interval,
     literal,
-    markdown_table,
     nested_table,
     number,
     trainings_table,
@@ -44,11 +43,6 @@ def test_literal_text_names_what_cannot_be_seen_and_is_one_line():
 def test_literal_text_is_cut_and_says_how_long_it_was():
     shown = literal("x" * 100_000)
     assert shown == "x" * 80 + " ... (100,000 characters)"
-
-
-def test_table_has_as_many_cells_in_every_line():
-    lines = markdown_table(["a", "b"], [[1, 2], ["x", "y"]], numbers_from=1).splitlines()
-    assert lines == ["| a | b |", "| --- | ---: |", "| 1 | 2 |", "| x | y |"]
 
 
 def test_arms_stand_beside_each_other_with_blind_and_untrained(project):

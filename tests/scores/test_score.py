@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import open_clip
@@ -113,18 +114,19 @@ def test_captions_beyond_the_limit_are_counted(settings: Settings, tmp_path: Pat
     assert metrics["texts_truncated"] == 1
 
 
-def test_a_model_that_cannot_be_had_is_an_error(settings: Settings, tiny_clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"open_clip_config.json is missing"):
-        ClipScorer(settings(clip=f"local-dir:{tmp_path}"))
+def test_a_model_that_cannot_be_had_is_an_error(tiny_clip: Path, tmp_path: Path) -> None:
+    load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
+    with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
+        load(f"local-dir:{tmp_path}", None)
     (tmp_path / "open_clip_config.json").write_bytes((tiny_clip / "open_clip_config.json").read_bytes())
-    with pytest.raises(ValueError, match=r"scores.clip: local-dir:.* cannot be loaded: .*weights"):
-        ClipScorer(settings(clip=f"local-dir:{tmp_path}"))
-    with pytest.raises(ValueError, match="pretrained must be null for local-dir"):
-        ClipScorer(settings(pretrained="openai"))
+    with pytest.raises(ValueError, match=r"captions.clip: local-dir:.* cannot be loaded: .*weights"):
+        load(f"local-dir:{tmp_path}", None)
+    with pytest.raises(ValueError, match=r"captions.pretrained must be null for local-dir"):
+        load(f"local-dir:{tiny_clip}", "openai")
     with pytest.raises(ValueError, match="no open_clip model ViT-B-32 with openia; weights of ViT-B-32 are openai, "):
-        ClipScorer(settings(clip="ViT-B-32", pretrained="openia"))
+        load("ViT-B-32", "openia")
     with pytest.raises(ValueError, match="no open_clip model ViT-Z with None"):
-        ClipScorer(settings(clip="ViT-Z"))
+        load("ViT-Z", None)
 
 
 def test_no_pictures_is_an_error(settings: Settings, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ def settings() -> Callable[..., Select]:
         "ssim_weight": 0.5,
         "best_of": True,
         "seed": 0,
-        "arms": ["selected", "random", "real"],
         "samples_per_shard": 2,
     }
     return lambda **changed: Select(**values | changed)

@@ -17,6 +17,7 @@ import webdataset
 from huggingface_hub import DatasetCard
 from PIL import Image
 
+from synthpairs.arms import Arm
 from synthpairs.pairs import load_pairs
 from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, SELECTED, caption_uid
 from synthpairs.selection.make import make_selection
@@ -25,6 +26,7 @@ from synthpairs.selection.records import INSTRUCTIONS, llava_record
 from synthpairs.storage import read_shard, write_table
 
 Settings = Callable[..., Select]
+ARMS: list[Arm] = ["selected", "random", "real"]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -34,7 +36,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: Path) -> None:
-    metrics = make_selection(settings(), data, data / "selected")
+    metrics = make_selection(settings(), ARMS, data, data / "selected")
     assert metrics["candidates"] == metrics["unscored"] + metrics["beaten"] + metrics["competing"] == 16
     assert metrics["selected"] == 3
     assert metrics["unscored"] == 1
@@ -47,17 +49,17 @@ def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: P
 
 
 def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
-    make_selection(settings(), data, data / "one")
+    make_selection(settings(), ARMS, data, data / "one")
     scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
     scores.to_parquet(data / "scores/scores.parquet")
-    make_selection(settings(strategy="rear", k=4, arms=["selected"]), data, data / "two")
-    make_selection(settings(), data, data / "two")  # over another selection, of which nothing stays
+    make_selection(settings(strategy="rear", k=4), ["selected"], data, data / "two")
+    make_selection(settings(), ARMS, data, data / "two")  # over another selection, of which nothing stays
     assert contents(data / "one") == contents(data / "two")
 
 
 def test_arms_have_one_size(settings: Settings, data: Path) -> None:
-    metrics = make_selection(settings(k=4), data, data / "selected")
-    arms = {name: pd.read_parquet(data / f"selected/pairs/{name}.parquet") for name in ("selected", "random", "real")}
+    metrics = make_selection(settings(k=4), ARMS, data, data / "selected")
+    arms = {name: pd.read_parquet(data / f"selected/pairs/{name}.parquet") for name in ARMS}
     for pairs in arms.values():
         assert list(pairs.columns) == PAIRS.names
         assert len(pairs) == 4
@@ -68,36 +70,36 @@ def test_arms_have_one_size(settings: Settings, data: Path) -> None:
     assert arms["real"]["shard"].isna().all()
     assert set(arms["real"]["text"]) == {"an ant", "a pear", "a hat", "a fan"}
     assert metrics["arms"]["real"] == {"pairs": 4, "kept": 2, "rejected_by_alignment": 2}
-    other = make_selection(settings(k=4, seed=5), data, data / "other")
+    other = make_selection(settings(k=4, seed=5), ARMS, data, data / "other")
     assert pd.read_parquet(data / "other/pairs/selected.parquet").equals(arms["selected"])
     assert other["arms"]
     assert not pd.read_parquet(data / "other/pairs/random.parquet").equals(arms["random"])
 
 
 def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings: Settings, data: Path) -> None:
-    metrics = make_selection(settings(k=1), data, data / "selected")
+    metrics = make_selection(settings(k=1), ARMS, data, data / "selected")
     assert metrics["arms"]["real"] == {"pairs": 1, "kept": 1, "rejected_by_alignment": 0}
-    metrics = make_selection(settings(k=8), data, data / "selected")
+    metrics = make_selection(settings(k=8), ARMS, data, data / "selected")
     assert metrics["arms"]["real"] == {"pairs": 4, "kept": 2, "rejected_by_alignment": 2}
     kept = pd.read_parquet(data / "captions/kept.parquet")
     write_table(data / "captions/kept.parquet", kept[kept["source"] == "model"], CAPTIONS)
-    metrics = make_selection(settings(k=1), data, data / "selected")
+    metrics = make_selection(settings(k=1), ARMS, data, data / "selected")
     assert metrics["arms"]["real"] == {"pairs": 1, "kept": 0, "rejected_by_alignment": 1}
     rejected = pd.read_parquet(data / "captions/rejected.parquet").assign(reason="judge")
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
-    with pytest.raises(ValueError, match=r"select.arms holds `real`, but no human caption has an original"):
-        make_selection(settings(k=1), data, data / "selected")
+    with pytest.raises(ValueError, match=r"params.yaml: arms holds `real`, but no human caption has an original"):
+        make_selection(settings(k=1), ARMS, data, data / "selected")
 
 
 def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) -> None:
-    make_selection(settings(k=4), data, data / "selected")
+    make_selection(settings(k=4), ARMS, data, data / "selected")
     shown = {}
     for shard in sorted((data / "images").glob("shard-*.tar")):
         shown |= {key: members["png"] for key, members in read_shard(shard)}
     for name in ("kept", "rejected"):
         table = pd.read_parquet(data / f"captions/{name}.parquet")
         shown |= dict(zip(table["uid"], table["original"], strict=True))
-    for arm in ("selected", "random", "real"):
+    for arm in ARMS:
         pairs = pd.read_parquet(data / f"selected/pairs/{arm}.parquet")
         loaded = list(load_pairs(arm, data))
         assert sorted((key, text) for key, text, _ in loaded) == sorted(zip(pairs["key"], pairs["text"], strict=True))
@@ -114,7 +116,7 @@ def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) 
 
 
 def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path) -> None:
-    make_selection(settings(k=5), data, data / "selected")
+    make_selection(settings(k=5), ARMS, data, data / "selected")
     selected = pd.read_parquet(data / "selected/selected.parquet").set_index("key")
     source = {}
     for shard in sorted((data / "images").glob("shard-*.tar")):
@@ -139,7 +141,7 @@ def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path)
 
 
 def test_llava_json_is_what_its_loader_expects(settings: Settings, data: Path) -> None:
-    make_selection(settings(k=5), data, data / "selected")
+    make_selection(settings(k=5), ARMS, data, data / "selected")
     records = json.loads((data / "selected/llava.json").read_text())
     selected = pd.read_parquet(data / "selected/selected.parquet")
     assert [record["id"] for record in records] == selected["key"].tolist()
@@ -162,7 +164,7 @@ def test_every_instruction_is_used_on_both_sides() -> None:
 
 
 def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
-    make_selection(settings(), data, data / "selected")
+    make_selection(settings(), ARMS, data, data / "selected")
     text = (data / "selected/README.md").read_text()
     header = DatasetCard(text).data.to_dict()
     assert header["license"] == ["apache-2.0", "cc-by-4.0", "mit"]
@@ -176,23 +178,23 @@ def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
 
 
 def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:
-    with pytest.raises(ValueError, match=r"select.arms must name each arm once"):
-        make_selection(settings(arms=["real", "real"]), data, data / "selected")
+    with pytest.raises(ValueError, match=r"params.yaml: arms must name each arm once"):
+        make_selection(settings(), ["real", "real"], data, data / "selected")
     with pytest.raises(ValueError, match=r"select.k is 9, but only 8 candidates compete"):
-        make_selection(settings(k=9), data, data / "selected")
+        make_selection(settings(k=9), ARMS, data, data / "selected")
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     manifest.iloc[3:].to_parquet(data / "images/manifest.parquet")
     with pytest.raises(ValueError, match="holds 2 pictures that data/images does not"):
-        make_selection(settings(), data, data / "selected")
+        make_selection(settings(), ARMS, data, data / "selected")
     (data / "scores/scores.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro scores` first"):
-        make_selection(settings(), data, data / "selected")
+        make_selection(settings(), ARMS, data, data / "selected")
 
 
 def test_the_stage_runs_without_torch(settings: Settings, data: Path) -> None:
     params = settings()
     values = {name: getattr(params, name) for name in params.__slots__}
-    (data.parent / "params.yaml").write_text(json.dumps({"select": values}))
+    (data.parent / "params.yaml").write_text(json.dumps({"select": values, "arms": ARMS}))
     (data.parent / "packages.lock.yaml").write_bytes(Path("packages.lock.yaml").read_bytes())
     program = "import sys, stages.select as s; s.main(); assert not {'torch', 'transformers'} & set(sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "SYNTHPAIRS_TRACKING": "off"}

@@ -1,6 +1,6 @@
 import pytest
 
-from synthpairs.vlm.arms import chosen_arm
+from synthpairs.arms import chosen_arm
 
 
 @pytest.fixture(autouse=True)
@@ -17,3 +17,9 @@ def test_an_arm_is_chosen():
 def test_other_arms_are_named(arguments, got):
     with pytest.raises(ValueError, match=f"one arm of selected, random, real .*, got {got}"):
         chosen_arm(arguments)
+
+
+def test_the_list_is_closed(tmp_path):
+    (tmp_path / "params.yaml").write_text("arms: [selected, best]\n")
+    with pytest.raises(ValueError, match=r"params\.yaml: arms\[1\] must be one of selected, random, real; got 'best'"):
+        chosen_arm(["selected"])

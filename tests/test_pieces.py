@@ -1,0 +1,27 @@
+"""What a killed run had finished is not done again."""
+
+from pathlib import Path
+
+import pytest
+
+from synthpairs.pieces import in_pieces
+from synthpairs.storage import WorkStore
+
+
+def test_a_killed_run_works_only_on_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr("synthpairs.pieces.PIECE", 2)
+    seen: list[str] = []
+
+    def work(piece: list[str], kill_at: str = "") -> list[str]:
+        if kill_at in piece:
+            raise KeyboardInterrupt
+        seen.extend(piece)
+        return [text.upper() for text in piece]
+
+    items = ["a", "b", "c", "d", "e"]
+    with WorkStore("captions", "test").locked() as store:
+        with pytest.raises(KeyboardInterrupt):
+            in_pieces(store, "write", items, lambda piece: work(list(piece), kill_at="c"))
+        assert in_pieces(store, "write", items, lambda piece: work(list(piece))) == list("ABCDE")
+    assert seen == items
