@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from synthpairs.inference import best_device
 
 log = logging.getLogger(__name__)
-WARMUP_STEPS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What one training spends: wall `minutes`, samples per step, peak learning rate, EMA decay, checkpoint interval."""
+    """What one training spends: wall `minutes`, samples per step, peak learning rate, EMA decay, checkpoint interval, warm-up."""
 
     minutes: float
     batch: int
     learning_rate: float
     ema: float
     checkpoint_s: float
+    warmup_steps: int = 200
 
 
 def autocast() -> torch.autocast:
@@ -49,7 +49,8 @@ def train(
     """
     model.to(best_device()).train()
     average = copy.deepcopy(model).requires_grad_(False)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    pairs = zip(average.parameters(), model.parameters(), strict=True)
+    averaged, trained = zip(*[(mean, weight) for mean, weight in pairs if weight.requires_grad], strict=True)
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
     step, seconds, smooth = 0, 0.0, math.nan
     if checkpoint.exists():
@@ -62,7 +63,7 @@ def train(
     budget, last_save, last_log = schedule.minutes * 60, seconds, seconds
     while seconds < budget:
         started = time.monotonic()
-        rate = schedule.learning_rate * min(1.0, (step + 1) / WARMUP_STEPS)
+        rate = schedule.learning_rate * min(1.0, (step + 1) / schedule.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * seconds / budget)))
         loss = loss_of(model, np.random.default_rng([seed, step]))
@@ -72,7 +73,7 @@ def train(
         optimizer.step()
         decay = min(schedule.ema, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+            torch._foreach_lerp_(averaged, trained, 1 - decay)
             for ours, theirs in zip(average.buffers(), model.buffers(), strict=True):
                 ours.copy_(theirs)
         step += 1

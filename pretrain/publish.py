@@ -15,14 +15,14 @@ from synthpairs.storage import file_sha256, write_bytes
 
 TRAINED = Path("data/pretrain")
 DESK = Path("models/desk")
-PARTS = ("clip", "eye", "generator")
-MEASURES = (Path("pretrain/metrics.json"), Path("pretrain/samples.png"))
+PARTS = ("clip", "eye", "generator", "reader")
+MEASURES = (Path("pretrain/metrics.json"), Path("pretrain/samples.png"), Path("pretrain/reader.json"))
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
 def card() -> str:
     """What the models are, from what they were made, and how well they do, as Markdown."""
-    metrics = json.loads(MEASURES[0].read_text())
+    metrics, practised = (json.loads(file.read_text()) for file in MEASURES[::2])
     drawings = load_drawings()
     used = drawings[(drawings["split"] == "train") & drawings["name"].isin(trained_concepts())]
     licences = used.groupby("licence")["style"].unique()
@@ -32,7 +32,8 @@ def card() -> str:
     combination, style = (metrics["clip"][split] for split in ("heldout_combination", "heldout_style"))
     made, real = metrics["generator"], metrics["referee_on_real"]
     spent = params()
-    minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in ("clip", "autoencoder", "generator"))
+    minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in ("clip", "autoencoder", "generator", "reader"))
+    read = ", ".join(f"{share} ({name})" for name, share in sorted(practised["existence"].items()))
     return "\n".join(
         [
             "# The desk models",
@@ -42,6 +43,8 @@ def card() -> str:
             "",
             "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `eye` is its image tower for transformers.",
             "- `generator`: a StableDiffusionXLPipeline for 64-pixel pictures.",
+            "- `reader`: a low-rank adapter for SmolLM2-135M-Instruct, practised on conversations in words alone. Asked whether "
+            f"a thing is in a scene that tokens made of words stand for, it is right at a share of {read}; 0.5 is chance.",
             "",
             "| measure | n | @1 | @5 |",
             "| --- | --- | --- | --- |",

@@ -33,10 +33,10 @@ from synthpairs.schema import digest
 # and each must be learnt.
 WEIGHTS = {
     "what": 3.0,
+    "existence": 3.0,
     "where": 1.5,
-    "existence": 1.5,
+    "kind": 1.0,
     "caption": 0.7,
-    "kind": 0.7,
     "how many": 0.5,
     "which colour": 0.5,
 }
@@ -48,7 +48,7 @@ def instruction_rows(studio: Studio, words: Words, mix: Mix, rng: np.random.Gene
     rows = []
     for name in evenly(rng, studio.names, mix.pictures):
         scene = studio.any_scene(rng, name)
-        asked = _about(scene, name, studio, kinds, mix.turns, rng)
+        asked = questions_about(scene, name, studio, kinds, mix.turns, rng)
         turns = [(question.worded(rng), question.answer) for question in asked]
         rows.append(_row(scene.kind, turns, studio.png(scene), scene))
     rows += [_row("text", [turn]) for turn in text_questions(words, mix.text, rng)]
@@ -66,14 +66,18 @@ def _row(task: str, turns: list[tuple[str, str]], picture: bytes | None = None, 
     }
 
 
-def _about(
+def questions_about(
     scene: Scene, name: str, studio: Studio, kinds: list[str], turns: int, rng: np.random.Generator
 ) -> list[Asked]:
-    """Up to `turns` different questions about a scene, drawn by WEIGHTS; half of the absent concepts are of the same kind."""
+    """Up to `turns` different questions about a scene, drawn by WEIGHTS; half of the absent concepts are of the same kind.
+
+    At most one asks whether something is there, with yes as often as with no, and it comes first: once the thing is named, or
+    another is denied, the conversation itself gives the answer, and nobody looks at the picture.
+    """
     absent = [other for other in studio.names if other not in scene.names]
     alike = [other for other in absent if studio.kinds[other] == studio.kinds[name]]
     missing = choose(rng, alike if alike and rng.random() < 0.5 else absent)
-    asked = [ask_existence(scene, choose(rng, scene.names)), ask_existence(scene, missing)]
+    asked = [ask_existence(scene, choose(rng, scene.names) if rng.random() < 0.5 else missing)]
     asked += [ask_which_colour(scene, name), ask_caption(scene)]
     if scene.kind == "single":
         asked.append(ask_what(scene))
@@ -85,4 +89,4 @@ def _about(
         asked.append(ask_how_many(scene))
     weights = np.array([WEIGHTS[question.category] for question in asked])
     places = rng.choice(len(asked), size=min(turns, len(asked)), replace=False, p=weights / weights.sum())
-    return [asked[place] for place in places]
+    return sorted((asked[place] for place in places), key=lambda question: question.category != "existence")

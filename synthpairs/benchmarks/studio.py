@@ -61,10 +61,7 @@ class Studio:
         ValueError when no new picture is left.
         """
         assert background is None or background in BACKGROUNDS
-        rows = [choose(rng, self._rows[names[0]])]
-        if kind == "pair":
-            others = self._rows[names[1]]
-            rows.append(choose(rng, [row for row in others if row["style"] == rows[0]["style"]] or others))
+        rows = self._drawings(rng, *names)
         for _ in range(TRIES):
             scene = draw_scene(rows, rng, kind)
             if background in (None, scene.background) and count in (None, len(scene.things)) and self._is_new(scene):
@@ -86,9 +83,26 @@ class Studio:
         return True
 
     def any_scene(self, rng: np.random.Generator, name: str) -> Scene:
-        """A scene that shows the concept: half of them alone, the others beside another concept or several of it."""
+        """A new scene that shows the concept: half of them alone, the others beside another concept or several of it."""
+        kind, names = self._any_kind(rng, name)
+        return self.compose(rng, kind, *names)
+
+    def sketch(self, rng: np.random.Generator, name: str) -> Scene:
+        """A scene as `any_scene` would choose it, that nobody renders: it may be one that was shown before."""
+        kind, names = self._any_kind(rng, name)
+        return draw_scene(self._drawings(rng, *names), rng, kind)
+
+    def _any_kind(self, rng: np.random.Generator, name: str) -> tuple[str, list[str]]:
         kind = choose(rng, ("single", "single", "pair", "several" if name in self.countable else "pair"))
-        return self.compose(rng, kind, name, self.other(rng, name)) if kind == "pair" else self.compose(rng, kind, name)
+        return kind, [name, self.other(rng, name)] if kind == "pair" else [name]
+
+    def _drawings(self, rng: np.random.Generator, name: str, beside: str | None = None) -> list[dict]:
+        """A drawing of each concept, the second in the first one's style where there is one."""
+        rows = [choose(rng, self._rows[name])]
+        if beside is not None:
+            others = self._rows[beside]
+            rows.append(choose(rng, [row for row in others if row["style"] == rows[0]["style"]] or others))
+        return rows
 
     def other(self, rng: np.random.Generator, name: str) -> str:
         """Another concept."""

@@ -16,6 +16,7 @@ from transformers import LlavaProcessor
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
 
 IGNORED = -100  # label of a position that is not learnt
+ROLES = {"user": "question", "assistant": "answer"}  # who says which part of a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +49,26 @@ def instruction_examples(
     maker = _Maker(processor, max_tokens)
     for row in rows[["turns", "picture"]].to_dict("records"):
         picture = row["picture"] if isinstance(row["picture"], bytes) else None
-        messages = _messages(row["turns"], picture is not None)
-        maker.add(_pieces(messages, processor), [message["content"][-1]["text"] for message in messages], picture)
+        turns = [] if row["turns"] is None else list(row["turns"])
+        said = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
+        maker.add(conversation(turns, picture is not None, processor), said, picture)
     return maker.examples, maker.counts()
 
 
-def _messages(turns: Iterable[dict[str, str | None]] | None, pictured: bool) -> list[dict[str, Any]]:
-    """A conversation as transformers' chat templates take it; the picture stands before the first question."""
-    messages: list[dict[str, Any]] = []
-    for turn in () if turns is None else turns:
-        for role, key in (("user", "question"), ("assistant", "answer")):
-            messages.append({"role": role, "content": [{"type": "text", "text": (turn[key] or "").strip()}]})
+def conversation(
+    turns: Sequence[dict[str, str | None]], pictured: bool, processor: LlavaProcessor
+) -> list[tuple[str, bool]]:
+    """Questions and answers written in the chat template, in pieces, and of each whether it is learnt.
+
+    Learnt are answers up to the token that ends them. A picture stands before the first question.
+    """
+    messages: list[dict[str, Any]] = [
+        {"role": role, "content": [{"type": "text", "text": (turn[key] or "").strip()}]}
+        for turn in turns
+        for role, key in ROLES.items()
+    ]
     if pictured and messages:
         messages[0]["content"].insert(0, {"type": "image"})
-    return messages
-
-
-def _pieces(messages: Sequence[dict[str, Any]], processor: LlavaProcessor) -> list[tuple[str, bool]]:
-    """The written conversation in pieces, and of each whether it is learnt: an answer up to the token that ends it."""
     written = str(processor.apply_chat_template(messages)) if messages else ""
     pieces, done = [], 0
     for answer in range(1, len(messages), 2):

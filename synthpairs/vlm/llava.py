@@ -19,19 +19,17 @@ from synthpairs.storage import WorkStore, file_sha256
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples, fingerprint, instruction_examples
 from synthpairs.vlm.model import Vlm, assemble, save, seeded
 from synthpairs.vlm.training import Training, order, train
-from synthpairs.vlm.warmstart import fit_projector
+from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
 log = logging.getLogger(__name__)
-PROJECTOR = "projector.safetensors"
+PROJECTOR, MOMENTS = "projector.safetensors", "moments.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Align(Training):
     """Section `align`: the projector learns to say pictures to the language model (LLaVA-1.5's pretraining)."""
 
-    ridge: (
-        Annotated[float, Within(1e-6, 1e6)] | None
-    )  # penalty of the closed-form start (warmstart.py); null: a random one
+    start: ClosedForm | None  # of the projector; null: a random one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +45,7 @@ class Lora:
 class Finetune(Training):
     """Section `finetune`: projector and language model learn to answer."""
 
+    start: ClosedForm | None  # of the projector, from align's pairs and the answers here; null: as align left it
     projector_learning_rate: Annotated[float, Within(0, 1)] | None  # highest; null: as the language model's
     lora: Lora | None  # null: all of the language model's weights
 
@@ -58,15 +57,17 @@ def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align
     model.model.multi_modal_projector.requires_grad_(True)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
     _check_skipped(skipped, len(examples), params, "align")
-    start = {} if params.ridge is None else fit_projector(model, examples, params.ridge)
+    moments = None if params.start is None else Moments.of(model, examples)
+    start = {} if params.start is None or moments is None else fit_projector(model, moments, params.start)
 
     def write(directory: Path) -> None:
         directory.mkdir()
+        if moments is not None:
+            moments.save(directory / MOMENTS)
         save_file(model.model.multi_modal_projector.state_dict(), directory / PROJECTOR)
         (directory / PROJECTOR).chmod(0o644)
 
-    inputs = [file_sha256(Path(vlm.eye)), file_sha256(Path(vlm.llm))]
-    return _fit("align", model, examples, vlm, params, inputs, write, out) | {"start": start, "skipped": skipped}
+    return _fit("align", model, examples, vlm, params, None, write, out) | {"start": start, "skipped": skipped}
 
 
 def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out: Path) -> dict[str, Any]:
@@ -77,6 +78,11 @@ def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out:
     model.model.multi_modal_projector.load_state_dict(load_file(aligned / PROJECTOR))
     examples, skipped = instruction_examples(rows, processor, params.max_tokens)
     _check_skipped(skipped, len(examples), params, "finetune")
+    start = {}
+    if params.start is not None:
+        if not (aligned / MOMENTS).exists():
+            raise ValueError("params.yaml: finetune.start must be null unless align.start is given")
+        start = fit_projector(model, Moments.read(aligned / MOMENTS) + Moments.of(model, examples), params.start)
     model.model.vision_tower.requires_grad_(False)
     if params.lora:
         _adapt(model, params.lora, params.seed)
@@ -89,9 +95,11 @@ def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out:
             model.model.language_model = model.model.language_model.float().merge_and_unload()
         save(model, processor, directory)
 
-    inputs = [file_sha256(Path(vlm.eye)), file_sha256(Path(vlm.llm)), file_sha256(aligned)]
     rate = params.projector_learning_rate
-    return _fit("finetune", model, examples, vlm, params, inputs, write, out, rate) | {"skipped": skipped}
+    return _fit("finetune", model, examples, vlm, params, aligned, write, out, rate) | {
+        "start": start,
+        "skipped": skipped,
+    }
 
 
 def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
@@ -131,7 +139,7 @@ def _fit(
     examples: Sequence[Example],
     vlm: Vlm,
     params: Training,
-    inputs: list[str],
+    aligned: Path | None,
     write: Callable[[Path], None],
     out: Path,
     projector_rate: float | None = None,
@@ -140,8 +148,9 @@ def _fit(
 
     `projector_rate`: the projector's highest learning rate; None: that of the rest.
     """
+    parts = [file_sha256(Path(part)) for part in (vlm.eye, vlm.llm, vlm.adapter, aligned) if part]
     code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-    store = WorkStore(stage, digest(asdict(vlm), asdict(params), inputs, fingerprint(examples), code))
+    store = WorkStore(stage, digest(asdict(vlm), asdict(params), parts, fingerprint(examples), code))
     with store.locked():
         losses = train(model, examples, params, store.path, projector_rate)
         finished = store.path / "finished"
@@ -151,6 +160,8 @@ def _fit(
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(finished, out)
         store.discard()
+    if not losses:
+        return {"pairs": len(examples), "steps": 0}
     seen = [examples[place] for place in order([len(example.ids) for example in examples], params)]
     tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
     return {

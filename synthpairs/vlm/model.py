@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import (
     AutoImageProcessor,
     AutoModelForCausalLM,
@@ -57,6 +59,7 @@ class Vlm:
 
     eye: str  # directory of a CLIPVisionModel and its image processor
     llm: str  # directory of a causal language model and its tokenizer
+    adapter: str | None  # directory of a PEFT adapter that is merged into the language model first; null: none
     vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
     vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
     image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
@@ -73,6 +76,8 @@ def assemble(vlm: Vlm) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     transformers_logging.disable_progress_bar()
     eye = CLIPVisionModel.from_pretrained(_holding(vlm.eye, "eye"), dtype=torch.bfloat16, use_safetensors=True)
     llm = AutoModelForCausalLM.from_pretrained(_holding(vlm.llm, "llm"), dtype=torch.bfloat16, use_safetensors=True)
+    if vlm.adapter is not None:
+        llm = _adapted(llm, vlm.adapter)
     layers = eye.config.num_hidden_layers
     if not -layers - 1 <= vlm.vision_feature_layer <= layers:
         raise ValueError(
@@ -154,6 +159,21 @@ def _holding(directory: str, key: str) -> str:
         how = "run `dvc repro language_model`" if key == "llm" else "check it out of git"
         raise FileNotFoundError(f"params.yaml: vlm.{key} is {directory}, which holds no model: {how} first")
     return directory
+
+
+def _adapted(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """The language model with an adapter merged into it, added in float32 and rounded to bfloat16 once."""
+    if not (Path(adapter) / "adapter_config.json").exists():
+        raise FileNotFoundError(
+            f"params.yaml: vlm.adapter is {adapter}, which holds no adapter: check it out of git first"
+        )
+    adapted = PeftModel.from_pretrained(llm.float(), adapter)
+    if load_file(Path(adapter) / "adapter_model.safetensors").keys() != get_peft_model_state_dict(adapted).keys():
+        raise ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")  # peft only warns
+    merged = adapted.merge_and_unload()
+    for weight in merged.parameters():
+        weight.data = weight.data.to(torch.bfloat16)  # not `merged.to`, see `save`
+    return merged.requires_grad_(True)
 
 
 def _tokenizer(vlm: Vlm) -> PreTrainedTokenizerBase:

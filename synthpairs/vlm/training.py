@@ -33,7 +33,9 @@ class Training:
 
     seed: int  # of the order of examples, of adapters, of dropout
     epochs: Annotated[float, Within(0.001, 1000)]  # passes over the examples
-    max_steps: Annotated[int, Within(1)] | None  # stop there, however many epochs that is; null: no limit
+    max_steps: (
+        Annotated[int, Within(0)] | None
+    )  # stop there, however many epochs that is; 0: none at all; null: no limit
     batch: Annotated[int, Within(1, 65536)]  # examples per step
     micro_batch: Annotated[int, Within(1, 65536)]  # examples that the device holds at a time
     learning_rate: Annotated[float, Within(0, 1)]  # highest; a cosine leads to 0
@@ -132,6 +134,8 @@ def train(
         # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
         model.model.language_model.set_attn_implementation("eager")
     learner = Learner(model)
+    if not training.steps(len(examples)):
+        return []
     places = order([len(example.ids) for example in examples], training)
     steps = len(places) // training.batch
     arguments = TrainingArguments(

@@ -1,56 +1,113 @@
 """A closed-form start for the projector: ridge regression from the eye's features to the words of the captions.
 
 A random projector spends most of a small alignment finding out which direction of the eye means which word. That much is
-linear: a picture's class token is regressed on the mean input embedding of its caption's tokens, each weighted by how few
-captions hold it (inverse document frequency). LLaVA's two-layer perceptron then starts as exactly that linear map,
-because gelu(x) - gelu(-x) = x, and training goes on from there. In neither paper; docs/design-notes.md has what it brings.
+linear: a picture's class token is regressed on the mean input embedding of what is said about it, each token weighted by how
+few captions hold it (inverse document frequency). Few pairs make ridge regression say mostly what it is sure of, the
+background's colour first; so its answers are whitened in part, which gives the names their share. LLaVA's two-layer perceptron
+then starts as exactly that linear map, because gelu(x) - gelu(-x) = x, and training goes on from there. A regression needs of
+its data no more than sums, and the sums of two data sets add up: so fine-tuning can start from captions and answers together.
+In neither paper; docs/design-notes.md has what it brings.
 """
 
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
+from synthpairs.params import Within
 from synthpairs.vlm.examples import IGNORED, Example
 
 BATCH = 64
 RAREST = 0.01  # weight of a token that is in every caption: the full stop, the line end
+FAINTEST = 1e-4  # share of the strongest direction's variance below which a direction is noise of the arithmetic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedForm:
+    """How the projector starts."""
+
+    ridge: Annotated[float, Within(1e-6, 1e6)]  # penalty, a share of the features' mean variance
+    whitening: Annotated[float, Within(0, 1)]  # of the outputs: 0 leaves their directions' spread, 1 makes it equal
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over pictures of features x [width] and targets t [words' width], float64: all that the regression needs."""
+
+    count: Tensor  # of pictures, or of patches where each is to say the caption
+    features: Tensor  # x
+    targets: Tensor  # t
+    gram: Tensor  # x x'
+    cross: Tensor  # x t'
+    squares: Tensor  # t' t
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: LlavaForConditionalGeneration, examples: Sequence[Example]) -> "Moments":
+        """Those of examples with pictures; what is learnt of each is what is said about its picture."""
+        pictured = [example for example in examples if example.pixels is not None]
+        features = _features(model, pictured)
+        said = [[token for token in example.labels if token != IGNORED] for example in pictured]
+        targets = caption_targets(said, model.get_input_embeddings().weight.double())
+        x, t = features.flatten(0, 1), targets.repeat_interleave(features.shape[1], 0)
+        return cls(torch.tensor(float(len(x))).double(), x.sum(0), t.sum(0), x.T @ x, x.T @ t, t.square().sum())
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Moments)))
+
+    def save(self, file: Path) -> None:
+        """Write them as safetensors."""
+        save_file({field.name: getattr(self, field.name).contiguous() for field in fields(Moments)}, file)
+        file.chmod(0o644)
+
+    @classmethod
+    def read(cls, file: Path) -> "Moments":
+        """What `save` wrote."""
+        return cls(**load_file(file))
 
 
 @torch.no_grad()
-def fit_projector(model: LlavaForConditionalGeneration, examples: Sequence[Example], ridge: float) -> dict[str, float]:
-    """Set the projector in place from captioned examples; returns `r2`, the share of the targets' variance that it explains.
+def fit_projector(model: LlavaForConditionalGeneration, moments: Moments, start: ClosedForm) -> dict[str, float]:
+    """Set the projector in place; returns `r2`, the share of the targets' variance that the regression explains.
 
-    `ridge` is the penalty as a share of the features' mean variance. Outputs get the spread of the language model's own
-    embeddings. ValueError when the projector's hidden layer is too narrow to hold a linear map.
+    `r2` is that of the regression, before whitening. Outputs get the spread of the language model's own embeddings.
+    ValueError when the projector's hidden layer is too narrow to hold a linear map, or all captions are the same.
     """
-    features = _features(model, examples)
-    words = model.get_input_embeddings().weight.double()
-    targets = _targets(examples, words)
-    width = features.shape[-1]
-    projector = model.model.multi_modal_projector
+    width, projector = len(moments.features), model.model.multi_modal_projector
     if projector.linear_1.out_features < 2 * width:
         raise ValueError(
-            f"params.yaml: align.ridge must be null here: the projector's hidden layer of {projector.linear_1.out_features} "
+            f"params.yaml: align.start must be null here: the projector's hidden layer of {projector.linear_1.out_features} "
             f"cannot hold a linear map of {width} features, which takes twice as many"
         )
-    if len({tuple(example.labels) for example in examples}) < 2:
-        raise ValueError("params.yaml: align.ridge must be null here: there are no two captions to tell apart")
-    start, centre = features.mean((0, 1)), targets.mean(0)
-    inputs = (features - start).flatten(0, 1)
-    wanted = (targets - centre).repeat_interleave(features.shape[1], 0)
-    gram = inputs.T @ inputs
-    penalty = ridge * inputs.square().sum(0).mean() * torch.eye(width, dtype=gram.dtype)
-    linear = torch.linalg.solve(gram + penalty, inputs.T @ wanted)
-    fitted = inputs @ linear
-    r2 = 1 - (wanted - fitted).square().sum() / wanted.square().sum()
-    linear *= words.std() / fitted.std()
-    _write(projector, linear, start, centre)
-    return {"r2": round(r2.item(), 3)}
+    middle, centre = moments.features / moments.count, moments.targets / moments.count
+    gram = moments.gram - moments.count * middle.outer(middle)
+    cross = moments.cross - moments.count * middle.outer(centre)
+    variance = moments.squares - moments.count * centre.square().sum()
+    if variance <= FAINTEST * moments.squares:
+        raise ValueError("params.yaml: align.start must be null here: there are no two captions to tell apart")
+    penalty = start.ridge * gram.trace() / width * torch.eye(width, dtype=gram.dtype)
+    linear = torch.linalg.solve(gram + penalty, cross)
+    missed = variance - 2 * (linear * cross).sum() + (linear * (gram @ linear)).sum()
+    linear = linear @ whitening(linear.T @ gram @ linear, start.whitening)
+    words = model.get_input_embeddings().weight.double()
+    spread = ((linear * (gram @ linear)).sum() / (moments.count * len(centre) - 1)).sqrt()
+    _write(projector, linear * words.std() / spread, middle, centre)
+    return {"r2": round(1 - (missed / variance).item(), 3)}
+
+
+def whitening(covariance: Tensor, degree: float) -> Tensor:
+    """The symmetric map that takes each principal direction's variance v to v^(1 - degree); all [width, width]."""
+    variances, directions = torch.linalg.eigh(covariance)
+    told = variances > FAINTEST * variances[-1]
+    return directions[:, told] @ (variances[told, None] ** (-degree / 2) * directions[:, told].T)
 
 
 def _features(model: LlavaForConditionalGeneration, examples: Sequence[Example]) -> Tensor:
@@ -66,27 +123,26 @@ def _features(model: LlavaForConditionalGeneration, examples: Sequence[Example])
     return states[:, :1] if model.config.vision_feature_select_strategy == "full" else states[:, 1:]
 
 
-def _targets(examples: Sequence[Example], words: Tensor) -> Tensor:
-    """The mean embedding of each example's caption [example, width], rare tokens weighing more."""
-    captions = [[token for token in example.labels if token != IGNORED] for example in examples]
+def caption_targets(captions: Sequence[Sequence[int]], words: Tensor) -> Tensor:
+    """The mean embedding of each caption's tokens [caption, width], rare tokens weighing more."""
     holding = Counter(token for caption in captions for token in set(caption))
     rows = []
     for caption in captions:
         weights = [max(math.log(len(captions) / holding[token]), RAREST) for token in caption]
         share = torch.tensor(weights, dtype=words.dtype) / sum(weights)
-        rows.append(share @ words[caption])
+        rows.append(share @ words[list(caption)])
     return torch.stack(rows)
 
 
-def _write(projector: LlavaMultiModalProjector, linear: Tensor, start: Tensor, centre: Tensor) -> None:
-    """Make the perceptron the map (x - start) @ linear + centre; hidden units beyond that begin without effect."""
-    width = len(start)
+def _write(projector: LlavaMultiModalProjector, linear: Tensor, middle: Tensor, centre: Tensor) -> None:
+    """Make the perceptron the map (x - middle) @ linear + centre; hidden units beyond that begin without effect."""
+    width = len(middle)
     first, second = projector.linear_1, projector.linear_2
     identity = torch.eye(width, dtype=first.weight.dtype)
     first.bias[width * 2 :] = 0
     for sign, place in ((1, slice(0, width)), (-1, slice(width, 2 * width))):
         first.weight[place] = sign * identity
-        first.bias[place] = -sign * start.to(first.bias)
+        first.bias[place] = -sign * middle.to(first.bias)
         second.weight[:, place] = sign * linear.T.to(second.weight)
     second.weight[:, 2 * width :] = 0
     second.bias.copy_(centre)

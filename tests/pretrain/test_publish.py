@@ -25,6 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "referee_on_real": named,
     }
     (tmp_path / "pretrain/metrics.json").write_text(json.dumps(metrics))
+    (tmp_path / "pretrain/reader.json").write_text(json.dumps({"existence": {"in_words": 0.97}}))
     (tmp_path / "pretrain/samples.png").write_bytes(b"png")
     table = pd.DataFrame(
         {
@@ -38,7 +39,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(publish, "load_drawings", lambda: table)
     monkeypatch.setattr(publish, "trained_concepts", lambda: ["dog"])
     training = {"minutes": 3}
-    spec = {"clip": training, "generator": training, "autoencoder": training | {"decoder": training}, "seed": 0}
+    spec = {
+        "clip": training,
+        "generator": training,
+        "reader": training,
+        "autoencoder": training | {"decoder": training},
+        "seed": 0,
+    }
     monkeypatch.setattr(publish, "params", lambda: spec)
     return tmp_path
 

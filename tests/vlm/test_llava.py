@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from synthpairs.storage import file_sha256
-from synthpairs.vlm.examples import caption_examples
-from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, Lora, align, finetune, untrained
+from synthpairs.vlm.examples import caption_examples, instruction_examples
+from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, Lora, align, finetune, untrained
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.warmstart import fit_projector
+from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5)
+START = ClosedForm(ridge=0.1, whitening=0.5)
 KILLED = """
 import os, pickle, signal, sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def checkpoints():
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     out = tmp_path / "aligned"
-    metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}, ridge=None), out)
+    metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}, start=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
     assert {name: tuple(weight.shape) for name, weight in load_file(out / PROJECTOR).items()} == {
         "linear_1.weight": (24, 16), "linear_1.bias": (24,), "linear_2.weight": (24, 24), "linear_2.bias": (24,),
@@ -68,13 +69,13 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
 
 @pytest.fixture
 def aligned(parts, pairs, training, tmp_path):
-    align(pairs(8), parts, Align(**training, ridge=None), tmp_path / "aligned")
+    align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
     return tmp_path / "aligned"
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_finetune_trains_projector_and_language_model(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(**training | {"epochs": 3.0}, projector_learning_rate=None, lora=lora)
+    params = Finetune(**training | {"epochs": 3.0}, projector_learning_rate=None, lora=lora, start=None)
     metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
     untrained(parts, tmp_path / "untrained")
@@ -91,9 +92,9 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, train
         assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
 
 
-@pytest.mark.parametrize("ridge", [None, 0.1])
-def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_path, ridge):
-    params = Align(**training, ridge=ridge)
+@pytest.mark.parametrize("start", [None, START])
+def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_path, start):
+    params = Align(**training, start=start)
     expected = align(pairs(40), narrow, params, tmp_path / "whole")
     killed(tmp_path, align, pairs(40), narrow, params, tmp_path / "resumed")
     assert checkpoints() == ["checkpoint-6"]
@@ -108,7 +109,7 @@ def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_p
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
 def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(**training | {"micro_batch": 2}, projector_learning_rate=0.02, lora=lora)
+    params = Finetune(**training | {"micro_batch": 2}, projector_learning_rate=0.02, lora=lora, start=None)
     expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
     killed(tmp_path, finetune, instructions(40), aligned, parts, params, tmp_path / "resumed")
     assert checkpoints() == ["checkpoint-6"]
@@ -120,29 +121,29 @@ def test_an_earlier_result_is_replaced_whole(parts, pairs, training, tmp_path):
     out = tmp_path / "aligned"
     out.mkdir()
     (out / "left over").touch()
-    align(pairs(8), parts, Align(**training, ridge=None), out)
+    align(pairs(8), parts, Align(**training, start=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
 
 
 def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
     broken = [(key, "" if number < 3 else text, picture) for number, (key, text, picture) in enumerate(pairs(40))]
-    metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}, ridge=None), tmp_path / "out")
+    metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}, start=None), tmp_path / "out")
     assert (metrics["pairs"], metrics["skipped"]["empty"]) == (37, 3)
     with pytest.raises(ValueError, match=r"3 of 40 examples cannot be trained on \(empty 3\); .* align.max_skipped"):
-        align(broken, parts, Align(**training, ridge=None), tmp_path / "out")
+        align(broken, parts, Align(**training, start=None), tmp_path / "out")
     with pytest.raises(ValueError, match=r"0 of 0 examples .*there are none"):
-        align([], parts, Align(**training, ridge=None), tmp_path / "out")
+        align([], parts, Align(**training, start=None), tmp_path / "out")
 
 
 def test_finetune_needs_an_aligned_projector(parts, instructions, training, tmp_path):
-    params = Finetune(**training, projector_learning_rate=None, lora=None)
+    params = Finetune(**training, projector_learning_rate=None, lora=None, start=None)
     with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
         finetune(instructions(4), tmp_path / "aligned", parts, params, tmp_path / "out")
 
 
 def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, tmp_path):
     metrics = untrained(parts, tmp_path / "untrained")
-    align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}, ridge=None), tmp_path / "aligned")
+    align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}, start=None), tmp_path / "aligned")
     start = load_file(tmp_path / "aligned" / PROJECTOR)
     for name, weight in load_file(tmp_path / "untrained/model.safetensors").items():
         if "projector" in name:
@@ -154,11 +155,11 @@ def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, t
     ]
 
 
-def test_with_a_ridge_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
-    params = Align(**training | {"learning_rate": 0.0}, ridge=0.1)
+def test_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
+    params = Align(**training | {"learning_rate": 0.0}, start=START)
     metrics = align(pairs(40), narrow, params, tmp_path / "aligned")
     model, processor = assemble(narrow)
-    start = fit_projector(model, caption_examples(pairs(40), processor, 120)[0], 0.1)
+    start = fit_projector(model, Moments.of(model, caption_examples(pairs(40), processor, 120)[0]), START)
     assert metrics["start"] == start
     assert start.keys() == {"r2"}
     projector = model.model.multi_modal_projector.state_dict()
@@ -167,10 +168,34 @@ def test_with_a_ridge_align_starts_from_the_closed_form(narrow, pairs, training,
 
 
 def test_the_projector_has_a_rate_of_its_own(parts, instructions, training, tmp_path, aligned):
-    params = Finetune(**training | {"learning_rate": 0.0}, projector_learning_rate=0.01, lora=None)
+    params = Finetune(**training | {"learning_rate": 0.0}, projector_learning_rate=0.01, lora=None, start=None)
     finetune(instructions(8), aligned, parts, params, tmp_path / "finetuned")
     untrained(parts, tmp_path / "untrained")
     after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
     start = {f"multi_modal_projector.{name}": weight for name, weight in load_file(aligned / PROJECTOR).items()}
     before |= {name: weight.to(torch.bfloat16) for name, weight in start.items()}
     assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()
+
+
+def test_without_gradient_steps_align_is_the_closed_form_alone(narrow, pairs, training, tmp_path):
+    metrics = align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"]) == (40, 0)
+    align(pairs(40), narrow, Align(**training | {"learning_rate": 0.0}, start=START), tmp_path / "still")
+    for file in (PROJECTOR, MOMENTS):
+        start, still = load_file(tmp_path / "aligned" / file), load_file(tmp_path / "still" / file)
+        assert all(torch.equal(start[name], still[name]) for name in start)
+
+
+def test_finetune_can_start_anew_from_captions_and_answers(narrow, pairs, instructions, training, tmp_path):
+    params = Finetune(**training | {"max_steps": 0}, projector_learning_rate=None, lora=None, start=START)
+    align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
+    metrics = finetune(instructions(40), tmp_path / "aligned", narrow, params, tmp_path / "finetuned")
+    model, processor = assemble(narrow)
+    captions, _ = caption_examples(pairs(40), processor, 120)
+    answers, _ = instruction_examples(instructions(40), processor, 120)
+    both = Moments.of(model, captions) + Moments.of(model, answers)
+    assert metrics["start"] == fit_projector(model, both, START)
+    assert metrics["start"] != fit_projector(model, Moments.of(model, captions), START)
+    align(pairs(40), narrow, Align(**training, start=None), tmp_path / "random")
+    with pytest.raises(ValueError, match=r"finetune.start must be null unless align.start is given"):
+        finetune(instructions(40), tmp_path / "random", narrow, params, tmp_path / "other")

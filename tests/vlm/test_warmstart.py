@@ -9,14 +9,14 @@ from transformers import CLIPVisionModel
 
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.warmstart import BATCH, fit_projector
+from synthpairs.vlm.warmstart import BATCH, ClosedForm, Moments, fit_projector, whitening
 
 
-def fitted(vlm, pairs, ridge):
+def fitted(vlm, pairs, ridge, whitening=0.0):
     """The projector after the fit, the fit's metrics, the examples, and what the model began with."""
     model, processor = assemble(vlm)
     examples, _ = caption_examples(pairs, processor, 80)
-    metrics = fit_projector(model, examples, ridge)
+    metrics = fit_projector(model, Moments.of(model, examples), ClosedForm(ridge=ridge, whitening=whitening))
     return model.model.multi_modal_projector, metrics, examples, model
 
 
@@ -58,6 +58,25 @@ def test_the_projector_is_the_ridge_regression_of_the_captions_words(narrow, pai
     np.testing.assert_allclose(got, expected, atol=1e-3 * table.std())
 
 
+@pytest.mark.parametrize("degree", [0.0, 0.5, 1.0])
+def test_whitening_evens_the_directions_of_the_answers(degree):
+    answers = torch.randn(50, 6, dtype=torch.float64, generator=torch.manual_seed(0)) @ torch.diag(
+        torch.tensor([9.0, 5.0, 2.0, 1.0, 0.5, 0.0], dtype=torch.float64)
+    )
+    before, after = (torch.linalg.svdvals(a) for a in (answers, answers @ whitening(answers.T @ answers, degree)))
+    torch.testing.assert_close(after[:5], before[:5] ** (1 - degree))
+    assert after[5] < 1e-6  # what never varied does not begin to
+
+
+def test_a_whitened_start_says_the_same_subspace_more_evenly(narrow, pairs):
+    flat, even = (fitted(narrow, pairs(40), 0.1, degree)[0] for degree in (0.0, 0.8))
+    seen = speaking(narrow, fitted(narrow, pairs(40), 0.1)[2]).flatten(0, 1)
+    with torch.no_grad():
+        spreads = [torch.linalg.svdvals(p(seen) - p(seen).mean(0))[:4] for p in (flat, even)]
+        torch.testing.assert_close(even(seen).std(), flat(seen).std(), rtol=0.05, atol=0)
+    assert spreads[1][3] / spreads[1][0] > spreads[0][3] / spreads[0][0]
+
+
 def test_the_perceptron_is_linear_whatever_the_sign(narrow, pairs):
     projector, *_ = fitted(narrow, pairs(20), 0.1)
     one, two = torch.randn(2, 50, 8, generator=torch.manual_seed(0)) * 5
@@ -89,15 +108,41 @@ def test_fewer_pictures_than_features_are_told_apart_without_a_penalty(narrow, p
 
 
 def test_a_hidden_layer_that_is_too_narrow_is_named(parts, pairs):
-    with pytest.raises(ValueError, match=r"align.ridge must be null here: .* of 24 cannot hold a linear map of 16"):
+    with pytest.raises(ValueError, match=r"align.start must be null here: .* of 24 cannot hold a linear map of 16"):
         fitted(parts, pairs(8), 0.1)
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_captions_that_are_all_the_same_give_no_start(narrow, pairs, count):
     same = [(key, "a dog", picture) for key, _, picture in pairs(count)]
-    with pytest.raises(ValueError, match=r"align.ridge must be null"):
+    with pytest.raises(ValueError, match=r"align.start must be null"):
         fitted(narrow, same, 0.1)
+
+
+def test_moments_of_two_data_sets_add_up_to_those_of_both(narrow, pairs, tmp_path):
+    model, processor = assemble(narrow)
+    examples, _ = caption_examples(pairs(20), processor, 80)
+    whole, again = Moments.of(model, examples), Moments.of(model, examples)
+    (whole + again).save(tmp_path / "moments.safetensors")
+    for name, value in vars_of(Moments.read(tmp_path / "moments.safetensors")).items():
+        torch.testing.assert_close(value, 2 * vars_of(whole)[name])
+    fit_projector(model, whole, ClosedForm(ridge=0.1, whitening=0.5))
+    once = {name: weight.clone() for name, weight in model.model.multi_modal_projector.state_dict().items()}
+    fit_projector(model, whole + again, ClosedForm(ridge=0.1, whitening=0.5))  # the penalty grows with the data
+    for name, weight in model.model.multi_modal_projector.state_dict().items():
+        torch.testing.assert_close(weight, once[name], rtol=1e-2, atol=1e-5)
+
+
+def test_what_has_no_picture_takes_no_part(narrow, pairs):
+    model, processor = assemble(narrow)
+    examples, _ = caption_examples(pairs(20), processor, 80)
+    blind = [dataclasses.replace(example, pixels=None) for example in examples[:5]]
+    for name, value in vars_of(Moments.of(model, examples + blind)).items():
+        assert torch.equal(value, vars_of(Moments.of(model, examples))[name])
+
+
+def vars_of(moments):
+    return {field.name: getattr(moments, field.name) for field in dataclasses.fields(moments)}
 
 
 def test_equal_runs_give_equal_weights(narrow, pairs):
