@@ -16,13 +16,13 @@ from synthpairs.storage import file_sha256, write_bytes
 TRAINED = Path("data/pretrain")
 DESK = Path("models/desk")
 PARTS = ("clip", "eye", "generator", "reader")
-MEASURES = (Path("pretrain/metrics.json"), Path("pretrain/samples.png"), Path("pretrain/reader.json"))
+METRICS, PRACTICE, SAMPLES = (Path("pretrain") / name for name in ("metrics.json", "reader.json", "samples.png"))
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
 def card() -> str:
     """What the models are, from what they were made, and how well they do, as Markdown."""
-    metrics, practised = (json.loads(file.read_text()) for file in MEASURES[::2])
+    metrics, practised = (json.loads(file.read_text()) for file in (METRICS, PRACTICE))
     drawings = load_drawings()
     used = drawings[(drawings["split"] == "train") & drawings["name"].isin(trained_concepts())]
     licences = used.groupby("licence")["style"].unique()
@@ -76,7 +76,7 @@ def main() -> None:
         shutil.rmtree(DESK / part, ignore_errors=True)
         shutil.copytree(TRAINED / part, DESK / part)
         logging.info("%s %s", part, file_sha256(DESK / part))
-    for file in MEASURES:
+    for file in (METRICS, PRACTICE, SAMPLES):
         write_bytes(DESK / file.name, file.read_bytes())
     write_bytes(DESK / "README.md", card().encode())
 

@@ -31,7 +31,7 @@ from synthpairs.benchmarks.words import text_questions, word_classes
 from synthpairs.inference import best_device
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
-from synthpairs.vlm.examples import IGNORED, conversation
+from synthpairs.vlm.examples import IGNORED, Example, collate, conversation
 from synthpairs.vlm.llava import Align
 from synthpairs.vlm.model import IMAGE_TOKEN, Vlm, assemble
 from synthpairs.vlm.warmstart import caption_targets
@@ -49,9 +49,7 @@ class Course:
     steps: int
     words: tuple[float, float]  # share of conversations with the caption itself, at first and at last
     patches: tuple[float, float]  # share of the others in which patches stand around the class token
-    clearness: tuple[
-        tuple[float, float], tuple[float, float]
-    ]  # least and most of the class token's, at first and at last
+    clearness: tuple[tuple[float, float], tuple[float, float]]  # least and most, the class token's
 
     def at(self, step: int) -> "Lesson":
         """What a step practises."""
@@ -73,11 +71,9 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """A conversation as ids and labels; `tokens` are the embeddings of its picture's place [0, 1 or 17, width]."""
+class Turned(Example):
+    """A conversation without pixels; `tokens` are the embeddings of its picture's place [0, 1 or 17, width]."""
 
-    ids: list[int]
-    labels: list[int]
     tokens: Tensor
     asked: list[Asked]
 
@@ -87,10 +83,11 @@ class Classroom:
 
     def __init__(self, processor: LlavaProcessor, words: Tensor, whitening: float, seed: int) -> None:
         self.processor = processor
-        self.studio = Studio(load_drawings(), "train", trained_concepts(), SIDE)
+        drawings = load_drawings()
+        self.studio = Studio(drawings, "train", trained_concepts(), SIDE)
         self.kinds = four_kinds(self.studio)
         rng = np.random.default_rng([seed, 2])
-        self.texts = text_questions(word_classes(load_drawings())[1], TEXTS, rng)
+        self.texts = text_questions(word_classes(drawings)[1], TEXTS, rng)
         self.scenes = [self.studio.sketch(rng, choose(rng, self.studio.names)) for _ in range(SKETCHES)]
         captions = [
             processor.tokenizer(word_scene(scene, rng, {}) + "\n", add_special_tokens=False).input_ids
@@ -120,7 +117,7 @@ class Classroom:
             piece = self.processor.tokenizer(text.replace(IMAGE_TOKEN, shown), add_special_tokens=False).input_ids
             ids += piece
             labels += piece if learnt else [IGNORED] * len(piece)
-        return Turned(ids, labels, tokens, asked)
+        return Turned(ids, labels, None, tokens, asked)
 
 
 class Reader(nn.Module):
@@ -135,13 +132,8 @@ class Reader(nn.Module):
 
     def forward(self, batch: Sequence[Turned], picture: int) -> tuple[Tensor, Tensor]:
         """Logits [n, vocabulary] and labels [n] of everything that is learnt; `picture` is the id of a picture's place."""
-        width = max(len(turned.ids) for turned in batch)
-        ids = torch.zeros(len(batch), width, dtype=torch.long)
-        labels = torch.full((len(batch), width), IGNORED)
-        for row, turned in enumerate(batch):
-            ids[row, : len(turned.ids)] = torch.tensor(turned.ids)
-            labels[row, : len(turned.ids)] = torch.tensor(turned.labels)
-        ids, labels = ids.to(best_device()), labels.to(best_device())
+        padded = collate(batch)
+        ids, labels = padded["input_ids"].to(best_device()), padded["labels"].to(best_device())
         embedded = self.llm.get_input_embeddings()(ids).float()
         embedded[ids == picture] = torch.cat([turned.tokens for turned in batch]).to(embedded)
         with autocast():
