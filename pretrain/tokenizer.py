@@ -1,16 +1,18 @@
 """Train the VQ tokenizer of the Synth2 route; run as `python -m pretrain.tokenizer`. Writes data/pretrain/tokenizer.
 
 A VQModel (van den Oord et al. 2017, arXiv 1711.00937; Esser et al. 2021, arXiv 2012.09841) that turns a 64-pixel picture into
-8 x 8 codes. It learns without codes first; then the codebook starts from what the encoder says, and a code that nothing
-uses is put where something is, so that few codes lie idle.
+8 x 8 codes. Its layers near the pixels start from the generator's autoencoder, which has learnt the same scenes. It learns
+without codes first; then the codebook starts from what the encoder says, and a code that nothing uses is put where something
+is, so that few codes lie idle.
 """
 
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import VQModel
+from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
 
 from pretrain.autoencoder import difference
@@ -19,6 +21,7 @@ from pretrain.pool import SIDE, Pool, compose, params
 from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/tokenizer")
+AUTOENCODER = Path("data/pretrain/vae")
 
 
 class Learner(nn.Module):
@@ -60,6 +63,19 @@ def build(channels: list[int], codes: int, code_channels: int) -> VQModel:
         mid_block_add_attention=False,
         lookup_from_codebook=True,
     )
+
+
+def start_from(vq: VQModel, autoencoder: AutoencoderKL) -> int:
+    """Copy what fits of an autoencoder with one level less, whose decoder's levels are one further in; how many weights."""
+    known, taken = vq.state_dict(), {}
+    for name, value in autoencoder.state_dict().items():
+        level = re.match(r"decoder\.up_blocks\.(\d+)\.", name)
+        if level:
+            name = f"decoder.up_blocks.{int(level[1]) + 1}.{name[level.end() :]}"
+        if name.startswith(("encoder.", "decoder.")) and name in known and known[name].shape == value.shape:
+            taken[name] = value
+    vq.load_state_dict(taken, strict=False)
+    return sum(value.numel() for value in taken.values())
 
 
 def loss_of(
@@ -121,6 +137,8 @@ def main() -> None:
     spec, pool_spec, seed = params("tokenizer"), params("pool"), params()["seed"]
     torch.manual_seed(seed)
     learner = Learner(build(spec.pop("channels"), spec.pop("codes"), spec.pop("code_channels")))
+    copied = start_from(learner.vq, AutoencoderKL.from_pretrained(AUTOENCODER))
+    logging.info("%d of %d weights from the autoencoder", copied, sum(w.numel() for w in learner.parameters()))
     care = {key: spec.pop(key) for key in ("free_steps", "idle_steps", "commitment")}
     schedule = Schedule(**spec)
     pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
