@@ -14,7 +14,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.pool import params, training_pool
+from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/vae")
@@ -78,12 +79,12 @@ def evaluate(model: AutoencoderKL, pool: Pool, count: int = 512) -> dict[str, fl
 
 def main() -> None:
     """Train, measure, set the scaling factor so that latents have unit variance, write."""
-    spec, pool_spec, seed = params("autoencoder"), params("pool"), params()["seed"]
+    spec, seed = params("autoencoder"), params()["seed"]
     torch.manual_seed(seed)
     model = build(spec.pop("channels"), spec.pop("latent_channels"))
     kl, decoder = spec.pop("kl"), spec.pop("decoder")
     schedule = Schedule(**spec)
-    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
+    pool = training_pool()
     spent = train(model, lambda m, rng: loss_of(m, rng, pool, schedule.batch, kl), schedule, seed,
                   Path(".dvc/tmp/pretrain/autoencoder.pt"))  # fmt: skip
     model.encoder.requires_grad_(False)

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.pool import params, training_pool
+from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/clip")
@@ -112,7 +113,7 @@ def main() -> None:
         },
         init_logit_scale=math.log(1 / 0.07),
     )
-    pool = compose(seed, params("pool")["scenes"], params("pool")["kinds"])
+    pool = training_pool()
     spent = train(model, lambda m, rng: loss_of(m, rng, pool, tokenizer, schedule.batch, side), schedule, seed,
                   Path(".dvc/tmp/pretrain/clip.pt"))  # fmt: skip
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}

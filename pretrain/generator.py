@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.pool import params, training_pool
 from pretrain.text import encode, load_text
+from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain/generator")
@@ -82,7 +83,7 @@ def conditions(
 
 def main() -> None:
     """Train the UNet on the pool's latents and write the whole pipeline."""
-    spec, pool_spec, seed = params("generator"), params("pool"), params()["seed"]
+    spec, seed = params("generator"), params()["seed"]
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(VAE).to(best_device()).eval()
     tokenizer, encoder = load_text()
@@ -90,7 +91,7 @@ def main() -> None:
     drop_text = spec.pop("drop_text")
     schedule, noise_schedule = Schedule(**spec), scheduler()
     alphas = noise_schedule.alphas_cumprod
-    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
+    pool = training_pool()
     latents = encode_pool(pool, vae)
     logging.info("%.1f M parameters, latents %s std %.3f", sum(p.numel() for p in unet.parameters()) / 1e6,
                  tuple(latents.shape), latents.float().std())  # fmt: skip

@@ -11,14 +11,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AmusedPipeline, AmusedScheduler, UVit2DModel, VQModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.pool import params, training_pool, training_rows
 from pretrain.text import encode, load_text
+from synthpairs.artwork.pool import SIDE
 from synthpairs.inference import best_device
+from synthpairs.realpairs.encoding import Encoder
+from synthpairs.realpairs.listing import RECORD, describe, require_same
+from synthpairs.storage import write_json
 
 OUT = Path("data/pretrain/masked")
 TOKENIZER = Path("data/pretrain/tokenizer")
@@ -27,8 +32,12 @@ MICRO = (SIDE, SIDE, 0, 0, 6)
 MICRO_WIDTH = 32
 
 
-def build(width: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjection) -> UVit2DModel:
-    """The U-ViT of aMUSEd at a fraction of its size; the first id after the codes is the mask."""
+def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjection) -> UVit2DModel:
+    """The U-ViT of aMUSEd at a fraction of its size; the first id after the codes is the mask.
+
+    It knows where a cell is from the convolutions' padding alone: with three blocks every cell of an 8 x 8 grid hears of a
+    border. `layers` counts transformer layers beside the attention in the blocks.
+    """
     codes = vq.config.num_vq_embeddings
     return UVit2DModel(
         hidden_size=width,
@@ -40,24 +49,13 @@ def build(width: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjectio
         codebook_size=codes,
         in_channels=width,
         block_out_channels=width,
-        num_res_blocks=1,
+        num_res_blocks=res_blocks,
         block_num_heads=width // 32,
         num_hidden_layers=layers,
         num_attention_heads=width // 32,
-        intermediate_size=width * 3,
+        intermediate_size=width * 2,
         sample_size=SIDE // 2 ** (len(vq.config.block_out_channels) - 1),
     )
-
-
-@torch.no_grad()
-def encode_pool(pool: Pool, vq: VQModel) -> Tensor:
-    """Codes of every picture of the pool, int16 [scene, row, column]."""
-    found = []
-    for numbers in torch.arange(len(pool.scenes)).split(256):
-        latents = vq.encode(pool.pixels(numbers)).latents
-        codes = vq.quantize(latents)[2][2]
-        found.append(codes.view(len(numbers), *latents.shape[2:]).short().cpu())
-    return torch.cat(found)
 
 
 def conditions(
@@ -85,15 +83,19 @@ def masked_loss(
 
 def main() -> None:
     """Train the U-ViT on the pool's codes and write the whole pipeline."""
-    spec, pool_spec, seed = params("masked"), params("pool"), params()["seed"]
+    spec, seed = params("masked"), params()["seed"]
     torch.manual_seed(seed)
     vq = VQModel.from_pretrained(TOKENIZER).to(best_device()).eval()
     tokenizer, encoder = load_text()
-    model = build(spec.pop("width"), spec.pop("layers"), vq, encoder)
+    model = build(spec.pop("width"), spec.pop("res_blocks"), spec.pop("layers"), vq, encoder)
+    if best_device().type == "cpu":
+        model.set_attn_processor(AttnProcessor())  # backward through the fused kernel takes longer than all the rest
     drop_text, smoothing = spec.pop("drop_text"), spec.pop("smoothing")
     schedule, mask_id = Schedule(**spec), vq.config.num_vq_embeddings
-    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
-    codes = encode_pool(pool, vq)
+    pool = training_pool()
+    described = describe(pool.scenes, training_rows())
+    require_same(TOKENIZER, described)
+    codes = torch.from_numpy(Encoder(vq).tokens(pool.pictures).astype(np.int32))
     logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
 
     def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
@@ -109,10 +111,12 @@ def main() -> None:
 
     spent = train(model, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/masked.pt"))
     logging.info("spent %s", spent)
+    vq.register_to_config(pixel_range=[-1, 1])  # of its pictures; without a word from it, aMUSEd's [0, 1] is meant
     AmusedPipeline(
         vqvae=vq.half(), tokenizer=tokenizer, text_encoder=encoder.half(), transformer=model.half(),
         scheduler=AmusedScheduler(mask_token_id=mask_id),
     ).save_pretrained(OUT)  # fmt: skip
+    write_json(OUT / RECORD, described)
 
 
 if __name__ == "__main__":

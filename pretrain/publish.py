@@ -1,6 +1,7 @@
-"""Put the trained and measured desk models into models/desk, where the main pipeline uses them; `python -m pretrain.publish`.
+"""Put trained and measured desk models into models/desk, where the main pipeline uses them.
 
-They are committed to git, so every file must stay under GitHub's and our own limits; old weights are replaced.
+Run as `python -m pretrain.publish [PART ...]`, without a part for all of them. They are committed to git, so every file must
+stay under GitHub's and our own limits; old weights are replaced.
 """
 
 import hashlib
@@ -8,20 +9,25 @@ import json
 import logging
 import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pretrain.pool import load_drawings, params, trained_concepts
+from synthpairs.realpairs.listing import RECORD
 from synthpairs.storage import file_sha256, write_bytes
 
 TRAINED = Path("data/pretrain")
 DESK = Path("models/desk")
-PARTS = ("clip", "eye", "generator", "reader")
-METRICS, PRACTICE, SAMPLES = (Path("pretrain") / name for name in ("metrics.json", "reader.json", "samples.png"))
+PARTS = ("clip", "eye", "generator", "masked", "reader")
+METRICS = Path("pretrain/metrics.json")
+PRACTICE = Path("pretrain/reader.json")
+SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": PRACTICE.name}  # in pretrain/
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
 def card() -> str:
-    """What the models are, from what they were made, and how well they do, as Markdown."""
+    """What the models of models/desk are, from what they were made, and how well they do, as Markdown."""
     metrics, practised = (json.loads(file.read_text()) for file in (METRICS, PRACTICE))
     drawings = load_drawings()
     used = drawings[(drawings["split"] == "train") & drawings["name"].isin(trained_concepts())]
@@ -30,9 +36,10 @@ def card() -> str:
     pictures = hashlib.sha256(b"".join(hashlib.sha256(png).digest() for png in used["png"])).hexdigest()
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     combination, style = (metrics["clip"][split] for split in ("heldout_combination", "heldout_style"))
-    made, real = metrics["generator"], metrics["referee_on_real"]
+    real, masked = metrics["referee_on_real"], (DESK / "masked").is_dir()
     spent = params()
-    minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in ("clip", "autoencoder", "generator", "reader"))
+    trained = ("clip", "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "reader")
+    minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in trained)
     read = ", ".join(f"{share} ({name})" for name, share in sorted(practised["existence"].items()))
     return "\n".join(
         [
@@ -43,6 +50,7 @@ def card() -> str:
             "",
             "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `eye` is its image tower for transformers.",
             "- `generator`: a StableDiffusionXLPipeline for 64-pixel pictures.",
+            *([_masked(metrics["masked"])] if masked else []),
             "- `reader`: a low-rank adapter for SmolLM2-135M-Instruct, practised on conversations in words alone. Asked whether "
             f"a thing is in a scene that tokens made of words stand for, it is right at a share of {read}; 0.5 is chance.",
             "",
@@ -51,8 +59,9 @@ def card() -> str:
             f"| CLIP text-to-image recall, held-out combinations | {combination['n']} | {combination['recall_at_1']} "
             f"| {combination['recall_at_5']} |",
             f"| CLIP text-to-image recall, held-out style | {style['n']} | {style['recall_at_1']} | {style['recall_at_5']} |",
-            f"| referee names the generated picture's concept | {made['n']} | {made['top_1']} | {made['top_5']} |",
-            f"| referee names a held-out real drawing's concept | {real['n']} | {real['top_1']} | {real['top_5']} |",
+            _named("the generated picture's", metrics["generator"]),
+            *([_named("the decoded tokens'", metrics["masked"])] if masked else []),
+            _named("a held-out real drawing's", real),
             "",
             f"Minutes of training: {minutes}, decoder alone {spent['autoencoder']['decoder']['minutes']}. Seed {spent['seed']}.",
             f"SHA-256 of the training drawings: `{pictures}`. Code revision: `{revision}`.",
@@ -65,22 +74,54 @@ def card() -> str:
     )
 
 
-def main() -> None:
-    """Check the sizes, then replace models/desk."""
-    files = [file for part in PARTS for file in sorted((TRAINED / part).rglob("*")) if file.is_file()]
+def _masked(measured: dict[str, float]) -> str:
+    pairs = json.loads((DESK / "masked" / RECORD).read_text())
+    return (
+        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over the codes. The tokenizer gives training "
+        f"pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codes in use. Both "
+        f"learnt from the {pairs['scenes']} pairs whose list has the SHA-256 `{pairs['sha256']}`."
+    )
+
+
+def _named(whose: str, judged: dict[str, float]) -> str:
+    return f"| referee names {whose} concept | {judged['n']} | {judged['top_1']} | {judged['top_5']} |"
+
+
+def check(parts: Sequence[str]) -> None:
+    """ValueError for a part that is none, that was not measured, or with which models/desk would be too large.
+
+    FileNotFoundError for one that was not trained.
+    """
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise ValueError(f"python -m pretrain.publish: no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    if missing := [part for part in parts if not (TRAINED / part).is_dir()]:
+        raise FileNotFoundError(f"{TRAINED / missing[0]} is missing: run `dvc repro pretrain/dvc.yaml` first")
+    for part in ("clip", "generator", "masked"):
+        if part in parts and part not in json.loads(METRICS.read_text()):
+            raise ValueError(
+                f"{METRICS} does not say how good {part} is: run `python -m pretrain.measure {part}` first"
+            )
+    folders = [(TRAINED if part in parts else DESK) / part for part in PARTS]
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
     large = [f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in files if file.stat().st_size > FILE_LIMIT]
     total = sum(file.stat().st_size for file in files)
     if large or total > TOTAL_LIMIT:
         raise ValueError(f"too large for git: {', '.join(large) or 'all together'} ({total / 1e6:.1f} MB)")
-    for part in PARTS:
+
+
+def main(parts: Sequence[str]) -> None:
+    """Check the named parts, or all, then replace them in models/desk, with their measures and the card."""
+    parts = parts or PARTS
+    check(parts)
+    for part in parts:
         shutil.rmtree(DESK / part, ignore_errors=True)
         shutil.copytree(TRAINED / part, DESK / part)
         logging.info("%s %s", part, file_sha256(DESK / part))
-    for file in (METRICS, PRACTICE, SAMPLES):
+    for file in (METRICS, *(METRICS.with_name(SHOWN[part]) for part in parts if part in SHOWN)):
         write_bytes(DESK / file.name, file.read_bytes())
     write_bytes(DESK / "README.md", card().encode())
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    main()
+    main(sys.argv[1:])

@@ -22,7 +22,8 @@ from transformers import AutoModelForCausalLM, LlavaProcessor
 
 from pretrain.blurred import PATCHES, Blur
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import SIDE, load_drawings, params, trained_concepts
+from pretrain.pool import load_drawings, params, trained_concepts
+from synthpairs.artwork.pool import SIDE
 from synthpairs.artwork.wording import word_scene
 from synthpairs.benchmarks.instructions import questions_about
 from synthpairs.benchmarks.questions import Asked, four_kinds
@@ -31,7 +32,7 @@ from synthpairs.benchmarks.words import text_questions, word_classes
 from synthpairs.inference import best_device
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
-from synthpairs.vlm.examples import IGNORED, Example, collate, conversation
+from synthpairs.vlm.examples import IGNORED, Example, collate, conversation, written
 from synthpairs.vlm.llava import Align
 from synthpairs.vlm.model import IMAGE_TOKEN, Vlm, assemble
 from synthpairs.vlm.warmstart import caption_targets
@@ -111,12 +112,8 @@ class Classroom:
 
     def _written(self, said: list[dict], shown: str, tokens: Tensor, asked: list[Asked]) -> Turned:
         """The conversation with `shown` where the picture would stand; none without."""
-        ids: list[int] = []
-        labels: list[int] = []
-        for text, learnt in conversation(said, bool(shown), self.processor):
-            piece = self.processor.tokenizer(text.replace(IMAGE_TOKEN, shown), add_special_tokens=False).input_ids
-            ids += piece
-            labels += piece if learnt else [IGNORED] * len(piece)
+        pieces = conversation(said, bool(shown), self.processor)
+        ids, labels = written([(text.replace(IMAGE_TOKEN, shown), learnt) for text, learnt in pieces], self.processor)
         return Turned(ids, labels, None, tokens, asked)
 
 

@@ -14,7 +14,7 @@ TEXT = Path("data/pretrain/text")
 def load_text() -> tuple[CLIPTokenizer, CLIPTextModelWithProjection]:
     """What `pretrain.export` wrote: the tokenizer and the encoder, in evaluation mode on the device."""
     encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
-    return CLIPTokenizer.from_pretrained(TEXT / "tokenizer"), encoder.to(best_device()).eval()
+    return CLIPTokenizer.from_pretrained(TEXT / "tokenizer"), encoder.float().to(best_device()).eval()
 
 
 @torch.no_grad()

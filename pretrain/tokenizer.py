@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from pretrain.autoencoder import difference
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import SIDE, Pool, compose, params
+from pretrain.pool import params, training_pool, training_rows
+from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
+from synthpairs.realpairs.listing import RECORD, describe
+from synthpairs.storage import write_json
 
 OUT = Path("data/pretrain/tokenizer")
 AUTOENCODER = Path("data/pretrain/vae")
@@ -134,18 +137,19 @@ def evaluate(model: VQModel, pool: Pool, count: int = 512) -> dict[str, float]:
 
 def main() -> None:
     """Train, measure, write."""
-    spec, pool_spec, seed = params("tokenizer"), params("pool"), params()["seed"]
+    spec, seed = params("tokenizer"), params()["seed"]
     torch.manual_seed(seed)
     learner = Learner(build(spec.pop("channels"), spec.pop("codes"), spec.pop("code_channels")))
     copied = start_from(learner.vq, AutoencoderKL.from_pretrained(AUTOENCODER))
     logging.info("%d of %d weights from the autoencoder", copied, sum(w.numel() for w in learner.parameters()))
     care = {key: spec.pop(key) for key in ("free_steps", "idle_steps", "commitment")}
     schedule = Schedule(**spec)
-    pool = compose(seed, pool_spec["scenes"], pool_spec["kinds"])
+    pool = training_pool()
     spent = train(learner, lambda _, rng: loss_of(learner, rng, pool, schedule.batch, **care), schedule, seed,
                   Path(".dvc/tmp/pretrain/tokenizer.pt"))  # fmt: skip
     measured = evaluate(learner.vq, pool)
     learner.vq.half().save_pretrained(OUT)
+    write_json(OUT / RECORD, describe(pool.scenes, training_rows()))
     logging.info("spent %s, measured %s on %s", spent, measured, best_device())
 
 

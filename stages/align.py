@@ -15,7 +15,7 @@ from synthpairs.vlm.model import Vlm
 
 def main() -> None:
     """Write models/vlm/ARM/aligned and its metrics."""
-    arm = chosen_arm(sys.argv[1:])
+    arm = chosen_arm(sys.argv[1:], "arms")
     vlm, params = load_params(Vlm, "vlm"), load_params(Align, "align")
     with stage_run(f"align@{arm}", params) as run:
         started = time.monotonic()

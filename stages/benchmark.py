@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import get_args
 
-from synthpairs.arms import MODELS, UNTRAINED, Arm
+from synthpairs.arms import MODELS, UNTRAINED, Arm, CodeArm
 from synthpairs.benchmarks.evaluation import answer_all
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.summary import summarise
@@ -15,7 +15,7 @@ from synthpairs.storage import write_json, write_table
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm import load
 
-TESTED = (*get_args(Arm), UNTRAINED)
+TESTED = (*get_args(Arm), *get_args(CodeArm), UNTRAINED)
 OUT = Path("reports/benchmarks")
 
 

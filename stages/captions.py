@@ -5,17 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from synthpairs.artwork.world import World
-from synthpairs.captions.curation import curate, tally
+from synthpairs.captions.curation import curate
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.sources import human_captions, read_raw
+from synthpairs.captions.tables import write_outcome
 from synthpairs.captions.writing import model_captions
 from synthpairs.language.model import load
 from synthpairs.params import load_params
-from synthpairs.schema import CAPTIONS, REJECTED, digest
-from synthpairs.storage import WorkStore, file_sha256, read_table, write_json, write_table
+from synthpairs.schema import digest
+from synthpairs.storage import WorkStore, file_sha256, read_table
 from synthpairs.tracking import run_stage, stage_run
-
-OUT = Path("data/captions")
 
 
 def main() -> None:
@@ -31,14 +30,7 @@ def main() -> None:
             captions += model_captions(lm, world.concepts, params.model, params.seed, params.batch, store)
             captions += read_raw(Path(params.extra), world.concepts) if params.extra else []
             curate(captions, params, lm, store)
-        metrics = tally(captions)
-        rows = [caption.row() for caption in sorted(captions, key=lambda caption: caption.uid)]
-        kept = [row for row in rows if row["reason"] is None]
-        if not kept:
-            raise ValueError("captions: every caption was rejected; widen params.yaml: captions.limits")
-        write_table(OUT / "kept.parquet", kept, CAPTIONS)
-        write_table(OUT / "rejected.parquet", [row for row in rows if row["reason"] is not None], REJECTED)
-        write_json(Path("reports/metrics/captions.json"), metrics)
+        metrics = write_outcome(captions, Path("data/captions"), Path("reports/metrics/captions.json"))
         store.discard()
         run.log(metrics, seconds=time.monotonic() - started)
 

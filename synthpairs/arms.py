@@ -1,4 +1,4 @@
-"""Arms: the training sets whose models are compared, a short closed list in params.yaml, and the model of no arm."""
+"""Arms: the training sets whose models are compared, two short closed lists in params.yaml, and the model of no arm."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,18 @@ from typing import Literal
 
 from synthpairs.params import load_params
 
-Arm = Literal["selected", "random", "real"]
+Arm = Literal["selected", "random", "real"]  # of pictures
+CodeArm = Literal["real-codes", "genpair", "synthetic"]  # of VQ codes: the Synth2 route
 UNTRAINED = "untrained"  # stands beside the arms in the benchmarks: the model that has seen no pairs
 MODELS = Path("models/vlm")
 
 
-def chosen_arm(arguments: Sequence[str]) -> str:
-    """The one arm that a stage was started for; ValueError lists the arms that there are."""
-    arms = load_params(list[Arm], "arms")
+def chosen_arm(arguments: Sequence[str], *sections: Literal["arms", "code_arms"]) -> str:
+    """The one arm of these lists of params.yaml that a stage was started for; ValueError lists the arms that there are."""
+    arms: list[str] = []
+    for section in sections:
+        arms += load_params(list[Arm], section) if section == "arms" else load_params(list[CodeArm], section)
     if len(arguments) != 1 or arguments[0] not in arms:
-        raise ValueError(f"name one arm of {', '.join(arms)} (params.yaml: arms), got {' '.join(arguments) or 'none'}")
+        where = f"params.yaml: {', '.join(sections)}"
+        raise ValueError(f"name one arm of {', '.join(arms)} ({where}), got {' '.join(arguments) or 'none'}")
     return arguments[0]

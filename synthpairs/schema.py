@@ -27,7 +27,7 @@ DRAWINGS = _table(
 CAPTIONS = _table(
     uid=pa.string(),
     text=pa.string(),
-    source=pa.string(),  # human, model
+    source=pa.string(),  # human, model, invented
     concept=pa.string(),  # the name it was written about
     drawings=pa.list_(pa.string()),  # what its original picture shows; empty without one
     original=pa.binary(),  # PNG of the original picture; null for captions that never had one
@@ -71,7 +71,7 @@ CANDIDATES = _table(
     generator=pa.string(),  # fingerprint; generator.json beside the table spells it out
     tokens=pa.int64(),  # of the prompt, before any cut at the text encoder's limit
     shard=pa.string(),  # file name
-    sha256=pa.string(),  # of the encoded picture
+    sha256=pa.string(),  # of what was made: the picture, or token grid and vectors
 )
 
 FAILED = _table(
@@ -109,6 +109,15 @@ PAIRS = _table(
     concept=pa.string(),
     origin=pa.string(),  # synthetic, real
     shard=pa.string(),  # null for real pairs
+)
+
+# Real pairs of the embeddings route: scenes of the list that the generator learnt from, encoded by its tokenizer.
+REAL_PAIRS = _table(
+    key=pa.string(),
+    text=pa.string(),
+    concept=pa.string(),  # the leftmost thing
+    drawings=pa.list_(pa.string()),  # what the scene shows
+    tokens=pa.list_(pa.uint16()),  # of the picture, row by row; list.json beside the table has the grid's size
 )
 
 # LLaVA-style conversations and benchmark items carry their picture (PNG); text-only items have none.
@@ -162,6 +171,11 @@ def caption_uid(text: str, source: str) -> str:
 def candidate_key(uid: str, number: int, generator: str) -> str:
     """Identity of candidate `number` of a caption, made by the generator with this fingerprint."""
     return digest("candidate", uid, number, generator)
+
+
+def pair_key(pair_list: str, number: int) -> str:
+    """Identity of real pair `number` of the pair list with this hash."""
+    return digest("pair", pair_list, number)
 
 
 def noise_seed(key: str) -> int:

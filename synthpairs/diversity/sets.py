@@ -1,8 +1,9 @@
 """The project's caption sets, and equal draws from them: entropy grows with the number of captions, so none may have more.
 
 A set is `curated` (what the filters kept), `selected` (what the ranking chose), `invented` (what the language model
-invented for class names and its filter kept), a caption source such as `human` or `model` (all that was read, before any
-filter), or such a source with `-kept` (what the filters kept of it).
+invented for class names and its filter kept), `screened` (what the filters of `captions` kept of those), a caption source
+such as `human` or `model` (all that was read, before any filter), or such a source with `-kept` (what the filters kept of
+it).
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,12 @@ import pandas as pd
 from synthpairs.schema import digest
 from synthpairs.storage import read_table
 
-_FILES = {"selected": "selected/selected.parquet", "invented": "invented/captions.parquet"}
-_COMMANDS = {"selected": "dvc repro select", "invented": "dvc repro invent"}
+_FILES = {
+    "selected": "selected/selected.parquet",
+    "invented": "invented/captions.parquet",
+    "screened": "screened/kept.parquet",
+}
+_COMMANDS = {"selected": "dvc repro select", "invented": "dvc repro invent", "screened": "dvc repro screen"}
 _KEPT = "-kept"
 
 

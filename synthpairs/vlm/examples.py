@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
@@ -23,7 +24,7 @@ ROLES = {"user": "question", "assistant": "answer"}  # who says which part of a 
 class Example:
     """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere. `pixels` [3, side, side], None without a picture.
 
-    Pixels, the eye's input, are bfloat16 because the eye is.
+    Pixels, the eye's input, are bfloat16 because the eye is. They may be codebook vectors (`synthpairs.vlm.codes`).
     """
 
     ids: list[int]
@@ -32,9 +33,12 @@ class Example:
 
 
 def caption_examples(
-    pairs: Iterable[tuple[str, str, Image.Image]], processor: LlavaProcessor, max_tokens: int
+    pairs: Iterable[tuple[str, str, Image.Image | np.ndarray]], processor: LlavaProcessor, max_tokens: int
 ) -> tuple[list[Example], dict[str, int]]:
-    """LLaVA's template "plain" for (key, caption, picture): the picture, then the caption and a line end, which are learnt."""
+    """LLaVA's template "plain" for (key, caption, picture): the picture, then the caption and a line end, which are learnt.
+
+    A picture may be given as what the eye would have made of it: codebook vectors [channels, rows, columns].
+    """
     maker = _Maker(processor, max_tokens)
     for _, text, picture in pairs:
         text = (text or "").strip()
@@ -79,6 +83,17 @@ def conversation(
     return pieces
 
 
+def written(pieces: Sequence[tuple[str, bool]], processor: LlavaProcessor) -> tuple[list[int], list[int]]:
+    """Ids and labels of pieces of text, of each of which is said whether it is learnt."""
+    ids: list[int] = []
+    labels: list[int] = []
+    for number, (text, learnt) in enumerate(pieces):
+        added = processor.tokenizer(text, add_special_tokens=number == 0).input_ids
+        ids += added
+        labels += added if learnt else [IGNORED] * len(added)
+    return ids, labels
+
+
 class _Maker:
     """Turns pieces of text into examples one by one and counts what it leaves out, by reason."""
 
@@ -95,7 +110,9 @@ class _Maker:
             reason: self._skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")
         }
 
-    def add(self, pieces: Sequence[tuple[str, bool]], said: Sequence[str], picture: Image.Image | bytes | None) -> None:
+    def add(
+        self, pieces: Sequence[tuple[str, bool]], said: Sequence[str], picture: Image.Image | np.ndarray | bytes | None
+    ) -> None:
         """Add one example; `said` are the parts of the pieces that somebody wrote."""
         if not said or not all(said):
             self._skipped["empty"] += 1
@@ -103,13 +120,8 @@ class _Maker:
         if any(token in text for token in self._control for text in said):
             self._skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
             return
-        ids: list[int] = []
-        labels: list[int] = []
-        for number, (text, learnt) in enumerate(pieces):
-            text = text.replace(IMAGE_TOKEN, self._picture)
-            added = self._processor.tokenizer(text, add_special_tokens=number == 0).input_ids
-            ids += added
-            labels += added if learnt else [IGNORED] * len(added)
+        pieces = [(text.replace(IMAGE_TOKEN, self._picture), learnt) for text, learnt in pieces]
+        ids, labels = written(pieces, self._processor)
         if len(ids) > self._max_tokens:
             self._skipped["too_long"] += 1
             return
@@ -120,7 +132,9 @@ class _Maker:
             return
         self.examples.append(Example(ids, labels, pixels))
 
-    def _pixels(self, picture: Image.Image | bytes) -> Tensor:
+    def _pixels(self, picture: Image.Image | np.ndarray | bytes) -> Tensor:
+        if isinstance(picture, np.ndarray):
+            return torch.from_numpy(picture).to(torch.bfloat16)
         image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
         pixels = self._processor.image_processor(image.convert("RGB"), return_tensors="pt").pixel_values[0]
         return pixels.to(torch.bfloat16)

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from peft import LoraConfig, get_peft_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from synthpairs.params import Within
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, fingerprint, instruction_examples
-from synthpairs.vlm.model import Vlm, assemble, save, seeded
-from synthpairs.vlm.training import Training, order, train
+from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate, fingerprint, instruction_examples
+from synthpairs.vlm.model import Resampler, Vlm, assemble, save, seeded
+from synthpairs.vlm.training import Learner, Trained, Training, order, train
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
 log = logging.getLogger(__name__)
@@ -53,36 +53,52 @@ class Finetune(Training):
 def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
     """Train the projector on (key, caption, picture) and write it to `out`, in float32; returns metrics."""
     model, processor = assemble(vlm)
-    model.requires_grad_(False)
-    model.model.multi_modal_projector.requires_grad_(True)
+    projector = only_projector(model)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
-    _check_skipped(skipped, len(examples), params, "align")
-    moments = None if params.start is None else Moments.of(model, examples)
-    start = {} if params.start is None or moments is None else fit_projector(model, moments, params.start)
+    check_skipped(skipped, len(examples), params, "align")
+    start, moments = {}, None
+    if params.start is not None:
+        moments = Moments.of(model, examples)
+        start = fit_projector(model, moments, params.start, "align.start")
 
     def write(directory: Path) -> None:
         directory.mkdir()
         if moments is not None:
             moments.save(directory / MOMENTS)
-        save_file(model.model.multi_modal_projector.state_dict(), directory / PROJECTOR)
-        (directory / PROJECTOR).chmod(0o644)
+        save_projector(projector, directory)
 
-    return _fit("align", model, examples, vlm, params, None, write, out) | {"start": start, "skipped": skipped}
+    metrics = fit("align", Learner(model), examples, (vlm, params), write, out)
+    return metrics | {"start": start, "skipped": skipped}
 
 
-def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out: Path) -> dict[str, Any]:
+def only_projector(model: LlavaForConditionalGeneration) -> nn.Module:
+    """Freeze everything else; returns the projector."""
+    model.requires_grad_(False)
+    return model.model.multi_modal_projector.requires_grad_(True)
+
+
+def save_projector(projector: nn.Module, directory: Path) -> None:
+    """Write its weights as safetensors, for everyone to read."""
+    save_file(projector.state_dict(), directory / PROJECTOR)
+    (directory / PROJECTOR).chmod(0o644)
+
+
+def finetune(
+    rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
+) -> dict[str, Any]:
     """Train on rows of INSTRUCTIONS from the projector in `aligned`; write the whole model to `out`; returns metrics."""
     if not (aligned / PROJECTOR).exists():
         raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro align` first")
-    model, processor = assemble(vlm)
+    model, processor = assemble(vlm, resampler)
     model.model.multi_modal_projector.load_state_dict(load_file(aligned / PROJECTOR))
     examples, skipped = instruction_examples(rows, processor, params.max_tokens)
-    _check_skipped(skipped, len(examples), params, "finetune")
+    check_skipped(skipped, len(examples), params, "finetune")
     start = {}
     if params.start is not None:
         if not (aligned / MOMENTS).exists():
             raise ValueError("params.yaml: finetune.start must be null unless align.start is given")
-        start = fit_projector(model, Moments.read(aligned / MOMENTS) + Moments.of(model, examples), params.start)
+        moments = Moments.read(aligned / MOMENTS) + Moments.of(model, examples)
+        start = fit_projector(model, moments, params.start, "finetune.start")
     model.model.vision_tower.requires_grad_(False)
     if params.lora:
         _adapt(model, params.lora, params.seed)
@@ -95,11 +111,9 @@ def finetune(rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out:
             model.model.language_model = model.model.language_model.float().merge_and_unload()
         save(model, processor, directory)
 
-    rate = params.projector_learning_rate
-    return _fit("finetune", model, examples, vlm, params, aligned, write, out, rate) | {
-        "start": start,
-        "skipped": skipped,
-    }
+    settings = (vlm, params) if resampler is None else (vlm, params, resampler)
+    metrics = fit("finetune", Learner(model), examples, settings, write, out, aligned, params.projector_learning_rate)
+    return metrics | {"start": start, "skipped": skipped}
 
 
 def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
@@ -116,12 +130,15 @@ def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
 
 def _adapt(model: LlavaForConditionalGeneration, lora: Lora, seed: int) -> None:
     model.lm_head.requires_grad_(False)
+    from peft import LoraConfig, get_peft_model  # takes seconds to import
+
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear")
     with seeded(seed):
         model.model.language_model = get_peft_model(model.model.language_model, config)
 
 
-def _check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:
+def check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:
+    """Log what is left out; ValueError when that is more than `params` allow, or nothing is left."""
     left_out = sum(skipped.values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in skipped.items() if count)
     if left_out:
@@ -133,26 +150,28 @@ def _check_skipped(skipped: dict[str, int], kept: int, params: Training, section
         )
 
 
-def _fit(
+def fit(
     stage: str,
-    model: LlavaForConditionalGeneration,
+    learner: Trained,
     examples: Sequence[Example],
-    vlm: Vlm,
-    params: Training,
-    aligned: Path | None,
+    settings: tuple[Vlm, Training] | tuple[Vlm, Training, Resampler],
     write: Callable[[Path], None],
     out: Path,
+    aligned: Path | None = None,
     projector_rate: float | None = None,
+    collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
 ) -> dict[str, Any]:
     """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`.
 
     `projector_rate`: the projector's highest learning rate; None: that of the rest.
     """
-    parts = [file_sha256(Path(part)) for part in (vlm.eye, vlm.llm, vlm.adapter, aligned) if part]
+    vlm, params, *seeing = settings
+    eye = [part.tokenizer for part in seeing] or [vlm.eye]
+    parts = [file_sha256(Path(part)) for part in (*eye, vlm.llm, vlm.adapter, aligned) if part]
     code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-    store = WorkStore(stage, digest(asdict(vlm), asdict(params), parts, fingerprint(examples), code))
+    store = WorkStore(stage, digest([asdict(part) for part in settings], parts, fingerprint(examples), code))
     with store.locked():
-        losses = train(model, examples, params, store.path, projector_rate)
+        losses = train(learner, examples, params, store.path, projector_rate, collator)
         finished = store.path / "finished"
         shutil.rmtree(finished, ignore_errors=True)
         write(finished)

@@ -1,26 +1,29 @@
-"""LLaVA's architecture from three parts: a CLIP eye, a two-layer projector, a language model.
+"""LLaVA's architecture from three parts: an eye, a projector, a language model.
 
 The parts are put into transformers' own LlavaForConditionalGeneration, so whatever takes LLaVA takes the result:
 `from_pretrained`, lm-eval's `hf-multimodal`, a server. One picture becomes (side / patch)^2 tokens, and one more
-if the eye's class token is kept (LLaVA-1.5: features of the last but one layer, patches only).
+if the eye's class token is kept (LLaVA-1.5: features of the last but one layer, patches only). On the Synth2 route the eye
+is a VQ tokenizer and the projector a Perceiver Resampler (`synthpairs.vlm.codes`).
 """
 
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file
+from torch import nn
 from transformers import (
     AutoImageProcessor,
     AutoModelForCausalLM,
     AutoProcessor,
     AutoTokenizer,
+    CLIPImageProcessor,
+    CLIPVisionConfig,
     CLIPVisionModel,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -28,8 +31,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 from transformers.utils import logging as transformers_logging
+
+from synthpairs.inference import best_device
+from synthpairs.params import Within
 
 IMAGE_TOKEN = "<image>"
 # A picture stands before the words, on a line of its own, however the words around the placeholder are spaced: a benchmark's
@@ -67,41 +72,77 @@ class Vlm:
     seed: int  # of the projector before any training
 
 
-def assemble(vlm: Vlm) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resampler:
+    """Section `resampler`: how codes become tokens of the language model."""
+
+    tokenizer: str  # directory of an AmusedPipeline, whose VQ tokenizer is the eye
+    latents: Annotated[int, Within(1, 1024)]  # tokens that a picture takes
+    width: Annotated[int, Within(8, 8192)]
+    heads: Annotated[int, Within(1, 128)]
+    depth: Annotated[int, Within(1, 48)]  # blocks
+    words: Annotated[int, Within(1, 1_000_000)]  # in the table that tokens are mixed from
+
+
+def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """The model with a random projector (float32, torch's own initialisation, as LLaVA's) and its processor, on the CPU.
 
     The eye and the language model are in bfloat16, what both are finally stored in; a training turns what it trains to
-    float32. FileNotFoundError or ValueError names the param that is wrong.
+    float32. With a `resampler` the eye is its VQ tokenizer, in float32, and `vlm.eye` counts for nothing.
+    FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
-    eye = CLIPVisionModel.from_pretrained(_holding(vlm.eye, "eye"), dtype=torch.bfloat16, use_safetensors=True)
     llm = AutoModelForCausalLM.from_pretrained(_holding(vlm.llm, "llm"), dtype=torch.bfloat16, use_safetensors=True)
     if vlm.adapter is not None:
         llm = _adapted(llm, vlm.adapter)
+    tokenizer = _tokenizer(vlm)
+    tokenizer.model_max_length = llm.config.max_position_embeddings
+    if len(tokenizer) > llm.config.vocab_size:
+        with seeded(vlm.seed):  # the new row is drawn from the distribution of the others
+            llm.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
+    if resampler is None:
+        eye = CLIPVisionModel.from_pretrained(_holding(vlm.eye, "eye"), dtype=torch.bfloat16, use_safetensors=True)
+        seeing = _clip_processing(eye, vlm)
+    else:
+        from synthpairs.vlm.codes import load_eye  # diffusers takes seconds to import
+
+        eye = load_eye(resampler)
+        seeing = _code_processing(eye.config.vq["sample_size"], resampler.latents)
+    processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **seeing)
+    return _join(eye, llm, processor, vlm), processor
+
+
+def _clip_processing(eye: CLIPVisionModel, vlm: Vlm) -> dict[str, Any]:
+    """What the processor must know of a CLIP eye."""
     layers = eye.config.num_hidden_layers
     if not -layers - 1 <= vlm.vision_feature_layer <= layers:
         raise ValueError(
             f"params.yaml: vlm.vision_feature_layer must be from {-layers - 1} to {layers} for {vlm.eye}, "
             f"got {vlm.vision_feature_layer}"
         )
-    tokenizer = _tokenizer(vlm)
-    tokenizer.model_max_length = llm.config.max_position_embeddings
-    if len(tokenizer) > llm.config.vocab_size:
-        with seeded(vlm.seed):  # the new row is drawn from the distribution of the others
-            llm.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
-    processor = LlavaProcessor(
-        image_processor=AutoImageProcessor.from_pretrained(vlm.eye),
-        tokenizer=tokenizer,
-        patch_size=eye.config.patch_size,
-        vision_feature_select_strategy=vlm.vision_feature_select,
-        num_additional_image_tokens=1,  # the class token, which "default" takes off again
-        chat_template=TEMPLATES[vlm.chat],
-    )
-    return _join(eye, llm, processor, vlm), processor
+    return {
+        "image_processor": AutoImageProcessor.from_pretrained(vlm.eye),
+        "patch_size": eye.config.patch_size,
+        "vision_feature_select_strategy": vlm.vision_feature_select,
+        "num_additional_image_tokens": 1,  # the class token, which "default" takes off again
+    }
+
+
+def _code_processing(side: int, latents: int) -> dict[str, Any]:
+    """The same of a VQ tokenizer, whose picture is one patch and as many further tokens as there are further latents."""
+    square = {"height": side, "width": side}
+    return {
+        "image_processor": CLIPImageProcessor(
+            size={"shortest_edge": side}, crop_size=square, resample=3, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        ),
+        "patch_size": side,
+        "vision_feature_select_strategy": "full",
+        "num_additional_image_tokens": latents - 1,
+    }
 
 
 def _join(
-    eye: CLIPVisionModel, llm: PreTrainedModel, processor: LlavaProcessor, vlm: Vlm
+    eye: PreTrainedModel, llm: PreTrainedModel, processor: LlavaProcessor, vlm: Vlm
 ) -> LlavaForConditionalGeneration:
     eye.config.name_or_path = llm.config.name_or_path = ""  # where the parts lay is not part of what they are
     config = LlavaConfig(
@@ -110,35 +151,55 @@ def _join(
         image_token_index=processor.image_token_id,
         image_seq_length=picture_tokens(processor),
         vision_feature_select_strategy=processor.vision_feature_select_strategy,
-        vision_feature_layer=vlm.vision_feature_layer,
+        vision_feature_layer=vlm.vision_feature_layer if isinstance(eye, CLIPVisionModel) else -1,
         tie_word_embeddings=llm.config.tie_word_embeddings,
         dtype=torch.bfloat16,
     )
+    kind = _kind(eye.config.model_type)
     with torch.device("meta"):
-        model = LlavaForConditionalGeneration(config)
+        model = kind(config)
     model.model.vision_tower = eye
     model.model.language_model = llm.base_model
     model.lm_head = llm.get_output_embeddings()
     with seeded(vlm.seed):
-        model.model.multi_modal_projector = LlavaMultiModalProjector(config)
+        model.model.multi_modal_projector = type(model.model.multi_modal_projector)(config)
     model.generation_config = llm.generation_config
     return model.eval()
+
+
+def _kind(eye: str) -> type[LlavaForConditionalGeneration]:
+    """Which class a model with an eye of this type is of."""
+    if eye == CLIPVisionConfig.model_type:
+        return LlavaForConditionalGeneration
+    from synthpairs.vlm.codes import CodeLlava  # which also tells transformers of its eye
+
+    return CodeLlava
 
 
 def picture_tokens(processor: LlavaProcessor) -> int:
     """How many tokens one picture takes."""
     side = processor.image_processor.crop_size["height"]
-    return (side // processor.patch_size) ** 2 + (processor.vision_feature_select_strategy == "full")
+    tokens = (side // processor.patch_size) ** 2 + processor.num_additional_image_tokens
+    return tokens - (processor.vision_feature_select_strategy == "default")
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path) -> None:
-    """Write the whole model in bfloat16, which it is turned to, with its processor; equal weights give equal bytes."""
-    for weight in model.parameters():
-        weight.data = weight.data.to(torch.bfloat16)  # not `model.to`, which would round the rotary frequencies too
+    """Write the whole model in bfloat16, which it is turned to, with its processor; equal weights give equal bytes.
+
+    An eye that is a VQ tokenizer stays in float32.
+    """
+    in_float32 = tuple(f"model.{part}" for part in model._keep_in_fp32_modules_strict or ())
+    round_weights(weight for name, weight in model.named_parameters() if not name.startswith(in_float32))
     model.save_pretrained(directory)
     processor.save_pretrained(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes for the owner alone, and a DVC cache may be shared
+
+
+def round_weights(weights: Iterable[nn.Parameter]) -> None:
+    """Turn them to bfloat16 in place; a model's own `to` would round its rotary frequencies too."""
+    for weight in weights:
+        weight.data = weight.data.to(torch.bfloat16)
 
 
 def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
@@ -147,11 +208,9 @@ def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaPro
     if not (path / "config.json").exists():
         raise FileNotFoundError(f"{path} holds no vision-language model: run `dvc repro finetune untrained` first")
     transformers_logging.disable_progress_bar()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = LlavaForConditionalGeneration.from_pretrained(
-        path, dtype="auto", use_safetensors=True, local_files_only=True
-    )
-    return model.eval().to(device), AutoProcessor.from_pretrained(path, local_files_only=True)
+    kind = _kind(json.loads((path / "config.json").read_text())["vision_config"]["model_type"])
+    model = kind.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
+    return model.eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
 
 
 def _holding(directory: str, key: str) -> str:
@@ -167,12 +226,13 @@ def _adapted(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
         raise FileNotFoundError(
             f"params.yaml: vlm.adapter is {adapter}, which holds no adapter: check it out of git first"
         )
+    from peft import PeftModel, get_peft_model_state_dict  # takes seconds to import, and a benchmark has no use for it
+
     adapted = PeftModel.from_pretrained(llm.float(), adapter)
     if load_file(Path(adapter) / "adapter_model.safetensors").keys() != get_peft_model_state_dict(adapted).keys():
         raise ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")  # peft only warns
     merged = adapted.merge_and_unload()
-    for weight in merged.parameters():
-        weight.data = weight.data.to(torch.bfloat16)  # not `merged.to`, see `save`
+    round_weights(merged.parameters())
     return merged.requires_grad_(True)
 
 

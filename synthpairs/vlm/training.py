@@ -6,7 +6,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,11 +58,10 @@ class Training:
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
-class Learner(nn.Module):
-    """The model as the Trainer sees it: `forward` gives the loss, and its state is only what it trains.
+class Trained(nn.Module):
+    """A model as the Trainer sees it: `forward` gives the loss, and its state is only what it trains.
 
-    So checkpoints hold no frozen weights, and the language model's head, a fifth of a step at 49,152 tokens, runs only where
-    there is something to learn.
+    So checkpoints hold no frozen weights.
     """
 
     accepts_loss_kwargs = True
@@ -70,6 +69,31 @@ class Learner(nn.Module):
     def __init__(self, vlm: LlavaForConditionalGeneration) -> None:
         super().__init__()
         self.vlm = vlm
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The trained tensors by name; tied ones once."""
+        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        """Take over what `state_dict` gave; ValueError when that is of another model."""
+        if state_dict.keys() != self.state_dict().keys():
+            raise ValueError("the checkpoint is of another model; delete it and run the command again")
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        result.missing_keys.clear()  # the frozen weights, which are in place
+        return result
+
+
+class Learner(Trained):
+    """It learns to say what it is asked.
+
+    The language model's head, a fifth of a step at 49,152 tokens, runs only where there is something to learn.
+    """
+
+    def __init__(self, vlm: LlavaForConditionalGeneration) -> None:
+        super().__init__(vlm)
+        if not torch.cuda.is_available():
+            # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
+            vlm.model.language_model.set_attn_implementation("eager")
 
     def forward(
         self,
@@ -84,18 +108,6 @@ class Learner(nn.Module):
         logits = self.vlm.lm_head(hidden[:, :-1][learnt])
         loss = F.cross_entropy(logits.float(), labels[:, 1:][learnt], reduction="sum")
         return {"loss": loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)}
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The trained tensors by name; tied ones once."""
-        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        """Take over what `state_dict` gave; ValueError when that is of another model."""
-        if state_dict.keys() != self.state_dict().keys():
-            raise ValueError("the checkpoint is of another model; delete it and run the command again")
-        result = super().load_state_dict(state_dict, strict=False, assign=assign)
-        result.missing_keys.clear()  # the frozen weights, which are in place
-        return result
 
 
 def order(lengths: Sequence[int], training: Training) -> list[int]:
@@ -118,22 +130,19 @@ def order(lengths: Sequence[int], training: Training) -> list[int]:
 
 
 def train(
-    model: LlavaForConditionalGeneration,
+    learner: Trained,
     examples: Sequence[Example],
     training: Training,
     work: Path,
     projector_rate: float | None = None,
+    collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
 ) -> list[float]:
     """Train what `requires_grad` in place and return each step's loss; goes on from the last checkpoint in `work`.
 
-    Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
-    when the disk has no room for the checkpoints.
+    `collator` makes of a batch what the learner's `forward` takes. Trained weights must be float32; arithmetic is bfloat16
+    under autocast. ValueError when a loss is not finite, OSError when the disk has no room for the checkpoints.
     """
     cuda = torch.cuda.is_available()
-    if not cuda:
-        # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
-        model.model.language_model.set_attn_implementation("eager")
-    learner = Learner(model)
     if not training.steps(len(examples)):
         return []
     places = order([len(example.ids) for example in examples], training)
@@ -165,7 +174,7 @@ def train(
         learner,
         arguments,
         train_dataset=_Placed(examples, places),
-        data_collator=collate,
+        data_collator=collator,
         callbacks=[_Progress(training.batch)],
         optimizers=(_optimizer(learner, training, projector_rate), None),
     )
@@ -178,7 +187,7 @@ def train(
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _optimizer(learner: Learner, training: Training, projector_rate: float | None) -> torch.optim.Optimizer:
+def _optimizer(learner: Trained, training: Training, projector_rate: float | None) -> torch.optim.Optimizer:
     """AdamW for what is trained; weight decay, if any, on matrices only, as the Trainer's own."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, weight in learner.named_parameters():
@@ -257,7 +266,7 @@ def _last_checkpoint(work: Path) -> Path | None:
     return whole[max(whole)] if whole else None
 
 
-def _check_room(work: Path, learner: Learner, checkpoints: int) -> None:
+def _check_room(work: Path, learner: Trained, checkpoints: int) -> None:
     """A new checkpoint stands beside the one it replaces for a moment, and the finished model beside the last."""
     trained = sum(weight.numel() for weight in learner.parameters() if weight.requires_grad)
     held = sum(weight.numel() for weight in learner.parameters())

@@ -54,6 +54,8 @@ class Moments:
     def of(cls, model: LlavaForConditionalGeneration, examples: Sequence[Example]) -> "Moments":
         """Those of examples with pictures; what is learnt of each is what is said about its picture."""
         pictured = [example for example in examples if example.pixels is not None]
+        if not pictured:
+            raise ValueError("there is no example with a picture to start the projector from (params.yaml: *.start)")
         features = _features(model, pictured)
         said = [[token for token in example.labels if token != IGNORED] for example in pictured]
         targets = caption_targets(said, model.get_input_embeddings().weight.double())
@@ -75,16 +77,19 @@ class Moments:
 
 
 @torch.no_grad()
-def fit_projector(model: LlavaForConditionalGeneration, moments: Moments, start: ClosedForm) -> dict[str, float]:
+def fit_projector(
+    model: LlavaForConditionalGeneration, moments: Moments, start: ClosedForm, key: str
+) -> dict[str, float]:
     """Set the projector in place; returns `r2`, the share of the targets' variance that the regression explains.
 
-    `r2` is that of the regression, before whitening. Outputs get the spread of the language model's own embeddings.
-    ValueError when the projector's hidden layer is too narrow to hold a linear map, or all captions are the same.
+    `key` is the param that asked for it. `r2` is that of the regression, before whitening. Outputs get the spread of the
+    language model's own embeddings. ValueError when the projector's hidden layer is too narrow to hold a linear map, or all
+    captions are the same.
     """
     width, projector = len(moments.features), model.model.multi_modal_projector
     if projector.linear_1.out_features < 2 * width:
         raise ValueError(
-            f"params.yaml: align.start must be null here: the projector's hidden layer of {projector.linear_1.out_features} "
+            f"params.yaml: {key} must be null here: the projector's hidden layer of {projector.linear_1.out_features} "
             f"cannot hold a linear map of {width} features, which takes twice as many"
         )
     middle, centre = moments.features / moments.count, moments.targets / moments.count
@@ -92,7 +97,7 @@ def fit_projector(model: LlavaForConditionalGeneration, moments: Moments, start:
     cross = moments.cross - moments.count * middle.outer(centre)
     variance = moments.squares - moments.count * centre.square().sum()
     if variance <= FAINTEST * moments.squares:
-        raise ValueError("params.yaml: align.start must be null here: there are no two captions to tell apart")
+        raise ValueError(f"params.yaml: {key} must be null here: there are no two captions to tell apart")
     penalty = start.ridge * gram.trace() / width * torch.eye(width, dtype=gram.dtype)
     linear = torch.linalg.solve(gram + penalty, cross)
     missed = variance - 2 * (linear * cross).sum() + (linear * (gram @ linear)).sum()

@@ -4,6 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthpairs.diversity.sets import draw, read_sets
+from synthpairs.schema import CAPTIONS
+from synthpairs.storage import write_table
+from tests.diversity.conftest import caption
 
 INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", None), (None, None, None)]  # last: failed
 
@@ -15,21 +18,26 @@ def invent(data, columns=("uid", "text", "reason")):
     pq.write_table(table, data / "invented/captions.parquet")
 
 
-def test_sets_are_what_was_read_kept_selected_and_invented(data):
+def test_sets_are_what_was_read_kept_selected_invented_and_screened(data):
     invent(data)
-    names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented"]
+    write_table(data / "screened/kept.parquet", [caption("a bee", "invented")], CAPTIONS)
+    names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented", "screened"]
     sets = read_sets(names, data)
     assert list(sets) == names
     assert {name: len(table) for name, table in sets.items()} == {
         "human": 6, "human-kept": 3, "model": 4, "model-kept": 2, "curated": 5, "selected": 1, "invented": 2,
+        "screened": 1,
     }  # fmt: skip
     assert sorted(sets["human"]["text"]) == ["IMG_1.JPG", "a dog", "a dog", "big big", "big dog", "red dog"]
     assert sorted(sets["invented"]["text"]) == ["a bee", "an owl"]
+    assert list(sets["screened"]["text"]) == ["a bee"]
 
 
 def test_a_set_without_its_table_says_which_stage_makes_it(data):
     with pytest.raises(FileNotFoundError, match=r"'invented' needs .*captions\.parquet.*`dvc repro invent` first, or"):
         read_sets(["human", "invented"], data)
+    with pytest.raises(FileNotFoundError, match=r"'screened' needs .*screened/kept\.parquet.*`dvc repro screen` first"):
+        read_sets(["screened"], data)
     (data / "selected/selected.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"'selected' needs .*`dvc repro select`"):
         read_sets(["selected"], data)

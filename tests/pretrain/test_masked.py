@@ -1,16 +1,24 @@
 """The masked generator is trained on what AmusedPipeline conditions it on, and that pipeline runs it."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from diffusers import AmusedPipeline, AmusedScheduler, UVit2DModel
+from ruamel.yaml import YAML
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
+from pretrain import autoencoder, masked
 from pretrain import tokenizer as vq_tokenizer
 from pretrain.clip import CONTEXT, write_tokenizer
-from pretrain.masked import build, conditions, encode_pool, masked_loss
-from pretrain.pool import SIDE, Pool
+from pretrain.masked import build, conditions, masked_loss
+from synthpairs.realpairs.listing import RECORD
+from synthpairs.schema import DRAWINGS
+from synthpairs.storage import write_table
+from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
 
 CODES = 32
 
@@ -27,7 +35,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple:
         )
     )  # fmt: skip
     vq = vq_tokenizer.build([8, 8, 8, 16], CODES, 4).eval()
-    return vq, words, text, build(64, 2, vq, text)
+    return vq, words, text, build(64, 1, 2, vq, text)
 
 
 def test_only_masked_codes_count(parts: tuple) -> None:
@@ -44,7 +52,7 @@ def test_only_masked_codes_count(parts: tuple) -> None:
 def test_it_learns_codes_from_captions(parts: tuple) -> None:
     vq, words, text, _ = parts
     torch.manual_seed(0)
-    model: UVit2DModel = build(64, 2, vq, text)
+    model: UVit2DModel = build(64, 1, 2, vq, text)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     condition = conditions(["a dog", "a cat"], words, text)
     codes = torch.stack([torch.full((8, 8), 3), torch.full((8, 8), 7)])
@@ -63,17 +71,56 @@ def test_it_learns_codes_from_captions(parts: tuple) -> None:
     assert (torch.as_tensor(grids) == codes).float().mean() > 0.9
 
 
-def test_a_pool_becomes_codes(parts: tuple) -> None:
-    pictures = torch.randint(0, 256, (5, 3, SIDE, SIDE), dtype=torch.uint8)
-    codes = encode_pool(Pool([None] * 5, pictures, {}), parts[0])  # type: ignore[list-item]
-    assert codes.shape == (5, 8, 8)
-    assert codes.min() >= 0
-    assert codes.max() < CODES
-
-
 def test_the_pipeline_is_written_and_read(parts: tuple, tmp_path: Path) -> None:
     vq, words, text, model = parts
     AmusedPipeline(vq, words, text, model, AmusedScheduler(mask_token_id=CODES)).save_pretrained(tmp_path)
     again = AmusedPipeline.from_pretrained(tmp_path)
     assert again.transformer.config.codebook_size == CODES
     assert again.scheduler.config.mask_token_id == CODES
+
+
+@pytest.fixture
+def project(
+    parts: tuple, drawings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> Callable[[int], None]:  # fmt: skip
+    """A directory in which both trainings run for a step or two, from a pair list of a seed."""
+    schedule = {"minutes": 1e-4, "batch": 4, "learning_rate": 1e-3, "ema": 0.9, "checkpoint_s": 60}
+    spec = {
+        "seed": 0,
+        "tokenizer": schedule | {
+            "channels": [8, 8, 8, 16], "codes": CODES, "code_channels": 4, "free_steps": 0, "idle_steps": 2, "commitment": 0.25,
+        },
+        "masked": schedule | {"width": 64, "res_blocks": 1, "layers": 1, "drop_text": 0.1, "smoothing": 0.1},
+    }  # fmt: skip
+    _, words, text, _ = parts
+    write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
+    autoencoder.build([8, 8, 8], 4).save_pretrained(tmp_path / vq_tokenizer.AUTOENCODER)
+    text.save_pretrained(tmp_path / "data/pretrain/text/encoder")
+    words.save_pretrained(tmp_path / "data/pretrain/text/tokenizer")
+    (tmp_path / "pretrain").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def write(seed: int) -> None:
+        pairs = {"seed": seed, "scenes": 520, "kinds": {"single": 1.0}, "used": 1, "tokenizer": "models/desk/masked"}
+        for path, values in {
+            "params.yaml": {"world": {"concepts": CONCEPTS}, "pairs": pairs},
+            "pretrain/params.yaml": spec,
+        }.items():
+            with Path(path).open("w") as file:
+                YAML(typ="safe").dump(values, file)
+
+    return write
+
+
+def test_both_models_record_the_same_pair_list_and_another_one_is_refused(project: Callable[[int], None]) -> None:
+    project(3)
+    vq_tokenizer.main()
+    masked.main()
+    record = json.loads((masked.OUT / RECORD).read_text())
+    assert record == json.loads((vq_tokenizer.OUT / RECORD).read_text())
+    assert record["scenes"] == 520
+    pipeline = AmusedPipeline.from_pretrained(masked.OUT)
+    assert tuple(pipeline.vqvae.config.pixel_range) == (-1, 1)
+    project(4)
+    with pytest.raises(ValueError, match=f"data/pretrain/tokenizer/pairs.json: the model learnt .* {record['sha256']}"):
+        masked.main()

@@ -1,6 +1,7 @@
 """Publishing the desk models: what is too large for git is refused, old weights are replaced, the card tells the measures."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -22,11 +23,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     metrics = {
         "clip": {"heldout_combination": share, "heldout_style": share},
         "generator": named,
+        "masked": named | {"top_1": 0.5, "psnr_db": 21.5, "codes_used": 0.9},
         "referee_on_real": named,
     }
     (tmp_path / "pretrain/metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "pretrain/reader.json").write_text(json.dumps({"existence": {"in_words": 0.97}}))
     (tmp_path / "pretrain/samples.png").write_bytes(b"png")
+    (tmp_path / "pretrain/masked_samples.png").write_bytes(b"masked png")
+    (tmp_path / "data/pretrain/masked/pairs.json").write_text('{"sha256": "5afe", "scenes": 30}')
     table = pd.DataFrame(
         {
             "name": ["dog", "dog"],
@@ -39,13 +43,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(publish, "load_drawings", lambda: table)
     monkeypatch.setattr(publish, "trained_concepts", lambda: ["dog"])
     training = {"minutes": 3}
-    spec = {
-        "clip": training,
-        "generator": training,
-        "reader": training,
-        "autoencoder": training | {"decoder": training},
-        "seed": 0,
-    }
+    spec: dict[str, object] = dict.fromkeys(("clip", "generator", "tokenizer", "masked", "reader"), training)
+    spec |= {"autoencoder": training | {"decoder": training}, "seed": 0}
     monkeypatch.setattr(publish, "params", lambda: spec)
     return tmp_path
 
@@ -54,17 +53,65 @@ def test_old_weights_are_replaced_not_kept_beside(project: Path) -> None:
     stale = project / publish.DESK / "clip/old.safetensors"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"old")
-    publish.main()
+    publish.main([])
     assert not stale.exists()
     assert (project / publish.DESK / "clip/model.safetensors").read_bytes() == b"clip"
     assert json.loads((project / publish.DESK / "metrics.json").read_text())["generator"]["top_5"] == 0.75
 
 
 def test_card_names_measures_and_licences(project: Path) -> None:
-    publish.main()
+    publish.main([])
     card = (project / publish.DESK / "README.md").read_text()
     assert "| referee names the generated picture's concept | 4 | 0.25 | 0.75 |" in card
+    assert "| referee names the decoded tokens' concept | 4 | 0.5 | 0.75 |" in card
+    assert "at 21.5 dB (PSNR), with a share of 0.9 of its codes" in card
+    assert "the 30 pairs whose list has the SHA-256 `5afe`" in card
+    assert "generator 3, tokenizer 3, masked 3, reader 3" in card
     assert "| flat | MIT |" in card
+    assert [file.name for file in sorted((project / publish.DESK).glob("*.*"))] == [
+        "README.md", "masked_samples.png", "metrics.json", "reader.json", "samples.png",
+    ]  # fmt: skip
+
+
+def test_one_part_is_published_and_the_others_stay(project: Path) -> None:
+    old = ("clip", "eye", "generator", "reader")
+    publish.main(old)
+    desk = project / publish.DESK
+    before = (desk / "README.md").read_text()
+    assert "masked" not in before
+    assert not (desk / "masked_samples.png").exists()
+    for part in old:  # whoever trains one model need not have the others
+        shutil.rmtree(project / publish.TRAINED / part)
+    publish.main(["masked"])
+    assert (desk / "masked/model.safetensors").read_bytes() == b"masked"
+    assert all((desk / part / "model.safetensors").read_bytes() == part.encode() for part in old)
+    after = (desk / "README.md").read_text().splitlines()
+    assert [line for line in before.splitlines() if line not in after] == [
+        line for line in before.splitlines() if line.startswith("Minutes")
+    ]
+    assert (desk / "masked_samples.png").read_bytes() == b"masked png"
+
+
+def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(project: Path) -> None:
+    publish.main(["clip"])
+    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, eye, generator, masked, reader"):
+        publish.main(["clip", "mask"])
+    metrics = json.loads((project / "pretrain/metrics.json").read_text())
+    del metrics["masked"]
+    (project / "pretrain/metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(ValueError, match=r"how good masked is: run `python -m pretrain\.measure masked` first"):
+        publish.main(["clip", "masked"])
+    shutil.rmtree(project / publish.TRAINED / "clip")
+    with pytest.raises(FileNotFoundError, match=r"data/pretrain/clip is missing: run `dvc repro pretrain/dvc\.yaml`"):
+        publish.main(["clip"])
+    assert (project / publish.DESK / "clip/model.safetensors").read_bytes() == b"clip"
+
+
+def test_the_total_counts_what_stays(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish.main(["clip", "eye"])
+    monkeypatch.setattr(publish, "TOTAL_LIMIT", 10)
+    with pytest.raises(ValueError, match="too large for git: all together"):
+        publish.main(["eye", "reader"])
 
 
 def test_a_file_too_large_for_git_is_refused_and_nothing_is_replaced(
@@ -72,5 +119,5 @@ def test_a_file_too_large_for_git_is_refused_and_nothing_is_replaced(
 ) -> None:
     monkeypatch.setattr(publish, "FILE_LIMIT", 3)
     with pytest.raises(ValueError, match=r"too large for git: .*clip/model\.safetensors"):
-        publish.main()
+        publish.main([])
     assert not (project / publish.DESK).exists()

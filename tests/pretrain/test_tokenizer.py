@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain.pool import SIDE, Pool
 from pretrain.tokenizer import Learner, build, evaluate, loss_of
+from synthpairs.artwork.pool import SIDE, Pool
 
 FREE, IDLE = 2, 4
 

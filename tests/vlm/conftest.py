@@ -68,6 +68,32 @@ def narrow(parts, tmp_path_factory: pytest.TempPathFactory):
     return dataclasses.replace(parts, eye=str(eye))
 
 
+@pytest.fixture(scope="session")
+def resampler(tmp_path_factory: pytest.TempPathFactory):
+    """Section `resampler` of a tiny VQ tokenizer: 16-pixel pictures, 2 x 2 cells, 32 codes of 4 numbers."""
+    import torch
+    from diffusers import VQModel
+
+    from synthpairs.vlm.model import Resampler
+
+    root = tmp_path_factory.mktemp("coded")
+    torch.manual_seed(0)
+    vq = VQModel(
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        block_out_channels=[8] * 4,
+        latent_channels=4,
+        vq_embed_dim=4,
+        num_vq_embeddings=32,
+        norm_num_groups=4,
+        sample_size=16,
+        mid_block_add_attention=False,
+    )
+    torch.nn.init.normal_(vq.quantize.embedding.weight)
+    vq.half().save_pretrained(root / "vqvae")
+    return Resampler(tokenizer=str(root), latents=6, width=16, heads=2, depth=2, words=40)
+
+
 @pytest.fixture(autouse=True)
 def _own_work_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "root"))

@@ -159,7 +159,9 @@ def test_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
     params = Align(**training | {"learning_rate": 0.0}, start=START)
     metrics = align(pairs(40), narrow, params, tmp_path / "aligned")
     model, processor = assemble(narrow)
-    start = fit_projector(model, Moments.of(model, caption_examples(pairs(40), processor, 120)[0]), START)
+    start = fit_projector(
+        model, Moments.of(model, caption_examples(pairs(40), processor, 120)[0]), START, "finetune.start"
+    )
     assert metrics["start"] == start
     assert start.keys() == {"r2"}
     projector = model.model.multi_modal_projector.state_dict()
@@ -194,8 +196,8 @@ def test_finetune_can_start_anew_from_captions_and_answers(narrow, pairs, instru
     captions, _ = caption_examples(pairs(40), processor, 120)
     answers, _ = instruction_examples(instructions(40), processor, 120)
     both = Moments.of(model, captions) + Moments.of(model, answers)
-    assert metrics["start"] == fit_projector(model, both, START)
-    assert metrics["start"] != fit_projector(model, Moments.of(model, captions), START)
+    assert metrics["start"] == fit_projector(model, both, START, "finetune.start")
+    assert metrics["start"] != fit_projector(model, Moments.of(model, captions), START, "finetune.start")
     align(pairs(40), narrow, Align(**training, start=None), tmp_path / "random")
     with pytest.raises(ValueError, match=r"finetune.start must be null unless align.start is given"):
         finetune(instructions(40), tmp_path / "random", narrow, params, tmp_path / "other")

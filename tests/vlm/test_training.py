@@ -79,7 +79,7 @@ def test_micro_batches_add_up_to_the_batch(parts, pairs, training, tmp_path):
         model, processor = assemble(parts)
         examples, _ = caption_examples(pairs(40), processor, 80)
         params = Training(**training | {"micro_batch": micro})
-        losses.append(train(model.float(), examples, params, tmp_path / str(micro)))
+        losses.append(train(Learner(model.float()), examples, params, tmp_path / str(micro)))
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)  # bfloat16
 
 
@@ -126,7 +126,7 @@ def test_without_a_rate_for_the_projector_the_optimiser_is_the_trainers(learner,
 def test_each_part_goes_at_its_rate(learner, pairs, training, tmp_path, parts, rate, projector_rate):
     examples, _ = caption_examples(pairs(8), assemble(parts)[1], 80)
     before = {name: weight.clone() for name, weight in learner.state_dict().items()}
-    train(learner.vlm, examples, Training(**training | {"learning_rate": rate}), tmp_path, projector_rate)
+    train(learner, examples, Training(**training | {"learning_rate": rate}), tmp_path, projector_rate)
     changed = {name for name, weight in learner.state_dict().items() if not torch.equal(weight, before[name])}
     assert changed
     assert {"multi_modal_projector" in name for name in changed} == {projector_rate > 0}
@@ -153,7 +153,7 @@ def test_a_half_written_checkpoint_is_not_resumed_from(parts, pairs, training, t
     half.mkdir()
     (half / "model.safetensors").write_bytes(b"cut")
     (half / "trainer_state.json").write_text('{"global_st')
-    assert len(train(model.float(), examples, Training(**training), tmp_path)) == 10
+    assert len(train(Learner(model.float()), examples, Training(**training), tmp_path)) == 10
     assert "resuming" not in caplog.text
 
 
@@ -162,7 +162,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(parts, pairs, training, tmp
     model.float().model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
     examples, _ = caption_examples(pairs(8), processor, 80)
     with pytest.raises(ValueError, match="loss at step 1 is nan; lower learning_rate"):
-        train(model, examples, Training(**training), tmp_path)
+        train(Learner(model), examples, Training(**training), tmp_path)
 
 
 def test_a_full_disk_is_told_before_the_work(parts, pairs, training, tmp_path, monkeypatch):
@@ -170,4 +170,4 @@ def test_a_full_disk_is_told_before_the_work(parts, pairs, training, tmp_path, m
     examples, _ = caption_examples(pairs(8), processor, 80)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(OSError, match=r"needs .* GiB for checkpoints"):
-        train(model.float(), examples, Training(**training), tmp_path)
+        train(Learner(model.float()), examples, Training(**training), tmp_path)

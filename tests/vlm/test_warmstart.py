@@ -16,7 +16,9 @@ def fitted(vlm, pairs, ridge, whitening=0.0):
     """The projector after the fit, the fit's metrics, the examples, and what the model began with."""
     model, processor = assemble(vlm)
     examples, _ = caption_examples(pairs, processor, 80)
-    metrics = fit_projector(model, Moments.of(model, examples), ClosedForm(ridge=ridge, whitening=whitening))
+    metrics = fit_projector(
+        model, Moments.of(model, examples), ClosedForm(ridge=ridge, whitening=whitening), "align.start"
+    )
     return model.model.multi_modal_projector, metrics, examples, model
 
 
@@ -126,9 +128,11 @@ def test_moments_of_two_data_sets_add_up_to_those_of_both(narrow, pairs, tmp_pat
     (whole + again).save(tmp_path / "moments.safetensors")
     for name, value in vars_of(Moments.read(tmp_path / "moments.safetensors")).items():
         torch.testing.assert_close(value, 2 * vars_of(whole)[name])
-    fit_projector(model, whole, ClosedForm(ridge=0.1, whitening=0.5))
+    fit_projector(model, whole, ClosedForm(ridge=0.1, whitening=0.5), "align.start")
     once = {name: weight.clone() for name, weight in model.model.multi_modal_projector.state_dict().items()}
-    fit_projector(model, whole + again, ClosedForm(ridge=0.1, whitening=0.5))  # the penalty grows with the data
+    fit_projector(
+        model, whole + again, ClosedForm(ridge=0.1, whitening=0.5), "align.start"
+    )  # the penalty grows with the data
     for name, weight in model.model.multi_modal_projector.state_dict().items():
         torch.testing.assert_close(weight, once[name], rtol=1e-2, atol=1e-5)
 

@@ -1,0 +1,37 @@
+"""From screened captions to data/embedded: token grids filled by the masked generator."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from synthpairs.candidates import Craft, make_candidates
+from synthpairs.embeddings.codes import encoded
+from synthpairs.embeddings.generator import MaskedGenerator
+from synthpairs.embeddings.params import Embed
+
+
+def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[dict, dict]:
+    """Write `out` as make_candidates does, a token grid to a sample; returns metrics, tracked and not.
+
+    `tokens` holds little-endian uint16 by rows, `vectors` (if soft) float16 [channels, rows, columns], and the json their grid.
+    """
+    if captions.empty:
+        raise ValueError("data/screened/kept.parquet holds no caption: loosen what `dvc repro screen` filters by")
+    generator = MaskedGenerator(params)
+    codes = len(generator.codebook)
+
+    def make(keys: Sequence[str], texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        tokens, vectors = generator.decode(keys, texts)
+        return list(zip(tokens, [None] * len(keys) if vectors is None else vectors, strict=True))
+
+    craft = Craft(
+        stage="embed",
+        noun="embedding",
+        generator=generator,
+        make=make,
+        encode=lambda result: encoded(result[0], result[1], codes),
+        told={"grid": list(generator.grid)},
+    )
+    return make_candidates(captions, craft, out)

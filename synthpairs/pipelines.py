@@ -1,0 +1,75 @@
+"""Text-to-image pipelines of diffusers as the stages load them: from safetensors alone, every file by its hash."""
+
+import inspect
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from synthpairs.hub import model_folder
+from synthpairs.storage import file_sha256
+
+_LOADED = {".safetensors", ".json", ".txt", ".model"}  # weights, configurations, vocabularies
+
+
+def load_pipeline(
+    name: str, key: str, dtype: torch.dtype | dict[str, torch.dtype]
+) -> tuple[diffusers.DiffusionPipeline, dict[str, Any]]:
+    """The pipeline that the param `key` names, and its identity: name, class, hash of each file, versions.
+
+    `dtype` may name parts and a `default`. ValueError or OSError when it cannot be had.
+    """
+    _quieten()
+    fetch = partial(diffusers.DiffusionPipeline.download, use_safetensors=True)
+    folder = model_folder(name, key, fetch)
+    pipeline = _load(folder, key, dtype)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline, {
+        "model": name,
+        "files": {file: file_sha256(folder / file) for file in _loaded_files(folder)},
+        "pipeline": type(pipeline).__name__,
+        "diffusers": diffusers.__version__,
+        "torch": torch.__version__.split("+")[0],  # the rest says for which device it was built
+    }
+
+
+def _quieten() -> None:
+    """Keep the libraries' bars and warnings out of the log: cut prompts are counted, and progress is shown by us."""
+    diffusers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
+def _load(folder: Path, key: str, dtype: torch.dtype | dict[str, torch.dtype]) -> diffusers.DiffusionPipeline:
+    """The pipeline from safetensors alone, without code from its directory and without a watermark."""
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(f"{folder}/model_index.json is missing: {key} must be a diffusers pipeline")
+    named = diffusers.DiffusionPipeline.load_config(folder)["_class_name"]
+    kind = getattr(diffusers, named, None) if isinstance(named, str) else None
+    if kind is None:
+        raise ValueError(f"{folder}/model_index.json: diffusers {diffusers.__version__} has no pipeline {named!r}")
+    extra = {}
+    # SDXL pipelines mark every picture if and only if an optional package happens to be installed.
+    if "add_watermarker" in inspect.signature(kind.__init__).parameters:
+        extra["add_watermarker"] = False
+    return diffusers.DiffusionPipeline.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, **extra
+    )
+
+
+def _loaded_files(folder: Path) -> list[str]:
+    """The files that a pipeline is loaded from, relative, sorted; variants such as `model.fp16.safetensors` are not."""
+    index = json.loads((folder / "model_index.json").read_text())
+    parts = [name for name, value in index.items() if isinstance(value, list) and value[0]]
+    files = [
+        file.relative_to(folder).as_posix()
+        for part in parts
+        for file in (folder / part).rglob("*")
+        if file.suffix in _LOADED and not (file.suffix == ".safetensors" and "." in file.stem)
+    ]
+    return sorted(["model_index.json", *files])

@@ -1,0 +1,95 @@
+"""Invented captions meet the filters of `captions`: the same reasons, nothing lost, the same bytes twice."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from stages.screen import main
+from synthpairs.captions.params import CaptionParams, Limits
+from synthpairs.captions.tables import invented_captions
+from synthpairs.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
+from synthpairs.storage import write_table
+
+TEXTS = ["a cat on a mat", "A cat on a mat", "a <b>dog</b> on a mat", "dog", "two buses in the rain"]
+
+
+def invented(text: str | None, status: str = "kept") -> dict[str, object]:
+    """A row of the invented captions."""
+    uid = caption_uid(text, "invented") if text else None
+    return dict.fromkeys(INVENTED.names) | {
+        "uid": uid, "text": text, "source": "invented", "concept": "cat", "bank": "world", "number": 0, "status": status,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, settings: Callable[..., CaptionParams], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """A directory in which the stage runs; changes of its params."""
+
+    def build(**changed: object) -> Path:
+        rows = [*map(invented, TEXTS), invented("a dog on a hat", "rejected"), invented(None, "failed")]
+        write_table(tmp_path / "data/invented/captions.parquet", rows, INVENTED)
+        with (tmp_path / "params.yaml").open("w") as file:
+            YAML(typ="safe").dump({"captions": asdict(settings(**changed))}, file)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+        monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+        return tmp_path
+
+    return build
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    files = [*(root / "data/screened").iterdir(), root / "reports/metrics/screen.json"]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_same_twice(
+    project: Callable[..., Path], limits: Callable[..., Limits]
+) -> None:
+    root = project(limits=limits(words_min=2))
+    main()
+    first = outputs(root)
+    kept, rejected = (pd.read_parquet(root / f"data/screened/{name}.parquet") for name in ("kept", "rejected"))
+    assert (list(kept.columns), list(rejected.columns)) == (CAPTIONS.names, REJECTED.names)
+    assert sorted(kept["text"]) == ["a cat on a mat", "two buses in the rain"]
+    assert dict(zip(rejected["text"], rejected["reason"], strict=True)) == {
+        "A cat on a mat": "exact_duplicate", "a <b>dog</b> on a mat": "unusable", "dog": "words",
+    }  # fmt: skip
+    assert set(kept["source"]) == set(rejected["source"]) == {"invented"}
+    assert kept["uid"].is_monotonic_increasing
+    counts = json.loads(first["screen.json"])
+    assert list(counts["source"]) == ["invented"]
+    assert counts["source"]["invented"]["read"] == 5
+    assert counts["source"]["invented"]["alignment_skipped"] == counts["kept_total"] == 2
+    assert not list((root / ".dvc/tmp/work/screen").iterdir())
+    shutil.rmtree(root / "data/screened")
+    main()
+    assert outputs(root) == first
+
+
+def test_the_stage_fails_when_nothing_is_left(project: Callable[..., Path], limits: Callable[..., Limits]) -> None:
+    root = project(limits=limits(words_min=90))
+    with pytest.raises(ValueError, match="data/screened: every caption was rejected; widen params"):
+        main()
+    assert not (root / "data/screened").exists()
+
+
+def test_a_missing_table_names_the_stage_that_makes_it(project: Callable[..., Path]) -> None:
+    (project() / "data/invented/captions.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"invented/captions\.parquet is missing: run `dvc repro invent` first"):
+        main()
+
+
+def test_only_what_was_kept_is_read() -> None:
+    table = pd.DataFrame([invented("a cat"), invented("a dog", "rejected"), invented(None, "failed")])
+    (caption,) = invented_captions(table)
+    assert (caption.text, caption.source, caption.concept) == ("a cat", "invented", "cat")
+    assert caption.uid == table["uid"][0]

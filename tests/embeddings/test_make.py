@@ -1,0 +1,203 @@
+"""The embed stage: byte-exact shards, resumption, failures that cost only themselves."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import embed as stage
+from synthpairs.embeddings import make
+from synthpairs.embeddings.generator import MaskedGenerator
+from synthpairs.embeddings.make import make_embeddings
+from synthpairs.embeddings.params import Embed
+from synthpairs.params import load_params
+from synthpairs.schema import CANDIDATES, caption_uid, noise_seed
+from synthpairs.storage import read_shard
+from tests.embeddings.conftest import CODES, TEXTS, captions_of, save_masked
+
+Settings = Callable[..., Embed]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file's hash by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_candidates_keep_their_keys_and_captions(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    metrics, volatile = make_embeddings(captions, settings(vectors="soft"), tmp_path / "out")
+    assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
+    assert volatile == {"reused": 0}
+    manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
+    assert list(manifest.columns) == CANDIDATES.names
+    assert manifest["key"].is_unique
+    assert manifest["key"].is_monotonic_increasing
+    assert manifest["seed"].tolist() == manifest["key"].map(noise_seed).tolist()
+    assert manifest["sha256"].is_unique, "two candidates share their codes, so they shared their noise"
+    told = json.loads((tmp_path / "out/generator.json").read_text())
+    assert set(manifest["generator"]) == {told["fingerprint"]}
+    assert (told["inputs"]["codes"], told["inputs"]["vectors"]) == (CODES, "soft")
+    rows = manifest.set_index("key")
+    seen = []
+    for shard in sorted(set(manifest["shard"])):
+        for key, members in read_shard(tmp_path / "out" / shard):
+            seen.append(key)
+            row = rows.loc[key]
+            assert row["shard"] == shard
+            assert caption_uid(members["txt"].decode(), "invented") == row["uid"]
+            assert hashlib.sha256(members["tokens"] + members["vectors"]).hexdigest() == row["sha256"]
+    assert sorted(seen) == manifest["key"].tolist()
+
+
+@pytest.mark.parametrize("vectors", ["hard", "soft"])
+def test_written_twice_byte_for_byte(
+    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
+) -> None:
+    make_embeddings(captions, settings(vectors=vectors), tmp_path / "one")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    make_embeddings(captions.sample(frac=1, random_state=1), settings(vectors=vectors), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_change_in_screening_decodes_only_new_captions(settings: Settings, tmp_path: Path) -> None:
+    make_embeddings(captions_of(TEXTS[:5]), settings(), tmp_path / "out")
+    metrics, volatile = make_embeddings(captions_of(TEXTS[1:]), settings(), tmp_path / "out")
+    assert metrics["made"] == 14
+    assert volatile == {"reused": 8}
+
+
+PROGRAM = """
+from pathlib import Path
+import pandas as pd
+from synthpairs.embeddings.make import make_embeddings
+from synthpairs.embeddings.params import Embed
+make_embeddings(pd.DataFrame({captions!r}), Embed(**{params!r}), Path({out!r}))
+"""
+
+
+def test_killed_and_run_again_gives_the_same_bytes(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = settings(batch=2, candidates=3, steps=16, vectors="soft")
+    captions = captions_of(TEXTS)
+    program = PROGRAM.format(captions=captions.to_dict("list"), params=asdict(params), out=str(tmp_path / "out"))
+    work = tmp_path / ".dvc/tmp/work/embed"
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    while not list(work.glob("*/*.tar")):
+        assert killed.poll() is None, "ended before a first batch was stored"
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    stored = sorted(work.glob("*/*.tar"))
+    assert 0 < len(stored) < 12
+    assert not (tmp_path / "out/manifest.parquet").exists()
+    before = {path.name: path.stat().st_mtime_ns for path in stored}
+    _, volatile = make_embeddings(captions, params, tmp_path / "out")
+    assert volatile == {"reused": 2 * len(stored)}
+    assert {path.name: path.stat().st_mtime_ns for path in stored} == before
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    make_embeddings(captions, params, tmp_path / "reference")
+    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
+
+
+def test_damaged_pieces_are_made_again(
+    settings: Settings, captions: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_embeddings(captions, settings(vectors="soft"), tmp_path / "out")
+    whole = contents(tmp_path / "out")
+    piece = min((tmp_path / ".dvc/tmp/work/embed").glob("*/*.tar"))
+    ((_, files), *_) = read_shard(piece)
+    piece.write_bytes(piece.read_bytes().replace(files["vectors"], bytes(len(files["vectors"]))))
+    _, volatile = make_embeddings(captions, settings(vectors="soft"), tmp_path / "out")
+    assert volatile == {"reused": 12}
+    assert "is damaged and its embeddings are made again" in caplog.text
+    assert contents(tmp_path / "out") == whole
+
+
+class Fussy(MaskedGenerator):
+    """Takes no prompt with `poison` in it, and answers `nan` with logits that are none."""
+
+    def _logits_of(self, texts):
+        if any("poison" in text for text in texts):
+            raise RuntimeError("cannot stomach\nthis")
+        plain = super()._logits_of(texts)
+
+        def logits_of(grids):
+            logits = plain(grids)
+            logits[[number for number, text in enumerate(texts) if "nan" in text], 3] = np.nan
+            return logits
+
+        return logits_of
+
+
+def test_bad_captions_fail_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_embeddings(captions_of(TEXTS), settings(batch=8, candidates=1), tmp_path / "good")
+    monkeypatch.setattr(make, "MaskedGenerator", Fussy)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    bad = {"a poison": "RuntimeError: cannot stomach this", "a nan": "ValueError: the logits hold values that are not"}
+    params = settings(batch=8, candidates=1, max_failed_share=0.2)
+    metrics, _ = make_embeddings(captions_of([*TEXTS, *bad, "word " * 40]), params, tmp_path / "out")
+    assert metrics == {"captions": 11, "candidates": 11, "made": 9, "failed": 2, "prompts_truncated": 1}
+    failed = pd.read_parquet(tmp_path / "out/failed.parquet").set_index("uid")
+    for text, error in bad.items():
+        assert error in failed.loc[caption_uid(text, "invented"), "error"]
+    good, rest = (pd.read_parquet(tmp_path / name / "manifest.parquet") for name in ("good", "out"))
+    rest = rest[rest["uid"].isin(good["uid"])].reset_index(drop=True)
+    assert good.drop(columns="shard").equals(rest.drop(columns="shard")), "their neighbours' codes are untouched"
+
+
+def test_tokens_beyond_the_codebook_are_failures(settings: Settings, tmp_path: Path) -> None:
+    narrow = save_masked(tmp_path / "narrow", vq_codes=2)
+    params = settings(generator=str(narrow), temperature=None, candidates=1)
+    with pytest.raises(
+        ValueError,
+        match=r"embeddings failed, more than embed.max_failed_share .*: token \d+ lies beyond the codebook of 2",
+    ):
+        make_embeddings(captions_of(TEXTS), params, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    params = settings(generator=str(narrow), temperature=None, candidates=1, max_failed_share=1.0)
+    metrics, _ = make_embeddings(captions_of(TEXTS), params, tmp_path / "out")
+    assert metrics["made"] + metrics["failed"] == 8
+    assert metrics["failed"] > 0
+
+
+def test_no_captions_is_an_error(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data/screened/kept\.parquet holds no caption"):
+        make_embeddings(captions[:0], settings(), tmp_path / "out")
+
+
+def test_the_stage_writes_its_outs(
+    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    (tmp_path / "params.yaml").write_text(json.dumps({"embed": asdict(settings())}))
+    with pytest.raises(FileNotFoundError, match="run `dvc repro screen` first"):
+        stage.main()
+    (tmp_path / "data/screened").mkdir(parents=True)
+    captions.to_parquet(tmp_path / "data/screened/kept.parquet")
+    stage.main()
+    assert json.loads((tmp_path / "reports/metrics/embed.json").read_text())["made"] == 16
+    assert len(pd.read_parquet(tmp_path / "data/embedded/manifest.parquet")) == 16
+
+
+def test_bad_params_name_their_key(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    for key, value, message in [
+        ("temperature", [2.0, -1.0], r"embed.temperature\[1\] must be from 0 to 100, got -1.0"),
+        ("schedule", "sine", "embed.schedule must be one of cosine, linear; got 'sine'"),
+        ("steps", 0, "embed.steps must be from 1 to 1000, got 0"),
+    ]:
+        file.write_text(json.dumps({"embed": asdict(settings()) | {key: value}}))
+        with pytest.raises(ValueError, match=message):
+            load_params(Embed, "embed", file)

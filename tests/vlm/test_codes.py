@@ -1,0 +1,99 @@
+"""Codes as an eye, words as a projector: what they are loaded from, what they make, and that the whole is stored as it was."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthpairs.embeddings.codes import read_codebook, vectors_of
+from synthpairs.vlm import assemble, load
+from synthpairs.vlm.codes import CodeLlava, codebook, frequent_words, load_eye
+from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens, save
+
+
+@pytest.fixture
+def coded(parts, resampler):
+    """The tiny model with a VQ eye, and its processor."""
+    return assemble(parts, resampler)
+
+
+def test_a_picture_takes_as_many_tokens_as_there_are_latents(coded, resampler, picture):
+    model, processor = coded
+    assert isinstance(model, CodeLlava)
+    assert picture_tokens(processor) == model.config.image_seq_length == resampler.latents
+    inputs = processor(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
+    assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.latents
+    tokens = model.model.get_image_features(inputs.pixel_values, vision_feature_layer=-1).pooler_output
+    assert tokens[0].shape == (resampler.latents, model.config.text_config.hidden_size)
+
+
+def test_vectors_stand_for_the_picture_that_they_are_the_codes_of(coded, resampler, picture):
+    eye, processor = coded[0].model.vision_tower, coded[1]
+    pixels = processor.image_processor(picture(1), return_tensors="pt").pixel_values
+    vectors = eye.encode(pixels)
+    codes = torch.cdist(vectors.flatten(2).transpose(1, 2)[0], codebook(eye)).argmin(1).view(1, *vectors.shape[2:])
+    again = vectors_of(codes.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer)))
+    torch.testing.assert_close(torch.from_numpy(again), vectors)
+    torch.testing.assert_close(eye(torch.from_numpy(again)).last_hidden_state, eye(pixels).last_hidden_state)
+
+
+def test_the_eye_sees_the_same_codes_under_autocast(coded, picture):
+    eye, processor = coded[0].model.vision_tower, coded[1]
+    pixels = processor.image_processor([picture(seed) for seed in range(8)], return_tensors="pt").pixel_values
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = eye.encode(pixels)
+    assert within.dtype == torch.float32
+    assert torch.equal(within, eye.encode(pixels))
+
+
+def test_tokens_are_mixtures_of_the_words(coded):
+    projector = coded[0].model.multi_modal_projector
+    words = torch.randn(5, 24)
+    projector.prepare(codebook(coded[0].model.vision_tower), words)
+    assert torch.equal(projector.words[:5], words)
+    assert not projector.words[5:].any()
+    seen = torch.randn(3, 4, 4)
+    shares = projector.shares(seen)
+    torch.testing.assert_close(shares.exp().sum(-1), torch.ones(3, 6))
+    torch.testing.assert_close(projector(seen), shares.exp() @ projector.words)
+
+
+def test_the_scale_of_the_codebook_makes_no_difference(coded):
+    projector, book = coded[0].model.multi_modal_projector, torch.randn(32, 4)
+    projector.prepare(book, torch.randn(5, 24))
+    seen = book[:8].view(2, 4, 4)
+    small = projector.shares(seen)
+    projector.prepare(100 * book + 7, projector.words[:5].clone())
+    torch.testing.assert_close(projector.shares(100 * seen + 7), small, rtol=1e-3, atol=1e-3)
+
+
+def test_it_is_stored_and_loaded_as_it_was(coded, picture, tmp_path):
+    model, processor = coded
+    model.model.multi_modal_projector.prepare(codebook(model.model.vision_tower), torch.randn(8, 24))
+    save(model, processor, tmp_path / "one")
+    save(model, processor, tmp_path / "two")
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+    loaded, again = load(tmp_path / "one")
+    assert isinstance(loaded, CodeLlava)
+    assert {weight.dtype for weight in loaded.model.vision_tower.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in loaded.model.multi_modal_projector.parameters()} == {torch.bfloat16}
+    inputs = again(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
+    theirs = processor(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
+    assert torch.equal(inputs.pixel_values, theirs.pixel_values)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(**inputs).logits, model(**theirs).logits, rtol=2e-2, atol=2e-2)
+
+
+def test_a_wrong_tokenizer_or_width_names_the_param(resampler, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"resampler\.tokenizer is .*, which holds no AmusedPipeline"):
+        load_eye(dataclasses.replace(resampler, tokenizer=str(tmp_path)))
+    with pytest.raises(ValueError, match=r"resampler\.width must be a multiple of heads, got 16 and 3"):
+        load_eye(dataclasses.replace(resampler, heads=3))
+
+
+def test_frequent_words_come_first():
+    assert frequent_words([[5, 7], [7, 2], [2, 7]], 2) == [7, 2]
+    assert frequent_words([[5, 7], [7, 5]], 9) == [5, 7]
