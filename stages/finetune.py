@@ -3,26 +3,23 @@
 import sys
 import time
 from pathlib import Path
-from typing import get_args
 
-from synthpairs.arms import MODELS, CodeArm, chosen_arm
+from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.params import load_params
 from synthpairs.storage import read_table, write_json
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm.llava import Finetune, finetune
-from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.model import Vlm
 
 
 def main() -> None:
     """Write models/vlm/ARM/finetuned and its metrics."""
-    arm = chosen_arm(sys.argv[1:], "arms", "code_arms")
-    coded = arm in get_args(CodeArm)
-    vlm, resampler = load_params(Vlm, "vlm"), load_params(Resampler, "resampler") if coded else None
-    params = load_params(Finetune, "finetune_codes" if coded else "finetune")
+    arm = chosen_arm(sys.argv[1:], "arms")
+    vlm, params = load_params(Vlm, "vlm"), load_params(Finetune, "finetune")
     with stage_run(f"finetune@{arm}", params) as run:
         started = time.monotonic()
         rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks")
-        metrics = finetune(rows, MODELS / arm / "aligned", vlm, params, MODELS / arm / "finetuned", resampler)
+        metrics = finetune(rows, MODELS / arm / "aligned", vlm, params, MODELS / arm / "finetuned")
         write_json(Path(f"reports/metrics/finetune/{arm}.json"), metrics)
         run.log(metrics, seconds=time.monotonic() - started)
 
