@@ -57,13 +57,7 @@ def answer_all(
 
     Pictures first, then the same questions blind, then text. FileNotFoundError when a definition is missing.
     """
-    missing = [task for task in TASKS if not (directory / f"{task}.yaml").exists()]
-    if missing:
-        raise FileNotFoundError(f"{directory / missing[0]}.yaml is missing: run `dvc repro tasks` first")
-    logging.getLogger("lm_eval").setLevel(
-        logging.ERROR
-    )  # it warns of what is meant to be: a model handed over in memory
-    manager = TaskManager(include_path=str(directory), include_defaults=False)
+    manager = _tasks(directory, TASKS)
     vlm = LoadedVlm(model, processor, batch)
     gc.collect()
     gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that is a matter of no time
@@ -84,6 +78,26 @@ def answer_all(
     finally:
         gc.unfreeze()
     return pd.concat(tables, ignore_index=True).sort_values(["task", "blind", "uid"], ignore_index=True), versions
+
+
+def answer_first(
+    model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int, task: str, items: int
+) -> pd.DataFrame:
+    """Answers to the first `items` items of one of PICTURED alone, as ANSWERS; scored among themselves."""
+    loaded = _tasks(directory, [task]).load([task])
+    vlm = LoadedVlm(model, processor, batch)
+    results = evaluate(vlm, loaded, limit=items, bootstrap_iters=0, apply_chat_template=True)
+    return _answers(task, results["samples"][task])
+
+
+def _tasks(directory: Path, tasks: Sequence[str]) -> TaskManager:
+    missing = [task for task in tasks if not (directory / f"{task}.yaml").exists()]
+    if missing:
+        raise FileNotFoundError(f"{directory / missing[0]}.yaml is missing: run `dvc repro tasks` first")
+    logging.getLogger("lm_eval").setLevel(
+        logging.ERROR
+    )  # it warns of what is meant to be: a model handed over in memory
+    return TaskManager(include_path=str(directory), include_defaults=False)
 
 
 def _answers(task: str, samples: Sequence[dict]) -> pd.DataFrame:

@@ -160,10 +160,11 @@ def fit(
     aligned: Path | None = None,
     projector_rate: float | None = None,
     collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
+    watch: Callable[[int], object] | None = None,
 ) -> dict[str, Any]:
     """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`.
 
-    `projector_rate`: the projector's highest learning rate; None: that of the rest.
+    `projector_rate`: the projector's highest learning rate; None: that of the rest. `collator`, `watch`: see `train`.
     """
     vlm, params, *seeing = settings
     eye = [part.tokenizer for part in seeing] or [vlm.eye]
@@ -171,7 +172,7 @@ def fit(
     code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
     store = WorkStore(stage, digest([asdict(part) for part in settings], parts, fingerprint(examples), code))
     with store.locked():
-        losses = train(learner, examples, params, store.path, projector_rate, collator)
+        losses = train(learner, examples, params, store.path, projector_rate, collator, watch)
         finished = store.path / "finished"
         shutil.rmtree(finished, ignore_errors=True)
         write(finished)

@@ -65,9 +65,17 @@ def words_said(
 
 
 def align_codes(
-    pairs: Iterable[tuple[str, str, np.ndarray]], vlm: Vlm, resampler: Resampler, params: Training, out: Path
+    pairs: Iterable[tuple[str, str, np.ndarray]],
+    vlm: Vlm,
+    resampler: Resampler,
+    params: Training,
+    out: Path,
+    watch: Callable[[int, WordResampler], object] | None = None,
 ) -> dict[str, Any]:
-    """Train the resampler on (key, caption, codebook vectors) and write it to `out`, in float32; returns metrics."""
+    """Train the resampler on (key, caption, codebook vectors) and write it to `out`, in float32; returns metrics.
+
+    `watch` sees the resampler after every step.
+    """
     model, processor = assemble(vlm, resampler)
     projector = only_projector(model)
     assert isinstance(projector, WordResampler)
@@ -90,5 +98,6 @@ def align_codes(
         write,
         out,
         collator=words_said(words, resampler.words, examples),
+        watch=None if watch is None else lambda step: watch(step, projector),
     )
     return metrics | {"words": len(words), "skipped": skipped}

@@ -136,11 +136,14 @@ def train(
     work: Path,
     projector_rate: float | None = None,
     collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
+    watch: Callable[[int], object] | None = None,
 ) -> list[float]:
     """Train what `requires_grad` in place and return each step's loss; goes on from the last checkpoint in `work`.
 
-    `collator` makes of a batch what the learner's `forward` takes. Trained weights must be float32; arithmetic is bfloat16
-    under autocast. ValueError when a loss is not finite, OSError when the disk has no room for the checkpoints.
+    `collator` makes of a batch what the learner's `forward` takes. `watch` is called with the number of every step that is
+    done, before its checkpoint is written, so a resumed training calls it for all that the checkpoint does not hold.
+    Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
+    when the disk has no room for the checkpoints.
     """
     cuda = torch.cuda.is_available()
     if not training.steps(len(examples)):
@@ -175,7 +178,7 @@ def train(
         arguments,
         train_dataset=_Placed(examples, places),
         data_collator=collator,
-        callbacks=[_Progress(training.batch)],
+        callbacks=[_Progress(training.batch)] if watch is None else [_Progress(training.batch), _Watch(watch)],
         optimizers=(_optimizer(learner, training, projector_rate), None),
     )
     trainer.remove_callback(PrinterCallback)
@@ -253,6 +256,16 @@ class _Progress(TrainerCallback):
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._bar.close()
+
+
+class _Watch(TrainerCallback):
+    """Tells a function of every step that is done."""
+
+    def __init__(self, watch: Callable[[int], object]) -> None:
+        self._watch = watch
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._watch(state.global_step)
 
 
 def _last_checkpoint(work: Path) -> Path | None:
