@@ -1,45 +1,54 @@
 """Stage `report`: the page about everything that was made and measured; run by `dvc repro report`."""
 
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from synthpairs.arms import Arm
+from synthpairs.arms import Arm, CodeArm
 from synthpairs.diversity.page import markdown
+from synthpairs.embeddings.mixing import generated_pairs, real_pairs
 from synthpairs.params import load_params
+from synthpairs.realpairs.decoding import pictures
+from synthpairs.realpairs.params import Pairs
+from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking
 from synthpairs.report.graph import read_stages
 from synthpairs.report.inputs import read_inputs
-from synthpairs.report.page import FIGURES, build
+from synthpairs.report.page import build
 from synthpairs.report.params import Report
+from synthpairs.report.synth2 import synth2
+from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
 from synthpairs.storage import write_bytes
 from synthpairs.tracking import run_stage, stage_run
 
-OUT = Path("reports")
+DATA, OUT = Path("data"), Path("reports")
 
 
 def main() -> None:
     """Write reports/README.md and the pictures beside it."""
-    params, select = load_params(Report, "report"), load_params(Select, "select")
-    arms = load_params(list[Arm], "arms")
-    ranking = Ranking(
-        strategy=select.strategy,
-        clip_weight=select.clip_weight * select.clip_scale,
-        ssim_weight=select.ssim_weight,
-    )
+    params, select, pairs = load_params(Report, "report"), load_params(Select, "select"), load_params(Pairs, "pairs")
+    arms, code_arms = load_params(list[Arm], "arms"), load_params(list[CodeArm], "code_arms")
+    weights = {"clip_weight": select.clip_weight * select.clip_scale, "ssim_weight": select.ssim_weight}
+
+    def paint(keys: Sequence[str]) -> list[bytes]:
+        known = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
+        return pictures([known[key] for key in keys], Path(pairs.tokenizer))
+
     with stage_run("report", params) as run:
         started = time.monotonic()
-        stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
-        diversity = markdown(json.loads((OUT / "diversity.json").read_text("utf-8")))
-        page, pictures = build(read_inputs(arms), stages, ranking, diversity, params, Path("data"))
+        stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
+        section, drawn = synth2(codes, markdown(codes.diversity), paint, params)
+        ranking = Ranking(strategy=select.strategy, **weights)
+        page, figures = build(read_inputs(arms), section, stages, ranking, params, DATA)
+        drawn |= figures
         for stale in sorted((OUT / FIGURES).glob("*.png")):
-            if stale.name not in pictures:
+            if stale.name not in drawn:
                 stale.unlink()
-        for name, payload in pictures.items():
+        for name, payload in drawn.items():
             write_bytes(OUT / FIGURES / name, payload)
         write_bytes(OUT / "README.md", page.encode())
-        run.log({"pictures": len(pictures)}, seconds=time.monotonic() - started)
+        run.log({"pictures": len(drawn)}, seconds=time.monotonic() - started)
 
 
 if __name__ == "__main__":

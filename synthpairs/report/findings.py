@@ -1,13 +1,13 @@
 """What the numbers say: arms against their blind selves and each other, counts, and what decided the ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from synthpairs.report.inputs import Inputs
+from synthpairs.report.inputs import Comparison, Inputs
 from synthpairs.report.params import Report
 from synthpairs.statistics import paired_difference
 
@@ -52,7 +52,7 @@ def shares(scores: pd.DataFrame, ranking: Ranking) -> Shares:
     return Shares(pearson=pearson, spearman=spearman, clip=of_clip, ssim=1 - of_clip)
 
 
-def against_blind(inputs: Inputs, tasks: Sequence[str]) -> pd.DataFrame:
+def against_blind(inputs: Comparison, tasks: Sequence[str]) -> pd.DataFrame:
     """The trained arms' `results` on these tasks, with `clear`: better than blind, and the intervals do not touch.
 
     ValueError for a task that has no blind baseline.
@@ -70,17 +70,19 @@ def against_blind(inputs: Inputs, tasks: Sequence[str]) -> pd.DataFrame:
     return rows.assign(clear=above.where(rows["higher_is_better"].astype(bool), below).astype(bool))
 
 
-def differences(inputs: Inputs, params: Report) -> pd.DataFrame:
-    """Every two trained arms on every task, answer by answer: columns task, one, other, value, low, high, n, better.
+def differences(inputs: Comparison, params: Report, couples: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
+    """Couples of trained arms (None: every two) on every task, answer by answer.
 
+    Columns: task, one, other, value, low, high, n, better.
     `value` is the mean of `one` minus `other` with its 95% interval; `better` names the arm that is, or is empty where
     the interval holds 0 and no difference is shown.
     """
     seen = {arm: table[~table["blind"].astype(bool)] for arm, table in inputs.answers.items() if arm in inputs.arms}
+    chosen = list(combinations(inputs.arms, 2) if couples is None else couples)
     rows = []
     for task, numbers in inputs.results.groupby("task", sort=True):
         upwards = bool(numbers["higher_is_better"].iloc[0])
-        for one, other in combinations(inputs.arms, 2):
+        for one, other in chosen:
             ours, theirs = (seen[arm][seen[arm]["task"] == task].set_index("uid") for arm in (one, other))
             value, low, high = paired_difference(
                 ours["score"], theirs["score"], list(ours["concept"]), params.resamples, params.seed

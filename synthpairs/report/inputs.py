@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,29 @@ TRAININGS = ("align", "finetune")  # with one metrics file per arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What the other stages made. Tables have the columns of `schema`; `results` has those of `results_table`."""
+class Comparison:
+    """Arms and what their trainings and benchmarks gave; `results` has the columns of `results_table`."""
 
     arms: tuple[str, ...]  # that were trained, in the order in which they are shown
-    metrics: dict[str, dict[str, Any]]  # by stage
     trainings: dict[str, dict[str, dict[str, Any]]]  # by stage, then arm
+    benchmarks: dict[
+        str, dict[str, Any]
+    ]  # by arm, and after them `untrained` where it was asked too: the file as it is
+    results: pd.DataFrame
+    fixed_answers: dict[str, float]  # by task: what the best fixed answer to each kind of question scores; not for all
+    answers: dict[str, pd.DataFrame]  # by arm, as `benchmarks`
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The arms, and `untrained` where it was asked too."""
+        return tuple(self.benchmarks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs(Comparison):
+    """What the stages of the pictures' route made. Tables have the columns of `schema`."""
+
+    metrics: dict[str, dict[str, Any]]  # by stage
     kept: pd.DataFrame
     rejected: pd.DataFrame
     manifest: pd.DataFrame
@@ -34,27 +51,15 @@ class Inputs:
     unscored: pd.DataFrame
     selected: pd.DataFrame
     pairs: dict[str, pd.DataFrame]  # by arm
-    benchmarks: dict[str, dict[str, Any]]  # by arm, with `untrained`: the file as it is
-    results: pd.DataFrame
-    fixed_answers: dict[str, float]  # by task: what the best fixed answer to each kind of question scores; not for all
-    answers: dict[str, pd.DataFrame]  # by arm, with `untrained`
     desk_models: dict[str, Any] | None  # None: they were not measured
 
 
 def read_inputs(arms: Sequence[str], root: Path = Path()) -> Inputs:
     """Read all of it; FileNotFoundError says which stage to run for what is not there."""
     data = root / "data"
-    tested = (*arms, UNTRAINED)
-    desk_models = root / DESK_MODELS
-    metrics = {stage: read_json(root / METRICS / f"{stage}.json", stage) for stage in STAGES}
-    benchmarks = {arm: read_json(root / BENCHMARKS / f"{arm}.json", "benchmark") for arm in tested}
     return Inputs(
-        arms=tuple(arms),
-        metrics=metrics,
-        trainings={
-            stage: {arm: read_json(root / METRICS / stage / f"{arm}.json", stage) for arm in arms}
-            for stage in TRAININGS
-        },
+        **read_comparison(arms, (*arms, UNTRAINED), root),
+        metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in STAGES},
         kept=read_table(data / "captions/kept.parquet", "dvc repro captions"),
         rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions"),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),
@@ -63,33 +68,51 @@ def read_inputs(arms: Sequence[str], root: Path = Path()) -> Inputs:
         unscored=read_table(data / "scores/failed.parquet", "dvc repro scores"),
         selected=read_table(data / "selected/selected.parquet", "dvc repro select"),
         pairs={arm: read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select") for arm in arms},
-        benchmarks=benchmarks,
-        results=results_table(benchmarks),
-        fixed_answers={
-            task: levels["majority"]
-            for task, levels in metrics["tasks"].get("benchmarks", {}).items()
-            if "majority" in levels
-        },
-        answers={arm: read_table(root / BENCHMARKS / f"items/{arm}.parquet", "dvc repro benchmark") for arm in tested},
-        desk_models=read_json(desk_models, "") if desk_models.exists() else None,
+        desk_models=read_desk_models(root),
     )
 
 
-def read_json(path: Path, stage: str) -> dict[str, Any]:
-    """A JSON object; FileNotFoundError and ValueError name the file and the stage that makes it."""
+def read_comparison(arms: Sequence[str], tested: Sequence[str], root: Path, route: str = "") -> dict[str, Any]:
+    """The fields of a Comparison; its stages are called `align`, `finetune`, `benchmark`, each followed by `route`."""
+    asked = f"dvc repro benchmark{route}"
+    benchmarks = {arm: read_json(root / BENCHMARKS / f"{arm}.json", asked) for arm in tested}
+    levels = read_json(root / METRICS / "tasks.json", "dvc repro tasks").get("benchmarks", {})
+    return {
+        "arms": tuple(arms),
+        "trainings": {
+            stage: {arm: read_json(root / METRICS / stage / f"{arm}.json", f"dvc repro {stage}{route}") for arm in arms}
+            for stage in TRAININGS
+        },
+        "benchmarks": benchmarks,
+        "results": results_table(benchmarks, asked),
+        "fixed_answers": {task: level["majority"] for task, level in levels.items() if "majority" in level},
+        "answers": {arm: read_table(root / BENCHMARKS / f"items/{arm}.parquet", asked) for arm in tested},
+    }
+
+
+def read_desk_models(root: Path) -> dict[str, Any] | None:
+    """How good the desk models are; None: they were not measured."""
+    path = root / DESK_MODELS
+    return read_json(path, "python -m pretrain.publish") if path.exists() else None
+
+
+def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str, Any]:
+    """A JSON object that has these keys; FileNotFoundError and ValueError name the file and the command that makes it."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `dvc repro {stage}` first")
+        raise FileNotFoundError(f"{path} is missing: run `{command}` first")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro {stage}` again") from None
+        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run `{command}` again") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object; delete it and run `dvc repro {stage}` again")
+        raise ValueError(f"{path}: not a JSON object; delete it and run `{command}` again")
+    if missing := [key for key in keys if key not in value]:
+        raise ValueError(f"{path}: {missing[0]} is missing; run `{command}` again")
     return value
 
 
-def results_table(benchmarks: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """The arms' benchmark numbers, one row per arm and task.
+def results_table(benchmarks: dict[str, dict[str, Any]], command: str) -> pd.DataFrame:
+    """The arms' benchmark numbers, one row per arm and task; `command` is what asks the benchmarks.
 
     Columns: arm, task, metric, higher_is_better, value, low, high (95% interval), n, and for tasks that were also asked
     without the picture blind_value, blind_low, blind_high and gain, gain_low, gain_high (paired); else NaN.
@@ -100,13 +123,13 @@ def results_table(benchmarks: dict[str, dict[str, Any]]) -> pd.DataFrame:
         where = BENCHMARKS / f"{arm}.json"
         for task in every:
             if task not in tasks:
-                raise ValueError(f"{where}: {task} is missing, other arms have it; run `dvc repro benchmark` again")
+                raise ValueError(f"{where}: {task} is missing, other arms have it; run `{command}` again")
             numbers = tasks[task]
             row = {"arm": arm, "task": task}
             try:
                 row |= {name: numbers[name] for name in ("metric", "higher_is_better", "value", "low", "high", "n")}
             except KeyError as error:
-                raise ValueError(f"{where}: {task} has no {error}; run `dvc repro benchmark` again") from None
+                raise ValueError(f"{where}: {task} has no {error}; run `{command}` again") from None
             blind, gain = numbers.get("blind", {}), numbers.get("gain", {})
             row |= {f"blind_{name}": blind.get(name, math.nan) for name in ("value", "low", "high")}
             row |= {"gain": gain.get("value", math.nan)}

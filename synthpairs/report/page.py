@@ -19,10 +19,9 @@ from synthpairs.report.graph import Stage, mermaid, stage_table
 from synthpairs.report.inputs import DESK_MODELS, Inputs
 from synthpairs.report.params import Report
 from synthpairs.report.summary import summary
-from synthpairs.report.tables import number
+from synthpairs.report.tables import folded, image, number
 
 SCORES = {"clip_cosine": "CLIP cosine", "ssim": "SSIM with its own small version"}
-FIGURES = "figures"  # folder beside the page
 _GRIDS = {
     "best": "The best {count}",
     "worst": "The worst {count}",
@@ -32,11 +31,11 @@ _GRIDS = {
 
 
 def build(
-    inputs: Inputs, stages: Sequence[Stage], ranking: Ranking, diversity: str, params: Report, data: Path
+    inputs: Inputs, synth2: str, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
 ) -> tuple[str, dict[str, bytes]]:
-    """The page as Markdown and its PNGs by file name; equal inputs give equal bytes.
+    """The page as Markdown and its PNGs by file name, less those of `synth2`, the section about that route.
 
-    Pictures are read from `data`; `diversity` is the text of that section.
+    Pictures are read from `data`. Equal inputs give equal bytes.
     """
     compared = differences(inputs, params)
     judged = against_blind(inputs, params.key_tasks)
@@ -44,12 +43,14 @@ def build(
     sections = [
         "# What the pairs are worth",
         summary(inputs, judged, compared, params),
+        "The same about pairs whose pictures are never drawn: "
+        "[the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
         _arms(inputs, compared, drawn),
+        synth2,
         _pipeline(stages),
         _counts(inputs, drawn),
         _scores(inputs, ranking, drawn),
         _pictures(inputs, ranking, params, data, drawn),
-        f"## How diverse the captions are\n\n![share of each set's captions by cluster](diversity.png)\n\n{diversity.strip()}",
         _desk_models(inputs),
     ]
     return "\n\n".join(sections) + "\n", drawn
@@ -65,15 +66,15 @@ def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> st
             "seen nothing. In brackets: 95% intervals, resampled over concepts. *Without the picture* is the same "
             "model asked the same questions blind; *best fixed answer* is what one answer to all questions of a kind "
             "scores.",
-            _image("arms.png", "a dot and its interval for every arm on every task"),
+            image("arms.png", "a dot and its interval for every arm on every task"),
             tables.arms_table(inputs),
             "### Do the arms differ?",
             "The arms answered the same questions, so they are compared question by question. An interval that holds "
             f"0 shows nothing. If no arms differed, about one in twenty of these {len(compared)} intervals would still "
             "miss 0.",
             tables.differences_table(compared),
-            _folded("By kind of question", tables.categories_table(inputs)),
-            _folded("The trainings", tables.trainings_table(inputs)),
+            folded("By kind of question", tables.categories_table(inputs)),
+            folded("The trainings", tables.trainings_table(inputs)),
         ]
     )
 
@@ -98,7 +99,7 @@ def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> str:
         "## Counts through the filters",
         "Nothing is lost: what is not kept is in `data/captions/rejected.parquet` with its reason, and a picture that "
         "could not be made or scored is in the stage's `failed.parquet` with its error.",
-        _image("funnel.png", "bars: what reaches each step by source, and what the filters rejected for"),
+        image("funnel.png", "bars: what reaches each step by source, and what the filters rejected for"),
         tables.counts_table(steps, "step"),
         tables.rejected_table(reasons, inputs.rejected),
     ]
@@ -133,8 +134,8 @@ def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> str:
             "## Scores",
             f"{used} {decided} The two correlate with r = {number(found.pearson)} (Pearson) and "
             f"{number(found.spearman)} (Spearman), n = {len(inputs.scores):,}.",
-            _image("scores.png", "histograms of both scores, all candidates against the selected ones"),
-            _image("scatter.png", "scatter plot of the two scores"),
+            image("scores.png", "histograms of both scores, all candidates against the selected ones"),
+            image("scatter.png", "scatter plot of the two scores"),
         ]
     )
 
@@ -152,14 +153,14 @@ def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, draw
     for name, cells in shown.items():
         title = _GRIDS[name].format(count=len(cells))
         drawn[f"{name}.png"] = grids.grid(cells, params.columns, params.side)
-        parts += [f"### {title}", _image(f"{name}.png", f"{title}: pictures with their captions")]
+        parts += [f"### {title}", image(f"{name}.png", f"{title}: pictures with their captions")]
     concepts = concept_means(inputs.scores)
     drawn["concepts.png"] = figures.concepts_figure(concepts, "mean CLIP cosine")
     parts += [
         "### By concept",
         f"Mean CLIP cosine of all candidates of a concept with its 95% interval; in the median a concept has "
         f"{int(concepts['n'].median())} pictures.",
-        _image("concepts.png", "bars: mean CLIP cosine of every concept"),
+        image("concepts.png", "bars: mean CLIP cosine of every concept"),
     ]
     return "\n\n".join(parts)
 
@@ -173,15 +174,8 @@ def _desk_models(inputs: Inputs) -> str:
             "What painted and scored, measured on drawings that no training saw. `clip`: each concept's text against "
             "one held-out drawing of every concept. `generator`: how often an independent referee (a linear probe on "
             "ImageNet features of real drawings) names what a generated picture was asked to show; `referee on real` "
-            "is the same referee on real held-out drawings. Chance is 1, or 5, in the number of concepts.",
-            tables.nested_table(inputs.desk_models, "measure"),
+            "is the same referee on real held-out drawings. Chance is 1, or 5, in the number of concepts. The masked "
+            "generator is in the section about its route.",
+            tables.nested_table({name: one for name, one in inputs.desk_models.items() if name != "masked"}, "measure"),
         ]
     )
-
-
-def _image(name: str, told: str) -> str:
-    return f"![{told}]({FIGURES}/{name})"
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"

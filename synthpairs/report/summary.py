@@ -22,11 +22,11 @@ def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params
 
     `judged` as from `findings.against_blind`, `compared` as from `findings.differences`.
     """
-    sentences = [QUESTION, SIGHT, _sight(judged, params.key_tasks)]
+    sentences = [QUESTION, SIGHT, sight(judged, params.key_tasks)]
     for (one, other), question in CONTESTS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            sentences += [question, _contest(one, other, rows, params.key_tasks)]
+            sentences += [question, contest(one, other, rows, params.key_tasks)]
     sizes = sorted({len(inputs.pairs[arm]) for arm in inputs.arms})
     pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     sentences.append(
@@ -37,7 +37,7 @@ def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params
     return " ".join(sentences)
 
 
-def _sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
+def sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
     """Whether each arm beats its blind self on each key task."""
     failing = judged[~judged["clear"]]
     if failing.empty:
@@ -47,7 +47,7 @@ def _sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
             values = ", ".join(f"{row['arm']} {number(row['value'])}" for row in rows.to_dict("records"))
             blind = ", ".join(map(number, rows["blind_value"]))
             told.append(f"{task}, n = {rows['n'].iloc[0]:,}: {values} against {blind} blind")
-        arms = _listed(f"`{arm}`" for arm in dict.fromkeys(judged["arm"]))
+        arms = listed(f"`{arm}`" for arm in dict.fromkeys(judged["arm"]))
         return (
             f"Yes: with the picture {arms} answer better than without it, by intervals that do not touch "
             f"({'; '.join(told)})."
@@ -63,7 +63,7 @@ def _sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
     )
 
 
-def _contest(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
+def contest(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
     """How two arms compare: key tasks with their numbers, the others by name."""
     key = [row for task in key_tasks for row in rows[rows["task"] == task].to_dict("records")]
     told = [
@@ -74,7 +74,7 @@ def _contest(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str])
     verdicts: dict[str, list[str]] = {}
     for row in rows[~rows["task"].isin(key_tasks)].to_dict("records"):
         verdicts.setdefault(_verdict(one, row), []).append(row["task"])
-    told += [f"{verdict} on {_listed(tasks)}" for verdict, tasks in verdicts.items()]
+    told += [f"{verdict} on {listed(tasks)}" for verdict, tasks in verdicts.items()]
     return f"`{one}` against `{other}`: {'; '.join(told)}."
 
 
@@ -84,6 +84,7 @@ def _verdict(one: str, row: dict) -> str:
     return "better" if row["better"] == one else "worse"
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence lists them, at least one."""
     *most, last = list(names)
     return f"{', '.join(most)} and {last}" if most else last

@@ -1,4 +1,4 @@
-"""The page's tables and the numbers in them; text that strangers wrote is shown, never interpreted."""
+"""The page's tables, the numbers in them, pictures as links; text that strangers wrote is shown, never interpreted."""
 
 import math
 import re
@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.arms import UNTRAINED
 from synthpairs.markdown import markdown_table
-from synthpairs.report.inputs import Inputs
+from synthpairs.report.inputs import Comparison
 
+FIGURES = "figures"  # folder beside the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table
 NO_DIFFERENCE = "no difference shown"
 # Whatever Markdown or HTML would act on, links that a host makes of bare addresses included.
@@ -40,7 +40,17 @@ def interval(low: float, high: float, signed: bool = False) -> str:
     return "" if math.isnan(low) else f" [{number(low, signed)}, {number(high, signed)}]"
 
 
-def arms_table(inputs: Inputs) -> str:
+def image(name: str, told: str) -> str:
+    """A picture of the page's own; `told` is for those who do not see it."""
+    return f"![{told}]({FIGURES}/{name})"
+
+
+def folded(title: str, content: str) -> str:
+    """Content that opens on a click."""
+    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
+
+
+def arms_table(inputs: Comparison) -> str:
     """Tasks by arms: value and interval, and the same arm asked without the picture below it."""
     rows = []
     for task, found in inputs.results.groupby("task", sort=True):
@@ -48,7 +58,7 @@ def arms_table(inputs: Inputs) -> str:
         first = found.iloc[0]
         arrow = "" if first["higher_is_better"] else ", lower is better"
         cells, blind = [], []
-        for arm in (*inputs.arms, UNTRAINED):
+        for arm in inputs.tested:
             row = by_arm.loc[arm]
             cells.append(f"**{number(row['value'])}**{interval(row['low'], row['high'])}")
             blind.append(f"{number(row['blind_value'])}{interval(row['blind_low'], row['blind_high'])}")
@@ -57,7 +67,7 @@ def arms_table(inputs: Inputs) -> str:
             rows.append(["", "without the picture", "", *blind])
         if task in inputs.fixed_answers:
             rows.append(["", "best fixed answer", "", *[number(inputs.fixed_answers[task])] * len(cells)])
-    return markdown_table(["task", "measure", "n", *inputs.arms, UNTRAINED], rows, words=range(2))
+    return markdown_table(["task", "measure", "n", *inputs.tested], rows, words=range(2))
 
 
 def differences_table(differences: pd.DataFrame) -> str:
@@ -99,20 +109,20 @@ def nested_table(groups: dict[str, Any], first: str) -> str:
     return markdown_table([first, *map(literal, columns)], cells, words=[0])
 
 
-def categories_table(inputs: Inputs) -> str:
+def categories_table(inputs: Comparison) -> str:
     """Tasks by arms again, for each kind of question."""
     rows = []
-    for task, numbers in sorted(inputs.benchmarks[UNTRAINED].items()):
+    for task, numbers in sorted(inputs.benchmarks[inputs.tested[0]].items()):
         for category, own in sorted(numbers.get("categories", {}).items()):
             cells = []
-            for arm in (*inputs.arms, UNTRAINED):
+            for arm in inputs.tested:
                 found = inputs.benchmarks[arm][task]["categories"][category]
                 cells.append(f"{number(found['value'])}{interval(found['low'], found['high'])}")
             rows.append([task, literal(category), f"{own['n']:,}", *cells])
-    return markdown_table(["task", "kind", "n", *inputs.arms, UNTRAINED], rows, words=range(2))
+    return markdown_table(["task", "kind", "n", *inputs.tested], rows, words=range(2))
 
 
-def trainings_table(inputs: Inputs) -> str:
+def trainings_table(inputs: Comparison) -> str:
     """What each training reported, one row per number, arms beside each other."""
     rows = []
     for stage, by_arm in inputs.trainings.items():

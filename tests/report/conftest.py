@@ -2,13 +2,17 @@
 
 import hashlib
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from diffusers import VQModel
 from PIL import Image, ImageDraw
 
+from pretrain.tokenizer import build
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.summary import summarise
 from synthpairs.diversity.clusters import analyse
@@ -21,22 +25,49 @@ from synthpairs.schema import (
     CAPTIONS,
     FAILED,
     PAIRS,
+    REAL_PAIRS,
     REJECTED,
     SCORES,
     SELECTED,
     candidate_key,
     caption_uid,
+    pair_key,
 )
 from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
+CODE_ARMS = ("real-codes", "genpair", "synthetic")
 MEASURES = dict.fromkeys(CAPTIONS.names[6:])
 RANKING = Ranking(strategy="top", clip_weight=1.0, ssim_weight=0.5)
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
 BENCHMARK = Benchmark(batch=1, resamples=200, seed=0)
 # Share of right answers with and without the picture, by task; desk_text has no picture.
 SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}
+CODE_SKILL = SKILL | {"desk_caption": (0.7, 0.1)}
+CODES, CHANNELS, GRID = 16, 4, (4, 4)
+SHARES = {"real-codes": 0.0, "genpair": 0.5, "synthetic": 1.0}  # of generated pairs among 80 draws
+CURVES = {
+    "measure": "cider_d",
+    "task": "desk_caption",
+    "n": 120,
+    "seeds": [0, 1, 2],
+    "steps": [100, 200, 300],
+    "arms": {
+        "real-codes": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
+        "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]],
+    },
+    "reached": {"step": 100, "baseline": 0.9},
+}
+SPEED = {
+    "n_runs": 5,
+    "steps_per_s": {"embeddings": [4.0, 3.8, 4.2], "pixels": [2.0, 1.9, 2.1]},
+    "ratio": [2.0, 1.9, 2.1],
+    "bytes_per_sample": {"embeddings": 128, "pixels": 12288},
+    "peak_memory_mib": {"embeddings": 700.4, "pixels": 900.0},
+    "machine": "two | cores",
+    "where": {"embeddings": {"language model": 0.9, "resampler": 0.1}, "pixels": {"language model": 0.5, "eye": 0.5}},
+}
 REJECTS = (
     ("unusable", "nul\x00 | `code` <b>bold</b> [link](http://x.y) " + "long " * 30, "control character U+0000"),
     ("perplexity", "zq zq vv", "9000.0 > 4000.0"),
@@ -77,6 +108,8 @@ stages:
 
 PARAMS_YAML = """\
 arms: [selected, random, real]
+code_arms: [real-codes, genpair, synthetic]
+pairs: {seed: 0, scenes: 60, kinds: {single: 1.0}, used: 40, tokenizer: models/masked}
 select: {strategy: top, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false, seed: 0,
          samples_per_shard: 64}
 report: {seed: 0, resamples: 200, key_tasks: [desk_vqa, desk_pope], pictures: 4, columns: 2, side: 32}
@@ -119,6 +152,65 @@ def write_answers(root: Path, arm: str, table: pd.DataFrame) -> None:
     write_table(root / f"reports/benchmarks/items/{arm}.parquet", table, ANSWERS)
     versions = dict.fromkeys(table["task"], 1.0)
     write_json(root / f"reports/benchmarks/{arm}.json", summarise(table, versions, BENCHMARK))
+
+
+@cache
+def tiny_vq() -> VQModel:
+    """A tokenizer with random weights: 16-pixel pictures, GRID cells."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vq = build([8, 8, 8], CODES, CHANNELS)
+        torch.nn.init.normal_(vq.quantize.embedding.weight)
+    vq.register_to_config(pixel_range=[-1, 1])
+    return vq
+
+
+def make_route(root: Path) -> None:
+    """What the Synth2 route leaves: five captions with two grids each, forty real pairs, its arms, curves and speed."""
+    rng = np.random.default_rng(8)
+    tiny_vq().save_pretrained(root / "models/masked/vqvae")
+    texts = [(f"a {concept} on a plain ground", concept) for concept in (*CONCEPTS[:4], "unicorn")]
+    rows, samples = [], []
+    for text, concept in texts:
+        for number in range(2):
+            uid = caption_uid(text, "invented")
+            key = candidate_key(uid, number, "tiny")
+            row = {"key": key, "uid": uid, "text": text, "concept": concept, "number": number, "seed": 0}
+            rows.append(row | {"generator": "tiny", "tokens": 9, "shard": "shard-0.tar", "sha256": ""})
+            tokens = rng.integers(CODES, size=GRID).astype("<u2").tobytes()
+            samples.append((key, {"tokens": tokens, "txt": text.encode(), "json": b"{}"}))
+    write_bytes(root / "data/embedded/shard-0.tar", shard_bytes(sorted(samples)))
+    write_table(root / "data/embedded/manifest.parquet", sorted(rows, key=lambda row: row["key"]), CANDIDATES)
+    told = {"grid": list(GRID), "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
+    write_json(root / "data/embedded/generator.json", {"inputs": told})
+    real = [
+        {
+            "key": pair_key("list", number),
+            "text": f"real {CONCEPTS[number % 4]} {number}",
+            "concept": CONCEPTS[number % 4],
+        }
+        | {"drawings": [], "tokens": rng.integers(CODES, size=GRID).astype(np.uint16).flatten()}
+        for number in range(40)
+    ]
+    write_table(root / "data/pairs/pairs.parquet", real, REAL_PAIRS)
+    write_json(root / "data/pairs/list.json", {"grid": list(GRID)})
+    for arm, share in SHARES.items():
+        drawn = {"real_draws": round(80 * (1 - share)), "synthetic_draws": round(80 * share)}
+        different = {"real_pairs": min(40, drawn["real_draws"]), "synthetic_pairs": min(10, drawn["synthetic_draws"])}
+        write_json(root / f"reports/metrics/align/{arm}.json", {"loss_last": 2.5} | drawn | different)
+        write_json(root / f"reports/metrics/finetune/{arm}.json", {"loss_last": 1.5})
+        write_answers(root, arm, answers(arm, CODE_SKILL))
+    metrics = {
+        "invent": {"asked": 12, "kept": 8, "classes": 6, "failed": 1, "rejected": {"chatter": 1, "cut": 2}},
+        "screen": {"kept_total": 5, "source": {"invented": {"rejected": {"judge": 2, "words": 1}}}},
+        "pairs": {"scenes": 60, "used": 40},
+        "embed": {"captions": 5, "candidates": 10, "made": 10, "failed": 0},
+    }
+    for stage, counts in metrics.items():
+        write_json(root / f"reports/metrics/{stage}.json", counts)
+    write_json(root / "reports/curves.json", CURVES)
+    write_bytes(root / "reports/curves.png", png(0))
+    write_json(root / "reports/speed.json", SPEED)
 
 
 def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:
@@ -182,17 +274,19 @@ def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) ->
     )
     recall = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
     desk = {"clip": {"heldout_combination": recall}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75}}
+    desk |= {"masked": {"n": 24, "top_1": 0.125, "top_5": 0.5, "psnr_db": 21.5, "codes_used": 0.875}}
     write_json(root / "models/desk/metrics.json", desk)
     write_bytes(root / "dvc.yaml", DVC_YAML.encode())
     write_bytes(root / "params.yaml", PARAMS_YAML.encode())
+    make_route(root)
 
 
 DIVERSITY = Diversity(
     encoder="none",
     batch=4,
-    sets=["human", "model"],
+    sets=["human", "invented"],
     max_captions=None,
-    clusters=[2],
+    clusters=[2, 6],
     runs=2,
     restarts=1,
     resamples=10,
