@@ -1,0 +1,167 @@
+"""Training fed by embeddings beside training fed by pixels: `python -m perf.embeddings_vs_pixels`, see perf/README.md.
+
+Synth2 trains on what its generator made without drawing it, at 2.08 steps/s against 1.66 with pictures. Here one generator
+fills token grids for the same captions; one route trains on their codebook vectors, the other on the pictures that they stand
+for. Blocks of steps take turns in one process (A B A B ...), so that both see the machine in the same moods.
+"""
+
+import argparse
+import dataclasses
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import VQModel
+
+from perf.memory import measured
+from perf.samples import Sample, enlarged, generated, write
+from perf.steps import ROUTES, Course, Steps
+from synthpairs.embeddings.generator import MaskedGenerator
+from synthpairs.embeddings.params import Embed
+from synthpairs.params import load_params
+from synthpairs.progress import progress
+from synthpairs.storage import read_table, write_json
+from synthpairs.tracking import run_stage
+from synthpairs.vlm.codes import VQ
+from synthpairs.vlm.llava import Finetune
+from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.training import Training
+
+SAMPLES = 128
+RESAMPLES = 2000
+# Steps in a block, of fine-tuning and of alignment: some seconds on two cores.
+BLOCKS = {"desk": {"finetune": 3, "align": 12}, "amused": {"finetune": 1, "align": 1}}
+AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808): 256 pixels, 16 x 16 codes of 8,192
+    "act_fn": "silu",
+    "block_out_channels": [128, 256, 256, 512, 768],
+    "down_block_types": ["DownEncoderBlock2D"] * 5,
+    "up_block_types": ["UpDecoderBlock2D"] * 5,
+    "layers_per_block": 2,
+    "latent_channels": 64,
+    "num_vq_embeddings": 8192,
+    "sample_size": 256,
+    "lookup_from_codebook": True,
+    "mid_block_add_attention": False,
+}
+AMUSED_CELLS = 256
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Median, and its 95% interval by bootstrap over the values."""
+    found = np.asarray(values)
+    drawn = np.random.default_rng(0).choice(found, (RESAMPLES, len(found)))
+    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
+    return [round(float(value), 4) for value in (np.median(found), low, high)]
+
+
+def compared(course: Course, samples: list[Sample], runs: int, steps: int) -> dict[str, Any]:
+    """Both routes in turn, `runs` blocks of `steps` each after one that is not counted: steps/s, their ratio, where time goes."""
+    both = Steps(course, samples)
+    for route in ROUTES:
+        both.run(route, steps)
+        both.clocks[route].spent.clear()
+    speeds: dict[str, list[float]] = {route: [] for route in ROUTES}
+    with progress(course.kind, runs, "pairs of blocks") as advance:
+        for _ in range(runs):
+            for route in ROUTES:
+                speeds[route].append(both.run(route, steps))
+            advance(1)
+    ratios = [a / b for a, b in zip(speeds["embeddings"], speeds["pixels"], strict=True)]
+    return {
+        "steps_per_s": {route: spread(speeds[route]) for route in ROUTES},
+        "ratio": spread(ratios),
+        "where": {route: both.clocks[route].shares() for route in ROUTES},
+    }
+
+
+def machine() -> str:
+    """Cores, CPU, threads and the accelerator if there is one; no name of the host."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    parts = [f"{os.cpu_count()} cores", cpu or platform.machine(), f"{torch.get_num_threads()} threads"]
+    return ", ".join(parts + ([torch.cuda.get_device_name()] if torch.cuda.is_available() else []))
+
+
+def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict[str, Any]:
+    """Everything but the generation; `folder` is for what the other processes read."""
+    vlm, resampler = load_params(Vlm, "vlm"), load_params(Resampler, "resampler")
+    finetune, align = load_params(Finetune, "finetune_codes"), load_params(Training, "align_codes")
+    if preset == "amused":
+        torch.manual_seed(0)
+        VQModel(**AMUSED).save_pretrained(folder / VQ)
+        resampler = dataclasses.replace(resampler, tokenizer=str(folder))
+        align = dataclasses.replace(
+            align, batch=finetune.batch, micro_batch=finetune.batch
+        )  # 64 would take minutes a step
+        samples = enlarged(samples, AMUSED["sample_size"], AMUSED_CELLS, AMUSED["num_vq_embeddings"])
+    write(samples, folder / "samples.tar")
+    memory = {route: round(measured(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
+    blocks = BLOCKS[preset]
+    tuned = compared(Course("finetune", vlm, resampler, finetune), samples, runs, blocks["finetune"])
+    aligned = compared(Course("align", vlm, resampler, align), samples, runs, blocks["align"])
+    return tuned | {
+        "n_runs": runs,
+        "bytes_per_sample": {
+            "embeddings": round(np.mean([len(sample.tokens) for sample in samples])),
+            "pixels": round(np.mean([len(sample.png) for sample in samples])),
+        },
+        "peak_memory_mib": memory,
+        "machine": machine(),
+        "align": aligned,
+    }
+
+
+def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: int) -> None:
+    """Print the figures, and those of the generation, by batch."""
+    coded, drawn = np.asarray(seconds).T
+    batches = f"{captions} captions in {len(coded)} batches"
+    print(f"{results['machine']}; medians [95% interval] over {results['n_runs']} pairs of blocks")
+    print(f"generation, {batches}: codes {1000 * coded.sum() / captions:.1f} ms a sample, drawing them and PNG")
+    print(f"  {1000 * drawn.sum() / captions:.1f} ms more; pixels/embeddings {_told(spread((coded + drawn) / coded))}")
+    for name, part in (("fine-tuning", results), ("alignment", results["align"])):
+        speeds = part["steps_per_s"]
+        print(f"{name}: embeddings {_told(speeds['embeddings'])} steps/s, pixels {_told(speeds['pixels'])}")
+        print(f"  embeddings/pixels {_told(part['ratio'])}")
+        for route in ROUTES:
+            print(f"  {route}: " + ", ".join(f"{where} {share:.1%}" for where, share in part["where"][route].items()))
+    print("bytes a sample, fine-tuning's peak memory:")
+    for route in ROUTES:
+        print(f"  {route}: {results['bytes_per_sample'][route]} bytes, {results['peak_memory_mib'][route]:.0f} MiB")
+
+
+def _told(found: Sequence[float]) -> str:
+    return "{:.3g} [{:.3g}, {:.3g}]".format(*found)
+
+
+def main() -> None:
+    """Generate, measure, print, write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.embeddings_vs_pixels")
+    parser.add_argument("--preset", choices=sorted(BLOCKS), default="desk",
+                        help="amused: random weights in the size of aMUSEd-256's tokenizer (default: desk)")  # fmt: skip
+    parser.add_argument("--runs", type=int, default=12, help="pairs of timed blocks of each training (default: 12)")
+    parser.add_argument("--out", type=Path, default=None, help="report to write (default: reports/speed.json for desk)")
+    asked = parser.parse_args()
+    if asked.runs < 1:
+        raise ValueError(f"--runs must be at least 1, got {asked.runs}")
+    texts = list(read_table(Path("data/screened/kept.parquet"), "dvc repro screen")["text"][:SAMPLES])
+    generator = MaskedGenerator(load_params(Embed, "embed"))
+    generated(generator, texts[: generator.params.batch])  # finds out how many threads it may use
+    samples, seconds = generated(generator, texts)
+    del generator
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(asked.preset, samples, asked.runs, Path(folder))
+    show(results, seconds, len(samples))
+    out = asked.out or (Path("reports/speed.json") if asked.preset == "desk" else None)
+    if out is not None:
+        results["align"].pop("where")
+        write_json(out, results)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,152 @@
+"""Steps of the Synth2 route's two trainings, fed by either route, with a clock on every part."""
+
+import contextlib
+import io
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from perf.samples import Sample
+from synthpairs.embeddings.codes import TOKENS, vectors_of
+from synthpairs.inference import best_device
+from synthpairs.vlm.codes import WordResampler, codebook, frequent_words
+from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate
+from synthpairs.vlm.llava import only_projector
+from synthpairs.vlm.model import Resampler, Vlm, assemble
+from synthpairs.vlm.naming import Namer, words_said
+from synthpairs.vlm.training import Learner, Trained, Training
+
+Route = Literal["embeddings", "pixels"]
+ROUTES: tuple[Route, Route] = ("embeddings", "pixels")
+
+
+class Clock:
+    """Seconds by part."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def on(self, part: str) -> Iterator[None]:
+        """Count what happens meanwhile as this part's."""
+        started = now()
+        yield
+        self.spent[part] += now() - started
+
+    def shares(self) -> dict[str, float]:
+        """Each part's share of the whole."""
+        total = sum(self.spent.values())
+        return {part: round(seconds / total, 4) for part, seconds in sorted(self.spent.items())}
+
+
+def now() -> float:
+    """Seconds on a clock that waits for the accelerator."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One of the two trainings: `finetune` trains resampler and language model, `align` the resampler alone."""
+
+    kind: Literal["finetune", "align"]
+    vlm: Vlm
+    resampler: Resampler
+    training: Training
+
+
+class Steps:
+    """Training steps over samples in their order, again and again; both routes train one model."""
+
+    def __init__(self, course: Course, samples: list[Sample]) -> None:
+        self.clocks: dict[Route, Clock] = {route: Clock() for route in ROUTES}
+        self._samples, self._batch = samples, course.training.batch
+        self._done: Counter[Route] = Counter()
+        self._route: Route = ROUTES[0]
+        model, self._processor = assemble(course.vlm, course.resampler)
+        eye, projector = model.model.vision_tower, model.model.multi_modal_projector
+        assert isinstance(projector, WordResampler)
+        self._book = codebook(eye).numpy()
+        side = round(eye.config.cells**0.5)
+        self._grid = (side, eye.config.cells // side)
+        # What is seen takes the place of these pictures; the words are the same for both routes.
+        blank = np.zeros((eye.config.hidden_size, *self._grid), np.float32)
+        pairs = [("", sample.text, blank) for sample in samples]
+        self._examples, skipped = caption_examples(pairs, self._processor, course.training.max_tokens)
+        if len(self._examples) < len(samples):
+            raise ValueError(f"there are captions that cannot be trained on ({skipped}); params.yaml: *.max_tokens")
+        said = [[label for label in example.labels if label != IGNORED] for example in self._examples]
+        words = frequent_words(said, course.resampler.words)
+        projector.prepare(torch.from_numpy(self._book), model.get_input_embeddings().weight[words])
+        self._learner: Trained
+        if course.kind == "align":
+            only_projector(model)
+            self._learner, self._rest = Namer(model), "resampler"
+            self._collate = words_said(words, course.resampler.words, self._examples)
+        else:
+            model.model.language_model.float()  # as `finetune` does, with the head
+            model.lm_head.float()
+            eye.requires_grad_(False)
+            self._learner, self._rest = Learner(model), "language model"
+            self._collate = collate
+            self._time(projector, "resampler")
+        self._time(eye, "eye")
+        self._learner.to(best_device()).train()
+        self._trained = [weight for weight in self._learner.parameters() if weight.requires_grad]
+        self._optimizer = torch.optim.AdamW(self._trained, lr=course.training.learning_rate, fused=True)
+
+    def _time(self, module: nn.Module, part: str) -> None:
+        """Have a module's forward counted as a part of its own."""
+        started = []
+        module.register_forward_pre_hook(lambda *_: started.append(now()))
+        module.register_forward_hook(
+            lambda *_: self.clocks[self._route].spent.update({part: now() - started.pop()})  # type: ignore[dict-item]
+        )
+
+    def run(self, route: Route, steps: int) -> float:
+        """Train for so many steps; returns steps per second."""
+        started = now()
+        for _ in range(steps):
+            self._step(route)
+        return steps / (now() - started)
+
+    def _step(self, route: Route) -> None:
+        clock, self._route = self.clocks[route], route
+        with clock.on("data"):
+            first = self._done[route] * self._batch
+            self._done[route] += 1
+            places = [place % len(self._samples) for place in range(first, first + self._batch)]
+            seen = self._seen([self._samples[place] for place in places], route).to(
+                torch.bfloat16
+            )  # as Example keeps it
+            batch = [Example(self._examples[place].ids, self._examples[place].labels, pixels)
+                     for place, pixels in zip(places, seen, strict=True)]  # fmt: skip
+            inputs = {name: value.to(best_device()) for name, value in self._collate(batch).items()}
+        before = sum(clock.spent.values())
+        started = now()
+        with torch.autocast(best_device().type, dtype=torch.bfloat16):
+            loss = self._learner(**inputs)["loss"]
+        inner = sum(clock.spent.values()) - before  # counted by the hooks
+        clock.spent[f"{self._rest} forward"] += now() - started - inner  # type: ignore[assignment]
+        with clock.on("backward"):
+            loss.backward()
+        with clock.on("optimiser"):
+            nn.utils.clip_grad_norm_(self._trained, 1.0)  # the Trainer's
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+
+    def _seen(self, samples: list[Sample], route: Route) -> Tensor:
+        """What the eye is given: codebook vectors of the stored tokens, or pixels of the stored pictures."""
+        if route == "embeddings":
+            tokens = np.stack([np.frombuffer(sample.tokens, TOKENS).reshape(self._grid) for sample in samples])
+            return torch.from_numpy(vectors_of(tokens, self._book))
+        pictures = [Image.open(io.BytesIO(sample.png)).convert("RGB") for sample in samples]
+        return self._processor.image_processor(pictures, return_tensors="pt").pixel_values

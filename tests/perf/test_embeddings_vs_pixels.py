@@ -1,0 +1,160 @@
+"""Both routes train on the same generated samples, every part of a step is on the clock, and the report has its keys."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from perf import embeddings_vs_pixels, memory
+from perf.embeddings_vs_pixels import AMUSED, compared, main, spread
+from perf.samples import enlarged, generated, read, write
+from perf.steps import ROUTES, Course, Steps
+from synthpairs.embeddings.generator import MaskedGenerator
+from synthpairs.vlm.llava import Finetune
+from synthpairs.vlm.training import Training
+from tests.embeddings.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
+from tests.vlm.conftest import parts, resampler, training  # noqa: F401
+
+CELLS = GRID[0] * GRID[1]
+
+
+@pytest.fixture
+def samples(settings):  # noqa: F811
+    """Eight of the tiny generator."""
+    return generated(MaskedGenerator(settings()), TEXTS)[0]
+
+
+@pytest.fixture
+def course(parts, resampler, training, tiny_masked):  # noqa: F811
+    """Makes a course of the tiny models, whose eye is the tiny generator's tokenizer."""
+    seeing = dataclasses.replace(resampler, tokenizer=str(tiny_masked))
+    return lambda kind: Course(kind, parts, seeing, Training(**training))
+
+
+def test_a_sample_is_kept_as_tokens_and_as_a_picture(samples, settings, tmp_path):  # noqa: F811
+    write(samples, tmp_path / "samples.tar")
+    assert read(tmp_path / "samples.tar") == samples
+    assert [sample.text for sample in samples] == TEXTS
+    assert {len(sample.tokens) for sample in samples} == {2 * CELLS}
+    again, seconds = generated(MaskedGenerator(settings()), TEXTS)
+    assert again == samples
+    assert len(seconds) == 2
+    assert (np.asarray(seconds) > 0).all()
+
+
+def test_larger_samples_have_the_size_that_is_asked_for(samples):
+    for sample in enlarged(samples, 32, 9, 8192):
+        assert len(sample.tokens) == 18
+        assert int.from_bytes(sample.png[16:20], "big") == int.from_bytes(sample.png[20:24], "big") == 32
+
+
+@pytest.mark.parametrize(("kind", "own"), [("finetune", "language model forward"), ("align", "resampler forward")])
+def test_every_part_of_a_step_is_on_the_clock(course, samples, kind, own):
+    both = Steps(course(kind), samples)
+    for route in ROUTES:
+        assert both.run(route, 2) > 0
+        assert set(both.clocks[route].spent) - {"resampler"} == {"data", "eye", own, "backward", "optimiser"}
+        assert all(seconds > 0 for seconds in both.clocks[route].spent.values())
+        assert sum(both.clocks[route].shares().values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_routes_train_on_the_same_words_and_see_the_same_through_the_eye(course, samples, monkeypatch):
+    both = Steps(course("finetune"), samples)
+    given = []
+    monkeypatch.setattr(
+        both, "_learner", lambda **inputs: given.append(inputs) or {"loss": torch.zeros((), requires_grad=True)}
+    )
+    for route in ROUTES:
+        both.run(route, 1)
+    tokens, pixels = given
+    assert torch.equal(tokens["input_ids"], pixels["input_ids"])
+    assert torch.equal(tokens["labels"], pixels["labels"])
+    assert tokens["pixel_values"].shape[2:] == GRID
+    assert pixels["pixel_values"].shape[1:] == (3, 64, 64)
+
+
+def test_spread_is_a_median_in_its_interval():
+    middle, low, high = spread([1.0, 2.0, 3.0, 4.0, 100.0])
+    assert low <= middle == 3.0 <= high
+    assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
+
+
+def test_blocks_take_turns(course, samples, monkeypatch):
+    turns = []
+    monkeypatch.setattr(
+        Steps, "run", lambda self, route, steps: turns.append((route, steps)) or 2.0 - ROUTES.index(route)
+    )
+    monkeypatch.setattr("perf.steps.Clock.shares", lambda self: {})
+    results = compared(course("align"), samples, 3, 5)
+    assert turns == [("embeddings", 5), ("pixels", 5)] * 4  # the first pair is not counted
+    assert results["steps_per_s"] == {"embeddings": [2.0] * 3, "pixels": [1.0] * 3}
+    assert results["ratio"] == [2.0] * 3
+
+
+@pytest.fixture
+def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeypatch):  # noqa: F811
+    """A directory with params.yaml and captions; memory is not measured, for that takes whole processes."""
+    monkeypatch.chdir(tmp_path)
+    finetune = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None)
+    sections = {
+        "vlm": parts, "resampler": dataclasses.replace(resampler, tokenizer=str(tiny_masked)), "embed": settings(),
+        "finetune_codes": finetune, "align_codes": Training(**training),
+    }  # fmt: skip
+    Path("params.yaml").write_text(json.dumps({name: dataclasses.asdict(part) for name, part in sections.items()}))
+    Path("data/screened").mkdir(parents=True)
+    captions_of(TEXTS).to_parquet("data/screened/kept.parquet")
+    monkeypatch.setattr(embeddings_vs_pixels, "measured", lambda route, shard, tokenizer: 12.34)
+    return tmp_path
+
+
+def test_the_report_has_its_keys(project, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["perf", "--runs", "2"])
+    main()
+    found = json.loads(Path("reports/speed.json").read_text())
+    assert sorted(found) == [
+        "align", "bytes_per_sample", "machine", "n_runs", "peak_memory_mib", "ratio", "steps_per_s", "where",
+    ]  # fmt: skip
+    assert sorted(found["align"]) == ["ratio", "steps_per_s"]
+    assert found["n_runs"] == 2
+    assert found["bytes_per_sample"]["embeddings"] == 2 * CELLS < found["bytes_per_sample"]["pixels"]
+    assert found["peak_memory_mib"] == {"embeddings": 12.3, "pixels": 12.3}
+    for part in (found, found["align"]):
+        for low_to_high in (part["ratio"], *part["steps_per_s"].values()):
+            middle, low, high = low_to_high
+            assert 0 < low <= middle <= high
+    assert "alignment: embeddings" in capsys.readouterr().out
+
+
+def test_another_preset_leaves_the_report_alone(project, monkeypatch):
+    small = {
+        "block_out_channels": [8] * 3, "norm_num_groups": 4, "latent_channels": 4, "num_vq_embeddings": 32, "sample_size": 16,
+        "down_block_types": ["DownEncoderBlock2D"] * 3, "up_block_types": ["UpDecoderBlock2D"] * 3,
+    }  # fmt: skip
+    monkeypatch.setattr(embeddings_vs_pixels, "AMUSED", AMUSED | small)
+    monkeypatch.setattr(embeddings_vs_pixels, "AMUSED_CELLS", 16)
+    monkeypatch.setattr(sys, "argv", ["perf", "--preset", "amused", "--runs", "1", "--out", "larger.json"])
+    main()
+    assert json.loads(Path("larger.json").read_text())["bytes_per_sample"]["embeddings"] == 32
+    assert not Path("reports").exists()
+
+
+def test_without_a_generator_the_error_says_so(project, monkeypatch):
+    text = Path("params.yaml").read_text()
+    generator = json.loads(text)["embed"]["generator"]
+    Path("params.yaml").write_text(text.replace(f'"generator": "{generator}"', '"generator": "models/desk/masked"'))
+    monkeypatch.setattr(sys, "argv", ["perf"])
+    with pytest.raises(FileNotFoundError, match=r"embed\.generator: 'models/desk/masked' is neither a directory"):
+        main()
+
+
+def test_memory_is_measured_in_a_process_of_its_own(project, samples, tiny_masked, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("PYTHONPATH", str(Path(memory.__file__).parents[1]))
+    write(samples, Path("samples.tar"))
+    assert memory.measured("embeddings", Path("samples.tar"), str(tiny_masked)) > 50
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(ValueError, match=r"perf\.memory pixels .* ended with exit code 1: it said nothing"):
+        memory.measured("pixels", Path("samples.tar"), str(tiny_masked))
