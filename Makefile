@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro test lock
+.PHONY: help env repro curves speed test lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -20,6 +20,12 @@ env: $(STAMP) ## install exactly what requirements.lock pins, into .venv
 repro: $(STAMP) ## run every stage that is out of date, then record the rest in MLflow
 	dvc repro
 	python -m synthpairs track sync
+
+curves: $(STAMP) ## learning curves of the Synth2 route: two arms, three seeds
+	dvc repro curves/dvc.yaml
+
+speed: $(STAMP) ## training fed by embeddings against training fed by pixels
+	python -m perf.embeddings_vs_pixels
 
 test: $(STAMP) ## lint, types, tests
 	ruff check .

@@ -36,19 +36,19 @@ SAMPLES = 128
 RESAMPLES = 2000
 # Steps in a block, of fine-tuning and of alignment: some seconds on two cores.
 BLOCKS = {"desk": {"finetune": 3, "align": 12}, "amused": {"finetune": 1, "align": 1}}
-AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808): 256 pixels, 16 x 16 codes of 8,192
+AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES = 256, 256, 8192  # pixels; 16 x 16 codes of 8,192
+AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808)
     "act_fn": "silu",
     "block_out_channels": [128, 256, 256, 512, 768],
     "down_block_types": ["DownEncoderBlock2D"] * 5,
     "up_block_types": ["UpDecoderBlock2D"] * 5,
     "layers_per_block": 2,
     "latent_channels": 64,
-    "num_vq_embeddings": 8192,
-    "sample_size": 256,
+    "num_vq_embeddings": AMUSED_CODES,
+    "sample_size": AMUSED_SIDE,
     "lookup_from_codebook": True,
     "mid_block_add_attention": False,
 }
-AMUSED_CELLS = 256
 
 
 def spread(values: Sequence[float]) -> list[float]:
@@ -99,7 +99,7 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         align = dataclasses.replace(
             align, batch=finetune.batch, micro_batch=finetune.batch
         )  # 64 would take minutes a step
-        samples = enlarged(samples, AMUSED["sample_size"], AMUSED_CELLS, AMUSED["num_vq_embeddings"])
+        samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
     memory = {route: round(measured(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
     blocks = BLOCKS[preset]

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from perf.samples import read
-from perf.steps import Course, Route, Steps
+from perf.steps import ROUTES, Course, Route, Steps
 from synthpairs.params import load_params
 from synthpairs.vlm.llava import Finetune
 from synthpairs.vlm.model import Resampler, Vlm
@@ -32,8 +32,8 @@ def measured(route: Route, shard: Path, tokenizer: str) -> float:
 
 def main() -> None:
     """Train for a few steps, then print the peak: the accelerator's if there is one, else the process's."""
-    route, shard, tokenizer = sys.argv[1:]
-    assert route in ("embeddings", "pixels")
+    name, shard, tokenizer = sys.argv[1:]
+    route = next(route for route in ROUTES if route == name)
     resampler = dataclasses.replace(load_params(Resampler, "resampler"), tokenizer=tokenizer)
     course = Course("finetune", load_params(Vlm, "vlm"), resampler, load_params(Finetune, "finetune_codes"))
     Steps(course, read(Path(shard))).run(route, STEPS)

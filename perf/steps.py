@@ -3,7 +3,7 @@
 import contextlib
 import io
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -31,7 +31,7 @@ class Clock:
     """Seconds by part."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: defaultdict[str, float] = defaultdict(float)
 
     @contextlib.contextmanager
     def on(self, part: str) -> Iterator[None]:
@@ -105,11 +105,13 @@ class Steps:
 
     def _time(self, module: nn.Module, part: str) -> None:
         """Have a module's forward counted as a part of its own."""
-        started = []
+        started: list[float] = []
+
+        def stop(*_: object) -> None:
+            self.clocks[self._route].spent[part] += now() - started.pop()
+
         module.register_forward_pre_hook(lambda *_: started.append(now()))
-        module.register_forward_hook(
-            lambda *_: self.clocks[self._route].spent.update({part: now() - started.pop()})  # type: ignore[dict-item]
-        )
+        module.register_forward_hook(stop)
 
     def run(self, route: Route, steps: int) -> float:
         """Train for so many steps; returns steps per second."""
@@ -135,7 +137,7 @@ class Steps:
         with torch.autocast(best_device().type, dtype=torch.bfloat16):
             loss = self._learner(**inputs)["loss"]
         inner = sum(clock.spent.values()) - before  # counted by the hooks
-        clock.spent[f"{self._rest} forward"] += now() - started - inner  # type: ignore[assignment]
+        clock.spent[f"{self._rest} forward"] += now() - started - inner
         with clock.on("backward"):
             loss.backward()
         with clock.on("optimiser"):

@@ -135,7 +135,8 @@ def test_another_preset_leaves_the_report_alone(project, monkeypatch):
         "down_block_types": ["DownEncoderBlock2D"] * 3, "up_block_types": ["UpDecoderBlock2D"] * 3,
     }  # fmt: skip
     monkeypatch.setattr(embeddings_vs_pixels, "AMUSED", AMUSED | small)
-    monkeypatch.setattr(embeddings_vs_pixels, "AMUSED_CELLS", 16)
+    for name, value in (("AMUSED_SIDE", 16), ("AMUSED_CELLS", 16), ("AMUSED_CODES", 32)):
+        monkeypatch.setattr(embeddings_vs_pixels, name, value)
     monkeypatch.setattr(sys, "argv", ["perf", "--preset", "amused", "--runs", "1", "--out", "larger.json"])
     main()
     assert json.loads(Path("larger.json").read_text())["bytes_per_sample"]["embeddings"] == 32
