@@ -23,6 +23,7 @@ repro: $(STAMP) ## run every stage that is out of date, then record the rest in 
 
 curves: $(STAMP) ## learning curves of the Synth2 route: two arms, three seeds
 	dvc repro curves/dvc.yaml
+	cp data/curves/curves.json data/curves/curves.png reports/
 
 speed: $(STAMP) ## training fed by embeddings against training fed by pixels
 	python -m perf.embeddings_vs_pixels

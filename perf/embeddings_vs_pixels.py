@@ -7,6 +7,7 @@ for. Blocks of steps take turns in one process (A B A B ...), so that both see t
 
 import argparse
 import dataclasses
+import logging
 import os
 import platform
 import tempfile
@@ -32,6 +33,7 @@ from synthpairs.vlm.llava import Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
 
+log = logging.getLogger(__name__)
 SAMPLES = 128
 RESAMPLES = 2000
 # Steps in a block, of fine-tuning and of alignment: some seconds on two cores.
@@ -101,6 +103,7 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         )  # 64 would take minutes a step
         samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
+    log.info("peak memory of each route, in a process of its own")
     memory = {route: round(measured(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
     blocks = BLOCKS[preset]
     tuned = compared(Course("finetune", vlm, resampler, finetune), samples, runs, blocks["finetune"])

@@ -12,6 +12,7 @@ from synthpairs.embeddings.codes import TOKENS
 from synthpairs.embeddings.codes import encoded as encoded_tokens
 from synthpairs.embeddings.generator import MaskedGenerator
 from synthpairs.images.make import encoded as encoded_picture
+from synthpairs.progress import progress
 from synthpairs.schema import candidate_key
 from synthpairs.storage import read_shard, shard_bytes, write_bytes
 
@@ -29,16 +30,18 @@ def generated(generator: MaskedGenerator, texts: list[str]) -> tuple[list[Sample
     """A sample for each caption; and of every batch the seconds for its codes, and for drawing them and writing PNG."""
     samples, seconds = [], []
     size, codes = generator.params.batch, len(generator.codebook)
-    for start in range(0, len(texts), size):
-        batch = texts[start : start + size]
-        keys = [candidate_key(text, start + place, generator.fingerprint) for place, text in enumerate(batch)]
-        began = time.perf_counter()
-        tokens, _ = generator.decode(keys, batch)
-        stored = [encoded_tokens(grid, None, codes)["tokens"] for grid in tokens]
-        coded = time.perf_counter()
-        pngs = [encoded_picture(picture, "png")["png"] for picture in generator.pictures(tokens)]
-        seconds.append((coded - began, time.perf_counter() - coded))
-        samples += [Sample(*parts) for parts in zip(batch, stored, pngs, strict=True)]
+    with progress("generation", len(texts), "captions") as advance:
+        for start in range(0, len(texts), size):
+            batch = texts[start : start + size]
+            keys = [candidate_key(text, start + place, generator.fingerprint) for place, text in enumerate(batch)]
+            began = time.perf_counter()
+            tokens, _ = generator.decode(keys, batch)
+            stored = [encoded_tokens(grid, None, codes)["tokens"] for grid in tokens]
+            coded = time.perf_counter()
+            pngs = [encoded_picture(picture, "png")["png"] for picture in generator.pictures(tokens)]
+            seconds.append((coded - began, time.perf_counter() - coded))
+            samples += [Sample(*parts) for parts in zip(batch, stored, pngs, strict=True)]
+            advance(len(batch))
     return samples, seconds
 
 

@@ -15,11 +15,11 @@ from synthpairs.vlm.llava import Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
 
-OUT = Path("reports")
+OUT = Path("data/curves")
 
 
 def main() -> None:
-    """Write reports/curves.json and the picture beside it."""
+    """Write data/curves: curves.json and the picture beside it; `make curves` puts both into reports/."""
     setting = Setting(
         curves=load_params(Curves, "curves"),
         mixing=load_params(Mixing, "mixing"),

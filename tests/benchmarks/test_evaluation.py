@@ -14,7 +14,7 @@ from PIL import Image
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.benchmarks.definitions import PICTURED, TASKS
-from synthpairs.benchmarks.evaluation import answer_all
+from synthpairs.benchmarks.evaluation import answer_all, answer_first
 from synthpairs.benchmarks.params import Benchmark, Tasks
 from synthpairs.benchmarks.scoring import option, short_answer, yes_or_no
 from synthpairs.benchmarks.summary import summarise
@@ -128,6 +128,17 @@ def test_right_answers_score_fully(task_directory: Path) -> None:
             for list_column in ("answers", "choices"):
                 row[list_column] = None if row[list_column] is None else list(row[list_column])
             assert judge(row, [row["answers"][0]]) == {"accuracy": 1.0}
+
+
+def test_the_first_items_of_one_task_have_the_same_answers(
+    tiny_vlm: Model, task_directory: Path, answered: tuple[pd.DataFrame, dict]
+) -> None:
+    first = answer_first(*tiny_vlm, task_directory, PARAMS.batch, "desk_vqa", 12)
+    asked = pd.read_parquet(task_directory / "desk_vqa.parquet")["uid"][:12]
+    assert sorted(first["uid"]) == sorted(asked)
+    both = first.merge(answered[0], on=["uid", "task", "blind"])
+    assert len(both) == 12
+    assert both["score_x"].equals(both["score_y"])
 
 
 def test_missing_definitions_name_the_command(tiny_vlm: Model, tmp_path: Path) -> None:

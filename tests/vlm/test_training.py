@@ -145,6 +145,23 @@ def test_checkpoints_hold_what_is_trained_and_nothing_else(parts):
         learner.load_state_dict({})
 
 
+def test_every_step_is_watched_and_after_a_kill_those_behind_the_checkpoint_again(parts, pairs, training, tmp_path):
+    model, processor = assemble(parts)
+    examples, _ = caption_examples(pairs(40), processor, 80)
+    seen = []
+
+    def watch(step):
+        seen.append(step)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+
+    learner = Learner(model.float())
+    with pytest.raises(KeyboardInterrupt):
+        train(learner, examples, Training(**training), tmp_path, watch=watch)
+    train(learner, examples, Training(**training), tmp_path, watch=watch)
+    assert seen == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9, 10]
+
+
 def test_a_half_written_checkpoint_is_not_resumed_from(parts, pairs, training, tmp_path, caplog):
     caplog.set_level(logging.INFO, "synthpairs")
     model, processor = assemble(parts)
