@@ -21,7 +21,7 @@ STAGES = ("invent", "screen", "pairs", "embed")  # with one metrics file each
 CURVES, PLOT, CURVES_COMMAND = Path("reports/curves.json"), Path("reports/curves.png"), "make curves"
 SPEED, SPEED_COMMAND = Path("reports/speed.json"), "make speed"
 CURVES_KEYS = ("measure", "task", "n", "seeds", "steps", "arms", "reached")
-SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where")
+SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "align")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

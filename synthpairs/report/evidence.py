@@ -74,7 +74,8 @@ def curves_section(curves: dict[str, Any]) -> str:
 def speed_section(speed: dict[str, Any]) -> str:
     """Steps per second, bytes and memory of both routes, their ratio, and where the time goes."""
     rows = [
-        ["training steps a second", *(_spread(speed["steps_per_s"][route]) for route in ROUTES)],
+        ["steps of fine-tuning a second", *(_spread(speed["steps_per_s"][route]) for route in ROUTES)],
+        ["steps of alignment a second", *(_spread(speed["align"]["steps_per_s"][route]) for route in ROUTES)],
         ["bytes of a sample", *(f"{speed['bytes_per_sample'][route]:,.0f}" for route in ROUTES)],
         ["peak memory, MiB", *(f"{speed['peak_memory_mib'][route]:,.0f}" for route in ROUTES)],
     ]
@@ -86,11 +87,12 @@ def speed_section(speed: dict[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            f"Training on embeddings makes **{speed['ratio'][0]:.2f} times** as many steps a second as training through "
-            f"pixels{_brackets(speed['ratio'])}: the same generator and the same captions, in turns in one process, "
+            f"Training on embeddings makes **{speed['ratio'][0]:.2f} times** as many steps of fine-tuning a second as training "
+            f"through pixels{_brackets(speed['ratio'])}, and **{speed['align']['ratio'][0]:.2f} times** as many steps of "
+            f"alignment{_brackets(speed['align']['ratio'])}: the same generator and the same captions, in turns in one process, "
             f"n = {speed['n_runs']:,} runs of each; medians, in brackets the spread; on {literal(speed['machine'])}.",
             markdown_table(["", *ROUTES], rows, words=[0]),
-            "Where the time goes:",
+            "Where the time of fine-tuning goes:",
             markdown_table(["part", *ROUTES], times, words=[0]),
         ]
     )

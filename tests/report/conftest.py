@@ -67,6 +67,7 @@ SPEED = {
     "peak_memory_mib": {"embeddings": 700.4, "pixels": 900.0},
     "machine": "two | cores",
     "where": {"embeddings": {"language model": 0.9, "resampler": 0.1}, "pixels": {"language model": 0.5, "eye": 0.5}},
+    "align": {"steps_per_s": {"embeddings": [9.0, 8.0, 9.5], "pixels": [3.0, 2.5, 3.5]}, "ratio": [3.0, 2.9, 3.2]},
 }
 REJECTS = (
     ("unusable", "nul\x00 | `code` <b>bold</b> [link](http://x.y) " + "long " * 30, "control character U+0000"),
