@@ -165,7 +165,7 @@ def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkey
     assert written[0] == written[1]
     assert pd.read_parquet(outs[1]).columns.tolist() == ANSWERS.names
     monkeypatch.setattr("sys.argv", ["benchmark", "best"])
-    with pytest.raises(ValueError, match="ARM one of selected, random, real, untrained; got 'best'"):
+    with pytest.raises(ValueError, match=r"ARM one of selected, .*, genpair, synthetic, untrained; got 'best'"):
         benchmark.main()
     monkeypatch.setattr("sys.argv", ["benchmark", "selected"])
     with pytest.raises(FileNotFoundError, match="models/vlm/selected/finetuned"):

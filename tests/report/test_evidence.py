@@ -34,10 +34,12 @@ def test_curves_show_every_seed_and_their_mean():
 
 def test_speed_has_ratio_spread_bytes_memory_and_parts():
     section = speed_section(SPEED)
-    assert "**2.00 times** as many steps a second as training through pixels [1.9, 2.1]" in section
+    assert "**2.00 times** as many steps of fine-tuning a second as training through pixels [1.9, 2.1]" in section
+    assert "**3.00 times** as many steps of alignment [2.9, 3.2]" in section
     assert "n = 5 runs" in section
     assert "two \\| cores" in section
-    assert "| training steps a second | 4 [3.8, 4.2] | 2 [1.9, 2.1] |" in section
+    assert "| steps of fine-tuning a second | 4 [3.8, 4.2] | 2 [1.9, 2.1] |" in section
+    assert "| steps of alignment a second | 9 [8, 9.5] | 3 [2.5, 3.5] |" in section
     assert "| bytes of a sample | 128 | 12,288 |" in section
     assert "| peak memory, MiB | 700 | 900 |" in section
     assert "| resampler | 10.0% | - |" in section
