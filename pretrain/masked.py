@@ -18,8 +18,9 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, train
 from pretrain.pool import params, training_pool, training_rows
-from pretrain.text import encode, load_text
+from pretrain.text import load_text
 from synthpairs.artwork.pool import SIDE
+from synthpairs.embeddings import generator
 from synthpairs.inference import best_device
 from synthpairs.realpairs.encoding import Encoder
 from synthpairs.realpairs.listing import RECORD, describe, require_same
@@ -27,9 +28,10 @@ from synthpairs.storage import write_json
 
 OUT = Path("data/pretrain/masked")
 TOKENIZER = Path("data/pretrain/tokenizer")
-# What AmusedPipeline tells the model beside the caption: width, height, crop corner, aesthetic score.
-MICRO = (SIDE, SIDE, 0, 0, 6)
-MICRO_WIDTH = 32
+MICRO, MICRO_WIDTH = (
+    5,
+    32,
+)  # micro-conditions beside the caption (synthpairs.embeddings.generator), and the width of each
 
 
 def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjection) -> UVit2DModel:
@@ -43,7 +45,7 @@ def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextM
         hidden_size=width,
         cond_embed_dim=text.config.projection_dim,
         micro_cond_encode_dim=MICRO_WIDTH,
-        micro_cond_embed_dim=MICRO_WIDTH * len(MICRO),
+        micro_cond_embed_dim=MICRO_WIDTH * MICRO,
         encoder_hidden_size=text.config.hidden_size,
         vocab_size=codes + 1,
         codebook_size=codes,
@@ -58,13 +60,12 @@ def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextM
     )
 
 
+@torch.no_grad()
 def conditions(
     captions: list[str], tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
 ) -> dict[str, Tensor]:
-    """What the U-ViT is told, as AmusedPipeline makes it: hidden states, pooled embedding and micro-conditions."""
-    states, pooled = encode(captions, tokenizer, encoder)
-    micro = torch.tensor(MICRO, device=best_device(), dtype=torch.float32).expand(len(captions), -1)
-    return {"encoder_hidden_states": states, "pooled_text_emb": pooled, "micro_conds": micro}
+    """What the U-ViT is told in training: what MaskedGenerator tells it about pictures of SIDE pixels."""
+    return generator.conditions(captions, tokenizer, encoder, SIDE)
 
 
 def masked_loss(

@@ -1,6 +1,11 @@
 """Tiny random models of the real classes, made once per session: they paint and score noise, but all code runs."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,3 +107,15 @@ def tiny_tokenizer():
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {word: number for number, word in enumerate(words)}
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=64)
+
+
+def killed_with_work(program: str, work: Path) -> list[Path]:
+    """Run a program until its work store holds a first piece, then kill it; returns the pieces."""
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    while not list(work.glob("*/*.tar")):
+        assert killed.poll() is None, "ended before a first batch was stored"
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    return sorted(work.glob("*/*.tar"))

@@ -13,6 +13,7 @@ import diffusers
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from synthpairs.embeddings.codes import vectors_of
 from synthpairs.embeddings.decoding import decode, expected, noise_of
@@ -123,21 +124,8 @@ class MaskedGenerator:
         return guided
 
     def conditions(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """What the transformer is told, as AmusedPipeline makes it: hidden states, pooled embedding, micro-conditions."""
-        ids = self.tokenizer(
-            list(texts),
-            padding="max_length",
-            truncation=True,
-            max_length=self.tokenizer.model_max_length,
-            return_tensors="pt",
-        ).input_ids
-        encoded = self.pipeline.text_encoder(ids.to(self.device), output_hidden_states=True)
-        micro = torch.tensor([self.side, self.side, 0, 0, AESTHETIC], dtype=torch.float32, device=self.device)
-        return {
-            "encoder_hidden_states": encoded.hidden_states[-2],
-            "pooled_text_emb": encoded.text_embeds,
-            "micro_conds": micro.expand(len(texts), -1),
-        }
+        """What the transformer is told about captions."""
+        return conditions(texts, self.tokenizer, self.pipeline.text_encoder, self.side)
 
     @torch.inference_mode()
     def pictures(self, tokens: np.ndarray) -> np.ndarray:
@@ -150,6 +138,26 @@ class MaskedGenerator:
         vectors = torch.from_numpy(vectors_of(tokens, self.codebook)).to(self.device)
         pixels = torch.cat([vq.decoder(vq.post_quant_conv(part)) for part in vectors.split(self.params.batch)])
         return ((pixels - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def conditions(
+    texts: Sequence[str], tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection, side: int
+) -> dict[str, Tensor]:
+    """What a U-ViT is told, as AmusedPipeline makes it: hidden states, pooled embedding, micro-conditions.
+
+    The micro-conditions are width, height, crop corner and aesthetic score of a picture of `side` pixels. Training and
+    decoding both call this.
+    """
+    ids = tokenizer(
+        list(texts), padding="max_length", truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
+    ).input_ids
+    encoded = encoder(ids.to(encoder.device), output_hidden_states=True)
+    micro = torch.tensor([side, side, 0, 0, AESTHETIC], dtype=torch.float32, device=encoder.device)
+    return {
+        "encoder_hidden_states": encoded.hidden_states[-2],
+        "pooled_text_emb": encoded.text_embeds,
+        "micro_conds": micro.expand(len(texts), -1),
+    }
 
 
 def _check(params: Embed) -> None:

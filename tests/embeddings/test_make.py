@@ -2,11 +2,6 @@
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +18,7 @@ from synthpairs.embeddings.params import Embed
 from synthpairs.params import load_params
 from synthpairs.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.storage import read_shard
+from tests.conftest import killed_with_work
 from tests.embeddings.conftest import CODES, TEXTS, captions_of, save_masked
 
 Settings = Callable[..., Embed]
@@ -91,14 +87,7 @@ def test_killed_and_run_again_gives_the_same_bytes(
     captions = captions_of(TEXTS)
     program = PROGRAM.format(captions=captions.to_dict("list"), params=asdict(params), out=str(tmp_path / "out"))
     work = tmp_path / ".dvc/tmp/work/embed"
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    while not list(work.glob("*/*.tar")):
-        assert killed.poll() is None, "ended before a first batch was stored"
-        time.sleep(0.002)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    stored = sorted(work.glob("*/*.tar"))
+    stored = killed_with_work(program, work)
     assert 0 < len(stored) < 12
     assert not (tmp_path / "out/manifest.parquet").exists()
     before = {path.name: path.stat().st_mtime_ns for path in stored}

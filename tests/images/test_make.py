@@ -3,10 +3,8 @@
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from synthpairs.images.make import make_images
 from synthpairs.images.params import Images
 from synthpairs.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.storage import read_shard
+from tests.conftest import killed_with_work
 from tests.images.conftest import TEXTS, captions_of
 
 Settings = Callable[..., Images]
@@ -100,13 +99,7 @@ def test_killed_and_run_again_gives_the_same_bytes(settings: Settings, tmp_path:
     )
     work = tmp_path / ".dvc/tmp/work/images"
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    while not list(work.glob("*/*.tar")):
-        assert killed.poll() is None, "ended before a first batch was stored"
-        time.sleep(0.002)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    stored = sorted(work.glob("*/*.tar"))
+    stored = killed_with_work(program, work)
     assert 0 < len(stored) < 12
     assert not (tmp_path / "out/manifest.parquet").exists()
     stored[0].write_bytes(stored[0].read_bytes()[:1500])  # as a full disk or a broken one leaves it
