@@ -27,8 +27,8 @@ from synthpairs.embeddings.params import Embed
 from synthpairs.params import load_params
 from synthpairs.progress import progress
 from synthpairs.storage import read_table, write_json
+from synthpairs.tokenizer import FOLDER
 from synthpairs.tracking import run_stage
-from synthpairs.vlm.codes import VQ
 from synthpairs.vlm.llava import Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
@@ -96,7 +96,8 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
     finetune, align = load_params(Finetune, "finetune_codes"), load_params(Training, "align_codes")
     if preset == "amused":
         torch.manual_seed(0)
-        VQModel(**AMUSED).save_pretrained(folder / VQ)
+        VQModel(**AMUSED).save_pretrained(folder / FOLDER)
+        write_json(folder / "transformer/config.json", {"sample_size": round(AMUSED_CELLS**0.5)})
         resampler = dataclasses.replace(resampler, tokenizer=str(folder))
         align = dataclasses.replace(
             align, batch=finetune.batch, micro_batch=finetune.batch

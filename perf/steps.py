@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from perf.samples import Sample
 from synthpairs.embeddings.codes import TOKENS, vectors_of
 from synthpairs.inference import best_device
-from synthpairs.vlm.codes import WordResampler, codebook, frequent_words
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate
+from synthpairs.vlm.codes import CodeLlava, codebook
+from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import Resampler, Vlm, assemble
-from synthpairs.vlm.naming import Namer, words_said
+from synthpairs.vlm.naming import Namer, prepare, words_said
 from synthpairs.vlm.training import Learner, Trained, Training
 
 Route = Literal["embeddings", "pixels"]
@@ -73,7 +73,7 @@ class Steps:
         self._route: Route = ROUTES[0]
         model, self._processor = assemble(course.vlm, course.resampler)
         eye, projector = model.model.vision_tower, model.model.multi_modal_projector
-        assert isinstance(projector, WordResampler)
+        assert isinstance(model, CodeLlava)
         self._book = codebook(eye).numpy()
         side = round(eye.config.cells**0.5)
         self._grid = (side, eye.config.cells // side)
@@ -83,9 +83,7 @@ class Steps:
         self._examples, skipped = caption_examples(pairs, self._processor, course.training.max_tokens)
         if len(self._examples) < len(samples):
             raise ValueError(f"there are captions that cannot be trained on ({skipped}); params.yaml: *.max_tokens")
-        said = [[label for label in example.labels if label != IGNORED] for example in self._examples]
-        words = frequent_words(said, course.resampler.words)
-        projector.prepare(torch.from_numpy(self._book), model.get_input_embeddings().weight[words])
+        words = prepare(model, self._examples, course.resampler.words)
         self._learner: Trained
         if course.kind == "align":
             only_projector(model)

@@ -29,10 +29,10 @@ from synthpairs.embeddings.generator import MaskedGenerator
 from synthpairs.embeddings.params import Embed
 from synthpairs.inference import best_device
 from synthpairs.params import load_params
-from synthpairs.realpairs.encoding import load_tokenizer
 from synthpairs.realpairs.params import Pairs
 from synthpairs.schema import digest
 from synthpairs.storage import write_json
+from synthpairs.tokenizer import load_tokenizer
 
 PARTS = ("clip", "generator", "masked")
 METRICS = Path("pretrain/metrics.json")
@@ -99,7 +99,7 @@ def rebuilt() -> dict[str, float]:
     pairs, rows = load_params(Pairs, "pairs"), training_rows()
     scenes = draw_scenes(rows, pairs.seed, pairs.scenes, pairs.kinds)[-REBUILT:]
     pool = Pool(scenes, render_scenes(scenes, rows), keywords_of(rows))
-    return evaluate(load_tokenizer(MASKED), pool, count=len(scenes))
+    return evaluate(load_tokenizer(MASKED, "the masked generator").to(best_device()), pool, count=len(scenes))
 
 
 def grid(pictures: list[Image.Image], samples: int) -> Image.Image:

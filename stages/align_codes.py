@@ -21,7 +21,7 @@ def main() -> None:
     params, mixing = load_params(Training, "align_codes"), load_params(Mixing, "mixing")
     with stage_run(f"align-codes@{arm}", params) as run:
         started = time.monotonic()
-        pairs, counts = mixed(arm, mixing, Path("data"), Path(resampler.tokenizer))
+        pairs, counts = mixed(arm, mixing, Path("data"), resampler.tokenizer)
         metrics = align_codes(pairs, vlm, resampler, params, MODELS / arm / "aligned") | counts
         write_json(Path(f"reports/metrics/align/{arm}.json"), metrics)
         run.log(metrics, seconds=time.monotonic() - started)

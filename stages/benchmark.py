@@ -25,10 +25,11 @@ def main() -> None:
     if arm not in TESTED:
         raise ValueError(f"usage: python -m stages.benchmark ARM, with ARM one of {', '.join(TESTED)}; got {arm!r}")
     params = load_params(Benchmark, "benchmark")
+    tasks = params.tasks.codes if arm in get_args(CodeArm) else params.tasks.pictures
     with stage_run(f"benchmark@{arm}", params) as run:
         started = time.monotonic()
         model, processor = load(MODELS / (arm if arm == UNTRAINED else f"{arm}/finetuned"))
-        answers, versions = answer_all(model, processor, Path("data/tasks"), params.batch)
+        answers, versions = answer_all(model, processor, Path("data/tasks"), params.batch, tasks)
         metrics = summarise(answers, versions, params)
         write_table(OUT / "items" / f"{arm}.parquet", answers, ANSWERS)
         write_json(OUT / f"{arm}.json", metrics)

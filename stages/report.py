@@ -33,7 +33,7 @@ def main() -> None:
 
     def paint(keys: Sequence[str]) -> list[bytes]:
         known = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
-        return pictures([known[key] for key in keys], Path(pairs.tokenizer))
+        return pictures([known[key] for key in keys], Path(pairs.tokenizer), "params.yaml: pairs.tokenizer")
 
     with stage_run("report", params) as run:
         started = time.monotonic()

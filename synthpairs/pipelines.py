@@ -23,7 +23,7 @@ def load_pipeline(
 
     `dtype` may name parts and a `default`. ValueError or OSError when it cannot be had.
     """
-    _quieten()
+    quieten()
     fetch = partial(diffusers.DiffusionPipeline.download, use_safetensors=True)
     folder = model_folder(name, key, fetch)
     pipeline = _load(folder, key, dtype)
@@ -37,7 +37,7 @@ def load_pipeline(
     }
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Keep the libraries' bars and warnings out of the log: cut prompts are counted, and progress is shown by us."""
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()

@@ -34,7 +34,7 @@ class Pool:
 
     def pixels(self, numbers: Tensor) -> Tensor:
         """Pictures as float in [-1, 1]."""
-        return scaled(self.pictures[numbers])
+        return self.pictures[numbers].to(best_device()).float().div_(127.5).sub_(1)
 
 
 def compose(rows: Sequence[dict], seed: int, count: int, kinds: Mapping[str, float]) -> Pool:
@@ -72,8 +72,3 @@ def render_scenes(scenes: Sequence[Scene], rows: Sequence[dict]) -> Tensor:
 def keywords_of(rows: Sequence[dict]) -> dict[str, list[str]]:
     """What people also call each concept, as `word_scene` takes it."""
     return {row["name"]: list(row["keywords"]) for row in rows}
-
-
-def scaled(pictures: Tensor) -> Tensor:
-    """Pictures of uint8 as float in [-1, 1], on the device."""
-    return pictures.to(best_device()).float().div_(127.5).sub_(1)

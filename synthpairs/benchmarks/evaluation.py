@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 import synthpairs.benchmarks.scoring  # noqa: F401  the definitions name its functions
 from synthpairs.benchmarks.cider import cider_scores
-from synthpairs.benchmarks.definitions import BLIND, PICTURED, TASKS, TEXT
+from synthpairs.benchmarks.definitions import BLIND, PICTURED, TEXT
 
 log = logging.getLogger(__name__)
 lm_eval.api.task.tqdm = partial(tqdm, disable=None)  # a bar on a terminal only; lm-eval has no setting for this one
@@ -51,30 +51,33 @@ class LoadedVlm(HFMultimodalLM):
 
 
 def answer_all(
-    model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int
+    model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int, tasks: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Answers to every task defined in `directory`, as ANSWERS, and each task's version.
+    """Answers to those of TASKS, which are defined in `directory`, as ANSWERS, and each task's version.
 
     Pictures first, then the same questions blind, then text. FileNotFoundError when a definition is missing.
     """
-    manager = _tasks(directory, TASKS)
+    manager = _tasks(directory, tasks)
+    pictured = [task for task in PICTURED if task in tasks]
     vlm = LoadedVlm(model, processor, batch)
     gc.collect()
     gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that is a matter of no time
     tables: list[pd.DataFrame] = []
     versions: dict[str, float] = {}
     passes = (
-        ("pictures", PICTURED, True),
-        ("the same questions blind", [f"{task}{BLIND}" for task in PICTURED], True),
-        ("text", [TEXT], False),  # likelihoods of plain sentences
+        ("pictures", pictured, True),
+        ("the same questions blind", [f"{task}{BLIND}" for task in pictured], True),
+        ("text", [task for task in tasks if task == TEXT], False),  # likelihoods of plain sentences
     )
     try:
-        for what, tasks, chat in passes:
+        for what, asked, chat in passes:
+            if not asked:
+                continue
             started = time.monotonic()
-            results = evaluate(vlm, manager.load(list(tasks)), bootstrap_iters=0, apply_chat_template=chat)
-            versions |= {task: results["versions"][task] for task in tasks if not task.endswith(BLIND)}
-            tables += [_answers(task, results["samples"][task]) for task in tasks]
-            log.info("%s: %d answers in %.0f s", what, sum(map(len, tables[-len(tasks) :])), time.monotonic() - started)
+            results = evaluate(vlm, manager.load(asked), bootstrap_iters=0, apply_chat_template=chat)
+            versions |= {task: results["versions"][task] for task in asked if not task.endswith(BLIND)}
+            tables += [_answers(task, results["samples"][task]) for task in asked]
+            log.info("%s: %d answers in %.0f s", what, sum(map(len, tables[-len(asked) :])), time.monotonic() - started)
     finally:
         gc.unfreeze()
     return pd.concat(tables, ignore_index=True).sort_values(["task", "blind", "uid"], ignore_index=True), versions

@@ -1,7 +1,7 @@
 """The sections `tasks` and `benchmark` of params.yaml."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from synthpairs.params import Within
 
@@ -36,10 +36,22 @@ class Tasks:
                 raise ValueError(f"params.yaml: tasks.{key} must be a multiple of {multiple}, got {getattr(self, key)}")
 
 
+Task = Literal["desk_caption", "desk_pope", "desk_sqa", "desk_text", "desk_vqa"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which benchmarks the arms of each route are asked, and with those of pictures the untrained model."""
+
+    pictures: list[Task]
+    codes: list[Task]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """Section `benchmark`: how a model is asked, and how sure the numbers are."""
+    """Section `benchmark`: what a model is asked and how, and how sure the numbers are."""
 
+    tasks: Asked
     batch: Annotated[int, Within(1, 4096)]  # questions answered together
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
     seed: Annotated[int, Within(0)]  # of the bootstrap

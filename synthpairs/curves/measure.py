@@ -123,7 +123,7 @@ def measure_run(arm: str, seed: int, setting: Setting, rows: pd.DataFrame, store
                 (work / str(step)).mkdir(parents=True, exist_ok=True)
                 save_projector(projector, work / str(step))
 
-        pairs, _ = mixed(arm, ours.mixing, ours.data, Path(ours.resampler.tokenizer))
+        pairs, _ = mixed(arm, ours.mixing, ours.data, ours.resampler.tokenizer)
         metrics = align_codes(pairs, ours.vlm, ours.resampler, ours.align, work / "aligned", keep)
         if metrics["steps"] != ours.steps[-1]:
             raise ValueError(

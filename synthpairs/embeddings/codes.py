@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from synthpairs.storage import read_shard, read_table
 
@@ -58,15 +57,6 @@ def _array(files: dict[str, bytes], name: str, dtype: np.dtype, shape: tuple[int
         told = f"{len(payload)} bytes of {name}, not those of {' x '.join(map(str, shape))}"
         raise ValueError(f"{where}: {told}; run `dvc repro embed` again")
     return np.frombuffer(payload, dtype).reshape(shape)
-
-
-def read_codebook(pipeline: Path) -> np.ndarray:
-    """The codebook of an AmusedPipeline directory, float32 [codes, channels]."""
-    file = pipeline / "vqvae/diffusion_pytorch_model.safetensors"
-    if not file.exists():
-        raise FileNotFoundError(f"{file} is missing: {pipeline} must be an AmusedPipeline directory")
-    with safe_open(file, "numpy") as weights:
-        return weights.get_tensor("quantize.embedding.weight").astype(np.float32)
 
 
 def vectors_of(tokens: np.ndarray, codebook: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from synthpairs.embeddings.codes import vectors_of
 from synthpairs.embeddings.decoding import decode, expected, noise_of
 from synthpairs.embeddings.params import Embed
 from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.pipelines import load_pipeline
 from synthpairs.schema import digest
+from synthpairs.tokenizer import render
 
 AESTHETIC = 6  # micro-condition beside the picture's size and the corner of its crop; AmusedPipeline's default
 
@@ -127,17 +127,11 @@ class MaskedGenerator:
         """What the transformer is told about captions."""
         return conditions(texts, self.tokenizer, self.pipeline.text_encoder, self.side)
 
-    @torch.inference_mode()
     def pictures(self, tokens: np.ndarray) -> np.ndarray:
-        """Pictures [n, side, side, 3] in [0, 1] that tokens [n, rows, columns] stand for; ValueError beyond the codebook.
-
-        aMUSEd's VQ model answers in [0, 1]; another range stands as `pixel_range` in its configuration.
-        """
-        vq = self.pipeline.vqvae
-        low, high = vq.config.get("pixel_range", (0.0, 1.0))
-        vectors = torch.from_numpy(vectors_of(tokens, self.codebook)).to(self.device)
-        pixels = torch.cat([vq.decoder(vq.post_quant_conv(part)) for part in vectors.split(self.params.batch)])
-        return ((pixels - low) / (high - low)).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+        """Pictures [n, side, side, 3] in [0, 1] that tokens [n, rows, columns] stand for; ValueError beyond the codebook."""
+        starts = range(0, len(tokens), self.params.batch)
+        parts = [render(self.pipeline.vqvae, tokens[start : start + self.params.batch]) for start in starts]
+        return torch.cat(parts).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def conditions(

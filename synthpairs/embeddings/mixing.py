@@ -12,9 +12,10 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 
-from synthpairs.embeddings.codes import read_codebook, read_codes, vectors_of
+from synthpairs.embeddings.codes import read_codes, vectors_of
 from synthpairs.params import Within
 from synthpairs.storage import read_table
+from synthpairs.tokenizer import read_codebook
 
 T = TypeVar("T")
 
@@ -38,11 +39,11 @@ class CodedPair:
     soft: np.ndarray | None = None
 
 
-def mixed(arm: str, params: Mixing, data: Path, tokenizer: Path) -> tuple[Iterator, dict[str, int]]:
+def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterator, dict[str, int]]:
     """(key, caption, vectors float32 [channels, rows, columns]) of every draw of an arm in order of training; and counts.
 
-    Vectors are of `tokenizer`'s codebook; soft ones are brought to the scale of those that they stand for. ValueError when
-    the arm has no share, FileNotFoundError when what it needs was not made.
+    Vectors are of the codebook of the pipeline directory `tokenizer`; soft ones are brought to the scale of those that they
+    stand for. ValueError when the arm has no share, FileNotFoundError when what it needs was not made.
     """
     if arm not in params.synthetic:
         raise ValueError(f"params.yaml: mixing.synthetic has no share for {arm}, which stands in code_arms")
@@ -59,7 +60,8 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: Path) -> tuple[Iterat
     }
     pairs = [*drawn, *made]
     order = rng.permutation(len(pairs))
-    return _with_vectors([pairs[place] for place in order], read_codebook(tokenizer)), counts
+    book = read_codebook(Path(tokenizer), "params.yaml: resampler.tokenizer")
+    return _with_vectors([pairs[place] for place in order], book), counts
 
 
 def draw(pairs: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:

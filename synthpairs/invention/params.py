@@ -18,11 +18,14 @@ class ImageNet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What the model is told. `request` says {name}, the class, and may say {words}."""
+    """What the model is told. `request` says {name}, the class, and every slot; it may say {words}."""
 
     system: str  # empty: none
     request: str
-    examples: dict[str, str]  # class -> caption, shown as earlier turns; small models follow them better than rules
+    slots: dict[str, list[str]]  # of the request, and what may stand in each: one of them is drawn for every caption
+    examples: list[
+        dict[str, str]
+    ]  # name, slots and caption, shown as earlier turns; small models follow them, not rules
     words: Annotated[int, Within(1, 200)]  # asked for
 
 

@@ -22,14 +22,13 @@ class Request:
 
 
 def requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
-    """`params.per_class` requests for each class; ValueError when the template is none."""
+    """`params.per_class` requests for each class; ValueError when template, slots and examples do not fit together."""
     _check(params.prompt)
     asked = []
     for concept in concepts:
-        messages = _messages(concept.name, params.prompt)
         for number in range(params.per_class):
             seed = noise_seed(digest("invent", params.seed, concept.name, number))
-            asked.append(Request(concept, number, seed, messages))
+            asked.append(Request(concept, number, seed, _messages(concept.name, seed, params.prompt)))
     return asked
 
 
@@ -40,18 +39,35 @@ def fragments(prompt: Prompt) -> list[str]:
     return [sentence for sentence in sentences if len(sentence.split()) >= 3]
 
 
-def _messages(name: str, prompt: Prompt) -> tuple[Message, ...]:
+def _messages(name: str, seed: int, prompt: Prompt) -> tuple[Message, ...]:
     messages = [("system", prompt.system)] if prompt.system else []
-    for example, caption in prompt.examples.items():
-        messages += [("user", prompt.request.format(name=example, words=prompt.words)), ("assistant", caption)]
-    return (*messages, ("user", prompt.request.format(name=name, words=prompt.words)))
+    drawn = {
+        slot: values[noise_seed(digest("slot", seed, slot)) % len(values)] for slot, values in prompt.slots.items()
+    }
+    for example in prompt.examples:
+        messages += [("user", prompt.request.format(words=prompt.words, **example)), ("assistant", example["caption"])]
+    return (*messages, ("user", prompt.request.format(words=prompt.words, name=name, **drawn)))
 
 
 def _check(prompt: Prompt) -> None:
-    where = "params.yaml: invent.prompt.request"
+    where = "params.yaml: invent.prompt"
     try:
         fields = {field for _, field, *_ in string.Formatter().parse(prompt.request) if field is not None}
     except ValueError as error:
-        raise ValueError(f"{where}: {error}, got {prompt.request!r}") from None
-    if "name" not in fields or not fields <= {"name", "words"}:
-        raise ValueError(f"{where} must hold {{name}} and may hold {{words}}, nothing else; got {prompt.request!r}")
+        raise ValueError(f"{where}.request: {error}, got {prompt.request!r}") from None
+    needed = {"name", *prompt.slots}
+    if not needed <= fields <= needed | {"words"}:
+        raise ValueError(
+            f"{where}.request must hold {', '.join(f'{{{field}}}' for field in sorted(needed))} and may hold {{words}}, "
+            f"nothing else; got {prompt.request!r}"
+        )
+    for slot, values in prompt.slots.items():
+        if not values or slot in ("name", "words", "caption"):
+            raise ValueError(
+                f"{where}.slots.{slot} must be a list of at least one value, and not be called name, words or caption"
+            )
+    for number, example in enumerate(prompt.examples):
+        if example.keys() != needed | {"caption"}:
+            raise ValueError(
+                f"{where}.examples[{number}] must say {', '.join(sorted(needed | {'caption'}))}, got {example}"
+            )

@@ -55,7 +55,7 @@ def parse(reply: Reply, prompt: Prompt, limits: Replies, mentions: Callable[[str
         return Parsed(text, "chatter", f"says {person.group()!r}")
     if repeated := next((part for part in fragments(prompt) if part in lower), None):
         return Parsed(text, "prompt", f"repeats {repeated!r}")
-    if _bare(text) in map(_bare, prompt.examples.values()):
+    if _bare(text) in [_bare(example["caption"]) for example in prompt.examples]:
         return Parsed(text, "prompt", "repeats an example")
     if reply.cut and len(lines) == 1:
         return Parsed(text, "cut", "max_new_tokens ended it")

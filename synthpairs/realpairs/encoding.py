@@ -1,29 +1,15 @@
 """Pictures to the tokens of a VQ tokenizer, so that a picture's tokens depend on the picture alone."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from diffusers import VQModel
 from torch import Tensor
 
-from synthpairs.artwork.pool import scaled
-from synthpairs.inference import best_device, filled, steady_threads, threads
+from synthpairs.inference import filled, steady_threads, threads
 from synthpairs.progress import progress
+from synthpairs.tokenizer import latents
 
 BATCH = 64  # pictures at once, always: with another number a picture between two codes may get the other one
-
-
-def load_tokenizer(pipeline: Path) -> VQModel:
-    """The VQ model of an AmusedPipeline directory, in float32 (aMUSEd's own overflows in half precision)."""
-    if not (pipeline / "vqvae/config.json").is_file():
-        raise FileNotFoundError(
-            f"{pipeline}/vqvae/config.json is missing: {pipeline} must be an AmusedPipeline directory"
-        )
-    vq = VQModel.from_pretrained(
-        pipeline / "vqvae", torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
-    return vq.to(best_device()).eval()
 
 
 class Encoder:
@@ -40,14 +26,11 @@ class Encoder:
         found = []
         with threads(self._threads(pictures[0])), progress("tokens", len(pictures), "pictures") as advance:
             for batch in pictures.split(BATCH):
-                latents = self._latents(torch.stack(filled(list(batch), BATCH)))
-                codes = self.vq.quantize(latents)[2][2].view(BATCH, *latents.shape[2:])
+                vectors = latents(self.vq, torch.stack(filled(list(batch), BATCH)))
+                codes = self.vq.quantize(vectors)[2][2].view(BATCH, *vectors.shape[2:])
                 found.append(codes[: len(batch)].cpu().numpy().astype(np.uint16))
                 advance(len(batch))
         return np.concatenate(found)
 
     def _threads(self, picture: Tensor) -> int:
-        return steady_threads(lambda: self._latents(torch.stack([picture] * BATCH)).cpu().numpy())
-
-    def _latents(self, pictures: Tensor) -> Tensor:
-        return self.vq.encode(scaled(pictures)).latents
+        return steady_threads(lambda: latents(self.vq, torch.stack([picture] * BATCH)).cpu().numpy())

@@ -10,11 +10,13 @@ import pandas as pd
 from synthpairs.artwork.drawings import of_split
 from synthpairs.artwork.pool import draw_scenes, keywords_of, render_scenes
 from synthpairs.artwork.wording import word_scene
-from synthpairs.realpairs.encoding import Encoder, load_tokenizer
+from synthpairs.inference import best_device
+from synthpairs.realpairs.encoding import Encoder
 from synthpairs.realpairs.listing import describe, require_same
 from synthpairs.realpairs.params import Pairs
 from synthpairs.schema import REAL_PAIRS, pair_key
 from synthpairs.storage import write_json, write_table
+from synthpairs.tokenizer import load_tokenizer
 
 
 def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: Pairs, out: Path) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: Pairs, out: 
     described = describe(scenes, rows)
     require_same(Path(params.tokenizer), described)
     used, keywords = scenes[: params.used], keywords_of(rows)
-    vq = load_tokenizer(Path(params.tokenizer))
+    vq = load_tokenizer(Path(params.tokenizer), "params.yaml: pairs.tokenizer").to(best_device())
     tokens = Encoder(vq).tokens(render_scenes(used, rows))
     pairs = [
         {

@@ -7,8 +7,6 @@ latent reads a table of the language model's own embeddings by attention, so wha
 model knows from the start, and can be trained before the language model is asked (`synthpairs.vlm.naming`).
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
+from synthpairs.tokenizer import load_tokenizer, picture_side, pixel_range
 from synthpairs.vlm.model import Resampler
-
-VQ = "vqvae"  # where an AmusedPipeline keeps its tokenizer
 
 
 class CodeEyeConfig(PreTrainedConfig):
@@ -38,6 +35,8 @@ class CodeEyeConfig(PreTrainedConfig):
 
     model_type = "vq_codes"
     vq: dict | None = None
+    side: int = 0  # pixels of a picture
+    pixel_range: tuple[float, float] = (0.0, 1.0)  # of black and white
     hidden_size: int = 0  # channels of a codebook vector
     cells: int = 0  # of the grid, rows x columns
     latents: int = 0
@@ -50,7 +49,7 @@ class CodeEyeConfig(PreTrainedConfig):
 class CodeEye(PreTrainedModel):
     """The VQ tokenizer's encoder, frozen, in float32: in half precision other codes come nearest.
 
-    Takes pictures [n, 3, side, side] in [-1, 1], or codebook vectors [n, channels, rows, columns], which are what it would
+    Takes pictures [n, 3, side, side] in its range, or codebook vectors [n, channels, rows, columns], which are what it would
     have seen; gives vectors [n, cells, channels] as its one hidden state.
     """
 
@@ -147,22 +146,19 @@ AutoModel.register(CodeEyeConfig, CodeEye)
 
 def load_eye(resampler: Resampler) -> CodeEye:
     """The tokenizer of an AmusedPipeline directory as an eye. FileNotFoundError or ValueError names the param that is wrong."""
-    folder = Path(resampler.tokenizer) / VQ
-    if not (folder / "config.json").exists():
-        raise FileNotFoundError(
-            f"params.yaml: resampler.tokenizer is {resampler.tokenizer}, which holds no AmusedPipeline: check it out of git first"
-        )
     if resampler.width % resampler.heads:
         raise ValueError(
             f"params.yaml: resampler.width must be a multiple of heads, got {resampler.width} and {resampler.heads}"
         )
-    vq = VQModel.from_pretrained(folder, use_safetensors=True).float()
-    settings = {name: value for name, value in vq.config.items() if not name.startswith("_")}
-    side = settings["sample_size"] // 2 ** (len(settings["block_out_channels"]) - 1)
+    pipeline = Path(resampler.tokenizer)
+    vq = load_tokenizer(pipeline, "params.yaml: resampler.tokenizer")
+    side, down = picture_side(pipeline, vq), 2 ** (len(vq.config.block_out_channels) - 1)
     config = CodeEyeConfig(
-        vq=settings,
-        hidden_size=settings["vq_embed_dim"] or settings["latent_channels"],
-        cells=side**2,
+        vq={name: value for name, value in vq.config.items() if not name.startswith("_") and name != "pixel_range"},
+        side=side,
+        pixel_range=pixel_range(vq),
+        hidden_size=vq.config.vq_embed_dim or vq.config.latent_channels,
+        cells=(side // down) ** 2,
         latents=resampler.latents,
         width=resampler.width,
         heads=resampler.heads,
@@ -177,9 +173,3 @@ def load_eye(resampler: Resampler) -> CodeEye:
 def codebook(eye: CodeEye) -> Tensor:
     """Its codebook, float32 [codes, channels]."""
     return eye.vq.quantize.embedding.weight
-
-
-def frequent_words(captions: Sequence[Sequence[int]], count: int) -> list[int]:
-    """The ids of the `count` most frequent tokens of captions, the most frequent first; equal ones by id."""
-    counted = Counter(token for caption in captions for token in caption)
-    return [token for token, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:count]]

@@ -1,27 +1,24 @@
 """The two trainings of LLaVA-1.5: first the projector alone on captions, then projector and language model on instructions."""
 
-import logging
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from synthpairs.params import Within
-from synthpairs.schema import digest
-from synthpairs.storage import WorkStore, file_sha256
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate, fingerprint, instruction_examples
+from synthpairs.vlm.examples import caption_examples, instruction_examples
+from synthpairs.vlm.fitting import Fit, check_skipped, fit
 from synthpairs.vlm.model import Resampler, Vlm, assemble, save, seeded
-from synthpairs.vlm.training import Learner, Trained, Training, order, train
+from synthpairs.vlm.training import Learner, Training
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
-log = logging.getLogger(__name__)
 PROJECTOR, MOMENTS = "projector.safetensors", "moments.safetensors"
 
 
@@ -67,7 +64,7 @@ def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align
             moments.save(directory / MOMENTS)
         save_projector(projector, directory)
 
-    metrics = fit("align", Learner(model), examples, (vlm, params), write, out)
+    metrics = fit(Fit(stage="align", learner=Learner(model), examples=examples, params=params, vlm=vlm), write, out)
     return metrics | {"start": start, "skipped": skipped}
 
 
@@ -88,7 +85,8 @@ def finetune(
 ) -> dict[str, Any]:
     """Train on rows of INSTRUCTIONS from the projector in `aligned`; write the whole model to `out`; returns metrics."""
     if not (aligned / PROJECTOR).exists():
-        raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro align` first")
+        stage = "align" if resampler is None else "align-codes"
+        raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
     model.model.multi_modal_projector.load_state_dict(load_file(aligned / PROJECTOR))
     examples, skipped = instruction_examples(rows, processor, params.max_tokens)
@@ -111,8 +109,17 @@ def finetune(
             model.model.language_model = model.model.language_model.float().merge_and_unload()
         save(model, processor, directory)
 
-    settings = (vlm, params) if resampler is None else (vlm, params, resampler)
-    metrics = fit("finetune", Learner(model), examples, settings, write, out, aligned, params.projector_learning_rate)
+    task = Fit(
+        stage="finetune",
+        learner=Learner(model),
+        examples=examples,
+        params=params,
+        vlm=vlm,
+        resampler=resampler,
+        aligned=aligned,
+        projector_rate=params.projector_learning_rate,
+    )
+    metrics = fit(task, write, out)
     return metrics | {"start": start, "skipped": skipped}
 
 
@@ -135,61 +142,3 @@ def _adapt(model: LlavaForConditionalGeneration, lora: Lora, seed: int) -> None:
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear")
     with seeded(seed):
         model.model.language_model = get_peft_model(model.model.language_model, config)
-
-
-def check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:
-    """Log what is left out; ValueError when that is more than `params` allow, or nothing is left."""
-    left_out = sum(skipped.values())
-    reasons = ", ".join(f"{reason} {count}" for reason, count in skipped.items() if count)
-    if left_out:
-        log.warning("%d of %d examples are left out: %s", left_out, kept + left_out, reasons)
-    if not kept or left_out > params.max_skipped * (kept + left_out):
-        raise ValueError(
-            f"{left_out} of {kept + left_out} examples cannot be trained on ({reasons or 'there are none'}); params.yaml: "
-            f"{section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
-        )
-
-
-def fit(
-    stage: str,
-    learner: Trained,
-    examples: Sequence[Example],
-    settings: tuple[Vlm, Training] | tuple[Vlm, Training, Resampler],
-    write: Callable[[Path], None],
-    out: Path,
-    aligned: Path | None = None,
-    projector_rate: float | None = None,
-    collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
-    watch: Callable[[int], object] | None = None,
-) -> dict[str, Any]:
-    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`.
-
-    `projector_rate`: the projector's highest learning rate; None: that of the rest. `collator`, `watch`: see `train`.
-    """
-    vlm, params, *seeing = settings
-    eye = [part.tokenizer for part in seeing] or [vlm.eye]
-    parts = [file_sha256(Path(part)) for part in (*eye, vlm.llm, vlm.adapter, aligned) if part]
-    code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-    store = WorkStore(stage, digest([asdict(part) for part in settings], parts, fingerprint(examples), code))
-    with store.locked():
-        losses = train(learner, examples, params, store.path, projector_rate, collator, watch)
-        finished = store.path / "finished"
-        shutil.rmtree(finished, ignore_errors=True)
-        write(finished)
-        shutil.rmtree(out, ignore_errors=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(finished, out)
-        store.discard()
-    if not losses:
-        return {"pairs": len(examples), "steps": 0}
-    seen = [examples[place] for place in order([len(example.ids) for example in examples], params)]
-    tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
-    return {
-        "pairs": len(examples),
-        "steps": len(losses),
-        "epochs": round(len(seen) / len(examples), 3),
-        "tokens": sum(len(example.ids) for example in seen),
-        "tokens_learnt": sum(label != IGNORED for example in seen for label in example.labels),
-        "loss_first": round(sum(losses[:tenth]) / tenth, 3),
-        "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
-    }

@@ -107,7 +107,7 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
         from synthpairs.vlm.codes import load_eye  # diffusers takes seconds to import
 
         eye = load_eye(resampler)
-        seeing = _code_processing(eye.config.vq["sample_size"], resampler.latents)
+        seeing = _code_processing(eye.config.side, eye.config.pixel_range, resampler.latents)
     processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **seeing)
     return _join(eye, llm, processor, vlm), processor
 
@@ -128,12 +128,16 @@ def _clip_processing(eye: CLIPVisionModel, vlm: Vlm) -> dict[str, Any]:
     }
 
 
-def _code_processing(side: int, latents: int) -> dict[str, Any]:
+def _code_processing(side: int, pixels: tuple[float, float], latents: int) -> dict[str, Any]:
     """The same of a VQ tokenizer, whose picture is one patch and as many further tokens as there are further latents."""
-    square = {"height": side, "width": side}
+    square, (low, high) = {"height": side, "width": side}, pixels
     return {
         "image_processor": CLIPImageProcessor(
-            size={"shortest_edge": side}, crop_size=square, resample=3, image_mean=[0.5] * 3, image_std=[0.5] * 3
+            size={"shortest_edge": side},
+            crop_size=square,
+            resample=3,
+            image_mean=[low / (low - high)] * 3,
+            image_std=[1 / (high - low)] * 3,
         ),
         "patch_size": side,
         "vision_feature_select_strategy": "full",

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthpairs.vlm.codes import WordResampler, codebook, frequent_words
+from synthpairs.vlm.codes import CodeLlava, WordResampler, codebook
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples
-from synthpairs.vlm.llava import check_skipped, fit, only_projector, save_projector
+from synthpairs.vlm.fitting import Fit, check_skipped, fit
+from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import Resampler, Vlm, assemble
 from synthpairs.vlm.training import Trained, Training
 from synthpairs.vlm.warmstart import RAREST
@@ -39,6 +40,18 @@ class Namer(Trained):
         shares = self.vlm.model.multi_modal_projector.shares(seen)
         mean = shares.logsumexp(1) - math.log(shares.shape[1])
         return {"loss": -(said * mean).sum() / len(said)}
+
+
+def prepare(model: CodeLlava, examples: Sequence[Example], count: int) -> list[int]:
+    """Give the resampler the codebook's scale, and as its words the `count` most frequent tokens of the captions; returns them.
+
+    The most frequent comes first, equal ones by id.
+    """
+    said = Counter(label for example in examples for label in example.labels if label != IGNORED)
+    words = [token for token, _ in sorted(said.items(), key=lambda item: (-item[1], item[0]))[:count]]
+    eye = model.model.vision_tower
+    model.model.multi_modal_projector.prepare(codebook(eye), model.get_input_embeddings().weight[words])
+    return words
 
 
 def words_said(
@@ -81,23 +94,21 @@ def align_codes(
     assert isinstance(projector, WordResampler)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
     check_skipped(skipped, len(examples), params, "align_codes")
-    words = frequent_words([[label for label in example.labels if label != IGNORED] for example in examples],
-                           resampler.words)  # fmt: skip
-    projector.prepare(codebook(model.model.vision_tower), model.get_input_embeddings().weight[words])
+    words = prepare(model, examples, resampler.words)
 
     def write(directory: Path) -> None:
         directory.mkdir()
         save_projector(projector, directory)
 
-    settings = (vlm, params, resampler)
-    metrics = fit(
-        "align_codes",
-        Namer(model),
-        examples,
-        settings,
-        write,
-        out,
+    task = Fit(
+        stage="align_codes",
+        learner=Namer(model),
+        examples=examples,
+        params=params,
+        vlm=vlm,
+        resampler=resampler,
         collator=words_said(words, resampler.words, examples),
         watch=None if watch is None else lambda step: watch(step, projector),
     )
+    metrics = fit(task, write, out)
     return metrics | {"words": len(words), "skipped": skipped}

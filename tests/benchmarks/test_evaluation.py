@@ -15,20 +15,22 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.benchmarks.definitions import PICTURED, TASKS
 from synthpairs.benchmarks.evaluation import answer_all, answer_first
-from synthpairs.benchmarks.params import Benchmark, Tasks
+from synthpairs.benchmarks.params import Asked, Benchmark, Tasks
 from synthpairs.benchmarks.scoring import option, short_answer, yes_or_no
 from synthpairs.benchmarks.summary import summarise
 from synthpairs.schema import ANSWERS
 from synthpairs.vlm.model import save
 
 Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
-PARAMS = Benchmark(batch=48, resamples=200, seed=0)
+PARAMS = Benchmark(
+    tasks=Asked(pictures=["desk_pope", "desk_text"], codes=["desk_vqa"]), batch=48, resamples=200, seed=0
+)
 
 
 @pytest.fixture(scope="module")
 def answered(tiny_vlm: Model, task_directory: Path) -> tuple[pd.DataFrame, dict]:
     """The tiny model's answers to everything."""
-    return answer_all(*tiny_vlm, task_directory, PARAMS.batch)
+    return answer_all(*tiny_vlm, task_directory, PARAMS.batch, TASKS)
 
 
 def directly(
@@ -141,9 +143,18 @@ def test_the_first_items_of_one_task_have_the_same_answers(
     assert both["score_x"].equals(both["score_y"])
 
 
+def test_only_the_tasks_that_are_named_are_asked(
+    tiny_vlm: Model, task_directory: Path, answered: tuple[pd.DataFrame, dict]
+) -> None:
+    answers, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, ["desk_text"])
+    assert versions == {"desk_text": 1.0}
+    expected = answered[0][answered[0]["task"] == "desk_text"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(answers, expected)
+
+
 def test_missing_definitions_name_the_command(tiny_vlm: Model, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"desk_caption\.yaml is missing: run `dvc repro tasks` first"):
-        answer_all(*tiny_vlm, tmp_path, 4)
+        answer_all(*tiny_vlm, tmp_path, 4, TASKS)
 
 
 def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +166,8 @@ def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkey
     shutil.copytree(task_directory, "data/tasks")
     model, processor = tiny_vlm
     save(copy.deepcopy(model), processor, Path("models/vlm/untrained"))
-    Path("params.yaml").write_text("benchmark: {batch: 48, resamples: 200, seed: 0}\n")
+    asked = "{pictures: [desk_sqa, desk_text], codes: []}"
+    Path("params.yaml").write_text(f"benchmark: {{tasks: {asked}, batch: 48, resamples: 200, seed: 0}}\n")
     outs = (Path("reports/benchmarks/untrained.json"), Path("reports/benchmarks/items/untrained.parquet"))
     written = []
     for _ in range(2):
@@ -163,7 +175,9 @@ def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkey
         benchmark.main()
         written.append([path.read_bytes() for path in outs])
     assert written[0] == written[1]
-    assert pd.read_parquet(outs[1]).columns.tolist() == ANSWERS.names
+    answers = pd.read_parquet(outs[1])
+    assert answers.columns.tolist() == ANSWERS.names
+    assert set(answers["task"]) == {"desk_sqa", "desk_text"}
     monkeypatch.setattr("sys.argv", ["benchmark", "best"])
     with pytest.raises(ValueError, match=r"ARM one of selected, .*, genpair, synthetic, untrained; got 'best'"):
         benchmark.main()

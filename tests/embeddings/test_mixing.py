@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthpairs.embeddings.codes import read_codebook, vectors_of
+from synthpairs.embeddings.codes import vectors_of
 from synthpairs.embeddings.make import make_embeddings
 from synthpairs.embeddings.mixing import CodedPair, Mixing, draw, generated_pairs, mixed, scales
 from synthpairs.embeddings.params import Embed
 from synthpairs.schema import REAL_PAIRS
 from synthpairs.storage import write_json, write_table
+from synthpairs.tokenizer import read_codebook
 from tests.embeddings.conftest import CODES, GRID, TEXTS, captions_of
 
 REAL = 12
@@ -50,7 +51,7 @@ def mixing(share: float, draws: int) -> Mixing:
     ],
 )
 def test_the_shares_are_kept(data, tiny_masked, share, draws, counts) -> None:
-    pairs, found = mixed("genpair", mixing(share, draws), data(), tiny_masked)
+    pairs, found = mixed("genpair", mixing(share, draws), data(), str(tiny_masked))
     assert tuple(found.values()) == counts
     keys = [key for key, _, _ in pairs]
     assert len(keys) == draws
@@ -63,7 +64,7 @@ def test_the_shares_are_kept(data, tiny_masked, share, draws, counts) -> None:
 def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked) -> None:
     directory = data()
     once, again = (
-        [key for key, _, _ in mixed("genpair", mixing(0.5, 24), directory, tiny_masked)[0]] for _ in range(2)
+        [key for key, _, _ in mixed("genpair", mixing(0.5, 24), directory, str(tiny_masked))[0]] for _ in range(2)
     )
     assert once == again
     halves = [sum(key.startswith("real") for key in part) for part in (once[:12], once[12:])]
@@ -71,8 +72,8 @@ def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked) -> No
 
 
 def test_vectors_are_those_of_the_codes(data, tiny_masked) -> None:
-    pairs, _ = mixed("genpair", mixing(0.5, 10), data(), tiny_masked)
-    book = read_codebook(tiny_masked)
+    pairs, _ = mixed("genpair", mixing(0.5, 10), data(), str(tiny_masked))
+    book = read_codebook(tiny_masked, "it")
     for _, _, vectors in pairs:
         assert vectors.shape == (book.shape[1], *GRID)
         cells = vectors.reshape(book.shape[1], -1).T
@@ -94,9 +95,9 @@ def test_soft_vectors_get_the_scale_of_hard_ones() -> None:
 
 def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked) -> None:
     directory = data("soft")
-    soft = np.stack([vectors for _, _, vectors in mixed("genpair", mixing(1.0, 16), directory, tiny_masked)[0]])
+    soft = np.stack([vectors for _, _, vectors in mixed("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
     codes = np.stack([pair.codes for pair in generated_pairs(directory / "embedded")])
-    hard = vectors_of(codes, read_codebook(tiny_masked))
+    hard = vectors_of(codes, read_codebook(tiny_masked, "it"))
     assert not np.allclose(np.sort(hard, axis=None), np.sort(soft, axis=None))
     np.testing.assert_allclose(soft.mean(axis=(0, 2, 3)), hard.mean(axis=(0, 2, 3)), atol=1e-3)
     np.testing.assert_allclose(soft.std(axis=(0, 2, 3)), hard.std(axis=(0, 2, 3)), rtol=1e-3)
@@ -104,11 +105,11 @@ def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked) -> None:
 
 def test_what_is_missing_is_named(data, tiny_masked, tmp_path) -> None:
     with pytest.raises(ValueError, match=r"mixing\.synthetic has no share for synthetic"):
-        mixed("synthetic", mixing(0.5, 4), tmp_path, tiny_masked)
+        mixed("synthetic", mixing(0.5, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="run `dvc repro pairs` first"):
-        mixed("genpair", mixing(0.0, 4), tmp_path, tiny_masked)
+        mixed("genpair", mixing(0.0, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="must be an AmusedPipeline directory"):
-        mixed("genpair", mixing(0.0, 4), data(), tmp_path)
+        mixed("genpair", mixing(0.0, 4), data(), str(tmp_path))
 
 
 def test_draws_are_the_first_ones_or_whole_passes() -> None:

@@ -39,7 +39,8 @@ def settings(language_model: Path) -> Callable[..., Invent]:
         prompt=Prompt(
             system="You write captions.",
             request="Write one caption of {words} words. Subject: {name}.",
-            examples={"fox": "A fox on a hill"},
+            slots={},
+            examples=[{"name": "fox", "caption": "A fox on a hill"}],
             words=6,
         ),
         replies=Replies(words_min=2, words_max=12),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -65,9 +66,42 @@ def test_a_request_depends_on_seed_class_and_number_alone(settings: Callable[...
 
 
 def test_without_system_and_examples_there_is_one_message(settings: Callable[..., Invent]) -> None:
-    prompt = replace(settings().prompt, system="", examples={})
+    prompt = replace(settings().prompt, system="", examples=[])
     params = settings(prompt=prompt)
     assert len(requests(concept_bank(params, ["cat"]), params)[0].messages) == 1
+
+
+SLOTTED = {
+    "request": "{words} words: {name}, {ground}, {count}.",
+    "slots": {"ground": ["red", "blue"], "count": ["one"]},
+    "examples": [{"name": "fox", "ground": "green", "count": "two", "caption": "Two foxes on green"}],
+}
+
+
+def test_slots_are_filled_for_each_caption_by_its_seed(settings: Callable[..., Invent]) -> None:
+    params = settings(per_class=16, prompt=replace(settings().prompt, **SLOTTED))
+    asked = requests(concept_bank(params, ["cat"]), params)
+    assert asked == requests(concept_bank(params, ["cat"]), params)
+    assert {request.messages[-1][1] for request in asked} == {"6 words: cat, red, one.", "6 words: cat, blue, one."}
+    assert {request.messages[1:3] for request in asked} == {
+        (("user", "6 words: fox, green, two."), ("assistant", "Two foxes on green"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"slots": {"ground": [], "count": ["one"]}}, r"slots\.ground must be a list of at least one value"),
+        ({"slots": {"ground": ["red"], "count": ["one"], "size": ["big"]}}, r"request must hold .*\{size\}"),
+        ({"examples": [{"name": "fox", "caption": "A fox"}]}, r"examples\[0\] must say caption, count, ground, name"),
+        ({"slots": {"words": ["9"], "ground": ["red"], "count": ["one"]}}, "not be called name, words or caption"),
+    ],
+)
+def test_slots_request_and_examples_must_agree(
+    settings: Callable[..., Invent], changed: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        requests([], settings(prompt=replace(settings().prompt, **(SLOTTED | changed))))
 
 
 @pytest.mark.parametrize("request_", ["no field", "{name} {colour}", "{name} {", "{name} {0}", "{words}", "{name} {}"])

@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 from pretrain import measure, referee
 from pretrain.tokenizer import evaluate
 from synthpairs.artwork.pool import SIDE, compose
-from synthpairs.realpairs.encoding import load_tokenizer
 from synthpairs.schema import DRAWINGS
 from synthpairs.storage import write_table
+from synthpairs.tokenizer import load_tokenizer
 from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
 from tests.pretrain.test_masked import CODES, parts  # noqa: F401
 
@@ -69,7 +69,7 @@ def test_one_part_is_measured_without_the_others_and_their_entries_stay(
     assert (found["n"], metrics["referee_on_real"]["n"]) == (2 * len(CONCEPTS), len(CONCEPTS))
     assert 0 <= found["top_1"] <= found["top_5"] <= 1
     pool = compose(list(drawings[drawings["split"] == "train"].to_dict("records")), 0, 30, KINDS)
-    assert evaluate(load_tokenizer(measure.MASKED), pool, 20) == {
+    assert evaluate(load_tokenizer(measure.MASKED, "it"), pool, 20) == {
         name: found[name] for name in ("psnr_db", "codes_used")
     }
     assert Image.open(io.BytesIO(written["masked_samples.png"])).size == (16 * SIDE, 2 * SIDE)

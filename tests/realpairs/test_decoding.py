@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from synthpairs.realpairs.decoding import pictures
-from synthpairs.realpairs.encoding import load_tokenizer
+from synthpairs.tokenizer import load_tokenizer
 from tests.realpairs.conftest import CODES
 
 GRIDS = list(np.random.default_rng(0).integers(CODES, size=(3, 8, 8)).astype(np.uint16))
@@ -24,26 +24,26 @@ def opened(pngs):
 
 
 def test_pictures_are_what_the_model_decodes(pipeline):
-    vq = load_tokenizer(pipeline)
+    vq = load_tokenizer(pipeline, "it")
     with torch.no_grad():
         codes = torch.from_numpy(np.stack(GRIDS).astype(np.int64))
         plain = vq.decode(codes, force_not_quantize=True, shape=(3, 8, 8, 4)).sample.clamp(0, 1)
-    assert opened(pictures(GRIDS, pipeline)) == pytest.approx(255 * plain.permute(0, 2, 3, 1).numpy(), abs=0.51)
+    assert opened(pictures(GRIDS, pipeline, "it")) == pytest.approx(255 * plain.permute(0, 2, 3, 1).numpy(), abs=0.51)
 
 
 def test_a_stated_range_is_kept(pipeline, tiny_vq):
-    dark = opened(pictures(GRIDS, pipeline)).astype(int)
+    dark = opened(pictures(GRIDS, pipeline, "it")).astype(int)
     tiny_vq.register_to_config(pixel_range=[-1, 1])
     tiny_vq.save_pretrained(pipeline / "stated/vqvae")
-    bright = opened(pictures(GRIDS, pipeline / "stated")).astype(int)
+    bright = opened(pictures(GRIDS, pipeline / "stated", "it")).astype(int)
     middle = (dark > 0) & (dark < 255)
     assert bright[middle] == pytest.approx(dark[middle] / 2 + 127.5, abs=1)
 
 
 def test_equal_tokens_give_equal_bytes(pipeline):
-    assert pictures(GRIDS, pipeline) == pictures([grid.copy() for grid in GRIDS], pipeline)
+    assert pictures(GRIDS, pipeline, "it") == pictures([grid.copy() for grid in GRIDS], pipeline, "it")
 
 
 def test_a_token_beyond_the_codebook_is_refused(pipeline):
     with pytest.raises(ValueError, match=rf"token {CODES} lies beyond the codebook of {CODES}"):
-        pictures([GRIDS[0], np.full((8, 8), CODES, np.uint16)], pipeline)
+        pictures([GRIDS[0], np.full((8, 8), CODES, np.uint16)], pipeline, "it")

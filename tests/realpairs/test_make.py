@@ -107,7 +107,9 @@ def test_a_tokenizer_that_does_not_say_what_it_learnt_is_refused(project: Callab
 
 def test_a_directory_without_a_vq_model_is_named(project: Callable[..., Path]) -> None:
     shutil.rmtree(project() / "models/masked/vqvae")
-    with pytest.raises(FileNotFoundError, match=r"vqvae/config\.json is missing: models/masked must be an Amused"):
+    with pytest.raises(
+        FileNotFoundError, match=r"vqvae/config\.json is missing: params\.yaml: pairs\.tokenizer must be"
+    ):
         main()
 
 

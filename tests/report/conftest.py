@@ -13,7 +13,7 @@ from diffusers import VQModel
 from PIL import Image, ImageDraw
 
 from pretrain.tokenizer import build
-from synthpairs.benchmarks.params import Benchmark
+from synthpairs.benchmarks.params import Asked, Benchmark
 from synthpairs.benchmarks.summary import summarise
 from synthpairs.diversity.clusters import analyse
 from synthpairs.diversity.params import Diversity
@@ -41,7 +41,7 @@ CODE_ARMS = ("real-codes", "genpair", "synthetic")
 MEASURES = dict.fromkeys(CAPTIONS.names[6:])
 RANKING = Ranking(strategy="top", clip_weight=1.0, ssim_weight=0.5)
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
-BENCHMARK = Benchmark(batch=1, resamples=200, seed=0)
+BENCHMARK = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=1, resamples=200, seed=0)
 # Share of right answers with and without the picture, by task; desk_text has no picture.
 SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}
 CODE_SKILL = SKILL | {"desk_caption": (0.7, 0.1)}

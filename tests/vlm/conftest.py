@@ -91,6 +91,8 @@ def resampler(tmp_path_factory: pytest.TempPathFactory):
     )
     torch.nn.init.normal_(vq.quantize.embedding.weight)
     vq.half().save_pretrained(root / "vqvae")
+    (root / "transformer").mkdir()
+    (root / "transformer/config.json").write_text('{"sample_size": 2}')  # cells in a row of the generator's grid
     return Resampler(tokenizer=str(root), latents=6, width=16, heads=2, depth=2, words=40)
 
 

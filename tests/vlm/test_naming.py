@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from synthpairs.vlm import assemble, load
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, Finetune, finetune
-from synthpairs.vlm.naming import Namer, align_codes, words_said
+from synthpairs.vlm.naming import Namer, align_codes, prepare, words_said
 from synthpairs.vlm.training import Training
 from tests.vlm.conftest import WORDS
 
@@ -28,6 +28,19 @@ def test_the_share_of_a_word_is_its_rarity(parts, resampler, coded_pairs):
     torch.testing.assert_close(said.sum(1), torch.ones(5))
     assert said[0, 0] > 0.9  # "dog": d is in two captions of five, the line end in all
     assert said[4, 0] == said[4, 1] == 0  # "cat"
+
+
+def test_the_words_are_the_most_frequent_ones(parts, resampler, coded_pairs):
+    model, processor = assemble(parts, resampler)
+    examples = caption_examples(coded_pairs(5), processor, 120)[0]
+    a, e, n = (processor.tokenizer(letter).input_ids[0] for letter in "aen")
+    words = prepare(model, examples, 5)
+    assert len(words) == 5
+    assert {a, e, n} <= set(words)  # of dog, snail, elephant, on a red ground, cat
+    counts = [sum(example.labels.count(word) for example in examples) for word in words]
+    assert counts == sorted(counts, reverse=True)
+    assert torch.equal(model.model.multi_modal_projector.words[:5], model.get_input_embeddings().weight[words].float())
+    assert prepare(model, examples, 9)[:5] == words
 
 
 def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs, training, tmp_path):

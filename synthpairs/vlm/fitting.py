@@ -1,0 +1,88 @@
+"""One training from its examples to its finished directory, resumed where it was killed."""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from synthpairs.schema import digest
+from synthpairs.storage import WorkStore, file_sha256
+from synthpairs.vlm.examples import IGNORED, Example, collate, fingerprint
+from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.training import Trained, Training, order, train
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What is trained, on what, and all that the result depends on."""
+
+    stage: str  # names the work store
+    learner: Trained
+    examples: Sequence[Example]
+    params: Training
+    vlm: Vlm
+    resampler: Resampler | None = None  # of the Synth2 route
+    aligned: Path | None = None  # what the training starts from
+    projector_rate: float | None = None  # highest learning rate of the projector; None: that of the rest
+    collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate  # see train
+    watch: Callable[[int], object] | None = None  # see train
+
+    def fingerprint(self) -> str:
+        """Of everything that shapes the weights, this package's code included."""
+        eye = self.vlm.eye if self.resampler is None else self.resampler.tokenizer
+        parts = [file_sha256(Path(part)) for part in (eye, self.vlm.llm, self.vlm.adapter, self.aligned) if part]
+        code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
+        sections = [asdict(section) for section in (self.vlm, self.params, self.resampler) if section]
+        return digest(sections, parts, fingerprint(self.examples), code)
+
+
+def fit(task: Fit, write: Callable[[Path], None], out: Path) -> dict[str, Any]:
+    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`; returns metrics."""
+    store = WorkStore(task.stage, task.fingerprint())
+    with store.locked():
+        losses = train(
+            task.learner, task.examples, task.params, store.path, task.projector_rate, task.collator, task.watch
+        )
+        finished = store.path / "finished"
+        shutil.rmtree(finished, ignore_errors=True)
+        write(finished)
+        shutil.rmtree(out, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(finished, out)
+        store.discard()
+    return _metrics(task.examples, task.params, losses)
+
+
+def _metrics(examples: Sequence[Example], params: Training, losses: Sequence[float]) -> dict[str, Any]:
+    if not losses:
+        return {"pairs": len(examples), "steps": 0}
+    seen = [examples[place] for place in order([len(example.ids) for example in examples], params)]
+    tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
+    return {
+        "pairs": len(examples),
+        "steps": len(losses),
+        "epochs": round(len(seen) / len(examples), 3),
+        "tokens": sum(len(example.ids) for example in seen),
+        "tokens_learnt": sum(label != IGNORED for example in seen for label in example.labels),
+        "loss_first": round(sum(losses[:tenth]) / tenth, 3),
+        "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
+    }
+
+
+def check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:
+    """Log what is left out; ValueError when that is more than `params` allow, or nothing is left."""
+    left_out = sum(skipped.values())
+    reasons = ", ".join(f"{reason} {count}" for reason, count in skipped.items() if count)
+    if left_out:
+        log.warning("%d of %d examples are left out: %s", left_out, kept + left_out, reasons)
+    if not kept or left_out > params.max_skipped * (kept + left_out):
+        raise ValueError(
+            f"{left_out} of {kept + left_out} examples cannot be trained on ({reasons or 'there are none'}); params.yaml: "
+            f"{section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
+        )
