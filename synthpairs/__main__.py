@@ -8,6 +8,7 @@ from collections.abc import Sequence
 EXAMPLES = """examples:
   python -m synthpairs preset smoke                write presets/smoke.yaml into params.yaml, then `dvc repro`
   python -m synthpairs preset smoke --as-flags     print it for `dvc exp run -n small $(...)`
+  python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
 
@@ -38,6 +39,19 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument("--as-flags", action="store_true", help="print `-S key=value ...` instead of writing")
     preset.set_defaults(run=_preset)
 
+    compare = commands.add_parser("compare", help="say how revisions or experiments differ, and how sure that is")
+    compare.add_argument(
+        "revisions", metavar="REVISION[:ARM]", nargs="+",
+        help="a git revision, a DVC experiment, or `workspace`; each is compared with the first",
+    )  # fmt: skip
+    compare.add_argument(
+        "--arm", default="selected", help="whose answers, where no :ARM says so (default: %(default)s)"
+    )
+    compare.add_argument(
+        "--out", metavar="FILE", help="write there, for instance reports/comparison.md, instead of printing"
+    )
+    compare.set_defaults(run=_compare)
+
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
     sync = actions.add_parser("sync", help="record what DVC restored from its cache, and every stage's hashes")
@@ -55,6 +69,21 @@ def _preset(options: argparse.Namespace) -> None:
     for key, value in changed.items():
         logging.info("%s: %s", key, value)
     logging.info("values changed in %s: %d; `git checkout params.yaml` takes them back", presets.PARAMS, len(changed))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from synthpairs.comparison.page import compare
+    from synthpairs.comparison.revisions import resolve
+    from synthpairs.storage import write_bytes
+
+    named = [revision.partition(":") for revision in options.revisions]
+    page = compare([(resolve(name), arm or options.arm) for name, _, arm in named])
+    if options.out:
+        write_bytes(Path(options.out), page.encode())
+    else:
+        sys.stdout.write(page)
 
 
 def _sync(options: argparse.Namespace) -> None:
