@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.comparison.revisions import Revision
-from synthpairs.comparison.testing import POWER, Difference, holm, paired
 from synthpairs.markdown import markdown_table
+from synthpairs.significance import POWER, Difference, holm, paired, probability
 from synthpairs.statistics import LEVEL, interval, mean
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
@@ -83,14 +83,10 @@ def _tests(tested: Sequence[tuple[str, str, Difference]]) -> str:
         shown = not math.isnan(p) and p < 1 - LEVEL
         verdict = f"{'better' if found.value > 0 else 'worse'}" if shown else "no difference shown"
         rows.append(
-            [task, name, f"{found.n:,}", f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", _p(p),
+            [task, name, f"{found.n:,}", f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", probability(p),
              f"{found.detectable:.3f}", verdict]
         )  # fmt: skip
     return markdown_table(["task", "", "n", "paired difference", "p", "detectable", "verdict"], rows)
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _changes(revisions: Sequence[Revision]) -> str:

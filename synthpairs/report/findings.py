@@ -1,7 +1,7 @@
 """What the numbers say: arms against their blind selves and each other, counts, and what decided the ranking."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +9,8 @@ import pandas as pd
 
 from synthpairs.report.inputs import Comparison, Inputs
 from synthpairs.report.params import Report
-from synthpairs.statistics import paired_difference
+from synthpairs.significance import holm, paired
+from synthpairs.statistics import LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +74,25 @@ def against_blind(inputs: Comparison, tasks: Sequence[str]) -> pd.DataFrame:
 def differences(inputs: Comparison, params: Report, couples: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
     """Couples of trained arms (None: every two) on every task, answer by answer.
 
-    Columns: task, one, other, value, low, high, n, better.
-    `value` is the mean of `one` minus `other` with its 95% interval; `better` names the arm that is, or is empty where
-    the interval holds 0 and no difference is shown.
+    Columns: task, one, other, value, low, high, n, p, detectable, better.
+    `value` is the mean of `one` minus `other` with its 95% interval, `p` corrected for all rows by Holm; `better` names the
+    arm that is: p is below 0.05 and the interval does not hold 0. Else it is empty, and no difference is shown.
     """
     seen = {arm: table[~table["blind"].astype(bool)] for arm, table in inputs.answers.items() if arm in inputs.arms}
     chosen = list(combinations(inputs.arms, 2) if couples is None else couples)
     rows = []
     for task, numbers in inputs.results.groupby("task", sort=True):
-        upwards = bool(numbers["higher_is_better"].iloc[0])
         for one, other in chosen:
             ours, theirs = (seen[arm][seen[arm]["task"] == task].set_index("uid") for arm in (one, other))
-            value, low, high = paired_difference(
-                ours["score"], theirs["score"], list(ours["concept"]), params.resamples, params.seed
-            )
-            better = "" if low <= 0 <= high else one if (low > 0) == upwards else other
-            rows.append({"task": task, "one": one, "other": other, "value": value, "low": low, "high": high,
-                         "n": len(ours), "better": better})  # fmt: skip
-    return pd.DataFrame(rows, columns=["task", "one", "other", "value", "low", "high", "n", "better"])
+            found = paired(ours["score"], theirs["score"], list(ours["concept"]), params.resamples, params.seed)
+            leads = one if (found.value > 0) == bool(numbers["higher_is_better"].iloc[0]) else other
+            rows.append({"task": task, "one": one, "other": other, "leads": leads} | asdict(found))
+    table = pd.DataFrame(
+        rows, columns=["task", "one", "other", "value", "low", "high", "n", "p", "detectable", "leads"]
+    )
+    table["p"] = holm(list(table["p"]))
+    shown = (table["p"] < 1 - LEVEL) & ((table["low"] > 0) | (table["high"] < 0))
+    return table.assign(better=table["leads"].where(shown, "")).drop(columns="leads")
 
 
 def funnel(inputs: Inputs) -> pd.DataFrame:

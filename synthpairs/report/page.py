@@ -69,9 +69,10 @@ def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> st
             image("arms.png", "a dot and its interval for every arm on every task"),
             tables.arms_table(inputs),
             "### Do the arms differ?",
-            "The arms answered the same questions, so they are compared question by question. An interval that holds "
-            f"0 shows nothing. If no arms differed, about one in twenty of these {len(compared)} intervals would still "
-            "miss 0.",
+            "The arms answered the same questions, so they are compared question by question. *p* is of a t-test clustered "
+            f"by concept, corrected by Holm for the {len(compared)} comparisons of the table: a difference is shown where it is "
+            "below 0.05. *Detectable* is the smallest true difference that this many questions would show four times in five "
+            "before the correction.",
             tables.differences_table(compared),
             folded("By kind of question", tables.categories_table(inputs)),
             folded("The trainings", tables.trainings_table(inputs)),

@@ -58,7 +58,7 @@ def synth2(
         "blind rows and best fixed answers as above; the benchmarks' pictures go through the tokenizer.",
         image("code-arms.png", "a dot and its interval for every arm of codes on every task"),
         tables.arms_table(codes),
-        f"Question by question; if no arms differed, about one in twenty of these {len(compared)} intervals would still miss 0:",
+        f"Question by question, *p* corrected for these {len(compared)} comparisons:",
         tables.differences_table(compared),
         folded("By kind of question", tables.categories_table(codes)),
         folded("The trainings on codes", tables.trainings_table(codes)),

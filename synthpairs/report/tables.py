@@ -9,6 +9,7 @@ import pandas as pd
 
 from synthpairs.markdown import markdown_table
 from synthpairs.report.inputs import Comparison
+from synthpairs.significance import probability
 
 FIGURES = "figures"  # folder beside the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table
@@ -71,18 +72,20 @@ def arms_table(inputs: Comparison) -> str:
 
 
 def differences_table(differences: pd.DataFrame) -> str:
-    """Every two arms on every task, answer by answer."""
+    """Every two arms on every task, answer by answer; differences with the columns of `findings.differences`."""
     rows = [
         [
             row["task"],
             f"{row['one']} - {row['other']}",
             f"{row['n']:,}",
             f"{number(row['value'], True)}{interval(row['low'], row['high'], True)}",
+            probability(row["p"]),
+            number(row["detectable"]),
             f"{row['better']} is better" if row["better"] else NO_DIFFERENCE,
         ]
         for row in differences.to_dict("records")
     ]
-    return markdown_table(["task", "arms", "n", "paired difference", "verdict"], rows)
+    return markdown_table(["task", "arms", "n", "paired difference", "p", "detectable", "verdict"], rows)
 
 
 def counts_table(counts: pd.DataFrame, first: str) -> str:

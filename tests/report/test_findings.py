@@ -40,10 +40,26 @@ def verdicts(inputs, params):
     return list(zip(cells, (compared["low"] <= 0) & (compared["high"] >= 0), strict=True))
 
 
-def test_no_difference_shown_exactly_where_the_interval_holds_zero(inputs, params):
+def test_no_difference_is_shown_where_the_interval_holds_zero(inputs, params):
     found = verdicts(with_scores(inputs, "random", 0.0), params)
     assert {holds for _, holds in found} == {True, False}
-    assert all((verdict == NO_DIFFERENCE) == holds for verdict, holds in found)
+    assert all(verdict == NO_DIFFERENCE for verdict, holds in found if holds)
+    assert any(verdict != NO_DIFFERENCE for verdict, _ in found)
+
+
+def test_a_difference_must_survive_the_correction_for_all_comparisons(inputs, params):
+    answers = inputs.answers["selected"]
+    asked = answers[(answers["task"] == "desk_vqa") & ~answers["blind"].astype(bool)]
+    noise = np.random.default_rng(0).normal(0, 1, len(asked))
+    hardly = 2.1 * noise.std() / len(asked) ** 0.5 + noise - noise.mean()  # alone it would do, by a little
+    inputs = with_scores(inputs, "random", list(asked["score"] - hardly))
+    inputs.answers["random"]["concept"] = inputs.answers["selected"]["concept"] = [f"{n}" for n in range(len(answers))]
+    alone, among = (differences(inputs, params, [("selected", "random")] * count) for count in (1, 8))
+    of_task = [table[table["task"] == "desk_vqa"].iloc[0] for table in (alone, among)]
+    raw = of_task[0]["p"] / len(alone)
+    assert raw < 0.05 < of_task[1]["p"]
+    assert of_task[1]["low"] > 0
+    assert of_task[1]["better"] == ""
 
 
 def test_equal_answers_show_no_difference(inputs, params):

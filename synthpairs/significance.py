@@ -57,3 +57,8 @@ def holm(values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(known) - rank) * values[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def probability(p: float) -> str:
+    """A p-value as tables show it; `-` for none."""
+    return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

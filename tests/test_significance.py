@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from synthpairs.comparison.testing import holm, paired
+from synthpairs.significance import holm, paired
 
 
 def scores(seed: int, count: int, shift: float = 0.0) -> pd.Series:
