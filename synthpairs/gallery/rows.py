@@ -1,0 +1,90 @@
+"""What there is to show: candidates, real pairs and rejected captions, each joined with all that is known about it."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from synthpairs.arms import Arm
+from synthpairs.selection.arms import ALIGNMENT
+from synthpairs.selection.params import Select
+from synthpairs.selection.ranking import fused_score, rank_candidates
+from synthpairs.storage import read_table
+
+KINDS = ("candidate", "real", "rejected")
+SELECTED, PASSED, FAILED, REAL, REJECTED = "selected", "not selected", "failed", "real", "rejected"  # statuses
+MEASURES = ["words", "perplexity", "judge_yes", "clip_original"]  # of the caption, as CAPTIONS has them
+
+
+def read_rows(data: Path, arms: Sequence[Arm], select: Select) -> dict[str, pd.DataFrame]:
+    """All rows by kind; FileNotFoundError and ValueError say which stage to run for a table.
+
+    Every kind has id, uid, text, concept, source, status, arms (list), clip (of the caption with the picture that is
+    shown), and MEASURES. Candidates also have what CANDIDATES and SCORES say, `score` (fused, whatever the strategy) and
+    `rank` (NaN: it did not compete); `reason` and `detail` are of rejections and failures; `original` (PNG or None) is
+    the picture of the others.
+    """
+    kept, rejected = (
+        read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
+    )
+    pairs = {arm: set(read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select")["key"]) for arm in arms}
+    real = pairs.pop("real", set())
+    return {
+        "candidate": _candidates(data, kept, pairs, select),
+        "real": _real(kept, real),
+        "rejected": _rejected(rejected, real),
+    }
+
+
+def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], select: Select) -> pd.DataFrame:
+    """Ordered by key."""
+    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
+    manifest = manifest.astype(
+        {"seed": "Int64"}
+    )  # among rows without one, int64 becomes float and loses its last digits
+    scores = read_table(data / "scores/scores.parquet", "dvc repro scores")
+    selected = read_table(data / "selected/selected.parquet", "dvc repro select")
+    unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no picture")
+    unscored = read_table(data / "scores/failed.parquet", "dvc repro scores").assign(reason="no score")
+    _known(scores, manifest, data / "scores/scores.parquet", "dvc repro scores")
+    _known(selected, manifest, data / "selected/selected.parquet", "dvc repro select")
+    rows = manifest.merge(scores[["key", "clip_cosine", "ssim", "clip_tokens"]], on="key", how="left")
+    ranked, _ = rank_candidates(rows, select)
+    errors = pd.concat([unscored, unmade])[["key", "error", "reason"]].rename(columns={"error": "detail"})
+    rows = rows.assign(score=fused_score(rows, select)).merge(ranked[["key", "rank"]], on="key", how="left")
+    if len(unmade):
+        lost = unmade[["key", "uid"]].merge(kept[["uid", "text", "concept"]], on="uid")
+        rows = pd.concat([rows, lost], ignore_index=True)
+    rows = rows.merge(errors, on="key", how="left").merge(kept[["uid", "source", *MEASURES]], on="uid", how="left")
+    chosen, failed = rows["key"].isin(selected["key"]), rows["score"].isna()
+    rows["status"] = [
+        SELECTED if best else FAILED if broken else PASSED for best, broken in zip(chosen, failed, strict=True)
+    ]
+    rows["arms"] = [[arm for arm, keys in pairs.items() if key in keys] for key in rows["key"]]
+    rows = rows.rename(columns={"key": "id", "clip_cosine": "clip"})
+    return rows.sort_values("id", ignore_index=True)
+
+
+def _known(table: pd.DataFrame, manifest: pd.DataFrame, path: Path, command: str) -> None:
+    unknown = sorted(set(table["key"]) - set(manifest["key"]))
+    if unknown:
+        raise ValueError(f"{path} holds {len(unknown)} pictures that data/images does not, first {unknown[0]}: "
+                         f"run `{command}`")  # fmt: skip
+
+
+def _real(kept: pd.DataFrame, uids: Collection[str]) -> pd.DataFrame:
+    """The arm's captions that were kept; it may also hold rejected ones, which are told as rejected."""
+    rows = kept[kept["uid"].isin(uids)].sort_values("uid", ignore_index=True)
+    return rows.assign(id=rows["uid"], status=REAL, arms=[["real"]] * len(rows), clip=rows["clip_original"])
+
+
+def _rejected(rejected: pd.DataFrame, real: Collection[str]) -> pd.DataFrame:
+    """In the table's order. A repeated caption has the uid of the first one, so the id counts a uid's rejections."""
+    number = rejected.groupby("uid").cumcount().astype(str)
+    used = (rejected["reason"] == ALIGNMENT) & rejected["uid"].isin(real)
+    return rejected.assign(
+        id=rejected["uid"] + "." + number,
+        status=REJECTED,
+        arms=[["real"] if taken else [] for taken in used],
+        clip=rejected["clip_original"],
+    )

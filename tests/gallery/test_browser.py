@@ -1,0 +1,313 @@
+"""The page in a real browser, from disk. Skipped where no Chromium is on PATH."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.gallery.make import make_gallery
+from synthpairs.gallery.page import data_script, static_files
+from synthpairs.gallery.pictures import encode
+from synthpairs.schema import digest
+from synthpairs.storage import write_bytes
+from tests.gallery.conftest import ARMS, NASTY, PARAMS, SELECT, make_data
+from tests.gallery.test_page import parsed
+from tests.scores.conftest import photo, png
+
+MILLISECONDS = 100  # to filter, sort and draw 10,000 rows
+CARDS = 300  # at once, at most
+THINGS = tuple(f"thing {place:02d}" for place in range(40))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A gallery of 41 captions, three candidates each."""
+    folder = tmp_path_factory.mktemp("gallery")
+    make_data(folder / "data", THINGS)
+    make_gallery(PARAMS, SELECT, ARMS, folder / "data", folder / "page")
+    return folder / "page/index.html"
+
+
+@pytest.fixture(scope="module")
+def rows(page):
+    """What data.js holds."""
+    told = parsed((page.parent / "data.js").read_bytes())
+    return [dict(zip(told["fields"], row, strict=True)) for row in told["rows"]]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A page with 10,000 candidates; they share a few pictures."""
+    folder, count = tmp_path_factory.mktemp("large"), 10_000
+    rng = np.random.default_rng(0)
+    pictures = [f"{place}.webp" for place in range(20)]
+    for place, name in enumerate(pictures):
+        write_bytes(folder / "pictures" / name, encode(png(photo(64, place)), PARAMS))
+    rows = pd.DataFrame({"id": [digest("large", place) for place in range(count)]})
+    rows["uid"] = [digest("caption", place // 4) for place in range(count)]
+    rows["concept"] = [f"concept {place // 4 % 200}" for place in range(count)]
+    rows["text"] = [f"a {name} with a number {place} on a ground" for place, name in enumerate(rows["concept"])]
+    rows["source"], rows["status"], rows["arms"] = "human", "not selected", [["random"]] * count
+    rows["clip"], rows["ssim"] = rng.normal(0.3, 0.05, count), rng.normal(0.9, 0.02, count)
+    rows["score"] = rows["clip"] + rows["ssim"] / 2
+    rows["rank"] = rows["score"].rank(ascending=False).astype(int) - 1
+    shown = {f"candidate:{key}": pictures[place % 20] for place, key in enumerate(rows["id"])}
+    about = {
+        "counts": {"candidate": {"all": 1_000_000, "shown": count}},
+        "limit": count,
+        "generator": "x",
+        "scorer": "y",
+    }
+    about["select"] = {
+        "clip_weight": 1,
+        "clip_scale": 1,
+        "ssim_weight": 0.5,
+        "k": 9,
+        "strategy": "top",
+        "best_of": True,
+    }
+    for name, payload in (static_files() | {"data.js": data_script({"candidate": rows}, shown, about)}).items():
+        write_bytes(folder / name, payload)
+    return folder / "index.html"
+
+
+def ids(browser):
+    """Of the cards on the page, in their order."""
+    return browser.run("[...document.querySelectorAll('#pairs .card')].map((one) => one.dataset.id)")
+
+
+def focused(browser):
+    return browser.run("document.activeElement.dataset.id ?? document.activeElement.id ?? ''")
+
+
+def test_everything_is_shown_first_and_nothing_comes_from_elsewhere(browser, page, rows):
+    browser.open(page)
+    assert int(browser.told("shown")) == int(browser.told("total")) == len(rows)
+    best = max((row for row in rows if row["score"] is not None), key=lambda row: row["score"])
+    assert browser.told("first") == best["id"]
+    browser.wait("document.getElementById('count').textContent === `${document.documentElement.dataset.total} of "
+                 "${document.documentElement.dataset.total} shown`")  # fmt: skip
+    assert browser.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "holds"),
+    [
+        ("#q=THING+07", lambda row: "thing 07" in row["text"]),
+        ("#concept=thing+12", lambda row: row["concept"] == "thing 12"),
+        ("#concept=(none)", lambda row: row["concept"] == ""),
+        ("#source=model&status=selected", lambda row: (row["source"], row["status"]) == ("model", "selected")),
+        ("#arm=random", lambda row: "random" in row["arms"]),
+        ("#arm=real", lambda row: "real" in row["arms"]),
+        ("#status=rejected", lambda row: row["status"] == "rejected"),
+        ("#status=rejected:alignment", lambda row: row["reason"] == "alignment"),
+        ("#status=failed", lambda row: row["status"] == "failed"),
+        ("#arm=no+such&view=none", lambda row: True),
+    ],
+)
+def test_a_link_shows_what_its_filters_say(browser, page, rows, state, holds):
+    browser.open(page, state)
+    assert int(browser.told("shown")) == sum(map(holds, rows)) > 0
+
+
+@pytest.mark.parametrize(
+    ("sort", "field", "sign"),
+    [("score-low", "score", 1), ("clip", "clip", -1), ("ssim", "ssim", -1), ("clip-low", "clip", 1)],
+)
+def test_a_link_keeps_its_order_and_what_has_no_number_is_last(browser, page, rows, sort, field, sign):
+    browser.open(page, f"#sort={sort}")
+    values = {row["id"]: row[field] for row in rows}
+    shown = browser.run("shown.map((row) => row.id)")
+    known = [sign * values[one] for one in shown if values[one] is not None]
+    assert known == sorted(known)
+    assert all(values[one] is None for one in shown[len(known) :])
+
+
+def test_a_random_order_is_its_seed_s(browser, page):
+    orders = []
+    for seed in (1, 2, 1):
+        browser.open(page, f"#sort=random&seed={seed}")
+        orders.append(browser.run("shown.map((row) => row.id)"))
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
+def test_controls_change_the_address_and_clear_filters_takes_it_back(browser, page):
+    browser.open(page, "#sort=text")
+    browser.run("document.querySelector('[name=q]').focus()")
+    browser.type("thing 1")
+    assert browser.run("location.hash") == "#q=thing+1&sort=text"
+    fewer = int(browser.told("shown"))
+    assert 0 < fewer < int(browser.told("total"))
+    browser.wait(f"document.getElementById('count').textContent.startsWith('{fewer} of')")
+    browser.run("document.getElementById('clear').click()")
+    assert browser.run("location.hash") == "#sort=text"
+    assert browser.told("shown") == browser.told("total")
+    browser.type("no such thing")
+    assert browser.run("document.querySelector('#pairs').textContent") == "Nothing passes these filters."
+
+
+def test_a_caption_is_text_wherever_it_stands(browser, page, rows):
+    row = next(row for row in rows if row["text"] == NASTY and row["picture"])
+    browser.open(page, f"#q={row['id']}&pair={row['id']}")
+    assert browser.run("document.title") == "Image-caption pairs · synthpairs"
+    assert browser.run("document.querySelectorAll('#pairs b, #detail b, body script').length") == 0
+    assert browser.run("document.querySelector('#pairs img').alt") == NASTY
+    assert browser.run("document.querySelector('#pairs .caption').textContent") == NASTY
+    assert browser.run("document.querySelector('#detail-title').textContent") == NASTY
+    assert browser.problems() == []
+
+
+def test_the_dialog_shows_the_candidates_of_a_caption_and_all_fields(browser, page, rows):
+    row = next(row for row in rows if row["kind"] == "candidate" and row["status"] == "selected")
+    family = [one["id"] for one in rows if one["uid"] == row["uid"]]
+    browser.open(page, f"#pair={row['id']}")
+    siblings = browser.run("[...document.querySelectorAll('.sibling')].map((one) => one.dataset.id)")
+    assert siblings == family
+    assert len(family) >= 3
+    assert browser.run("document.querySelector('.sibling[aria-current]').dataset.id") == row["id"]
+    told = browser.run("document.getElementById('detail-fields').textContent")
+    shown = ("id", "uid", "seed", "generator", "sha256", "concept", "source")
+    assert [name for name in shown if str(row[name]) not in told] == []
+
+
+def test_keys_walk_the_grid_and_the_dialog_and_the_focus_comes_back(browser, page):
+    browser.open(page, "#sort=text")
+    order, columns = browser.run("shown.map((row) => row.id)"), browser.run("list.size.columns")
+    browser.run("document.querySelector('#pairs .card').focus()")
+    for key, place in (
+        ("ArrowRight", 1),
+        ("ArrowDown", 1 + columns),
+        ("ArrowLeft", columns),
+        ("ArrowUp", 0),
+        ("End", -1),
+    ):
+        browser.press(key)
+        assert focused(browser) == order[place], key
+    browser.press("Home")
+    assert browser.run("document.querySelectorAll('#pairs .card[tabindex=\"0\"]').length") == 1
+    browser.press("Enter")
+    assert browser.run("document.getElementById('detail').open")
+    assert browser.told("pair") == order[0]
+    for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        browser.press(key)
+        assert browser.told("pair") == order[place]
+    assert f"pair={order[1]}" in browser.run("location.hash")
+    browser.press("Escape")
+    browser.wait("!document.getElementById('detail').open && !document.documentElement.dataset.pair")
+    assert focused(browser) == order[1]
+    assert browser.run("location.hash") == "#sort=text"
+
+
+def test_the_tab_key_reaches_every_control_with_a_name(browser, page):
+    browser.open(page)
+    seen = []
+    for _ in range(15):
+        browser.press("Tab")
+        seen.append(browser.run("document.activeElement.name || document.activeElement.id || document.activeElement.className"
+                                " || document.activeElement.textContent.trim()"))  # fmt: skip
+    expected = ["skip", "All pairs", "Worst concepts", "Rejections", "What the numbers mean", "q", "concept", "source"]
+    assert seen[: len(expected)] == expected
+    assert seen[len(expected) : len(expected) + 4] == ["arm", "status", "sort", "card"]  # nothing to clear yet
+    unnamed = "[...document.querySelectorAll('input, select')].filter((one) => !one.labels.length).length"
+    assert browser.run(unnamed) == 0
+
+
+def test_failures_are_grouped_worst_first(browser, page, rows):
+    browser.open(page, "#view=concepts")
+    clips = {}
+    for row in rows:
+        if row["kind"] == "candidate" and row["clip"] is not None:
+            clips.setdefault(row["concept"], []).append(row["clip"])
+    order = sorted(clips, key=lambda name: np.mean(clips[name]))
+    assert int(browser.told("groups")) == len(order)
+    titles = browser.run("[...document.querySelectorAll('.group h2')].map((one) => one.textContent)")
+    assert titles == order[: len(titles)]
+    assert (
+        browser.run("document.querySelector('.group .card .scores').textContent").find(f"{min(clips[order[0]]):.3f}")
+        >= 0
+    )
+    browser.run("document.querySelector('.group a').click()")
+    browser.wait("document.documentElement.dataset.groups === '0'")
+    assert int(browser.told("shown")) == sum(row["concept"] == order[0] for row in rows)
+    browser.open(page, "#view=reasons")
+    titles = browser.run("[...document.querySelectorAll('.group h2')].map((one) => one.textContent)")
+    assert titles == ["alignment", "exact_duplicate", "unusable"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 800)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_its_width_and_can_be_read(browser, page, rows, tmp_path, width, height, scheme):
+    for name, state in (("pairs", ""), ("concepts", "#view=concepts"), ("dialog", f"#pair={rows[0]['id']}")):
+        browser.open(page, state, width, height, scheme)
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        picture = Image.open(browser.screenshot(tmp_path / f"{name}.png")).convert("RGB")
+        assert picture.size == (width, height)
+        assert len(picture.getcolors(width * height)) > 100
+        low = browser.run(CONTRAST)
+        assert low == [], (name, low)
+
+
+# Texts with less contrast to the ground behind them than WCAG AA asks for, 4.5; disabled controls are exempt.
+CONTRAST = """(() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => channels(colour).slice(0, 3)
+    .map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, one, place) => sum + one * [0.2126, 0.7152, 0.0722][place], 0);
+  const ground = (one) => {
+    for (; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      if ((channels(colour)[3] ?? 1) === 1) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll('body *')]
+    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((one) => one.checkVisibility() && !one.closest(':disabled, [aria-disabled=true], script, noscript'))
+    .map((one) => {
+      const pair = [light(getComputedStyle(one).color), light(ground(one))].sort((low, high) => low - high);
+      return [one.textContent.trim().slice(0, 40), (pair[1] + 0.05) / (pair[0] + 0.05)];
+    })
+    .filter(([, ratio]) => ratio < 4.5);
+})()"""
+
+
+def test_ten_thousand_pairs_are_filtered_and_sorted_in_a_blink(browser, large, record_property):
+    browser.open(large)
+    assert browser.told("shown") == "10000"
+    times = {}
+    for name, value in (
+        *(("sort", value) for value in ("clip", "ssim-low", "text", "concept", "random")),
+        *(("q", value) for value in ("number 77", "number", "")),
+        ("concept", "concept 7"),
+        ("concept", ""),
+        ("sort", "score"),
+    ):
+        change = (
+            f"(() => {{ const field = document.querySelector('[name={name}]'); field.value = {json.dumps(value)};"
+            "field.dispatchEvent(new Event('input', { bubbles: true })); return document.documentElement.dataset.ms; })()"
+        )
+        times[f"{name}={value}"] = float(browser.run(change))
+        assert int(browser.told("cards")) <= CARDS
+    record_property("milliseconds", times)
+    assert np.median(list(times.values())) < MILLISECONDS, times
+    browser.open(large, "#view=concepts")
+    assert int(browser.told("groups")) == 200
+    assert int(browser.told("cards")) <= CARDS
+
+
+def test_scrolling_through_ten_thousand_pairs_keeps_few_cards(browser, large):
+    browser.open(large)
+    browser.run("document.querySelector('#pairs .card').focus()")
+    first = focused(browser)
+    browser.run("scrollTo(0, document.documentElement.scrollHeight / 2)")
+    browser.wait("[...list.items.keys()].some((index) => index > 4000)")
+    assert len(ids(browser)) <= CARDS
+    assert focused(browser) == first  # a card with the focus stays
+    browser.press("End")
+    assert focused(browser) == browser.run("shown.at(-1).id")
+    positions = browser.run("[...document.querySelectorAll('#pairs li')].map((one) => Number(one.dataset.index))")
+    assert positions == sorted(positions)
+    assert len(positions) <= CARDS
