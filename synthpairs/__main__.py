@@ -8,6 +8,8 @@ from collections.abc import Sequence
 EXAMPLES = """examples:
   python -m synthpairs preset smoke                write presets/smoke.yaml into params.yaml, then `dvc repro`
   python -m synthpairs preset smoke --as-flags     print it for `dvc exp run -n small $(...)`
+  python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
+  python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
@@ -52,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(run=_compare)
 
+    preview = commands.add_parser("preview", help="paint and score a few captions beside the pipeline")
+    preview.add_argument("captions", metavar="N", type=int, help="how many captions")
+    preview.add_argument("--out", metavar="DIR", default="preview", help="where to (default: %(default)s)")
+    preview.set_defaults(run=_preview)
+
+    replay = commands.add_parser("replay", help="make one picture again and compare it with the stored one")
+    replay.add_argument(
+        "key", metavar="KEY", help="of a candidate, as the manifest and the gallery show it, or its start"
+    )
+    replay.add_argument("--out", metavar="FILE", help="keep the new picture there")
+    replay.set_defaults(run=_replay)
+
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
     sync = actions.add_parser("sync", help="record what DVC restored from its cache, and every stage's hashes")
@@ -84,6 +98,41 @@ def _compare(options: argparse.Namespace) -> None:
         write_bytes(Path(options.out), page.encode())
     else:
         sys.stdout.write(page)
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from synthpairs.images.params import Images
+    from synthpairs.params import load_params
+    from synthpairs.preview import preview
+    from synthpairs.scores.params import Scores
+
+    images, scores = load_params(Images, "images"), load_params(Scores, "scores")
+    made = preview(options.captions, images, scores, Path("data"), Path(options.out))
+    means = ", ".join(f"{name} {made.rows[name].mean():.3f}" for name in ("clip_cosine", "ssim"))
+    sys.stdout.write(
+        f"{made.sheet}: {len(made.rows)} pictures, on average {means}\n"
+        f"{made.painted} of them painted now; {made.seconds:.1f} s with loading the models\n"
+    )
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from synthpairs.images.params import Images
+    from synthpairs.images.replay import replay
+    from synthpairs.params import load_params
+    from synthpairs.storage import write_bytes
+
+    again = replay(options.key, load_params(Images, "images"), Path("data/images"))
+    if options.out:
+        write_bytes(Path(options.out), again.picture)
+    told = "the same bytes" if again.equal_bytes else "other bytes"
+    sys.stdout.write(
+        f"{again.key}: {again.text}\n{told}; colour values differ by {again.largest} at most, {again.mean:.4f} on average; "
+        f"{again.share:.2%} of the pixels differ\n"
+    )
 
 
 def _sync(options: argparse.Namespace) -> None:

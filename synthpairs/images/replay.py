@@ -1,0 +1,80 @@
+"""One picture made again from what its manifest says, and held against the stored one."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from synthpairs.images.generator import Generator
+from synthpairs.images.make import encoded
+from synthpairs.images.params import Images
+from synthpairs.storage import read_shard, read_table
+
+SHORTEST = 6  # characters of a key that are enough if no other begins with them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What came of it; the differences are of colour values, 0 to 255, and all 0 for equal pictures."""
+
+    key: str
+    text: str
+    picture: bytes  # as the stage would store it
+    equal_bytes: bool
+    largest: int
+    mean: float
+    share: float  # of the pixels that differ at all
+
+
+def replay(key: str, params: Images, images: Path) -> Replay:
+    """Paint the candidate `key` (or the start of its key) of `images` once more.
+
+    ValueError when there is no such candidate, or when params, models or libraries would make another one: it names what
+    differs. FileNotFoundError when the pictures were not made.
+    """
+    row = _row(key, images)
+    stored = next((files for name, files in read_shard(images / row["shard"]) if name == row["key"]), None)
+    if stored is None or params.format not in stored:
+        raise ValueError(
+            f"{images / row['shard']} holds no {params.format} of {row['key']}: run `dvc repro images` again"
+        )
+    generator = Generator(params)
+    if generator.fingerprint != row["generator"]:
+        told = json.loads((images / "generator.json").read_text())["inputs"]
+        raise ValueError(
+            f"{row['key']} was made by another generator: {', '.join(_changed(told, generator.inputs)) or 'an older one'} "
+            "differ; put that back, or run `dvc repro images`"
+        )
+    files = encoded(generator.paint([row["key"]], [row["text"]])[0], params.format)
+    payload, before = files[params.format], stored[params.format]
+    apart = np.abs(_pixels(payload) - _pixels(before))
+    return Replay(
+        key=row["key"],
+        text=row["text"],
+        picture=payload,
+        equal_bytes=payload == before,
+        largest=int(apart.max()),
+        mean=float(apart.mean()),
+        share=float(apart.any(axis=-1).mean()),
+    )
+
+
+def _row(key: str, images: Path) -> dict[str, Any]:
+    manifest = read_table(images / "manifest.parquet", "dvc repro images")
+    found = manifest[manifest["key"].str.startswith(key)] if len(key) >= SHORTEST else manifest.head(0)
+    if len(found) != 1:
+        fault = f"begins {len(found)} keys" if len(found) else "begins no key"
+        raise ValueError(f"{key!r} {fault} of {images}/manifest.parquet; give at least {SHORTEST} characters of one")
+    return {str(name): value for name, value in found.iloc[0].to_dict().items()}
+
+
+def _pixels(payload: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(payload)).convert("RGB")).astype(int)
+
+
+def _changed(told: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return sorted(name for name in told.keys() | now.keys() if told.get(name) != now.get(name))
