@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 EXAMPLES = """examples:
+  python -m synthpairs doctor                      look at params, models and machine before a run
   python -m synthpairs preset smoke                write presets/smoke.yaml into params.yaml, then `dvc repro`
   python -m synthpairs preset smoke --as-flags     print it for `dvc exp run -n small $(...)`
   python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
@@ -54,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(run=_compare)
 
+    doctor = commands.add_parser(
+        "doctor", help="say what is wrong with params, models or machine, before a run finds out"
+    )
+    doctor.set_defaults(run=_doctor)
+
     preview = commands.add_parser("preview", help="paint and score a few captions beside the pipeline")
     preview.add_argument("captions", metavar="N", type=int, help="how many captions")
     preview.add_argument("--out", metavar="DIR", default="preview", help="where to (default: %(default)s)")
@@ -98,6 +104,19 @@ def _compare(options: argparse.Namespace) -> None:
         write_bytes(Path(options.out), page.encode())
     else:
         sys.stdout.write(page)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from synthpairs.doctor import examine
+
+    found = examine()
+    for finding in found:
+        sys.stdout.write(f"{'ok  ' if finding.fault is None else 'FAIL'} {finding.what}\n")
+        if finding.fault:
+            sys.stdout.write(f"     {finding.fault}\n")
+    faults = sum(finding.fault is not None for finding in found)
+    if faults:
+        raise ValueError(f"{faults} of {len(found)} checks failed")
 
 
 def _preview(options: argparse.Namespace) -> None:
