@@ -1,7 +1,7 @@
 """The `captions` section of params.yaml."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from synthpairs.language.params import Sampling
 from synthpairs.params import Within
@@ -25,6 +25,27 @@ class Model:
 
     per_concept: Annotated[int, Within(0)]
     sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Where a row's parts stand: names, or numbers from 0 as text ("1") in tsv and csv files without a header line."""
+
+    text: str | None  # null: where the format has it (params.yaml lists them)
+    image: str | None  # picture or path of one; null: there are none (webdataset: the sample's picture)
+    source: str | None  # null: the source's name, which also stands in for an empty cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Captions from elsewhere, in files that captions/reading knows."""
+
+    name: str  # what the captions' `source` is
+    path: str  # file, directory of files with the format's ending, or glob
+    format: Literal["llava", "tsv", "csv", "jsonl", "parquet", "text", "webdataset", "huggingface"]
+    columns: Columns
+    images: str | None  # directory that paths of pictures start from; null: the file's own
+    limit: Annotated[int, Within(1)] | None  # rows, the first ones; null: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,5 +84,5 @@ class CaptionParams:
     batch: Annotated[int, Within(1)]  # captions per forward pass
     human: Human
     model: Model
-    extra: str | None  # JSONL file of further captions: {"text": ..., "source": ...}
+    sources: list[Source]
     limits: Limits

@@ -1,11 +1,9 @@
-"""Captions from people: scenes of training drawings described in words, and files of captions from elsewhere."""
+"""Captions from people: scenes of training drawings described in words; and what a caption is about."""
 
 import io
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import inflect
 import numpy as np
@@ -71,46 +69,19 @@ def _noise(shares: dict[str, float], rng: np.random.Generator) -> str | None:
     return None
 
 
-def read_raw(path: Path, concepts: Sequence[str]) -> list[Caption]:
-    """Captions of a JSONL file, one object with `text` and maybe `source` per line.
-
-    A line that is no such object becomes a caption that is already rejected (`unreadable`); blank lines do not count.
-    Bytes that are not UTF-8 become replacement characters, which the first filter rejects.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: params.yaml: captions.extra must name a JSONL file, or be null")
-    captions = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if line.strip():
-            captions.append(_parse(line.decode("utf-8", "replace"), f"{path.name} line {number}", concepts))
-    return captions
-
-
-def _parse(line: str, where: str, concepts: Sequence[str]) -> Caption:
-    try:
-        entry = json.loads(line)
-        text, source = entry["text"], entry.get("source", "extra")
-        if not isinstance(text, str) or not isinstance(source, str):
-            raise TypeError("text and source must be strings")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        caption = Caption(text=_storable(line), source="extra", concept="")
-        caption.reject("unreadable", f"{where}: {type(error).__name__}: {error}")
-        return caption
-    return Caption(text=_storable(text), source=_storable(source), concept=mentioned(text, concepts))
-
-
-def _storable(text: str) -> str:
-    """Half of a surrogate pair, which JSON can spell and UTF-8 cannot, becomes a replacement character."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
 def mentioned(text: str, concepts: Sequence[str]) -> str:
     """The first of the concepts that a text names, in its singular or plural; empty when it names none."""
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    return next((concept for concept in concepts if _forms(concept) & words), "")
+    places = _places(tuple(concepts))
+    named = [places[word] for word in re.findall(r"[a-z]+", text.lower()) if word in places]
+    return concepts[min(named)] if named else ""
 
 
 @cache
-def _forms(concept: str) -> frozenset[str]:
-    singular = inflect.engine().singular_noun(concept) if is_plural(concept) else concept
-    return frozenset({concept, str(singular), plural(concept)})
+def _places(concepts: tuple[str, ...]) -> dict[str, int]:
+    """Each form of each concept, and where the first that has it stands."""
+    places: dict[str, int] = {}
+    for place, concept in enumerate(concepts):
+        singular = inflect.engine().singular_noun(concept) if is_plural(concept) else concept
+        for form in (concept, str(singular), plural(concept)):
+            places.setdefault(form, place)
+    return places

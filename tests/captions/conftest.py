@@ -66,7 +66,7 @@ def settings(language_model: Path, tiny_clip: Path, limits: Callable[..., Limits
         "batch": 8,
         "human": Human(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
         "model": Model(per_concept=3, sampling=sampling),
-        "extra": None,
+        "sources": [],
         "limits": limits(),
     }
     return lambda **changed: CaptionParams(**values | changed)

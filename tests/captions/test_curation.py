@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from stages.captions import main
 from synthpairs.captions.curation import curate, tally
-from synthpairs.captions.params import CaptionParams, Limits
+from synthpairs.captions.params import CaptionParams, Columns, Limits, Source
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.language.model import load
@@ -92,7 +92,9 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project: Callable[..., Path]) -> None:
-    root = project(extra="extra.jsonl")
+    columns = Columns(text=None, image=None, source=None)
+    extra = Source(name="extra", path="extra.jsonl", format="jsonl", columns=columns, images=None, limit=None)
+    root = project(sources=[extra])
     (root / "extra.jsonl").write_bytes(b'{"text": "a dog on a mat"}\nnonsense\n{"text": "\xff"}\n')
     main()
     first = outputs(root)

@@ -1,9 +1,7 @@
-"""Human captions with their pictures, the noise among them, and files from elsewhere."""
+"""Human captions with their pictures, the noise among them, and what a caption mentions."""
 
 import io
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +10,7 @@ from PIL import Image
 from synthpairs.captions.filters import TEXT_FILTERS
 from synthpairs.captions.noise import SPOILERS
 from synthpairs.captions.params import Human, Limits
-from synthpairs.captions.sources import human_captions, mentioned, read_raw
+from synthpairs.captions.sources import human_captions, mentioned
 from tests.captions.conftest import CONCEPTS
 
 KINDS = {"single": 0.6, "pair": 0.2, "several": 0.2}
@@ -69,40 +67,9 @@ def test_unknown_noise_and_empty_worlds_are_errors(drawings: pd.DataFrame) -> No
         human_captions(drawings, ["unicorn"], human(1), 0)
 
 
-def test_a_file_keeps_every_line_readable_or_not(tmp_path: Path) -> None:
-    path = tmp_path / "extra.jsonl"
-    lines = [
-        json.dumps({"text": "a cat on a mat", "source": "web"}).encode(),
-        json.dumps({"text": "two buses"}).encode(),
-        b"",
-        b'{"text": "caf\xe9"}',
-        b'{"text": "half \\ud800 pair"}',
-        b'{"text": "nul \\u0000 byte"}',
-        b"not json \xff\x00",
-        b'["a list"]',
-        b'{"text": 3}',
-        b'{"caption": "a dog"}',
-        b"[" * 100_000,
-        json.dumps({"text": "dog " * 25_000}).encode(),
-    ]
-    path.write_bytes(b"\n".join(lines) + b"\r\n")
-    captions = read_raw(path, CONCEPTS)
-    assert [(caption.source, caption.concept) for caption in captions[:2]] == [("web", "cat"), ("extra", "bus")]
-    assert captions[2].text == "caf\ufffd"
-    assert captions[3].text == "half \ufffd pair"
-    assert [caption.reason for caption in captions] == [None] * 5 + ["unreadable"] * 5 + [None]
-    assert "extra.jsonl line 7: JSONDecodeError" in captions[5].detail
-    assert len(captions[-1].text) == 100_000
-    for caption in captions:
-        caption.text.encode()  # storable
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.jsonl is missing"):
-        read_raw(tmp_path / "nowhere.jsonl", CONCEPTS)
-
-
 def test_a_mention_is_a_whole_word_in_singular_or_plural() -> None:
     assert mentioned("Two BUSES!", CONCEPTS) == "bus"
     assert mentioned("one red cherry", CONCEPTS) == "cherries"
     assert mentioned("a dogma about cattle", CONCEPTS) == ""
+    assert mentioned("a bus, cats and a dog", CONCEPTS) == "cat"  # the order is the concepts'
+    assert mentioned("a bus, cats and a dog", ["dog", "cat"]) == "dog"
