@@ -11,7 +11,6 @@ import logging
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import torch
 from diffusers import VQModel
 
 from perf.memory import measured
+from perf.paired import spread, told
 from perf.samples import Sample, enlarged, generated, write
 from perf.steps import ROUTES, Course, Steps
 from synthpairs.embeddings.generator import MaskedGenerator
@@ -35,7 +35,6 @@ from synthpairs.vlm.training import Training
 
 log = logging.getLogger(__name__)
 SAMPLES = 128
-RESAMPLES = 2000
 # Steps in a block, of fine-tuning and of alignment: some seconds on two cores.
 BLOCKS = {"desk": {"finetune": 3, "align": 12}, "amused": {"finetune": 1, "align": 1}}
 AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES = 256, 256, 8192  # pixels; 16 x 16 codes of 8,192
@@ -51,14 +50,6 @@ AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808)
     "lookup_from_codebook": True,
     "mid_block_add_attention": False,
 }
-
-
-def spread(values: Sequence[float]) -> list[float]:
-    """Median, and its 95% interval by bootstrap over the values."""
-    found = np.asarray(values)
-    drawn = np.random.default_rng(0).choice(found, (RESAMPLES, len(found)))
-    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
-    return [round(float(value), 4) for value in (np.median(found), low, high)]
 
 
 def compared(course: Course, samples: list[Sample], runs: int, steps: int) -> dict[str, Any]:
@@ -127,20 +118,16 @@ def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: 
     batches = f"{captions} captions in {len(coded)} batches"
     print(f"{results['machine']}; medians [95% interval] over {results['n_runs']} pairs of blocks")
     print(f"generation, {batches}: codes {1000 * coded.sum() / captions:.1f} ms a sample, drawing them and PNG")
-    print(f"  {1000 * drawn.sum() / captions:.1f} ms more; pixels/embeddings {_told(spread((coded + drawn) / coded))}")
+    print(f"  {1000 * drawn.sum() / captions:.1f} ms more; pixels/embeddings {told(spread((coded + drawn) / coded))}")
     for name, part in (("fine-tuning", results), ("alignment", results["align"])):
         speeds = part["steps_per_s"]
-        print(f"{name}: embeddings {_told(speeds['embeddings'])} steps/s, pixels {_told(speeds['pixels'])}")
-        print(f"  embeddings/pixels {_told(part['ratio'])}")
+        print(f"{name}: embeddings {told(speeds['embeddings'])} steps/s, pixels {told(speeds['pixels'])}")
+        print(f"  embeddings/pixels {told(part['ratio'])}")
         for route in ROUTES:
             print(f"  {route}: " + ", ".join(f"{where} {share:.1%}" for where, share in part["where"][route].items()))
     print("bytes a sample, fine-tuning's peak memory:")
     for route in ROUTES:
         print(f"  {route}: {results['bytes_per_sample'][route]} bytes, {results['peak_memory_mib'][route]:.0f} MiB")
-
-
-def _told(found: Sequence[float]) -> str:
-    return "{:.3g} [{:.3g}, {:.3g}]".format(*found)
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ def main() -> None:
         started = time.monotonic()
         stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
         section, drawn = synth2(codes, markdown(codes.diversity), paint, params)
-        ranking = Ranking(strategy=select.strategy, **weights)
+        ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
         page, figures = build(read_inputs(arms), section, stages, ranking, params, DATA)
         drawn |= figures
         for stale in sorted((OUT / FIGURES).glob("*.png")):

@@ -15,9 +15,10 @@ from synthpairs.statistics import LEVEL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """How the selection ranked: by clip_weight * max(cosine, 0) + ssim_weight * SSIM, unless `strategy` differs."""
+    """How the selection ranked: by clip_weight * max(cosine, 0) + ssim_weight * SSIM, unless `strategy` or `fusion` differ."""
 
     strategy: str
+    fusion: str
     clip_weight: float  # its scale included
     ssim_weight: float
 

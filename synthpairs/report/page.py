@@ -130,6 +130,8 @@ def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> str:
         "rear": "The selection takes the lowest fused scores.",
         "random": "The selection ignores both scores (strategy `random`).",
     }.get(ranking.strategy, f"The selection uses one score alone (strategy `{ranking.strategy}`).")
+    if ranking.strategy in ("top", "rear") and ranking.fusion != "sum":
+        used = f"{used[:-1]} by `fusion: {ranking.fusion}`; what follows is about the weighted sum instead."
     return "\n\n".join(
         [
             "## Scores",

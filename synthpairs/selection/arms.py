@@ -4,7 +4,7 @@ import pandas as pd
 
 from synthpairs.arms import Arm
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import hash_score
+from synthpairs.selection.ranking import hash_score, ordered
 
 ALIGNMENT = "alignment"  # the caption filter that compares a caption with its original picture
 
@@ -33,10 +33,11 @@ def make_arm(
 
 def _random(pool: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
     """As many of the same candidates without regard to scores; with `best_of` one, any one, per caption here too."""
-    order = pool.assign(order=hash_score(pool["key"], params.seed, "arm")).sort_values(["order", "key"])
+    order = pool[["key", "uid"]].assign(score=hash_score(pool["key"], params.seed, "arm"))
+    order = ordered(order, "ascending")
     if params.best_of:
         order = order.drop_duplicates("uid")
-    return order.head(size)
+    return pool.loc[order.index[:size]]
 
 
 def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:

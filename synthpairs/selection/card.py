@@ -129,9 +129,11 @@ def dataset_card(
 def _formula(params: Select) -> str:
     if params.strategy in ("top", "rear"):
         end = "highest" if params.strategy == "top" else "lowest"
-        return (
-            f"{params.clip_weight} x {params.clip_scale} x max(cosine, 0) + {params.ssim_weight} x SSIM, {end} first."
-        )
+        clip, ssim = f"{params.clip_scale} x max(cosine, 0)", "SSIM"
+        if params.fusion != "sum":
+            name = {"zscore": "z-score", "rank": "rank"}[params.fusion]
+            clip, ssim = f"{name} of max(cosine, 0)", f"{name} of SSIM"
+        return f"{params.clip_weight} x {clip} + {params.ssim_weight} x {ssim}, {end} first."
     return {"clip-only": "the cosine.", "ssim-only": "SSIM.", "random": f"none; by chance, seed {params.seed}."}[
         params.strategy
     ]

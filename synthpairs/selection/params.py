@@ -10,10 +10,12 @@ from synthpairs.params import Within
 class Select:
     """Section `select`: how candidates are ranked, and how many are taken.
 
-    The fused score is clip_weight * clip_scale * max(cosine, 0) + ssim_weight * SSIM.
+    The fused score is clip_weight * clip_scale * max(cosine, 0) + ssim_weight * SSIM. `fusion` says as what the two enter:
+    as they are (the paper's formula), as z-scores, or as ranks; clip_scale cancels out of the latter two.
     """
 
     strategy: Literal["top", "random", "rear", "clip-only", "ssim-only"]
+    fusion: Literal["sum", "zscore", "rank"]  # of the strategies top and rear
     k: Annotated[int, Within(1)]  # pairs
     clip_weight: Annotated[float, Within(0, 100)]
     clip_scale: Annotated[

@@ -32,6 +32,7 @@ THINGS = ("dog", "cat", "bus", "bell", "snail", "rose")
 NASTY = "<b>two</b> </script><script>document.title = 'hit'</script> \u2028 & \"dogs\" \U0001f600"
 PARAMS = Gallery(limit=1000, seed=0, side=32, quality=80)
 SELECT = Select(
+    fusion="sum",
     strategy="top", k=5, clip_weight=1.0, clip_scale=2.0, ssim_weight=0.5, best_of=True, seed=0, samples_per_shard=8
 )
 

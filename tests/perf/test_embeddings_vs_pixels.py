@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from perf import embeddings_vs_pixels, memory
-from perf.embeddings_vs_pixels import AMUSED, compared, main, spread
+from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Course, Steps
 from synthpairs.embeddings.generator import MaskedGenerator
@@ -75,12 +75,6 @@ def test_the_routes_train_on_the_same_words_and_see_the_same_through_the_eye(cou
     assert torch.equal(tokens["labels"], pixels["labels"])
     assert tokens["pixel_values"].shape[2:] == GRID
     assert pixels["pixel_values"].shape[1:] == (3, 64, 64)
-
-
-def test_spread_is_a_median_in_its_interval():
-    middle, low, high = spread([1.0, 2.0, 3.0, 4.0, 100.0])
-    assert low <= middle == 3.0 <= high
-    assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
 
 
 def test_blocks_take_turns(course, samples, monkeypatch):

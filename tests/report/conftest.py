@@ -39,7 +39,7 @@ CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
 CODE_ARMS = ("real-codes", "genpair", "synthetic")
 MEASURES = dict.fromkeys(CAPTIONS.names[6:])
-RANKING = Ranking(strategy="top", clip_weight=1.0, ssim_weight=0.5)
+RANKING = Ranking(strategy="top", fusion="sum", clip_weight=1.0, ssim_weight=0.5)
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
 BENCHMARK = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=1, resamples=200, seed=0)
 # Share of right answers with and without the picture, by task; desk_text has no picture.
@@ -111,7 +111,7 @@ PARAMS_YAML = """\
 arms: [selected, random, real]
 code_arms: [real-codes, genpair, synthetic]
 pairs: {seed: 0, scenes: 60, kinds: {single: 1.0}, used: 40, tokenizer: models/masked}
-select: {strategy: top, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false, seed: 0,
+select: {strategy: top, fusion: sum, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false, seed: 0,
          samples_per_shard: 64}
 report: {seed: 0, resamples: 200, key_tasks: [desk_vqa, desk_pope], pictures: 4, columns: 2, side: 32}
 """

@@ -151,7 +151,9 @@ def test_shares_sum_to_one_and_name_what_varies(ranking):
     found = shares(scores, ranking)  # weights 1 and 0.5 of equal spread: 1 to 0.25
     assert found.clip == pytest.approx(0.8, abs=0.03)
     assert found.clip + found.ssim == pytest.approx(1)
-    assert shares(scores, Ranking(strategy="top", clip_weight=0.0, ssim_weight=1.0)).ssim == pytest.approx(1)
+    assert shares(
+        scores, Ranking(strategy="top", fusion="sum", clip_weight=0.0, ssim_weight=1.0)
+    ).ssim == pytest.approx(1)
     assert found.pearson == pytest.approx(scores["clip_cosine"].corr(scores["ssim"]))
 
 

@@ -20,6 +20,7 @@ def settings() -> Callable[..., Select]:
     """Makes params: the paper's formula, three of the candidates."""
     values = {
         "strategy": "top",
+        "fusion": "sum",
         "k": 3,
         "clip_weight": 1.0,
         "clip_scale": 1.0,

@@ -175,6 +175,9 @@ def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
     assert "| pairs/real.parquet | 3 |" in text
     assert "openmoji" not in text
     assert "1.0 x 1.0 x max(cosine, 0) + 0.5 x SSIM, highest first." in text
+    make_selection(settings(fusion="zscore"), ARMS, data, data / "selected")
+    text = (data / "selected/README.md").read_text()
+    assert "1.0 x z-score of max(cosine, 0) + 0.5 x z-score of SSIM, highest first." in text
 
 
 def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:

@@ -1,0 +1,87 @@
+"""Ranking a large table of candidates, step by step: `python -m perf.selection`, see perf/README.md."""
+
+import argparse
+import dataclasses
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from synthpairs.params import load_params
+from synthpairs.schema import CANDIDATES, SCORES
+from synthpairs.selection.arms import make_arm
+from synthpairs.selection.make import with_scores
+from synthpairs.selection.params import Select
+from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.storage import read_table, write_table
+
+T = TypeVar("T")
+SELECTED_SHARE = 0.1  # as in the paper
+SHARD = 256  # samples
+
+
+def tables(rows: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A manifest of `rows` candidates, two of each caption, and their scores; both as the schema says."""
+    rng = np.random.default_rng(0)
+    uids = np.array([rng.bytes(12).hex() for _ in range(-(-rows // 2))])
+    manifest = pd.DataFrame({"key": sorted(rng.bytes(12).hex() for _ in range(rows))})
+    manifest["uid"] = uids[rng.permutation(rows) // 2]
+    manifest["text"] = "a small green car to the left of a traffic light, " + manifest["uid"]
+    manifest["shard"] = [f"shard-{place // SHARD:024x}.tar" for place in range(rows)]
+    manifest["sha256"] = [rng.bytes(32).hex() for _ in range(rows)]
+    manifest = manifest.assign(concept="car", number=0, seed=0, generator="0" * 24, tokens=16)
+    drawn = {"clip_cosine": rng.normal(0.28, 0.03, rows).round(6), "ssim": rng.uniform(0.5, 1, rows).round(6)}
+    return manifest, manifest[["key", "uid", "concept"]].assign(**drawn, clip_tokens=16)
+
+
+def measure(folder: Path) -> None:
+    """Print CPU seconds and wall seconds of each step on the folder's tables, and the process's peak of memory."""
+
+    def timed(name: str, step: Callable[[], T]) -> T:
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = step()
+        print(f"{name}: {time.process_time() - cpu:.2f} CPU s, {time.perf_counter() - wall:.2f} s")
+        return result
+
+    manifest, scores = timed(
+        "read", lambda: tuple(read_table(folder / f"{name}.parquet", "perf.selection") for name in ("images", "scores"))
+    )
+    candidates = timed("join", lambda: with_scores(manifest, scores))
+    params = dataclasses.replace(load_params(Select, "select"), k=max(1, int(SELECTED_SHARE * len(candidates))))
+    pool, _ = timed("rank", lambda: rank_candidates(candidates, params))
+    selected = select_top_k(pool, params)
+    for arm in ("selected", "random"):
+        timed(f"arm {arm}", lambda arm=arm: make_arm(arm, selected, candidates, pool, pool, params))  # type: ignore[misc]
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss counts bytes there, KiB elsewhere
+    print(f"all: {time.process_time():.2f} CPU s, imports included")
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MiB")
+
+
+def main() -> None:
+    """Make the tables, then measure in a process of its own, whose memory the making has not touched."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.selection")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="candidates (default: 1000000)")
+    parser.add_argument("--tables", type=Path, default=None, help="measure on the tables in this folder")
+    asked = parser.parse_args()
+    if asked.tables is not None:
+        measure(asked.tables)
+        return
+    if asked.rows < 2:
+        raise ValueError(f"--rows must be at least 2, got {asked.rows}")
+    with tempfile.TemporaryDirectory() as folder:
+        manifest, scores = tables(asked.rows)
+        write_table(Path(folder) / "images.parquet", manifest, CANDIDATES)
+        write_table(Path(folder) / "scores.parquet", scores, SCORES)
+        print(f"{asked.rows:,} candidates", flush=True)
+        subprocess.run([sys.executable, "-m", "perf.selection", "--tables", folder], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""SSIM beside scikit-image's, window by window and colour by colour: `python -m perf.ssim`, see perf/README.md."""
+
+import argparse
+import itertools
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from perf.paired import seconds_in_turns, spread, told
+from synthpairs.scores.ssim import mean_ssim
+from synthpairs.tracking import run_stage
+
+OPTIONS: dict[str, dict] = {
+    "uniform7": {"win_size": 7},
+    "gaussian11": {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False},
+}
+
+
+def pictures(side: int, colour: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Shades with noise on a half, uint8 [side, side] or [side, side, 3], and the same after a third of the size."""
+    rng = np.random.default_rng(0)
+    shades = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((side, side))
+    pixels = np.asarray(shades).astype(float)
+    pixels[:, side // 2 :] += rng.normal(0, 20, pixels[:, side // 2 :].shape)
+    picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("L" if colour == "gray" else "RGB")
+    small = picture.resize((side // 3, side // 3), Image.Resampling.BILINEAR)
+    return np.asarray(picture), np.asarray(small.resize(picture.size, Image.Resampling.BILINEAR))
+
+
+def compared(window: str, colour: str, side: int, rounds: int) -> tuple[list[float], list[float], float]:
+    """Ratios of scikit-image's seconds to ours (spread), our seconds (spread), and how far the answers are apart."""
+    one, other = pictures(side, colour)
+    options = OPTIONS[window] | ({"channel_axis": 2} if colour == "rgb" else {})
+
+    def ours() -> float:
+        return mean_ssim(one, other, window)
+
+    def theirs() -> float:
+        return float(structural_similarity(one, other, data_range=255, **options))
+
+    mine, reference = seconds_in_turns((ours, theirs), rounds)
+    ratios = [long / short for long, short in zip(reference, mine, strict=True)]
+    return spread(ratios), spread(mine), abs(ours() - theirs())
+
+
+def main() -> None:
+    """Measure and print a line for each variant."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.ssim")
+    parser.add_argument("--side", type=int, default=1024, help="pixels (default: 1024)")
+    parser.add_argument("--rounds", type=int, default=15, help="pairs of timed calls (default: 15)")
+    asked = parser.parse_args()
+    for name, least in (("side", 33), ("rounds", 1)):
+        if getattr(asked, name) < least:
+            raise ValueError(f"--{name} must be at least {least}, got {getattr(asked, name)}")
+    cv2.setNumThreads(1)  # scikit-image has one thread
+    print(f"{asked.side} x {asked.side} pixels, medians [95% interval] over {asked.rounds} pairs of calls, CPU seconds")
+    for window, colour in itertools.product(OPTIONS, ("gray", "rgb")):
+        ratio, mine, apart = compared(window, colour, asked.side, asked.rounds)
+        print(f"{window} {colour}: scikit-image/ours {told(ratio)}, ours {told(mine)} s, {apart:.0e} apart")
+
+
+if __name__ == "__main__":
+    run_stage(main)
