@@ -11,6 +11,7 @@ EXAMPLES = """examples:
   python -m synthpairs preset smoke --as-flags     print it for `dvc exp run -n small $(...)`
   python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
   python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
+  python -m synthpairs whatif clip_scale=2.5       another selection from the scores that are there
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
@@ -71,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--out", metavar="FILE", help="keep the new picture there")
     replay.set_defaults(run=_replay)
+
+    whatif = commands.add_parser(
+        "whatif", help="select with other values from the scores that are there, without a trace"
+    )
+    whatif.add_argument("values", metavar="NAME=VALUE", nargs="+", help="of section `select` of params.yaml")
+    whatif.set_defaults(run=_whatif)
 
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
@@ -152,6 +159,19 @@ def _replay(options: argparse.Namespace) -> None:
         f"{again.key}: {again.text}\n{told}; colour values differ by {again.largest} at most, {again.mean:.4f} on average; "
         f"{again.share:.2%} of the pixels differ\n"
     )
+
+
+def _whatif(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from synthpairs.params import load_params
+    from synthpairs.selection.params import Select
+    from synthpairs.selection.whatif import changed, told, what_if
+    from synthpairs.storage import read_table
+
+    params, data = load_params(Select, "select"), Path("data")
+    found = what_if(params, changed(params, Path("params.yaml"), options.values), data)
+    sys.stdout.write(told(found, read_table(data / "captions/kept.parquet", "dvc repro captions")))
 
 
 def _sync(options: argparse.Namespace) -> None:
