@@ -33,7 +33,14 @@ NASTY = "<b>two</b> </script><script>document.title = 'hit'</script> \u2028 & \"
 PARAMS = Gallery(limit=1000, seed=0, side=32, quality=80)
 SELECT = Select(
     fusion="sum",
-    strategy="top", k=5, clip_weight=1.0, clip_scale=2.0, ssim_weight=0.5, best_of=True, seed=0, samples_per_shard=8
+    strategy="top",
+    k=5,
+    clip_weight=1.0,
+    clip_scale=2.0,
+    ssim_weight=0.5,
+    best_of=True,
+    seed=0,
+    samples_per_shard=8,
 )
 
 
