@@ -13,6 +13,7 @@ from scipy.stats import t as student
 
 from synthpairs.statistics import LEVEL, paired_difference, standard_error
 
+NO_DIFFERENCE = "no difference shown"
 POWER = 0.8  # chance of seeing an effect of `detectable` size
 
 
@@ -57,6 +58,11 @@ def holm(values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(known) - rank) * values[place]))
         adjusted[place] = highest
     return adjusted
+
+
+def shown(p: float, low: float, high: float) -> bool:
+    """Whether there is a difference to tell of: the corrected p is below 0.05, and the interval does not hold 0."""
+    return p < 1 - LEVEL and not low <= 0 <= high
 
 
 def probability(p: float) -> str:

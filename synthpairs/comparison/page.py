@@ -1,7 +1,6 @@
 """The comparison as Markdown: what was changed, what came of it, and how sure that is."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from synthpairs.comparison.revisions import Revision
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import POWER, Difference, holm, paired, probability
+from synthpairs.significance import NO_DIFFERENCE, POWER, Difference, holm, paired, probability, shown
 from synthpairs.statistics import LEVEL, interval, mean
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
@@ -40,8 +39,8 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
         _values(names, answers, tasks),
         f"## Differences to {names[0]}",
         f"The same items, one by one. *p* is of a t-test clustered by concept, corrected by Holm for {len(tested)} comparisons; "
-        f"a difference is shown where it is below {1 - LEVEL:.2f}. *Detectable* is the smallest true difference that this many "
-        f"items would show {POWER:.0%} of the time before the correction.",
+        f"a difference is shown where it is below {1 - LEVEL:.2f} and the interval does not hold 0. *Detectable* is the "
+        f"smallest true difference that this many items would show {POWER:.0%} of the time before the correction.",
         _tests(tested),
         "## Params that differ",
         _changes([revision for revision, _ in subjects]),
@@ -80,8 +79,8 @@ def _tests(tested: Sequence[tuple[str, str, Difference]]) -> str:
     rows = []
     adjusted = holm([result.p for _, _, result in tested])
     for (task, name, found), p in zip(tested, adjusted, strict=True):
-        shown = not math.isnan(p) and p < 1 - LEVEL
-        verdict = f"{'better' if found.value > 0 else 'worse'}" if shown else "no difference shown"
+        better = "better" if found.value > 0 else "worse"
+        verdict = better if shown(p, found.low, found.high) else NO_DIFFERENCE
         rows.append(
             [task, name, f"{found.n:,}", f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", probability(p),
              f"{found.detectable:.3f}", verdict]

@@ -9,8 +9,7 @@ import pandas as pd
 
 from synthpairs.report.inputs import Comparison, Inputs
 from synthpairs.report.params import Report
-from synthpairs.significance import holm, paired
-from synthpairs.statistics import LEVEL
+from synthpairs.significance import holm, paired, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +91,8 @@ def differences(inputs: Comparison, params: Report, couples: Iterable[tuple[str,
         rows, columns=["task", "one", "other", "value", "low", "high", "n", "p", "detectable", "leads"]
     )
     table["p"] = holm(list(table["p"]))
-    shown = (table["p"] < 1 - LEVEL) & ((table["low"] > 0) | (table["high"] < 0))
-    return table.assign(better=table["leads"].where(shown, "")).drop(columns="leads")
+    told = [shown(row["p"], row["low"], row["high"]) for row in table.to_dict("records")]
+    return table.assign(better=table["leads"].where(told, "")).drop(columns="leads")
 
 
 def funnel(inputs: Inputs) -> pd.DataFrame:

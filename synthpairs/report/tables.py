@@ -9,11 +9,10 @@ import pandas as pd
 
 from synthpairs.markdown import markdown_table
 from synthpairs.report.inputs import Comparison
-from synthpairs.significance import probability
+from synthpairs.significance import NO_DIFFERENCE, probability
 
 FIGURES = "figures"  # folder beside the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table
-NO_DIFFERENCE = "no difference shown"
 # Whatever Markdown or HTML would act on, links that a host makes of bare addresses included.
 _ACTIVE = re.compile(r"[\\`*_{}\[\]<>|&~$#@:!]|\.(?=\w)")
 

@@ -15,7 +15,8 @@ from synthpairs.report.findings import (
 )
 from synthpairs.report.inputs import read_inputs
 from synthpairs.report.summary import summary
-from synthpairs.report.tables import NO_DIFFERENCE, differences_table
+from synthpairs.report.tables import differences_table
+from synthpairs.significance import NO_DIFFERENCE
 
 ARMS = ("selected", "random", "real")
 
