@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro curves speed test lock
+.PHONY: help env repro curves studies speed test lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -24,6 +24,11 @@ repro: $(STAMP) ## run every stage that is out of date, then record the rest in 
 curves: $(STAMP) ## learning curves of the Synth2 route: two arms, three seeds
 	dvc repro curves/dvc.yaml
 	cp data/curves/curves.json data/curves/curves.png reports/
+
+studies: $(STAMP) ## ways to come by a training set, compared over three seeds
+	dvc repro studies/dvc.yaml
+	mkdir -p reports/studies
+	cp data/studies/* reports/studies/
 
 speed: $(STAMP) ## training fed by embeddings against training fed by pixels
 	python -m perf.embeddings_vs_pixels

@@ -13,16 +13,17 @@ from synthpairs.realpairs.params import Pairs
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking
 from synthpairs.report.graph import read_stages
-from synthpairs.report.inputs import read_inputs
+from synthpairs.report.inputs import read_inputs, read_json
 from synthpairs.report.page import build
 from synthpairs.report.params import Report
 from synthpairs.report.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
 from synthpairs.storage import write_bytes
+from synthpairs.studies.page import answers
 from synthpairs.tracking import run_stage, stage_run
 
-DATA, OUT = Path("data"), Path("reports")
+DATA, OUT, STUDIES = Path("data"), Path("reports"), Path("reports/studies/studies.json")
 
 
 def main() -> None:
@@ -40,7 +41,8 @@ def main() -> None:
         stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
         section, drawn = synth2(codes, markdown(codes.diversity), paint, params)
         ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
-        page, figures = build(read_inputs(arms), section, stages, ranking, params, DATA)
+        studies = answers(read_json(STUDIES, "make studies", ["studies"])["studies"])
+        page, figures = build(read_inputs(arms), section, studies, stages, ranking, params, DATA)
         drawn |= figures
         for stale in sorted((OUT / FIGURES).glob("*.png")):
             if stale.name not in drawn:

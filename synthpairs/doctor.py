@@ -29,6 +29,7 @@ from synthpairs.realpairs.params import Pairs
 from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
+from synthpairs.studies.params import Studies
 from synthpairs.vlm.llava import Align, Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
@@ -38,7 +39,7 @@ SECTIONS: dict[str, Any] = {
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
     "select": Select, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "curves": Curves, "benchmark": Benchmark, "report": Report, "gallery": Gallery,
+    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
 MEMORY, DISK = 8, 3  # GiB that the desk scale takes: peak of a training; data, models and cache

@@ -19,7 +19,11 @@ def load_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Image.Im
 
     FileNotFoundError when the arm is not there, ValueError when a picture of it is not.
     """
-    pairs = read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select")
+    return with_pictures(read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select"), data)
+
+
+def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, Image.Image]]:
+    """(key, caption, RGB picture) of rows of PAIRS, those of one shard after another, real ones last."""
     synthetic = pairs[pairs["origin"] == "synthetic"]
     for shard, rows in synthetic.groupby("shard"):
         path = data / "images" / str(shard)

@@ -31,11 +31,12 @@ _GRIDS = {
 
 
 def build(
-    inputs: Inputs, synth2: str, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
+    inputs: Inputs, synth2: str, studies: str, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
 ) -> tuple[str, dict[str, bytes]]:
     """The page as Markdown and its PNGs by file name, less those of `synth2`, the section about that route.
 
-    Pictures are read from `data`. Equal inputs give equal bytes.
+    `studies` are the answers of the studies, which have a page of their own. Pictures are read from `data`. Equal inputs give
+    equal bytes.
     """
     compared = differences(inputs, params)
     judged = against_blind(inputs, params.key_tasks)
@@ -43,8 +44,10 @@ def build(
     sections = [
         "# What the pairs are worth",
         summary(inputs, judged, compared, params),
-        "The same about pairs whose pictures are never drawn: "
-        "[the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
+        "About pairs whose pictures are never drawn: [the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
+        "## The same questions over several seeds",
+        studies,
+        "Every number behind that, and how it came about: [studies](studies/README.md).",
         _arms(inputs, compared, drawn),
         synth2,
         _pipeline(stages),

@@ -1,4 +1,4 @@
-"""The first paragraph: the questions and their measured answers, made of the numbers alone."""
+"""What stands first: the questions and their measured answers, made of the numbers alone."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,23 +19,28 @@ CONTESTS = {
 
 
 def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params: Report) -> str:
-    """One paragraph: do the arms see, do they differ, and how far that can be trusted.
+    """A question and its answers, one a line: do the arms see, do they differ, and how far that can be trusted.
 
     `judged` as from `findings.against_blind`, `compared` as from `findings.differences`.
     """
-    sentences = [QUESTION, SIGHT, sight(judged, params.key_tasks)]
+    answers = [f"{SIGHT} {sight(judged, params.key_tasks)}"]
     for (one, other), question in CONTESTS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            sentences += [question, contest(one, other, rows, params.key_tasks)]
+            answers.append(f"{question} {contest(one, other, rows, params.key_tasks)}")
     sizes = sorted({len(inputs.pairs[arm]) for arm in inputs.arms})
     pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    sentences.append(
+    answers.append(
         f"*How sure is that?* Each arm is one training run with one seed: {pairs} pairs of its own, then the same "
         "instruction data for all, so it is the differences between arms that tell the pairs apart. The 95% intervals "
         "cover which questions were asked, not how a training happened to go."
     )
-    return " ".join(sentences)
+    return f"{QUESTION}\n\n{bullets(answers)}"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:

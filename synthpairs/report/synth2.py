@@ -12,7 +12,7 @@ from synthpairs.report.evidence import curves_section, speed_section
 from synthpairs.report.findings import against_blind, differences
 from synthpairs.report.inputs import DESK_MODELS
 from synthpairs.report.params import Report
-from synthpairs.report.summary import SIGHT, contest, sight
+from synthpairs.report.summary import SIGHT, bullets, contest, sight
 from synthpairs.report.tables import folded, image, interval, literal, number
 
 CONTESTS = {
@@ -93,13 +93,12 @@ def _summary(
     key_tasks: Sequence[str],
     told: str,
 ) -> str:
-    sentences = [SIGHT, sight(judged[judged["task"].isin(key_tasks)], key_tasks), _captioning(judged)]
+    answers = [f"{SIGHT} {sight(judged[judged['task'].isin(key_tasks)], key_tasks)} {_captioning(judged)}"]
     for (one, other), question in CONTESTS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            sentences += [question, contest(one, other, rows, tasks)]
-    sentences += ["*Do the paper's claims hold here?*", told, f"*How sure is that?* {_sizes(codes)}"]
-    return " ".join(sentences)
+            answers.append(f"{question} {contest(one, other, rows, tasks)}")
+    return bullets([*answers, f"*Do the paper's claims hold here?* {told}", f"*How sure is that?* {_sizes(codes)}"])
 
 
 def _sizes(codes: Codes) -> str:

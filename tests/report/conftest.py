@@ -47,6 +47,10 @@ SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, Non
 CODE_SKILL = SKILL | {"desk_caption": (0.7, 0.1)}
 CODES, CHANNELS, GRID = 16, 4, (4, 4)
 SHARES = {"real-codes": 0.0, "genpair": 0.5, "synthetic": 1.0}  # of generated pairs among 80 draws
+STUDY = {
+    "sets": ["top-8", "rear-8"],
+    "tasks": {"naming": {"differences": {"rear-8": {"value": -0.2, "low": -0.3, "high": -0.1, "shown": True}}}},
+}
 CURVES = {
     "measure": "cider_d",
     "task": "desk_caption",
@@ -212,6 +216,7 @@ def make_route(root: Path) -> None:
     write_json(root / "reports/curves.json", CURVES)
     write_bytes(root / "reports/curves.png", png(0))
     write_json(root / "reports/speed.json", SPEED)
+    write_json(root / "reports/studies/studies.json", {"studies": {"selection": STUDY}})
 
 
 def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:

@@ -117,7 +117,7 @@ def test_summary_agrees_with_the_table_of_differences(inputs, params):
     inputs = with_scores(inputs, "random", 0.0)
     compared = differences(inputs, params)
     said = summary(inputs, against_blind(inputs, params.key_tasks), compared, params)
-    contest = said.split("`selected` against `random`: ")[1].split(" *Are the")[0]
+    contest = said.split("`selected` against `random`: ")[1].split("\n- *Are the")[0]
     assert contest.startswith("better on desk_vqa (+")
     shown = compared[(compared["one"] == "selected") & (compared["other"] == "random")].set_index("task")["better"]
     assert (f"{NO_DIFFERENCE} on desk_pope" in contest) == (shown["desk_pope"] == "")

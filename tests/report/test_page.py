@@ -49,6 +49,8 @@ def test_every_picture_is_shown_and_is_one(twice):
 def test_page_answers_first_and_holds_every_section(twice):
     page = twice[0]["README.md"].decode()
     assert page.index("worth training") < page.index("## Arms side by side") < page.index("## The Synth2 route")
+    answer = "`rear-8` is worse on naming (-0.200 [-0.300, -0.100])"
+    assert f"- *Does it pay to pick pairs by score?* Against `top-8`: {answer}." in page
     for heading in (
         "Counts through the filters",
         "Scores",

@@ -1,0 +1,85 @@
+"""When a study calls a difference shown: the items and every seed must speak for it."""
+
+import io
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.studies.figure import study_figure
+from synthpairs.studies.page import studies_page, verdict
+from synthpairs.studies.params import NAMING, Studies, TrainingSet
+from synthpairs.studies.results import study_results
+
+SETS = [TrainingSet("top", 8), TrainingSet("random", 8)]
+STUDIES = Studies(seeds=[0, 1], sizes=[], steps=2, tasks=["desk_vqa"], items=4)
+
+
+def answers(gains):
+    """Answers of 80 items about 40 concepts; `gains` by seed: how much likelier `random` answers right than `top`."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for task, (seed, gain), chosen in itertools.product([NAMING, "desk_vqa"], enumerate(gains), SETS):
+        share = 0.4 + gain * (chosen.way == "random")
+        for item in range(80):
+            rows.append({"set": str(chosen), "seed": seed, "task": task, "uid": f"{item:03}", "concept": str(item // 2),
+                         "score": float(rng.random() < share)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_values_are_means_over_items_and_seeds():
+    table = answers([0.0, 0.2])
+    told = study_results(SETS, table)["tasks"]["desk_vqa"]
+    part = table[(table["task"] == "desk_vqa") & (table["set"] == "random-8")]
+    assert told["n"] == 80
+    assert told["sets"]["random-8"]["value"] == pytest.approx(part["score"].mean(), abs=1e-4)
+    assert told["sets"]["random-8"]["seeds"] == pytest.approx(part.groupby("seed")["score"].mean().tolist(), abs=1e-4)
+    difference = told["differences"]["random-8"]
+    assert difference["value"] == pytest.approx(np.mean(difference["seeds"]), abs=1e-4)
+    assert difference["low"] < difference["value"] < difference["high"]
+
+
+def test_a_large_difference_that_every_seed_has_is_shown():
+    told = study_results(SETS, answers([0.5, 0.5]))
+    assert all(numbers["differences"]["random-8"]["shown"] for numbers in told["tasks"].values())
+    assert "`random-8` is better on naming" in verdict(told)
+
+
+def test_a_difference_that_one_seed_contradicts_is_not_shown_however_large():
+    told = study_results(SETS, answers([0.6, -0.2]))
+    difference = told["tasks"]["desk_vqa"]["differences"]["random-8"]
+    assert difference["seeds"][0] > 0 > difference["seeds"][1]
+    assert not difference["shown"]
+
+
+def test_no_difference_is_said_to_be_none_shown():
+    assert verdict(study_results(SETS, answers([0.0, 0.0]))) == "Against `top-8`: `random-8`: no difference shown."
+
+
+def test_p_values_are_corrected_for_all_tests_of_the_study():
+    told = study_results(SETS, answers([0.25, 0.25]))
+    assert told["comparisons"] == 2
+    from synthpairs.significance import paired
+
+    table = answers([0.25, 0.25])
+    raw = []
+    for task in (NAMING, "desk_vqa"):
+        means = table[table["task"] == task].groupby(["set", "uid"])["score"].mean()
+        clusters = [str(int(uid) // 2) for uid in means["random-8"].index]
+        raw.append(paired(means["random-8"], means["top-8"], clusters, 100, 0).p)
+    smaller, larger = sorted(raw)
+    found = sorted(numbers["differences"]["random-8"]["p"] for numbers in told["tasks"].values())
+    assert found == pytest.approx([2 * smaller, max(2 * smaller, larger)], abs=1e-4)
+
+
+def test_the_page_and_the_plot_are_the_same_twice():
+    results = {name: study_results(SETS, answers([0.3, 0.3])) for name in ("selection", "ablation")}
+    page = studies_page(results, STUDIES)
+    assert page == studies_page(results, STUDIES)
+    assert page.count("](selection.png)") == page.count("](ablation.png)") == 1
+    assert "(seeds 0, 1)" in page
+    first = study_figure(results["selection"])
+    assert first == study_figure(results["selection"])
+    assert Image.open(io.BytesIO(first)).width > 300
