@@ -140,13 +140,16 @@ def _scaled(numbers: dict[str, Any], scale: int) -> dict[str, Any]:
 
 
 def _version(task: str, leaves: list[str], results: Mapping[str, Any]) -> float | str:
-    """What the task calls its version; lmms-eval's tasks may say it in a list."""
+    """What the task calls its version; lmms-eval overlooks it where a task says it in a list."""
+    version = results["versions"].get(task)
+    if isinstance(version, int | float):
+        return version
     for name in (task, leaves[0]):
         metadata = results.get("configs", {}).get(name, {}).get("metadata")
         for entry in metadata if isinstance(metadata, list) else [metadata]:
             if isinstance(entry, dict) and "version" in entry:
                 return entry["version"]
-    return results["versions"].get(task, "none")
+    return version or "none"
 
 
 def _rows(task: str, leaf: str, samples: Sequence[dict], metrics: Mapping[str, float]) -> Iterator[dict]:

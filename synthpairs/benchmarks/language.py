@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 
 from synthpairs.benchmarks.evaluation import LoadedVlm
 from synthpairs.benchmarks.harness import Asked, asked_of
+from synthpairs.benchmarks.local_data import local_first
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.suite_params import Perplexity, Suite
 from synthpairs.benchmarks.summary import PLACES
@@ -25,7 +26,7 @@ PERPLEXITY = "perplexity"  # its name among the benchmarks
 def ask_text(model: PreTrainedModel, processor: ProcessorMixin, suite: Suite, params: Benchmark) -> Asked:
     """Numbers and answers of `suite.text`, without chat template, and the perplexity of `suite.perplexity`.
 
-    lm-eval's data sets come from the hub or from `HF_HOME`, as lmms-eval's. ValueError for an unknown task.
+    lm-eval's data sets come from where lmms-eval's do (`synthpairs.benchmarks.suite`). ValueError for an unknown task.
     """
     found = Asked()
     if suite.text:
@@ -36,13 +37,14 @@ def ask_text(model: PreTrainedModel, processor: ProcessorMixin, suite: Suite, pa
 
 
 def _ask_lm_eval(model: PreTrainedModel, processor: ProcessorMixin, suite: Suite, params: Benchmark) -> Asked:
-    manager = TaskManager(include_path=suite.include)
+    manager = TaskManager(include_path=str(Path(suite.include).absolute()) if suite.include else None)
     if unknown := [task for task in suite.text if task not in manager.all_tasks]:
         raise ValueError(f"params.yaml: suite.text: lm-eval has no task {unknown[0]!r}")
-    results: Any = simple_evaluate(
-        LoadedVlm(model, processor, params.batch), tasks=suite.text, num_fewshot=suite.shots, limit=suite.limit,
-        bootstrap_iters=0, task_manager=manager,
-    )  # fmt: skip
+    with local_first():
+        results: Any = simple_evaluate(
+            LoadedVlm(model, processor, params.batch), tasks=suite.text, num_fewshot=suite.shots, limit=suite.limit,
+            bootstrap_iters=0, task_manager=manager,
+        )  # fmt: skip
     found = Asked()
     for task in suite.text:
         found |= asked_of(task, results, results["samples"], f"lm-eval {version('lm-eval')}", params)

@@ -1,7 +1,8 @@
 """The paper's benchmarks with pictures through lmms-eval, each task in a process of its own.
 
-lmms-eval fetches its data sets from the hub into `HF_HOME`; with `HF_HUB_OFFLINE=1` and `HF_DATASETS_OFFLINE=1` it takes
-what lies there. The environment of this process is handed on whole, a judge's address and key (MM-Vet) with it.
+lmms-eval fetches its data sets from the hub into `HF_HOME`. Where there is no network it takes them from the directory that
+`SYNTHPAIRS_DATASETS` names, as OWNER/NAME with the files that the hub has of them, or from a `HF_HOME` that the same run has
+filled elsewhere. The environment of this process is handed on whole, a judge's address and key (MM-Vet) with it.
 A finished task is kept outside the outs, so a killed stage goes on with the next one.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from synthpairs.benchmarks.harness import Asked, asked_of
 from synthpairs.benchmarks.lmms_environment import LOCK, lmms_python, lmms_version
+from synthpairs.benchmarks.local_data import local_owners
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.suite_params import Suite
 from synthpairs.inference import best_device
@@ -66,6 +68,8 @@ def _run(python: Path, task: str, folder: Path, suite: Suite, into: Path) -> dic
     """One task's results and samples, from a process that works in the empty directory `into` and logs there."""
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
+    for owner in local_owners():
+        (into / owner.name).symlink_to(owner)  # `load_dataset("OWNER/NAME")` looks into the working directory first
     device = best_device().type
     command = [python, RUNNER, "--model", "synthpairs_llava", "--tasks", task, "--batch_size", "1"]
     command += ["--model_args", f"pretrained={folder.absolute()},device={device},device_map={device}"]
