@@ -39,9 +39,11 @@ test: $(STAMP) ## lint, types, tests
 	mypy
 	SYNTHPAIRS_TRACKING=off pytest
 
-lock: $(STAMP) ## compile requirements.lock anew from pyproject.toml
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-annotate --no-header --quiet --output-file requirements.lock
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+
+lock: $(STAMP) ## compile the lock files anew from pyproject.toml
+	$(COMPILE) pyproject.toml --group dev --output-file requirements.lock
+	$(COMPILE) --group lmms-eval --output-file synthpairs/benchmarks/lmms_eval.lock
 
 $(STAMP): requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); synthpairs needs Python 3.11 or later" >&2; exit 1; }

@@ -1,12 +1,17 @@
 """From single answers to one arm's numbers: value, standard error, interval, per category, and against the blind baseline."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from synthpairs.benchmarks.overlap import overlap_numbers
 from synthpairs.benchmarks.params import Benchmark
+from synthpairs.benchmarks.suite_params import CaptionMetric
 from synthpairs.statistics import interval, mean, paired_difference, standard_error
 
 # Metric and largest possible score; the least is 0, and more is better, in every task.
-METRICS = {"desk_caption": ("cider_d", 10.0)}
+CAPTIONING = "desk_caption"
+METRICS = {CAPTIONING: ("cider_d", 10.0)}
 ACCURACY = ("accuracy", 1.0)
 PLACES = 6  # decimal places that are kept
 
@@ -24,10 +29,10 @@ def summarise(answers: pd.DataFrame, versions: dict, params: Benchmark) -> dict:
 def _task(task: str, rows: pd.DataFrame, version: float, params: Benchmark) -> dict:
     metric, top = METRICS.get(task, ACCURACY)
     seen, blind = rows[~rows["blind"]], rows[rows["blind"]]
-    numbers = {"metric": metric, "higher_is_better": True, "version": version} | _numbers(seen, top, params)
-    numbers["categories"] = _categories(seen, top, params)
+    numbers = {"metric": metric, "higher_is_better": True, "version": version} | mean_numbers(seen, top, params)
+    numbers["categories"] = by_category(seen, top, params)
     if len(blind):
-        numbers["blind"] = _numbers(blind, top, params) | {"categories": _categories(blind, top, params)}
+        numbers["blind"] = mean_numbers(blind, top, params) | {"categories": by_category(blind, top, params)}
         value, low, high = paired_difference(
             seen.set_index("uid")["score"],
             blind.set_index("uid")["score"],
@@ -39,11 +44,28 @@ def _task(task: str, rows: pd.DataFrame, version: float, params: Benchmark) -> d
     return numbers
 
 
-def _categories(rows: pd.DataFrame, top: float, params: Benchmark) -> dict:
-    return {str(name): _numbers(part, top, params) for name, part in rows.groupby("category", sort=True)}
+def add_overlap(
+    numbers: dict, answers: pd.DataFrame, references: pd.Series, metrics: Sequence[CaptionMetric], params: Benchmark
+) -> None:
+    """Put BLEU and ROUGE-L beside the CIDEr-D of CAPTIONING, as `overlap`; `references` are its captions by uid."""
+    for blind, rows in answers[answers["task"] == CAPTIONING].groupby("blind"):
+        captions = [list(wordings) for wordings in references[rows["uid"]]]
+        found = overlap_numbers(
+            list(rows["prediction"]), captions, list(rows["concept"]), metrics, params.resamples, params.seed
+        )
+        entry = numbers[CAPTIONING]["blind"] if blind else numbers[CAPTIONING]
+        entry["overlap"] = {
+            metric: {name: round(edge, PLACES) for name, edge in edges.items()} for metric, edges in found.items()
+        }
 
 
-def _numbers(rows: pd.DataFrame, top: float, params: Benchmark) -> dict:
+def by_category(rows: pd.DataFrame, top: float, params: Benchmark) -> dict:
+    """`mean_numbers` of each category."""
+    return {str(name): mean_numbers(part, top, params) for name, part in rows.groupby("category", sort=True)}
+
+
+def mean_numbers(rows: pd.DataFrame, top: float, params: Benchmark) -> dict:
+    """Mean score of rows of ANSWERS with its error and interval; `top` is the largest possible score, 0 the least."""
     scores, concepts = list(rows["score"]), list(rows["concept"])
     low, high = interval(scores, concepts, params.resamples, params.seed, (0.0, top))
     stderr = standard_error(scores, concepts)

@@ -1,0 +1,257 @@
+"""Tasks of lmms-eval in a process of their own: with a stand-in that writes its files, and, where it is, the real one.
+
+The real one is asked when its Python is named: `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests/benchmarks/test_suite.py`.
+"""
+
+import io
+import os
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, Features, Image, Value
+from PIL import Image as Pictures
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from synthpairs.benchmarks import lmms_environment
+from synthpairs.benchmarks.harness import Asked
+from synthpairs.benchmarks.local_data import local_first
+from synthpairs.benchmarks.params import Asked as Tasks
+from synthpairs.benchmarks.params import Benchmark
+from synthpairs.benchmarks.suite import ask_pictures
+from synthpairs.benchmarks.suite_params import Suite
+
+Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
+PARAMS = Benchmark(tasks=Tasks(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
+SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None, captions=[], perplexity=None)
+REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test names another
+
+# Takes lmms-eval's arguments and leaves its files, as 0.7.3 names and fills them; tells what it was called with.
+STAND_IN = """\
+import json, os, sys
+if sys.argv[1] == "-c":
+    print("0.7.3")
+    sys.exit()
+arguments = {name: value for name, value in zip(sys.argv[2:], sys.argv[3:]) if name.startswith("--")}
+task = arguments["--tasks"]
+print("\\x1b[32mINFO\\x1b[0m asked", sorted(os.listdir(".")))
+with open(os.environ["CALLS"], "a") as calls:
+    print(task, sorted(os.listdir(".")), arguments.get("--limit"), arguments["--model_args"], file=calls)
+if task == "broken":
+    print("Model Responding:  10%|#\\rModel Responding:  20%|##\\nTraceback\\n    ~~~~^^\\nKeyError: 'image'")
+    sys.exit()  # as lmms-eval does: with 0
+os.makedirs("out/a__model")
+results = {
+    "results": {task: {"alias": task, "exact_match,none": 0.5, "exact_match_stderr,none": 0.5}},
+    "group_subtasks": {task: []}, "configs": {task: {"metadata": [{"version": 0.0}]}}, "versions": {task: "Yaml"},
+    "higher_is_better": {task: {"exact_match": True}}, "n-samples": {task: {"original": 2, "effective": 2}},
+    "config": {"model": "m"}, "date": "20260101_000000",
+}
+json.dump(results, open("out/a__model/20260101_000000_results.json", "w"))
+with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
+    for place, score in enumerate([0.0, 1.0]):
+        row = {"doc_id": place, "target": "x", "filtered_resps": f"caf\\u00e9 {place}", "exact_match": score, "input": "long"}
+        file.write(json.dumps(row, ensure_ascii=False) + "\\n")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with a model's directory and a stand-in for the Python that has lmms-eval."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    Path("model").mkdir()
+    Path("model/config.json").write_text("{}")
+    Path("stand_in.py").write_text(STAND_IN)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path / "stand_in.py"} "$@"\n')
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv(lmms_environment.VARIABLE, str(python))
+    return tmp_path
+
+
+def calls(project: Path) -> list[str]:
+    return (project / "calls").read_text().splitlines()
+
+
+def test_a_task_becomes_numbers_and_rows_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ask_pictures(Path("model"), SUITE, PARAMS)
+    assert found.numbers["two"]["value"] == 0.5
+    assert found.numbers["two"]["engine"] == "lmms-eval 0.7.3"
+    assert [(row["uid"], row["prediction"]) for row in found.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
+    assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == found.rows
+    assert len(calls(project)) == 1  # what is finished is kept
+    both = ask_pictures(Path("model"), replace(SUITE, pictures=["two", "three"]), PARAMS)
+    assert list(both.numbers) == ["two", "three"]
+    Path("model/config.json").write_text('{"another": 1}')
+    ask_pictures(Path("model"), replace(SUITE, limit=3), PARAMS)
+    asked = calls(project)
+    assert [line.split()[0] for line in asked] == ["two", "three", "two"]
+    assert f"pretrained={project}/model,device=" in asked[0]
+    assert " None " in asked[0]
+    assert " 3 " in asked[2]
+    (kept,) = Path(".dvc/tmp/work/benchmark").glob("*/three.json")
+    assert "long" not in kept.read_text()
+    assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*") if path.is_dir()]
+
+
+def test_nothing_is_run_for_no_tasks(project: Path) -> None:
+    assert ask_pictures(Path("model"), replace(SUITE, pictures=[]), PARAMS) == Asked()
+    assert not (project / "calls").exists()
+
+
+def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project: Path) -> None:
+    with pytest.raises(ValueError, match="lmms-eval: broken failed") as caught:
+        ask_pictures(Path("model"), replace(SUITE, pictures=["two", "broken"]), PARAMS)
+    message = str(caught.value)
+    assert message.endswith("| Model Responding:  20%|## | Traceback | KeyError: 'image'")
+    assert "\x1b" not in message
+    assert Path(message.partition("is in ")[2].partition(")")[0]).exists()
+    with pytest.raises(ValueError, match="broken failed"):
+        ask_pictures(Path("model"), replace(SUITE, pictures=["two", "broken"]), PARAMS)
+    assert [line.split()[0] for line in calls(project)] == ["two", "broken", "broken"]
+
+
+def test_data_sets_of_a_directory_are_found_by_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("sets/someone/POPE").mkdir(parents=True)
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", "sets")
+    ask_pictures(Path("model"), SUITE, PARAMS)
+    assert "['log.txt', 'someone']" in calls(project)[0]
+    assert Path("sets/someone/POPE").is_dir()  # the link went with the work, not what it leads to
+    with local_first():
+        assert Path("someone/POPE").is_dir()
+    assert Path.cwd() == project
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", "nowhere")
+    with pytest.raises(FileNotFoundError, match="SYNTHPAIRS_DATASETS is 'nowhere', which is no directory"):
+        ask_pictures(Path("model"), replace(SUITE, pictures=["three"]), PARAMS)
+
+
+def test_bad_settings_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"suite\.pictures: '\.\./x,y' is no name of a task"):
+        ask_pictures(Path("model"), replace(SUITE, pictures=["../x,y"]), PARAMS)
+    with pytest.raises(FileNotFoundError, match=r"suite\.include: none is no directory"):
+        ask_pictures(Path("model"), replace(SUITE, include="none"), PARAMS)
+    monkeypatch.setenv(lmms_environment.VARIABLE, "no/python")
+    with pytest.raises(FileNotFoundError, match="SYNTHPAIRS_LMMS_EVAL is 'no/python', which is no Python interpreter"):
+        ask_pictures(Path("model"), SUITE, PARAMS)
+    monkeypatch.setenv(lmms_environment.VARIABLE, sys.executable)  # ours has none
+    with pytest.raises(FileNotFoundError, match=r"has no lmms-eval: install .*lmms_eval\.lock there"):
+        ask_pictures(Path("model"), SUITE, PARAMS)
+
+
+def test_without_uv_there_is_one_clear_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(lmms_environment.VARIABLE)
+    monkeypatch.setenv("PATH", str(project))
+    monkeypatch.setattr(sys, "executable", str(project / "bin/python"))
+    with pytest.raises(FileNotFoundError, match="uv is not installed: run `make env`"):
+        lmms_environment.lmms_python()
+    assert list(Path(".dvc/tmp/environments").iterdir()) == []
+
+
+def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With real uv and a lock of nothing: where a sync fails, no half of an environment stays."""
+    monkeypatch.delenv(lmms_environment.VARIABLE)
+    lock = tmp_path / "some.lock"
+    monkeypatch.setattr(lmms_environment, "LOCK", lock)
+    lock.write_text("not-a-package==0 --hash=sha256:x\n")
+    with pytest.raises(ConnectionError, match="the environment of lmms-eval cannot be made"):
+        lmms_environment.lmms_python()
+    assert list(Path(".dvc/tmp/environments").iterdir()) == []
+    lock.write_text("")
+    python = lmms_environment.lmms_python()
+    made = python.stat().st_ino
+    assert python.parent.parent.name.startswith("lmms-eval-")
+    assert (python.parent.parent / "pyvenv.cfg").exists()
+    assert lmms_environment.lmms_python().stat().st_ino == made
+    assert [entry.name for entry in Path(".dvc/tmp/environments").iterdir()] == [python.parent.parent.name]
+
+
+def test_the_lock_names_hashes_and_no_registry() -> None:
+    text = lmms_environment.LOCK.read_text()
+    assert "://" not in text
+    packages = [line for line in text.splitlines() if line[:1].isalnum()]
+    assert all(line.endswith("\\") and "==" in line for line in packages)
+    assert any(line.startswith("lmms-eval==") for line in packages)
+
+
+# --- The real lmms-eval ---------------------------------------------------------------------------------------------
+
+LOCAL = """\
+dataset_path: parquet
+dataset_kwargs: {{data_files: {{test: {table}}}}}
+task: mini
+test_split: test
+output_type: generate_until
+doc_to_visual: !function mini.visual
+doc_to_text: !function mini.text
+doc_to_target: answer
+generation_kwargs: {{max_new_tokens: 3}}
+process_results: !function mini.judge
+metric_list: [{{metric: exact_match, aggregation: mean, higher_is_better: true}}]
+metadata: [{{version: 1.5}}]
+"""
+FUNCTIONS = """\
+def visual(doc):
+    return [doc["image"].convert("RGB")] if doc["image"] else []
+def text(doc):
+    return doc["question"]
+def judge(doc, results):
+    return {"exact_match": float(results[0].strip() == doc["answer"])}
+"""
+
+
+def write_set(path: Path, rows: list[dict]) -> None:
+    features = {name: Image() if name == "image" else Value("string") for name in rows[0]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Dataset.from_list(rows, features=Features(features)).to_parquet(path)
+
+
+def png(shade: int) -> dict[str, bytes]:
+    buffer = io.BytesIO()
+    Pictures.new("RGB", (40, 40), (shade, 90, 255 - shade)).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(REAL is None, reason="needs an environment with lmms-eval: set SYNTHPAIRS_LMMS_EVAL to its Python")
+def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task written here, half of it without pictures, and its own POPE from a directory; answers are the model's own."""
+    from tests.benchmarks.test_evaluation import directly
+
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", str(tmp_path / "sets"))
+    monkeypatch.chdir(tmp_path)
+    for part in tiny_vlm:
+        part.save_pretrained("model")
+    rows = [
+        {"question": f"What is {place}?", "answer": "a", "image": png(20 * place) if place % 2 else None}
+        for place in range(6)
+    ]
+    write_set(tmp_path / "mini.parquet", rows)
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/mini.yaml").write_text(LOCAL.format(table=tmp_path / "mini.parquet"))
+    (tmp_path / "tasks/mini.py").write_text(FUNCTIONS)
+    asked = [
+        {"question_id": str(place), "question": f"Is there a dog {place}?", "answer": ["yes", "no"][place % 2],
+         "image_source": "x", "image": png(30 * place), "category": "random"}
+        for place in range(4)
+    ]  # fmt: skip
+    write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", asked)
+    found = ask_pictures(Path("model"), replace(SUITE, pictures=["mini", "pope"], include="tasks"), PARAMS)
+    assert {name: (numbers["metric"], numbers["n"], numbers["version"]) for name, numbers in found.numbers.items()} == {
+        "mini": ("exact_match", 6, 1.5),
+        "pope": ("pope_accuracy", 4, 0.0),
+    }
+    answers = {row["uid"]: row["prediction"] for row in found.rows}
+    for place, row in enumerate(rows):
+        own = directly(*tiny_vlm, row["question"], row["image"] and row["image"]["bytes"])
+        assert answers[f"mini/{place}"].split("\n")[0].strip() == own
+    assert sorted(os.listdir()) == [".dvc", "home", "mini.parquet", "model", "sets", "tasks"]
+    with pytest.raises(ValueError, match=r"lmms-eval: no_such_task failed .*Tasks not found: no_such_task"):
+        ask_pictures(Path("model"), replace(SUITE, pictures=["no_such_task"]), PARAMS)
