@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from synthpairs.audit.flags import FLAGS, NSFW, PICTURE_COSINE, WRITTEN, counted, flags_of, sets_of
 from synthpairs.audit.hashing import near_groups, nearest
 from synthpairs.audit.looking import Look, prepare
-from synthpairs.audit.overlap import Wording
+from synthpairs.audit.overlap import Wording, words_of
 from synthpairs.audit.params import Audit
 from synthpairs.audit.references import References, read_references
 from synthpairs.progress import progress
@@ -49,7 +49,7 @@ def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[di
             f"{failed} of {len(table)} pictures cannot be read, more than audit.max_failed_share of params.yaml allows; "
             f"the first, {first['key']}: {first['error']}"
         )
-    return _metrics(pd.DataFrame(table), references, look), {"reused": reused}
+    return _metrics(pd.DataFrame(table), references, look, params), {"reused": reused}
 
 
 def _pairs(data: Path) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def _compare_captions(table: list[dict], references: References, params: Audit) 
         row |= {"caption_share": found.share, "caption_exact": found.exact, "caption_item": found.item}
 
 
-def _metrics(table: pd.DataFrame, references: References, look: Look) -> dict:
+def _metrics(table: pd.DataFrame, references: References, look: Look, params: Audit) -> dict:
     """Counts that are the same for the same data; flags that need a measure which was not taken are null."""
     measured = [flag for flag in FLAGS if all(name in look.measures for name in _MEASURES if _MEASURES[name] == flag)]
     sets = counted(table, measured)
@@ -158,5 +158,6 @@ def _metrics(table: pd.DataFrame, references: References, look: Look) -> dict:
         several = alike[alike["size"] > 1]
         told = {"groups": len(several), "largest_group": int(several["size"].max()) if len(several) else 0}
         told |= {"groups_of_several_captions": int((several["nunique"] > 1).sum())}
-        sets[name] |= told
+        short = sum(len(words_of(text)) < params.caption_ngram for text in part["text"])
+        sets[name] |= told | {"short_captions": short}
     return {"sets": sets, "benchmarks": {"texts": len(references.texts), "pictures": len(look.benchmarks)}}

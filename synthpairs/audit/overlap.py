@@ -50,6 +50,11 @@ class Wording:
 
 def ngrams(text: str, n: int) -> list[str]:
     """The different word n-grams of a text in order; all its words where there are fewer than n."""
-    words = re.findall(r"\w+", normalise(text).casefold())
+    words = words_of(text)
     ends = range(min(n, len(words)), len(words) + 1) if words else ()
     return list(dict.fromkeys(" ".join(words[max(0, end - n) : end]) for end in ends))
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in lower case."""
+    return re.findall(r"\w+", normalise(text).casefold())
