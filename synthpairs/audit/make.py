@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from synthpairs.audit.flags import FLAGS, NSFW, PICTURE_COSINE, WRITTEN, counted, flags_of, sets_of
 from synthpairs.audit.hashing import near_groups, nearest
@@ -17,12 +16,13 @@ from synthpairs.audit.looking import Look, prepare
 from synthpairs.audit.overlap import Wording, words_of
 from synthpairs.audit.params import Audit
 from synthpairs.audit.references import References, read_references
+from synthpairs.pairs import originals
 from synthpairs.progress import progress
 from synthpairs.schema import AUDIT, digest
 from synthpairs.scores.params import Scores
 from synthpairs.storage import WorkStore, file_sha256, read_shard, read_table, write_table
 
-CAPTION_TABLES = ("captions/kept.parquet", "captions/rejected.parquet")  # where a real pair's picture can be
+_PIECE = 1024  # real pairs whose findings are stored together
 _MEASURES = {"cosines": PICTURE_COSINE, "text": WRITTEN, "nsfw": NSFW}  # flags that need one
 
 
@@ -98,12 +98,16 @@ def _pictures(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tu
             raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         yield digest("shard", file_sha256(path), sorted(wanted)), _in_shard(path, wanted), wanted
     wanted = set(rows.loc[~synthetic, "key"])
-    originals = sorted(_originals(wanted, data).items())
-    for start in range(0, len(originals), 1024):
-        part = originals[start : start + 1024]
+    real = (
+        sorted({uid: picture for uid, picture in originals(data) if picture and uid in wanted}.items())
+        if wanted
+        else []
+    )
+    for start in range(0, len(real), _PIECE):
+        part = real[start : start + _PIECE]
         name = digest("originals", *((key, hashlib.sha256(payload).hexdigest()) for key, payload in part))
         yield name, part, {key for key, _ in part}
-    if lost := sorted(wanted - {key for key, _ in originals}):
+    if lost := sorted(wanted - {key for key, _ in real}):
         yield digest("originals", lost), (), set(lost)
 
 
@@ -111,17 +115,6 @@ def _in_shard(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes | None]
     for key, members in read_shard(path):
         if key in wanted:
             yield key, members.get("png") or members.get("webp")
-
-
-def _originals(wanted: set[str], data: Path) -> dict[str, bytes]:
-    """The captions' original pictures by uid, which is a real pair's key."""
-    found: dict[str, bytes] = {}
-    for name in CAPTION_TABLES if wanted else ():
-        for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
-            for uid, picture in zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True):
-                if uid in wanted and picture is not None:
-                    found.setdefault(uid, picture)
-    return found
 
 
 def _compare_pictures(table: list[dict], look: Look, params: Audit) -> None:

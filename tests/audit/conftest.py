@@ -54,3 +54,20 @@ def data(before: Path, select: Callable) -> Path:  # noqa: F811
     write_table(before / "tasks/text.parquet", [item("9", "a  Bell", [REFERENCE], None)], BENCHMARK)
     (before / "tasks/instructions.parquet").write_bytes(b"is trained on, so it is not looked at")
     return before
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ViT with random weights and two labels, as a hub directory."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    folder = tmp_path_factory.mktemp("classifier")
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8,
+        id2label={0: "normal", 1: "nsfw"}, label2id={"normal": 0, "nsfw": 1}, initializer_range=2.0,
+    )  # fmt: skip
+    ViTForImageClassification(config).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)
+    return folder

@@ -18,12 +18,13 @@ from synthpairs.audit.flags import (
     CAPTION_SHARE,
     DUPLICATE,
     FLAGS,
+    NSFW,
     PICTURE_BITS,
     PICTURE_COSINE,
     UNREADABLE,
 )
 from synthpairs.audit.make import make_audit
-from synthpairs.audit.params import Audit
+from synthpairs.audit.params import Audit, Nsfw
 from synthpairs.schema import AUDIT, BENCHMARK
 from synthpairs.scores.params import Scores
 from synthpairs.storage import read_shard, shard_bytes, write_table
@@ -124,6 +125,15 @@ def test_written_twice_byte_for_byte_and_nothing_is_looked_at_again(
     assert volatile == {"reused": 0}, "other benchmarks, other measures"
     assert metrics["benchmarks"]["pictures"] == 0
     assert metrics["sets"]["candidates"][PICTURE_COSINE] is None
+
+
+def test_what_a_classifier_finds_is_flagged(data: Path, settings: Settings, scores: Callable, classifier: Path) -> None:
+    unsure = Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4)
+    metrics, rows = audited(data, settings(nsfw=unsure), scores())
+    assert rows["nsfw"].between(0, 1).all()
+    assert rows["nsfw"].nunique() > 5
+    assert set(flagged(rows, NSFW)["key"]) == set(rows.loc[rows["nsfw"] >= 0.5, "key"])
+    assert metrics["sets"]["candidates"][NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
 
 
 def test_a_broken_picture_costs_its_own_row_only(data: Path, settings: Settings, scores: Callable) -> None:
