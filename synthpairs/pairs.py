@@ -31,7 +31,7 @@ def load_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Image.Im
 
 
 def originals(data: Path) -> Iterator[tuple[str, bytes | None]]:
-    """uid and original picture (encoded; None without one) of every caption, kept or rejected."""
+    """The uid and original picture (encoded; None without one) of every caption, kept or rejected."""
     for name in CAPTION_TABLES:
         for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
             yield from zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -40,7 +41,8 @@ class Look:
         """Columns of AUDIT for (key, encoded picture) pairs, in order; one that cannot be read costs its own only."""
         source = iter(pictures)
         while some := list(islice(source, _TOGETHER)):
-            opened = [opened_picture(payload) for _, payload in some]
+            with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
+                opened = list(pool.map(opened_picture, (payload for _, payload in some)))
             readable = [picture for picture in opened if not isinstance(picture, str)]
             cells: list[dict[str, Any]] = [{"phash": f"{value:016x}"} for value in perceptual_hashes(readable)]
             for measure in self.measures.values() if readable else ():

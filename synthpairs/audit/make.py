@@ -98,11 +98,8 @@ def _pictures(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tu
             raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         yield digest("shard", file_sha256(path), sorted(wanted)), _in_shard(path, wanted), wanted
     wanted = set(rows.loc[~synthetic, "key"])
-    real = (
-        sorted({uid: picture for uid, picture in originals(data) if picture and uid in wanted}.items())
-        if wanted
-        else []
-    )
+    found = {uid: picture for uid, picture in originals(data) if picture and uid in wanted} if wanted else {}
+    real = sorted(found.items())
     for start in range(0, len(real), _PIECE):
         part = real[start : start + _PIECE]
         name = digest("originals", *((key, hashlib.sha256(payload).hexdigest()) for key, payload in part))
