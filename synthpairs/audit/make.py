@@ -150,4 +150,6 @@ def _metrics(table: pd.DataFrame, references: References, look: Look, params: Au
         told |= {"groups_of_several_captions": int((several["nunique"] > 1).sum())}
         short = sum(len(words_of(text)) < params.caption_ngram for text in part["text"])
         sets[name] |= told | {"short_captions": short}
-    return {"sets": sets, "benchmarks": {"texts": len(references.texts), "pictures": len(look.benchmarks)}}
+    limits = {name: getattr(params, name) for name in ("hash_distance", "caption_ngram", "caption_share", "cosine_min")}
+    against = {"texts": len(references.texts), "pictures": len(look.benchmarks)}
+    return {"sets": sets, "benchmarks": against, "limits": limits}

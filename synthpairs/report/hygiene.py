@@ -38,6 +38,7 @@ def hygiene(inputs: Inputs) -> str:
         "the benchmarks, and against the other pairs; `data/audit/audit.parquet` has the measures of each. Nothing is dropped "
         "for a flag.",
         markdown_table(["flag", "says", *heads], rows, words=range(2)),
+        _limits(told["limits"]),
         f"Of the selection's captions {chosen['short_captions']:,} are shorter than one n-gram and match only a text that says "
         f"the same. Its near duplicates make {_groups(chosen)}.",
         _meaning(sets),
@@ -56,12 +57,25 @@ def _count(told: dict[str, Any], flag: str) -> str:
     return "not measured" if told[flag] is None else number(told[flag])
 
 
+def _limits(limits: dict[str, Any]) -> str:
+    cosine = (
+        ""
+        if limits["cosine_min"] is None
+        else f" for hashes, a cosine of at least {limits['cosine_min']:g} for embeddings"
+    )
+    return (
+        f"*Nearly the same* is at most {limits['hash_distance']} differing bits of 64{cosine}; wording is shared from "
+        f"{limits['caption_share']:.0%} of a caption's sequences of {limits['caption_ngram']} words on, so that sentences on one "
+        "pattern about different things do not count."
+    )
+
+
 def _groups(told: dict[str, Any]) -> str:
     if not told["groups"]:
         return "no group"
     return (
-        f"{told['groups']:,} groups, the largest of {told['largest_group']:,}; "
-        f"{told['groups_of_several_captions']:,} of them hold different captions"
+        f"{told['groups']:,} group{'s' * (told['groups'] > 1)}, the largest of {told['largest_group']:,}; "
+        f"{told['groups_of_several_captions']:,} with different captions"
     )
 
 

@@ -230,7 +230,9 @@ def write_audit(root: Path, manifest: pd.DataFrame, chosen: pd.DataFrame) -> Non
             "benchmark-picture-cosine": 0, "benchmark-caption-exact": 0, "benchmark-caption": 1, "text": None,
             "nsfw": None, "groups": 1, "largest_group": 2, "groups_of_several_captions": 1}  # fmt: skip
     sets = {"candidates": told, "selected": told | {"pairs": 20}, "real": dict.fromkeys(told, 0)}
-    write_json(root / "reports/metrics/audit.json", {"sets": sets, "benchmarks": {"texts": 50, "pictures": 40}})
+    limits = {"hash_distance": 3, "caption_ngram": 8, "caption_share": 0.5, "cosine_min": 0.98}
+    against = {"texts": 50, "pictures": 40}
+    write_json(root / "reports/metrics/audit.json", {"sets": sets, "benchmarks": against, "limits": limits})
 
 
 def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:

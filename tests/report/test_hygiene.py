@@ -34,7 +34,8 @@ def test_counts_stand_by_set_and_what_was_not_measured_says_so(inputs: Inputs) -
     )
     assert "| `text` | there is text in the picture | not measured | not measured | 0 |" in page
     assert "3 are shorter than one n-gram" in page
-    assert "1 groups, the largest of 2; 1 of them hold different captions" in page
+    assert "1 group, the largest of 2; 1 with different captions" in page
+    assert "at most 3 differing bits of 64 for hashes, a cosine of at least 0.98 for embeddings; wording" in page
 
 
 def test_examples_are_the_flagged_ones(inputs: Inputs) -> None:
