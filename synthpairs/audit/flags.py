@@ -44,5 +44,5 @@ def counted(rows: pd.DataFrame, measured: Sequence[str]) -> dict[str, dict[str, 
     for name, part in sets_of(rows).items():
         flags = part["flags"].explode()
         counts = {flag: int((flags == flag).sum()) if flag in measured else None for flag in FLAGS}
-        told[name] = {"pairs": len(part)} | counts
+        told[name] = {"pairs": len(part), **counts}
     return told

@@ -119,7 +119,8 @@ def _compare_pictures(table: list[dict], look: Look, params: Audit) -> None:
     seen = [row for row in table if row["phash"] is not None]
     hashes = np.array([int(row["phash"], 16) for row in seen], np.uint64)
     groups = near_groups(hashes, params.hash_distance).tolist()
-    sizes, first = Counter(groups), {}
+    sizes = Counter(groups)
+    first: dict[int, str] = {}
     for row, group in zip(seen, groups, strict=True):
         first.setdefault(group, row["key"])
         row["group"] = first[group] if sizes[group] > 1 else None
