@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,6 +66,7 @@ class Craft:
     make: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # a result for each of a batch's keys and texts
     encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError says why it is not one
     told: Mapping[str, Any]  # entries of every sample's json beside its row of the manifest
+    added: Mapping[str, Any] = field(default_factory=dict)  # what files carry beside what was made; no part of any key
 
 
 def make_candidates(captions: pd.DataFrame, craft: Craft, out: Path) -> tuple[dict, dict]:
@@ -77,7 +78,8 @@ def make_candidates(captions: pd.DataFrame, craft: Craft, out: Path) -> tuple[di
     generator, params = craft.generator, craft.generator.params
     candidates = plan(captions, generator)
     low_bits = params.batch, generator.device.type, torch.get_num_threads()
-    with WorkStore(craft.stage, digest(generator.fingerprint, *low_bits)).locked() as store:
+    added = (dict(craft.added),) if craft.added else ()  # files without it lie in another store, and are not taken up
+    with WorkStore(craft.stage, digest(generator.fingerprint, *low_bits, *added)).locked() as store:
         where = _finished(store, craft.noun)
         missing = [row for row in candidates if row["key"] not in where]
         log.info("%d of %d %ss are there already", len(candidates) - len(missing), len(candidates), craft.noun)
@@ -88,7 +90,8 @@ def make_candidates(captions: pd.DataFrame, craft: Craft, out: Path) -> tuple[di
     write_table(out / "manifest.parquet", kept, CANDIDATES)
     write_table(out / "failed.parquet", failed, FAILED)
     described = {"fingerprint": generator.fingerprint, "inputs": generator.inputs}
-    write_json(out / "generator.json", described | {"batch": params.batch, "device": generator.device.type})
+    here = {"batch": params.batch, "device": generator.device.type}
+    write_json(out / "generator.json", described | here | dict(craft.added))
     limit = generator.tokenizer.model_max_length
     metrics = {
         "captions": len(captions),

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from synthpairs.arms import Arm, CodeArm
 from synthpairs.artwork.world import Art, World
+from synthpairs.audit.params import Audit
 from synthpairs.benchmarks.params import Benchmark, Tasks
 from synthpairs.captions.params import CaptionParams
 from synthpairs.curves.params import Curves
@@ -37,7 +38,7 @@ from synthpairs.vlm.training import Training
 SECTIONS: dict[str, Any] = {
     "world": World, "art": Art, "language_model": GgufSource, "sentence_encoder": PackagedEncoder,
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
-    "select": Select, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
+    "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
     "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "report": Report, "gallery": Gallery,
 }  # fmt: skip

@@ -31,10 +31,11 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, I
         yield from _matched(rows, pictures, str(path))
     real = pairs[pairs["origin"] == "real"]
     if len(real):
-        yield from _matched(real, _originals(data), " and ".join(str(data / name) for name in CAPTION_TABLES))
+        yield from _matched(real, originals(data), " and ".join(str(data / name) for name in CAPTION_TABLES))
 
 
-def _originals(data: Path) -> Iterator[tuple[str, bytes | None]]:
+def originals(data: Path) -> Iterator[tuple[str, bytes | None]]:
+    """The uid and original picture (encoded; None without one) of every caption, kept or rejected."""
     for name in CAPTION_TABLES:
         for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
             yield from zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True)

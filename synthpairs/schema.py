@@ -111,6 +111,28 @@ PAIRS = _table(
     shard=pa.string(),  # null for real pairs
 )
 
+# One row for each candidate, and for each pair of the arm `real` where that is made. What was not measured is null.
+AUDIT = _table(
+    key=pa.string(),
+    uid=pa.string(),  # of the caption
+    text=pa.string(),
+    origin=pa.string(),  # synthetic, real
+    selected=pa.bool_(),  # whether the candidate is in the selection; false for real pairs
+    phash=pa.string(),  # perceptual hash of the picture: 64 bits as 16 hexadecimal digits
+    group=pa.string(),  # smallest key of the near duplicates that the picture is one of; null when it has none
+    picture_bits=pa.int64(),  # of 64, in which the hash of the nearest benchmark picture differs
+    picture_bits_item=pa.string(),  # whose picture that is: TASK/UID, as below
+    picture_cosine=pa.float64(),  # of CLIP with the nearest benchmark picture
+    picture_cosine_item=pa.string(),
+    caption_share=pa.float64(),  # of the caption's word n-grams that benchmark texts have too
+    caption_exact=pa.bool_(),  # whether a benchmark text is the caption
+    caption_item=pa.string(),  # whose text shares most; null when none shares any
+    written=pa.string(),  # text found in the picture; empty when there is none
+    nsfw=pa.float64(),  # probability
+    error=pa.string(),  # why the picture could not be looked at; null when it could
+    flags=pa.list_(pa.string()),  # see synthpairs.audit.flags
+)
+
 # Real pairs of the embeddings route: scenes of the list that the generator learnt from, encoded by its tokenizer.
 REAL_PAIRS = _table(
     key=pa.string(),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from synthpairs.candidates import Craft, make_candidates
 from synthpairs.images.generator import Generator
+from synthpairs.images.marking import SOURCE_TYPE, mark
 from synthpairs.images.params import Images
 
 
@@ -18,21 +19,28 @@ def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict
     if captions.empty:
         raise ValueError("data/captions/kept.parquet holds no caption: loosen the filters in params.yaml (captions)")
     generator = Generator(params)
-    encode = partial(encoded, extension=params.format)
-    craft = Craft(stage="images", noun="picture", generator=generator, make=generator.paint, encode=encode, told={})
+    craft = Craft(
+        stage="images",
+        noun="picture",
+        generator=generator,
+        make=generator.paint,
+        encode=partial(encoded, extension=params.format, marked=params.mark),
+        told={},
+        added={"mark": SOURCE_TYPE} if params.mark else {},
+    )
     return make_candidates(captions, craft, out)
 
 
-def encoded(picture: np.ndarray, extension: str) -> dict[str, bytes]:
-    """The picture, values in [0, 1], as a lossless file; ValueError says why it is none."""
+def encoded(picture: np.ndarray, extension: str, marked: bool) -> dict[str, bytes]:
+    """The picture, values in [0, 1], as a lossless file, marked as made by a model or not; ValueError says why it is none."""
     if not np.isfinite(picture).all():
         raise ValueError("the picture holds values that are not finite")
     pixels = (picture * 255).round().astype(np.uint8)  # as diffusers does it
     if (pixels == pixels[0, 0]).all():
         raise ValueError("the picture has one flat colour")
-    buffer = io.BytesIO()
+    buffer, options = io.BytesIO(), mark(extension) if marked else {}
     if extension == "webp":
-        Image.fromarray(pixels).save(buffer, "WEBP", lossless=True)
+        Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, **options)
     else:
-        Image.fromarray(pixels).save(buffer, "PNG")
+        Image.fromarray(pixels).save(buffer, "PNG", **options)
     return {extension: buffer.getvalue()}

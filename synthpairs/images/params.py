@@ -33,5 +33,6 @@ class Images:
         int, Within(1, 1024)
     ]  # pictures at once; an odd number may keep it to one core, see synthpairs.inference
     format: Literal["png", "webp"]  # both lossless
+    mark: bool  # whether files say by XMP that a model made them
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer
     max_failed_share: Annotated[float, Within(0, 1)]  # of the candidates, above which the stage fails

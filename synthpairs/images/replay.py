@@ -49,7 +49,7 @@ def replay(key: str, params: Images, images: Path) -> Replay:
             f"{row['key']} was made by another generator: {', '.join(_changed(told, generator.inputs)) or 'an older one'} "
             "differ; put that back, or run `dvc repro images`"
         )
-    files = encoded(generator.paint([row["key"]], [row["text"]])[0], params.format)
+    files = encoded(generator.paint([row["key"]], [row["text"]])[0], params.format, params.mark)
     payload, before = files[params.format], stored[params.format]
     apart = np.abs(_pixels(payload) - _pixels(before))
     return Replay(

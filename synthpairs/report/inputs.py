@@ -15,7 +15,7 @@ from synthpairs.storage import read_table
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
 DESK_MODELS = Path("models/desk/metrics.json")
-STAGES = ("tasks", "captions", "images", "scores", "select")  # with one metrics file each
+STAGES = ("tasks", "captions", "images", "scores", "select", "audit")  # with one metrics file each
 TRAININGS = ("align", "finetune")  # with one metrics file per arm
 
 
@@ -47,6 +47,8 @@ class Inputs(Comparison):
     rejected: pd.DataFrame
     manifest: pd.DataFrame
     unmade: pd.DataFrame  # pictures that failed
+    generator: dict[str, Any]  # generator.json of the pictures
+    audit: pd.DataFrame
     scores: pd.DataFrame
     unscored: pd.DataFrame
     selected: pd.DataFrame
@@ -64,6 +66,8 @@ def read_inputs(arms: Sequence[str], root: Path = Path()) -> Inputs:
         rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions"),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),
         unmade=read_table(data / "images/failed.parquet", "dvc repro images"),
+        generator=read_json(data / "images/generator.json", "dvc repro images", ["inputs"]),
+        audit=read_table(data / "audit/audit.parquet", "dvc repro audit"),
         scores=read_table(data / "scores/scores.parquet", "dvc repro scores"),
         unscored=read_table(data / "scores/failed.parquet", "dvc repro scores"),
         selected=read_table(data / "selected/selected.parquet", "dvc repro select"),

@@ -16,6 +16,7 @@ from synthpairs.report.findings import (
     shares,
 )
 from synthpairs.report.graph import Stage, mermaid, stage_table
+from synthpairs.report.hygiene import hygiene
 from synthpairs.report.inputs import DESK_MODELS, Inputs
 from synthpairs.report.params import Report
 from synthpairs.report.summary import summary
@@ -54,6 +55,7 @@ def build(
         _counts(inputs, drawn),
         _scores(inputs, ranking, drawn),
         _pictures(inputs, ranking, params, data, drawn),
+        hygiene(inputs),
         _desk_models(inputs),
     ]
     return "\n\n".join(sections) + "\n", drawn

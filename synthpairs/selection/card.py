@@ -8,6 +8,7 @@ import pandas as pd
 
 from synthpairs.markdown import markdown_table
 from synthpairs.packages import Package
+from synthpairs.privacy import privacy
 from synthpairs.selection.params import Select
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -26,13 +27,19 @@ tags:
 - synthetic
 - image-captioning
 - webdataset
+configs:
+- config_name: pairs
+  default: true
+  data_files:
+  - split: train
+    path: shard-*.tar
 ---
 
 # {count} synthetic image-caption pairs
 
 Captions were curated, a text-to-image model painted {tried} pictures for them, every picture was scored, and the
 first {count} by the strategy `{strategy}` are here. Each sample's JSON holds its seed, its generator's fingerprint and
-its scores.
+its scores.{marked}
 
 ## How it was made
 
@@ -56,6 +63,10 @@ Human captions, and the pictures that the desk models learnt from, come from the
 
 A generator from elsewhere adds its own licence; it is named above.
 
+## Privacy
+
+{privacy}
+
 ## Known limits
 
 - No person has looked at the pairs. A high score does not say that the picture shows what the caption says.
@@ -69,8 +80,11 @@ A generator from elsewhere adds its own licence; it is named above.
 ```python
 from datasets import load_dataset
 
-pairs = load_dataset("webdataset", data_files="shard-*.tar", split="train")  # columns: {extension}, txt, json
+pairs = load_dataset("data/selected", split="train")  # the shards; columns: {extension}, txt, json
+table = load_dataset("data/selected", data_files="selected.parquet", split="train")  # ranks and scores, by key
 ```
+
+The directory is wherever this card lies. `datasets` reads one format by the names in a card, so the table is asked for by file.
 
 Any WebDataset reader takes the shards as well. For LLaVA, unpack them next to each other and point its loader at both:
 
@@ -79,6 +93,8 @@ mkdir images && for shard in shard-*.tar; do tar -xf "$shard" -C images; done
 # --data_path llava.json --image_folder images
 ```
 """
+
+_MARKED = " Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `{type}`)."
 
 
 def dataset_card(
@@ -102,7 +118,7 @@ def dataset_card(
         "SSIM": f"{ssim['start'] or inputs['side']} -> {ssim['down']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
     }
-    sources = Counter(selected["source"])
+    sources = Counter(map(str, selected["source"]))
     told = counts | {f"selected, caption by: {source}": sources[source] for source in sorted(sources)}
     told |= {f"pairs/{arm}.parquet": arms[arm]["pairs"] for arm in arms}
     return _TEMPLATE.format(
@@ -123,6 +139,8 @@ def dataset_card(
             [(package.package, package.version, package.style, package.licence) for package in trained],
         ),
         extension=inputs["format"],
+        privacy=privacy(generator, sources),
+        marked=_MARKED.format(type=generator["mark"]) if "mark" in generator else "",
     )
 
 

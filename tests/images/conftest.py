@@ -39,6 +39,7 @@ def settings(tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "dtype": "float32",
         "batch": 4,
         "format": "png",
+        "mark": True,
         "samples_per_shard": 8,
         "max_failed_share": 0.0,
     }

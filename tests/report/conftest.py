@@ -21,6 +21,7 @@ from synthpairs.report.findings import Ranking
 from synthpairs.report.params import Report
 from synthpairs.schema import (
     ANSWERS,
+    AUDIT,
     CANDIDATES,
     CAPTIONS,
     FAILED,
@@ -219,6 +220,26 @@ def make_route(root: Path) -> None:
     write_json(root / "reports/studies/studies.json", {"studies": {"selection": STUDY}})
 
 
+def write_audit(root: Path, manifest: pd.DataFrame, chosen: pd.DataFrame) -> None:
+    """One row a candidate: the first two of the selection are near duplicates, and one shares its caption."""
+    rows = manifest[["key", "uid", "text"]].assign(origin="synthetic", selected=manifest["key"].isin(chosen["key"]))
+    rows = rows.assign(**dict.fromkeys(AUDIT.names[5:])).assign(phash="0" * 16, picture_bits=9, caption_share=0.0)
+    table = rows.assign(caption_exact=False).to_dict("records")
+    for row in table:
+        row["flags"] = ["near-duplicate"] if row["key"] in set(chosen["key"][:2]) else []
+        row["group"] = "f" * 24 if row["flags"] else None
+        if row["key"] == chosen["key"][2]:
+            row |= {"flags": ["benchmark-caption"], "caption_share": 0.75, "caption_item": "desk_caption/0123"}
+    write_table(root / "data/audit/audit.parquet", table, AUDIT)
+    told = {"pairs": len(table), "unreadable": 0, "near-duplicate": 2, "benchmark-picture-hash": 0, "short_captions": 3,
+            "benchmark-picture-cosine": 0, "benchmark-caption-exact": 0, "benchmark-caption": 1, "text": None,
+            "nsfw": None, "groups": 1, "largest_group": 2, "groups_of_several_captions": 1}  # fmt: skip
+    sets = {"candidates": told, "selected": told | {"pairs": 20}, "real": dict.fromkeys(told, 0)}
+    limits = {"hash_distance": 3, "caption_ngram": 8, "caption_share": 0.5, "cosine_min": 0.98}
+    against = {"texts": 50, "pictures": 40}
+    write_json(root / "reports/metrics/audit.json", {"sets": sets, "benchmarks": against, "limits": limits})
+
+
 def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:
     """Everything the report reads, `captions` per concept and source with two candidates each."""
     rng = np.random.default_rng(7)
@@ -253,6 +274,8 @@ def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) ->
     write_table(root / "data/captions/rejected.parquet", rejected, REJECTED)
     write_table(root / "data/images/manifest.parquet", manifest, CANDIDATES)
     write_table(root / "data/images/failed.parquet", [], FAILED)
+    write_json(root / "data/images/generator.json", {"inputs": {"model": "models/desk/generator"}})
+    write_audit(root, manifest, chosen)
     write_table(root / "data/scores/scores.parquet", scores, SCORES)
     write_table(root / "data/scores/failed.parquet", [], FAILED)
     write_table(root / "data/selected/selected.parquet", chosen, SELECTED)

@@ -55,6 +55,7 @@ def test_page_answers_first_and_holds_every_section(twice):
         "Counts through the filters",
         "Scores",
         "The pairs",
+        "Hygiene",
         "The desk models",
     ):
         assert f"\n## {heading}\n" in page

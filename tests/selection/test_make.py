@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import webdataset
+from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
 from PIL import Image
 
@@ -23,7 +24,7 @@ from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, SELECTED, caption_uid
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.params import Select
 from synthpairs.selection.records import INSTRUCTIONS, llava_record
-from synthpairs.storage import read_shard, write_table
+from synthpairs.storage import read_shard, write_json, write_table
 
 Settings = Callable[..., Select]
 ARMS: list[Arm] = ["selected", "random", "real"]
@@ -178,6 +179,43 @@ def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
     make_selection(settings(fusion="zscore"), ARMS, data, data / "selected")
     text = (data / "selected/README.md").read_text()
     assert "1.0 x z-score of max(cosine, 0) + 0.5 x z-score of SSIM, highest first." in text
+
+
+def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(
+    settings: Settings, data: Path, monkeypatch
+) -> None:
+    """The header is checked by the libraries that read it; other files beside the shards must not get into the split."""
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    make_selection(settings(k=5), ARMS, data, data / "selected")
+    selected = pd.read_parquet(data / "selected/selected.parquet")
+    header = DatasetCard.load(data / "selected/README.md").data
+    (config,) = MetadataConfigs.from_dataset_card_data(header).items()
+    assert config == ("pairs", {"default": True, "data_files": [{"split": "train", "path": "shard-*.tar"}]})
+    assert DatasetCard.from_template(header, template_str="---\n{{ card_data }}\n---\n").data == header
+    cache = str(data / "cache")
+    pairs = datasets.load_dataset(str(data / "selected"), cache_dir=cache)
+    assert list(pairs) == ["train"]
+    assert {"png", "txt", "json"} <= set(pairs["train"].column_names)
+    assert dict(zip(pairs["train"]["__key__"], pairs["train"]["txt"], strict=True)) == dict(
+        zip(selected["key"], selected["text"], strict=True)
+    )
+    table = datasets.load_dataset(str(data / "selected"), data_files="selected.parquet", split="train", cache_dir=cache)
+    assert table.column_names == SELECTED.names
+    assert table["key"] == selected["key"].tolist()
+
+
+def test_card_says_what_the_pairs_can_tell_about_people(settings: Settings, data: Path) -> None:
+    make_selection(settings(), ARMS, data, data / "selected")
+    text = (data / "selected/README.md").read_text()
+    assert "Painted by `models/x`, which learnt from what its publisher says." in text
+    assert "XMP" not in text
+    told = json.loads((data / "images/generator.json").read_text())
+    told["inputs"]["model"] = "models/desk/generator"
+    write_json(data / "images/generator.json", told | {"mark": "trained"})
+    make_selection(settings(), ARMS, data, data / "selected")
+    text = (data / "selected/README.md").read_text()
+    assert "no photograph and no picture of a real person was in its training" in text
+    assert "Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `trained`)." in text
 
 
 def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:

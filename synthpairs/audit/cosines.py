@@ -1,0 +1,43 @@
+"""CLIP's cosine with the nearest benchmark picture, by the model that scores the pairs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+from synthpairs.scores.clip import ClipScorer
+from synthpairs.scores.params import Scores
+
+DECIMALS = 6  # further ones differ between machines
+
+
+class Cosines:
+    """The benchmarks' pictures, embedded."""
+
+    def __init__(self, params: Scores, references: Mapping[str, Image.Image]) -> None:
+        self._scorer = ClipScorer(
+            "scores", params.clip, params.pretrained,
+            prefix=params.prefix, precision=params.precision, batch=params.batch,
+        )  # fmt: skip
+        self._items = list(references)
+        self._embedded = self._embed(list(references.values()))  # [items, width]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Everything that changes a cosine, spelled out."""
+        return self._scorer.inputs | {"batch": self._scorer.batch}
+
+    def take(self, pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
+        """`picture_cosine` and `picture_cosine_item` of each picture."""
+        values, places = (self._embed(pictures) @ self._embedded.T).max(dim=1)
+        return [
+            {"picture_cosine": round(value, DECIMALS), "picture_cosine_item": self._items[place]}
+            for value, place in zip(values.tolist(), places.tolist(), strict=True)
+        ]
+
+    def _embed(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """One batch of views in memory at a time: at paper scale they are 600 KB each."""
+        size = self._scorer.batch
+        batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
+        return torch.cat([self._scorer.embed_pictures([self._scorer.view(one) for one in batch]) for batch in batches])

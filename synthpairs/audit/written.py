@@ -1,0 +1,38 @@
+"""Text in pictures: watermarks, signatures, captions painted into them. Read by RapidOCR, whose package holds its models."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+class Reader:
+    """A loaded reader; ValueError where its packages are not installed."""
+
+    def __init__(self) -> None:
+        try:
+            from rapidocr import RapidOCR
+        except ImportError as error:
+            raise ValueError(
+                f"params.yaml: audit.text needs packages that are not installed ({error}): "
+                "`uv pip install rapidocr onnxruntime`, or set it to false"
+            ) from None
+        # One thread: which text is found must not depend on the machine's cores.
+        engine = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
+        told = {f"EngineConfig.onnxruntime.{name}": value for name, value in engine.items()}
+        self._engine = RapidOCR(params=told | {"Global.log_level": "error"})
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The version says which models."""
+        return {"rapidocr": version("rapidocr"), "onnxruntime": version("onnxruntime")}
+
+    def take(self, pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
+        """`written` of each picture: the lines found with a confidence of at least 0.5 (the library's own limit)."""
+        return [{"written": self._read(picture)} for picture in pictures]
+
+    def _read(self, picture: Image.Image) -> str:
+        blue_first = np.asarray(picture)[:, :, ::-1]  # arrays are taken for OpenCV's
+        return " ".join(self._engine(np.ascontiguousarray(blue_first)).txts or ())

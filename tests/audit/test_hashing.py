@@ -1,0 +1,96 @@
+"""Hashes are imagehash's; near pairs are all of them and no others; groups are what the pairs connect."""
+
+from itertools import combinations
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthpairs.audit.hashing import near_groups, near_pairs, nearest, perceptual_hashes
+from tests.scores.conftest import photo
+
+
+def noisy(hashes: np.ndarray, flips: int, rng: np.random.Generator) -> np.ndarray:
+    """The hashes with up to `flips` bits of each turned over."""
+    bits = rng.integers(0, 64, (len(hashes), flips)).astype(np.uint64)
+    return hashes ^ np.bitwise_or.reduce(np.uint64(1) << bits, axis=1)
+
+
+def crowd(count: int, flips: int, seed: int) -> np.ndarray:
+    """Random hashes of which half have a near copy, and some an equal one."""
+    rng = np.random.default_rng(seed)
+    hashes = rng.integers(0, 2**64, count, dtype=np.uint64)
+    return rng.permutation(np.concatenate([hashes, noisy(hashes[: count // 2], flips, rng), hashes[:5]]))
+
+
+def test_hashes_are_those_of_imagehash() -> None:
+    pictures = [photo(side, side) for side in (8, 32, 33, 64, 200)]
+    pictures += [photo(48, 1).convert("L"), photo(48, 2).resize((90, 31)), photo(48, 3).convert("RGBA")]
+    pictures.append(Image.new("RGB", (64, 64), "red"))
+    assert [f"{value:016x}" for value in perceptual_hashes(pictures)] == [
+        str(imagehash.phash(picture)) for picture in pictures
+    ]
+    assert perceptual_hashes([]).shape == (0,)
+
+
+def test_a_hash_depends_on_its_picture_alone() -> None:
+    pictures = [photo(64, seed) for seed in range(6)]
+    assert perceptual_hashes(pictures).tolist() == [perceptual_hashes([one])[0] for one in pictures]
+    assert len(set(perceptual_hashes(pictures).tolist())) == 6
+
+
+def test_a_hash_survives_size_and_compression() -> None:
+    one, small = photo(256, 0), photo(256, 0).resize((96, 96), Image.Resampling.BICUBIC)
+    first, second, other = perceptual_hashes([one, small, photo(256, 1)])
+    assert int(first ^ second).bit_count() <= 3
+    assert int(first ^ other).bit_count() > 12
+
+
+@pytest.mark.parametrize("distance", [0, 1, 3, 6, 7])
+def test_near_pairs_are_exactly_those_of_comparing_all_with_all(distance: int) -> None:
+    hashes = crowd(300, distance + 1, distance)
+    expected = [
+        [one, other]
+        for one, other in combinations(range(len(hashes)), 2)
+        if int(hashes[one] ^ hashes[other]).bit_count() <= distance
+    ]
+    assert len(expected) >= 5
+    assert near_pairs(hashes, distance).tolist() == expected
+
+
+def test_bits_spread_over_all_bands_but_one_are_found() -> None:
+    """The worst case of the pigeonhole: three of four bands differ, each in one bit."""
+    for spared in range(4):
+        other = sum(1 << (16 * band + 7) for band in range(4) if band != spared)
+        assert near_pairs(np.array([0, other], np.uint64), 3).tolist() == [[0, 1]]
+    assert near_pairs(np.array([0, 0x0001_0001_0001_0001], np.uint64), 3).tolist() == []
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_hashes_have_no_pairs(count: int) -> None:
+    assert near_pairs(np.zeros(count, np.uint64), 3).shape == (0, 2)
+    assert near_groups(np.zeros(count, np.uint64), 3).shape == (count,)
+
+
+def test_groups_are_chains_of_near_pairs() -> None:
+    hashes = np.array([0b000, 0b001, 0b011, 2**40, 0b000, 3 << 61], np.uint64)
+    groups = near_groups(hashes, 1)
+    assert groups[0] == groups[1] == groups[2] == groups[4]
+    assert len({groups[0], groups[3], groups[5]}) == 2, "2**40 is one bit from 0, the last one two"
+    hashes = crowd(200, 2, 9)
+    groups = near_groups(hashes, 2)
+    for one, other in near_pairs(hashes, 2):
+        assert groups[one] == groups[other]
+    alone = set(range(len(hashes))) - set(near_pairs(hashes, 2).ravel().tolist())
+    assert all((groups == groups[place]).sum() == 1 for place in alone)
+
+
+def test_nearest_is_the_first_of_the_closest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthpairs.audit.hashing._CHUNK", 64)
+    rng = np.random.default_rng(0)
+    hashes, others = (rng.integers(0, 2**64, count, dtype=np.uint64) for count in (50, 20))
+    distances, places = nearest(hashes, np.concatenate([others, others]))
+    for value, distance, place in zip(hashes, distances, places, strict=True):
+        apart = [int(value ^ other).bit_count() for other in others]
+        assert (distance, place) == (min(apart), apart.index(min(apart)))

@@ -1,0 +1,187 @@
+"""The audit stage: every pair has its row; what is the same as a benchmark's is flagged; what was not measured is null."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from synthpairs.audit.flags import (
+    CAPTION_EXACT,
+    CAPTION_SHARE,
+    DUPLICATE,
+    FLAGS,
+    NSFW,
+    PICTURE_BITS,
+    PICTURE_COSINE,
+    UNREADABLE,
+)
+from synthpairs.audit.make import make_audit
+from synthpairs.audit.params import Audit, Nsfw
+from synthpairs.schema import AUDIT, BENCHMARK
+from synthpairs.scores.params import Scores
+from synthpairs.storage import read_shard, shard_bytes, write_table
+from tests.audit.conftest import item
+
+Settings = Callable[..., Audit]
+
+
+def audited(data: Path, params: Audit, scores: Scores, name: str = "audit") -> tuple[dict, pd.DataFrame]:
+    metrics, _ = make_audit(params, scores, data, data / name)
+    return metrics, pd.read_parquet(data / name / "audit.parquet")
+
+
+def flagged(rows: pd.DataFrame, flag: str) -> pd.DataFrame:
+    return rows[[flag in flags for flags in rows["flags"]]]
+
+
+def test_every_candidate_and_real_pair_has_a_row(data: Path, settings: Settings, scores: Callable) -> None:
+    metrics, rows = audited(data, settings(), scores())
+    assert list(rows.columns) == AUDIT.names
+    assert rows["key"].is_monotonic_increasing
+    assert rows["key"].is_unique
+    manifest = pd.read_parquet(data / "images/manifest.parquet")
+    real = pd.read_parquet(data / "selected/pairs/real.parquet")
+    assert set(rows["key"]) == set(manifest["key"]) | set(real["key"])
+    assert set(rows.loc[rows["selected"], "key"]) == set(pd.read_parquet(data / "selected/selected.parquet")["key"])
+    assert {name: told["pairs"] for name, told in metrics["sets"].items()} == {
+        "candidates": 16, "selected": 3, "real": len(real),
+    }  # fmt: skip
+    assert metrics["benchmarks"] == {"texts": 7, "pictures": 2}, "equal questions and pictures count once"
+    for flag in FLAGS:
+        measured = flag in (UNREADABLE, DUPLICATE, PICTURE_BITS, CAPTION_EXACT, CAPTION_SHARE)
+        assert (metrics["sets"]["candidates"][flag] is not None) == measured
+    assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
+
+
+def test_a_picture_that_a_benchmark_shows_is_found(data: Path, settings: Settings, scores: Callable) -> None:
+    leaked = pd.read_parquet(data / "images/manifest.parquet")["key"][0]
+    metrics, rows = audited(data, settings(cosine_min=0.99999), scores())
+    row = rows.set_index("key").loc[leaked]
+    assert (row["picture_bits"], row["picture_bits_item"]) == (0, "seen/0")
+    assert row["picture_cosine"] == pytest.approx(1, abs=1e-5)
+    assert row["picture_cosine_item"] == "seen/0"
+    assert {PICTURE_BITS, PICTURE_COSINE} <= set(row["flags"])
+    assert metrics["sets"]["candidates"][PICTURE_BITS] == len(flagged(rows, PICTURE_BITS)) >= 1
+    others = rows[rows["key"] != leaked]
+    assert others["picture_bits"].min() > 3
+    assert others["picture_cosine"].max() < 1
+
+
+def test_captions_that_benchmarks_hold_are_found(data: Path, settings: Settings, scores: Callable) -> None:
+    metrics, rows = audited(data, settings(), scores())
+    by_text = rows.drop_duplicates("text").set_index("text")
+    assert by_text.loc["a dog", ["caption_share", "caption_exact", "caption_item"]].tolist() == [1, False, "text/9"]
+    assert by_text.loc["a rose", "caption_item"] == "seen/0"
+    assert by_text.loc["a bell", "caption_share"] == 1, "case does not count"
+    assert not by_text.loc["a bell", "caption_exact"], "for an exact match it does"
+    assert by_text.loc["a snail", "caption_share"] == 0
+    assert pd.isna(by_text.loc["a snail", "caption_item"])
+    assert set(flagged(rows, CAPTION_SHARE)["text"]) == {"a dog", "a rose", "a bell", "a bus", "a cat"}
+    assert metrics["sets"]["candidates"]["short_captions"] == 0
+    write_table(data / "tasks/text.parquet", [item("9", "a  bell", ["?"], None)], BENCHMARK)
+    metrics, rows = audited(data, settings(), scores())
+    assert set(flagged(rows, CAPTION_EXACT)["text"]) == {"a bell"}
+    assert metrics["sets"]["candidates"][CAPTION_EXACT] == 2, "two candidates of one caption"
+
+
+def test_near_duplicates_are_grouped_and_counted(data: Path, settings: Settings, scores: Callable) -> None:
+    manifest = pd.read_parquet(data / "images/manifest.parquet")
+    one, other = manifest.iloc[0], manifest[manifest["uid"] != manifest["uid"][0]].iloc[0]
+    payload = dict(read_shard(data / "images" / one["shard"]))[one["key"]]["png"]
+    path = data / "images" / other["shard"]
+    samples = [(key, members | ({"png": payload} if key == other["key"] else {})) for key, members in read_shard(path)]
+    path.write_bytes(shard_bytes(samples))
+    metrics, rows = audited(data, settings(), scores())
+    groups = rows[rows["origin"] == "synthetic"].dropna(subset=["group"])
+    assert set(groups["key"]) == {one["key"], other["key"]}
+    assert set(groups["group"]) == {min(one["key"], other["key"])}
+    told = metrics["sets"]["candidates"]
+    assert (told[DUPLICATE], told["groups"], told["largest_group"], told["groups_of_several_captions"]) == (2, 1, 2, 1)
+    assert metrics["sets"]["real"]["groups"] == 1, "two captions of the made-up originals have one picture"
+
+
+def test_written_twice_byte_for_byte_and_nothing_is_looked_at_again(
+    data: Path, settings: Settings, scores: Callable
+) -> None:
+    params = settings(cosine_min=0.9)
+    first, volatile = make_audit(params, scores(), data, data / "one")
+    assert volatile == {"reused": 0}
+    second, volatile = make_audit(params, scores(), data, data / "two")
+    assert volatile == {"reused": sum(first["sets"][name]["pairs"] for name in ("candidates", "real"))}
+    assert first == second
+    json.dumps(first)
+    one, two = (hashlib.sha256((data / name / "audit.parquet").read_bytes()).digest() for name in ("one", "two"))
+    assert one == two
+    write_table(data / "tasks/seen.parquet", [item("5", "What?", ["x"], None)], BENCHMARK)
+    metrics, volatile = make_audit(params, scores(), data, data / "three")
+    assert volatile == {"reused": 0}, "other benchmarks, other measures"
+    assert metrics["benchmarks"]["pictures"] == 0
+    assert metrics["sets"]["candidates"][PICTURE_COSINE] is None
+
+
+def test_what_a_classifier_finds_is_flagged(data: Path, settings: Settings, scores: Callable, classifier: Path) -> None:
+    unsure = Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4)
+    metrics, rows = audited(data, settings(nsfw=unsure), scores())
+    assert rows["nsfw"].between(0, 1).all()
+    assert rows["nsfw"].nunique() > 5
+    assert set(flagged(rows, NSFW)["key"]) == set(rows.loc[rows["nsfw"] >= 0.5, "key"])
+    assert metrics["sets"]["candidates"][NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
+
+
+def test_a_broken_picture_costs_its_own_row_only(data: Path, settings: Settings, scores: Callable) -> None:
+    audited(data, settings(), scores(), "whole")
+    manifest = pd.read_parquet(data / "images/manifest.parquet")
+    path = data / "images" / manifest["shard"][3]
+    keys = manifest.loc[manifest["shard"] == manifest["shard"][3], "key"].tolist()
+    samples = dict(read_shard(path))
+    samples[keys[0]]["png"] = samples[keys[0]]["png"][:90]
+    del samples[keys[1]]["png"]
+    path.write_bytes(shard_bytes(samples.items()))
+    with pytest.raises(
+        ValueError, match=r"2 of \d+ pictures cannot be read, more than audit.max_failed_share .* first, "
+    ):
+        make_audit(settings(), scores(), data, data / "audit")
+    metrics, rows = audited(data, settings(max_failed_share=0.2), scores())
+    bad = rows[rows["error"].notna()]
+    assert set(bad["key"]) == set(keys[:2])
+    assert "there is no picture under this key" in set(bad["error"])
+    assert bad["phash"].isna().all()
+    assert metrics["sets"]["candidates"][UNREADABLE] == 2
+    whole, rest = (
+        [row for row in pq.read_table(data / name / "audit.parquet").to_pylist() if row["key"] not in keys[:2]]
+        for name in ("whole", "audit")
+    )
+    assert rest == whole
+
+
+def test_inputs_that_are_missing_are_named(data: Path, settings: Settings, scores: Callable) -> None:
+    write_table(data / "tasks/seen.parquet", [item("0", "What?", ["x"], b"no picture")], BENCHMARK)
+    with pytest.raises(ValueError, match=r"data/tasks: the picture of seen/0 cannot be read .* run `dvc repro tasks`"):
+        make_audit(settings(), scores(), data, data / "audit")
+    pd.DataFrame({"uid": ["0"]}).to_parquet(data / "tasks/seen.parquet")
+    with pytest.raises(ValueError, match=r"seen.parquet: column question is missing; run `dvc repro tasks` again"):
+        make_audit(settings(), scores(), data, data / "audit")
+    for path in (data / "tasks").glob("*.parquet"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match="holds no benchmark: run `dvc repro tasks` first"):
+        make_audit(settings(), scores(), data, data / "audit")
+    (data / "selected/selected.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match="run `dvc repro select` first"):
+        make_audit(settings(), scores(), data, data / "audit")
+
+
+def test_the_stage_writes_its_outs(data: Path, settings: Settings, scores: Callable) -> None:
+    (data.parent / "params.yaml").write_text(json.dumps({"audit": asdict(settings()), "scores": asdict(scores())}))
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "SYNTHPAIRS_TRACKING": "off"}
+    program = "import sys, stages.audit as s; s.main(); assert not {'transformers', 'open_clip'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=data.parent, env=environment)
+    assert json.loads((data.parent / "reports/metrics/audit.json").read_text())["sets"]["selected"]["pairs"] == 3
+    assert (data / "audit/audit.parquet").exists()

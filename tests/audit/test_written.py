@@ -1,0 +1,40 @@
+"""Text that is drawn into a picture is read, without network; where the packages are missing, the error says what to install."""
+
+import socket
+import sys
+
+import pytest
+from PIL import Image, ImageDraw
+
+from synthpairs.audit.written import Reader
+from synthpairs.report.grids import _font
+from tests.scores.conftest import photo
+
+
+def refuse(*_: object) -> None:
+    raise OSError("no network in tests")
+
+
+def test_drawn_text_is_read_and_other_pictures_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rapidocr")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    marked = photo(256, 3)
+    ImageDraw.Draw(marked).text(
+        (20, 110), "STOCKPHOTO", fill="white", font=_font(size=32), stroke_width=3, stroke_fill="black"
+    )
+    plain = Image.new("RGB", (64, 64), "teal")
+    reader = Reader()
+    found = [row["written"] for row in reader.take([marked, plain, marked])]
+    assert "STOCKPHOTO" in found[0].replace(" ", "")
+    assert found[1] == ""
+    assert found[2] == found[0]
+    assert set(reader.inputs) == {"rapidocr", "onnxruntime"}
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    with pytest.raises(
+        ValueError, match=r"params.yaml: audit.text needs packages .* rapidocr onnxruntime`, or set it to false"
+    ):
+        Reader()
