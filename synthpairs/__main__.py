@@ -9,6 +9,7 @@ EXAMPLES = """examples:
   python -m synthpairs doctor                      look at params, models and machine before a run
   python -m synthpairs preset smoke                write presets/smoke.yaml into params.yaml, then `dvc repro`
   python -m synthpairs preset smoke --as-flags     print it for `dvc exp run -n small $(...)`
+  python -m synthpairs plan --gpu H100 --gpus 8    hours, disk and money of a run, before it runs
   python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
   python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
   python -m synthpairs whatif clip_scale=2.5       another selection from the scores that are there
@@ -60,6 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help="say what is wrong with params, models or machine, before a run finds out"
     )
     doctor.set_defaults(run=_doctor)
+
+    plan = commands.add_parser(
+        "plan", help="say what a run takes: GPU-hours, hours, disk, money, smallest effect shown"
+    )
+    plan.add_argument("--captions", metavar="N", type=int, help="kept captions to expect, where none are curated yet")
+    plan.add_argument("--gpu", help="A100, H100, H200, RTX4090, RTX3090, or cpu (default: by the size of the pictures)")
+    plan.add_argument("--gpus", metavar="N", type=int, default=1, help="how many (default: %(default)s)")
+    plan.add_argument("--price", metavar="P", type=float, help="of one of them for an hour")
+    plan.add_argument(
+        "--measure", action="store_true", help="paint and score a few batches here instead of looking it up"
+    )
+    plan.add_argument("--json", action="store_true", help="for machines: seconds and bytes")
+    plan.set_defaults(run=_plan)
 
     preview = commands.add_parser("preview", help="paint and score a few captions beside the pipeline")
     preview.add_argument("captions", metavar="N", type=int, help="how many captions")
@@ -118,12 +132,43 @@ def _doctor(options: argparse.Namespace) -> None:
 
     found = examine()
     for finding in found:
-        sys.stdout.write(f"{'ok  ' if finding.fault is None else 'FAIL'} {finding.what}\n")
-        if finding.fault:
-            sys.stdout.write(f"     {finding.fault}\n")
+        mark = "FAIL" if finding.fault else "warn" if finding.warning else "ok  "
+        sys.stdout.write(f"{mark} {finding.what}\n")
+        if told := finding.fault or finding.warning:
+            sys.stdout.write(f"     {told}\n")
     faults = sum(finding.fault is not None for finding in found)
     if faults:
         raise ValueError(f"{faults} of {len(found)} checks failed")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    import json
+    from pathlib import Path
+
+    from synthpairs.planning.costs import Machine, estimates
+    from synthpairs.planning.effects import effects
+    from synthpairs.planning.page import document, told
+    from synthpairs.planning.rates import CPU
+    from synthpairs.planning.work import DESK_SIDE, read_work
+
+    if options.captions is not None and options.captions < 1:
+        raise ValueError(f"--captions must be at least 1, got {options.captions}")
+    path, data = Path("params.yaml"), Path("data")
+    work = read_work(path, options.captions, data)
+    gpu = options.gpu or (CPU if work.side <= DESK_SIDE else "A100")
+    machine = Machine(gpu=gpu, gpus=options.gpus, price=options.price)
+    rates = {}
+    if options.measure:
+        from synthpairs.images.params import Images
+        from synthpairs.params import load_params
+        from synthpairs.scores.params import Scores
+        from synthpairs.warmup import measured
+
+        rates = measured(load_params(Images, "images"), load_params(Scores, "scores"), data)
+    found = estimates(work, machine, rates)
+    seen = effects(work.items, work.arms, Path("reports/benchmarks/items"))
+    page = json.dumps(document(work, machine, found, seen), indent=2) + "\n" if options.json else None
+    sys.stdout.write(page or told(work, machine, found, seen))
 
 
 def _preview(options: argparse.Namespace) -> None:

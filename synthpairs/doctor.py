@@ -1,8 +1,11 @@
 """What is wrong before a run starts: params, models, the machine. Nothing is run, fetched or changed."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,10 @@ from synthpairs.invention.params import Invent
 from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
 from synthpairs.params import load_params
+from synthpairs.planning.costs import GIB, Machine, disk, estimates, hours, memory, together
+from synthpairs.planning.rates import CPU
+from synthpairs.planning.work import DESK_SIDE, read_work
+from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
 from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
@@ -43,21 +50,24 @@ SECTIONS: dict[str, Any] = {
     "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
-MEMORY, DISK = 8, 3  # GiB that the desk scale takes: peak of a training; data, models and cache
+MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models
+HALF = ("float16", "fp16")
+_HUB = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: `fault` is None where all is well."""
+    """One thing that was looked at: `fault` is None where a run can begin; `warning` is what it will suffer from."""
 
     what: str
     fault: str | None = None
+    warning: str | None = None
 
 
 def examine() -> list[Finding]:
     """Look at everything, in the working directory; a check that cannot be done is a finding with its error."""
     found: list[Finding] = []
-    for check in (_params, _models, _packages, _versioned, _machine):
+    for check in (_params, _presets, _models, _packages, _versioned, _machine):
         try:
             found += check()
         except (ValueError, OSError, subprocess.SubprocessError) as error:
@@ -81,33 +91,70 @@ def _params() -> Iterator[Finding]:
         yield Finding(f"params.yaml: {len(SECTIONS)} sections can be read")
 
 
+def _presets() -> Iterator[Finding]:
+    """Every preset must fit params.yaml, and what comes of it must be allowed."""
+    for preset in sorted(FOLDER.glob("*.yaml")):
+        document = YAML(typ="safe").load(Path("params.yaml"))
+        fault = None
+        try:
+            overlay = leaves(preset.stem, document)
+            for keys, value in overlay:
+                place = document
+                for key in keys[:-1]:
+                    place = place[key]
+                place[keys[-1]] = value
+            with tempfile.TemporaryDirectory() as folder:
+                merged = Path(folder) / preset.name
+                merged.write_text(json.dumps(document))  # which is YAML too
+                for section in sorted({keys[0] for keys, _ in overlay} & set(SECTIONS)):
+                    load_params(SECTIONS[section], section, merged)
+        except ValueError as error:
+            fault = re.sub(rf"\S*{re.escape(preset.name)}", str(preset), str(error))
+        yield Finding(f"{preset}: a preset", fault)
+
+
 def _models() -> Iterator[Finding]:
-    """Directories that params name must be there, unless a stage makes them; hub models are only told."""
-    images, embed, scores = load_params(Images, "images"), load_params(Embed, "embed"), load_params(Scores, "scores")
-    captions, vlm, pairs = load_params(CaptionParams, "captions"), load_params(Vlm, "vlm"), load_params(Pairs, "pairs")
-    named = {
-        "images.generator": images.generator,
-        "embed.generator": embed.generator,
-        "pairs.tokenizer": pairs.tokenizer,
-        "resampler.tokenizer": load_params(Resampler, "resampler").tokenizer,
-        "scores.clip": scores.clip,
-        "captions.clip": captions.clip,
-        "captions.llm": captions.llm,
-        "vlm.eye": vlm.eye,
-        "vlm.llm": vlm.llm,
-        "vlm.adapter": vlm.adapter,
-        "diversity.encoder": load_params(Diversity, "diversity").encoder,
-    }
-    for key, name in named.items():
-        if name is None or name in MADE:
+    """Models that params name: directories must be there with weights, unless a stage makes them; hub models reachable."""
+    for keys, name in _strings(YAML(typ="safe").load(Path("params.yaml")), ()):
+        if name in MADE or not (keys[-1] in MODELS or _HUB.fullmatch(name)):
             continue
-        path = Path(name.removeprefix("local-dir:"))
+        key, path = ".".join(keys), Path(name.removeprefix("local-dir:"))
         if path.is_dir():
-            yield Finding(f"{key}: {name}")
-        elif "@" in name or key.endswith(".clip"):
-            yield Finding(f"{key}: {name}, to be fetched from its hub")
+            weights = next(path.rglob("*.safetensors"), None)
+            yield Finding(
+                f"{key}: {name}", None if weights else "holds no *.safetensors: are its files checked out or fetched?"
+            )
+        elif _HUB.fullmatch(name) or (keys[-1] == "clip" and not name.startswith("local-dir:")):
+            yield Finding(f"{key}: {name}, to be fetched from its hub", _unreachable(name))
         else:
             yield Finding(f"{key}: {name}", "is no directory: check it out of git, or name OWNER/NAME@REVISION")
+
+
+def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text in nested mappings and lists with the keys that lead to it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _strings(item, (*keys, str(key)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item, keys)
+    elif isinstance(value, str):
+        yield keys, value
+
+
+def _unreachable(name: str) -> str | None:
+    """Why a hub model cannot be had where HF_HUB_OFFLINE forbids to fetch it; open_clip's names are told by their loading."""
+    from huggingface_hub import constants
+
+    if not constants.is_offline_mode() or not _HUB.fullmatch(name):
+        return None
+    model, _, revision = name.partition("@")
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
+    if (folder / "refs" / revision).exists() or (folder / "snapshots" / revision).is_dir():
+        return None
+    return (
+        f"HF_HUB_OFFLINE is set, and {folder} does not hold it: fetch it where there is a network, or name a directory"
+    )
 
 
 def _packages() -> Iterator[Finding]:
@@ -126,13 +173,27 @@ def _versioned() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    free = shutil.disk_usage(".").free / 2**30
-    yield Finding(
-        f"disk: {free:.0f} GiB free", None if free >= DISK else f"data, models and cache take {DISK} GiB at desk scale"
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    short = memory < MEMORY - 0.5  # what the kernel keeps is not counted
-    yield Finding(f"memory: {memory:.0f} GiB", f"a desk training takes up to {MEMORY} GiB" if short else None)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Disk, memory and devices against what `python -m synthpairs plan` says that the params take."""
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding(f"cores: {cores}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
+    if not devices:
+        for keys, value in _strings(YAML(typ="safe").load(Path("params.yaml")), ()):
+            if keys[-1] in ("dtype", "precision") and value in HALF:
+                slow = "a CPU takes many times longer in half precision, or lacks the operation: float32 or bfloat16 is for it"
+                yield Finding(f"{'.'.join(keys)}: {value}", warning=slow)
+    free = shutil.disk_usage(".").free / GIB
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    work = read_work(Path("params.yaml"), None, Path("data"))
+    large = work.side > DESK_SIDE
+    machine = Machine(gpu="A100" if large else CPU, gpus=max(1, len(devices)) if large else 1, price=None)
+    found = estimates(work, machine, {})
+    room, main = disk(found) / GIB, memory(work, machine) / GIB
+    yield Finding(
+        f"disk: {free:.0f} GiB free", f"data, models and cache take about {room:,.0f} GiB" if free < room else None
+    )
+    short = total < main - 0.5  # what the kernel keeps is not counted
+    yield Finding(f"memory: {total:.0f} GiB", f"about {main:,.0f} GiB are needed" if short else None)
+    if large and not devices:
+        days = hours(together(found).seconds, 0, 1) / 24
+        yield Finding(f"images.side: {work.side}", f"no GPU can be seen; an A100 would take some {days:,.0f} days")

@@ -9,7 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from synthpairs.tracking import Store, flatten, quietly
+from synthpairs.recorder import Store
+from synthpairs.tracking import flatten, quietly
 
 log = logging.getLogger(__name__)
 LOCK = Path("dvc.lock")

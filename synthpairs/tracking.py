@@ -1,19 +1,15 @@
 """The frame around a stage: logging, clean ends, and a run in MLflow. Nothing here changes what a stage makes.
 
-A pipeline execution is one parent run, found or created by a key of its content (git revision, experiment name,
-params.yaml), so no run id is passed between stages; every stage is a child of it. Runs go to `MLFLOW_TRACKING_URI`,
-else to `mlflow.db` at the DVC root. `SYNTHPAIRS_TRACKING=off` keeps MLflow out; `SYNTHPAIRS_LOG=debug` shows the
-traceback of an error that otherwise ends as one line.
+MLflow takes seconds to import, as long as a short stage takes for its work. So a process of its own keeps the record
+(synthpairs/recorder.py), beside the stage, which waits for it only at its end. `SYNTHPAIRS_TRACKING=off` keeps MLflow out;
+`SYNTHPAIRS_LOG=debug` shows the traceback of an error that otherwise ends as one line.
 """
 
 import contextlib
 import ctypes
-import fcntl
-import hashlib
 import json
 import logging
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -25,9 +21,6 @@ from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
-EXPERIMENT = "synthpairs"
-LOCK_SECONDS = 120  # making a database takes seconds, on a busy machine half a minute
-BATCH = 100  # params that MLflow takes at once
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -83,45 +76,55 @@ def stage_run(stage: str, params: object) -> Iterator["StageRun"]:
 
 
 class StageRun:
-    """One stage's run in MLflow; without MLflow every call does nothing."""
+    """One stage's run, told to the process that records it; where tracking is off every call does nothing."""
 
     def __init__(self) -> None:
-        self._store: Store | None = None
-        self._parent = self._run = ""
+        self._recorder: subprocess.Popen[str] | None = None
 
     def open(self, stage: str, params: object) -> None:
-        """Find or create the pipeline execution, add this stage to it."""
+        """Start the recorder and have it add this stage to the pipeline execution."""
+        if not tracking_on():
+            return
         address = os.environ.get("DVC_STAGE", "")
         name = address if address.split(":")[-1].split("@")[0] == stage.split("@")[0] else stage
+        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         with quietly("stage %s runs untracked", name):
-            self._store = Store.connect()
-        if store := self._store:
-            with self._attempt():
-                self._parent = store.parent()
-                self._run = store.child(self._parent, name, flatten(params))
+            self._recorder = subprocess.Popen(
+                [sys.executable, "-m", "synthpairs.recorder"],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                start_new_session=True,  # Ctrl-C is the stage's to answer; the recorder still has its end to note
+            )  # fmt: skip
+        self._tell(open=name, params=flatten(params), started=time.time())
 
     def log(self, metrics: dict[str, Any], **volatile: float) -> None:
         """Record metrics (nested is fine), and numbers that no tracked file may hold: seconds, rates, memory."""
-        if store := self._store:
-            with self._attempt():
-                store.metrics(self._run, metrics | {"run": volatile})
+        self._tell(metrics=metrics | {"run": volatile})
 
     def close(self, status: str) -> None:
-        """End the run, and show the pipeline execution in the state of its latest stage."""
-        if store := self._store:
-            with self._attempt():
-                unit = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss counts bytes there, KiB elsewhere
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-                store.metrics(self._run, {"run": {"peak_memory_gib": round(peak, 3)}})
-                store.client.set_terminated(self._run, status)
-                store.client.set_terminated(self._parent, status)
+        """Have the run ended, wait until it is, and pass on what the recorder has to complain of."""
+        if recorder := self._recorder:
+            unit = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss counts bytes there, KiB elsewhere
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+            self._tell(metrics={"run": {"peak_memory_gib": round(peak, 3)}})
+            self._tell(close=status)
+            with contextlib.suppress(BrokenPipeError):  # what was to be flushed to a recorder that has died
+                for line in recorder.communicate()[0].splitlines():
+                    log.warning("%s", line)
+            if recorder.returncode:
+                log.warning("this stage is not recorded: its recorder ended with exit code %d", recorder.returncode)
 
-    @contextlib.contextmanager
-    def _attempt(self) -> Iterator[None]:
-        store, self._store = self._store, None  # one that failed is not asked again: each try may cost its time-out
-        with quietly("the rest of this stage runs untracked"):
-            yield
-            self._store = store
+    def _tell(self, **message: Any) -> None:
+        if self._recorder:
+            assert self._recorder.stdin
+            with contextlib.suppress(OSError):  # of a recorder that has died, `close` tells
+                self._recorder.stdin.write(json.dumps(message, default=str) + "\n")
+                self._recorder.stdin.flush()
+
+
+def tracking_on() -> bool:
+    """Whether stages are to be recorded."""
+    return os.environ.get("SYNTHPAIRS_TRACKING", "on").lower() != "off"
 
 
 @contextlib.contextmanager
@@ -131,91 +134,6 @@ def quietly(what: str, *arguments: object) -> Iterator[None]:
         yield
     except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
         log.warning(f"{what}: MLflow is not usable (%s: %s)", *arguments, type(error).__name__, _one_line(error)[:300])
-
-
-class Store:
-    """MLflow's client with what this project asks of it. It is imported here and nowhere else: that takes seconds."""
-
-    def __init__(self, client: Any, experiment: str) -> None:
-        self.client, self._experiment = client, experiment
-
-    @classmethod
-    def connect(cls) -> "Store | None":
-        """The store that the environment names, made on first use; None when tracking is off."""
-        if os.environ.get("SYNTHPAIRS_TRACKING", "on").lower() == "off":
-            return None
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")  # s; the defaults wait 120 s, eight times
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        from mlflow.client import MlflowClient
-
-        logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings of each retry say what ours says once
-        root = dvc_root()
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
-        location = None if uri.startswith("http") else (root / "mlruns").as_uri()
-        with _only_one():  # two processes that create one database break it
-            client = MlflowClient(tracking_uri=uri)
-            if found := client.get_experiment_by_name(EXPERIMENT):
-                return cls(client, found.experiment_id)
-            return cls(client, client.create_experiment(EXPERIMENT, artifact_location=location))
-
-    def parent(self) -> str:
-        """Run id of this pipeline execution."""
-        name, revision, document = os.environ.get("DVC_EXP_NAME", ""), _revision(), _params_file()
-        baseline = os.environ.get("DVC_EXP_BASELINE_REV", revision)
-        key = hashlib.sha256("\0".join([baseline, name, document]).encode()).hexdigest()
-        with _only_one():
-            if runs := self.client.search_runs([self._experiment], f"tags.`pipeline.key` = '{key}'"):
-                return str(runs[0].info.run_id)
-            tags = {"pipeline.key": key, "git.rev": revision, "dvc.exp": name}
-            label = f"{name or baseline[:7] or 'repro'}-{key[:6]}"
-            run = self.client.create_run(self._experiment, tags=tags, run_name=label)
-        from ruamel.yaml import YAML
-
-        self.params(run.info.run_id, flatten(YAML(typ="safe").load(document)))
-        return str(run.info.run_id)
-
-    def child(self, parent: str, stage: str, params: dict[str, Any], tags: dict[str, str] | None = None) -> str:
-        """A new run of a stage under a pipeline execution; earlier ones that never ended were killed."""
-        for run in self.children(parent, stage):
-            if run.info.status == "RUNNING":
-                self.client.set_terminated(run.info.run_id, "KILLED")
-        ours = {"mlflow.parentRunId": parent, "dvc.stage": stage, "dvc.exp": os.environ.get("DVC_EXP_NAME", "")}
-        # DVC removes a stage's results before it runs, so they always look changed.
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!dvc.lock")
-        ours |= {"git.rev": _revision(), "git.dirty": "true" if changed else "false"}
-        run = self.client.create_run(self._experiment, tags=ours | (tags or {}), run_name=stage)
-        self.client.update_run(parent, "RUNNING")
-        self.params(run.info.run_id, params)
-        return str(run.info.run_id)
-
-    def children(self, parent: str, stage: str) -> list[Any]:
-        """A pipeline execution's runs of a stage, latest first."""
-        query = f"tags.`mlflow.parentRunId` = '{parent}' and tags.`dvc.stage` = '{stage}'"
-        return list(self.client.search_runs([self._experiment], query, order_by=["attributes.start_time DESC"]))
-
-    def params(self, run: str, values: dict[str, Any]) -> None:
-        """Log params under names that MLflow takes."""
-        from mlflow.entities import Param
-
-        rows = []
-        for key, value in values.items():
-            rows.append(Param(_name(key), value if isinstance(value, str) else json.dumps(value, default=str)))
-        for first in range(0, len(rows), BATCH):
-            self.client.log_batch(run, params=rows[first : first + BATCH])
-
-    def metrics(self, run: str, values: dict[str, Any]) -> None:
-        """Log the numbers among nested values, as `outer/inner`."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        rows = [
-            Metric(_name(key), float(value), now, 0)
-            for key, value in flatten(values, "/").items()
-            if isinstance(value, int | float)
-        ]
-        self.client.log_batch(run, metrics=rows)
 
 
 def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:
@@ -228,43 +146,3 @@ def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any
     for key, item in value.items():
         flat |= flatten(item, separator, f"{prefix}{separator}{key}" if prefix else str(key))
     return flat
-
-
-def dvc_root() -> Path:
-    """The project that DVC runs in; under `dvc exp run --temp` not the copy but the original."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
-def _name(key: str) -> str:
-    return re.sub(r"[^/\w.\- ]", ".", key)
-
-
-def _params_file() -> str:
-    path = Path("params.yaml")
-    return path.read_text() if path.exists() else ""
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _revision() -> str:
-    return _git("rev-parse", "HEAD")
-
-
-@contextlib.contextmanager
-def _only_one() -> Iterator[None]:
-    path = dvc_root() / ".dvc/tmp/mlflow.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{path} has been held by another process for {LOCK_SECONDS} s") from None
-                time.sleep(0.1)
-        yield

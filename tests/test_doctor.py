@@ -1,5 +1,6 @@
 """The doctor finds what is broken, names it, and finds nothing in the project as it is."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -29,17 +30,37 @@ def faults() -> dict[str, str]:
     return {finding.what: finding.fault for finding in doctor.examine() if finding.fault}
 
 
+def edit(project: Path, old: str, new: str) -> None:
+    text = (project / "params.yaml").read_text()
+    assert old in text
+    (project / "params.yaml").write_text(text.replace(old, new))
+
+
 def test_every_section_has_its_dataclass() -> None:
     assert set(YAML(typ="safe").load(ROOT / "params.yaml")) == set(doctor.SECTIONS)
 
 
 def test_the_project_as_it_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor.examine()
+    wrong = [(finding.what, finding.fault) for finding in found if finding.fault]
+    assert wrong == [("git repository", "there is none: `git init`, or clone the project")]
+    assert any(finding.what.startswith("cores: ") for finding in found)
+    assert not any(finding.warning for finding in found)
+
+
+def test_what_the_plan_needs_and_the_machine_lacks(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
+    edit(project, "side: 64                          # pixels, a m", "side: 1024  # m")
+    edit(project, "dtype: float32 ", "dtype: float16 ")
+    edit(project, "per_concept: 10\n", "per_concept: 1000000\n")
     found = faults()
-    assert found == {"git repository": "there is none: `git init`, or clone the project"}
-    assert any(finding.what.startswith("cores: ") for finding in doctor.examine())
-    monkeypatch.setattr(doctor, "DISK", 1e9)
-    monkeypatch.setattr(doctor, "MEMORY", 1e9)
-    assert sorted(what.split(":")[0] for what in faults()) == ["disk", "git repository", "memory"]
+    lacking = {what.split(":")[0]: fault for what, fault in found.items() if what != "git repository"}
+    assert set(lacking) == {"disk", "memory", "images.side"}
+    assert re.fullmatch(r"data, models and cache take about \d\d\d,\d\d\d GiB", lacking["disk"])
+    assert lacking["memory"] == "about 61 GiB are needed"  # 1 KiB for each of 64 million candidates
+    assert re.match(r"no GPU can be seen; an A100 would take some \d", lacking["images.side"])
+    (warned,) = [finding for finding in doctor.examine() if finding.warning]
+    assert warned.what == "images.dtype: float16"
 
 
 def test_broken_params_are_each_named(project: Path) -> None:
@@ -59,6 +80,33 @@ def test_models_that_are_not_there(project: Path) -> None:
     (project / "params.yaml").write_text(text)
     assert faults()["images.generator: models/nothing"].startswith("is no directory")
     assert any(finding.what.endswith("amused-256@abc, to be fetched from its hub") for finding in doctor.examine())
+
+
+def test_a_directory_without_weights(project: Path) -> None:
+    (project / "models/empty").mkdir()
+    edit(project, "eye: models/desk/eye", "eye: models/empty")
+    assert faults()["vlm.eye: models/empty"].startswith("holds no *.safetensors")
+
+
+def test_hub_models_where_there_is_no_network(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(project, "generator: models/desk/masked", "generator: amused/amused-256@abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(project / "hub"))
+    name = "embed.generator: amused/amused-256@abc, to be fetched from its hub"
+    assert "HF_HUB_OFFLINE is set" in faults()[name]
+    (project / "hub/models--amused--amused-256/snapshots/abc").mkdir(parents=True)
+    assert name not in faults()
+
+
+def test_presets_are_looked_at(project: Path) -> None:
+    (project / "presets").mkdir()
+    (project / "presets/good.yaml").write_text("images: {steps: 3}\n")
+    (project / "presets/unknown.yaml").write_text("images: {stepz: 3}\n")
+    (project / "presets/wrong.yaml").write_text("images: {steps: 0}\n")
+    found = {what: fault for what, fault in faults().items() if what.startswith("presets/")}
+    assert set(found) == {"presets/unknown.yaml: a preset", "presets/wrong.yaml: a preset"}
+    assert "images.stepz is not a key of params.yaml" in found["presets/unknown.yaml: a preset"]
+    assert found["presets/wrong.yaml: a preset"] == "presets/wrong.yaml: images.steps must be from 1 to 1000, got 0"
 
 
 def test_the_command_ends_with_1_when_something_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs import tracking
+from synthpairs import recorder
+from synthpairs.recorder import Recorder, Store
 from synthpairs.sync import sync
-from synthpairs.tracking import flatten, stage_run
+from synthpairs.tracking import StageRun, flatten, stage_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,7 +59,7 @@ def workspace(root, tmp_path, monkeypatch):
 
 def parent_and_children():
     """The pipeline execution of this workspace and its children, oldest first."""
-    store = tracking.Store.connect()
+    store = Store.connect()
     parent = store.parent()
     found = store.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time ASC"])
     return store.client.get_run(parent), found
@@ -124,11 +125,30 @@ def test_a_stage_that_ends_early_says_so_and_its_error_passes(workspace, error, 
 
 
 def test_a_run_that_never_ended_is_marked_killed_when_its_stage_runs_again(workspace):
-    tracking.StageRun().open("art", PARAMS)
+    Recorder().open("art", {}, started=time.time())
     with stage_run("art", PARAMS):
         pass
     _, runs = parent_and_children()
     assert [run.info.status for run in runs] == ["KILLED", "FINISHED"]
+
+
+def test_a_stage_that_is_killed_outright_is_recorded_as_killed(workspace):
+    started = time.time()
+    run = StageRun()
+    run.open("art", PARAMS)
+    run._recorder.stdin.close()  # what the kernel does for a process that has gone
+    assert (run._recorder.stdout.read(), run._recorder.wait()) == ("", 0)
+    parent, (child,) = parent_and_children()
+    assert (child.info.status, parent.info.status) == ("KILLED", "KILLED")
+    assert started - 1 < child.info.start_time / 1000 < started + 1  # not when MLflow was ready
+
+
+def test_a_recorder_that_dies_is_one_warning(workspace, caplog):
+    with stage_run("art", PARAMS) as run:
+        run._recorder.kill()
+        run._recorder.wait()
+        run.log({"a": 1})
+    assert warnings(caplog) == ["this stage is not recorded: its recorder ended with exit code -9"]
 
 
 def test_off_leaves_no_trace(tmp_path, monkeypatch):
@@ -139,8 +159,10 @@ def test_off_leaves_no_trace(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_mlflow_is_one_warning(workspace, monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "mlflow.client", None)
+def test_a_missing_mlflow_is_one_warning(workspace, caplog):
+    (workspace / "mlflow.py").write_text(
+        "raise ImportError('not here')"
+    )  # found first: the recorder runs in this directory
     with stage_run("art", PARAMS) as run:
         run.log({"a": 1})
     assert len(warnings(caplog)) == 1
@@ -150,16 +172,19 @@ def test_a_missing_mlflow_is_one_warning(workspace, monkeypatch, caplog):
 def test_a_broken_database_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
-    with stage_run("art", PARAMS) as run:
-        run.log({"a": 1})
+    run = Recorder()
+    run.open("art", {}, started=time.time())
+    run.log({"a": 1})
     assert len(warnings(caplog)) == 1
 
 
-def test_a_database_lost_half_way_is_one_warning(workspace, monkeypatch, caplog):
-    with stage_run("art", PARAMS) as run:
-        run._run = "gone"
-        run.log({"a": 1})
-        run.log({"a": 2})
+def test_a_database_lost_half_way_is_one_warning(workspace, caplog):
+    run = Recorder()
+    run.open("art", {}, started=time.time())
+    run._run = "gone"
+    run.log({"a": 1})
+    run.log({"a": 2})
+    run.close("FINISHED")
     assert len(warnings(caplog)) == 1
 
 
@@ -172,17 +197,18 @@ def test_a_server_that_is_down_costs_seconds_and_one_warning(workspace, monkeypa
         if answers:
             server.listen()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
-        started = time.monotonic()
-        with stage_run("art", PARAMS) as run:
-            run.log({"a": 1})
+        run, started = Recorder(), time.monotonic()
+        run.open("art", {}, started=time.time())
+        run.log({"a": 1})
+        run.close("FINISHED")
     assert time.monotonic() - started < 15
     assert len(warnings(caplog)) == 1
 
 
 def test_a_lock_that_is_never_released_is_one_warning(workspace, root, monkeypatch, caplog):
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.2)
-    with tracking._only_one(), stage_run("art", PARAMS):
-        pass
+    monkeypatch.setattr(recorder, "LOCK_SECONDS", 0.2)
+    with recorder._only_one():
+        Recorder().open("art", {}, started=time.time())
     assert len(warnings(caplog)) == 1
     assert "mlflow.lock" in warnings(caplog)[0]
 

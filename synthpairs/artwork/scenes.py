@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import inflect
 import numpy as np
 from PIL import Image
+
+from synthpairs.nouns import inflector
 
 # Pale enough that a drawing of the same hue stays visible, far enough apart to be named without doubt.
 BACKGROUNDS = {
@@ -96,26 +97,21 @@ def render_scene(scene: Scene, pictures: dict[str, Image.Image], side: int) -> I
 
 
 @cache
-def _words() -> inflect.engine:
-    return inflect.engine()
-
-
-@cache
 def article(name: str) -> str:
     """`name` with its indefinite article; names that are already plural (`cherries`, `jeans`) stay bare."""
-    return name if is_plural(name) else str(_words().a(name))
+    return name if is_plural(name) else str(inflector().a(name))
 
 
 @cache
 def is_plural(name: str) -> bool:
     """Whether the name is a plural noun (its singular differs)."""
-    return _words().singular_noun(name) is not False and not name.endswith("us")
+    return inflector().singular_noun(name) is not False and not name.endswith("us")
 
 
 @cache
 def plural(name: str) -> str:
     """The plural of a singular name; a plural name is returned as it is."""
-    return name if is_plural(name) else str(_words().plural(name))
+    return name if is_plural(name) else str(inflector().plural(name))
 
 
 def describe(scene: Scene) -> str:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-import inflect
 import numpy as np
 import pandas as pd
 
@@ -15,6 +14,7 @@ from synthpairs.artwork.wording import word_scene
 from synthpairs.captions.noise import SPOILERS, Spoilt
 from synthpairs.captions.params import Human
 from synthpairs.captions.record import Caption
+from synthpairs.nouns import inflector
 
 
 def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Human, seed: int) -> list[Caption]:
@@ -81,7 +81,7 @@ def _places(concepts: tuple[str, ...]) -> dict[str, int]:
     """Each form of each concept, and where the first that has it stands."""
     places: dict[str, int] = {}
     for place, concept in enumerate(concepts):
-        singular = inflect.engine().singular_noun(concept) if is_plural(concept) else concept
+        singular = inflector().singular_noun(concept) if is_plural(concept) else concept
         for form in (concept, str(singular), plural(concept)):
             places.setdefault(form, place)
     return places

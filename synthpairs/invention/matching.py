@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 
-import inflect
-
 from synthpairs.invention.bank import Concept
+from synthpairs.nouns import inflector
 
 Gram = tuple[str, ...]
 _WORD = re.compile(r"[^\W_]+")
@@ -61,9 +60,4 @@ def _singular(word: str) -> str:
     """Singular of what looks like a plural. Names and texts are treated alike, so a wrong one does no harm."""
     if len(word) <= 3 or word.endswith(("us", "ss")) or not word.isalpha():
         return word
-    return str(_inflect().singular_noun(word) or word)
-
-
-@cache
-def _inflect() -> inflect.engine:
-    return inflect.engine()
+    return str(inflector().singular_noun(word) or word)

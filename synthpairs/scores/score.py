@@ -1,27 +1,30 @@
 """Score every candidate: one shard in memory at a time, one row per candidate, failures as rows of their own."""
 
-import io
 import json
 import logging
-from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
-from PIL import Image
 from torch import Tensor
 
 from synthpairs.progress import progress
 from synthpairs.schema import FAILED, SCORES, digest
+from synthpairs.scores.batched import self_similarities
 from synthpairs.scores.clip import ClipScorer
+from synthpairs.scores.opening import Opened, openers, worker_processes
 from synthpairs.scores.params import Scores, Ssim
-from synthpairs.scores.ssim import self_similarity
 from synthpairs.storage import WorkStore, file_sha256, read_shard, write_json, write_table
 
 log = logging.getLogger(__name__)
 DECIMALS = 6  # of a score; float32 carries no more
+TEXTS = 65_536  # embeddings kept: 128 MiB at 512 numbers each
+SSIM_BATCH = 16  # pictures on a GPU together: 1 GiB of fields for 1024 x 1024 in colour
 
 
 def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path) -> tuple[dict, dict]:
@@ -38,12 +41,13 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     spec = params.ssim
     inputs = {"clip": scorer.inputs, "ssim": {name: getattr(spec, name) for name in spec.__slots__}}
     low_bits = params.batch, scorer.device.type, torch.get_num_threads()
-    texts: dict[str, Tensor] = {}  # a caption's embedding serves all its candidates
-    scored: list[dict] = []
+    on_gpu = scorer.device.type == "cuda"
+    texts = Texts(scorer)
+    scored: list[pa.Table] = []
     failed: list[dict] = []
     reused = 0
     with (
-        ThreadPoolExecutor() as pool,
+        openers(scorer.preprocess, spec, on_gpu, worker_processes(len(manifest), on_gpu)) as begin,
         WorkStore("scores", digest(inputs, *low_bits)).locked() as store,
         progress("scores", len(manifest), "pictures") as advance,
     ):
@@ -51,12 +55,12 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
             piece = f"{digest(shard, file_sha256(images / str(shard)))}.json"
             stored = store.get(piece)
             if stored is None:
-                result = score_shard(images / str(shard), rows.to_dict("records"), scorer, spec, texts, pool)
+                result = score_shard(images / str(shard), rows.to_dict("records"), scorer, spec, texts, begin)
                 store.put(piece, json.dumps(result).encode())
             else:
                 result = json.loads(stored)
                 reused += len(rows)
-            scored += result["scored"]
+            scored.append(pa.Table.from_pylist(result["scored"], schema=SCORES))  # 0.1 KB a row; as objects 0.7
             failed += result["failed"]
             advance(len(rows))
     if len(failed) > params.max_failed_share * len(manifest):
@@ -64,7 +68,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
             f"{len(failed)} of {len(manifest)} pictures have no score, more than scores.max_failed_share of "
             f"params.yaml allows; the first, {failed[0]['key']}: {failed[0]['error']}"
         )
-    table = pd.DataFrame(scored, columns=SCORES.names).sort_values("key", ignore_index=True)
+    table = pa.concat_tables(scored).to_pandas().sort_values("key", ignore_index=True)
     write_table(out / "scores.parquet", table, SCORES)
     write_table(out / "failed.parquet", sorted(failed, key=lambda row: row["key"]), FAILED)
     write_json(out / "scorer.json", {"inputs": inputs, "batch": params.batch, "device": scorer.device.type})
@@ -78,30 +82,57 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     return metrics, {"reused": reused}
 
 
+class Texts:
+    """Embeddings of captions by uid, so that one serves all candidates of its caption; the latest TEXTS of them are kept.
+
+    One that was let go is made again, and comes out the same (see synthpairs.inference).
+    """
+
+    def __init__(self, scorer: ClipScorer) -> None:
+        self._scorer = scorer
+        self._kept: dict[str, Tensor] = {}
+
+    def of(self, rows: Sequence[dict]) -> list[Tensor]:
+        """The embedding of each row's caption."""
+        known = {row["uid"]: self._kept[row["uid"]] for row in rows if row["uid"] in self._kept}
+        new = {row["uid"]: row["text"] for row in rows if row["uid"] not in known}
+        if new:
+            made = self._scorer.embed_texts(list(new.values()))
+            known |= {
+                uid: embedding.clone() for uid, embedding in zip(new, made, strict=True)
+            }  # no view holds them all
+            self._kept |= {uid: known[uid] for uid in new}
+        for uid in list(islice(self._kept, max(0, len(self._kept) - TEXTS))):
+            del self._kept[uid]
+        return [known[row["uid"]] for row in rows]
+
+
 def score_shard(
-    path: Path, rows: Sequence[dict], scorer: ClipScorer, spec: Ssim, texts: dict[str, Tensor], pool: Executor
+    path: Path, rows: Sequence[dict], scorer: ClipScorer, spec: Ssim, texts: Texts, begin: Callable[..., list[Future]]
 ) -> dict:
     """Scores of one shard's candidates: {"scored": SCORES rows, "failed": FAILED rows}, in the given order.
 
-    `texts` keeps caption embeddings by uid between shards. A picture that is missing or cannot be read fails alone.
+    `begin` starts to make pictures ready, as openers has it. A picture that is missing or cannot be read fails alone.
     """
     samples = dict(read_shard(path))
-    new = {row["uid"]: row["text"] for row in rows if row["uid"] not in texts}
-    if new:
-        texts.update(zip(new, scorer.embed_texts(list(new.values())), strict=True))
-    size = scorer.batch
+    captions = dict(zip((row["key"] for row in rows), texts.of(rows), strict=True))
+    batches = [rows[start : start + scorer.batch] for start in range(0, len(rows), scorer.batch)]
+    waiting: list[list[Future]] = []
     scored, failed = [], []
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        opened = list(pool.map(lambda row: _open(samples.get(row["key"], {}), scorer, spec), batch))
-        readable = [(row, *result) for row, result in zip(batch, opened, strict=True) if not isinstance(result, str)]
+    for place, batch in enumerate(batches):
+        for ahead in batches[len(waiting) : place + 2]:  # the next is unpacked while this one is embedded
+            waiting.append(begin([_payload(samples.get(row["key"], {})) for row in ahead]))
+        opened = [future.result() for future in waiting[place]]
+        waiting[place] = []
+        readable = [(row, result) for row, result in zip(batch, opened, strict=True) if not isinstance(result, str)]
         cosines: list[float] = []
         if readable:
-            pictures = scorer.embed_pictures([view for _, view, _ in readable])
-            captions = [texts[row["uid"]] for row, _, _ in readable]
-            cosines = [float(one @ other) for one, other in zip(pictures, captions, strict=True)]
+            pictures = scorer.embed_pictures([torch.from_numpy(result.view) for _, result in readable])
+            found = zip(pictures, (captions[row["key"]] for row, _ in readable), strict=True)
+            cosines = [float(one @ other) for one, other in found]
+        ssims = _ssims([result for _, result in readable], spec, scorer.device)
         errors = [(row, result) for row, result in zip(batch, opened, strict=True) if isinstance(result, str)]
-        for (row, _, ssim), cosine in zip(readable, cosines, strict=True):
+        for (row, _), cosine, ssim in zip(readable, cosines, ssims, strict=True):
             if not np.isfinite([cosine, ssim]).all():
                 errors.append((row, f"scores are not finite: clip_cosine {cosine}, ssim {ssim}"))
                 continue
@@ -121,16 +152,23 @@ def score_shard(
     return {"scored": scored, "failed": failed}
 
 
-def _open(members: dict[str, bytes], scorer: ClipScorer, spec: Ssim) -> tuple[Tensor, float] | str:
-    """A picture's view for CLIP and its SSIM, or what is wrong with it."""
-    payload = members.get("png") or members.get("webp")
-    if payload is None:
-        return "the shard holds no picture under this key"
-    try:
-        picture = Image.open(io.BytesIO(payload)).convert("RGB")
-        return scorer.view(picture), self_similarity(picture, spec)
-    except Exception as error:  # there is no saying what a broken file makes its decoder raise
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+def _payload(members: dict[str, bytes]) -> bytes | None:
+    return members.get("png") or members.get("webp")
+
+
+def _ssims(opened: Sequence[Opened], spec: Ssim, device: torch.device) -> list[float]:
+    """SSIM of each picture, on the device where that was left to it; pictures of one size go together."""
+    values = {place: one.ssim for place, one in enumerate(opened) if one.ssim is not None}
+    left: dict[tuple[int, ...], list[int]] = {}
+    for place, one in enumerate(opened):
+        if one.pixels is not None:
+            left.setdefault(one.pixels.shape, []).append(place)
+    for places in left.values():
+        for start in range(0, len(places), SSIM_BATCH):
+            some = places[start : start + SSIM_BATCH]
+            pixels = torch.from_numpy(np.stack([opened[place].pixels for place in some])).to(device)
+            values |= dict(zip(some, self_similarities(pixels, spec).tolist(), strict=True))
+    return [values[place] for place in range(len(opened))]
 
 
 def _summary(values: pd.Series) -> dict[str, float]:

@@ -66,17 +66,23 @@ def mean_ssim(one: NDArray[np.uint8], other: NDArray[np.uint8], window: str) -> 
     """
     shape = _WINDOWS[window]
     height, width = one.shape[:2]
-    if min(height, width) < shape.side:
-        raise ValueError(
-            f"params.yaml: scores.ssim.window: {window} needs pictures of at least {shape.side} x {shape.side} pixels, "
-            f"got {width} x {height}"
-        )
+    check_size(width, height, window)
     halo = shape.side - 1
     total = 0.0
     for top in range(0, height - halo, ROWS):
         rows = slice(top, top + ROWS + halo)
         total += _strip(one[rows], other[rows], shape)
     return total / one[halo:, halo:].size
+
+
+def check_size(width: int, height: int, window: str) -> None:
+    """ValueError for a picture that is smaller than the window."""
+    side = _WINDOWS[window].side
+    if min(height, width) < side:
+        raise ValueError(
+            f"params.yaml: scores.ssim.window: {window} needs pictures of at least {side} x {side} pixels, "
+            f"got {width} x {height}"
+        )
 
 
 def _strip(one: NDArray[np.uint8], other: NDArray[np.uint8], window: _Window) -> float:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from stages import scores as stage
+from synthpairs.scores import score
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.scores.params import Scores
 from synthpairs.scores.score import score_images
@@ -106,6 +107,42 @@ def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings: Se
         _, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "two")
         assert volatile == {"reused": 0}
         assert (tmp_path / "one/scorer.json").read_bytes() != (tmp_path / "two/scorer.json").read_bytes()
+
+
+def test_a_caption_that_was_let_go_is_embedded_again_to_the_same_bytes(
+    settings: Settings, tmp_path: Path, monkeypatch
+) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "kept")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(score, "TEXTS", 1)
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "let_go")
+    assert (tmp_path / "kept/scores.parquet").read_bytes() == (tmp_path / "let_go/scores.parquet").read_bytes()
+
+
+def test_no_more_captions_are_kept_than_allowed(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setattr(score, "TEXTS", 2)
+    params = settings()
+    texts = score.Texts(ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=4))
+    rows = [{"uid": text, "text": text} for text in [*TEXTS, TEXTS[0]]]
+    made = texts.of(rows)
+    assert torch.equal(made[0], made[-1])
+    assert list(texts._kept) == TEXTS[-2:]
+
+
+def test_ssim_may_be_left_to_a_device(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    """What a GPU does, done on the CPU: same rows, SSIM within the last written digits, broken pictures told as ever."""
+    broken = {1: b"not a picture", 7: None}
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken)
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "here")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    plain = score.openers
+    monkeypatch.setattr(score, "openers", lambda view, spec, on_gpu, processes: plain(view, spec, True, 0))
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "there")
+    here, there = (pd.read_parquet(tmp_path / name / "scores.parquet") for name in ("here", "there"))
+    pd.testing.assert_frame_equal(here, there, atol=2e-6, rtol=0)
+    failed = [(tmp_path / name / "failed.parquet").read_bytes() for name in ("here", "there")]
+    assert failed[0] == failed[1]
 
 
 def test_captions_beyond_the_limit_are_counted(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a run will take, before it runs: GPU-hours, hours, disk, money, and the smallest effect that it can show."""

@@ -1,0 +1,55 @@
+"""Pictures made ready: the same in threads, in processes and on their way to a GPU; broken ones alone are told."""
+
+import pytest
+import torch
+from PIL import Image
+
+from synthpairs.scores.batched import self_similarities
+from synthpairs.scores.clip import ClipScorer
+from synthpairs.scores.opening import Opened, opened, openers, worker_processes
+from synthpairs.scores.params import Scores, Ssim
+from tests.scores.conftest import SSIM, photo, png
+
+SPEC = Ssim(**SSIM)
+
+
+def test_threads_and_processes_give_the_same(settings) -> None:
+    params: Scores = settings()
+    scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=4)
+    payloads = [*(png(photo(side, seed=side)) for side in (40, 64, 50)), b"no picture", None]
+    results = []
+    for processes in (0, 2):
+        with openers(scorer.preprocess, SPEC, False, processes) as begin:
+            results.append([future.result() for future in begin(payloads)])
+    threads, processes = results
+    assert threads[3:] == processes[3:]
+    assert threads[3].startswith("UnidentifiedImageError: ")
+    for one, other in zip(threads[:3], processes[:3], strict=True):
+        assert one.ssim == other.ssim
+        assert (one.view == other.view).all()
+
+
+def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_told() -> None:
+    def view(picture: Image.Image) -> torch.Tensor:
+        return torch.zeros(3, 2, 2)
+
+    picture = photo(64, seed=1)
+    here, there = (opened(png(picture), view, SPEC, on_gpu) for on_gpu in (False, True))
+    assert isinstance(here, Opened)
+    assert isinstance(there, Opened)
+    assert (here.pixels, there.ssim) == (None, None)
+    assert self_similarities(torch.from_numpy(there.pixels)[None], SPEC).item() == pytest.approx(here.ssim, abs=2e-6)
+    small = png(photo(6, seed=0))
+    assert opened(small, view, SPEC, True) == opened(small, view, SPEC, False)
+    assert "at least 7 x 7 pixels, got 6 x 6" in opened(small, view, SPEC, True)
+
+
+def test_processes_are_for_many_pictures_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(2)), raising=False)
+    assert [worker_processes(count, gpu) for count, gpu in [(1_000_000, False), (1_000_000, True), (9, True)]] == [
+        0,
+        2,
+        0,
+    ]
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(16)), raising=False)
+    assert [worker_processes(count, False) for count in (1_000_000, 741)] == [16, 0]
