@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Container, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,22 @@ _LOADED = {".safetensors", ".json", ".txt", ".model"}  # weights, configurations
 
 
 def load_pipeline(
-    name: str, key: str, dtype: torch.dtype | dict[str, torch.dtype]
+    name: str, key: str, dtype: torch.dtype | dict[str, torch.dtype], parts: Mapping[str, torch.nn.Module] | None = None
 ) -> tuple[diffusers.DiffusionPipeline, dict[str, Any]]:
     """The pipeline that the param `key` names, and its identity: name, class, hash of each file, versions.
 
-    `dtype` may name parts and a `default`. ValueError or OSError when it cannot be had.
+    `dtype` may name parts and a `default`. Models in `parts` take the place of the pipeline's own, which are then neither
+    fetched nor loaded nor in its identity. ValueError or OSError when it cannot be had.
     """
     quieten()
-    fetch = partial(diffusers.DiffusionPipeline.download, use_safetensors=True)
+    parts = dict(parts or {})
+    fetch = partial(diffusers.DiffusionPipeline.download, use_safetensors=True, **parts)
     folder = model_folder(name, key, fetch)
-    pipeline = _load(folder, key, dtype)
+    pipeline = _load(folder, key, dtype, parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, {
         "model": name,
-        "files": {file: file_sha256(folder / file) for file in _loaded_files(folder)},
+        "files": {file: file_sha256(folder / file) for file in _loaded_files(folder, parts)},
         "pipeline": type(pipeline).__name__,
         "diffusers": diffusers.__version__,
         "torch": torch.__version__.split("+")[0],  # the rest says for which device it was built
@@ -45,7 +48,9 @@ def quieten() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
-def _load(folder: Path, key: str, dtype: torch.dtype | dict[str, torch.dtype]) -> diffusers.DiffusionPipeline:
+def _load(
+    folder: Path, key: str, dtype: torch.dtype | dict[str, torch.dtype], parts: Mapping[str, torch.nn.Module]
+) -> diffusers.DiffusionPipeline:
     """The pipeline from safetensors alone, without code from its directory and without a watermark."""
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{folder}/model_index.json is missing: {key} must be a diffusers pipeline")
@@ -53,7 +58,7 @@ def _load(folder: Path, key: str, dtype: torch.dtype | dict[str, torch.dtype]) -
     kind = getattr(diffusers, named, None) if isinstance(named, str) else None
     if kind is None:
         raise ValueError(f"{folder}/model_index.json: diffusers {diffusers.__version__} has no pipeline {named!r}")
-    extra = {}
+    extra: dict[str, Any] = dict(parts)
     # SDXL pipelines mark every picture if and only if an optional package happens to be installed.
     if "add_watermarker" in inspect.signature(kind.__init__).parameters:
         extra["add_watermarker"] = False
@@ -62,10 +67,13 @@ def _load(folder: Path, key: str, dtype: torch.dtype | dict[str, torch.dtype]) -
     )
 
 
-def _loaded_files(folder: Path) -> list[str]:
-    """The files that a pipeline is loaded from, relative, sorted; variants such as `model.fp16.safetensors` are not."""
+def _loaded_files(folder: Path, given: Container[str]) -> list[str]:
+    """The files that a pipeline is loaded from, relative, sorted; variants such as `model.fp16.safetensors` are not.
+
+    Nor are those of `given` parts.
+    """
     index = json.loads((folder / "model_index.json").read_text())
-    parts = [name for name, value in index.items() if isinstance(value, list) and value[0]]
+    parts = [name for name, value in index.items() if isinstance(value, list) and value[0] and name not in given]
     files = [
         file.relative_to(folder).as_posix()
         for part in parts
