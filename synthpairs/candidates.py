@@ -67,7 +67,9 @@ class Craft:
     make: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # a result for each of a batch's keys and texts
     encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError says why it is not one
     told: Mapping[str, Any]  # entries of every sample's json beside its row of the manifest
-    count: Callable[[Sequence[str]], dict[str, Any]] | None = None  # metrics of the captions over those that all crafts have
+    count: Callable[[Sequence[str]], dict[str, Any]] | None = (
+        None  # metrics of the captions over those that all crafts have
+    )
 
 
 def make_candidates(
@@ -75,8 +77,9 @@ def make_candidates(
 ) -> tuple[dict, dict]:
     """Write `out` (shards, manifest.parquet, failed.parquet, generator.json); returns metrics, tracked and not.
 
-    Of the candidates, those with a key in `only` are made, or all. What is made stays in a work store, so a killed run resumes and a change in curation makes only what is new. The store
-    is never emptied by itself: `rm -r .dvc/tmp/work/STAGE` frees its space and costs no result.
+    Of the candidates, those with a key in `only` are made, or all. What is made stays in a work store, so a killed run
+    resumes and a change in curation makes only what is new. The store is never emptied by itself:
+    `rm -r .dvc/tmp/work/STAGE` frees its space and costs no result.
     """
     generator, params = craft.generator, craft.generator.params
     candidates = [row for row in plan(captions, generator) if only is None or row["key"] in only]

@@ -2,7 +2,8 @@
 
 A section's dataclass lives with the code that it configures. Field types say everything that is checked:
 `int`, `float`, `str`, `bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, ranges
-as `Annotated[float, Within(0, 1)]`, and `object` for what a library of others checks. There are no defaults: params.yaml is the one place where values stand.
+as `Annotated[float, Within(0, 1)]`, and `object` for any value, which a library of others checks. There are no defaults:
+params.yaml is the one place where values stand.
 """
 
 import math

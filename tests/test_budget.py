@@ -26,7 +26,9 @@ def test_a_budget_ends_what_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None
     Budget.from_environment().check(1, 2, "pictures")
     monkeypatch.setattr(budget.time, "monotonic", lambda: budget._started + 1801)
     Budget.from_environment().check(2, 2, "pictures")
-    with pytest.raises(TimeoutError, match=r"SYNTHPAIRS_BUDGET_HOURS=0.5 is used up: 1 of 2 pictures .* run the command again"):
+    with pytest.raises(
+        TimeoutError, match=r"SYNTHPAIRS_BUDGET_HOURS=0.5 is used up: 1 of 2 pictures .* run the command again"
+    ):
         Budget.from_environment().check(1, 2, "pictures")
 
 

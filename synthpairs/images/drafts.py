@@ -22,23 +22,22 @@ from synthpairs.scores.clip import ClipScorer
 from synthpairs.storage import WorkStore, read_shard, read_table
 
 
-class Drafter:
-    """The generator in few steps, and the CLIP model that looks at what it paints."""
+class Drafter(Generator):
+    """The generator, painting in few steps, and the CLIP model that looks at what it paints; keys are the pictures'."""
 
     def __init__(self, params: Images) -> None:
         assert params.draft
-        self._generator, self._steps = Generator(params), params.draft.steps
+        # A candidate without a draft is painted in full and fails there, if at all.
+        super().__init__(replace(params, max_failed_share=1.0))
+        self._steps = params.draft.steps
         self._scorer = ClipScorer(
             "images.draft", params.draft.clip, params.draft.pretrained, prefix="", precision="fp32", batch=params.batch
         )
-        self.params = replace(params, max_failed_share=1.0)  # one without a draft is painted in full and fails there, if at all
-        self.device, self.tokenizer = self._generator.device, self._generator.tokenizer
-        self.fingerprint = self._generator.fingerprint  # whose candidates these are
-        self.inputs = {"generator": self._generator.inputs, "steps": self._steps, "clip": self._scorer.inputs}
+        self.choice = digest(self._steps, self._scorer.inputs)  # what makes other cosines of the same generator
 
     def judge(self, keys: Sequence[str], texts: Sequence[str]) -> list[float]:
         """CLIP cosine of each draft with its caption, for at most one batch; NaN where there is no picture."""
-        pictures = self._generator.paint(keys, texts, self._steps)
+        pictures = self.paint(keys, texts, self._steps)
         pixels = (np.nan_to_num(pictures) * 255).round().astype(np.uint8)
         views = [self._scorer.view(Image.fromarray(picture)) for picture in pixels]
         cosines = (self._scorer.embed_pictures(views) * self._scorer.embed_texts(texts)).sum(1).numpy()
@@ -48,7 +47,7 @@ class Drafter:
 def draft_craft(params: Images) -> Craft:
     """How drafts are made: of each, its cosine is kept."""
     drafter = Drafter(params)
-    stage = f"drafts/{digest(drafter.inputs)}"
+    stage = f"drafts/{drafter.choice}"
     return Craft(stage=stage, noun="draft", generator=drafter, make=drafter.judge, encode=_encoded, told={})
 
 
@@ -75,7 +74,7 @@ def drafted(captions: pd.DataFrame, params: Images) -> list[dict]:
 def _chosen(cosines: Sequence[float | None], spec: Draft) -> set[int]:
     """Numbers of a caption's candidates to paint. Those without a cosine come last and are held to no minimum."""
     ranked = sorted(
-        range(len(cosines)), key=lambda number: (-1.0 if (cosine := cosines[number]) is None else cosine), reverse=True
+        range(len(cosines)), key=lambda number: -1.0 if (cosine := cosines[number]) is None else cosine, reverse=True
     )
     least = -1.0 if spec.cosine_min is None else spec.cosine_min
     return {number for number in ranked[: spec.keep] if (cosine := cosines[number]) is None or cosine >= least}

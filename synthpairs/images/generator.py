@@ -111,7 +111,9 @@ class Generator:
             share = self.params.refiner.base_share
             noisy = self.pipeline(**told, **sampler, **given, denoising_end=share, output_type="latent").images
             told = self._told(self.refiner, texts, chunks)
-            return np.asarray(self.refiner(**told, **sampler, image=noisy, denoising_start=share, output_type="np").images)
+            return np.asarray(
+                self.refiner(**told, **sampler, image=noisy, denoising_start=share, output_type="np").images
+            )
 
     def _told(self, pipeline: diffusers.DiffusionPipeline, texts: Sequence[str], chunks: int) -> dict[str, Any]:
         """The arguments of a pipeline's call that say what to paint."""

@@ -3,7 +3,6 @@
 import inspect
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import diffusers

@@ -62,7 +62,9 @@ def _within_limit(captions: pd.DataFrame, params: Images) -> pd.DataFrame:
         return captions
     each = min(params.draft.keep, params.candidates) if params.draft else params.candidates
     if params.limit < each:
-        raise ValueError(f"params.yaml: images.limit must be at least the {each} pictures of a caption, got {params.limit}")
+        raise ValueError(
+            f"params.yaml: images.limit must be at least the {each} pictures of a caption, got {params.limit}"
+        )
     return captions.sort_values("uid", ignore_index=True).head(params.limit // each)
 
 

@@ -45,7 +45,9 @@ def readers(pipeline: diffusers.DiffusionPipeline, max_sequence_length: int | No
             continue
         encoder = pipeline.components[name.replace("tokenizer", "text_encoder")]
         limit = tokenizer.model_max_length
-        if "max_sequence_length" in call and not encoder.config.model_type.startswith("clip"):  # T5 is told where to cut
+        if "max_sequence_length" in call and not encoder.config.model_type.startswith(
+            "clip"
+        ):  # T5 is told where to cut
             limit = max_sequence_length or call["max_sequence_length"].default
         elif chunks:
             limit = (limit - 2) * MOST_CHUNKS + 2
@@ -89,7 +91,9 @@ def embeddings(
         tokenizer, encoder = getattr(pipeline, f"tokenizer{part}"), getattr(pipeline, f"text_encoder{part}")
         if tokenizer is None or encoder is None:
             continue
-        read = [encoder(ids.to(encoder.device), output_hidden_states=True) for ids in _chunked(tokenizer, texts, chunks)]
+        read = [
+            encoder(ids.to(encoder.device), output_hidden_states=True) for ids in _chunked(tokenizer, texts, chunks)
+        ]
         if pooled is None and read[0][0].ndim == 2:
             pooled = read[0][0]
         pieces.append(torch.cat([chunk.hidden_states[-2] for chunk in read], dim=1))

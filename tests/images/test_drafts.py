@@ -76,20 +76,19 @@ def test_drafts_resume_and_other_choices_take_them_over(
     assert sum(judged) == 8 + 16
 
 
-class Spotted(Generator):
-    """Its drafts of dogs are no pictures, and its pictures are."""
+def test_a_candidate_without_a_draft_is_painted_if_no_other_is_left(
+    settings: Settings, captions: pd.DataFrame, spec: Draft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint = Generator.paint
 
-    def paint(self, keys, texts, steps=None):
-        pictures = super().paint(keys, texts, steps).copy()
+    def spotted(self: Generator, keys: list[str], texts: list[str], steps: int | None = None) -> np.ndarray:
+        """Drafts of dogs are no pictures."""
+        pictures = paint(self, keys, texts, steps).copy()
         if steps is not None:
             pictures[["dog" in text for text in texts]] = np.nan
         return pictures
 
-
-def test_a_candidate_without_a_draft_is_painted_if_no_other_is_left(
-    settings: Settings, captions: pd.DataFrame, spec: Draft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(drafts, "Generator", Spotted)
+    monkeypatch.setattr(Generator, "paint", spotted)
     metrics, _ = make_images(captions, settings(draft=replace(spec, cosine_min=-1.0)), tmp_path / "out")
     assert (metrics["made"], metrics["failed"], metrics["drafts_failed"]) == (8, 0, 2)
     table = pd.read_parquet(tmp_path / "out/drafts.parquet").sort_values("number")

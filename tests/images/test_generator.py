@@ -136,7 +136,9 @@ def test_other_kinds_of_pipeline_paint_what_they_paint_by_themselves(
 
 
 def test_a_setting_that_a_pipeline_does_not_have_is_an_error(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"images.max_sequence_length must be null, got 8: StableDiffusionXLPipeline has"):
+    with pytest.raises(
+        ValueError, match=r"images.max_sequence_length must be null, got 8: StableDiffusionXLPipeline has"
+    ):
         Generator(settings(max_sequence_length=8))
     with pytest.raises(ValueError, match=r"images.long_prompts must be cut for a StableDiffusion3Pipeline"):
         Generator(settings(generator=str(tiny.sd3(tmp_path)), long_prompts="chunk"))

@@ -117,7 +117,9 @@ def test_what_cannot_be_refined_says_why(
 
     with pytest.raises(ValueError, match=r"images.refiner.model: StableDiffusionXLPipeline is no StableDiffusionXLImg"):
         made(base, base)
-    with pytest.raises(ValueError, match=r"only a StableDiffusionXLPipeline .* can be refined, .* is a StableDiffusion3"):
+    with pytest.raises(
+        ValueError, match=r"only a StableDiffusionXLPipeline .* can be refined, .* is a StableDiffusion3"
+    ):
         made(tiny.sd3(tmp_path / "sd3"), refiner)
     with pytest.raises(FileNotFoundError, match=r"images.refiner.model: 'models/none' is neither"):
         made(base, Path("models/none"))
@@ -133,7 +135,9 @@ def test_low_rank_weights_change_pictures_by_their_scale(settings: Settings, bas
     tiny.lora(tmp_path / "lora", base)
     spec = Lora(model=str(tmp_path / "lora"), file="tiny_lora.safetensors", scale=1.0)
     plain = Generator(settings(generator=str(base), batch=2))
-    full, none = (Generator(settings(generator=str(base), batch=2, lora=replace(spec, scale=scale))) for scale in (1, 0))
+    full, none = (
+        Generator(settings(generator=str(base), batch=2, lora=replace(spec, scale=scale))) for scale in (1, 0)
+    )
     assert len({one.fingerprint for one in (plain, full, none)}) == 3
     assert "lora" not in plain.inputs
     pictures = [one.paint(KEYS[:2], TEXTS[:2]) for one in (plain, full, none)]
@@ -162,7 +166,9 @@ def test_low_rank_weights_that_do_not_fit_say_why(
     with pytest.raises(ValueError, match=r"images.lora: .*other.safetensors"):
         made("other.safetensors")
     tiny.lora(tmp_path, base)
-    with pytest.raises(ValueError, match=r"images.lora: .*tiny_lora.safetensors does not fit StableDiffusionXLPipeline"):
+    with pytest.raises(
+        ValueError, match=r"images.lora: .*tiny_lora.safetensors does not fit StableDiffusionXLPipeline"
+    ):
         made("tiny_lora.safetensors", tiny_generator)  # whose cross-attention is half as wide
 
 
@@ -188,7 +194,7 @@ def test_scheduler_options_are_checked_and_fingerprinted(settings: Settings, bas
     assert trailing.inputs["scheduler"]["timestep_spacing"] == "trailing"
     assert {name for name in plain.inputs if plain.inputs[name] != trailing.inputs[name]} == {"scheduler"}
     assert not np.array_equal(plain.paint(KEYS[:1], TEXTS[:1]), trailing.paint(KEYS[:1], TEXTS[:1]))
-    with pytest.raises(ValueError, match=r"scheduler_options.spacing is no option of EulerDiscreteScheduler; it has .*steps_offset"):
+    with pytest.raises(ValueError, match=r"scheduler_options.spacing is no option of Euler.*; it has .*steps_offset"):
         made(spacing="trailing")
 
 
@@ -214,7 +220,7 @@ def test_half_precision_keeps_to_what_the_autoencoder_asks_for(settings: Setting
     exact = painted(careful)
     assert np.abs(painted(careful, dtype="float16") - exact).max() < 0.05
     black = painted(careless, dtype="float16")
-    with pytest.raises(ValueError, match="not finite|one flat colour"):
+    with pytest.raises(ValueError, match=r"not finite|one flat colour"):
         encoded(black, "png")
     assert np.isfinite(painted(careless, dtype="bfloat16")).all()
     mended = painted(careless, dtype="float16", vae=str(base / "vae"))

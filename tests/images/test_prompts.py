@@ -94,7 +94,9 @@ def test_one_chunk_is_what_the_pipeline_makes_of_it(pipeline: StableDiffusionXLP
 def test_chunks_are_the_captions_pieces_one_after_the_other(pipeline: StableDiffusionXLPipeline) -> None:
     text = "".join("abcdefg"[place % 7] for place in range(150))
     ours = embeddings(pipeline, [text], 3, None, guided=False)
-    pieces = [pipeline.encode_prompt([text[start : start + 62]], do_classifier_free_guidance=False) for start in (0, 62)]
+    pieces = [
+        pipeline.encode_prompt([text[start : start + 62]], do_classifier_free_guidance=False) for start in (0, 62)
+    ]
     assert ours["prompt_embeds"].shape == (1, 3 * 64, 64)
     # A tokenizer marks the last letter of a word, and a piece's last letter is none: the pieces agree up to there.
     assert torch.equal(ours["prompt_embeds"][:, :62], pieces[0][0][:, :62])
@@ -105,7 +107,8 @@ def test_long_captions_are_read_whole_and_short_ones_stay_the_same(
     settings: Settings, base: Path, tmp_path: Path
 ) -> None:
     cut, chunked = (
-        Generator(settings(generator=str(base), long_prompts=how, negative_prompt="blurred")) for how in ("cut", "chunk")
+        Generator(settings(generator=str(base), long_prompts=how, negative_prompt="blurred"))
+        for how in ("cut", "chunk")
     )
     assert cut.fingerprint != chunked.fingerprint
     short = cut.paint(KEYS[:2], ["a dog", "two cats"])

@@ -105,7 +105,7 @@ def lora(folder: Path, base: Path, file: str = "tiny_lora.safetensors") -> Path:
 
 def t5_tokenizer() -> PreTrainedTokenizerFast:
     """A token for every word, one marker at the end, no limit of its own, as T5's tokenizers say."""
-    words = ["<pad>", "</s>", "<unk>", *"a red dog two cats bus bell word".split()]
+    words = ["<pad>", "</s>", "<unk>", *["a", "red", "dog", "two", "cats", "bus", "bell", "word"]]
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
