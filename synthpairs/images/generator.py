@@ -31,6 +31,10 @@ class Generator:
         if params.side % 8:
             raise ValueError(f"params.yaml: images.side must be a multiple of 8, got {params.side}")
         pipeline, refiner, identity = load(params)
+        if params.negative_prompt is not None and isinstance(pipeline, diffusers.FluxPipeline):
+            raise ValueError(
+                "params.yaml: images.negative_prompt must be null for a FluxPipeline: its guidance takes none"
+            )
         self.params = params
         self.device = best_device()
         self.pipeline = pipeline.to(self.device)

@@ -141,7 +141,9 @@ def test_a_setting_that_a_pipeline_does_not_have_is_an_error(settings: Settings,
     ):
         Generator(settings(max_sequence_length=8))
     with pytest.raises(ValueError, match=r"images.long_prompts must be cut for a StableDiffusion3Pipeline"):
-        Generator(settings(generator=str(tiny.sd3(tmp_path)), long_prompts="chunk"))
+        Generator(settings(generator=str(tiny.sd3(tmp_path / "sd3")), long_prompts="chunk"))
+    with pytest.raises(ValueError, match=r"images.negative_prompt must be null for a FluxPipeline"):
+        Generator(settings(generator=str(tiny.flux(tmp_path / "flux")), negative_prompt="blurred"))
 
 
 def test_settings_that_are_off_are_not_in_the_fingerprint(settings: Settings) -> None:
