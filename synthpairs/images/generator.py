@@ -85,8 +85,8 @@ class Generator:
         with threads(self.threads):
             for count in sorted(set(chunks)):  # of one length, or the longest would change what the others are told
                 places = [place for place, chunk in enumerate(chunks) if chunk == count]
-                some = [filled([of[place] for place in places], size) for of in (keys, texts)]
-                pictures[places] = self._run(*some, steps or self.params.steps, count)[: len(places)]
+                some, told = (filled([of[place] for place in places], size) for of in (keys, texts))
+                pictures[places] = self._run(some, told, steps or self.params.steps, count)[: len(places)]
         return pictures
 
     def _chunks(self, texts: Sequence[str]) -> list[int]:
@@ -125,7 +125,9 @@ class Generator:
         if self.params.long_prompts == "chunk":
             return embeddings(pipeline, texts, chunks, negative, self.params.guidance > 1)
         call = inspect.signature(pipeline.__call__).parameters
-        told = {"prompt": list(texts)} | {name: value for name, value in MEDDLING.items() if name in call}
+        told: dict[str, Any] = {"prompt": list(texts)} | {
+            name: value for name, value in MEDDLING.items() if name in call
+        }
         if negative is not None:
             told["negative_prompt"] = [negative] * len(texts)
         if self.params.max_sequence_length is not None:

@@ -70,8 +70,9 @@ def _add(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
         raise ValueError(f"params.yaml: images.lora: {type(pipeline).__name__} takes no low-rank weights")
     try:
         pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="lora", use_safetensors=True)
-    except (ValueError, KeyError, RuntimeError) as error:  # other layers, or layers of other sizes
-        raise ValueError(f"params.yaml: images.lora: {path} does not fit {type(pipeline).__name__}: {error}") from None
+    except (ValueError, LookupError, RuntimeError) as error:  # other layers, or layers of other sizes
+        what = " ".join(str(error).split())[:200]
+        raise ValueError(f"params.yaml: images.lora: {path} does not fit {type(pipeline).__name__}: {what}") from None
     if not pipeline.get_list_adapters():
         raise ValueError(f"params.yaml: images.lora: {path} names no layer of {type(pipeline).__name__}")
     pipeline.fuse_lora(components=pipeline._lora_loadable_modules, lora_scale=lora.scale)

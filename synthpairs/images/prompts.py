@@ -86,7 +86,8 @@ def embeddings(
 
     With one chunk, bit for bit what the pipeline makes itself. The negative prompt is read once and said again for each chunk.
     """
-    pieces, pooled = [], None
+    pieces: list[Tensor] = []
+    pooled: list[Tensor] = []
     for part in ("", "_2"):
         tokenizer, encoder = getattr(pipeline, f"tokenizer{part}"), getattr(pipeline, f"text_encoder{part}")
         if tokenizer is None or encoder is None:
@@ -94,10 +95,10 @@ def embeddings(
         read = [
             encoder(ids.to(encoder.device), output_hidden_states=True) for ids in _chunked(tokenizer, texts, chunks)
         ]
-        if pooled is None and read[0][0].ndim == 2:
-            pooled = read[0][0]
+        if read[0][0].ndim == 2:  # only the second encoder has a pooled embedding for the denoiser
+            pooled.append(read[0][0])
         pieces.append(torch.cat([chunk.hidden_states[-2] for chunk in read], dim=1))
-    told = {"prompt_embeds": torch.cat(pieces, dim=-1), "pooled_prompt_embeds": pooled}
+    told = {"prompt_embeds": torch.cat(pieces, dim=-1), "pooled_prompt_embeds": pooled[0]}
     if guided:
         nothing = None if negative is None else [negative] * len(texts)
         _, without, _, pooled_without = pipeline.encode_prompt(
