@@ -6,7 +6,7 @@ What is missing is made batch by batch; one bad caption costs its own candidates
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pandas as pd
 import torch
 
+from synthpairs.budget import Budget
 from synthpairs.progress import progress
 from synthpairs.schema import CANDIDATES, FAILED, candidate_key, digest, noise_seed
 from synthpairs.shards import cut, shard_name, write_shards
@@ -67,16 +68,22 @@ class Craft:
     encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError says why it is not one
     told: Mapping[str, Any]  # entries of every sample's json beside its row of the manifest
     added: Mapping[str, Any] = field(default_factory=dict)  # what files carry beside what was made; no part of any key
+    count: Callable[[Sequence[str]], dict[str, Any]] | None = (
+        None  # metrics of the captions over those that all crafts have
+    )
 
 
-def make_candidates(captions: pd.DataFrame, craft: Craft, out: Path) -> tuple[dict, dict]:
+def make_candidates(
+    captions: pd.DataFrame, craft: Craft, out: Path, only: Container[str] | None = None
+) -> tuple[dict, dict]:
     """Write `out` (shards, manifest.parquet, failed.parquet, generator.json); returns metrics, tracked and not.
 
-    What is made stays in a work store, so a killed run resumes and a change in curation makes only what is new. The store
-    is never emptied by itself: `rm -r .dvc/tmp/work/STAGE` frees its space and costs no result.
+    Of the candidates, those with a key in `only` are made, or all. What is made stays in a work store, so a killed run
+    resumes and a change in curation makes only what is new. The store is never emptied by itself:
+    `rm -r .dvc/tmp/work/STAGE` frees its space and costs no result.
     """
     generator, params = craft.generator, craft.generator.params
-    candidates = plan(captions, generator)
+    candidates = [row for row in plan(captions, generator) if only is None or row["key"] in only]
     low_bits = params.batch, generator.device.type, torch.get_num_threads()
     added = (dict(craft.added),) if craft.added else ()  # files without it lie in another store, and are not taken up
     with WorkStore(craft.stage, digest(generator.fingerprint, *low_bits, *added)).locked() as store:
@@ -100,6 +107,8 @@ def make_candidates(captions: pd.DataFrame, craft: Craft, out: Path) -> tuple[di
         "failed": len(failed),
         "prompts_truncated": len({row["uid"] for row in candidates if row["tokens"] > limit}),
     }
+    if craft.count:
+        metrics |= craft.count(captions["text"].tolist())
     return metrics, {"reused": len(candidates) - len(missing)}
 
 
@@ -155,9 +164,10 @@ def _make_missing(
 ) -> tuple[dict[str, str], list[dict]]:
     """Make candidates (in the given order) into the store; returns key -> piece, and the failed ones as FAILED rows.
 
-    Raises ValueError as soon as more than `may_fail` have failed, so that a broken set-up does not spend the night.
+    Raises ValueError as soon as more than `may_fail` have failed, so that a broken set-up does not spend the night, and
+    TimeoutError when its budget of hours is used up.
     """
-    size = craft.generator.params.batch
+    size, budget = craft.generator.params.batch, Budget.from_environment()
     where: dict[str, str] = {}
     failed: list[dict] = []
     with ThreadPoolExecutor() as pool, progress(craft.stage, len(rows), f"{craft.noun}s") as advance:
@@ -184,6 +194,7 @@ def _make_missing(
                     f"{failed[0]['error']}"
                 )
             advance(len(batch))
+            budget.check(start + len(batch), len(rows), f"{craft.noun}s")
     return where, failed
 
 

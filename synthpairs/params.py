@@ -1,8 +1,9 @@
 """Strict reading of params.yaml: each stage gets its own section as a frozen dataclass, or one clear error.
 
 A section's dataclass lives with the code that it configures. Field types say everything that is checked:
-`int`, `float`, `str`, `bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, and ranges
-as `Annotated[float, Within(0, 1)]`. There are no defaults: params.yaml is the one place where values stand.
+`int`, `float`, `str`, `bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, ranges
+as `Annotated[float, Within(0, 1)]`, and `object` for any value, which a library of others checks. There are no defaults:
+params.yaml is the one place where values stand.
 """
 
 import math
@@ -61,6 +62,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if not any(type(value) is type(choice) and value == choice for choice in arguments):  # True is no 1
             raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}; got {value!r}")
+        return value
+    if kind is object:
         return value
     if is_dataclass(kind):
         return _dataclass(kind, value, where)

@@ -57,6 +57,8 @@ def _yaml(value: Any) -> str:
     """A value on one line; text stays unquoted where it reads back the same."""
     if isinstance(value, list):
         return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and YAML(typ="safe").load(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)
@@ -94,6 +96,8 @@ def _path(name: str) -> Path:
 
 def _walk(overlay: Any, params: Any, keys: list[str], path: Path) -> list[tuple[list[str], Any]]:
     where = ".".join(keys) or "the file"
+    if None in (overlay, params):  # what is switched on or off as a whole; the section's dataclass knows its keys
+        return [(keys, overlay)]
     if isinstance(overlay, dict) != isinstance(params, dict):
         kind = "mapping" if isinstance(params, dict) else "value"
         raise ValueError(f"{path}: {where} must be a {kind}, as in {PARAMS}")

@@ -80,6 +80,16 @@ FAILED = _table(
     error=pa.string(),
 )
 
+# One row for each candidate that was painted in few steps, to see whether it is worth all of them.
+DRAFTS = _table(
+    key=pa.string(),
+    uid=pa.string(),
+    number=pa.int64(),
+    clip_cosine=pa.float64(),  # of the draft with its caption; null when there was no draft
+    error=pa.string(),  # why there was none
+    painted=pa.bool_(),  # whether it went on
+)
+
 SCORES = _table(
     key=pa.string(),
     uid=pa.string(),

@@ -29,6 +29,7 @@ class Section:
     words: list[str]
     weights: dict[str, Annotated[float, Within(0, 1)]]
     part: Part
+    options: dict[str, object] | None
 
 
 GOOD = """\
@@ -42,6 +43,7 @@ x:
   words: [on, no]
   weights: {a: 1, b: 0.5}
   part: {name: n, share: 0}
+  options: {a: true, b: x, c: 1.5}
 """
 
 
@@ -61,6 +63,7 @@ def test_a_good_section_is_read_as_yaml_1_2(tmp_path):
         words=["on", "no"],
         weights={"a": 1.0, "b": 0.5},
         part=Part(name="n", share=0.0),
+        options={"a": True, "b": "x", "c": 1.5},
     )
     assert isinstance(load(GOOD.replace("rate: 1e-4", "rate: 2"), tmp_path).rate, float)
     assert load(GOOD.replace("limit: null", "limit: 4"), tmp_path).limit == 4.0
@@ -72,7 +75,7 @@ def test_a_good_section_is_read_as_yaml_1_2(tmp_path):
         (
             "steps: 3",
             "step: 3",
-            "x.step is not a known key; known are steps, rate, mode, on, limit, words, weights, part",
+            "x.step is not a known key; known are steps, rate, mode, on, limit, words, weights, part, options",
         ),
         ("steps: 3", "1: 2\n  a: 3", "x.1 is not a known key"),
         ("  steps: 3\n", "", "x.steps is missing"),

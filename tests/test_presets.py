@@ -1,6 +1,7 @@
 """Presets change their values in params.yaml and not one other byte; what params.yaml does not know is refused."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from ruamel.yaml import YAML
 
 from synthpairs import presets
 from synthpairs.__main__ import main
+from synthpairs.doctor import SECTIONS
+from synthpairs.params import load_params
 
 ROOT = Path(__file__).parents[1]
 PARAMS = """\
@@ -71,6 +74,19 @@ last: 'true'
     assert values["world"]["concepts"] == ["dog", "null", "a b"]
     assert values["last"] == "true"
     assert presets.apply("small") == {}
+
+
+def test_a_whole_mapping_is_switched_on_and_off(folder):
+    folder("captions: {limit: {model: a/b@c, share: 0.8, tag: 'null'}, shares: null}")
+    assert presets.apply("small") == {
+        "captions.limit": {"model": "a/b@c", "share": 0.8, "tag": "null"},
+        "captions.shares": None,
+    }
+    text = Path("params.yaml").read_text()
+    assert '  limit: {model: a/b@c, share: 0.8, tag: "null"}   # none\n' in text
+    assert "  shares: null\n" in text
+    assert YAML(typ="safe").load(text)["captions"]["limit"]["tag"] == "null"
+    assert "-S captions.limit={model:'a/b@c',share:0.8,tag:'null'}" in presets.as_flags("small")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +160,16 @@ def test_a_text_that_no_flag_can_hold_is_refused(folder):
 def test_the_presets_of_the_repository_fit_params_yaml(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert presets.leaves(path.stem, YAML(typ="safe").load(ROOT / "params.yaml"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
+def test_with_a_preset_of_the_repository_every_section_can_be_read(path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    assert presets.apply(path.stem)
+    for section, kind in SECTIONS.items():
+        load_params(kind, section)
 
 
 def test_shells_leave_the_flags_alone(folder):

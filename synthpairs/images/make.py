@@ -12,14 +12,41 @@ from synthpairs.candidates import Craft, make_candidates
 from synthpairs.images.generator import Generator
 from synthpairs.images.marking import SOURCE_TYPE, mark
 from synthpairs.images.params import Images
+from synthpairs.images.prompts import count_cut
+from synthpairs.schema import DRAFTS
+from synthpairs.storage import write_table
 
 
 def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict, dict]:
-    """Write `out` as make_candidates does, a picture to a sample; returns metrics, tracked and not."""
+    """Write `out` as make_candidates does, a picture to a sample; returns metrics, tracked and not.
+
+    With drafts also drafts.parquet, a row for every candidate that was considered.
+    """
     if captions.empty:
         raise ValueError("data/captions/kept.parquet holds no caption: loosen the filters in params.yaml (captions)")
+    within = _within_limit(captions, params)
+    drafts, only = None, None
+    if params.draft:
+        from synthpairs.images.drafts import drafted  # and with it open_clip
+
+        drafts = drafted(within, params)
+        only = {row["key"] for row in drafts if row["painted"]}
+    metrics, volatile = make_candidates(within, picture_craft(params), out, only)
+    if len(within) < len(captions):
+        metrics["captions_beyond_limit"] = len(captions) - len(within)
+    (out / "drafts.parquet").unlink(missing_ok=True)
+    if drafts is not None:
+        write_table(out / "drafts.parquet", drafts, DRAFTS)
+        metrics["drafts"] = len(drafts)
+        metrics["drafts_failed"] = sum(row["error"] is not None for row in drafts)
+        metrics["drafts_dropped"] = sum(not row["painted"] for row in drafts)
+    return metrics, volatile
+
+
+def picture_craft(params: Images) -> Craft:
+    """How pictures are made."""
     generator = Generator(params)
-    craft = Craft(
+    return Craft(
         stage="images",
         noun="picture",
         generator=generator,
@@ -27,8 +54,20 @@ def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict
         encode=partial(encoded, extension=params.format, marked=params.mark),
         told={},
         added={"mark": SOURCE_TYPE} if params.mark else {},
+        count=partial(count_cut, generator.readers),
     )
-    return make_candidates(captions, craft, out)
+
+
+def _within_limit(captions: pd.DataFrame, params: Images) -> pd.DataFrame:
+    """As many captions as there may be pictures of, by uid, so that a higher limit adds captions and takes none away."""
+    if params.limit is None:
+        return captions
+    each = min(params.draft.keep, params.candidates) if params.draft else params.candidates
+    if params.limit < each:
+        raise ValueError(
+            f"params.yaml: images.limit must be at least the {each} pictures of a caption, got {params.limit}"
+        )
+    return captions.sort_values("uid", ignore_index=True).head(params.limit // each)
 
 
 def encoded(picture: np.ndarray, extension: str, marked: bool) -> dict[str, bytes]:

@@ -9,14 +9,12 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
 from diffusers.pipelines.stable_diffusion_xl import pipeline_stable_diffusion_xl
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
 from synthpairs.images.generator import Generator
 from synthpairs.images.params import Images
 from synthpairs.schema import digest, noise_seed
-from tests.conftest import tiny_tokenizer
+from tests.images import tiny
 
 Settings = Callable[..., Images]
 KEYS = [digest("test", number) for number in range(9)]
@@ -115,32 +113,42 @@ def test_what_cannot_be_loaded_says_why(settings: Settings, tiny_generator: Path
         Generator(settings(generator=str(copy)))
 
 
-def test_other_kinds_of_pipeline_work_too(settings: Settings, tmp_path: Path) -> None:
-    tokenizer = tiny_tokenizer()
-    torch.manual_seed(0)
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=64, projection_dim=32, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    StableDiffusion3Pipeline(
-        transformer=SD3Transformer2DModel(
-            sample_size=16, patch_size=2, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
-            joint_attention_dim=64, caption_projection_dim=16, pooled_projection_dim=64, out_channels=4,
-        ),
-        scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=AutoencoderKL(
-            down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2,
-            block_out_channels=[8, 8], latent_channels=4, norm_num_groups=8, shift_factor=0.0,
-        ),
-        text_encoder=CLIPTextModelWithProjection(config), tokenizer=tokenizer,
-        text_encoder_2=CLIPTextModelWithProjection(config), tokenizer_2=tokenizer,
-        text_encoder_3=T5EncoderModel(
-            T5Config(vocab_size=len(tokenizer), d_model=64, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-        ),
-        tokenizer_3=tokenizer,
-    ).save_pretrained(tmp_path / "sd3")  # fmt: skip
-    generator = Generator(settings(generator=str(tmp_path / "sd3"), batch=2))
+@pytest.mark.parametrize("kind", [tiny.sd3, tiny.pixart, tiny.flux], ids=["sd3", "pixart", "flux"])
+def test_other_kinds_of_pipeline_paint_what_they_paint_by_themselves(
+    settings: Settings, tmp_path: Path, kind: Callable[[Path], Path]
+) -> None:
+    generator = Generator(settings(generator=str(kind(tmp_path)), batch=2, max_sequence_length=24))
     pictures = generator.paint(KEYS[:2], TEXTS[:2])
     assert pictures.shape == (2, 32, 32, 3)
+    assert not np.array_equal(pictures[0], pictures[1])
     assert np.array_equal(generator.paint(KEYS[:1], TEXTS[:1])[0], pictures[0])
+    alone = Generator(settings(generator=str(tmp_path), batch=1, max_sequence_length=24)).paint(KEYS[:1], TEXTS[:1])[0]
+    theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(noise_seed(KEYS[0])))
+    if kind is tiny.flux:
+        noise = theirs._pack_latents(noise, 1, 4, 8, 8)
+    plain = {"clean_caption": False, "use_resolution_binning": False} if kind is tiny.pixart else {}
+    reference = theirs(
+        TEXTS[0], latents=noise, num_inference_steps=2, guidance_scale=3.0, height=32, width=32,
+        max_sequence_length=24, output_type="np", **plain,
+    ).images[0]  # fmt: skip
+    assert np.array_equal(alone, reference)
+
+
+def test_a_setting_that_a_pipeline_does_not_have_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"images.max_sequence_length must be null, got 8: StableDiffusionXLPipeline has"
+    ):
+        Generator(settings(max_sequence_length=8))
+    with pytest.raises(ValueError, match=r"images.long_prompts must be cut for a StableDiffusion3Pipeline"):
+        Generator(settings(generator=str(tiny.sd3(tmp_path / "sd3")), long_prompts="chunk"))
+    with pytest.raises(ValueError, match=r"images.negative_prompt must be null for a FluxPipeline"):
+        Generator(settings(generator=str(tiny.flux(tmp_path / "flux")), negative_prompt="blurred"))
+
+
+def test_settings_that_are_off_are_not_in_the_fingerprint(settings: Settings) -> None:
+    inputs = Generator(settings()).inputs
+    assert set(inputs) == {
+        "model", "files", "pipeline", "diffusers", "torch", "scheduler", "steps", "guidance", "negative_prompt", "side",
+        "dtype", "format",
+    }  # fmt: skip

@@ -1,0 +1,114 @@
+"""Pipelines that cannot be had: one clear error each, and nothing of theirs is run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from diffusers.pipelines import pipeline_utils
+from huggingface_hub import errors
+
+from synthpairs.pipelines import load_pipeline
+
+
+@pytest.fixture
+def copy(tiny_generator: Path, tmp_path: Path) -> Path:
+    """The tiny generator, to be spoilt."""
+    return Path(shutil.copytree(tiny_generator, tmp_path / "generator"))
+
+
+def load(name: object) -> None:
+    load_pipeline(str(name), "images.generator", torch.float32)
+
+
+def index(folder: Path, **parts: object) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+
+
+def test_pickled_weights_and_variants_alone_are_named(copy: Path) -> None:
+    plain = copy / "unet/diffusion_pytorch_model.safetensors"
+    plain.rename(plain.with_suffix(".fp16.safetensors"))
+    torch.save({}, plain.with_suffix(".bin"))
+    found = (
+        r"unet holds no plain safetensors weights, only diffusion_pytorch_model.bin, diffusion_pytorch_model.fp16.saf"
+    )
+    with pytest.raises(FileNotFoundError, match=rf"params.yaml: images.generator: .*{found}.*: pickles can run code"):
+        load(copy)
+
+
+def test_missing_weights_are_named(copy: Path) -> None:
+    (copy / "vae/diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"images.generator: .*/vae holds no plain safetensors weights$"):
+        load(copy)
+
+
+def test_code_of_a_models_own_is_not_run(copy: Path) -> None:
+    trap = "raise SystemExit('its code was run')\n"
+    (copy / "unet/my_unet.py").write_text(trap)
+    (copy / "pipeline.py").write_text(trap)
+    index(copy, unet=["my_unet", "MyUNet"])
+    with pytest.raises(
+        ValueError, match=r"images.generator: unet of .* is a MyUNet of its own code \(my_unet.py\), which is n"
+    ):
+        load(copy)
+    index(copy, _class_name=["pipeline", "MyPipeline"])
+    with pytest.raises(
+        ValueError, match=r"has no pipeline \['pipeline', 'MyPipeline'\], and code of a model's own is never"
+    ):
+        load(copy)
+
+
+def test_parts_that_are_given_need_not_be_there(copy: Path) -> None:
+    vae = AutoencoderKL.from_pretrained(copy / "vae")
+    shutil.rmtree(copy / "vae")
+    pipeline, identity = load_pipeline(str(copy), "images.generator", torch.float32, {"vae": vae})
+    assert pipeline.vae is vae
+    assert not [file for file in identity["files"] if file.startswith("vae/")]
+
+
+def refusal(kind: type[errors.HfHubHTTPError], status: int, message: str) -> errors.HfHubHTTPError:
+    http = pipeline_utils.httpx  # whichever version the hub's client speaks through
+    return kind(message, response=http.Response(status, request=http.Request("GET", "https://hub.invalid/api")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "told"),
+    [
+        (errors.RevisionNotFoundError, 404, "revision"),
+        (errors.RepositoryNotFoundError, 404, "has no model|not found"),
+        (errors.GatedRepoError, 403, "gated"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_as_the_hub_told_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: type[errors.HfHubHTTPError], status: int, told: str
+) -> None:
+    """Of each of them diffusers itself says that the model is not cached."""
+
+    def refuse(*arguments: object, **more: object) -> None:
+        raise refusal(kind, status, f"{kind.__name__}: no such revision, repository not found, or gated")
+
+    monkeypatch.setattr(pipeline_utils, "model_info", refuse)
+    monkeypatch.setattr(pipeline_utils, "_resolve_revision", lambda name, revision, **more: revision)
+    with pytest.raises(OSError, match=told) as caught:
+        load("owner/never-cached@abc")
+    assert "stacktrace" not in str(caught.value)
+
+
+def test_a_file_that_is_refused_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise refusal(errors.GatedRepoError, 403, "Access to model owner/gated is restricted: gated")
+
+    monkeypatch.setattr(pipeline_utils, "_resolve_revision", lambda name, revision, **more: revision)
+    monkeypatch.setattr(pipeline_utils, "model_info", lambda *arguments, **more: None)
+    monkeypatch.setattr(pipeline_utils, "hf_hub_download", refuse)
+    with pytest.raises(OSError, match="gated"):
+        load("owner/gated@abc")
+
+
+def test_a_broken_index_is_named(copy: Path) -> None:
+    (copy / "model_index.json").write_text("{")
+    with pytest.raises(OSError, match=r"model_index.json"):
+        load(copy)
