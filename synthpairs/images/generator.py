@@ -14,6 +14,7 @@ import diffusers
 import numpy as np
 import torch
 
+from synthpairs.execution.tuning import tuned
 from synthpairs.images.params import Images
 from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.pipelines import load_pipeline
@@ -29,7 +30,7 @@ class Generator:
         pipeline, identity = load_pipeline(params.generator, "images.generator", getattr(torch, params.dtype))
         self.params = params
         self.device = best_device()
-        self.pipeline = pipeline.to(self.device)
+        self.pipeline = tuned(pipeline.to(self.device))
         if params.scheduler:
             self.pipeline.scheduler = getattr(diffusers, params.scheduler).from_config(self.pipeline.scheduler.config)
         tokenizers = [part for name, part in self.pipeline.components.items() if name.startswith("tokenizer") and part]

@@ -8,19 +8,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from synthpairs.candidates import Craft, make_candidates
+from synthpairs.candidates import make_candidates
 from synthpairs.images.generator import Generator
 from synthpairs.images.params import Images
+from synthpairs.making import Craft
 
 
 def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict, dict]:
     """Write `out` as make_candidates does, a picture to a sample; returns metrics, tracked and not."""
     if captions.empty:
         raise ValueError("data/captions/kept.parquet holds no caption: loosen the filters in params.yaml (captions)")
-    generator = Generator(params)
+    return make_candidates(captions, partial(_craft, Generator, params), out)
+
+
+def _craft(kind: type[Generator], params: Images) -> Craft:
+    generator = kind(params)
     encode = partial(encoded, extension=params.format)
-    craft = Craft(stage="images", noun="picture", generator=generator, make=generator.paint, encode=encode, told={})
-    return make_candidates(captions, craft, out)
+    return Craft(stage="images", noun="picture", generator=generator, make=generator.paint, encode=encode, told={})
 
 
 def encoded(picture: np.ndarray, extension: str) -> dict[str, bytes]:
