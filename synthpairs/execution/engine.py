@@ -45,8 +45,10 @@ class Engine:
 def load_engine() -> Engine:
     """The settings in force. ValueError names file or variable, key, value and what is allowed."""
     path = Path(os.environ.get("DVC_ROOT", ".")) / FILE  # not the copy that `dvc exp run --temp` works in
-    values = asdict(Engine()) | (_parsed(path.read_text(), FILE) if path.exists() else {})
-    return replace(convert(Engine, values, FILE), **_environment())
+    said = (_parsed(path.read_text(), FILE) if path.exists() else None) or {}
+    if not isinstance(said, dict):
+        raise ValueError(f"{FILE} must be a mapping of settings, got {said!r}")
+    return replace(convert(Engine, asdict(Engine()) | said, FILE), **_environment())
 
 
 def _environment() -> dict[str, Any]:
@@ -57,17 +59,12 @@ def _environment() -> dict[str, Any]:
         key = variable.removeprefix(PREFIX).lower()
         if key not in hints:
             raise ValueError(f"{variable} is not a known setting; known are {', '.join(hints)}")
-        values[key] = convert(hints[key], YAML(typ="safe").load(os.environ[variable]), variable)
+        values[key] = convert(hints[key], _parsed(os.environ[variable], variable), variable)
     return values
 
 
-def _parsed(text: str, where: str) -> dict[str, Any]:
+def _parsed(text: str, where: str) -> Any:
     try:
-        document = YAML(typ="safe").load(text)
+        return YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ValueError(f"{where} must be a mapping of settings, got {document!r}")
-    return document

@@ -15,6 +15,7 @@ import pytest
 
 from synthpairs.execution.processes import Processes
 from synthpairs.execution.run import Lost, run
+from tests.conftest import alive
 from tests.execution.crews import seeing, steady, stillborn, unwilling
 
 BATCHES = [[f"{letter}{number}" for number in range(3)] for letter in "abcde"]
@@ -31,7 +32,7 @@ def answered(
         for batch, result in run(batches, partial(make, log), crew, tries, lease_s):
             assert not set(batch) & (set(answers) | set(lost))
             if isinstance(result, Lost):
-                lost |= {item: result.reason for item in batch}
+                lost |= dict.fromkeys(batch, result.reason)
             else:
                 answers |= dict(zip(batch, result, strict=True))
     assert set(answers) | set(lost) == {item for batch in batches for item in batch}
@@ -40,14 +41,6 @@ def answered(
 
 def workers_of(log: Path) -> list[int]:
     return list(dict.fromkeys(int(line.split()[0]) for line in log.read_text().splitlines()))
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for its parent to look does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_without_a_crew_batches_are_done_here_and_in_order(tmp_path: Path) -> None:
@@ -97,7 +90,7 @@ def test_a_hopeless_set_up_ends_the_run(tmp_path: Path) -> None:
         answered(BATCHES, 2, tmp_path / "log", stillborn)
     assert len(workers_of(tmp_path / "log")) == 4
     with pytest.raises(OSError, match=r"14 workers in a row ended without having finished anything"):
-        answered([["deadly:1", "deadly:2", "deadly:3"] * 8], 1, tmp_path / "log", tries=1)
+        answered([[f"deadly:{number}" for number in range(24)]], 1, tmp_path / "log", tries=1)
 
 
 DRIVER = """
