@@ -10,6 +10,7 @@ threads is one with which all places are equal.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import numpy as np
@@ -17,11 +18,22 @@ import torch
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_off_accelerators = ContextVar("off_accelerators", default=False)
 
 
 def best_device() -> torch.device:
     """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if not _off_accelerators.get() and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def off_accelerators(stay: bool) -> Iterator[None]:
+    """If `stay`, there is no device but the CPU in here: for the process that only plans what workers make on accelerators."""
+    token = _off_accelerators.set(stay)
+    try:
+        yield
+    finally:
+        _off_accelerators.reset(token)
 
 
 def filled(items: Sequence[T], size: int) -> list[T]:

@@ -44,13 +44,14 @@ def load_params(kind: type[T], section: str, path: Path = Path("params.yaml")) -
         raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or section not in document:
         raise ValueError(f"{path}: section {section!r} is missing")
-    return _convert(kind, document[section], f"{path}: {section}")
+    return convert(kind, document[section], f"{path}: {section}")
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
+def convert(kind: Any, value: Any, where: str) -> Any:
+    """A value, as YAML has it, as `kind`; ValueError begins with `where` and says what is allowed."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        converted = _convert(arguments[0], value, where)
+        converted = convert(arguments[0], value, where)
         limits = next(argument for argument in arguments[1:] if isinstance(argument, Within))
         if converted is not None and not limits.hold(converted):
             raise ValueError(f"{where} must be {limits}, got {value!r}")
@@ -58,7 +59,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _convert(next(argument for argument in arguments if argument is not type(None)), value, where)
+        return convert(next(argument for argument in arguments if argument is not type(None)), value, where)
     if origin is Literal:
         if not any(type(value) is type(choice) and value == choice for choice in arguments):  # True is no 1
             raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}; got {value!r}")
@@ -70,11 +71,11 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if origin is list:
         if not isinstance(value, list):
             raise ValueError(f"{where} must be a list, got {value!r}")
-        return [_convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [convert(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
     if origin is dict:
         if not isinstance(value, dict):
             raise ValueError(f"{where} must be a mapping, got {value!r}")
-        return {str(key): _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -92,4 +93,4 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where}.{unknown[0]} is not a known key; known are {', '.join(names)}")
     if missing:
         raise ValueError(f"{where}.{missing[0]} is missing")
-    return kind(**{name: _convert(hints[name], value[name], f"{where}.{name}") for name in names})
+    return kind(**{name: convert(hints[name], value[name], f"{where}.{name}") for name in names})

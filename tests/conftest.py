@@ -109,13 +109,32 @@ def tiny_tokenizer():
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=64)
 
 
-def killed_with_work(program: str, work: Path) -> list[Path]:
-    """Run a program until its work store holds a first piece, then kill it; returns the pieces."""
+def killed_with_work(program: str, work: Path, pieces: int = 1) -> list[Path]:
+    """Run a program until its work store holds so many pieces, then kill it and see that its workers end; returns the pieces."""
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    while not list(work.glob("*/*.tar")):
-        assert killed.poll() is None, "ended before a first batch was stored"
+    while len(list(work.glob("*/*.tar"))) < pieces:
+        assert killed.poll() is None, "ended before so many batches were stored"
         time.sleep(0.002)
+    workers = children(killed.pid)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    return sorted(work.glob("*/*.tar"))
+    stored, deadline = sorted(work.glob("*/*.tar")), time.monotonic() + 100
+    while any(map(alive, workers)):
+        assert time.monotonic() < deadline, "orphans"
+        time.sleep(0.05)
+    assert sorted(work.glob("*/*.tar")) == stored, "something was written after the kill"
+    return stored
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits for its parent to look does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -17,6 +17,7 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from synthpairs.embeddings.decoding import decode, expected, noise_of
 from synthpairs.embeddings.params import Embed
+from synthpairs.execution.tuning import tuned
 from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.pipelines import load_pipeline
 from synthpairs.schema import digest
@@ -37,7 +38,7 @@ class MaskedGenerator:
             raise ValueError(f"params.yaml: embed.generator: {type(pipeline).__name__} is no AmusedPipeline")
         self.params = params
         self.device = best_device()
-        self.pipeline = pipeline.to(self.device)
+        self.pipeline = tuned(pipeline.to(self.device))
         self.tokenizer = pipeline.tokenizer
         sample_size = pipeline.transformer.config.sample_size
         self.grid = (sample_size, sample_size)

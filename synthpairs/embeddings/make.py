@@ -1,15 +1,17 @@
 """From screened captions to data/embedded: token grids filled by the masked generator."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from synthpairs.candidates import Craft, make_candidates
+from synthpairs.candidates import make_candidates
 from synthpairs.embeddings.codes import encoded
 from synthpairs.embeddings.generator import MaskedGenerator
 from synthpairs.embeddings.params import Embed
+from synthpairs.making import Craft
 
 
 def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[dict, dict]:
@@ -19,14 +21,18 @@ def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[d
     """
     if captions.empty:
         raise ValueError("data/screened/kept.parquet holds no caption: loosen what `dvc repro screen` filters by")
-    generator = MaskedGenerator(params)
+    return make_candidates(captions, partial(_craft, MaskedGenerator, params), out)
+
+
+def _craft(kind: type[MaskedGenerator], params: Embed) -> Craft:
+    generator = kind(params)
     codes = len(generator.codebook)
 
     def make(keys: Sequence[str], texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray | None]]:
         tokens, vectors = generator.decode(keys, texts)
         return list(zip(tokens, [None] * len(keys) if vectors is None else vectors, strict=True))
 
-    craft = Craft(
+    return Craft(
         stage="embed",
         noun="embedding",
         generator=generator,
@@ -34,4 +40,3 @@ def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[d
         encode=lambda result: encoded(result[0], result[1], codes),
         told={"grid": list(generator.grid)},
     )
-    return make_candidates(captions, craft, out)

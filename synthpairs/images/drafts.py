@@ -8,15 +8,17 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from synthpairs.candidates import Craft, make_candidates
+from synthpairs.candidates import make_candidates
 from synthpairs.images.generator import Generator
 from synthpairs.images.params import Draft, Images
+from synthpairs.making import Craft
 from synthpairs.schema import candidate_key, digest
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.storage import WorkStore, read_shard, read_table
@@ -54,9 +56,8 @@ def draft_craft(params: Images) -> Craft:
 def drafted(captions: pd.DataFrame, params: Images) -> list[dict]:
     """DRAFTS rows, ordered by key, of all candidates of the captions; those that go on are `painted`."""
     assert params.draft
-    craft = draft_craft(params)
-    out = WorkStore(craft.stage, "out").path
-    make_candidates(captions, craft, out)
+    out = WorkStore("drafts", "out").path
+    make_candidates(captions, partial(draft_craft, params), out)
     fingerprint = json.loads((out / "generator.json").read_text())["fingerprint"]
     cosines = {key: float(files["cosine"]) for path in out.glob("*.tar") for key, files in read_shard(path)}
     errors = read_table(out / "failed.parquet", "dvc repro images").set_index("key")["error"].to_dict()

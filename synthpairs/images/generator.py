@@ -14,6 +14,7 @@ import diffusers
 import numpy as np
 import torch
 
+from synthpairs.execution.tuning import tuned
 from synthpairs.images.loading import load, told_scheduler
 from synthpairs.images.params import Images
 from synthpairs.images.prompts import chunk_counts, embeddings, readers
@@ -37,8 +38,8 @@ class Generator:
             )
         self.params = params
         self.device = best_device()
-        self.pipeline = pipeline.to(self.device)
-        self.refiner = refiner and refiner.to(self.device)
+        self.pipeline = tuned(pipeline.to(self.device))
+        self.refiner = refiner and tuned(refiner.to(self.device))
         self.readers = readers(pipeline, params.max_sequence_length, params.long_prompts == "chunk")
         self.tokenizer = self.readers[0].tokenizer
         self._noise = _noise_shape(self.pipeline, params.side)

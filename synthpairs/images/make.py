@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from synthpairs.candidates import Craft, make_candidates
+from synthpairs.candidates import make_candidates
 from synthpairs.images.generator import Generator
 from synthpairs.images.marking import SOURCE_TYPE, mark
 from synthpairs.images.params import Images
 from synthpairs.images.prompts import count_cut
+from synthpairs.making import Craft
 from synthpairs.schema import DRAFTS
 from synthpairs.storage import write_table
 
@@ -31,7 +32,7 @@ def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict
 
         drafts = drafted(within, params)
         only = {row["key"] for row in drafts if row["painted"]}
-    metrics, volatile = make_candidates(within, picture_craft(params), out, only)
+    metrics, volatile = make_candidates(within, partial(picture_craft, params), out, only)
     if len(within) < len(captions):
         metrics["captions_beyond_limit"] = len(captions) - len(within)
     (out / "drafts.parquet").unlink(missing_ok=True)

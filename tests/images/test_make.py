@@ -110,6 +110,17 @@ def test_killed_and_run_again_gives_the_same_bytes(settings: Settings, tmp_path:
     assert contents(tmp_path / "out") == contents(tmp_path / "reference")
 
 
+def test_two_processes_paint_the_same_bytes(
+    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_images(captions, settings(), tmp_path / "alone")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("SYNTHPAIRS_ENGINE_WORKERS", "2")
+    _, volatile = make_images(captions, settings(), tmp_path / "together")
+    assert volatile == {"reused": 0}
+    assert contents(tmp_path / "together") == contents(tmp_path / "alone")
+
+
 def test_damaged_pieces_are_made_again(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
     make_images(captions, settings(), tmp_path / "out")
     whole = contents(tmp_path / "out")

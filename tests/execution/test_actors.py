@@ -1,0 +1,55 @@
+"""Ray actors: the same bytes as in this process, though a node is lost on the way."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_candidates import TEXTS, contents, made, use
+
+ray = pytest.importorskip("ray", reason="`pip install ray` for `kind: ray` of engine.yaml")
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    """Three nodes of one CPU each on this machine, for this test alone."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or a token in the home directory would be looked for
+    folder = tempfile.mkdtemp(prefix="ray")  # not in tmp_path: names of sockets must be short
+    monkeypatch.setenv("RAY_TMPDIR", folder)
+    here = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+    made = Cluster(initialize_head=True, head_node_args=here | {"include_dashboard": False})
+    for _ in range(2):
+        made.add_node(**here)
+    yield made
+    made.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_node_makes_the_same_bytes(
+    cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
+    texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
+    settings = {"batch": 1, "max_failed_share": 0.1}
+    made(tmp_path / "alone", texts, **settings)
+    use(monkeypatch, tmp_path / "there", kind="ray", address=cluster.address)
+    pieces = tmp_path / "there/.dvc/tmp/work/scribbles"
+
+    def lose() -> None:
+        while len(list(pieces.glob("*/*.tar"))) < 8:
+            time.sleep(0.01)
+        cluster.remove_node(sorted(cluster.worker_nodes, key=id)[0], allow_graceful=False)
+
+    loss = threading.Thread(target=lose)
+    loss.start()
+    made(tmp_path / "cluster", texts, seconds=0.5, **settings)
+    loss.join()
+    assert "ended (ActorDiedError" in caplog.text
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "alone")
