@@ -125,7 +125,7 @@ def test_what_cannot_be_refined_says_why(
     with pytest.raises(ValueError, match=r"base_share must leave both base and refiner some of 1 steps"):
         made(base, refiner, steps=1)
     with pytest.raises(ValueError, match=r"base_share must leave both base and refiner some of 4 steps"):
-        made(base, refiner, 0.01, steps=4, scheduler="DDIMScheduler")
+        made(base, refiner, 0.01, steps=4, scheduler_options={"timestep_spacing": "leading"})
 
 
 # --- Low-rank weights and schedulers ----------------------------------------------------------------------------------
