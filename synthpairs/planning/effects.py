@@ -13,6 +13,8 @@ from synthpairs.statistics import standard_error
 
 DIFFER = 0.25  # share of the items that two arms answer differently, where no answers tell; at desk scale 0.1 to 0.3
 
+GRADED = "_caption"  # benchmarks whose items are not just right or wrong
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
@@ -29,12 +31,12 @@ def effects(items: dict[str, int], arms: Sequence[str], answers: Path) -> list[E
 
     (t(0.975) + t(0.8)) x SE, as `compare` has it (synthpairs/significance.py). SE is that of the first two `arms` whose answers
     lie in `answers`, clustered, times sqrt(n then / n planned). Without answers SE = sqrt(DIFFER / n): an item's difference is
-    then -1, 0 or 1.
+    then -1, 0 or 1; scores of captions are no such thing, so without answers nothing is said of them.
     """
     known = _known(arms, answers)
     found = []
     for task, count in items.items():
-        if count < 2:
+        if count < 2 or (task not in known and task.endswith(GRADED)):
             continue
         if task in known:
             error, free, before, told = known[task]

@@ -19,7 +19,7 @@ def answers(seed: int, count: int) -> pd.DataFrame:
 
 
 def test_without_answers_a_share_that_differs_is_assumed(tmp_path: Path) -> None:
-    (found,) = effects({"vqa": 400, "none": 0}, ["a", "b"], tmp_path)
+    (found,) = effects({"vqa": 400, "none": 0, "desk_caption": 300}, ["a", "b"], tmp_path)
     assert found.detectable == pytest.approx(
         (student.ppf(0.975, 399) + student.ppf(0.8, 399)) * math.sqrt(DIFFER / 400)
     )
