@@ -51,7 +51,11 @@ def asked_of(
     for name in _numbered(task, results):
         metrics, leaves = _metrics(name, results), [*_leaves(name, results)]
         rows = [row for leaf in leaves for row in _rows(name, leaf, samples.get(leaf, ()), metrics)]
-        found |= Asked({name: {"engine": engine} | _numbers(name, leaves, results, rows, params)}, rows)
+        first = next(iter(metrics)).partition(",")[0]
+        every = all(first in sample for leaf in leaves for sample in samples.get(leaf, ()))
+        found |= Asked(
+            {name: {"engine": engine} | _numbers(name, leaves, results, rows if every else [], params)}, rows
+        )
     if not found.numbers:
         raise ValueError(
             f"{engine}: {task} gives no number; it may only write answers for a server that has the solutions"
@@ -92,6 +96,7 @@ def _metrics(task: str, results: Mapping[str, Any]) -> dict[str, float]:
 def _numbers(
     task: str, leaves: list[str], results: Mapping[str, Any], rows: list[dict], params: Benchmark
 ) -> dict[str, Any]:
+    """The numbers; `rows` are those that the first metric is a mean of, if it is one."""
     metrics, entry = _metrics(task, results), _entry(task, results)
     key, value = next(iter(metrics.items()))
     metric, _, filtered = key.partition(",")
@@ -140,7 +145,7 @@ def _scaled(numbers: dict[str, Any], scale: int) -> dict[str, Any]:
 
 
 def _version(task: str, leaves: list[str], results: Mapping[str, Any]) -> float | str:
-    """What the task calls its version; lmms-eval overlooks it where a task says it in a list."""
+    """What the task (of a group, its first one) calls its version; lmms-eval overlooks it where it stands in a list."""
     version = results["versions"].get(task)
     if isinstance(version, int | float):
         return version

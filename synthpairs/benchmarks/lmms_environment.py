@@ -57,8 +57,8 @@ def _make(path: Path) -> None:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
         raise FileNotFoundError(f"uv is not installed: run `make env`, or set {VARIABLE} to a Python with lmms-eval")
-    sync = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", path / "bin/python", LOCK]
-    for command in ([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, path], sync):
+    sync = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(path / "bin/python"), str(LOCK)]
+    for command in ([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(path)], sync):
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             said = " ".join(done.stderr.split())[-500:]

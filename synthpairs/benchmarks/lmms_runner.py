@@ -20,6 +20,9 @@ NAME = "synthpairs_llava"
 class Llava(LlavaHf):
     """`llava_hf` that takes questions without pictures and ends at the first error."""
 
+    _image_processor: Any
+    _model: Any
+
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._image_processor = Seeing(self._image_processor)

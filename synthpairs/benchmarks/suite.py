@@ -71,11 +71,11 @@ def _run(python: Path, task: str, folder: Path, suite: Suite, into: Path) -> dic
     for owner in local_owners():
         (into / owner.name).symlink_to(owner)  # `load_dataset("OWNER/NAME")` looks into the working directory first
     device = best_device().type
-    command = [python, RUNNER, "--model", "synthpairs_llava", "--tasks", task, "--batch_size", "1"]
+    command = [str(python), str(RUNNER), "--model", "synthpairs_llava", "--tasks", task, "--batch_size", "1"]
     command += ["--model_args", f"pretrained={folder.absolute()},device={device},device_map={device}"]
     command += ["--output_path", "out", "--log_samples"]
     command += ["--limit", str(suite.limit)] if suite.limit else []
-    command += ["--include_path", Path(suite.include).absolute()] if suite.include else []
+    command += ["--include_path", str(Path(suite.include).absolute())] if suite.include else []
     said = into / "log.txt"
     log.info("%s: lmms-eval asks, its log is %s", task, said)
     started = time.monotonic()

@@ -83,9 +83,11 @@ def test_percent_is_a_mean_too_and_its_judge_is_named() -> None:
 
 def test_a_sum_of_scores_has_only_the_interval_that_its_harness_gives() -> None:
     samples = [{"doc_id": 0, "filtered_resps": "Yes", "mme_perception_score": {"score": 1.0}}]
+    samples.append({"doc_id": 1, "filtered_resps": "Yes", "mme_cognition_score": {"score": 0.0}})
     entry = {"mme_perception_score,none": 150.0, "mme_perception_score_stderr,none": "N/A"}
     numbers = report("mme", entry, samples).numbers["mme"]
     assert [numbers[name] for name in ("value", "stderr", "low", "high")] == [150.0, None, None, None]
+    assert report("mme", entry | {"mme_perception_score,none": 0.5}, samples).numbers["mme"]["low"] is None
     entry["mme_perception_score_stderr,none"] = 10.0
     numbers = report("mme", entry, samples).numbers["mme"]
     assert [numbers[name] for name in ("stderr", "low", "high")] == pytest.approx([10, 130.4, 169.6], abs=0.01)
@@ -141,7 +143,7 @@ def subjects(tmp_path: Path) -> Path:
         (tmp_path / f"{name}.yaml").write_text(f"""\
 task: {name}
 dataset_path: parquet
-dataset_kwargs: {{data_files: {{test: {tmp_path / name}.parquet}}}}
+dataset_kwargs: {{data_files: {{test: {tmp_path / name}.parquet}}, cache_dir: {tmp_path}}}
 test_split: test
 fewshot_split: test
 fewshot_config: {{sampler: first_n}}
@@ -156,19 +158,15 @@ metadata: {{version: 3.0}}
 group: subjects
 task: [sums, names]
 aggregate_metric_list: [{metric: acc, weight_by_size: true}]
-metadata: {version: 2}
 """)
     return tmp_path
 
 
-def test_a_group_of_lm_eval_is_one_benchmark(
-    tiny_vlm: Model, subjects: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm: Model, subjects: Path) -> None:
     suite = replace(SUITE, text=["subjects"], shots=1, include=str(subjects))
     found = ask_text(*tiny_vlm, suite, PARAMS)
     (name,), (numbers,) = found.numbers, found.numbers.values()
-    assert (name, numbers["metric"], numbers["n"], numbers["version"]) == ("subjects", "acc", 8, 2)
+    assert (name, numbers["metric"], numbers["n"], numbers["version"]) == ("subjects", "acc", 8, 3.0)
     assert numbers["engine"].startswith("lm-eval 0.4")
     scores = pd.DataFrame(found.rows).set_index("uid")["score"]
     assert numbers["value"] == pytest.approx(scores.mean(), abs=1e-6)
@@ -195,8 +193,8 @@ def likelihood(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
 
 
 def test_an_unknown_task_of_lm_eval_is_named(tiny_vlm: Model) -> None:
-    with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmmlu'"):
-        ask_text(*tiny_vlm, replace(SUITE, text=["mmmlu"]), PARAMS)
+    with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmlu_of_nobody'"):
+        ask_text(*tiny_vlm, replace(SUITE, text=["mmlu_of_nobody"]), PARAMS)
 
 
 def test_perplexity(tiny_vlm: Model, tmp_path: Path) -> None:

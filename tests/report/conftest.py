@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -329,10 +330,18 @@ def _embed(texts):
     return np.array([[text.count(letter) for letter in "abdelst"] for text in texts], dtype=np.float32)
 
 
+@pytest.fixture(scope="session")
+def made_project(tmp_path_factory):
+    """The project, made once: no test may change it."""
+    root = tmp_path_factory.mktemp("made")
+    make_project(root)
+    return root
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """The project's directory, which is the current one."""
-    make_project(tmp_path)
+def project(made_project, tmp_path, monkeypatch):
+    """A copy of the project's directory, which is the current one."""
+    shutil.copytree(made_project, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
