@@ -47,7 +47,7 @@ class Actors:
         nodes = sum(node["Alive"] for node in ray.nodes())
         self.size = engine.workers or max(1, int(there / gpus) if gpus else nodes)
         self.device = "cuda" if gpus else "cpu"
-        self._kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Host)
+        self._kind: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Host)
         self._at: dict[int, Any] = {}
         self._awaited: dict[ray.ObjectRef, int] = {}
 
