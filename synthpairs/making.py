@@ -106,7 +106,8 @@ class Maker:
 
     def _fitting(self, keys: Sequence[str], texts: Sequence[str]) -> list[Any]:
         """Results of as many at once as there is memory for; from the first failure on that is half, of whatever follows."""
-        generator, done = self._craft.generator, []
+        generator = self._craft.generator
+        done: list[Any] = []
         while len(done) < len(keys):
             size, first = generator.params.batch, len(done)
             try:

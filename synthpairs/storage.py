@@ -119,7 +119,9 @@ class WorkStore:
     """Finished pieces of a stage's work, kept outside the outs that DVC deletes, so that a killed run resumes.
 
     The directory's name holds a fingerprint of everything that shapes the pieces, so pieces of another configuration
-    are never taken up. A lock keeps a second process (say, the orphan of a killed `dvc repro`) out.
+    are never taken up. A lock keeps a second process (say, the orphan of a killed `dvc repro`) out. The process that holds it is
+    the only one that writes: workers, here or on other machines, send it their results. Some network disks do not pass
+    locks on, so two machines that share one must not run the same stage at once.
     """
 
     def __init__(self, stage: str, fingerprint: str) -> None:

@@ -8,6 +8,7 @@ Results come back through Ray to the driver, which alone writes: no disk is shar
 import os
 import pickle
 import secrets
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ import synthpairs
 from synthpairs.execution.crew import Factory, News, Worker, portable
 from synthpairs.execution.engine import Engine
 
+# Ray puts the machine's public address in the place of 127.0.0.1; macOS has no second loopback address, but there it does not.
+LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+
 
 class Actors:
     """Actors of one GPU each where there are any. OSError when the cluster cannot be reached."""
@@ -29,7 +33,13 @@ class Actors:
         environment = {"py_modules": [str(Path(synthpairs.__file__).parent)], "env_vars": engine.environment()}
         alone = {} if engine.address else _of_its_own()
         try:
-            ray.init(engine.address or "local", runtime_env=environment, log_to_driver=False, **alone)
+            ray.init(
+                engine.address or "local",
+                runtime_env=environment,
+                log_to_driver=False,
+                configure_logging=False,  # how this process logs is its own affair
+                **alone,
+            )
         except (ConnectionError, RayError, RuntimeError) as error:
             raise OSError(f"Ray at {engine.address or 'this machine'}: {' '.join(str(error).split())}") from None
         there = ray.cluster_resources().get("GPU", 0.0)
@@ -37,7 +47,7 @@ class Actors:
         nodes = sum(node["Alive"] for node in ray.nodes())
         self.size = engine.workers or max(1, int(there / gpus) if gpus else nodes)
         self.device = "cuda" if gpus else "cpu"
-        self._kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Host)
+        self._kind: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Host)
         self._at: dict[int, Any] = {}
         self._awaited: dict[ray.ObjectRef, int] = {}
 
@@ -102,4 +112,4 @@ class _Host:
 def _of_its_own() -> dict[str, Any]:
     """Arguments of a cluster for this run alone: nobody else can reach it, and nothing of it stays in the home directory."""
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
-    return {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    return {"include_dashboard": False, "_node_ip_address": LOOPBACK}
