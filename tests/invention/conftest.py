@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from synthpairs.invention.params import ImageNet, Invent, Local, Prompt, Replies, Served
-from synthpairs.invention.server import Server
-from synthpairs.language.params import Sampling
+from synthpairs.invention.params import ImageNet, Invent, Local, Prompt, Replies
+from synthpairs.language.params import Sampling, Served
+from synthpairs.language.server import Server
 from tests.captions.tiny import save_llama
 
 WORLD = ["cat", "dog", "bus", "cherries"]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from synthpairs.invention.bank import Concept
+from synthpairs.invention.make import _body
 from synthpairs.invention.params import Invent
 from synthpairs.invention.prompts import Request, requests
-from synthpairs.invention.replies import Reply
-from synthpairs.invention.server import Server, server_replies
+from synthpairs.language.server import Reply, Server, server_replies
 from tests.invention.conftest import WORLD, ChatServer
 
 Ask = Callable[..., tuple[list[Reply], dict[str, int]]]
@@ -31,7 +31,8 @@ def ask(asked: list[Request], settings: Callable[..., Invent], connection: Serve
 
     def go(most_failed: int = 0, **changed: Any) -> tuple[list[Reply], dict[str, int]]:
         params, server = settings(), replace(connection, **changed)
-        return server_replies(asked, params.server, params.sampling, server, most_failed)
+        bodies = (_body(request, params) for request in asked)
+        return server_replies(bodies, len(asked), params.server, server, most_failed, "invent")
 
     return go
 
