@@ -26,9 +26,9 @@ def model_folder(name: str, key: str, fetch: Callable[..., str], made_by: str | 
 def hub_record(name: str, folder: Path) -> dict[str, str] | None:
     """What a model of the hub was: its name, the commit that its revision meant, and the hash of its files.
 
-    None for a directory, whose files DVC watches. `commit` is empty when `folder` is no snapshot, whose name is its commit.
+    None for a directory, whose files DVC watches. `commit` is empty when `folder` lies in no snapshot, whose name is its commit.
     """
     if Path(name).is_dir():
         return None
-    commit = folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else ""
-    return {"model": name, "commit": commit, "sha256": file_sha256(folder)}
+    commits = [part for part in folder.parts if re.fullmatch(r"[0-9a-f]{40}", part)]
+    return {"model": name, "commit": commits[-1] if commits else "", "sha256": file_sha256(folder)}

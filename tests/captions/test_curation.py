@@ -5,20 +5,28 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
 from stages.captions import main
-from synthpairs.captions.curation import curate, tally
+from synthpairs.captions.curation import Tally, curate
+from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams, Columns, Limits, Source
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
-from synthpairs.language.model import load
 from synthpairs.schema import CAPTIONS, DRAWINGS, REJECTED
 from synthpairs.storage import WorkStore, write_table
 from tests.captions.conftest import CONCEPTS
+
+
+def tallied(captions: list[Caption]) -> dict[str, Any]:
+    tally = Tally(blip=False)
+    for caption in captions:
+        tally.add(caption)
+    return tally.metrics()
 
 
 def test_each_filter_sees_only_what_the_ones_before_it_left(
@@ -33,7 +41,11 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
         Caption(text="One quite different dog on a mat", source="extra", concept="dog"),
         Caption(text="One quite different dog on a mat.", source="extra", concept="dog"),
     ]
-    curate(captions, params, load(Path(params.llm)), store)
+    curated = curate(captions, params, load_models(params), store)
+    found = list(curated)
+    assert [caption.uid for caption in found] == sorted(caption.uid for caption in captions)
+    by_text = {caption.text: caption for caption in found}
+    captions = [by_text[caption.text] for caption in captions]
     assert [caption.reason for caption in captions[-5:]] == [
         "unusable", "words", None, "exact_duplicate", "near_duplicate",
     ]  # fmt: skip
@@ -43,7 +55,8 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
     assert "perplexity" in captions[-2].measures
     assert "judge_yes" not in captions[-2].measures
     assert set(captions[-3].measures) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = tally(captions)
+    metrics = tallied(found)
+    assert curated.kept == metrics["kept_total"]
     extra, human = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
     assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}
@@ -55,7 +68,7 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
 def test_counts_that_do_not_add_up_are_an_error() -> None:
     caption = Caption(text="a dog", source="extra", concept="dog", reason="")
     with pytest.raises(ValueError, match="extra: 1 read, but 0 kept and 0 rejected"):
-        tally([caption])
+        tallied([caption])
 
 
 def test_rows_have_every_column(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.captions.alignment import drop_misaligned
+from synthpairs.captions.alignment import Alignment
 from synthpairs.captions.judging import drop_surprising, drop_unclear, judge_prompt
 from synthpairs.captions.params import CaptionParams, Human, Limits
 from synthpairs.captions.record import Caption
@@ -30,6 +30,17 @@ def lm(language_model: Path) -> LanguageModel:
 
 def made() -> list[Caption]:
     return [Caption(text=text, source="extra", concept="") for text in TEXTS]
+
+
+def align(captions: list[Caption], params: CaptionParams) -> int:
+    """Measure in two chunks, then decide; how many are said to stay."""
+    alignment = Alignment(params)
+    alignment.measure(captions[:5])
+    alignment.measure(captions[5:])
+    assert len(
+        list(alignment.dropped(((caption.uid, caption) for caption in sorted(captions, key=lambda one: one.uid))))
+    ) == len(captions)
+    return alignment.kept()
 
 
 def test_the_most_surprising_go(lm: LanguageModel, limits: Callable[..., Limits], store: WorkStore) -> None:
@@ -66,7 +77,7 @@ def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(
     human = human_captions(drawings, CONCEPTS, Human(pictures=9, side=32, kinds={"single": 1.0}, noise={}), 0)
     captions = [*human, Caption(text="a dog", source="model", concept="dog")]
     params = settings(limits=limits(clip_top_share=0.4), batch=4)
-    drop_misaligned(captions, params)
+    assert align(captions, params) == 4
     assert captions[-1].reason is None
     assert not captions[-1].measures
     model, _, transform = open_clip.create_model_and_transforms(params.clip)
@@ -87,6 +98,6 @@ def test_a_least_cosine_rejects_even_the_best(
     drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits]
 ) -> None:
     human = human_captions(drawings, CONCEPTS, Human(pictures=3, side=32, kinds={"single": 1.0}, noise={}), 0)
-    drop_misaligned(human, settings(limits=limits(clip_min=1.0)))
+    assert align(human, settings(limits=limits(clip_min=1.0))) == 0
     assert {caption.reason for caption in human} == {"alignment"}
-    drop_misaligned([], settings())  # nothing to align, no model needed
+    assert align([Caption(text="a dog", source="model", concept="dog")], settings(clip="local-dir:none")) == 0
