@@ -19,7 +19,8 @@ from synthpairs.invention.params import Invent
 from synthpairs.invention.prompts import requests
 from synthpairs.language.server import Reply
 from synthpairs.schema import caption_uid
-from tests.invention.conftest import WORLD, ChatServer
+from tests.chat import ChatServer
+from tests.invention.conftest import WORLD
 
 
 @pytest.fixture
