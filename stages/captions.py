@@ -15,7 +15,6 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.reading.read import read_sources
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
-from synthpairs.captions.writing import model_captions
 from synthpairs.params import load_params
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, read_table
@@ -34,6 +33,8 @@ def main() -> None:
         with WorkStore("captions", fingerprint).locked() as store:
             ours = human_captions(drawings, world.concepts, params.human, params.seed)
             if models.lm:
+                from synthpairs.captions.writing import model_captions  # with torch
+
                 ours += model_captions(models.lm, world.concepts, params.model, params.seed, params.batch, store)
             curated = curate(chain(ours, brought), params, models, store)
             metrics = write_outcome(curated, models, Path("data/captions"), Path("reports/metrics/captions.json"))

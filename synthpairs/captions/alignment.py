@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,9 @@ from PIL import Image
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
 from synthpairs.schema import normalise
-from synthpairs.scores.clip import ClipScorer
+
+if TYPE_CHECKING:
+    from synthpairs.scores.clip import ClipScorer
 
 
 class Alignment:
@@ -26,7 +29,9 @@ class Alignment:
         self._uids: list[str] = []
 
     @cached_property
-    def _scorer(self) -> ClipScorer:
+    def _scorer(self) -> "ClipScorer":
+        from synthpairs.scores.clip import ClipScorer  # with torch: only where there are pictures
+
         params = self._params
         return ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch)
 

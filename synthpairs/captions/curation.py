@@ -13,7 +13,6 @@ import numpy as np
 from synthpairs.captions.alignment import Alignment
 from synthpairs.captions.chunks import Chunks, chunks
 from synthpairs.captions.duplicates import Duplicates
-from synthpairs.captions.judging import drop_refused, drop_surprising, drop_unclear
 from synthpairs.captions.models import Models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import MEASURES, Caption
@@ -75,6 +74,8 @@ def _perplexity(params: CaptionParams, models: Models, store: WorkStore) -> Drop
     """The language model's part; that of the 5-gram model is in `screened`."""
     if params.perplexity.engine != "llm":
         return _pass
+    from synthpairs.captions.judging import drop_surprising
+
     assert models.lm
     return partial(drop_surprising, limits=params.limits, lm=models.lm, batch=params.batch, store=store)
 
@@ -82,6 +83,8 @@ def _perplexity(params: CaptionParams, models: Models, store: WorkStore) -> Drop
 def _judge(params: CaptionParams, models: Models, store: WorkStore) -> Drop:
     if params.judge.engine == "none":
         return _pass
+    from synthpairs.captions.judging import drop_refused, drop_unclear
+
     if models.server:
         return partial(drop_refused, limits=params.limits, judge=params.judge, server=models.server)
     assert models.lm

@@ -1,26 +1,32 @@
-"""The models that a run's filters ask, loaded once; those that nobody asks need not be there."""
+"""The models that a run's filters ask, loaded once; those that nobody asks need not be there.
+
+Their libraries too are imported by who needs them: they take more memory than a million captions.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from synthpairs.captions.blip import BlipFilter
 from synthpairs.captions.params import CaptionParams
 from synthpairs.hub import hub_record
 from synthpairs.language.kenlm import Kenlm, kenlm_folder
-from synthpairs.language.model import LanguageModel, language_model_folder, load
 from synthpairs.language.server import Server
 from synthpairs.storage import file_sha256
+
+if TYPE_CHECKING:
+    from synthpairs.captions.blip import BlipFilter
+    from synthpairs.language.model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
     """None where nobody asks."""
 
-    lm: LanguageModel | None
+    lm: "LanguageModel | None"
     weights: str | None  # SHA-256 of the language model's directory
     kenlm: Path | None  # directory of the 5-gram model; workers load it, and its pages are shared
     server: Server | None
-    blip: BlipFilter | None
+    blip: "BlipFilter | None"
     hub: dict[str, dict[str, str]]  # what came from a hub: param, and name, commit and hash
 
 
@@ -34,9 +40,13 @@ def load_models(params: CaptionParams, writes: bool = False) -> Models:
         folders["perplexity.kenlm"] = params.perplexity.kenlm, kenlm
     server = Server.from_environment() if params.judge.engine == "server" else None
     if params.blip is not None:
+        from synthpairs.captions.blip import BlipFilter
+
         blip = BlipFilter(params.blip, params.batch)
         folders["blip.model"] = params.blip.model, blip.folder
     if writes or params.filters_ask_llm:
+        from synthpairs.language.model import language_model_folder, load
+
         folder = language_model_folder(params.llm, "captions.llm")
         lm = load(folder)
         folders["llm"] = params.llm, folder

@@ -49,7 +49,7 @@ def test_word_repetition(text: str, n: int, expected: float) -> None:
 
 
 def test_words_are_stripped_of_special_characters_and_nothing_is_no_word() -> None:
-    assert measures.words_of('  "Two" dogs -- it\'s 3 RED-ish (cats)! ') == ["two", "dogs", "it's", "red-ish", "cats"]
+    assert measures.words_of('  "Two" dogs -- it\'s 3 RED-ish (cats)! ') == ("two", "dogs", "it's", "red-ish", "cats")
 
 
 def test_flagged_words_count_whole_words_in_any_case() -> None:
