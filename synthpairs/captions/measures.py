@@ -29,14 +29,18 @@ def words_of(text: str) -> tuple[str, ...]:
     """Lower-case words between white space, without the special characters at their ends."""
     words = []
     for word in text.lower().split():
-        start, end = 0, len(word)
-        while start < end and is_special(word[start]):
-            start += 1
-        while end > start and is_special(word[end - 1]):
-            end -= 1
-        if start < end:
-            words.append(word[start:end])
+        if bare := word if word.isalpha() else _bare(word):
+            words.append(bare)
     return tuple(words)
+
+
+def _bare(word: str) -> str:
+    start, end = 0, len(word)
+    while start < end and is_special(word[start]):
+        start += 1
+    while end > start and is_special(word[end - 1]):
+        end -= 1
+    return word[start:end]
 
 
 @cache
@@ -68,20 +72,30 @@ def char_repetition(text: str, n: int) -> float:
 
     Counted are the k most frequent, k = min(floor(sqrt(distinct n-grams)), n-grams that occur more than once).
     """
-    grams = [text[start : start + n] for start in range(len(text) - n + 1)]
-    if len(set(grams)) == len(grams):  # as for nearly all captions; counting takes twice as long
+    if not _may_repeat(text, n):
         return 0.0
-    counts = sorted(Counter(grams).values(), reverse=True)
+    counts = sorted(Counter(text[start : start + n] for start in range(len(text) - n + 1)).values(), reverse=True)
     top = min(math.isqrt(len(counts)), sum(count > 1 for count in counts))
     return sum(counts[:top]) / sum(counts)
+
+
+def _may_repeat(text: str, n: int) -> bool:
+    """False where no n-gram can occur twice, as in most captions: counting them takes five times as long.
+
+    Of blocks of n - step + 1 characters that start at each multiple of `step`, every n-gram holds one. If it repeats an earlier
+    n-gram, its block occurs earlier, too.
+    """
+    step = max(1, n // 2)
+    length = n - step + 1
+    return any(text.find(text[at : at + length]) < at for at in range(0, len(text) - length + 1, step))
 
 
 def word_repetition(text: str, n: int) -> float:
     """Share of the word n-grams that occur more than once; 0 for a text of fewer than n words."""
     words = words_of(text)
-    grams = [words[start : start + n] for start in range(len(words) - n + 1)]
-    if len(set(grams)) == len(grams):
+    if len(words) - len(set(words)) < n:  # of an n-gram that repeats an earlier one each word has been there before
         return 0.0
+    grams = [words[start : start + n] for start in range(len(words) - n + 1)]
     return sum(count for count in Counter(grams).values() if count > 1) / len(grams)
 
 
