@@ -45,6 +45,9 @@ CAPTIONS = _table(
 # Measures that a filter never reached, because an earlier one had rejected the caption, are null.
 REJECTED = pa.schema([*CAPTIONS, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
+# Stands in both tables after clip_original where captions.blip asks for it: P(match); null without an original picture.
+BLIP_ITM = pa.field("blip_itm", pa.float64())
+
 # One row for each caption that was asked for, known by concept and number; the uids of kept captions are unique.
 INVENTED = _table(
     uid=pa.string(),  # of the caption; null without a text

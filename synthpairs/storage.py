@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 END_OF_TAR = 1024  # zero bytes that close every tar
+BATCH_ROWS = 1024  # Python rows that TableWriter holds before it packs them
+GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # of a row group, at which TableWriter writes it
 
 
 def write_bytes(path: Path, payload: bytes) -> None:
@@ -57,6 +59,55 @@ def write_table(path: Path, rows: pd.DataFrame | list[dict], schema: pa.Schema) 
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(None), buffer, compression="zstd")
     write_bytes(path, buffer.getvalue())
+
+
+class TableWriter:
+    """A Parquet file that grows by row groups, so that it is never held as a whole; in place when the block ends well.
+
+    Rows that fit into one group give the bytes that `write_table` gives.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema = path, schema
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._rows: list[dict[str, Any]] = []
+        self._batches: list[pa.Table] = []
+        self._groups = 0
+
+    def __enter__(self) -> "TableWriter":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = pq.ParquetWriter(self._partial, self.schema, compression="zstd")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._pack()
+            self._flush(always=not self._groups)
+        self._file.close()
+        if kind is None:
+            os.replace(self._partial, self.path)
+        else:
+            self._partial.unlink()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more row, of which the schema's columns are written; what it lacks is null."""
+        self._rows.append(row)
+        if len(self._rows) >= BATCH_ROWS:
+            self._pack()
+            full = sum(batch.num_rows for batch in self._batches) >= GROUP_ROWS
+            if full or sum(batch.nbytes for batch in self._batches) >= GROUP_BYTES:
+                self._flush()
+
+    def _pack(self) -> None:
+        self._batches.append(pa.Table.from_pylist(self._rows, schema=self.schema))
+        self._rows = []
+
+    def _flush(self, always: bool = False) -> None:
+        table = pa.concat_tables(self._batches).combine_chunks()
+        if len(table) or always:
+            self._file.write_table(table)
+            self._groups += 1
+        self._batches = []
 
 
 def read_table(path: Path, command: str) -> pd.DataFrame:

@@ -5,10 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from synthpairs.language.server import Server
+from tests.chat import ChatServer
 
 SIDE = 32  # pixels of a tiny picture
 
@@ -96,6 +101,32 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
     return folder
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    """A running server."""
+    with ChatServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.hung.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def connection(chat_server: ChatServer, tmp_path: Path) -> Server:
+    """How the tests reach it: quick to give up and to try again."""
+    return Server(
+        url=chat_server.url,
+        key="sesame",
+        concurrency=4,
+        timeout_s=0.5,
+        attempts=4,
+        cache=tmp_path / "cache",
+        first_wait_s=0.01,
+    )
 
 
 def tiny_tokenizer():

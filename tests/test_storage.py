@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import webdataset
 
@@ -183,3 +184,35 @@ def test_a_second_process_is_kept_out_of_the_work_store(store):
 
 def test_storage_knows_the_end_mark_of_tar():
     assert shard_bytes([]).startswith(bytes(storage.END_OF_TAR))
+
+
+def test_a_table_that_grows_is_the_table_that_is_written_at_once(tmp_path, monkeypatch):
+    schema = pa.schema({"a": pa.int64(), "b": pa.string(), "c": pa.binary()})
+    rows = [
+        {"a": number, "b": None if number % 3 else f"row {number % 50}", "c": b"x" * number} for number in range(100)
+    ]
+    monkeypatch.setattr(storage, "BATCH_ROWS", 7)
+    for name, written in (("rows", rows), ("none", [])):
+        storage.write_table(tmp_path / f"{name}-once.parquet", written, schema)
+        with storage.TableWriter(tmp_path / f"{name}.parquet", schema) as table:
+            for row in written:
+                table.add(row | {"further": 1})
+        assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / f"{name}-once.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(("limit", "groups"), [("GROUP_ROWS", 5), ("GROUP_BYTES", 15)])
+def test_a_growing_table_is_cut_into_row_groups(tmp_path, monkeypatch, limit, groups):
+    schema = pa.schema({"a": pa.int64()})
+    monkeypatch.setattr(storage, "BATCH_ROWS", 7)
+    monkeypatch.setattr(storage, limit, 21)
+    with storage.TableWriter(tmp_path / "a.parquet", schema) as table:
+        for number in range(100):
+            table.add({"a": number})
+    assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == groups
+    assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist() == list(range(100))
+
+
+def test_a_growing_table_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), storage.TableWriter(tmp_path / "a.parquet", pa.schema({"a": pa.int64()})):
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []

@@ -2,53 +2,41 @@
 
 Comparing every caption with every other takes hours for a million. A caption's MinHash signature is cut into bands,
 and only captions of the same concept that share a whole band are compared, by the exact Jaccard similarity of their
-n-grams.
-Rejected captions leave no trace in the bands, so crowds of duplicates cost no more than a single one.
+n-grams. Rejected captions leave no trace in the bands, so crowds of duplicates cost no more than a single one.
+
+What is held of a caption is two hashes, a few numbers and the bands that it shares with another, which most captions do
+with none; texts and bands lie on the disk.
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
-from synthpairs.schema import normalise
+from synthpairs.schema import caption_uid, normalise
+
+_RECALLED = 2**13  # captions whose n-grams are kept for another comparison
 
 
-def drop_exact(captions: Sequence[Caption]) -> None:
-    """Reject what repeats the normalised text of an earlier caption, whatever its source; case does not matter."""
-    seen: dict[str, Caption] = {}
-    for caption in captions:
-        first = seen.setdefault(_comparable(caption), caption)
-        if first is not caption:
-            caption.reject("exact_duplicate", f"of {first.uid} ({first.source})")
-
-
-def drop_near(captions: Sequence[Caption], limits: Limits) -> None:
-    """Reject what is at least `near_jaccard` similar to an earlier caption about the same concept."""
+def fingerprint(text: str, concept: str, limits: Limits) -> bytes:
+    """What tells duplicates: 16 bytes that only equal texts share, then 8 for each band of the signature."""
+    comparable = _comparable(text)
+    same = hashlib.blake2b(comparable.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     keys = _hash_keys(limits.near_bands * limits.near_rows)
-    bands: defaultdict[tuple[str, int, bytes], list[int]] = defaultdict(list)
-    grams: list[frozenset[int]] = []
-    for number, caption in enumerate(captions):
-        grams.append(shingles(_comparable(caption), limits.near_ngram))
-        parts = signature(grams[number], keys).reshape(limits.near_bands, limits.near_rows)
-        places = [(caption.concept, band, part.tobytes()) for band, part in enumerate(parts)]
-        for other in sorted({other for place in places for other in bands.get(place, ())}):
-            similarity = len(grams[number] & grams[other]) / len(grams[number] | grams[other])
-            if similarity >= limits.near_jaccard:
-                caption.reject("near_duplicate", f"{similarity:.3f} of {captions[other].uid}: {captions[other].text}")
-                break
-        else:
-            for place in places:
-                bands[place].append(number)
+    parts = signature(shingles(comparable, limits.near_ngram), keys).reshape(limits.near_bands, limits.near_rows)
+    about = concept.encode("utf-8", "surrogatepass")
+    return same + b"".join(hashlib.blake2b(part.tobytes() + about, digest_size=8).digest() for part in parts)
 
 
 def shingles(text: str, n: int) -> frozenset[int]:
     """64-bit hashes of the text's overlapping character n-grams, equal in every process; a short text is one n-gram."""
-    parts = {text[start : start + n] for start in range(max(1, len(text) - n + 1))}
-    return frozenset(int.from_bytes(hashlib.blake2b(part.encode(), digest_size=8).digest(), "big") for part in parts)
+    return frozenset(map(_gram_hash, _grams(text, n)))
 
 
 def signature(grams: frozenset[int], keys: np.ndarray) -> np.ndarray:
@@ -59,9 +47,140 @@ def signature(grams: frozenset[int], keys: np.ndarray) -> np.ndarray:
     return np.asarray((mixed ^ (mixed >> np.uint64(33))).min(axis=1))
 
 
+class Duplicates:
+    """All captions that got as far as this, known by their number among them; first they are added, then found."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._limits = limits
+        folder.mkdir(parents=True, exist_ok=True)
+        self._texts = (folder / "texts").open("w+b")
+        self._bands = [(folder / f"band-{band:03d}").open("w+b") for band in range(limits.near_bands)]
+        self._hashes: list[np.ndarray] = []  # [caption, 2]
+        self._ends: list[np.ndarray] = []  # of texts in the file
+        self._asked = 0
+
+    def add(self, captions: Sequence[Caption], fingerprints: Sequence[bytes]) -> None:
+        """The next captions, in the order of trust: of equal ones the first stays."""
+        if not captions:
+            return
+        words = np.frombuffer(b"".join(fingerprints), dtype=np.uint64).reshape(len(captions), -1)
+        self._hashes.append(words[:, :2].copy())
+        for file, column in zip(self._bands, words[:, 2:].T, strict=True):
+            file.write(column.tobytes())
+        payloads = [json.dumps([caption.text, caption.source]).encode() for caption in captions]
+        start = int(self._ends[-1][-1]) if self._ends else 0
+        self._ends.append(start + np.cumsum([len(payload) for payload in payloads], dtype=np.int64))
+        self._texts.writelines(payloads)
+
+    def find(self) -> None:
+        """Find what each caption repeats, if anything."""
+        self._texts.flush()
+        hashes = np.concatenate(self._hashes) if self._hashes else np.empty((0, 2), np.uint64)
+        ends = np.concatenate(self._ends) if self._ends else np.empty(0, np.int64)
+        self._hashes, self._ends = [], [ends]
+        self._first = _first_of_equals(hashes)  # of the same text; itself where that is the first
+        del hashes
+        self._near = np.full(len(ends), -1, dtype=np.int32)  # caption that is too similar
+        self._similarity = np.zeros(len(ends))
+        self._compare(*self._shared_bands(self._first == np.arange(len(ends))))
+
+    def reject(self, captions: Sequence[Caption]) -> None:
+        """Reject what `find` found, of the next captions in the order in which they were added."""
+        for caption in captions:
+            number, self._asked = self._asked, self._asked + 1
+            if (first := int(self._first[number])) != number:
+                text, source = self._text(first)
+                caption.reject("exact_duplicate", f"of {caption_uid(text, source)} ({source})")
+            elif (other := int(self._near[number])) >= 0:
+                text, source = self._text(other)
+                detail = f"{self._similarity[number]:.3f} of {caption_uid(text, source)}: {text}"
+                caption.reject("near_duplicate", detail)
+
+    def _shared_bands(self, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Captions and the crowds that they belong to, in the order of captions: a crowd shares one band, two or more."""
+        numbers = np.flatnonzero(candidates).astype(np.int32)
+        members, crowds, known = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
+        for file in self._bands:
+            file.seek(0)
+            keys = np.fromfile(file, dtype=np.uint64)[numbers]
+            order = np.argsort(keys, kind="stable").astype(np.int32)
+            keys = keys[order]
+            starts = np.ones(len(keys), dtype=bool)
+            starts[1:] = keys[1:] != keys[:-1]
+            alone = starts & np.append(starts[1:], True)
+            crowds.append((known + np.cumsum(starts & ~alone, dtype=np.int32) - 1)[~alone])
+            members.append(numbers[order[~alone]])
+            known += int((starts & ~alone).sum())
+        member, crowd = np.concatenate(members), np.concatenate(crowds)
+        del members, crowds
+        order = np.argsort(member, kind="stable")
+        return member[order], crowd[order]
+
+    def _compare(self, members: np.ndarray, crowds: np.ndarray) -> None:
+        """Compare each member, first ones first, with those of its crowds that stay."""
+        n, limit = self._limits.near_ngram, self._limits.near_jaccard
+        grams = lru_cache(maxsize=_RECALLED)(lambda number: _grams(_comparable(self._text(number)[0]), n))
+        latest = memoryview(np.full(int(crowds.max(initial=-1)) + 1, -1, dtype=np.int32))  # place of a crowd's latest
+        before = memoryview(np.full(len(members), -1, dtype=np.int32))  # place of the one before it in its crowd
+        member, crowd = memoryview(members), memoryview(crowds)
+        for start, end in _runs(members):
+            number, others = member[start], set()
+            for place in range(start, end):
+                at = latest[crowd[place]]
+                while at >= 0:
+                    others.add(member[at])
+                    at = before[at]
+            ours = grams(number) if others else frozenset()
+            for other in sorted(others):
+                theirs = grams(other)
+                shared = len(ours & theirs)
+                if (similarity := shared / (len(ours) + len(theirs) - shared)) >= limit:
+                    self._near[number], self._similarity[number] = other, similarity
+                    break
+            else:
+                for place in range(start, end):
+                    before[place], latest[crowd[place]] = latest[crowd[place]], place
+
+    def _text(self, number: int) -> tuple[str, str]:
+        ends = self._ends[0]
+        start = int(ends[number - 1]) if number else 0
+        text, source = json.loads(os.pread(self._texts.fileno(), int(ends[number]) - start, start))
+        return text, source
+
+
+def _first_of_equals(hashes: np.ndarray) -> np.ndarray:
+    """For each row of [row, 2] the first one that is equal to it."""
+    order = np.lexsort((hashes[:, 1], hashes[:, 0])).astype(np.int32)  # stable, so of equal rows the first comes first
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = (hashes[order[1:]] != hashes[order[:-1]]).any(1)
+    first = np.empty(len(order), dtype=np.int32)
+    first[order] = order[np.flatnonzero(starts)][np.cumsum(starts) - 1]
+    return first
+
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Start and end of each stretch of equal values."""
+    edges = np.append(np.flatnonzero(np.diff(values)) + 1, len(values))
+    start = 0
+    for end in memoryview(edges):
+        if end > start:
+            yield start, end
+        start = end
+
+
+def _grams(text: str, n: int) -> frozenset[str]:
+    return frozenset(text[start : start + n] for start in range(max(1, len(text) - n + 1)))
+
+
+@lru_cache(maxsize=2**17)  # a few words make most of all captions' n-grams
+def _gram_hash(gram: str) -> int:
+    return int.from_bytes(hashlib.blake2b(gram.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+@cache
 def _hash_keys(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(2**64, size=count, dtype=np.uint64)
 
 
-def _comparable(caption: Caption) -> str:
-    return normalise(caption.text).casefold()
+def _comparable(text: str) -> str:
+    return normalise(text).casefold()

@@ -21,8 +21,9 @@ def unusable(caption: Caption, limits: Limits) -> str | None:
         return f"{len(text)} characters > {limits.max_characters}"
     if "\ufffd" in text:
         return "bytes that are not UTF-8"
-    control = next((char for char in text if unicodedata.category(char) == "Cc" and not char.isspace()), None)
-    if control:
+    # Most texts are printable, and then no character needs to be looked at.
+    odd = () if text.isprintable() else text
+    if control := next((char for char in odd if unicodedata.category(char) == "Cc" and not char.isspace()), None):
         return f"control character U+{ord(control):04X}"
     if tag := _HTML.search(text):
         return f"HTML: {tag.group()[:40]}"

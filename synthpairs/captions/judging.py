@@ -1,11 +1,13 @@
-"""The filters that ask the language model: how surprising a caption is, and whether a picture can be made from it."""
+"""The filters that ask a language model: how surprising a caption is, and whether a picture can be made from it."""
 
+import re
 from collections.abc import Sequence
 
-from synthpairs.captions.params import Limits
+from synthpairs.captions.params import Judge, Limits
 from synthpairs.captions.record import Caption
 from synthpairs.language.likelihood import perplexity, yes_probability
 from synthpairs.language.model import LanguageModel
+from synthpairs.language.server import Server, request_body, server_replies
 from synthpairs.pieces import in_pieces
 from synthpairs.schema import normalise
 from synthpairs.storage import WorkStore
@@ -38,6 +40,10 @@ _EXAMPLES = (
     ("caption of the image", "No"),
     ("A small clock hangs on a green wall", "Yes"),
 )
+_ANSWER_TOKENS = (
+    8  # of a server's answer: room for "Yes." and quotes; a model that thinks first needs `extra: {max_tokens: ...}`
+)
+_THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)
 
 
 def judge_prompt(text: str) -> str:
@@ -69,3 +75,37 @@ def drop_unclear(captions: Sequence[Caption], limits: Limits, lm: LanguageModel,
         caption.measures["judge_yes"] = round(value, 4)
         if caption.measures["judge_yes"] < limits.judge_min:
             caption.reject("judge", f"{value:.4f} < {limits.judge_min}")
+
+
+def drop_refused(captions: Sequence[Caption], limits: Limits, judge: Judge, server: Server) -> None:
+    """Reject what the model behind a server says No to, as the paper asks LLaMA3-70B: the bare question, no examples.
+
+    `judge_yes` is 1 for Yes and 0 for No. Any other answer is a rejection for `judge_unclear`, and a request that failed one
+    for `judge_failed` (asked again by the next run, as errors are not cached); ValueError when more than
+    `max_failed_share` of these captions failed.
+    """
+    bodies = (
+        request_body(judge.server, _messages(caption.text), temperature=0, top_p=1, max_tokens=_ANSWER_TOKENS, seed=0)
+        for caption in captions
+    )
+    most = int(judge.max_failed_share * len(captions))
+    replies, _ = server_replies(bodies, len(captions), judge.server, server, most, "captions.judge")
+    for caption, reply in zip(captions, replies, strict=True):
+        if reply.error is not None:
+            caption.reject("judge_failed", reply.error)
+        elif (verdict := parse_verdict(reply.text)) is None:
+            caption.reject("judge_unclear", f"answers {reply.text[:100]!r}")
+        else:
+            caption.measures["judge_yes"] = float(verdict)
+            if caption.measures["judge_yes"] < limits.judge_min:
+                caption.reject("judge", f"{reply.model} says No")
+
+
+def parse_verdict(answer: str) -> bool | None:
+    """True for Yes, False for No, whatever marks stand around it or thoughts before it; None for any other answer."""
+    word = re.sub(r"[\W_]+", " ", _THOUGHTS.sub("", answer)).strip().casefold()
+    return {"yes": True, "no": False}.get(word)
+
+
+def _messages(text: str) -> list[tuple[str, str]]:
+    return [("system", _QUESTION), ("user", f"Caption: {normalise(text)}")]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.language.params import Sampling
+from synthpairs.language.params import Sampling, Served
 from synthpairs.params import Within
 
 Share = Annotated[float, Within(0, 1)]
@@ -63,14 +63,40 @@ class Limits:
     flagged_max: Share  # of words
     words_min: Annotated[int, Within(0)]
     words_max: Annotated[int, Within(1)]
-    perplexity_max: Annotated[float, Within(1)]  # of the language model, per token
+    perplexity_max: Annotated[float, Within(1)]  # per token, of the model that `perplexity` names
     near_ngram: Annotated[int, Within(1)]  # characters
     near_jaccard: Share  # of two captions' n-grams, from which on they are near duplicates
     near_bands: Annotated[int, Within(1)]  # of the MinHash signature
     near_rows: Annotated[int, Within(1)]  # hashes in a band
-    judge_min: Share  # P(yes) / (P(yes) + P(no))
+    judge_min: Share  # P(yes) / (P(yes) + P(no)); a server's plain Yes is 1, its No 0
     clip_min: Annotated[float, Within(-1, 1)]  # raw cosine with the original picture
     clip_top_share: Share  # of the captions with an original that got this far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perplexity:
+    """Who says how surprising a caption is."""
+
+    engine: Literal["llm", "kenlm", "none"]  # captions.llm; a 5-gram model as in Data-Juicer; nobody
+    kenlm: str  # directory with en.arpa.bin and en.sp.model, or OWNER/NAME@REVISION of a hub repository with them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Who says whether a picture can be made from a caption."""
+
+    engine: Literal["llm", "server", "none"]  # captions.llm; an OpenAI-compatible server; nobody
+    server: Served
+    max_failed_share: Share  # of the captions that a server is asked about, above which the stage fails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blip:
+    """BLIP's image-text matching of captions with their originals: the probability that both belong together."""
+
+    model: str  # directory, or OWNER/NAME@REVISION of a hub model
+    min: Share
+    max: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +104,19 @@ class CaptionParams:
     """The whole section."""
 
     seed: Annotated[int, Within(0)]
-    llm: str  # directory of the language model that writes, judges and measures perplexity
+    llm: str  # language model that writes, and judges or measures perplexity where asked to; directory or OWNER/NAME@REVISION
     clip: str  # the model that compares captions with originals: an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
     batch: Annotated[int, Within(1)]  # captions per forward pass
     human: Human
     model: Model
     sources: list[Source]
+    perplexity: Perplexity
+    judge: Judge
+    blip: Blip | None  # null: nobody is asked
     limits: Limits
+
+    @property
+    def filters_ask_llm(self) -> bool:
+        """Whether a filter needs `llm`."""
+        return "llm" in (self.perplexity.engine, self.judge.engine)

@@ -1,15 +1,16 @@
 """Caption tables: those that were invented, read for curation, and what curation made of any, written."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
-from synthpairs.captions.curation import tally
+from synthpairs.captions.curation import Curated, Tally
+from synthpairs.captions.models import Models
 from synthpairs.captions.record import Caption
-from synthpairs.schema import CAPTIONS, REJECTED
-from synthpairs.storage import write_json, write_table
+from synthpairs.schema import BLIP_ITM, CAPTIONS, REJECTED
+from synthpairs.storage import TableWriter, write_json
 
 
 def invented_captions(table: pd.DataFrame) -> list[Caption]:
@@ -21,17 +22,26 @@ def invented_captions(table: pd.DataFrame) -> list[Caption]:
     ]
 
 
-def write_outcome(captions: Sequence[Caption], out: Path, metrics_file: Path) -> dict[str, Any]:
+def write_outcome(curated: Curated, models: Models, out: Path, metrics_file: Path) -> dict[str, Any]:
     """Write `out`/kept.parquet and rejected.parquet, ordered by uid, and the counts, which are returned.
 
     ValueError when nothing is kept.
     """
-    metrics = tally(captions)
-    rows = [caption.row() for caption in sorted(captions, key=lambda caption: caption.uid)]
-    kept = [row for row in rows if row["reason"] is None]
-    if not kept:
+    if not curated.kept:
         raise ValueError(f"{out}: every caption was rejected; widen params.yaml: captions.limits")
-    write_table(out / "kept.parquet", kept, CAPTIONS)
-    write_table(out / "rejected.parquet", [row for row in rows if row["reason"] is not None], REJECTED)
+    blip = models.blip is not None
+    tally = Tally(blip)
+    with (
+        TableWriter(out / "kept.parquet", _with_blip(CAPTIONS, blip)) as kept,
+        TableWriter(out / "rejected.parquet", _with_blip(REJECTED, blip)) as rejected,
+    ):
+        for caption in curated:
+            tally.add(caption)
+            (kept if caption.reason is None else rejected).add(caption.row())
+        metrics = tally.metrics() | ({"hub": models.hub} if models.hub else {})
     write_json(metrics_file, metrics)
     return metrics
+
+
+def _with_blip(schema: pa.Schema, blip: bool) -> pa.Schema:
+    return schema.insert(schema.get_field_index("clip_original") + 1, BLIP_ITM) if blip else schema

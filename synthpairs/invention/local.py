@@ -5,19 +5,19 @@ from pathlib import Path
 
 from synthpairs.invention.params import Local
 from synthpairs.invention.prompts import Request
-from synthpairs.invention.replies import Reply
 from synthpairs.language.model import load
 from synthpairs.language.params import Sampling
 from synthpairs.language.sampling import generate
+from synthpairs.language.server import Reply
 from synthpairs.pieces import in_pieces
 from synthpairs.storage import WorkStore
 
 
 def local_replies(
-    requests: Sequence[Request], local: Local, sampling: Sampling, model: str, store: WorkStore
+    requests: Sequence[Request], folder: Path, local: Local, sampling: Sampling, model: str, store: WorkStore
 ) -> list[Reply]:
-    """One reply per request, in order; `model` is what to call the model. Finished pieces come from the store."""
-    lm = load(Path(local.llm))
+    """One reply per request, in order, from the model in `folder`, to be called `model`. Finished pieces come from the store."""
+    lm = load(folder)
     chats = {messages: lm.chat(messages) for messages in {request.messages for request in requests}}
 
     def write(piece: Sequence[tuple[str, int]]) -> list[str]:

@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from synthpairs.hub import hub_record
 from synthpairs.invention.balance import balanced
 from synthpairs.invention.bank import Concept, concept_bank
 from synthpairs.invention.local import local_replies
 from synthpairs.invention.matching import Matcher
 from synthpairs.invention.params import Invent
 from synthpairs.invention.prompts import Request, requests
-from synthpairs.invention.replies import Parsed, Reply, parse
-from synthpairs.invention.server import Server, server_replies
+from synthpairs.invention.replies import Parsed, parse
+from synthpairs.language.model import language_model_folder
+from synthpairs.language.server import Reply, Server, request_body, server_replies
 from synthpairs.schema import INVENTED, caption_uid, digest
 from synthpairs.storage import WorkStore, file_sha256, write_table
 
@@ -31,31 +33,44 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     concepts = concept_bank(params, world)
     asked = requests(concepts, params)
     log.info("%d captions about %d classes", len(asked), len(concepts))
-    model = _model(params)
+    local = params.engine == "local"
+    folder = language_model_folder(params.local.llm, "invent.local.llm") if local else None
+    model = f"{params.local.llm}@{file_sha256(folder)[:12]}" if folder else params.server.model
     volatile: dict[str, int] = {}
     with WorkStore(
         "invent", digest(params.engine, model, asdict(params.local), asdict(params.sampling))
     ).locked() as store:
-        if params.engine == "local":
-            replies = local_replies(asked, params.local, params.sampling, model, store)
+        if folder:
+            replies = local_replies(asked, folder, params.local, params.sampling, model, store)
         else:
             most = int(params.max_failed_share * len(asked))
-            replies, volatile = server_replies(asked, params.server, params.sampling, Server.from_environment(), most)
+            bodies = (_body(request, params) for request in asked)
+            replies, volatile = server_replies(
+                bodies, len(asked), params.server, Server.from_environment(), most, "invent"
+            )
     rows = judge(asked, replies, concepts, params)
     metrics = tally(rows, len(concepts))
     if not metrics["kept"]:
         raise ValueError(
             f"invent: none of {len(asked)} captions was kept ({metrics['rejected']}): mend params.yaml: invent.prompt"
         )
+    if folder and (hub := hub_record(params.local.llm, folder)):
+        metrics["hub"] = hub
     write_table(out / "captions.parquet", sorted(rows, key=lambda row: (row["concept"], row["number"])), INVENTED)
     store.discard()
     return metrics, volatile
 
 
-def _model(params: Invent) -> str:
-    if params.engine == "server":
-        return params.server.model
-    return f"{params.local.llm}@{file_sha256(Path(params.local.llm))[:12]}"
+def _body(request: Request, params: Invent) -> dict[str, Any]:
+    sampling = params.sampling
+    return request_body(
+        params.server,
+        request.messages,
+        sampling.temperature,
+        sampling.top_p,
+        sampling.max_new_tokens,
+        request.seed >> 32,
+    )
 
 
 def judge(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.language.params import Sampling
+from synthpairs.language.params import Sampling, Served
 from synthpairs.params import Within
 
 
@@ -41,17 +41,9 @@ class Replies:
 class Local:
     """A model in this process."""
 
-    llm: str  # directory
+    llm: str  # directory, or OWNER/NAME@REVISION of a hub model
     batch: Annotated[int, Within(1)]  # captions written together
     repetition_penalty: Annotated[float, Within(1, 2)]  # on tokens that the caption has already used; 1: none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A model behind an OpenAI-compatible server; where that is stands in the environment (invention/server.py)."""
-
-    model: str  # as the server calls it, pinned if it can be
-    extra: dict[str, float]  # further numbers in each request, e.g. top_k, repetition_penalty, presence_penalty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

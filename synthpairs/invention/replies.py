@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from synthpairs.invention.params import Prompt, Replies
 from synthpairs.invention.prompts import fragments
+from synthpairs.language.server import Reply
 
 _THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)
 _LABEL = re.compile(r"^\W*caption\W*:\s*", re.IGNORECASE)
@@ -18,16 +19,6 @@ _OTHERS = re.compile(
     r"\b(le|la|les|un|une|des|du|et|est|sur|avec|dans|der|die|das|ein|eine|einem|einen|und|ist|mit|auf|"
     r"el|los|las|una|y|con|sobre|en|il|di|che|della|per|os|uma|com|het|een|van|op)\b"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an engine got: the model's text and name, and whether it was cut at max_new_tokens; or why there is none."""
-
-    text: str
-    model: str
-    cut: bool = False
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

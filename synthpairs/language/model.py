@@ -3,16 +3,27 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from synthpairs.hub import model_folder
 from synthpairs.inference import best_device
+
+_FILES = [
+    "*.json",
+    "*.safetensors",
+    "*.jinja",
+    "*.txt",
+    "*.model",
+]  # of a hub model: no code, no pickles, no other formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +74,23 @@ class Prefilled:
     cache: DynamicCache
 
 
+def language_model_folder(name: str, key: str) -> Path:
+    """The directory of the language model that the param `key` names; of the hub only its safetensors and texts are fetched."""
+    made_by = "`dvc repro language_model` makes models/llm"
+    return model_folder(name, key, partial(snapshot_download, allow_patterns=_FILES), made_by)
+
+
 def load(directory: Path) -> LanguageModel:
-    """A model directory in the dtype that it is stored in, on the accelerator if there is one.
+    """A model directory's safetensors in the dtype that they are stored in, on the accelerator if there is one.
 
     bfloat16 weights as they are decode 1.5 times as fast as float32 weights under autocast, and take half the memory.
     """
     if not (directory / "config.json").exists():
         raise FileNotFoundError(f"{directory} holds no language model: run `dvc repro language_model` first")
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval().to(best_device())
-    return LanguageModel(model, AutoTokenizer.from_pretrained(directory))
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", use_safetensors=True, trust_remote_code=False)
+    return LanguageModel(
+        model.eval().to(best_device()), AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+    )
 
 
 def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -22,3 +22,11 @@ class Sampling:
     top_p: Annotated[float, Within(0.01, 1)]  # share of probability
     top_k: Annotated[int, Within(1, 1000)]
     max_new_tokens: Annotated[int, Within(1, 4096)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A model behind an OpenAI-compatible server; where that is stands in the environment (language/server.py)."""
+
+    model: str  # as the server calls it, pinned if it can be
+    extra: dict[str, float]  # further numbers in each request, e.g. top_k, repetition_penalty, presence_penalty

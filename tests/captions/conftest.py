@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from synthpairs.captions.params import CaptionParams, Human, Limits, Model
-from synthpairs.language.params import Sampling
+from synthpairs.captions.params import CaptionParams, Human, Judge, Limits, Model, Perplexity
+from synthpairs.language.params import Sampling, Served
 from synthpairs.storage import WorkStore
 from tests.captions.tiny import save_language_model
 
@@ -67,6 +67,9 @@ def settings(language_model: Path, tiny_clip: Path, limits: Callable[..., Limits
         "human": Human(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
         "model": Model(per_concept=3, sampling=sampling),
         "sources": [],
+        "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"),
+        "judge": Judge(engine="llm", server=Served(model="pinned-1", extra={}), max_failed_share=0.0),
+        "blip": None,
         "limits": limits(),
     }
     return lambda **changed: CaptionParams(**values | changed)

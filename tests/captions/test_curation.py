@@ -5,20 +5,32 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
 from stages.captions import main
-from synthpairs.captions.curation import curate, tally
-from synthpairs.captions.params import CaptionParams, Columns, Limits, Source
+from synthpairs.captions import chunks
+from synthpairs.captions.curation import Tally, curate
+from synthpairs.captions.models import load_models
+from synthpairs.captions.params import Blip, CaptionParams, Columns, Judge, Limits, Model, Perplexity, Source
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
-from synthpairs.language.model import load
+from synthpairs.language.params import Sampling, Served
 from synthpairs.schema import CAPTIONS, DRAWINGS, REJECTED
 from synthpairs.storage import WorkStore, write_table
 from tests.captions.conftest import CONCEPTS
+from tests.captions.tiny import save_blip
+
+
+def tallied(captions: list[Caption]) -> dict[str, Any]:
+    tally = Tally(blip=False)
+    for caption in captions:
+        tally.add(caption)
+    return tally.metrics()
 
 
 def test_each_filter_sees_only_what_the_ones_before_it_left(
@@ -33,7 +45,11 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
         Caption(text="One quite different dog on a mat", source="extra", concept="dog"),
         Caption(text="One quite different dog on a mat.", source="extra", concept="dog"),
     ]
-    curate(captions, params, load(Path(params.llm)), store)
+    curated = curate(captions, params, load_models(params), store)
+    found = list(curated)
+    assert [caption.uid for caption in found] == sorted(caption.uid for caption in captions)
+    by_text = {caption.text: caption for caption in found}
+    captions = [by_text[caption.text] for caption in captions]
     assert [caption.reason for caption in captions[-5:]] == [
         "unusable", "words", None, "exact_duplicate", "near_duplicate",
     ]  # fmt: skip
@@ -43,7 +59,8 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
     assert "perplexity" in captions[-2].measures
     assert "judge_yes" not in captions[-2].measures
     assert set(captions[-3].measures) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = tally(captions)
+    metrics = tallied(found)
+    assert curated.kept == metrics["kept_total"]
     extra, human = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
     assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}
@@ -55,7 +72,7 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
 def test_counts_that_do_not_add_up_are_an_error() -> None:
     caption = Caption(text="a dog", source="extra", concept="dog", reason="")
     with pytest.raises(ValueError, match="extra: 1 read, but 0 kept and 0 rejected"):
-        tally([caption])
+        tallied([caption])
 
 
 def test_rows_have_every_column(tmp_path: Path) -> None:
@@ -84,6 +101,49 @@ def project(
         return tmp_path
 
     return build
+
+
+def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(
+    project: Callable[..., Path], limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = Columns(text=None, image=None, source=None)
+    extra = Source(name="extra", path="extra.csv", format="csv", columns=columns, images=None, limit=None)
+    nobody = Served(model="", extra={})
+    root = project(
+        sources=[extra],
+        model=Model(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
+        limits=limits(words_min=3, clip_top_share=0.5),
+        llm="nowhere",
+        perplexity=Perplexity(engine="none", kenlm=""),
+        judge=Judge(engine="none", server=nobody, max_failed_share=0.0),
+    )
+    rng = np.random.default_rng(0)
+    words = ["red", "blue", "dog", "cat", "bus", "on", "a", "mat", "big", "sky"]
+    rows = [" ".join(rng.choice(words, rng.integers(2, 6))) for _ in range(300)]
+    (root / "extra.csv").write_text("text\n" + "\n".join(rows) + "\n")
+    main()
+    first = outputs(root)
+    counts = json.loads(first["captions.json"])["source"]["extra"]
+    assert {"exact_duplicate", "near_duplicate", "words"} <= set(counts["rejected"])
+    assert counts["median"]["perplexity"] is None
+    monkeypatch.setattr(chunks, "ROWS", 37)
+    monkeypatch.setattr(chunks, "_BATCH_ROWS", 5)
+    shutil.rmtree(root / "data/captions")
+    main()
+    assert outputs(root) == first
+
+
+def test_blips_measure_has_a_column_where_it_is_asked_for(project: Callable[..., Path], tmp_path: Path) -> None:
+    model = tmp_path / "blip"
+    model.mkdir()
+    root = project(blip=Blip(model=str(save_blip(model)), min=0.0, max=1.0))
+    main()
+    kept = pd.read_parquet(root / "data/captions/kept.parquet")
+    assert list(kept.columns) == [*CAPTIONS.names, "blip_itm"]
+    assert (kept["blip_itm"].notna() == kept["original"].notna()).all()
+    counts = json.loads((root / "reports/metrics/captions.json").read_text())["source"]
+    assert counts["human"]["median"]["blip_itm"] is not None
+    assert counts["model"]["blip_skipped"] == counts["model"]["kept"]
 
 
 def outputs(root: Path) -> dict[str, bytes]:

@@ -1,5 +1,9 @@
 """Every measure against values worked out by hand from Data-Juicer's definitions."""
 
+import math
+from collections import Counter
+
+import numpy as np
 import pytest
 
 from synthpairs.captions import measures
@@ -49,7 +53,7 @@ def test_word_repetition(text: str, n: int, expected: float) -> None:
 
 
 def test_words_are_stripped_of_special_characters_and_nothing_is_no_word() -> None:
-    assert measures.words_of('  "Two" dogs -- it\'s 3 RED-ish (cats)! ') == ["two", "dogs", "it's", "red-ish", "cats"]
+    assert measures.words_of('  "Two" dogs -- it\'s 3 RED-ish (cats)! ') == ("two", "dogs", "it's", "red-ish", "cats")
 
 
 def test_flagged_words_count_whole_words_in_any_case() -> None:
@@ -57,3 +61,21 @@ def test_flagged_words_count_whole_words_in_any_case() -> None:
     assert measures.flagged_ratio("a classic bass guitar") == 0.0  # no parts of words
     assert measures.flagged_ratio("") == 0.0
     assert all(word == word.lower().strip() and " " not in word for word in measures.flagged_words())
+
+
+def test_short_ways_give_what_counting_everything_gives() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(3000):
+        letters = rng.choice(["a", "b", "a b", "c ", " ", "1", "\u00e9", "."], rng.integers(0, 40))
+        text, n = "".join(letters), int(rng.integers(1, 12))
+        grams = [text[start : start + n] for start in range(len(text) - n + 1)]
+        counts = sorted(Counter(grams).values(), reverse=True)
+        top = min(math.isqrt(len(counts)), sum(count > 1 for count in counts))
+        assert measures.char_repetition(text, n) == (sum(counts[:top]) / len(grams) if grams else 0.0)
+        words = measures.words_of(text)
+        runs = Counter(words[start : start + n] for start in range(len(words) - n + 1))
+        repeated = sum(count for count in runs.values() if count > 1)
+        assert measures.word_repetition(text, n) == (repeated / runs.total() if runs else 0.0)
+        if text:
+            assert measures.alnum_ratio(text) == sum(map(str.isalnum, text)) / len(text)
+            assert measures.special_ratio(text) == sum(map(measures.is_special, text)) / len(text)

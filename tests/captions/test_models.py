@@ -1,8 +1,10 @@
 """The filters that ask models: perplexity, the judge, and fit with the original picture."""
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pandas as pd
@@ -10,15 +12,21 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.captions.alignment import drop_misaligned
-from synthpairs.captions.judging import drop_surprising, drop_unclear, judge_prompt
-from synthpairs.captions.params import CaptionParams, Human, Limits
+from synthpairs.captions.alignment import Alignment
+from synthpairs.captions.blip import BlipFilter
+from synthpairs.captions.judging import drop_refused, drop_surprising, drop_unclear, judge_prompt, parse_verdict
+from synthpairs.captions.models import load_models
+from synthpairs.captions.params import Blip, CaptionParams, Human, Judge, Limits, Perplexity
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.language.likelihood import perplexity, yes_probability
 from synthpairs.language.model import LanguageModel, load
+from synthpairs.language.params import Served
+from synthpairs.language.server import Server
 from synthpairs.storage import WorkStore
 from tests.captions.conftest import CONCEPTS
+from tests.captions.tiny import save_blip
+from tests.chat import ChatServer
 
 TEXTS = ["a dog", "two cats on a mat", "a bus  against\na red background", "x"]
 
@@ -30,6 +38,17 @@ def lm(language_model: Path) -> LanguageModel:
 
 def made() -> list[Caption]:
     return [Caption(text=text, source="extra", concept="") for text in TEXTS]
+
+
+def align(captions: list[Caption], params: CaptionParams) -> int:
+    """Measure in two chunks, then decide; how many are said to stay."""
+    alignment = Alignment(params)
+    alignment.measure(captions[:5])
+    alignment.measure(captions[5:])
+    assert len(
+        list(alignment.dropped((caption.uid, caption) for caption in sorted(captions, key=lambda one: one.uid)))
+    ) == len(captions)
+    return alignment.kept()
 
 
 def test_the_most_surprising_go(lm: LanguageModel, limits: Callable[..., Limits], store: WorkStore) -> None:
@@ -66,7 +85,7 @@ def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(
     human = human_captions(drawings, CONCEPTS, Human(pictures=9, side=32, kinds={"single": 1.0}, noise={}), 0)
     captions = [*human, Caption(text="a dog", source="model", concept="dog")]
     params = settings(limits=limits(clip_top_share=0.4), batch=4)
-    drop_misaligned(captions, params)
+    assert align(captions, params) == 4
     assert captions[-1].reason is None
     assert not captions[-1].measures
     model, _, transform = open_clip.create_model_and_transforms(params.clip)
@@ -87,6 +106,115 @@ def test_a_least_cosine_rejects_even_the_best(
     drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits]
 ) -> None:
     human = human_captions(drawings, CONCEPTS, Human(pictures=3, side=32, kinds={"single": 1.0}, noise={}), 0)
-    drop_misaligned(human, settings(limits=limits(clip_min=1.0)))
+    assert align(human, settings(limits=limits(clip_min=1.0))) == 0
     assert {caption.reason for caption in human} == {"alignment"}
-    drop_misaligned([], settings())  # nothing to align, no model needed
+    assert align([Caption(text="a dog", source="model", concept="dog")], settings(clip="local-dir:none")) == 0
+
+
+JUDGE = Judge(engine="server", server=Served(model="pinned-1", extra={}), max_failed_share=0.25)
+
+
+def said(content: str) -> dict[str, Any]:
+    return {"model": "pinned-1-of-may", "choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ("Yes", True), ("yes.", True), (' **"No"** ', False), ("<think>\nNo, or yes?\n</think>\nYes", True),
+        ("Yes, it is clear", None), ("Not sure", None), ("", None), ("<think>Yes", None), ("Yes No", None),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_yes_or_no_and_nothing_else(answer: str, verdict: bool | None) -> None:
+    assert parse_verdict(answer) is verdict
+
+
+def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(
+    limits: Callable[..., Limits], chat_server: ChatServer, connection: Server
+) -> None:
+    texts = ["a dog", "thing", "two cats on a mat", "a bus"]
+    chat_server.script = {
+        "a dog": [(503, {}), said("Yes.")], "thing": [said("No")], "two cats on a mat": [said("It depends")],
+        "a bus": [(400, {})],
+    }  # fmt: skip
+    captions = [Caption(text=text, source="extra", concept="") for text in texts]
+    drop_refused(captions, limits(judge_min=0.5), JUDGE, connection)
+    assert [caption.reason for caption in captions] == [None, "judge", "judge_unclear", "judge_failed"]
+    assert [caption.measures for caption in captions] == [{"judge_yes": 1.0}, {"judge_yes": 0.0}, {}, {}]
+    assert captions[1].detail == "pinned-1-of-may says No"
+    assert "It depends" in captions[2].detail
+    assert "HTTP 400" in captions[3].detail
+    body = next(body for body in chat_server.seen if body["messages"][1]["content"] == "Caption: a dog")
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert (body["temperature"], body["max_tokens"], body["model"]) == (0, 8, "pinned-1")
+    seen = len(chat_server.seen)
+    again = [Caption(text=text, source="extra", concept="") for text in texts[:3]]
+    drop_refused(again, limits(judge_min=0.5), JUDGE, connection)
+    assert [caption.reason for caption in again] == [None, "judge", "judge_unclear"]
+    assert len(chat_server.seen) == seen  # nothing is paid for twice
+
+
+def test_a_server_that_fails_too_often_ends_the_stage(
+    limits: Callable[..., Limits], chat_server: ChatServer, connection: Server
+) -> None:
+    chat_server.script = {text: [(400, {})] for text in TEXTS}
+    with pytest.raises(
+        ValueError, match=r"captions\.judge: 2 of .*params\.yaml: captions\.judge\.max_failed_share allows"
+    ):
+        drop_refused(made(), limits(), JUDGE, connection)
+
+
+@pytest.fixture(scope="module")
+def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_blip(tmp_path_factory.mktemp("blip"))
+
+
+def test_blip_matches_as_transformers_does_and_pictureless_captions_pass(blip: Path, drawings: pd.DataFrame) -> None:
+    from transformers import AutoProcessor, BlipForImageTextRetrieval
+
+    human = human_captions(drawings, CONCEPTS, Human(pictures=6, side=32, kinds={"single": 1.0}, noise={}), 0)
+    model, processor = BlipForImageTextRetrieval.from_pretrained(blip).eval(), AutoProcessor.from_pretrained(blip)
+    expected = []
+    for caption in human:
+        picture = Image.open(io.BytesIO(caption.original or b"")).convert("RGB")
+        with torch.inference_mode():
+            score = model(**processor(text=caption.text, images=picture, return_tensors="pt")).itm_score
+        expected.append(score.softmax(1)[0, 1].item())
+    limit = round(sorted(expected)[2], 4) - 1e-4
+    captions = [*human, Caption(text="a dog", source="model", concept="dog")]
+    BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4).drop_unmatched(captions)
+    assert [caption.measures["blip_itm"] for caption in human] == pytest.approx(expected, abs=1e-4)
+    assert max(expected) - min(expected) > 1e-3
+    assert [caption.reason for caption in human] == [None if value >= limit else "blip" for value in expected]
+    assert (captions[-1].reason, captions[-1].measures) == (None, {})
+
+
+def test_models_of_the_hub_are_fetched_without_code_and_recorded(
+    language_model: Path, settings: Callable[..., CaptionParams], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / "snapshots" / ("0123456789" * 4)
+
+    def fetch(model: str, revision: str, allow_patterns: list[str]) -> str:
+        assert (model, revision) == ("owner/name", "v1")
+        assert {"*.safetensors", "*.json"} <= set(allow_patterns)
+        assert not {pattern for pattern in allow_patterns if pattern.endswith((".bin", ".pt", ".py", "*"))}
+        shutil.copytree(language_model, snapshot)
+        return str(snapshot)
+
+    monkeypatch.setattr("synthpairs.language.model.snapshot_download", fetch)
+    models = load_models(settings(llm="owner/name@v1"))
+    assert models.lm is not None
+    assert models.hub == {"llm": {"model": "owner/name@v1", "commit": "0123456789" * 4, "sha256": models.weights}}
+    assert load_models(settings()).weights == models.weights
+    assert load_models(settings()).hub == {}
+
+
+def test_what_nobody_asks_need_not_be_there(settings: Callable[..., CaptionParams]) -> None:
+    values = {
+        "perplexity": Perplexity(engine="none", kenlm="none"),
+        "judge": Judge(engine="none", server=JUDGE.server, max_failed_share=0),
+    }
+    models = load_models(settings(llm="nowhere", **values))
+    assert (models.lm, models.weights, models.kenlm, models.server, models.blip) == (None,) * 5
+    with pytest.raises(FileNotFoundError, match=r"params\.yaml: captions\.llm: 'nowhere' is neither a directory"):
+        load_models(settings(llm="nowhere", **values), writes=True)

@@ -45,3 +45,28 @@ def save_llama(folder: Path, raw: Tokenizer, special: Sequence[str], **config: A
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def save_blip(folder: Path) -> Path:
+    """A random BLIP image-text matching model of 16 pixels that reads letters, and its processor."""
+    import torch
+    from transformers import BertTokenizerFast, BlipConfig, BlipForImageTextRetrieval, BlipImageProcessor, BlipProcessor
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"))
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = size | {
+        "vocab_size": len(words), "encoder_hidden_size": 16, "max_position_embeddings": 64, "projection_dim": 8,
+        "bos_token_id": 2, "sep_token_id": 3, "pad_token_id": 0, "initializer_range": 0.5,
+    }  # fmt: skip
+    vision = size | {"image_size": 16, "patch_size": 8, "projection_dim": 8, "initializer_range": 0.5}
+    config = BlipConfig(text_config=text, vision_config=vision, projection_dim=8, image_text_hidden_size=8)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BlipForImageTextRetrieval(config)
+    model.save_pretrained(folder)
+    pictures = BlipImageProcessor(size={"height": 16, "width": 16})
+    BlipProcessor(pictures, tokenizer).save_pretrained(folder)
+    return folder

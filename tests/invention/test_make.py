@@ -17,9 +17,10 @@ from synthpairs.invention.bank import concept_bank
 from synthpairs.invention.make import INVENTED, judge, tally
 from synthpairs.invention.params import Invent
 from synthpairs.invention.prompts import requests
-from synthpairs.invention.replies import Reply
+from synthpairs.language.server import Reply
 from synthpairs.schema import caption_uid
-from tests.invention.conftest import WORLD, ChatServer
+from tests.chat import ChatServer
+from tests.invention.conftest import WORLD
 
 
 @pytest.fixture

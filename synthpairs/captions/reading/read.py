@@ -41,13 +41,17 @@ def read_sources(sources: Sequence[Source], side: int, concepts: Sequence[str]) 
 
     A row that cannot be read is a caption that is already rejected (`unreadable`), as is one whose picture cannot be:
     its detail names file and line. Pictures become originals of `side` x `side` pixels. A source, file, folder or column
-    that is not there is a ValueError or FileNotFoundError; all sources' files are looked for before any is read.
+    that is not there is a ValueError or FileNotFoundError; all sources' files are looked for at once, before any is read.
     """
     found = []
     for place, source in enumerate(sources):
         key = f"params.yaml: captions.sources[{place}]"
         _check(source, key)
         found.append((source, key, files_of(source, key)))
+    return _captions(found, side, concepts)
+
+
+def _captions(found: Sequence[tuple[Source, str, list[Path]]], side: int, concepts: Sequence[str]) -> Iterator[Caption]:
     for source, key, files in found:
         count = faults = 0
         folders = [Path(source.images or (path if path.is_dir() else path.parent)) for path in files]

@@ -2,52 +2,46 @@
 
 import email.utils
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synthpairs.invention.bank import Concept
-from synthpairs.invention.params import Invent
-from synthpairs.invention.prompts import Request, requests
-from synthpairs.invention.replies import Reply
-from synthpairs.invention.server import Server, server_replies
-from tests.invention.conftest import WORLD, ChatServer
+from synthpairs.language.params import Served
+from synthpairs.language.server import Reply, Server, request_body, server_replies
+from tests.chat import ChatServer
 
 Ask = Callable[..., tuple[list[Reply], dict[str, int]]]
+WORLD = ["cat", "dog", "bus", "cherries"]
+SERVED = Served(model="pinned-1", extra={"top_k": 50.0, "presence_penalty": 0.5})
 
 
 @pytest.fixture
-def asked(settings: Callable[..., Invent]) -> list[Request]:
-    """One request for each concept of the world."""
-    return requests([Concept(name, "world", (name,)) for name in WORLD], settings(per_class=1))
-
-
-@pytest.fixture
-def ask(asked: list[Request], settings: Callable[..., Invent], connection: Server) -> Ask:
-    """All replies, and what happened."""
+def ask(connection: Server) -> Ask:
+    """All replies to one request for each thing of the world, and what happened."""
 
     def go(most_failed: int = 0, **changed: Any) -> tuple[list[Reply], dict[str, int]]:
-        params, server = settings(), replace(connection, **changed)
-        return server_replies(asked, params.server, params.sampling, server, most_failed)
+        asked = [[("system", "You write captions."), ("user", f"Subject: {name}.")] for name in WORLD]
+        bodies = (
+            request_body(SERVED, messages, temperature=1, top_p=0.95, max_tokens=16, seed=number)
+            for number, messages in enumerate(asked)
+        )
+        return server_replies(bodies, len(asked), SERVED, replace(connection, **changed), most_failed, "invent")
 
     return go
 
 
-def test_replies_come_in_order_and_requests_say_all_that_shapes_them(
-    ask: Ask, asked: list[Request], chat_server: ChatServer
-) -> None:
+def test_replies_come_in_order_and_requests_say_all_that_shapes_them(ask: Ask, chat_server: ChatServer) -> None:
     replies, counts = ask()
-    expected = [f"A {request.concept.name} on mat {request.seed >> 32}" for request in asked]
+    expected = [f"A {name} on mat {number}" for number, name in enumerate(WORLD)]
     assert replies == [Reply(text, "pinned-1-of-may") for text in expected]
     assert counts == {"cached": 0, "attempts_in_vain": 0}
     body = next(body for body in chat_server.seen if "dog" in body["messages"][-1]["content"])
-    assert [message["role"] for message in body.pop("messages")] == ["system", "user", "assistant", "user"]
-    assert 0 <= body["seed"] < 2**31
+    assert [message["role"] for message in body.pop("messages")] == ["system", "user"]
     assert body == {
-        "model": "pinned-1", "temperature": 1, "top_p": 0.95, "max_tokens": 16, "seed": asked[1].seed >> 32,
+        "model": "pinned-1", "temperature": 1, "top_p": 0.95, "max_tokens": 16, "seed": 1,
         "top_k": 50, "presence_penalty": 0.5,
     }  # fmt: skip
     assert isinstance(body["top_k"], int)
@@ -124,6 +118,25 @@ def test_the_server_says_how_long_to_wait(ask: Ask, chat_server: ChatServer, for
     started = time.monotonic()
     ask()
     assert time.monotonic() - started >= 0.9
+
+
+def test_requests_are_made_as_answers_come(connection: Server) -> None:
+    made = 0
+
+    def bodies() -> Iterator[dict[str, Any]]:
+        nonlocal made
+        for number in range(200):
+            made += 1
+            yield request_body(SERVED, [("user", f"Subject: {number}.")], 0, 1, 8, number)
+
+    def refuse(*_: object) -> Reply:
+        raise ValueError("enough")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("synthpairs.language.server._Client.reply", refuse)
+        with pytest.raises(ValueError, match="enough"):
+            server_replies(bodies(), 200, SERVED, connection, 0, "invent")
+    assert made <= 4 * connection.concurrency
 
 
 def test_no_more_requests_at_once_than_allowed(ask: Ask, chat_server: ChatServer) -> None:

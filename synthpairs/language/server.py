@@ -1,4 +1,4 @@
-"""Captions from any server that speaks OpenAI's chat completions protocol.
+"""Answers from any server that speaks OpenAI's chat completions protocol.
 
 Where it is and how hard it is driven changes nothing of what is made, so that stands in the environment:
 SYNTHPAIRS_LLM_URL (up to /v1), SYNTHPAIRS_LLM_KEY, SYNTHPAIRS_LLM_CONCURRENCY (8 requests at once),
@@ -13,8 +13,9 @@ import random
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from email.message import Message
 from http.client import HTTPException
@@ -22,10 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from synthpairs.invention.params import Served
-from synthpairs.invention.prompts import Request
-from synthpairs.invention.replies import Reply
-from synthpairs.language.params import Sampling
+from synthpairs.language.params import Served
 from synthpairs.progress import progress
 from synthpairs.schema import digest
 from synthpairs.storage import write_bytes
@@ -33,6 +31,17 @@ from synthpairs.storage import write_bytes
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})  # worth another attempt
 _WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # address, key or model: no request will do better
 _LONGEST_WAIT_S = 300.0
+_AHEAD = 4  # requests for each one under way, so that a slow one does not hold the others up
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model said, its name, and whether it was cut at the most tokens allowed; or why there is no text."""
+
+    text: str
+    model: str
+    cut: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +63,7 @@ class Server:
         if not url.startswith(("http://", "https://")):
             raise ValueError(
                 "SYNTHPAIRS_LLM_URL must be the http(s) address of an OpenAI-compatible server, up to /v1, "
-                "for params.yaml: invent.engine: server"
+                "for an `engine: server` of params.yaml"
             )
         if not (key.isascii() and key.isprintable()):
             raise ValueError("SYNTHPAIRS_LLM_KEY holds characters that no HTTP header can")
@@ -80,25 +89,31 @@ def _number(env: Mapping[str, str], name: str, default: float, low: float, high:
 
 
 def server_replies(
-    requests: Sequence[Request], served: Served, sampling: Sampling, server: Server, most_failed: int
+    bodies: Iterable[dict[str, Any]], total: int, served: Served, server: Server, most_failed: int, section: str
 ) -> tuple[list[Reply], dict[str, int]]:
-    """One reply per request, in order, and how many came from the cache and how many attempts were in vain.
+    """One reply per request body, in order, and how many came from the cache and how many attempts were in vain.
 
-    A reply without text has an error. ValueError once more than `most_failed` have, or when the server refuses all.
+    A reply without text has an error. ValueError once more than `most_failed` of the `total` have, or when the server
+    refuses all; it names keys of the params.yaml section, which has `server` and `max_failed_share`. Bodies are taken as
+    answers come, so that millions of them are never held.
     """
-    client = _Client(server, served.model)
+    client = _Client(server, served.model, section)
     replies: list[Reply] = []
-    failed = 0
-    with progress("invent", len(requests), "captions") as advance, ThreadPoolExecutor(server.concurrency) as pool:
-        futures = [pool.submit(client.reply, _body(request, served, sampling)) for request in requests]
+    waiting: deque[Future[Reply]] = deque()
+    failed, rest = 0, iter(bodies)
+    with progress(section, total, "captions") as advance, ThreadPoolExecutor(server.concurrency) as pool:
         try:
-            for future in futures:
-                reply = future.result()
+            while True:
+                while len(waiting) < _AHEAD * server.concurrency and (body := next(rest, None)) is not None:
+                    waiting.append(pool.submit(client.reply, body))
+                if not waiting:
+                    break
+                reply = waiting.popleft().result()
                 failed += reply.error is not None
                 if failed > most_failed:
                     raise ValueError(
-                        f"invent: {failed} of {len(replies) + 1} requests failed, more than params.yaml: "
-                        f"invent.max_failed_share allows; the last: {reply.error}"
+                        f"{section}: {failed} of {len(replies) + 1} requests failed, more than params.yaml: "
+                        f"{section}.max_failed_share allows; the last: {reply.error}"
                     )
                 replies.append(reply)
                 advance(1)
@@ -109,14 +124,17 @@ def server_replies(
     return replies, {"cached": client.cached, "attempts_in_vain": client.in_vain}
 
 
-def _body(request: Request, served: Served, sampling: Sampling) -> dict[str, Any]:
+def request_body(
+    served: Served, messages: Iterable[tuple[str, str]], temperature: float, top_p: float, max_tokens: int, seed: int
+) -> dict[str, Any]:
+    """A request in OpenAI's form for (role, content) messages; `seed` has 31 bits at most, which every server can read."""
     return {
         "model": served.model,
-        "messages": [{"role": role, "content": content} for role, content in request.messages],
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_new_tokens,
-        "seed": request.seed >> 32,  # 31 bits, which every server can read
+        "messages": [{"role": role, "content": content} for role, content in messages],
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_tokens": max_tokens,
+        "seed": seed,
         # params.yaml's numbers are floats here; what the protocol calls an integer must look like one
         **{name: int(value) if value == int(value) else value for name, value in served.extra.items()},
     }
@@ -132,8 +150,8 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class _Client:
     """Asks a server for one answer at a time, from any thread."""
 
-    def __init__(self, server: Server, model: str) -> None:
-        self._server, self._model = server, model
+    def __init__(self, server: Server, model: str, section: str) -> None:
+        self._server, self._model, self._section = server, model, section
         self._opener = urllib.request.build_opener(_NoRedirects)
         self._counting = threading.Lock()
         self.ended = threading.Event()  # nobody waits for answers any more
@@ -165,7 +183,7 @@ class _Client:
                 if error.code in _WRONG:
                     raise ValueError(
                         f"the language model server says {problem}: check SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY "
-                        "and params.yaml: invent.server.model"
+                        f"and params.yaml: {self._section}.server.model"
                     ) from None
                 if error.code not in _BUSY:
                     return Reply("", self._model, error=f"{problem}: {_excerpt(error)}")

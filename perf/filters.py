@@ -1,0 +1,143 @@
+"""The five rules that Data-Juicer has too, beside its own operators on the same captions: `python -m perf.filters`.
+
+Data-Juicer goes into an environment of its own under .dvc/tmp, with what these five operators import and no more.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from perf.paired import spread, told
+from synthpairs.captions.filters import TEXT_FILTERS
+from synthpairs.captions.measures import flagged_words
+from synthpairs.captions.params import CaptionParams
+from synthpairs.captions.record import Caption
+from synthpairs.params import load_params
+from synthpairs.tracking import run_stage
+
+VERSION = "1.6.1"
+NEEDS = [
+    "aiohttp==3.14.5", "beautifulsoup4==4.15.0", "bs4==0.0.2", "datasets==5.2.0", "emoji==2.16.0", "httpx==0.28.1",
+    "jsonargparse==4.53.0", "loguru==0.7.3", "pillow==13.0.0", "psutil==7.2.2", "pydantic==2.14.4", "ray==2.60.0",
+    "regex==2026.11.19", "requests==2.34.2", "tabulate==0.10.0", "tomli==2.5.0", "wget==3.2", "zstandard==0.25.0",
+]  # fmt: skip
+# SynthVLM's supplement, table 1: the operator's name, its arguments, and our filter of the same meaning.
+FILTERS = {
+    "alnum": ("AlphanumericFilter", {"min_ratio": 0.6}),
+    "char_repetition": ("CharacterRepetitionFilter", {"rep_len": 10, "max_ratio": 0.09373663}),
+    "flagged": ("FlaggedWordFilter", {"max_ratio": 0.0}),
+    "special": ("SpecialCharactersFilter", {"min_ratio": 0.16534802, "max_ratio": 0.42023757}),
+    "word_repetition": ("WordRepetitionFilter", {"rep_len": 10, "max_ratio": 0.03085751}),
+}
+OURS = {
+    "alnum_min": 0.6, "char_ngram": 10, "char_repetition_max": 0.09373663, "flagged_max": 0.0, "special_min": 0.16534802,
+    "special_max": 0.42023757, "word_ngram": 10, "word_repetition_max": 0.03085751,
+}  # fmt: skip
+THINGS = ("dog", "cat", "bus", "kitchen", "window", "mountain", "harbour", "child", "umbrella", "field", "caf\u00e9")
+LOOKS = ("red", "small", "wooden", "bright", "rusty", "old", "striped", "enormous", "snow-covered", "hand-painted")
+PLACES = ("next to", "in front of", "under", "far behind", "on top of", "surrounded by")
+SPOILT = (
+    "{0} {0} {0} {0} {0} {0}",
+    "{0}!!! $$$ 50% OFF >>> www.{1}.com/{2}",
+    "IMG_20{2}_{2}.JPG",
+    "{0} \U0001f600\U0001f525\u2764",
+    "buy {0} {1}, cheap {0} {1}, best {0} {1}, buy {0} {1}, cheap {0} {1}, best {0} {1}, buy {0} {1}, cheap {0} {1}",
+    "{0} \u2014 \u201c{1}\u201d \u00b7 \u00a9 {2}",
+    "\u732b\u3068{0}\u3001{1}",
+    "-- {0} -- {1} -- {2} -- ??? ...",
+    "{3} {0} and {1}",
+    "{0}{1}{0}{1}{0}{1}",
+    "{2} {2} {2}",
+)
+
+
+def captions(count: int) -> list[str]:
+    """Captions of one to three clauses, every tenth spoilt as the web spoils them; the same in every run."""
+    rng = random.Random(0)
+    flagged = sorted(flagged_words())
+    made = []
+    for _ in range(count):
+        if rng.random() < 0.1:
+            parts = rng.choice(THINGS), rng.choice(THINGS), rng.randrange(10**6), rng.choice(flagged)
+            made.append(rng.choice(SPOILT).format(*parts))
+            continue
+        clauses = [
+            f"a {rng.choice(LOOKS)} {rng.choice(THINGS)} {rng.choice(PLACES)} the {rng.choice(LOOKS)} {rng.choice(THINGS)}"
+            for _ in range(rng.choice((1, 1, 2, 3)))
+        ]
+        made.append(", and ".join(clauses) + rng.choice(("", ".")))
+    return made
+
+
+def ours(texts: list[str]) -> tuple[float, dict[str, list[bool]]]:
+    """CPU seconds, and each filter's decisions about all texts."""
+    params = load_params(CaptionParams, "captions")
+    limits = type(params.limits)(
+        **{name: OURS.get(name, getattr(params.limits, name)) for name in params.limits.__slots__}
+    )
+    kept: dict[str, list[bool]] = {name: [] for name in FILTERS}
+    began = time.process_time()
+    for text in texts:
+        caption = Caption(text=text, source="", concept="")
+        for name, decisions in kept.items():
+            decisions.append(TEXT_FILTERS[name](caption, limits) is None)
+    return time.process_time() - began, kept
+
+
+def environment() -> Path:
+    """The Python of an environment with Data-Juicer, made on first use."""
+    folder = Path(".dvc/tmp/perf") / f"data-juicer-{VERSION}"
+    python = folder / "bin/python"
+    if not (folder / "complete").exists():
+        uv = str(Path(sys.executable).with_name("uv"))
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
+        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+        subprocess.run([*install, *NEEDS], check=True)
+        subprocess.run([*install, "--no-deps", f"py-data-juicer=={VERSION}"], check=True)
+        (folder / "complete").touch()
+    return python.absolute()
+
+
+def theirs(texts: list[str], rounds: int) -> tuple[list[float], dict[str, list[bool]]]:
+    """As `ours`, by Data-Juicer's operators in batches of 1000, in a process of their own, several times over."""
+    python, work = environment(), Path(".dvc/tmp/perf/work").absolute()
+    (work / "flagged").mkdir(parents=True, exist_ok=True)
+    (work / "flagged/flagged_words.json").write_text(json.dumps({"en": sorted(flagged_words())}))
+    (work / "texts.json").write_text(json.dumps(texts))
+    (work / "filters.json").write_text(json.dumps(FILTERS))
+    peer = Path(__file__).with_name("filters_peer.py")
+    done = subprocess.run([python, peer, work, str(rounds)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"Data-Juicer {VERSION} does not run: {done.stderr.strip().splitlines()[-1]}")
+    found = json.loads((work / "found.json").read_text())
+    return found["seconds"], found["kept"]
+
+
+def main() -> None:
+    """Measure, and print a line for each filter and one for the time."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.filters")
+    parser.add_argument("--captions", type=int, default=100_000, help="how many (default: 100000)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed runs of either (default: 5)")
+    asked = parser.parse_args()
+    for name in ("captions", "rounds"):
+        if getattr(asked, name) < 1:
+            raise ValueError(f"--{name} must be at least 1, got {getattr(asked, name)}")
+    texts = captions(asked.captions)
+    reference, expected = theirs(texts, asked.rounds)
+    runs = [ours(texts) for _ in range(asked.rounds)]
+    kept = runs[0][1]
+    for name, decisions in kept.items():
+        different = [text for text, one, other in zip(texts, decisions, expected[name], strict=True) if one != other]
+        share = 1 - len(different) / len(texts)
+        print(f"{name}: {decisions.count(False)} rejected, decisions agree for {share:.6f}", *map(repr, different[:3]))
+    mine = [seconds for seconds, _ in runs]
+    ratios = [long / short for long, short in zip(reference, mine, strict=True)]
+    print(f"{len(texts)} captions: Data-Juicer/ours {told(spread(ratios))}, ours {told(spread(mine))} CPU seconds")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,61 @@
+"""The models that a run's filters ask, loaded once; those that nobody asks need not be there.
+
+Their libraries too are imported by who needs them: they take more memory than a million captions.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthpairs.captions.params import CaptionParams
+from synthpairs.hub import hub_record
+from synthpairs.language.kenlm import Kenlm, kenlm_folder
+from synthpairs.language.server import Server
+from synthpairs.storage import file_sha256
+
+if TYPE_CHECKING:
+    from synthpairs.captions.blip import BlipFilter
+    from synthpairs.language.model import LanguageModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """None where nobody asks."""
+
+    lm: "LanguageModel | None"
+    weights: str | None  # SHA-256 of the language model's directory
+    kenlm: Path | None  # directory of the 5-gram model; workers load it, and its pages are shared
+    server: Server | None
+    blip: "BlipFilter | None"
+    hub: dict[str, dict[str, str]]  # what came from a hub: param, and name, commit and hash
+
+
+def load_models(params: CaptionParams, writes: bool = False) -> Models:
+    """What the filters ask, and the language model where it `writes`; ValueError or OSError when one cannot be had."""
+    folders: dict[str, tuple[str, Path]] = {}
+    kenlm = blip = lm = None
+    if params.perplexity.engine == "kenlm":
+        kenlm = kenlm_folder(params.perplexity.kenlm, "captions.perplexity.kenlm")
+        Kenlm(kenlm)  # what is missing is said here and not by a worker
+        folders["perplexity.kenlm"] = params.perplexity.kenlm, kenlm
+    server = Server.from_environment() if params.judge.engine == "server" else None
+    if params.blip is not None:
+        from synthpairs.captions.blip import BlipFilter
+
+        blip = BlipFilter(params.blip, params.batch)
+        folders["blip.model"] = params.blip.model, blip.folder
+    if writes or params.filters_ask_llm:
+        from synthpairs.language.model import language_model_folder, load
+
+        folder = language_model_folder(params.llm, "captions.llm")
+        lm = load(folder)
+        folders["llm"] = params.llm, folder
+    records = {key: hub_record(name, folder) for key, (name, folder) in folders.items()}
+    return Models(
+        lm=lm,
+        weights=file_sha256(folders["llm"][1]) if lm else None,
+        kenlm=kenlm,
+        server=server,
+        blip=blip,
+        hub={key: record for key, record in records.items() if record},
+    )

@@ -1,0 +1,91 @@
+"""The filters that need a caption's text alone, over chunks of captions in as many processes as there are cores."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from synthpairs.captions.duplicates import fingerprint
+from synthpairs.captions.filters import TEXT_FILTERS
+from synthpairs.captions.params import Limits
+from synthpairs.captions.record import Caption
+from synthpairs.language.kenlm import Kenlm
+
+
+class Verdict(NamedTuple):
+    """What became of one caption; `fingerprint` tells duplicates, and is empty after a rejection."""
+
+    measures: dict[str, float]
+    reason: str | None
+    detail: str
+    fingerprint: bytes
+
+
+def screened(
+    chunks: Iterable[list[Caption]], limits: Limits, kenlm: Path | None
+) -> Iterator[tuple[list[Caption], list[bytes]]]:
+    """Each chunk in order, after the rules and the perplexity of the 5-gram model in `kenlm` if there is one.
+
+    With it come the fingerprints of those that are still alive, in their order. A run of one chunk starts no process.
+    """
+    examine = partial(_examined, limits=limits, kenlm=kenlm)
+    rest = iter(chunks)
+    first, second = next(rest, None), next(rest, None)
+    if first is None:
+        return
+    if second is None:
+        yield first, _apply(first, examine(_questions(first)))
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    waiting: deque[tuple[list[Caption], Future[list[Verdict]]]] = deque()
+    # Forked, for a new interpreter would import the stage with all its models; the workers need Python and NumPy alone.
+    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
+        for chunk in chain([first, second], rest):
+            waiting.append((chunk, pool.submit(examine, _questions(chunk))))
+            if len(waiting) > cores + 1:
+                done, future = waiting.popleft()
+                yield done, _apply(done, future.result())
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, _apply(done, future.result())
+
+
+def _questions(chunk: Sequence[Caption]) -> list[tuple[str, str]]:
+    """Text and concept of those that were not rejected by whoever read or wrote them."""
+    return [(caption.text, caption.concept) for caption in chunk if caption.reason is None]
+
+
+def _apply(chunk: Sequence[Caption], verdicts: Sequence[Verdict]) -> list[bytes]:
+    alive = [caption for caption in chunk if caption.reason is None]
+    for caption, verdict in zip(alive, verdicts, strict=True):
+        caption.measures |= verdict.measures
+        if verdict.reason is not None:
+            caption.reject(verdict.reason, verdict.detail)
+    return [verdict.fingerprint for verdict in verdicts if verdict.reason is None]
+
+
+def _examined(questions: Sequence[tuple[str, str]], limits: Limits, kenlm: Path | None) -> list[Verdict]:
+    return [_verdict(text, concept, limits, kenlm) for text, concept in questions]
+
+
+def _verdict(text: str, concept: str, limits: Limits, kenlm: Path | None) -> Verdict:
+    caption = Caption(text=text, source="", concept=concept)
+    for name, check in TEXT_FILTERS.items():
+        if detail := check(caption, limits):
+            return Verdict(caption.measures, name, detail, b"")
+    if kenlm is not None:
+        value = _kenlm(kenlm).perplexity(text)
+        caption.measures["perplexity"] = value
+        if value > limits.perplexity_max:
+            return Verdict(caption.measures, "perplexity", f"{value:.1f} > {limits.perplexity_max}", b"")
+    return Verdict(caption.measures, None, "", fingerprint(text, concept, limits))
+
+
+@cache
+def _kenlm(folder: Path) -> Kenlm:
+    return Kenlm(folder)
