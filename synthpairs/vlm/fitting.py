@@ -12,7 +12,8 @@ from torch import Tensor
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
 from synthpairs.vlm.examples import IGNORED, Example, collate, fingerprint
-from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.model import Resampler, Vlm, part_names
+from synthpairs.vlm.parts import part_identity
 from synthpairs.vlm.training import Trained, Training, order, train
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Fit:
 
     def fingerprint(self) -> str:
         """Of everything that shapes the weights, this package's code included."""
-        eye = self.vlm.eye if self.resampler is None else self.resampler.tokenizer
-        parts = [file_sha256(Path(part)) for part in (eye, self.vlm.llm, self.vlm.adapter, self.aligned) if part]
+        parts = [part_identity(name, key) for key, name in part_names(self.vlm, self.resampler).items()]
+        parts += [file_sha256(self.aligned)] if self.aligned else []
         code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
         sections = [asdict(section) for section in (self.vlm, self.params, self.resampler) if section]
         return digest(sections, parts, fingerprint(self.examples), code)
