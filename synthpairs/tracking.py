@@ -24,14 +24,16 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from synthpairs.launch import leads, relaunch
+
 log = logging.getLogger(__name__)
 EXPERIMENT = "synthpairs"
 LOCK_SECONDS = 120  # making a database takes seconds, on a busy machine half a minute
 BATCH = 100  # params that MLflow takes at once
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main` as a process of its own.
+def run_stage(main: Callable[[], None], spread: bool = False) -> None:
+    """Run a stage's `main` as a process of its own, or, where it can be `spread`, as those that SYNTHPAIRS_LAUNCH starts.
 
     Logs to stderr, one line per record. ValueError and OSError, which is what users can mend, end as one line and exit
     code 1. SIGTERM unwinds like Ctrl-C does, and a killed `dvc` takes the stage with it (on Linux, under a shell that
@@ -39,10 +41,13 @@ def run_stage(main: Callable[[], None]) -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("__main__", "synthpairs", "stages", "pretrain"):  # other people's libraries only warn
-        logging.getLogger(name).setLevel(os.environ.get("SYNTHPAIRS_LOG", "info").upper())
+        level = os.environ.get("SYNTHPAIRS_LOG", "info" if leads() else "warning")  # all processes would say the same
+        logging.getLogger(name).setLevel(level.upper())
     signal.signal(signal.SIGTERM, _terminate)
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, which outlives an exec
+    if spread:
+        relaunch()
     try:
         main()
     except (ValueError, OSError) as error:
@@ -141,8 +146,8 @@ class Store:
 
     @classmethod
     def connect(cls) -> "Store | None":
-        """The store that the environment names, made on first use; None when tracking is off."""
-        if os.environ.get("SYNTHPAIRS_TRACKING", "on").lower() == "off":
+        """The store that the environment names, made on first use; None when tracking is off, or another process records."""
+        if os.environ.get("SYNTHPAIRS_TRACKING", "on").lower() == "off" or not leads():
             return None
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("synthpairs", "stages", "pretrain")
 UNTRACKED_BY_DVC = {
+    "synthpairs/launch.py",
     "synthpairs/tracking.py",
     "synthpairs/progress.py",
 }  # how a thing is run or shown never changes what it is

@@ -1,5 +1,6 @@
 """One training from its examples to its finished directory, resumed where it was killed."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from synthpairs.launch import leads
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
 from synthpairs.vlm.examples import IGNORED, Example, collate, fingerprint
@@ -44,19 +46,23 @@ class Fit:
 
 
 def fit(task: Fit, write: Callable[[Path], None], out: Path) -> dict[str, Any]:
-    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`; returns metrics."""
+    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`; returns metrics.
+
+    Of several processes all train, and the first writes.
+    """
     store = WorkStore(task.stage, task.fingerprint())
-    with store.locked():
+    with store.locked() if leads() else contextlib.nullcontext():
         losses = train(
             task.learner, task.examples, task.params, store.path, task.projector_rate, task.collator, task.watch
         )
-        finished = store.path / "finished"
-        shutil.rmtree(finished, ignore_errors=True)
-        write(finished)
-        shutil.rmtree(out, ignore_errors=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(finished, out)
-        store.discard()
+        if leads():
+            finished = store.path / "finished"
+            shutil.rmtree(finished, ignore_errors=True)
+            write(finished)
+            shutil.rmtree(out, ignore_errors=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(finished, out)
+            store.discard()
     return _metrics(task.examples, task.params, losses)
 
 
