@@ -13,7 +13,7 @@ from torch import Tensor
 from synthpairs.launch import leads
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
-from synthpairs.vlm.examples import IGNORED, Example, collate, fingerprint
+from synthpairs.vlm.examples import Example, Examples, collate, fingerprint
 from synthpairs.vlm.model import Resampler, Vlm, part_names
 from synthpairs.vlm.parts import part_identity
 from synthpairs.vlm.training import Trained, Training, order, train
@@ -27,7 +27,7 @@ class Fit:
 
     stage: str  # names the work store
     learner: Trained
-    examples: Sequence[Example]
+    examples: Examples
     params: Training
     vlm: Vlm
     resampler: Resampler | None = None  # of the Synth2 route
@@ -66,17 +66,18 @@ def fit(task: Fit, write: Callable[[Path], None], out: Path) -> dict[str, Any]:
     return _metrics(task.examples, task.params, losses)
 
 
-def _metrics(examples: Sequence[Example], params: Training, losses: Sequence[float]) -> dict[str, Any]:
+def _metrics(examples: Examples, params: Training, losses: Sequence[float]) -> dict[str, Any]:
     if not losses:
         return {"pairs": len(examples), "steps": 0}
-    seen = [examples[place] for place in order([len(example.ids) for example in examples], params)]
+    lengths, learnt = examples.lengths, examples.learnt
+    seen = order(lengths, params)
     tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
     return {
         "pairs": len(examples),
         "steps": len(losses),
         "epochs": round(len(seen) / len(examples), 3),
-        "tokens": sum(len(example.ids) for example in seen),
-        "tokens_learnt": sum(label != IGNORED for example in seen for label in example.labels),
+        "tokens": sum(lengths[place] for place in seen),
+        "tokens_learnt": sum(learnt[place] for place in seen),
         "loss_first": round(sum(losses[:tenth]) / tenth, 3),
         "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
     }

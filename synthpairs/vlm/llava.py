@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from transformers import LlavaForConditionalGeneration
@@ -17,6 +16,7 @@ from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
 from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts, save, seeded
 from synthpairs.vlm.parts import load_projector
+from synthpairs.vlm.pictures import Source
 from synthpairs.vlm.training import Learner, Training
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
@@ -48,7 +48,7 @@ class Finetune(Training):
     lora: Lora | None  # null: all of the language model's weights
 
 
-def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
+def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
     """Train the projector on (key, caption, picture) and write it to `out`, in float32; returns metrics."""
     model, processor = assemble(vlm)
     projector = only_projector(model)

@@ -71,7 +71,7 @@ def words_said(
             for label in example.labels:
                 if label in column:
                     said[row, column[label]] = rarity[column[label]]
-        pictures = [example.pixels for example in batch if example.pixels is not None]
+        pictures = [example.pixels for example in batch if example.picture is not None]
         return {"pixel_values": torch.stack(pictures), "said": said / said.sum(1, keepdim=True).clamp(min=RAREST)}
 
     return collated

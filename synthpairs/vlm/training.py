@@ -18,7 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 from synthpairs.launch import beside, leads, processes
 from synthpairs.params import Within
 from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
-from synthpairs.vlm.examples import IGNORED, Example, collate
+from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
 from synthpairs.vlm.watching import Progress, Watch
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def order(lengths: Sequence[int], training: Training) -> list[int]:
 
 def train(
     learner: Trained,
-    examples: Sequence[Example],
+    examples: Examples,
     training: Training,
     work: Path,
     projector_rate: float | None = None,
@@ -145,7 +145,7 @@ def train(
     """
     if not training.steps(len(examples)):
         return []
-    places = order([len(example.ids) for example in examples], training)
+    places = order(examples.lengths, training)
     arguments = _arguments(training, len(places) // training.batch, work)
     trainer = _Trainer(
         learner,
@@ -236,7 +236,7 @@ def _optimizer(learner: nn.Module, training: Training, projector_rate: float | N
 class _Placed(torch.utils.data.Dataset):
     """The examples in their order of training."""
 
-    def __init__(self, examples: Sequence[Example], places: Sequence[int]) -> None:
+    def __init__(self, examples: Examples, places: Sequence[int]) -> None:
         self._examples, self._places = examples, places
 
     def __len__(self) -> int:
