@@ -19,7 +19,8 @@ def main() -> None:
     vlm, params = load_params(Vlm, "vlm"), load_params(Finetune, "finetune")
     with stage_run(f"finetune@{arm}", params) as run:
         started = time.monotonic()
-        rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks")
+        desk = params.instructions is None
+        rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None
         metrics = finetune(rows, MODELS / arm / "aligned", vlm, params, MODELS / arm / "finetuned")
         if leads():
             write_json(Path(f"reports/metrics/finetune/{arm}.json"), metrics)

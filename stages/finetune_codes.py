@@ -20,7 +20,8 @@ def main() -> None:
     params = load_params(Finetune, "finetune_codes")
     with stage_run(f"finetune-codes@{arm}", params) as run:
         started = time.monotonic()
-        rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks")
+        desk = params.instructions is None
+        rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None
         metrics = finetune(rows, MODELS / arm / "aligned", vlm, params, MODELS / arm / "finetuned", resampler)
         if leads():
             write_json(Path(f"reports/metrics/finetune/{arm}.json"), metrics)

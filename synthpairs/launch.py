@@ -1,10 +1,10 @@
 """A training in several processes, started and set from outside DVC's sight: how a thing is run never changes what it is.
 
-`SYNTHPAIRS_LAUNCH="torchrun --nproc-per-node 8" dvc repro finetune` has each training stage start itself anew under that
-launcher; `torchrun --nproc-per-node 8 -m stages.finetune ARM` does the same by hand. Of several nodes the first runs DVC with
-`torchrun --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 ...` as its launcher, the others that command by hand, on
-the same file system. `SYNTHPAIRS_FSDP=on` divides weights, gradients and the optimiser's state among the processes,
-`SYNTHPAIRS_RECOMPUTE=on` computes activations twice rather than hold them.
+With `SYNTHPAIRS_LAUNCH="torchrun --standalone --nproc-per-node 8"` each training stage starts itself anew under that
+launcher; `torchrun --standalone --nproc-per-node 8 -m stages.finetune ARM` does the same by hand. Of several nodes with one
+file system the first runs DVC with `torchrun --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 ...` as its launcher,
+the others run that command by hand. `SYNTHPAIRS_FSDP=on` divides weights, gradients and the optimiser's state among the
+processes, `SYNTHPAIRS_RECOMPUTE=on` computes activations twice rather than hold them.
 """
 
 import os

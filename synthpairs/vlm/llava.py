@@ -12,7 +12,8 @@ from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from synthpairs.params import Within
-from synthpairs.vlm.examples import caption_examples, instruction_examples
+from synthpairs.vlm.conversations import Instructions, read_conversations
+from synthpairs.vlm.examples import caption_examples, conversation_examples, instruction_examples
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
 from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts, save, seeded
 from synthpairs.vlm.parts import load_projector
@@ -46,6 +47,7 @@ class Finetune(Training):
     start: ClosedForm | None  # of the projector, from align's pairs and the answers here; null: as align left it
     projector_learning_rate: Annotated[float, Within(0, 1)] | None  # highest; null: as the language model's
     lora: Lora | None  # null: all of the language model's weights
+    instructions: Instructions | None  # conversations from elsewhere; null: those of stage `tasks`
 
 
 def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
@@ -82,15 +84,23 @@ def save_projector(projector: nn.Module, directory: Path) -> None:
 
 
 def finetune(
-    rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
+    rows: pd.DataFrame | None, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
 ) -> dict[str, Any]:
-    """Train on rows of INSTRUCTIONS from the projector in `aligned`; write the whole model to `out`; returns metrics."""
+    """Train from the projector in `aligned`; write the whole model to `out`; returns metrics.
+
+    Learnt from are `rows` of INSTRUCTIONS, or what `params.instructions` names.
+    """
     stage = "align" if resampler is None else "align-codes"
     if not (aligned / PROJECTOR).exists():
         raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
     load_projector(model.model.multi_modal_projector, aligned / PROJECTOR, f"dvc repro {stage}")
-    examples, skipped = instruction_examples(rows, processor, params.max_tokens)
+    if params.instructions is None:
+        assert rows is not None
+        examples, skipped = instruction_examples(rows, processor, params.max_tokens)
+    else:
+        conversations = read_conversations(params.instructions)
+        examples, skipped = conversation_examples(conversations, processor, params.max_tokens)
     check_skipped(skipped, len(examples), params, "finetune")
     start = {}
     if params.start is not None:

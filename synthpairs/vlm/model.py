@@ -21,6 +21,7 @@ from transformers import (
     CLIPVisionModel,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaImageProcessor,
     LlavaProcessor,
     PreTrainedModel,
 )
@@ -62,6 +63,9 @@ class Vlm:
     adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
     vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
     vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
+    aspect: Literal[
+        "crop", "pad"
+    ]  # of pictures that are not square: their middle, or all on a square of the mean colour
     image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
     chat: Literal["chatml", "vicuna"]  # how conversations are written
     seed: int  # of the projector before any training
@@ -113,6 +117,8 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
 
         eye = load_eye(resampler)
         seeing = _code_processing(eye.config.side, eye.config.pixel_range, resampler.latents)
+    if vlm.aspect == "pad":
+        seeing["image_processor"] = _padding(seeing["image_processor"])
     processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **seeing)
     return _join(eye, llm, processor, vlm), processor
 
@@ -147,6 +153,12 @@ def _code_processing(side: int, pixels: tuple[float, float], latents: int) -> di
         "vision_feature_select_strategy": "full",
         "num_additional_image_tokens": latents - 1,
     }
+
+
+def _padding(cropping: CLIPImageProcessor) -> LlavaImageProcessor:
+    """The same with a border that makes every picture square first (LLaVA-1.5's image_aspect_ratio: pad)."""
+    names = ("size", "crop_size", "resample", "image_mean", "image_std")
+    return LlavaImageProcessor(do_pad=True, **{name: cropping.to_dict()[name] for name in names})
 
 
 def _join(

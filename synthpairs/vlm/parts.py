@@ -91,7 +91,7 @@ def load_words(name: str, slot: str | None, image_token: str) -> PreTrainedToken
     Renaming a special token that the model was never given keeps the embedding, and with it every shape and id, as it is.
     """
     folder = part_folder(name, "vlm.llm")
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = _tokenizer(folder)
     if slot is None:
         tokenizer.add_tokens([image_token], special_tokens=True)
         return tokenizer
@@ -105,7 +105,7 @@ def load_words(name: str, slot: str | None, image_token: str) -> PreTrainedToken
         tokenizer.save_pretrained(directory)
         for file in Path(directory).glob("*.json"):
             file.write_text(file.read_text("utf-8").replace(json.dumps(slot), json.dumps(image_token)), "utf-8")
-        return AutoTokenizer.from_pretrained(directory)
+        return _tokenizer(Path(directory))
 
 
 def round_weights(weights: Any) -> None:
@@ -120,6 +120,12 @@ def load_projector(projector: nn.Module, file: Path, command: str) -> None:
         projector.load_state_dict(load_file(file))
     except RuntimeError as error:
         raise ValueError(f"{file} is of another model: run `{command}` again ({_first_line(error)})") from None
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.init_kwargs["local_files_only"] = False  # it follows HF_HUB_OFFLINE, and would be saved with the model
+    return tokenizer
 
 
 def _whole(kind: Any, name: str, key: str) -> Any:

@@ -121,6 +121,7 @@ PAPER = Vlm(
     adapter=None,
     vision_feature_layer=-2,
     vision_feature_select="default",
+    aspect="crop",
     image_slot=None,
     chat="vicuna",
     seed=0,
@@ -151,7 +152,9 @@ def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, train
     aligned = align(pairs(16), PAPER, Align(**params | {"epochs": 2.0}, start=None), tmp_path / "aligned")
     assert aligned["loss_last"] < aligned["loss_first"]
     assert aligned["hub"] == records
-    settings = Finetune(**params | {"learning_rate": 1e-3}, projector_learning_rate=None, lora=None, start=None)
+    settings = Finetune(
+        **params | {"learning_rate": 1e-3}, projector_learning_rate=None, lora=None, instructions=None, start=None
+    )
     tuned = finetune(instructions(8), tmp_path / "aligned", PAPER, settings, tmp_path / "tuned")
     assert tuned["hub"] == records
     assert tuned["skipped"] == dict.fromkeys(tuned["skipped"], 0)
@@ -249,7 +252,7 @@ def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model
 def test_a_projector_of_another_model_says_what_to_run(hub, instructions, training, tmp_path, pairs):
     params = training | {"max_tokens": 300}
     align(pairs(4), PAPER, Align(**params, start=None), tmp_path / "aligned")
-    settings = Finetune(**params, projector_learning_rate=None, lora=None, start=None)
+    settings = Finetune(**params, projector_learning_rate=None, lora=None, instructions=None, start=None)
     file = tmp_path / "aligned" / PROJECTOR
     save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
     with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):

@@ -23,9 +23,7 @@ def spread(tmp_path):
     def run(count, function, *arguments, dies_at=0, **environment):
         call = tmp_path / f"{function}-{count}.call"
         call.write_bytes(pickle.dumps({"function": function, "arguments": arguments, "dies_at": dies_at}))
-        launcher = (
-            ["-m", "torch.distributed.run", "--nproc-per-node", str(count), "--master-port", "0"] if count > 1 else []
-        )
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
         done = subprocess.run(
             [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)],
             cwd=ROOT,
@@ -47,7 +45,11 @@ def test_two_processes_train_as_one_and_go_on_where_they_were_killed(
 ):
     align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
     params = Finetune(
-        **training | {"micro_batch": 1, "learning_rate": 1e-3}, projector_learning_rate=None, lora=None, start=None
+        **training | {"micro_batch": 1, "learning_rate": 1e-3},
+        projector_learning_rate=None,
+        lora=None,
+        instructions=None,
+        start=None,
     )
 
     def tuned(count, out, **settings):
