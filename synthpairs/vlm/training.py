@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from synthpairs.launch import beside, leads, processes
+from synthpairs.launch import beside, leads, processes, switched_on
 from synthpairs.params import Within
 from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
+from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
 from synthpairs.vlm.watching import Progress, Watch
 
 log = logging.getLogger(__name__)
@@ -87,11 +88,17 @@ class Learner(Trained):
     The language model's head, a fifth of a step at 49,152 tokens, runs only where there is something to learn.
     """
 
+    all_take_part = False  # whether the projector must have a gradient, be it 0, from examples without pictures
+
     def __init__(self, vlm: LlavaForConditionalGeneration) -> None:
         super().__init__(vlm)
         if not torch.cuda.is_available():
             # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
             vlm.model.language_model.set_attn_implementation("eager")
+
+    def recompute(self) -> None:
+        """Hold no activations within the language model's layers: they are computed again on the way back."""
+        self.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
 
     def forward(
         self,
@@ -105,6 +112,8 @@ class Learner(Trained):
         learnt = labels[:, 1:] != IGNORED
         logits = self.vlm.lm_head(hidden[:, :-1][learnt])
         loss = F.cross_entropy(logits.float(), labels[:, 1:][learnt], reduction="sum")
+        if self.all_take_part and pixel_values is None:
+            loss = loss + 0.0 * sum(weight.sum() for weight in self.vlm.model.multi_modal_projector.parameters())
         return {"loss": loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)}
 
 
@@ -146,7 +155,13 @@ def train(
     if not training.steps(len(examples)):
         return []
     places = order(examples.lengths, training)
-    arguments = _arguments(training, len(places) // training.batch, work)
+    layers = None
+    if isinstance(learner, Learner):
+        if switched_on("SYNTHPAIRS_RECOMPUTE"):
+            learner.recompute()
+        if sharded():
+            layers, learner.all_take_part = layers_to_shard(learner.vlm), True
+    arguments = _arguments(training, len(places) // training.batch, work, layers)
     trainer = _Trainer(
         learner,
         arguments,
@@ -162,11 +177,13 @@ def train(
     if checkpoint:
         log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), arguments.max_steps)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if layers:
+        gather(learner)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _arguments(training: Training, steps: int, work: Path) -> TrainingArguments:
-    """What the Trainer is told; ValueError when `batch` cannot be divided among the processes."""
+def _arguments(training: Training, steps: int, work: Path, layers: list[str] | None) -> TrainingArguments:
+    """What the Trainer is told, to divide `layers` among the processes for one; ValueError when `batch` cannot be divided."""
     cuda, count = torch.cuda.is_available(), processes()
     if training.batch % (training.micro_batch * count):
         raise ValueError(
@@ -184,6 +201,10 @@ def _arguments(training: Training, steps: int, work: Path) -> TrainingArguments:
         bf16=True,
         use_cpu=not cuda,
         ddp_backend="gloo" if count > 1 and not cuda else None,
+        fsdp=bool(layers),
+        fsdp_config={"transformer_layer_cls_to_wrap": layers, "state_dict_type": "SHARDED_STATE_DICT"}
+        if layers
+        else None,
         ddp_find_unused_parameters=True,  # a process whose examples have no pictures does not use the projector
         seed=training.seed,
         full_determinism=cuda,  # CPU kernels are deterministic as they are
