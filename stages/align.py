@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from synthpairs.arms import MODELS, chosen_arm
+from synthpairs.launch import leads
 from synthpairs.pairs import load_pairs
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
@@ -20,9 +21,10 @@ def main() -> None:
     with stage_run(f"align@{arm}", params) as run:
         started = time.monotonic()
         metrics = align(load_pairs(arm), vlm, params, MODELS / arm / "aligned")
-        write_json(Path(f"reports/metrics/align/{arm}.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started)
+        if leads():
+            write_json(Path(f"reports/metrics/align/{arm}.json"), metrics)
+            run.log(metrics, seconds=time.monotonic() - started)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, spread=True)

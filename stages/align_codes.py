@@ -6,6 +6,7 @@ from pathlib import Path
 
 from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.embeddings.mixing import Mixing, mixed
+from synthpairs.launch import leads
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
 from synthpairs.tracking import run_stage, stage_run
@@ -23,9 +24,10 @@ def main() -> None:
         started = time.monotonic()
         pairs, counts = mixed(arm, mixing, Path("data"), resampler.tokenizer)
         metrics = align_codes(pairs, vlm, resampler, params, MODELS / arm / "aligned") | counts
-        write_json(Path(f"reports/metrics/align/{arm}.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started)
+        if leads():
+            write_json(Path(f"reports/metrics/align/{arm}.json"), metrics)
+            run.log(metrics, seconds=time.monotonic() - started)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, spread=True)

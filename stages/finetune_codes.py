@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from synthpairs.arms import MODELS, chosen_arm
+from synthpairs.launch import leads
 from synthpairs.params import load_params
 from synthpairs.storage import read_table, write_json
 from synthpairs.tracking import run_stage, stage_run
@@ -19,11 +20,13 @@ def main() -> None:
     params = load_params(Finetune, "finetune_codes")
     with stage_run(f"finetune-codes@{arm}", params) as run:
         started = time.monotonic()
-        rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks")
+        desk = params.instructions is None
+        rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None
         metrics = finetune(rows, MODELS / arm / "aligned", vlm, params, MODELS / arm / "finetuned", resampler)
-        write_json(Path(f"reports/metrics/finetune/{arm}.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started)
+        if leads():
+            write_json(Path(f"reports/metrics/finetune/{arm}.json"), metrics)
+            run.log(metrics, seconds=time.monotonic() - started)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, spread=True)

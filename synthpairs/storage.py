@@ -9,14 +9,16 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+T = TypeVar("T")
 END_OF_TAR = 1024  # zero bytes that close every tar
 BATCH_ROWS = 1024  # Python rows that TableWriter holds before it packs them
 GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # of a row group, at which TableWriter writes it
@@ -143,19 +145,47 @@ def shard_bytes(samples: Iterable[tuple[str, dict[str, bytes]]]) -> bytes:
     return buffer.getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Bytes within a file, such as a member of a tar."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """The bytes."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The samples of a tar shard; ValueError naming the file when it is cut short (after what is whole) or no tar."""
+
+    def payload(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+        file = tar.extractfile(entry)
+        return file.read() if file else b""
+
+    return _samples(path, payload)
+
+
+def locate_shard(path: Path) -> Iterator[tuple[str, dict[str, Slice]]]:
+    """Where in a tar shard its samples lie; errors as read_shard's."""
+    return _samples(path, lambda tar, entry: Slice(path, entry.offset_data, entry.size))
+
+
+def _samples(path: Path, taken: Callable[[tarfile.TarFile, tarfile.TarInfo], T]) -> Iterator[tuple[str, dict[str, T]]]:
     try:
         with tarfile.open(path, "r:") as tar:
             key = ""
-            members: dict[str, bytes] = {}
+            members: dict[str, T] = {}
             for entry in tar:
                 name, _, extension = entry.name.partition(".")
                 if members and name != key:
                     yield key, members
                     members = {}
-                file = tar.extractfile(entry)
-                key, members[extension] = name, file.read() if file else b""
+                key, members[extension] = name, taken(tar, entry)
             if members:
                 yield key, members
             assert tar.fileobj

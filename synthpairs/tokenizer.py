@@ -5,6 +5,7 @@ It works in float32: aMUSEd's own overflows in half precision, and of a codebook
 """
 
 import json
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,19 @@ from diffusers import VQModel
 from safetensors import safe_open
 from torch import Tensor
 
+from synthpairs.hub import fetch_model, model_folder
 from synthpairs.pipelines import quieten
 
 FOLDER = "vqvae"  # where an AmusedPipeline keeps it
+
+
+@cache  # a branch must not be resolved to two commits in one run
+def tokenizer_folder(name: str, key: str) -> Path:
+    """The pipeline directory that the param `key` names; of a hub model the tokenizer alone is fetched. Errors as the hub's."""
+    if "@" not in name:
+        return Path(name)
+    wanted = (f"{FOLDER}/config.json", f"{FOLDER}/diffusion_pytorch_model.safetensors", "transformer/config.json")
+    return model_folder(name, key, partial(fetch_model, files=wanted))
 
 
 def load_tokenizer(pipeline: Path, key: str) -> VQModel:

@@ -20,11 +20,13 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from synthpairs.launch import leads, relaunch
+
 log = logging.getLogger(__name__)
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main` as a process of its own.
+def run_stage(main: Callable[[], None], spread: bool = False) -> None:
+    """Run a stage's `main` as a process of its own, or, where it can be `spread`, as those that SYNTHPAIRS_LAUNCH starts.
 
     Logs to stderr, one line per record. ValueError and OSError, which is what users can mend, end as one line and exit
     code 1. SIGTERM unwinds like Ctrl-C does, and a killed `dvc` takes the stage with it (on Linux, under a shell that
@@ -32,10 +34,13 @@ def run_stage(main: Callable[[], None]) -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("__main__", "synthpairs", "stages", "pretrain"):  # other people's libraries only warn
-        logging.getLogger(name).setLevel(os.environ.get("SYNTHPAIRS_LOG", "info").upper())
+        level = os.environ.get("SYNTHPAIRS_LOG", "info" if leads() else "warning")  # all processes would say the same
+        logging.getLogger(name).setLevel(level.upper())
     signal.signal(signal.SIGTERM, _terminate)
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, which outlives an exec
+    if spread:
+        relaunch()
     try:
         main()
     except (ValueError, OSError) as error:
@@ -123,8 +128,8 @@ class StageRun:
 
 
 def tracking_on() -> bool:
-    """Whether stages are to be recorded."""
-    return os.environ.get("SYNTHPAIRS_TRACKING", "on").lower() != "off"
+    """Whether stages are to be recorded, by this one of the processes that a launcher may have started."""
+    return os.environ.get("SYNTHPAIRS_TRACKING", "on").lower() != "off" and leads()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("synthpairs", "stages", "pretrain")
 UNTRACKED_BY_DVC = {
     "synthpairs/budget.py",
+    "synthpairs/launch.py",
     "synthpairs/tracking.py",
     "synthpairs/progress.py",
     *(path.relative_to(ROOT).as_posix() for path in (ROOT / "synthpairs/execution").glob("*.py")),

@@ -26,8 +26,9 @@ from synthpairs.storage import WorkStore, file_sha256, read_table
 from synthpairs.vlm import load
 from synthpairs.vlm.codes import WordResampler
 from synthpairs.vlm.llava import Finetune, finetune, save_projector
-from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.model import Resampler, Vlm, part_names
 from synthpairs.vlm.naming import align_codes
+from synthpairs.vlm.parts import part_identity
 from synthpairs.vlm.training import Training
 
 log = logging.getLogger(__name__)
@@ -68,11 +69,11 @@ class Setting:
     def fingerprint(self) -> str:
         """Of everything that shapes a value."""
         tasks = [self.data / "tasks" / name for name in ("instructions.parquet", f"{TASK}.parquet", f"{TASK}.yaml")]
-        models = [Path(part) for part in (self.resampler.tokenizer, self.vlm.llm, self.vlm.adapter) if part]
+        models = [part_identity(name, key) for key, name in part_names(self.vlm, self.resampler).items()]
         code = [file for name in CODE for file in sorted(Path(__file__).parents[1].glob(f"{name}/*.py"))]
-        parts = [self.data / "pairs", self.data / "embedded", *tasks, *models, *code]
+        data = [self.data / "pairs", self.data / "embedded", *tasks]
         settings = {name: value for name, value in asdict(self).items() if name != "data"}
-        return digest(settings, [file_sha256(part) for part in parts])
+        return digest(settings, [*map(file_sha256, data), *models, *map(file_sha256, code)])
 
 
 def measure_curves(setting: Setting) -> dict[str, Any]:

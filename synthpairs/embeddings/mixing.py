@@ -15,7 +15,7 @@ import numpy as np
 from synthpairs.embeddings.codes import read_codes, vectors_of
 from synthpairs.params import Within
 from synthpairs.storage import read_table
-from synthpairs.tokenizer import read_codebook
+from synthpairs.tokenizer import read_codebook, tokenizer_folder
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ class CodedPair:
 def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterator, dict[str, int]]:
     """(key, caption, vectors float32 [channels, rows, columns]) of every draw of an arm in order of training; and counts.
 
-    Vectors are of the codebook of the pipeline directory `tokenizer`; soft ones are brought to the scale of those that they
-    stand for. ValueError when the arm has no share, FileNotFoundError when what it needs was not made.
+    Vectors are of the codebook of the pipeline `tokenizer` (resampler.tokenizer); soft ones are brought to the scale of those
+    that they stand for. ValueError when the arm has no share, FileNotFoundError when what it needs was not made.
     """
     if arm not in params.synthetic:
         raise ValueError(f"params.yaml: mixing.synthetic has no share for {arm}, which stands in code_arms")
@@ -60,7 +60,7 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterato
     }
     pairs = [*drawn, *made]
     order = rng.permutation(len(pairs))
-    book = read_codebook(Path(tokenizer), "params.yaml: resampler.tokenizer")
+    book = read_codebook(tokenizer_folder(tokenizer, "resampler.tokenizer"), "params.yaml: resampler.tokenizer")
     return _with_vectors([pairs[place] for place in order], book), counts
 
 

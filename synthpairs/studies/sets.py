@@ -1,12 +1,10 @@
 """The pairs of a training set, with their pictures."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 
 from synthpairs.images.make import make_images
 from synthpairs.images.params import Images
@@ -15,10 +13,9 @@ from synthpairs.selection.arms import make_arm
 from synthpairs.selection.make import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score, ordered, rank_candidates, select_top_k
-from synthpairs.storage import read_table
+from synthpairs.storage import Slice, read_table
 from synthpairs.studies.params import TrainingSet
 
-log = logging.getLogger(__name__)
 SPARE = 1.05  # captions that are painted for each pair of an uncurated set: some have no picture that can be made
 
 
@@ -30,8 +27,8 @@ class Pool:
     select: Select
     images: Images
 
-    def pairs(self, chosen: TrainingSet, seed: int, work: Path) -> Iterator[tuple[str, str, Image.Image]]:
-        """(key, caption, RGB picture) of each pair of the set; what must be painted for it is painted in `work`.
+    def pairs(self, chosen: TrainingSet, seed: int, work: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
+        """(key, caption, encoded picture) of each pair of the set; what must be painted for it is painted in `work`.
 
         `seed` decides what is drawn at random, which is nothing for a strategy that ranks by score. ValueError when there
         are too few pairs to choose from, FileNotFoundError when the pipeline has not run yet.
@@ -58,7 +55,7 @@ class Pool:
         table = read_table(self.data / f"captions/{name}.parquet", "dvc repro captions")
         return table.assign(pictured=table["original"].notna()).drop(columns="original")
 
-    def _uncurated(self, select: Select, work: Path) -> Iterator[tuple[str, str, Image.Image]]:
+    def _uncurated(self, select: Select, work: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
         """Pictures painted for captions that are drawn from all that were read, whatever the filters said of them."""
         everything = pd.concat([self._captions(name) for name in ("kept", "rejected")], ignore_index=True)
         everything = everything.drop_duplicates("uid")

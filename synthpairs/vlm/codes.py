@@ -7,7 +7,6 @@ latent reads a table of the language model's own embeddings by attention, so wha
 model knows from the start, and can be trained before the language model is asked (`synthpairs.vlm.naming`).
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
-from synthpairs.tokenizer import load_tokenizer, picture_side, pixel_range
+from synthpairs.tokenizer import load_tokenizer, picture_side, pixel_range, tokenizer_folder
 from synthpairs.vlm.model import Resampler
 
 
@@ -145,12 +144,12 @@ AutoModel.register(CodeEyeConfig, CodeEye)
 
 
 def load_eye(resampler: Resampler) -> CodeEye:
-    """The tokenizer of an AmusedPipeline directory as an eye. FileNotFoundError or ValueError names the param that is wrong."""
+    """The tokenizer of an AmusedPipeline as an eye. FileNotFoundError or ValueError names the param that is wrong."""
     if resampler.width % resampler.heads:
         raise ValueError(
             f"params.yaml: resampler.width must be a multiple of heads, got {resampler.width} and {resampler.heads}"
         )
-    pipeline = Path(resampler.tokenizer)
+    pipeline = tokenizer_folder(resampler.tokenizer, "resampler.tokenizer")
     vq = load_tokenizer(pipeline, "params.yaml: resampler.tokenizer")
     side, down = picture_side(pipeline, vq), 2 ** (len(vq.config.block_out_channels) - 1)
     config = CodeEyeConfig(

@@ -1,62 +1,132 @@
 """Training examples: a picture, a prompt, and the text that is learnt. What cannot be learnt from is counted, by reason."""
 
 import hashlib
-import io
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import tee
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import LlavaProcessor
 
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
+from synthpairs.vlm.pictures import Picture, Source, looked_at
 
 IGNORED = -100  # label of a position that is not learnt
 ROLES = {"user": "question", "assistant": "answer"}  # who says which part of a turn
+# Pieces of text and of each whether it is learnt; the parts of them that somebody wrote; the picture.
+Worded = tuple[list[tuple[str, bool]], list[str], Source | np.ndarray | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere. `pixels` [3, side, side], None without a picture.
+    """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere; `picture` is None without a picture.
 
-    Pixels, the eye's input, are bfloat16 because the eye is. They may be codebook vectors (`synthpairs.vlm.codes`).
+    It may be given as what the eye would have made of it: codebook vectors (`synthpairs.vlm.codes`).
     """
 
     ids: list[int]
     labels: list[int]
-    pixels: Tensor | None
+    picture: Picture | Tensor | None
+
+    @property
+    def pixels(self) -> Tensor | None:
+        """The eye's input, bfloat16 [3, side, side], made when it is asked for; None without a picture."""
+        return self.picture.pixels() if isinstance(self.picture, Picture) else self.picture
+
+
+class Examples(Sequence[Example]):
+    """Many of them, five bytes a token."""
+
+    def __init__(self) -> None:
+        self._ids, self._learnt, self._starts = array("i"), bytearray(), array("q", [0])
+        self._pictures: list[Picture | Tensor | None] = []
+
+    def add(self, ids: Sequence[int], labels: Sequence[int], picture: Picture | Tensor | None) -> None:
+        """Put one behind the others."""
+        self._ids.extend(ids)
+        self._learnt.extend(label != IGNORED for label in labels)
+        self._starts.append(len(self._ids))
+        self._pictures.append(picture)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        part = slice(self._starts[index], self._starts[index + 1])
+        ids = self._ids[part].tolist()
+        labels = [token if learnt else IGNORED for token, learnt in zip(ids, self._learnt[part], strict=True)]
+        return Example(ids, labels, self._pictures[index])
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each."""
+        return np.diff(self._starts).tolist()
+
+    @property
+    def learnt(self) -> list[int]:
+        """Tokens of each that are learnt."""
+        before = np.concatenate([[0], np.cumsum(np.frombuffer(self._learnt, np.uint8), dtype=np.int64)])
+        return np.diff(before[np.asarray(self._starts)]).tolist()
 
 
 def caption_examples(
-    pairs: Iterable[tuple[str, str, Image.Image | np.ndarray]], processor: LlavaProcessor, max_tokens: int
-) -> tuple[list[Example], dict[str, int]]:
+    pairs: Iterable[tuple[str, str, Source | np.ndarray]], processor: LlavaProcessor, max_tokens: int
+) -> tuple[Examples, dict[str, int]]:
     """LLaVA's template "plain" for (key, caption, picture): the picture, then the caption and a line end, which are learnt.
 
     A picture may be given as what the eye would have made of it: codebook vectors [channels, rows, columns].
     """
-    maker = _Maker(processor, max_tokens)
-    for _, text, picture in pairs:
-        text = (text or "").strip()
-        maker.add([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture)
-    return maker.examples, maker.counts()
+    texts = (((text or "").strip(), picture) for _, text, picture in pairs)
+    return _made(
+        (([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture) for text, picture in texts),
+        processor,
+        max_tokens,
+    )
 
 
 def instruction_examples(
     rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int
-) -> tuple[list[Example], dict[str, int]]:
+) -> tuple[Examples, dict[str, int]]:
     """Conversations from rows of INSTRUCTIONS, in the chat template; every answer and its end are learnt."""
-    maker = _Maker(processor, max_tokens)
-    for row in rows[["turns", "picture"]].to_dict("records"):
-        picture = row["picture"] if isinstance(row["picture"], bytes) else None
-        turns = [] if row["turns"] is None else list(row["turns"])
-        said = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
-        maker.add(conversation(turns, picture is not None, processor), said, picture)
-    return maker.examples, maker.counts()
+    return conversation_examples(
+        (
+            (
+                [] if row["turns"] is None else list(row["turns"]),
+                row["picture"] if isinstance(row["picture"], bytes) else None,
+            )
+            for row in rows[["turns", "picture"]].to_dict("records")
+        ),
+        processor,
+        max_tokens,
+    )
+
+
+def conversation_examples(
+    conversations: Iterable[tuple[list[dict[str, str | None]], Source | None]],
+    processor: LlavaProcessor,
+    max_tokens: int,
+) -> tuple[Examples, dict[str, int]]:
+    """The same from (turns, picture)."""
+
+    def worded() -> Iterator[Worded]:
+        for turns, picture in conversations:
+            said = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
+            yield conversation(turns, picture is not None, processor), said, picture
+
+    return _made(worded(), processor, max_tokens)
 
 
 def conversation(
@@ -94,59 +164,51 @@ def written(pieces: Sequence[tuple[str, bool]], processor: LlavaProcessor) -> tu
     return ids, labels
 
 
-class _Maker:
-    """Turns pieces of text into examples one by one and counts what it leaves out, by reason."""
+def _made(worded: Iterable[Worded], processor: LlavaProcessor, max_tokens: int) -> tuple[Examples, dict[str, int]]:
+    """Examples of everything that can be learnt from, and how many were left out for each reason, every reason named."""
+    skipped: Counter[str] = Counter()
+    examples = Examples()
+    shown = IMAGE_TOKEN * picture_tokens(processor)
+    control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
 
-    def __init__(self, processor: LlavaProcessor, max_tokens: int) -> None:
-        self.examples: list[Example] = []
-        self._skipped: Counter[str] = Counter()
-        self._processor, self._max_tokens = processor, max_tokens
-        self._picture = IMAGE_TOKEN * picture_tokens(processor)
-        self._control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
+    def fitting() -> Iterator[tuple[list[int], list[int], Source | np.ndarray | None]]:
+        for pieces, said, picture in worded:
+            if not said or not all(said):
+                skipped["empty"] += 1
+            elif any(token in text for token in control for text in said):
+                skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
+            else:
+                ids, labels = written(
+                    [(text.replace(IMAGE_TOKEN, shown), learnt) for text, learnt in pieces], processor
+                )
+                if len(ids) > max_tokens:
+                    skipped["too_long"] += 1
+                else:
+                    yield ids, labels, picture
 
-    def counts(self) -> dict[str, int]:
-        """How many were left out for each reason, every reason named."""
-        return {
-            reason: self._skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")
-        }
-
-    def add(
-        self, pieces: Sequence[tuple[str, bool]], said: Sequence[str], picture: Image.Image | np.ndarray | bytes | None
-    ) -> None:
-        """Add one example; `said` are the parts of the pieces that somebody wrote."""
-        if not said or not all(said):
-            self._skipped["empty"] += 1
-            return
-        if any(token in text for token in self._control for text in said):
-            self._skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
-            return
-        pieces = [(text.replace(IMAGE_TOKEN, self._picture), learnt) for text, learnt in pieces]
-        ids, labels = written(pieces, self._processor)
-        if len(ids) > self._max_tokens:
-            self._skipped["too_long"] += 1
-            return
-        try:
-            pixels = None if picture is None else self._pixels(picture)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for broken files
-            self._skipped["unreadable_picture"] += 1
-            return
-        self.examples.append(Example(ids, labels, pixels))
-
-    def _pixels(self, picture: Image.Image | np.ndarray | bytes) -> Tensor:
-        if isinstance(picture, np.ndarray):
-            return torch.from_numpy(picture).to(torch.bfloat16)
-        image = Image.open(io.BytesIO(picture)) if isinstance(picture, bytes) else picture
-        pixels = self._processor.image_processor(image.convert("RGB"), return_tensors="pt").pixel_values[0]
-        return pixels.to(torch.bfloat16)
+    texts, seen = tee(fitting())
+    pictures = looked_at((None if isinstance(at, np.ndarray) else at for _, _, at in seen), processor.image_processor)
+    for (ids, labels, source), picture in zip(texts, pictures, strict=True):
+        if isinstance(source, np.ndarray):
+            examples.add(ids, labels, torch.from_numpy(source).to(torch.bfloat16))
+        elif source is not None and picture is None:
+            skipped["unreadable_picture"] += 1
+        else:
+            examples.add(ids, labels, picture)
+    return examples, {
+        reason: skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")
+    }
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """SHA-256 over everything in the examples, in order."""
+    """SHA-256 over everything in the examples, in order; of pictures in files, over their bytes."""
     total = hashlib.sha256()
     for example in examples:
         total.update(f"{example.ids} {example.labels}\n".encode())
-        if example.pixels is not None:
-            total.update(example.pixels.contiguous().view(torch.int16).numpy().tobytes())
+        if isinstance(example.picture, Picture):
+            total.update(example.picture.digest)
+        elif example.picture is not None:
+            total.update(example.picture.contiguous().view(torch.int16).numpy().tobytes())
     return total.hexdigest()
 
 
@@ -163,5 +225,5 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
         length = len(example.ids)
         input_ids[row, :length] = torch.tensor(example.ids)
         labels[row, :length] = torch.tensor(example.labels)
-    pictures = [example.pixels for example in examples if example.pixels is not None]
+    pictures = [example.pixels for example in examples if example.picture is not None]
     return {"input_ids": input_ids, "labels": labels} | ({"pixel_values": torch.stack(pictures)} if pictures else {})

@@ -1,5 +1,6 @@
 """One training from its examples to its finished directory, resumed where it was killed."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -9,10 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
+from synthpairs.launch import leads
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
-from synthpairs.vlm.examples import IGNORED, Example, collate, fingerprint
-from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.examples import Example, Examples, collate, fingerprint
+from synthpairs.vlm.model import Resampler, Vlm, part_names
+from synthpairs.vlm.parts import part_identity
 from synthpairs.vlm.training import Trained, Training, order, train
 
 log = logging.getLogger(__name__)
@@ -24,7 +27,7 @@ class Fit:
 
     stage: str  # names the work store
     learner: Trained
-    examples: Sequence[Example]
+    examples: Examples
     params: Training
     vlm: Vlm
     resampler: Resampler | None = None  # of the Synth2 route
@@ -35,41 +38,46 @@ class Fit:
 
     def fingerprint(self) -> str:
         """Of everything that shapes the weights, this package's code included."""
-        eye = self.vlm.eye if self.resampler is None else self.resampler.tokenizer
-        parts = [file_sha256(Path(part)) for part in (eye, self.vlm.llm, self.vlm.adapter, self.aligned) if part]
+        parts = [part_identity(name, key) for key, name in part_names(self.vlm, self.resampler).items()]
+        parts += [file_sha256(self.aligned)] if self.aligned else []
         code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
         sections = [asdict(section) for section in (self.vlm, self.params, self.resampler) if section]
         return digest(sections, parts, fingerprint(self.examples), code)
 
 
 def fit(task: Fit, write: Callable[[Path], None], out: Path) -> dict[str, Any]:
-    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`; returns metrics."""
+    """Train in a work store of these very inputs, params and code, then move what `write` wrote to `out`; returns metrics.
+
+    Of several processes all train, and the first writes.
+    """
     store = WorkStore(task.stage, task.fingerprint())
-    with store.locked():
+    with store.locked() if leads() else contextlib.nullcontext():
         losses = train(
             task.learner, task.examples, task.params, store.path, task.projector_rate, task.collator, task.watch
         )
-        finished = store.path / "finished"
-        shutil.rmtree(finished, ignore_errors=True)
-        write(finished)
-        shutil.rmtree(out, ignore_errors=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(finished, out)
-        store.discard()
+        if leads():
+            finished = store.path / "finished"
+            shutil.rmtree(finished, ignore_errors=True)
+            write(finished)
+            shutil.rmtree(out, ignore_errors=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(finished, out)
+            store.discard()
     return _metrics(task.examples, task.params, losses)
 
 
-def _metrics(examples: Sequence[Example], params: Training, losses: Sequence[float]) -> dict[str, Any]:
+def _metrics(examples: Examples, params: Training, losses: Sequence[float]) -> dict[str, Any]:
     if not losses:
         return {"pairs": len(examples), "steps": 0}
-    seen = [examples[place] for place in order([len(example.ids) for example in examples], params)]
+    lengths, learnt = examples.lengths, examples.learnt
+    seen = order(lengths, params)
     tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
     return {
         "pairs": len(examples),
         "steps": len(losses),
         "epochs": round(len(seen) / len(examples), 3),
-        "tokens": sum(len(example.ids) for example in seen),
-        "tokens_learnt": sum(label != IGNORED for example in seen for label in example.labels),
+        "tokens": sum(lengths[place] for place in seen),
+        "tokens_learnt": sum(learnt[place] for place in seen),
         "loss_first": round(sum(losses[:tenth]) / tenth, 3),
         "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
     }

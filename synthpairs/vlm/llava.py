@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from synthpairs.params import Within
-from synthpairs.vlm.examples import caption_examples, instruction_examples
+from synthpairs.vlm.conversations import Instructions, read_conversations
+from synthpairs.vlm.examples import caption_examples, conversation_examples, instruction_examples
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
-from synthpairs.vlm.model import Resampler, Vlm, assemble, save, seeded
+from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts, save, seeded
+from synthpairs.vlm.parts import load_projector
+from synthpairs.vlm.pictures import Source
 from synthpairs.vlm.training import Learner, Training
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
@@ -45,9 +47,10 @@ class Finetune(Training):
     start: ClosedForm | None  # of the projector, from align's pairs and the answers here; null: as align left it
     projector_learning_rate: Annotated[float, Within(0, 1)] | None  # highest; null: as the language model's
     lora: Lora | None  # null: all of the language model's weights
+    instructions: Instructions | None  # conversations from elsewhere; null: those of stage `tasks`
 
 
-def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
+def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
     """Train the projector on (key, caption, picture) and write it to `out`, in float32; returns metrics."""
     model, processor = assemble(vlm)
     projector = only_projector(model)
@@ -65,7 +68,7 @@ def align(pairs: Iterable[tuple[str, str, Image.Image]], vlm: Vlm, params: Align
         save_projector(projector, directory)
 
     metrics = fit(Fit(stage="align", learner=Learner(model), examples=examples, params=params, vlm=vlm), write, out)
-    return metrics | {"start": start, "skipped": skipped}
+    return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm)
 
 
 def only_projector(model: LlavaForConditionalGeneration) -> nn.Module:
@@ -81,15 +84,23 @@ def save_projector(projector: nn.Module, directory: Path) -> None:
 
 
 def finetune(
-    rows: pd.DataFrame, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
+    rows: pd.DataFrame | None, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
 ) -> dict[str, Any]:
-    """Train on rows of INSTRUCTIONS from the projector in `aligned`; write the whole model to `out`; returns metrics."""
+    """Train from the projector in `aligned`; write the whole model to `out`; returns metrics.
+
+    Learnt from are `rows` of INSTRUCTIONS, or what `params.instructions` names.
+    """
+    stage = "align" if resampler is None else "align-codes"
     if not (aligned / PROJECTOR).exists():
-        stage = "align" if resampler is None else "align-codes"
         raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
-    model.model.multi_modal_projector.load_state_dict(load_file(aligned / PROJECTOR))
-    examples, skipped = instruction_examples(rows, processor, params.max_tokens)
+    load_projector(model.model.multi_modal_projector, aligned / PROJECTOR, f"dvc repro {stage}")
+    if params.instructions is None:
+        assert rows is not None
+        examples, skipped = instruction_examples(rows, processor, params.max_tokens)
+    else:
+        conversations = read_conversations(params.instructions)
+        examples, skipped = conversation_examples(conversations, processor, params.max_tokens)
     check_skipped(skipped, len(examples), params, "finetune")
     start = {}
     if params.start is not None:
@@ -120,10 +131,10 @@ def finetune(
         projector_rate=params.projector_learning_rate,
     )
     metrics = fit(task, write, out)
-    return metrics | {"start": start, "skipped": skipped}
+    return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm, resampler)
 
 
-def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
+def untrained(vlm: Vlm, out: Path) -> dict[str, Any]:
     """Write the model as `align` finds it; returns counts: all parameters, the projector's, tokens that a picture takes."""
     model, processor = assemble(vlm)
     shutil.rmtree(out, ignore_errors=True)
@@ -132,7 +143,7 @@ def untrained(vlm: Vlm, out: Path) -> dict[str, int]:
         "parameters": model.num_parameters(),
         "projector_parameters": sum(weight.numel() for weight in model.model.multi_modal_projector.parameters()),
         "picture_tokens": model.config.image_seq_length,
-    }
+    } | hub_parts(vlm)
 
 
 def _adapt(model: LlavaForConditionalGeneration, lora: Lora, seed: int) -> None:

@@ -8,33 +8,28 @@ is a VQ tokenizer and the projector a Perceiver Resampler (`synthpairs.vlm.codes
 
 import contextlib
 import json
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from safetensors.torch import load_file
-from torch import nn
 from transformers import (
-    AutoImageProcessor,
-    AutoModelForCausalLM,
     AutoProcessor,
-    AutoTokenizer,
     CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaImageProcessor,
     LlavaProcessor,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
 from synthpairs.inference import best_device
 from synthpairs.params import Within
+from synthpairs.vlm.parts import load_clip, load_llm, load_words, part_record, round_weights
 
 IMAGE_TOKEN = "<image>"
 # A picture stands before the words, on a line of its own, however the words around the placeholder are spaced: a benchmark's
@@ -62,11 +57,15 @@ TEMPLATES = {
 class Vlm:
     """Section `vlm`: what the model is put together from."""
 
-    eye: str  # directory of a CLIPVisionModel and its image processor
-    llm: str  # directory of a causal language model and its tokenizer
-    adapter: str | None  # directory of a PEFT adapter that is merged into the language model first; null: none
+    # Each a directory, or OWNER/NAME@REVISION of a hub model:
+    eye: str  # a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
+    llm: str  # a causal language model and its tokenizer
+    adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
     vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
     vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
+    aspect: Literal[
+        "crop", "pad"
+    ]  # of pictures that are not square: their middle, or all on a square of the mean colour
     image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
     chat: Literal["chatml", "vicuna"]  # how conversations are written
     seed: int  # of the projector before any training
@@ -76,12 +75,24 @@ class Vlm:
 class Resampler:
     """Section `resampler`: how codes become tokens of the language model."""
 
-    tokenizer: str  # directory of an AmusedPipeline, whose VQ tokenizer is the eye
+    tokenizer: str  # AmusedPipeline whose VQ tokenizer is the eye: directory, or OWNER/NAME@REVISION of a hub model
     latents: Annotated[int, Within(1, 1024)]  # tokens that a picture takes
     width: Annotated[int, Within(8, 8192)]
     heads: Annotated[int, Within(1, 128)]
     depth: Annotated[int, Within(1, 48)]  # blocks
     words: Annotated[int, Within(1, 1_000_000)]  # in the table that tokens are mixed from
+
+
+def part_names(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, str]:
+    """The names of the parts that a model is put together from, by the params' keys, the eye first."""
+    eye = {"vlm.eye": vlm.eye} if resampler is None else {"resampler.tokenizer": resampler.tokenizer}
+    return eye | {"vlm.llm": vlm.llm} | ({"vlm.adapter": vlm.adapter} if vlm.adapter else {})
+
+
+def hub_parts(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, Any]:
+    """Metrics that say which models of the hub were used, nothing when all parts are directories: `hub`, by key."""
+    found = {key: part_record(name, key) for key, name in part_names(vlm, resampler).items()}
+    return {"hub": known} if (known := {key: record for key, record in found.items() if record}) else {}
 
 
 def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
@@ -92,22 +103,22 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
     FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
-    llm = AutoModelForCausalLM.from_pretrained(_holding(vlm.llm, "llm"), dtype=torch.bfloat16, use_safetensors=True)
-    if vlm.adapter is not None:
-        llm = _adapted(llm, vlm.adapter)
-    tokenizer = _tokenizer(vlm)
+    llm = load_llm(vlm.llm, vlm.adapter)
+    tokenizer = load_words(vlm.llm, vlm.image_slot, IMAGE_TOKEN)
     tokenizer.model_max_length = llm.config.max_position_embeddings
     if len(tokenizer) > llm.config.vocab_size:
         with seeded(vlm.seed):  # the new row is drawn from the distribution of the others
             llm.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64)
     if resampler is None:
-        eye = CLIPVisionModel.from_pretrained(_holding(vlm.eye, "eye"), dtype=torch.bfloat16, use_safetensors=True)
-        seeing = _clip_processing(eye, vlm)
+        eye, pixels = load_clip(vlm.eye)
+        seeing = _clip_processing(eye, vlm) | {"image_processor": pixels}
     else:
         from synthpairs.vlm.codes import load_eye  # diffusers takes seconds to import
 
         eye = load_eye(resampler)
         seeing = _code_processing(eye.config.side, eye.config.pixel_range, resampler.latents)
+    if vlm.aspect == "pad":
+        seeing["image_processor"] = _padding(seeing["image_processor"])
     processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **seeing)
     return _join(eye, llm, processor, vlm), processor
 
@@ -121,7 +132,6 @@ def _clip_processing(eye: CLIPVisionModel, vlm: Vlm) -> dict[str, Any]:
             f"got {vlm.vision_feature_layer}"
         )
     return {
-        "image_processor": AutoImageProcessor.from_pretrained(vlm.eye),
         "patch_size": eye.config.patch_size,
         "vision_feature_select_strategy": vlm.vision_feature_select,
         "num_additional_image_tokens": 1,  # the class token, which "default" takes off again
@@ -143,6 +153,12 @@ def _code_processing(side: int, pixels: tuple[float, float], latents: int) -> di
         "vision_feature_select_strategy": "full",
         "num_additional_image_tokens": latents - 1,
     }
+
+
+def _padding(cropping: CLIPImageProcessor) -> LlavaImageProcessor:
+    """The same with a border that makes every picture square first (LLaVA-1.5's image_aspect_ratio: pad)."""
+    names = ("size", "crop_size", "resample", "image_mean", "image_std")
+    return LlavaImageProcessor(do_pad=True, **{name: cropping.to_dict()[name] for name in names})
 
 
 def _join(
@@ -200,12 +216,6 @@ def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, direct
         file.chmod(0o644)  # safetensors writes for the owner alone, and a DVC cache may be shared
 
 
-def round_weights(weights: Iterable[nn.Parameter]) -> None:
-    """Turn them to bfloat16 in place; a model's own `to` would round its rotary frequencies too."""
-    for weight in weights:
-        weight.data = weight.data.to(torch.bfloat16)
-
-
 def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """A finished model in evaluation mode, in its stored dtype, on the accelerator if there is one; and its processor."""
     path = Path(directory)
@@ -215,53 +225,6 @@ def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaPro
     kind = _kind(json.loads((path / "config.json").read_text())["vision_config"]["model_type"])
     model = kind.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
     return model.eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
-
-
-def _holding(directory: str, key: str) -> str:
-    if not (Path(directory) / "config.json").exists():
-        how = "run `dvc repro language_model`" if key == "llm" else "check it out of git"
-        raise FileNotFoundError(f"params.yaml: vlm.{key} is {directory}, which holds no model: {how} first")
-    return directory
-
-
-def _adapted(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
-    """The language model with an adapter merged into it, added in float32 and rounded to bfloat16 once."""
-    if not (Path(adapter) / "adapter_config.json").exists():
-        raise FileNotFoundError(
-            f"params.yaml: vlm.adapter is {adapter}, which holds no adapter: check it out of git first"
-        )
-    from peft import PeftModel, get_peft_model_state_dict  # takes seconds to import, and a benchmark has no use for it
-
-    adapted = PeftModel.from_pretrained(llm.float(), adapter)
-    if load_file(Path(adapter) / "adapter_model.safetensors").keys() != get_peft_model_state_dict(adapted).keys():
-        raise ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")  # peft only warns
-    merged = adapted.merge_and_unload()
-    round_weights(merged.parameters())
-    return merged.requires_grad_(True)
-
-
-def _tokenizer(vlm: Vlm) -> PreTrainedTokenizerBase:
-    """The language model's tokenizer with <image> in it.
-
-    Renaming a special token that the model was never given keeps the embedding, and with it every shape and id, as it is.
-    """
-    tokenizer = AutoTokenizer.from_pretrained(vlm.llm)
-    if vlm.image_slot is None:
-        tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
-        return tokenizer
-    special = sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
-    if vlm.image_slot not in special:
-        raise ValueError(
-            f"params.yaml: vlm.image_slot must be null or a special token of {vlm.llm} ({', '.join(special) or 'it has none'}), "
-            f"got {vlm.image_slot!r}"
-        )
-    with tempfile.TemporaryDirectory() as directory:
-        tokenizer.save_pretrained(directory)
-        for file in Path(directory).glob("*.json"):
-            file.write_text(
-                file.read_text("utf-8").replace(json.dumps(vlm.image_slot), json.dumps(IMAGE_TOKEN)), "utf-8"
-            )
-        return AutoTokenizer.from_pretrained(directory)
 
 
 @contextlib.contextmanager

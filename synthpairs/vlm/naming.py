@@ -21,7 +21,7 @@ from synthpairs.vlm.codes import CodeLlava, WordResampler, codebook
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
 from synthpairs.vlm.llava import only_projector, save_projector
-from synthpairs.vlm.model import Resampler, Vlm, assemble
+from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts
 from synthpairs.vlm.training import Trained, Training
 from synthpairs.vlm.warmstart import RAREST
 
@@ -71,7 +71,7 @@ def words_said(
             for label in example.labels:
                 if label in column:
                     said[row, column[label]] = rarity[column[label]]
-        pictures = [example.pixels for example in batch if example.pixels is not None]
+        pictures = [example.pixels for example in batch if example.picture is not None]
         return {"pixel_values": torch.stack(pictures), "said": said / said.sum(1, keepdim=True).clamp(min=RAREST)}
 
     return collated
@@ -111,4 +111,4 @@ def align_codes(
         watch=None if watch is None else lambda step: watch(step, projector),
     )
     metrics = fit(task, write, out)
-    return metrics | {"words": len(words), "skipped": skipped}
+    return metrics | {"words": len(words), "skipped": skipped} | hub_parts(vlm, resampler)

@@ -1,11 +1,8 @@
 """Training with the HF Trainer: examples in an order fixed in advance, exact resumption, equal weights from equal runs."""
 
-import json
 import logging
 import math
-import shutil
-import sys
-import time
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
-from transformers import LlavaForConditionalGeneration, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
+from transformers import LlavaForConditionalGeneration, Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
+from synthpairs.launch import beside, leads, processes, switched_on
 from synthpairs.params import Within
-from synthpairs.vlm.examples import IGNORED, Example, collate
+from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
+from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
+from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
+from synthpairs.vlm.watching import Progress, Watch
 
 log = logging.getLogger(__name__)
 WINDOW = 16  # batches whose examples are sorted by length together; more would pad less and mix less
-LOG_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +88,17 @@ class Learner(Trained):
     The language model's head, a fifth of a step at 49,152 tokens, runs only where there is something to learn.
     """
 
+    all_take_part = False  # whether the projector must have a gradient, be it 0, from examples without pictures
+
     def __init__(self, vlm: LlavaForConditionalGeneration) -> None:
         super().__init__(vlm)
         if not torch.cuda.is_available():
             # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
             vlm.model.language_model.set_attn_implementation("eager")
+
+    def recompute(self) -> None:
+        """Hold no activations within the language model's layers: they are computed again on the way back."""
+        self.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
 
     def forward(
         self,
@@ -107,6 +112,8 @@ class Learner(Trained):
         learnt = labels[:, 1:] != IGNORED
         logits = self.vlm.lm_head(hidden[:, :-1][learnt])
         loss = F.cross_entropy(logits.float(), labels[:, 1:][learnt], reduction="sum")
+        if self.all_take_part and pixel_values is None:
+            loss = loss + 0.0 * sum(weight.sum() for weight in self.vlm.model.multi_modal_projector.parameters())
         return {"loss": loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)}
 
 
@@ -131,7 +138,7 @@ def order(lengths: Sequence[int], training: Training) -> list[int]:
 
 def train(
     learner: Trained,
-    examples: Sequence[Example],
+    examples: Examples,
     training: Training,
     work: Path,
     projector_rate: float | None = None,
@@ -145,21 +152,60 @@ def train(
     Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
     when the disk has no room for the checkpoints.
     """
-    cuda = torch.cuda.is_available()
     if not training.steps(len(examples)):
         return []
-    places = order([len(example.ids) for example in examples], training)
-    steps = len(places) // training.batch
+    places = order(examples.lengths, training)
+    layers = None
+    if isinstance(learner, Learner):
+        if switched_on("SYNTHPAIRS_RECOMPUTE"):
+            learner.recompute()
+        if sharded():
+            layers, learner.all_take_part = layers_to_shard(learner.vlm), True
+    arguments = _arguments(training, len(places) // training.batch, work, layers)
+    trainer = _Trainer(
+        learner,
+        arguments,
+        train_dataset=_Placed(examples, places),
+        data_collator=collator,
+        callbacks=[Progress(training.batch), *([Watch(watch)] if watch and leads() else [])],
+    )
+    trainer.optimizer_of = lambda model: _optimizer(model, training, projector_rate)
+    trainer.remove_callback(PrinterCallback)
+    checkpoint = checkpoint_to_resume(work)
+    if leads():
+        check_room(work, learner, checkpoints=2 if checkpoint is None else 1)
+    if checkpoint:
+        log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), arguments.max_steps)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if layers:
+        gather(learner)
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _arguments(training: Training, steps: int, work: Path, layers: list[str] | None) -> TrainingArguments:
+    """What the Trainer is told, to divide `layers` among the processes for one; ValueError when `batch` cannot be divided."""
+    cuda, count = torch.cuda.is_available(), processes()
+    if training.batch % (training.micro_batch * count):
+        raise ValueError(
+            f"params.yaml: batch must be a multiple of micro_batch x processes, got {training.batch} and "
+            f"{training.micro_batch} x {count} ({type(training).__name__.lower()})"
+        )
     arguments = TrainingArguments(
         output_dir=str(work),
         per_device_train_batch_size=training.micro_batch,
-        gradient_accumulation_steps=training.batch // training.micro_batch,
+        gradient_accumulation_steps=training.batch // (training.micro_batch * count),
         max_steps=steps,
         learning_rate=training.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(training.warmup * steps),
         bf16=True,
         use_cpu=not cuda,
+        ddp_backend="gloo" if count > 1 and not cuda else None,
+        fsdp=bool(layers),
+        fsdp_config={"transformer_layer_cls_to_wrap": layers, "state_dict_type": "SHARDED_STATE_DICT"}
+        if layers
+        else None,
+        ddp_find_unused_parameters=True,  # a process whose examples have no pictures does not use the projector
         seed=training.seed,
         full_determinism=cuda,  # CPU kernels are deterministic as they are
         train_sampling_strategy="sequential",  # `places` is the order: the Trainer's own would depend on its generator
@@ -171,26 +217,25 @@ def train(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
+        dataloader_num_workers=min(8, (os.cpu_count() or 1) // beside()) if cuda else 0,  # make pixels meanwhile
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # the Trainer would spread a step over all visible devices
-    trainer = Trainer(
-        learner,
-        arguments,
-        train_dataset=_Placed(examples, places),
-        data_collator=collator,
-        callbacks=[_Progress(training.batch)] if watch is None else [_Progress(training.batch), _Watch(watch)],
-        optimizers=(_optimizer(learner, training, projector_rate), None),
-    )
-    trainer.remove_callback(PrinterCallback)
-    checkpoint = _last_checkpoint(work)
-    _check_room(work, learner, checkpoints=2 if checkpoint is None else 1)
-    if checkpoint:
-        log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), steps)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return arguments
 
 
-def _optimizer(learner: Trained, training: Training, projector_rate: float | None) -> torch.optim.Optimizer:
+class _Trainer(Trainer):
+    """With an optimiser of our own, which it may not be given where it divides the model before."""
+
+    optimizer_of: Callable[[nn.Module], torch.optim.Optimizer]
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW over what is trained."""
+        if self.optimizer is None:
+            self.optimizer = self.optimizer_of(self.model if model is None else model)
+        return self.optimizer
+
+
+def _optimizer(learner: nn.Module, training: Training, projector_rate: float | None) -> torch.optim.Optimizer:
     """AdamW for what is trained; weight decay, if any, on matrices only, as the Trainer's own."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, weight in learner.named_parameters():
@@ -212,7 +257,7 @@ def _optimizer(learner: Trained, training: Training, projector_rate: float | Non
 class _Placed(torch.utils.data.Dataset):
     """The examples in their order of training."""
 
-    def __init__(self, examples: Sequence[Example], places: Sequence[int]) -> None:
+    def __init__(self, examples: Examples, places: Sequence[int]) -> None:
         self._examples, self._places = examples, places
 
     def __len__(self) -> int:
@@ -220,73 +265,3 @@ class _Placed(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> Example:
         return self._examples[self._places[index]]
-
-
-class _Progress(TrainerCallback):
-    """A bar on a terminal, a log line now and then elsewhere; stops at a loss that is not finite."""
-
-    def __init__(self, batch: int) -> None:
-        self._batch = batch
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._first, self._started, self._logged = state.global_step, time.monotonic(), time.monotonic()
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", disable=not sys.stderr.isatty())
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._bar.update()
-        if state.global_step >= state.max_steps:
-            control.should_save = False  # the finished model is written next
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: Any
-    ) -> None:
-        if "loss" not in logs:
-            return
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"the loss at step {state.global_step} is {logs['loss']}; lower learning_rate in params.yaml"
-            )
-        self._bar.set_postfix(loss=f"{logs['loss']:.3f}")
-        now = time.monotonic()
-        if self._bar.disable and now - self._logged > LOG_SECONDS:
-            self._logged = now
-            pace = (now - self._started) / (state.global_step - self._first)
-            log.info("step %d of %d, loss %.3f, %.1f examples/s, %.0f s left", state.global_step, state.max_steps,
-                     logs["loss"], self._batch / pace, pace * (state.max_steps - state.global_step))  # fmt: skip
-
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._bar.close()
-
-
-class _Watch(TrainerCallback):
-    """Tells a function of every step that is done."""
-
-    def __init__(self, watch: Callable[[int], object]) -> None:
-        self._watch = watch
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._watch(state.global_step)
-
-
-def _last_checkpoint(work: Path) -> Path | None:
-    """The newest whole checkpoint; the Trainer writes its state last, so what has none is removed."""
-    whole = {}
-    for path in sorted(work.glob("checkpoint-*")):
-        try:
-            whole[json.loads((path / "trainer_state.json").read_text())["global_step"]] = path
-        except (OSError, ValueError, KeyError):
-            shutil.rmtree(path)
-    return whole[max(whole)] if whole else None
-
-
-def _check_room(work: Path, learner: Trained, checkpoints: int) -> None:
-    """A new checkpoint stands beside the one it replaces for a moment, and the finished model beside the last."""
-    trained = sum(weight.numel() for weight in learner.parameters() if weight.requires_grad)
-    held = sum(weight.numel() for weight in learner.parameters())
-    needed = checkpoints * trained * 3 * 4 + held * 2  # weights and two AdamW moments in float32; bfloat16
-    free = shutil.disk_usage(work).free
-    if free < needed:
-        raise OSError(
-            f"{work} needs {needed / 2**30:.1f} GiB for checkpoints, the disk has {free / 2**30:.1f} GiB free; "
-            "free some space and run the command again"
-        )

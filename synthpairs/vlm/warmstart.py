@@ -53,7 +53,7 @@ class Moments:
     @torch.no_grad()
     def of(cls, model: LlavaForConditionalGeneration, examples: Sequence[Example]) -> "Moments":
         """Those of examples with pictures; what is learnt of each is what is said about its picture."""
-        pictured = [example for example in examples if example.pixels is not None]
+        pictured = [example for example in examples if example.picture is not None]
         if not pictured:
             raise ValueError("there is no example with a picture to start the projector from (params.yaml: *.start)")
         features = _features(model, pictured)
@@ -119,9 +119,8 @@ def _features(model: LlavaForConditionalGeneration, examples: Sequence[Example])
     """The features that are to say the caption, float64 [example, token, width]: the class token, or without it every patch."""
     found = []
     for start in range(0, len(examples), BATCH):
-        pixels = torch.stack(
-            [example.pixels for example in examples[start : start + BATCH] if example.pixels is not None]
-        )
+        batch = [example.pixels for example in examples[start : start + BATCH]]
+        pixels = torch.stack([seen for seen in batch if seen is not None])
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
         found.append(states[model.config.vision_feature_layer].double())
     states = torch.cat(found)

@@ -65,7 +65,7 @@ def setting(data: Path, parts, resampler, training, monkeypatch) -> Callable[...
         curves=Curves(**values | changed),
         mixing=Mixing(seed=7, draws=40, synthetic={"real-codes": 0.0, "genpair": 0.5}),
         align=Training(**training),
-        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None),
+        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
         vlm=parts,
         resampler=resampler,
         batch=4,

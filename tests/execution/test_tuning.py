@@ -28,8 +28,11 @@ KEYS, CAPTIONS = [digest("test", number) for number in range(4)], ["a red dog", 
     ],
 )
 def test_tuned_kernels_paint_nearly_the_same(
-    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:  # noqa: F811
+    settings,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
     plain = Generator(settings())
     pictures = plain.paint(KEYS, CAPTIONS)
     monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", "true")

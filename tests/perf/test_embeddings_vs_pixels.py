@@ -93,7 +93,7 @@ def test_blocks_take_turns(course, samples, monkeypatch):
 def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeypatch):  # noqa: F811
     """A directory with params.yaml and captions; memory is not measured, for that takes whole processes."""
     monkeypatch.chdir(tmp_path)
-    finetune = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None)
+    finetune = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
     sections = {
         "vlm": parts, "resampler": dataclasses.replace(resampler, tokenizer=str(tiny_masked)), "embed": settings(),
         "finetune_codes": finetune, "align_codes": Training(**training),

@@ -1,16 +1,17 @@
 """The pairs of every way, with their pictures, from a small project."""
 
 import hashlib
+import io
 from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from synthpairs.selection.params import Select
 from synthpairs.studies.params import TrainingSet
 from synthpairs.studies.sets import Pool
 from tests.images.conftest import settings as images  # noqa: F401
-from tests.scores.conftest import png
 from tests.selection.conftest import data, settings  # noqa: F401
 
 
@@ -39,7 +40,7 @@ def test_pairs_carry_their_own_caption_and_picture(pool, tmp_path):
     manifest = pd.read_parquet(pool.data / "images/manifest.parquet").set_index("key")
     for key, text, picture in pool.pairs(TrainingSet("top", 4), 0, tmp_path):
         assert text == manifest.loc[key, "text"]
-        assert hashlib.sha256(png(picture)).hexdigest() == manifest.loc[key, "sha256"]
+        assert hashlib.sha256(picture.read()).hexdigest() == manifest.loc[key, "sha256"]
     captions = pd.concat([pd.read_parquet(pool.data / f"captions/{name}.parquet") for name in ("kept", "rejected")])
     texts = captions.set_index("uid")["text"]
     assert all(texts[key] == text for key, text, _ in pool.pairs(TrainingSet("real", 4), 0, tmp_path))
@@ -51,7 +52,7 @@ def test_an_uncurated_set_is_painted_for_kept_and_rejected_captions_alike(pool, 
     rejected = set(pd.read_parquet(pool.data / "captions/rejected.parquet")["text"])
     assert any(text in rejected for _, text, _ in pairs)
     assert not all(text in rejected for _, text, _ in pairs)
-    assert all(picture.size == (32, 32) for _, _, picture in pairs)
+    assert all(Image.open(io.BytesIO(picture.read())).size == (32, 32) for _, _, picture in pairs)
 
 
 def test_too_few_pairs_are_an_error(pool, tmp_path):

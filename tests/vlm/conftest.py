@@ -54,6 +54,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
         adapter=None,
         vision_feature_layer=-2,
         vision_feature_select="default",
+        aspect="crop",
         image_slot="<empty_output>",
         chat="chatml",
         seed=0,

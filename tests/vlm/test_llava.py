@@ -75,7 +75,9 @@ def aligned(parts, pairs, training, tmp_path):
 
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_finetune_trains_projector_and_language_model(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(**training | {"epochs": 3.0}, projector_learning_rate=None, lora=lora, start=None)
+    params = Finetune(
+        **training | {"epochs": 3.0}, projector_learning_rate=None, lora=lora, instructions=None, start=None
+    )
     metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
     untrained(parts, tmp_path / "untrained")
@@ -109,7 +111,9 @@ def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_p
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
 def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(**training | {"micro_batch": 2}, projector_learning_rate=0.02, lora=lora, start=None)
+    params = Finetune(
+        **training | {"micro_batch": 2}, projector_learning_rate=0.02, lora=lora, instructions=None, start=None
+    )
     expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
     killed(tmp_path, finetune, instructions(40), aligned, parts, params, tmp_path / "resumed")
     assert checkpoints() == ["checkpoint-6"]
@@ -136,7 +140,7 @@ def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
 
 
 def test_finetune_needs_an_aligned_projector(parts, instructions, training, tmp_path):
-    params = Finetune(**training, projector_learning_rate=None, lora=None, start=None)
+    params = Finetune(**training, projector_learning_rate=None, lora=None, instructions=None, start=None)
     with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
         finetune(instructions(4), tmp_path / "aligned", parts, params, tmp_path / "out")
 
@@ -170,7 +174,9 @@ def test_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
 
 
 def test_the_projector_has_a_rate_of_its_own(parts, instructions, training, tmp_path, aligned):
-    params = Finetune(**training | {"learning_rate": 0.0}, projector_learning_rate=0.01, lora=None, start=None)
+    params = Finetune(
+        **training | {"learning_rate": 0.0}, projector_learning_rate=0.01, lora=None, instructions=None, start=None
+    )
     finetune(instructions(8), aligned, parts, params, tmp_path / "finetuned")
     untrained(parts, tmp_path / "untrained")
     after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
@@ -189,7 +195,9 @@ def test_without_gradient_steps_align_is_the_closed_form_alone(narrow, pairs, tr
 
 
 def test_finetune_can_start_anew_from_captions_and_answers(narrow, pairs, instructions, training, tmp_path):
-    params = Finetune(**training | {"max_steps": 0}, projector_learning_rate=None, lora=None, start=START)
+    params = Finetune(
+        **training | {"max_steps": 0}, projector_learning_rate=None, lora=None, instructions=None, start=START
+    )
     align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
     metrics = finetune(instructions(40), tmp_path / "aligned", narrow, params, tmp_path / "finetuned")
     model, processor = assemble(narrow)

@@ -85,7 +85,7 @@ def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pa
 
 def test_finetune_goes_on_from_the_resampler(parts, resampler, coded_pairs, instructions, training, tmp_path):
     align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / "aligned")
-    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None)
+    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
     metrics = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
     assert metrics["steps"] == 3
     model, _ = load(tmp_path / "tuned")

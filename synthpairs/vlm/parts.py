@@ -1,0 +1,171 @@
+"""The parts of a VLM from where params name them: a directory, or OWNER/NAME@REVISION of a model on the hub.
+
+Everything is read as safetensors, and no code of a model's own is run. A param is called by its key, `vlm.eye`, in every error.
+"""
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BaseImageProcessor,
+    CLIPVisionModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from synthpairs.hub import fetch_model, hub_record, model_folder
+from synthpairs.storage import file_sha256
+from synthpairs.tokenizer import tokenizer_folder
+
+_MAKES = {"vlm.llm": "run `dvc repro language_model` first"}  # the parts that a stage makes
+_CONFIGS = {"vlm.adapter": "adapter_config.json"}  # where it is not config.json
+
+
+@cache  # a branch must not be resolved to two commits in one run
+def part_folder(name: str, key: str) -> Path:
+    """The directory of a part, fetched if need be; FileNotFoundError or ValueError names the param when it holds no model."""
+    config = _CONFIGS.get(key, "config.json")
+    if "@" not in name and not (Path(name) / config).is_file():
+        how = _MAKES.get(key, "check it out of git first, or name OWNER/NAME@REVISION of a hub model")
+        raise FileNotFoundError(f"params.yaml: {key} is {name}, which holds no {key[4:]} ({config} is missing): {how}")
+    folder = model_folder(name, key, fetch_model)
+    if not (folder / config).is_file():
+        raise FileNotFoundError(f"params.yaml: {key}: {name} has no {config}, so it is no {key[4:]}")
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError(
+            f"params.yaml: {key}: {name} has no weights as safetensors, and nothing else is loaded; "
+            "of many hub models a revision refs/pr/N has them"
+        )
+    return folder
+
+
+def part_identity(name: str, key: str) -> str | dict[str, Any]:
+    """What a fingerprint takes of a part: the SHA-256 of a directory, the record of a hub model."""
+    return part_record(name, key) or file_sha256(Path(name))
+
+
+@cache  # the weights of a large model take a minute to hash
+def part_record(name: str, key: str) -> dict[str, Any] | None:
+    """Which model of the hub a part is (`hub_record`); None of a directory."""
+    folder = tokenizer_folder(name, key) if key == "resampler.tokenizer" else part_folder(name, key)
+    return hub_record(name, folder)
+
+
+def load_llm(name: str, adapter: str | None) -> PreTrainedModel:
+    """The language model in bfloat16, with `adapter`, if any, merged into it."""
+    llm = _whole(AutoModelForCausalLM, name, "vlm.llm")
+    return llm if adapter is None else _adapted(llm, adapter)
+
+
+def load_clip(name: str) -> tuple[CLIPVisionModel, BaseImageProcessor]:
+    """The eye in bfloat16, picked out if it stands in a whole CLIPModel, and its image processor."""
+    folder = part_folder(name, "vlm.eye")
+    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    if kind not in ("clip", "clip_vision_model"):
+        raise ValueError(f"params.yaml: vlm.eye must be of CLIP, got {name}, a model of type {kind}")
+    eye = _whole(CLIPVisionModel, name, "vlm.eye")
+    if not (folder / "preprocessor_config.json").is_file():
+        raise FileNotFoundError(f"params.yaml: vlm.eye: {name} has no preprocessor_config.json")
+    processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
+    side = processor.crop_size["height"]
+    if side != eye.config.image_size:
+        raise ValueError(
+            f"params.yaml: vlm.eye: {name} sees {eye.config.image_size} pixels, its image processor makes {side}"
+        )
+    return eye, processor
+
+
+def load_words(name: str, slot: str | None, image_token: str) -> PreTrainedTokenizerBase:
+    """The language model's tokenizer with `image_token` in it: in the place of the special token `slot`, or new.
+
+    Renaming a special token that the model was never given keeps the embedding, and with it every shape and id, as it is.
+    """
+    folder = part_folder(name, "vlm.llm")
+    tokenizer = _tokenizer(folder)
+    if slot is None:
+        tokenizer.add_tokens([image_token], special_tokens=True)
+        return tokenizer
+    special = sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+    if slot not in special:
+        raise ValueError(
+            f"params.yaml: vlm.image_slot must be null or a special token of {name} ({', '.join(special) or 'it has none'}), "
+            f"got {slot!r}"
+        )
+    with tempfile.TemporaryDirectory() as directory:
+        tokenizer.save_pretrained(directory)
+        for file in Path(directory).glob("*.json"):
+            file.write_text(file.read_text("utf-8").replace(json.dumps(slot), json.dumps(image_token)), "utf-8")
+        return _tokenizer(Path(directory))
+
+
+def round_weights(weights: Any) -> None:
+    """Turn them to bfloat16 in place; a model's own `to` would round its rotary frequencies too."""
+    for weight in weights:
+        weight.data = weight.data.to(torch.bfloat16)
+
+
+def load_projector(projector: nn.Module, file: Path, command: str) -> None:
+    """Give the projector the weights of `file`; ValueError says to run `command` when they are of another model's."""
+    try:
+        projector.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        raise ValueError(f"{file} is of another model: run `{command}` again ({_first_line(error)})") from None
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.init_kwargs["local_files_only"] = False  # it follows HF_HUB_OFFLINE, and would be saved with the model
+    return tokenizer
+
+
+def _whole(kind: Any, name: str, key: str) -> Any:
+    """A model in bfloat16, every weight of which was read; what its files hold beyond it is let be."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # it lists what it leaves out: a whole CLIP's tower of text
+    try:
+        model, report = kind.from_pretrained(
+            part_folder(name, key),
+            dtype=torch.bfloat16,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"params.yaml: {key}: {name} cannot be loaded: {_first_line(error)}") from None
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"params.yaml: {key}: {name} lacks {len(missing)} weights of its model, first {missing[0]}")
+    return model
+
+
+def _adapted(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """The language model with an adapter merged into it, added in float32 and rounded to bfloat16 once."""
+    folder = part_folder(adapter, "vlm.adapter")
+    from peft import PeftModel, get_peft_model_state_dict  # takes seconds to import, and a benchmark has no use for it
+
+    of_another = ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")
+    try:
+        adapted = PeftModel.from_pretrained(llm.float(), folder)
+    except (RuntimeError, ValueError):  # of another width, or without the layers that it adapts
+        raise of_another from None
+    if load_file(folder / "adapter_model.safetensors").keys() != get_peft_model_state_dict(adapted).keys():
+        raise of_another  # peft only warns
+    merged = adapted.merge_and_unload()
+    round_weights(merged.parameters())
+    return merged.requires_grad_(True)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,36 @@
+"""One process of a training that torchrun spreads: `torchrun -m tests.vlm.distributed CALL`; writes its losses beside CALL."""
+
+import json
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+
+from synthpairs.launch import leads
+from synthpairs.vlm import llava, training
+
+CALL = Path(sys.argv[1])
+call = pickle.loads(CALL.read_bytes())
+losses: list[list[float]] = []
+train = training.train
+
+
+def recorded(*arguments, **settings):
+    losses.append(train(*arguments, **settings))
+    return losses[-1]
+
+
+def dies(self, index):
+    if index >= call["dies_at"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take(self, index)
+
+
+take = training._Placed.__getitem__
+if call["dies_at"]:
+    training._Placed.__getitem__ = dies
+sys.modules["synthpairs.vlm.fitting"].train = recorded
+metrics = getattr(llava, call["function"])(*call["arguments"])
+if leads():
+    CALL.with_suffix(".json").write_text(json.dumps({"losses": losses[0], "metrics": metrics}))

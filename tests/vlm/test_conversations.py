@@ -1,0 +1,84 @@
+"""LLaVA's JSON as instruction data: which turns are learnt, whose pictures are read, and what is counted or refused."""
+
+import json
+
+import pytest
+
+from synthpairs.vlm import conversations
+from synthpairs.vlm.conversations import Instructions, read_conversations
+from synthpairs.vlm.examples import conversation_examples
+from synthpairs.vlm.model import assemble
+
+
+def said(*texts):
+    return [{"from": ("human", "gpt")[place % 2], "value": text} for place, text in enumerate(texts)]
+
+
+RECORDS = [
+    {"id": "1", "image": "coco/a.png", "conversations": said("<image>\nwhat?", "a dog", "and?", "no")},
+    {"id": "2", "image": "coco/a.png", "conversations": said("what?\n<image>", "a snail")},
+    {"id": "3", "model": "", "conversations": said("a? \u00e9 [}", "b")},
+    {"id": "4", "conversations": [{"from": "gpt", "value": "lost"}, *said("c?", "d", "never answered")]},
+    {"id": "5", "image": "coco/broken.png", "conversations": said("<image>\ne?", "f")},
+    {"id": "6", "image": "coco/missing.png", "conversations": said("<image>\ne?", "f")},
+    {"id": "7", "image": "../outside.png", "conversations": said("<image>\ne?", "f")},
+    {"id": "8", "conversations": []},
+    {"id": "9", "conversations": said("what <image> is it?<image>", "f")},
+]
+
+
+@pytest.fixture
+def corpus(tmp_path, png):
+    (tmp_path / "pictures/coco").mkdir(parents=True)
+    (tmp_path / "pictures/coco/a.png").write_bytes(png(0))
+    (tmp_path / "outside.png").write_bytes(png(0))
+    (tmp_path / "pictures/coco/broken.png").write_bytes(png(0)[:-200])
+    (tmp_path / "mix.json").write_text(json.dumps(RECORDS, ensure_ascii=False, indent=1))
+    return Instructions(path=str(tmp_path / "mix.json"), images=str(tmp_path / "pictures"))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 2**20])
+def test_every_record_is_read_whatever_is_read_at_once(corpus, monkeypatch, chunk):
+    monkeypatch.setattr(conversations, "CHUNK", chunk)
+    found = [turns for turns, _ in read_conversations(corpus)]
+    assert found[:4] == [
+        [{"question": "\nwhat?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],
+        [{"question": "what?\n", "answer": "a snail"}],
+        [{"question": "a? \u00e9 [}", "answer": "b"}],
+        [{"question": "c?", "answer": "d"}],
+    ]
+    assert len(found) == len(RECORDS)
+
+
+def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, picture):
+    processor = assemble(parts)[1]
+    examples, skipped = conversation_examples(read_conversations(corpus), processor, 200)
+    assert skipped == {"empty": 1, "control_token": 1, "too_long": 0, "unreadable_picture": 3}
+    assert [example.picture is not None for example in examples] == [True, True, False, False]
+    texts = [processor.tokenizer.decode(example.ids) for example in examples]
+    assert texts[1] == texts[0].split("a dog")[0] + "a snail<|im_end|>"  # wherever the placeholder stood
+    expected = processor.image_processor(picture(0), return_tensors="pt").pixel_values[0]
+    assert (examples[0].pixels == expected.bfloat16()).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"id": 1}', "is not a JSON list of records"),
+        ('[{"conversations": []}, {"conversations": [', "record 2: "),
+        ('[{"conversations": []}, {"id": 2}]', r"record 2: not a conversation as LLaVA's are \(KeyError"),
+        ('[{"conversations": []},', "ends within its list, behind record 1"),
+        ('[{"image": "a.png", "conversations": []}]', "record 1 has a picture: .*instructions.images is null"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_with_the_record(tmp_path, text, message):
+    (tmp_path / "mix.json").write_text(text)
+    with pytest.raises(ValueError, match=f"mix.json.*{message}"):
+        list(read_conversations(Instructions(path=str(tmp_path / "mix.json"), images=None)))
+
+
+def test_what_is_missing_is_named(tmp_path, corpus):
+    with pytest.raises(FileNotFoundError, match=r"finetune.instructions.path: .*none.json is missing"):
+        list(read_conversations(Instructions(path=str(tmp_path / "none.json"), images=None)))
+    with pytest.raises(FileNotFoundError, match=r"finetune.instructions.images: .*none is no directory"):
+        list(read_conversations(Instructions(path=corpus.path, images=str(tmp_path / "none"))))

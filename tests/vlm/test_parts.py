@@ -1,0 +1,271 @@
+"""Parts from a hub: a whole CLIP as the eye, a Vicuna as the language model, and what is said when one cannot be had."""
+
+import dataclasses
+import json
+import shutil
+
+import httpx2
+import pandas as pd
+import pytest
+import sentencepiece
+import torch
+from huggingface_hub import errors
+from safetensors.torch import load_file, save_file
+from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+
+from synthpairs.storage import file_sha256
+from synthpairs.vlm import assemble, load, parts
+from synthpairs.vlm.examples import caption_examples, instruction_examples
+from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, align, finetune, untrained
+from synthpairs.vlm.model import Vlm, picture_tokens
+
+SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
+CLIP, VICUNA = "c" * 40, "f" * 40  # commits
+WORDS = [
+    "what",
+    "is",
+    "this",
+    "?",
+    "a",
+    "dog",
+    "snail",
+    "elephant",
+    "cat",
+    "on",
+    "red",
+    "ground",
+    "and",
+    "no",
+    "USER:",
+    "ASSISTANT:",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "9",
+]
+
+
+def whole_clip(folder):
+    """As openai/clip-vit-large-patch14-336 lies on the hub: both towers, sizes as numbers, an old class name."""
+    torch.manual_seed(0)
+    layers = {"intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3}
+    vision = layers | {"hidden_size": 16, "image_size": SIDE, "patch_size": PATCH}
+    text = layers | {"hidden_size": 8, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=8)).half().save_pretrained(folder)
+    seen = {"do_resize": True, "size": SIDE, "do_center_crop": True, "crop_size": SIDE, "resample": 3}
+    norm = {"do_normalize": True, "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
+    settings = seen | norm | {"feature_extractor_type": "CLIPFeatureExtractor"}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+
+
+def vicuna(folder):
+    """As lmsys/vicuna-7b-v1.5 lies there: a sentencepiece model, and settings of sampling that no longer go together."""
+    folder.mkdir(parents=True)
+    (folder / "words.txt").write_text("\n".join(" ".join(WORDS[place:] + WORDS[:place]) for place in range(len(WORDS))))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "words.txt"),
+        model_prefix=str(folder / "tokenizer"),
+        vocab_size=330,
+        hard_vocab_limit=False,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True,
+        minloglevel=2,
+    )
+    vocabulary = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
+    for name in ("words.txt", "tokenizer.vocab"):
+        (folder / name).unlink()
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
+    settings = special | {"tokenizer_class": "LlamaTokenizer", "legacy": False, "model_max_length": 4096}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"add_bos_token": True}))
+    sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
+    ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=1024, **sizes, **ids)
+    torch.manual_seed(0)
+    save_file(LlamaForCausalLM(config).half().state_dict(), folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"architectures": ["LlamaForCausalLM"]}))
+    sampling = {"max_length": 4096, "temperature": 0.9, "top_p": 0.6, "_from_model_config": True}
+    (folder / "generation_config.json").write_text(json.dumps(ids | sampling))
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """Folders of the hub's cache, by model."""
+    root = tmp_path_factory.mktemp("hub")
+    folders = {"openai/clip": root / "clip/snapshots" / CLIP, "lmsys/vicuna": root / "vicuna/snapshots" / VICUNA}
+    whole_clip(folders["openai/clip"])
+    vicuna(folders["lmsys/vicuna"])
+    return folders
+
+
+@pytest.fixture
+def hub(cached, monkeypatch):
+    """A hub that has them; what it does can be changed."""
+    monkeypatch.setattr(parts, "fetch_model", lambda model, revision: str(cached[model]))
+    for remembered in (parts.part_folder, parts.part_record):
+        remembered.cache_clear()
+    return cached
+
+
+PAPER = Vlm(
+    eye="openai/clip@refs/pr/8",
+    llm="lmsys/vicuna@main",
+    adapter=None,
+    vision_feature_layer=-2,
+    vision_feature_select="default",
+    aspect="crop",
+    image_slot=None,
+    chat="vicuna",
+    seed=0,
+)
+
+
+def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
+    model, processor = assemble(PAPER)
+    clip = CLIPModel.from_pretrained(hub["openai/clip"], dtype=torch.bfloat16)
+    tower = clip.vision_model.state_dict()
+    assert all(torch.equal(weight, tower[name]) for name, weight in model.model.vision_tower.state_dict().items())
+    assert picture_tokens(processor) == 12 * 12
+    pixels = processor.image_processor(picture(0), return_tensors="pt").pixel_values.to(torch.bfloat16)
+    with torch.no_grad():
+        expected = clip.vision_model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
+        seen = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
+        assert torch.equal(seen, expected)
+
+
+def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tmp_path):
+    records = {
+        "vlm.eye": {"model": PAPER.eye, "commit": CLIP},
+        "vlm.llm": {"model": PAPER.llm, "commit": VICUNA},
+    }
+    for key, model in {"vlm.eye": "openai/clip", "vlm.llm": "lmsys/vicuna"}.items():
+        records[key]["sha256"] = file_sha256(hub[model])
+    params = training | {"max_tokens": 300}
+    aligned = align(pairs(16), PAPER, Align(**params | {"epochs": 2.0}, start=None), tmp_path / "aligned")
+    assert aligned["loss_last"] < aligned["loss_first"]
+    assert aligned["hub"] == records
+    settings = Finetune(
+        **params | {"learning_rate": 1e-3}, projector_learning_rate=None, lora=None, instructions=None, start=None
+    )
+    tuned = finetune(instructions(8), tmp_path / "aligned", PAPER, settings, tmp_path / "tuned")
+    assert tuned["hub"] == records
+    assert tuned["skipped"] == dict.fromkeys(tuned["skipped"], 0)
+    model, processor = load(tmp_path / "tuned")
+    inputs = processor(text="USER: <image>\nwhat is this? ASSISTANT:", images=picture(0), return_tensors="pt")
+    answer = model.generate(**inputs, max_new_tokens=4, do_sample=False)
+    assert answer.shape[1] > inputs.input_ids.shape[1]
+
+
+def test_what_is_trained_on_is_tokenised_as_it_will_be_asked(hub, picture, png):
+    """A sentencepiece tokenizer marks the beginning of a text; a conversation that is tokenised in pieces must not have more."""
+    _, processor = assemble(PAPER)
+    rows = pd.DataFrame([{"turns": [{"question": "what is this?", "answer": "a dog"}], "picture": png(0)}])
+    (example,), _ = instruction_examples(rows, processor, 300)
+    text = "USER: <image>\nwhat is this? ASSISTANT: a dog</s>"
+    whole = processor(text=text, images=picture(0), return_tensors="pt").input_ids[0].tolist()
+    assert example.ids == whole
+    (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 300)
+    assert caption.ids[0] == processor.tokenizer.bos_token_id
+    assert caption.ids[1:145] == [processor.image_token_id] * 144
+
+
+def test_the_hub_model_is_what_the_same_directory_is(hub, tmp_path):
+    local = dataclasses.replace(PAPER, eye=str(hub["openai/clip"]), llm=str(hub["lmsys/vicuna"]))
+    named, here = untrained(PAPER, tmp_path / "named"), untrained(local, tmp_path / "here")
+    assert file_sha256(tmp_path / "named") == file_sha256(tmp_path / "here")
+    assert "hub" not in here
+    assert named.pop("hub").keys() == {"vlm.eye", "vlm.llm"}
+    assert named == here
+
+
+RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (errors.RevisionNotFoundError("404", response=RESPONSE), OSError, r"lmsys/vicuna has no revision 'main'"),
+        (errors.GatedRepoError("403", response=RESPONSE), OSError, "lmsys/vicuna is gated: ask for access .* log in"),
+        (errors.RepositoryNotFoundError("401", response=RESPONSE), OSError, "the hub has no model lmsys/vicuna"),
+        (errors.LocalEntryNotFoundError("no\nnetwork"), OSError, "lmsys/vicuna@main is not in the local cache"),
+        (errors.OfflineModeIsEnabled("offline"), OSError, "hub cannot be reached"),
+        (errors.RevisionResolutionError("offline"), OSError, "hub cannot be reached"),
+        (errors.HFValidationError("bad\nname"), ValueError, "cannot be fetched: bad name"),
+    ],
+)
+def test_what_the_hub_does_not_give_is_one_line(hub, monkeypatch, error, kind, message):
+    def refuse(model, revision):
+        raise error
+
+    monkeypatch.setattr(parts, "fetch_model", refuse)
+    with pytest.raises(kind, match=f"^params.yaml: vlm.llm: .*{message}") as caught:
+        assemble(PAPER)
+    assert "\n" not in str(caught.value)
+
+
+def change(file, **values):
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def drop_a_weight(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.0.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("model", "spoil", "message"),
+    [
+        ("openai/clip", lambda at: (at / "config.json").unlink(), "vlm.eye: .* has no config.json, so it is no eye"),
+        ("openai/clip", lambda at: (at / "preprocessor_config.json").unlink(), "has no preprocessor_config.json"),
+        ("openai/clip", lambda at: change(at / "preprocessor_config.json", crop_size=16), "sees 24 pixels, .* makes 16"),
+        ("openai/clip", lambda at: change(at / "config.json", model_type="siglip"), "must be of CLIP, .* type siglip"),
+        (
+            "lmsys/vicuna",
+            lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"),
+            "vlm.llm: lmsys/vicuna@main has no weights as safetensors, .* refs/pr/N",
+        ),
+        ("lmsys/vicuna", lambda at: change(at / "config.json", hidden_size=48), "vlm.llm: lmsys/vicuna@main cannot be loaded"),
+        ("lmsys/vicuna", drop_a_weight, "lacks 1 weights of its model, first model.layers.0.mlp.up_proj.weight"),
+        ("lmsys/vicuna", lambda at: change(at / "config.json", model_type="clip"), "vlm.llm: .* cannot be loaded"),
+    ],
+)  # fmt: skip
+def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model, spoil, message):
+    shutil.copytree(hub[model], tmp_path / "spoilt")
+    spoil(tmp_path / "spoilt")
+    monkeypatch.setattr(
+        parts, "fetch_model", lambda name, revision: str(tmp_path / "spoilt" if name == model else hub[name])
+    )
+    with pytest.raises((ValueError, OSError), match=message) as caught:
+        assemble(PAPER)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_projector_of_another_model_says_what_to_run(hub, instructions, training, tmp_path, pairs):
+    params = training | {"max_tokens": 300}
+    align(pairs(4), PAPER, Align(**params, start=None), tmp_path / "aligned")
+    settings = Finetune(**params, projector_learning_rate=None, lora=None, instructions=None, start=None)
+    file = tmp_path / "aligned" / PROJECTOR
+    save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
+    with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):
+        finetune(instructions(4), tmp_path / "aligned", PAPER, settings, tmp_path / "out")
+
+
+def test_an_eye_alone_is_read_too(hub, tmp_path):
+    eye = CLIPVisionModel.from_pretrained(hub["openai/clip"])
+    eye.save_pretrained(tmp_path / "eye")
+    (tmp_path / "eye/preprocessor_config.json").write_bytes(
+        (hub["openai/clip"] / "preprocessor_config.json").read_bytes()
+    )
+    alone, _ = assemble(dataclasses.replace(PAPER, eye=str(tmp_path / "eye")))
+    whole, _ = assemble(PAPER)
+    for one, other in zip(alone.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(one, other)

@@ -1,0 +1,105 @@
+"""Pictures stay where they lie until their pixels are asked for, and are the same wherever they lie."""
+
+import dataclasses
+import io
+import pickle
+import tracemalloc
+
+import pytest
+import torch
+from PIL import Image
+
+from synthpairs.storage import Slice, locate_shard, read_shard, shard_bytes
+from synthpairs.vlm import pictures
+from synthpairs.vlm.examples import IGNORED, Example, Examples, caption_examples
+from synthpairs.vlm.model import assemble, load, save
+from synthpairs.vlm.pictures import looked_at
+
+
+@pytest.fixture(scope="module")
+def processor(parts):
+    return assemble(parts)[1].image_processor
+
+
+def jpeg(picture):
+    out = io.BytesIO()
+    picture.resize((64, 40)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def test_a_picture_is_the_same_wherever_it_lies(processor, picture, png, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(0))
+    (tmp_path / "s.tar").write_bytes(shard_bytes([("k", {"png": png(0), "txt": b"a dog"}), ("l", {"png": png(1)})]))
+    shard = dict(locate_shard(tmp_path / "s.tar"))
+    assert {key: {name: at.read() for name, at in members.items()} for key, members in shard.items()} == dict(
+        read_shard(tmp_path / "s.tar")
+    )
+    found = list(looked_at([png(0), tmp_path / "a.png", shard["k"]["png"], picture(0), None], processor))
+    expected = processor(picture(0), return_tensors="pt").pixel_values[0].bfloat16()
+    assert found.pop() is None
+    assert all(torch.equal(seen.pixels(), expected) for seen in found)
+    assert len({seen.digest for seen in found[:3]}) == 1
+    assert torch.equal(pickle.loads(pickle.dumps(found[1])).pixels(), expected)  # a loader's worker has it so
+
+
+@pytest.mark.parametrize("ahead", [2, 1024])
+def test_broken_ones_are_found_in_their_places(processor, picture, png, tmp_path, monkeypatch, ahead):
+    monkeypatch.setattr(pictures, "AHEAD", ahead)
+    photo = jpeg(picture(0))
+    sources = [png(0), png(0)[:-200], photo, photo[: len(photo) // 2], b"", tmp_path / "none.png", png(1)]
+    assert [seen is not None for seen in looked_at(sources, processor)] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_picture_that_breaks_later_is_named(processor, png, tmp_path):
+    file = tmp_path / "a.png"
+    file.write_bytes(png(0))
+    (seen,) = looked_at([file], processor)
+    file.write_bytes(png(0)[:50])
+    with pytest.raises(OSError, match=r"a.png: a picture that was whole before"):
+        seen.pixels()
+
+
+def test_many_examples_are_what_was_put_in_and_small():
+    examples = Examples()
+    tracemalloc.start()
+    for number in range(2000):
+        ids = [number % 7] * 90 + [1000 + number] * 10
+        examples.add(ids, [IGNORED] * 90 + ids[90:], None)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2000 * 100 * 8  # a list of numbers takes 16 for each token and its label, and the numbers themselves
+    assert examples[3] == examples[-1997] == Example([3] * 90 + [1003] * 10, [IGNORED] * 90 + [1003] * 10, None)
+    assert examples[1:3] == [examples[1], examples[2]]
+    assert examples.lengths == [100] * 2000
+    assert examples.learnt == [10] * 2000
+    with pytest.raises(IndexError):
+        examples[2000]
+
+
+def test_pairs_in_shards_are_not_held(parts, png, tmp_path):
+    """Of a pair whose picture lies in a shard neither file nor pixels are kept."""
+    (tmp_path / "s.tar").write_bytes(shard_bytes([(f"k{number}", {"png": png(number)}) for number in range(8)]))
+    pairs = [(key, "a dog", members["png"]) for key, members in locate_shard(tmp_path / "s.tar")]
+    examples, _ = caption_examples(pairs, assemble(parts)[1], 80)
+    assert [example.picture.source for example in examples] == [at for _, _, at in pairs]
+    assert all(isinstance(example.picture.source, Slice) for example in examples)
+
+
+def test_padding_keeps_what_cropping_cuts_off_and_is_saved(parts, tmp_path):
+    wide = Image.new("RGB", (40, 20), "white")
+    cropped, padded = (assemble(dataclasses.replace(parts, aspect=aspect)) for aspect in ("crop", "pad"))
+    assert (cropped[1].image_processor(wide, return_tensors="pt").pixel_values == 1).all()
+    seen = padded[1].image_processor(wide, return_tensors="pt").pixel_values[0]
+    assert (seen[:, 6:10] == 1).all()
+    assert seen[:, [0, 1, -2, -1]].abs().max() < 0.02  # the mean colour, 127 of 127.5
+    save(*padded, tmp_path / "vlm")
+    again = load(tmp_path / "vlm")[1].image_processor(wide, return_tensors="pt").pixel_values[0]
+    assert torch.equal(again, seen)
