@@ -17,7 +17,7 @@ from synthpairs.benchmarks.definitions import PICTURED, TASKS
 from synthpairs.benchmarks.evaluation import answer_all, answer_first
 from synthpairs.benchmarks.params import Asked, Benchmark, Tasks
 from synthpairs.benchmarks.scoring import option, short_answer, yes_or_no
-from synthpairs.benchmarks.summary import summarise
+from synthpairs.benchmarks.summary import add_overlap, summarise
 from synthpairs.schema import ANSWERS
 from synthpairs.vlm.model import save
 
@@ -122,6 +122,25 @@ def test_numbers(answered: tuple[pd.DataFrame, dict]) -> None:
         assert entry["gain"]["value"] == pytest.approx(entry["value"] - entry["blind"]["value"], abs=2e-6)
         assert (entry["higher_is_better"], entry["version"]) == (True, 1.0)
     assert [numbers[task]["metric"] for task in sorted(TASKS)] == ["cider_d", *["accuracy"] * 4]
+
+
+def test_overlap_stands_beside_cider_with_pictures_and_blind(
+    answered: tuple[pd.DataFrame, dict], task_directory: Path
+) -> None:
+    answers, versions = answered
+    plain, numbers = (summarise(answers, versions, PARAMS) for _ in range(2))
+    references = pd.read_parquet(task_directory / "desk_caption.parquet").set_index("uid")["answers"]
+    add_overlap(numbers, answers, references, ["bleu_4", "rouge_l"], PARAMS)
+    for entry in (numbers["desk_caption"], numbers["desk_caption"]["blind"]):
+        found = entry.pop("overlap")
+        assert list(found) == ["bleu_4", "rouge_l"]
+        assert all(0 <= part["low"] <= part["value"] <= part["high"] <= 1 for part in found.values())
+    assert numbers == plain
+    right = answers[(answers["task"] == "desk_caption") & ~answers["blind"]]
+    right = right.assign(prediction=[captions[0] for captions in references[right["uid"]]])
+    add_overlap(numbers, right, references, ["bleu_4", "rouge_l"], PARAMS)
+    values = [part["value"] for part in numbers["desk_caption"]["overlap"].values()]
+    assert values == pytest.approx([1, 1], abs=1e-6)
 
 
 def test_right_answers_score_fully(task_directory: Path) -> None:
