@@ -1,4 +1,6 @@
-"""One trial: align on a set's pairs, fine-tune on the shared instruction data for a few steps, ask; finished trials are kept."""
+"""One trial: align on a set's pairs and ask the projector; fine-tune on the shared instruction data for a few steps and ask the
+model; finished trials are kept.
+"""
 
 import json
 import logging
@@ -17,8 +19,9 @@ from synthpairs.studies.naming import named
 from synthpairs.studies.params import NAMING, Studies, TrainingSet, planned
 from synthpairs.studies.sets import Pool
 from synthpairs.vlm import load
-from synthpairs.vlm.llava import Align, Finetune, align, finetune
-from synthpairs.vlm.model import Vlm
+from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, align, finetune
+from synthpairs.vlm.model import Vlm, assemble
+from synthpairs.vlm.parts import load_projector
 
 log = logging.getLogger(__name__)
 NAMED = "desk_caption"  # the benchmark whose pictures of one thing are named
@@ -37,7 +40,7 @@ class Setting:
     world: World
 
     def of_seed(self, seed: int) -> "Setting":
-        """The same with everything drawn anew. The projector stays as the pairs made it: only `studies.steps` steps follow."""
+        """The same with everything drawn anew; fine-tuning starts from the projector as the pairs made it."""
         return replace(
             self,
             vlm=replace(self.vlm, seed=seed),
@@ -83,18 +86,26 @@ def measure_studies(setting: Setting) -> tuple[dict[str, list[TrainingSet]], pd.
 def _trial(chosen: TrainingSet, setting: Setting, seed: int, work: Path) -> pd.DataFrame:
     """Answers of the model that one set and seed make; `work` holds it meanwhile."""
     shutil.rmtree(work, ignore_errors=True)
-    aligned, tuned, tasks = work / "aligned", work / "tuned", setting.pool.data / "tasks"
+    aligned, tasks = work / "aligned", setting.pool.data / "tasks"
     align(setting.pool.pairs(chosen, seed, work), setting.vlm, setting.align, aligned)
-    rows = read_table(tasks / "instructions.parquet", "dvc repro tasks")
-    finetune(rows, aligned, setting.vlm, setting.finetune, tuned)
-    model, processor = load(tuned)
-    asked, items = setting.studies.tasks, setting.studies.items
-    answers = [answer_first(model, processor, tasks, setting.batch, task, items) for task in asked]
-    shown = read_table(tasks / f"{NAMED}.parquet", "dvc repro tasks")
-    found = named(model, processor, shown[shown["category"] == "single"].reset_index(drop=True), setting.world.concepts)
-    answers.append(found.assign(task=NAMING, blind=False))
+    answers = [_named(setting, aligned, tasks)]
+    if setting.studies.tasks:
+        rows = read_table(tasks / "instructions.parquet", "dvc repro tasks")
+        finetune(rows, aligned, setting.vlm, setting.finetune, work / "tuned")
+        model, processor = load(work / "tuned")
+        asked, items = setting.studies.tasks, setting.studies.items
+        answers += [answer_first(model, processor, tasks, setting.batch, task, items) for task in asked]
     shutil.rmtree(work)
     table = pd.concat(answers, ignore_index=True)
     means = {task: round(float(part.mean()), 3) for task, part in table.groupby("task")["score"]}
     log.info("%s, seed %d: %s", chosen, seed, json.dumps(means))
     return table
+
+
+def _named(setting: Setting, aligned: Path, tasks: Path) -> pd.DataFrame:
+    """What the projector that the pairs alone have made says of the benchmark's pictures of one thing."""
+    model, processor = assemble(setting.vlm)
+    load_projector(model.model.multi_modal_projector, aligned / PROJECTOR, "dvc repro studies/dvc.yaml")
+    shown = read_table(tasks / f"{NAMED}.parquet", "dvc repro tasks")
+    singles = shown[shown["category"] == "single"].reset_index(drop=True)
+    return named(model, processor, singles, setting.world.concepts).assign(task=NAMING, blind=False)

@@ -10,7 +10,7 @@ from synthpairs.studies.params import Studies
 QUESTIONS = {
     "selection": (
         "Does it pay to pick pairs by score?",
-        "As many pairs and steps for all; only the pick differs: the best by the weighted sum of CLIP cosine and SSIM (`top`), "
+        "As many pairs for all; only the pick differs: the best by the weighted sum of CLIP cosine and SSIM (`top`), "
         "any (`random`), the worst (`rear`), the best by one score alone (`clip-only`, `ssim-only`). SynthVLM reports that it "
         "helps; its table could not be had, so no figure of the paper's stands beside these.",
     ),
@@ -22,7 +22,8 @@ QUESTIONS = {
     ),
     "size": (
         "How many synthetic pairs are worth how many real ones?",
-        "As many steps of fine-tuning for all. SynthVLM: 100,000 selected synthetic pairs beat 558,000 of the web, 18% as many.",
+        "The best pairs by score, and drawings with people's captions. SynthVLM: 100,000 selected synthetic pairs beat 558,000 of "
+        "the web, 18% as many.",
     ),
 }
 
@@ -30,12 +31,16 @@ QUESTIONS = {
 def studies_page(results: dict[str, dict[str, Any]], studies: Studies) -> str:
     """Markdown; `results` by study as `results.study_results` gives them, their plots beside the page as STUDY.png."""
     seeds = ", ".join(str(seed) for seed in studies.seeds)
+    tuned = (
+        f" Then come {studies.steps} steps of fine-tuning on instruction data that all share, and the benchmarks."
+        if studies.tasks
+        else " No language model has a say in it: what follows from it for a model's answers is not measured here."
+    )
     parts = [
         "# Ways to come by a training set",
-        f"Every set is trained and asked {len(studies.seeds)} times (seeds {seeds}): the projector in closed form from the set's "
-        f"own pairs, then {studies.steps} steps of fine-tuning on instruction data that all share. A seed decides the order of "
-        "training and whatever is drawn at random. `naming` asks no language model: it is whether what the projector says of a "
-        "held-out drawing is nearest to the drawing's name among all names.",
+        f"Every set is trained and asked {len(studies.seeds)} times (seeds {seeds}); a seed decides whatever is drawn at random. "
+        "The projector is fitted in closed form on the set's own pairs. `naming` is whether what it then says of a held-out drawing "
+        f"is nearest to the drawing's name among the names of all concepts.{tuned}",
         "Two things are uncertain, and a difference is called shown only where both speak for it: the paired test over items "
         f"(means over seeds, clustered by concept, p < {1 - LEVEL:.2f} after Holm's correction in the study), and the seeds, all "
         f"on one side. *Detectable* is the smallest true difference that so many items show {POWER:.0%} of the time before the "

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from synthpairs.benchmarks.params import Task
 from synthpairs.params import Within
 
-NAMING = "naming"  # what the projector says of a picture: is it nearest to the right name (synthpairs.studies.naming)
+NAMING = "naming"  # is what the projector says of a picture nearest to the right name (synthpairs.studies.naming)
 Way = Literal["top", "random", "rear", "clip-only", "ssim-only", "real", "uncurated"]
 STRATEGIES: tuple[Way, ...] = ("top", "random", "rear", "clip-only", "ssim-only")  # of `select`
 
@@ -31,7 +31,7 @@ class Studies:
     seeds: list[Annotated[int, Within(0)]]  # of what is drawn at random and of the order of training
     sizes: list[Annotated[int, Within(2)]]  # pairs, of the study `size`; rising, below select.k
     steps: Annotated[int, Within(1, 1_000_000)]  # of fine-tuning; the same for every set
-    tasks: list[Task]  # benchmarks with pictures
+    tasks: list[Task]  # benchmarks with pictures; empty: the projector alone is asked, and there is no fine-tuning
     items: Annotated[int, Within(4)]  # of each benchmark, drawn at random
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Studies:
             raise ValueError(f"params.yaml: studies.seeds must be two or more different numbers, got {self.seeds}")
         if sorted(set(self.sizes)) != self.sizes:
             raise ValueError(f"params.yaml: studies.sizes must rise, got {self.sizes}")
-        if not self.tasks or "desk_text" in self.tasks or len(set(self.tasks)) < len(self.tasks):
+        if "desk_text" in self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"params.yaml: studies.tasks must be different benchmarks with pictures, got {self.tasks}")
 
 

@@ -41,7 +41,7 @@ def setting(data, settings, images, narrow, training) -> Setting:  # noqa: F811
         pool=Pool(data=data, select=settings(), images=images(candidates=1)),
         vlm=narrow,
         align=Align(**training | {"max_steps": 0}, start=None),
-        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None),
+        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
         batch=4,
         world=World(concepts=CONCEPTS),
     )
@@ -62,6 +62,13 @@ def test_every_set_and_seed_answers_the_same_items_once(setting, monkeypatch):
     monkeypatch.setattr(measure, "_trial", None)  # nothing is trained again
     again = measure_studies(setting)[1]
     pd.testing.assert_frame_equal(answers, again)
+
+
+def test_without_benchmarks_the_projector_alone_is_asked_and_nothing_is_tuned(setting, monkeypatch):
+    monkeypatch.setattr(measure, "planned", lambda studies, k: {"selection": [TrainingSet("top", 3)]})
+    monkeypatch.setattr(measure, "finetune", None)
+    answers = measure_studies(dataclasses.replace(setting, studies=dataclasses.replace(setting.studies, tasks=[])))[1]
+    assert set(answers["task"]) == {NAMING}
 
 
 def test_a_seed_changes_every_training_and_the_projector_is_left_as_the_pairs_made_it(setting):

@@ -26,7 +26,7 @@ def test_the_study_of_sizes_has_every_size_of_synthetic_and_real_pairs():
         ({"seeds": [0]}, "studies.seeds must be two or more"),
         ({"seeds": [1, 1]}, "studies.seeds"),
         ({"sizes": [16, 8]}, "studies.sizes must rise"),
-        ({"tasks": []}, "studies.tasks"),
+        ({"tasks": ["desk_vqa", "desk_vqa"]}, "studies.tasks"),
         ({"tasks": ["desk_text"]}, "studies.tasks"),
     ],
 )
