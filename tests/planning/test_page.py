@@ -43,7 +43,9 @@ def test_machines_get_the_same_numbers(project: Path, capsys: pytest.CaptureFixt
     images = next(one for one in plan["stages"] if one["stage"] == "images")
     assert images["seconds"] == pytest.approx(8 + 1540 * 12 * 0.0125)
     assert images["hours"] == pytest.approx(images["seconds"] / 3600)
-    assert [one["task"] for one in plan["effects"]] == [task for task in plan["work"]["items"] if task != "desk_caption"]
+    assert [one["task"] for one in plan["effects"]] == [
+        task for task in plan["work"]["items"] if task != "desk_caption"
+    ]
 
 
 @pytest.mark.parametrize(
