@@ -42,8 +42,11 @@ def _ids(processor: LlavaProcessor, name: str) -> list[int]:
 def _said(model: LlavaForConditionalGeneration, processor: LlavaProcessor, pictures: pd.Series) -> Tensor:
     """What is said of each picture, float32 [picture, width]: by the class token where it is kept, else by the mean patch."""
     opened = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
-    pixels = processor.image_processor(opened, return_tensors="pt").pixel_values.to(model.device, model.dtype)
+    pixels = processor.image_processor(opened, return_tensors="pt").pixel_values.to(
+        model.device, model.model.vision_tower.dtype
+    )
     states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
     seen = states[model.config.vision_feature_layer]
     telling = seen[:, :1] if model.config.vision_feature_select_strategy == "full" else seen[:, 1:]
-    return model.model.multi_modal_projector(telling).float().mean(1)
+    projector = model.model.multi_modal_projector
+    return projector(telling.to(next(projector.parameters()).dtype)).float().mean(1)

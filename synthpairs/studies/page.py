@@ -22,8 +22,8 @@ QUESTIONS = {
     ),
     "size": (
         "How many synthetic pairs are worth how many real ones?",
-        "The best pairs by score, and drawings with people's captions. SynthVLM: 100,000 selected synthetic pairs beat 558,000 of "
-        "the web, 18% as many.",
+        "The best pairs by score, and drawings with people's captions. SynthVLM: 100,000 selected synthetic pairs beat 558,000 "
+        "of the web, 18% as many.",
     ),
 }
 
@@ -39,8 +39,8 @@ def studies_page(results: dict[str, dict[str, Any]], studies: Studies) -> str:
     parts = [
         "# Ways to come by a training set",
         f"Every set is trained and asked {len(studies.seeds)} times (seeds {seeds}); a seed decides whatever is drawn at random. "
-        "The projector is fitted in closed form on the set's own pairs. `naming` is whether what it then says of a held-out drawing "
-        f"is nearest to the drawing's name among the names of all concepts.{tuned}",
+        "The projector is fitted in closed form on the set's own pairs. `naming` is whether what it then says of a held-out "
+        f"drawing is nearest to the drawing's name among the names of all concepts.{tuned}",
         "Two things are uncertain, and a difference is called shown only where both speak for it: the paired test over items "
         f"(means over seeds, clustered by concept, p < {1 - LEVEL:.2f} after Holm's correction in the study), and the seeds, all "
         f"on one side. *Detectable* is the smallest true difference that so many items show {POWER:.0%} of the time before the "

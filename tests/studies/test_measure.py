@@ -103,6 +103,10 @@ def test_a_picture_is_named_by_the_name_nearest_to_what_the_projector_says(narro
     class Says(torch.nn.Module):
         """Says the names one after another, whatever is seen."""
 
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
         def forward(self, seen):
             return names[:, None].expand(-1, seen.shape[1], -1)
 
