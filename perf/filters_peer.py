@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 BATCH = 1000  # samples at once, Data-Juicer's own number
 
@@ -24,7 +25,8 @@ def main() -> None:
         more = {"lang": "en", "flagged_words_dir": str(folder / "flagged")} if name == "flagged" else {}
         module = importlib.import_module(f"data_juicer.ops.filter.{file}")
         operators[name] = getattr(module, kind)(**arguments, **more)
-    seconds, kept = [], {}
+    seconds: list[float] = []
+    kept: dict[str, list[Any]] = {}
     for _ in range(rounds + 1):
         kept = {name: [] for name in operators}
         began = time.process_time()

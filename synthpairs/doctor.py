@@ -18,6 +18,7 @@ from synthpairs.arms import Arm, CodeArm
 from synthpairs.artwork.world import Art, World
 from synthpairs.audit.params import Audit
 from synthpairs.benchmarks.params import Benchmark, Tasks
+from synthpairs.benchmarks.suite_params import Suite
 from synthpairs.captions.params import CaptionParams
 from synthpairs.curves.params import Curves
 from synthpairs.diversity.params import Diversity, PackagedEncoder
@@ -47,8 +48,8 @@ SECTIONS: dict[str, Any] = {
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "report": Report,
-    "gallery": Gallery,
+    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "suite": Suite,
+    "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models

@@ -45,6 +45,8 @@ class Work:
     llm_parameters: float | None  # of the VLM's language model; None: not known
     judge_parameters: float | None  # of the one that judges captions
 
+MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
+
 
 class Document:
     """params.yaml; a value is asked for by its dotted key."""
@@ -86,7 +88,9 @@ def read_work(path: Path, captions: int | None, data: Path) -> Work:
     arms = load_params(list[Arm], "arms", path)
     tasks = {name: params.count(f"tasks.{name}", 0) for name in ("caption", "pope", "vqa", "sqa", "text")}
     items = {task: tasks[str(task).removeprefix("desk_")] for task in params.get("benchmark.tasks.pictures")}
-    talks = params.count("tasks.instructions.pictures") + params.count("tasks.instructions.text", 0)
+    own = params.count("tasks.instructions.pictures") + params.count("tasks.instructions.text", 0)
+    talks = own if params.get("finetune.instructions") is None else MIX_665K
+    judge = "captions.judge.server.model" if params.get("captions.judge.engine") == "server" else "captions.llm"
     return Work(
         read=read,
         captions=kept,
@@ -106,7 +110,7 @@ def read_work(path: Path, captions: int | None, data: Path) -> Work:
         answers=sum(items.values()) * TWICE * (len(arms) + UNTRAINED),
         items=items,
         llm_parameters=parameters(str(params.get("vlm.llm"))),
-        judge_parameters=parameters(str(params.get("captions.llm"))),
+        judge_parameters=parameters(str(params.get(judge))),
     )
 
 
