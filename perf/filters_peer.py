@@ -24,7 +24,8 @@ def main() -> None:
         more = {"lang": "en", "flagged_words_dir": str(folder / "flagged")} if name == "flagged" else {}
         module = importlib.import_module(f"data_juicer.ops.filter.{file}")
         operators[name] = getattr(module, kind)(**arguments, **more)
-    seconds, kept = [], {}
+    seconds: list[float] = []
+    kept: dict[str, list[bool]] = {}
     for _ in range(rounds + 1):
         kept = {name: [] for name in operators}
         began = time.process_time()
