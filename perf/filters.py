@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from timm.data import ImageNetInfo
+
 from perf.paired import spread, told
 from synthpairs.captions.filters import TEXT_FILTERS
 from synthpairs.captions.measures import flagged_words
@@ -37,8 +39,10 @@ OURS = {
     "alnum_min": 0.6, "char_ngram": 10, "char_repetition_max": 0.09373663, "flagged_max": 0.0, "special_min": 0.16534802,
     "special_max": 0.42023757, "word_ngram": 10, "word_repetition_max": 0.03085751,
 }  # fmt: skip
-THINGS = ("dog", "cat", "bus", "kitchen", "window", "mountain", "harbour", "child", "umbrella", "field", "caf\u00e9")
-LOOKS = ("red", "small", "wooden", "bright", "rusty", "old", "striped", "enormous", "snow-covered", "hand-painted")
+LOOKS = (
+    "red", "small", "wooden", "bright", "rusty", "old", "striped", "enormous", "snow-covered", "hand-painted", "dark",
+    "empty", "round", "shiny", "broken", "white", "yellow", "tall", "wet", "tiny", "na\u00efve", "plain", "dusty", "blue",
+)  # fmt: skip
 PLACES = ("next to", "in front of", "under", "far behind", "on top of", "surrounded by")
 SPOILT = (
     "{0} {0} {0} {0} {0} {0}",
@@ -56,17 +60,19 @@ SPOILT = (
 
 
 def captions(count: int) -> list[str]:
-    """Captions of one to three clauses, every tenth spoilt as the web spoils them; the same in every run."""
+    """Captions of one to three clauses about ImageNet's classes, every tenth spoilt as on the web; the same in every run."""
     rng = random.Random(0)
+    classes = ImageNetInfo("imagenet21k_miil")
+    things = [classes.index_to_description(place).split(",")[0] for place in range(classes.num_classes())]
     flagged = sorted(flagged_words())
     made = []
     for _ in range(count):
         if rng.random() < 0.1:
-            parts = rng.choice(THINGS), rng.choice(THINGS), rng.randrange(10**6), rng.choice(flagged)
+            parts = rng.choice(things), rng.choice(things), rng.randrange(10**6), rng.choice(flagged)
             made.append(rng.choice(SPOILT).format(*parts))
             continue
         clauses = [
-            f"a {rng.choice(LOOKS)} {rng.choice(THINGS)} {rng.choice(PLACES)} the {rng.choice(LOOKS)} {rng.choice(THINGS)}"
+            f"a {rng.choice(LOOKS)} {rng.choice(things)} {rng.choice(PLACES)} the {rng.choice(LOOKS)} {rng.choice(things)}"
             for _ in range(rng.choice((1, 1, 2, 3)))
         ]
         made.append(", and ".join(clauses) + rng.choice(("", ".")))

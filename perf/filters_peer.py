@@ -9,7 +9,6 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 BATCH = 1000  # samples at once, Data-Juicer's own number
 
@@ -26,7 +25,7 @@ def main() -> None:
         module = importlib.import_module(f"data_juicer.ops.filter.{file}")
         operators[name] = getattr(module, kind)(**arguments, **more)
     seconds: list[float] = []
-    kept: dict[str, list[Any]] = {}
+    kept: dict[str, list[bool]] = {}
     for _ in range(rounds + 1):
         kept = {name: [] for name in operators}
         began = time.process_time()

@@ -73,7 +73,7 @@ class Alignment:
         ranked = np.lexsort((np.array(self._uids, dtype=np.bytes_), -np.array(self._values)))
         place = np.empty(count, dtype=np.int64)
         place[ranked] = np.arange(count)
-        measured = iter(memoryview(np.ascontiguousarray(place[by_uid])))
+        measured = iter(np.ascontiguousarray(place[by_uid]).data)
         for _, caption in captions:
             cosine = caption.measures.get("clip_original")
             if cosine is not None:

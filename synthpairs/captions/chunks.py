@@ -45,7 +45,7 @@ class Chunks:
         yield from heapq.merge(*streams, key=lambda pair: pair[0])
 
     def _chunk(self, number: int) -> Iterator[Caption]:
-        with (self.folder / f"{number:06d}.pickle").open("rb", buffering=2**15) as file:
+        with (self.folder / f"{number:06d}.pickle").open("rb") as file:
             while file.peek(1):
                 yield from pickle.load(file)
 

@@ -113,16 +113,16 @@ class Duplicates:
             known += int((starts & ~alone).sum())
         member, crowd = np.concatenate(members), np.concatenate(crowds)
         del members, crowds
-        order = np.argsort(member, kind="stable")
-        return member[order], crowd[order]
+        by_member = np.argsort(member, kind="stable")
+        return member[by_member], crowd[by_member]
 
     def _compare(self, members: np.ndarray, crowds: np.ndarray) -> None:
         """Compare each member, first ones first, with those of its crowds that stay."""
         n, limit = self._limits.near_ngram, self._limits.near_jaccard
         grams = lru_cache(maxsize=_RECALLED)(lambda number: _grams(_comparable(self._text(number)[0]), n))
-        latest = memoryview(np.full(int(crowds.max(initial=-1)) + 1, -1, dtype=np.int32))  # place of a crowd's latest
-        before = memoryview(np.full(len(members), -1, dtype=np.int32))  # place of the one before it in its crowd
-        member, crowd = memoryview(members), memoryview(crowds)
+        latest = np.full(int(crowds.max(initial=-1)) + 1, -1, dtype=np.int32).data  # place of a crowd's latest
+        before = np.full(len(members), -1, dtype=np.int32).data  # place of the one before it in its crowd
+        member, crowd = members.data, crowds.data
         for start, end in _runs(members):
             number, others = member[start], set()
             for place in range(start, end):
@@ -162,7 +162,7 @@ def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
     """Start and end of each stretch of equal values."""
     edges = np.append(np.flatnonzero(np.diff(values)) + 1, len(values))
     start = 0
-    for end in memoryview(edges):
+    for end in edges.data:
         if end > start:
             yield start, end
         start = end

@@ -72,22 +72,39 @@ def char_repetition(text: str, n: int) -> float:
 
     Counted are the k most frequent, k = min(floor(sqrt(distinct n-grams)), n-grams that occur more than once).
     """
-    if not _may_repeat(text, n):
+    if not _repeats(text, n):  # as most captions, and counting takes several times as long
         return 0.0
     counts = sorted(Counter(text[start : start + n] for start in range(len(text) - n + 1)).values(), reverse=True)
     top = min(math.isqrt(len(counts)), sum(count > 1 for count in counts))
     return sum(counts[:top]) / sum(counts)
 
 
-def _may_repeat(text: str, n: int) -> bool:
-    """False where no n-gram can occur twice, as in most captions: counting them takes five times as long.
+def _repeats(text: str, n: int) -> bool:
+    """Whether any n-gram occurs twice.
 
-    Of blocks of n - step + 1 characters that start at each multiple of `step`, every n-gram holds one. If it repeats an earlier
-    n-gram, its block occurs earlier, too.
+    Every n-gram holds one of the blocks of n - step + 1 characters that start at the multiples of `step`; if it repeats an
+    earlier n-gram, its block occurs earlier, too, and what stands around the block both times is equal as far as needed.
     """
     step = max(1, n // 2)
     length = n - step + 1
-    return any(text.find(text[at : at + length]) < at for at in range(0, len(text) - length + 1, step))
+    for at in range(0, len(text) - length + 1, step):
+        block = text[at : at + length]
+        earlier = text.find(block)
+        while earlier < at:
+            if length + _equal_around(text, earlier, at, length, step - 1) >= n:
+                return True
+            earlier = text.find(block, earlier + 1)
+    return False
+
+
+def _equal_around(text: str, one: int, other: int, length: int, most: int) -> int:
+    """How many characters beside two equal blocks, `other` the later one, agree: at most `most` on either side."""
+    left = right = 0
+    while left < min(most, one) and text[one - left - 1] == text[other - left - 1]:
+        left += 1
+    while right < min(most, len(text) - other - length) and text[one + length + right] == text[other + length + right]:
+        right += 1
+    return left + right
 
 
 def word_repetition(text: str, n: int) -> float:
