@@ -82,7 +82,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             if text[:1] == "]":
                 return
             try:
-                record, end = _DECODER.raw_decode(text) if text else (None, 0)
+                record, end = _DECODER.raw_decode(text) if text else ({}, 0)
             except ValueError as error:
                 if ended:
                     raise ValueError(f"{path} record {number}: {error}") from None

@@ -212,6 +212,11 @@ def fingerprint(examples: Iterable[Example]) -> str:
     return total.hexdigest()
 
 
+def pixels_of(examples: Iterable[Example]) -> list[Tensor]:
+    """The eye's input of those that have a picture, in order."""
+    return [pixels for example in examples if (pixels := example.pixels) is not None]
+
+
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     """A batch: `input_ids` and `labels` [row, token], `pixel_values` [picture, 3, side, side] if there are pictures.
 
@@ -225,5 +230,5 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
         length = len(example.ids)
         input_ids[row, :length] = torch.tensor(example.ids)
         labels[row, :length] = torch.tensor(example.labels)
-    pictures = [example.pixels for example in examples if example.picture is not None]
+    pictures = pixels_of(examples)
     return {"input_ids": input_ids, "labels": labels} | ({"pixel_values": torch.stack(pictures)} if pictures else {})

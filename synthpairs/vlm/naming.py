@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from synthpairs.vlm.codes import CodeLlava, WordResampler, codebook
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples
+from synthpairs.vlm.examples import IGNORED, Example, caption_examples, pixels_of
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
 from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts
@@ -71,8 +71,10 @@ def words_said(
             for label in example.labels:
                 if label in column:
                     said[row, column[label]] = rarity[column[label]]
-        pictures = [example.pixels for example in batch if example.picture is not None]
-        return {"pixel_values": torch.stack(pictures), "said": said / said.sum(1, keepdim=True).clamp(min=RAREST)}
+        return {
+            "pixel_values": torch.stack(pixels_of(batch)),
+            "said": said / said.sum(1, keepdim=True).clamp(min=RAREST),
+        }
 
     return collated
 

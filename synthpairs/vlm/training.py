@@ -226,6 +226,7 @@ def _arguments(training: Training, steps: int, work: Path, layers: list[str] | N
 class _Trainer(Trainer):
     """With an optimiser of our own, which it may not be given where it divides the model before."""
 
+    optimizer: torch.optim.Optimizer | None
     optimizer_of: Callable[[nn.Module], torch.optim.Optimizer]
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:

@@ -23,7 +23,7 @@ from transformers import LlavaForConditionalGeneration
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
 from synthpairs.params import Within
-from synthpairs.vlm.examples import IGNORED, Example
+from synthpairs.vlm.examples import IGNORED, Example, pixels_of
 
 BATCH = 64
 RAREST = 0.01  # weight of a token that is in every caption: the full stop, the line end
@@ -119,8 +119,7 @@ def _features(model: LlavaForConditionalGeneration, examples: Sequence[Example])
     """The features that are to say the caption, float64 [example, token, width]: the class token, or without it every patch."""
     found = []
     for start in range(0, len(examples), BATCH):
-        batch = [example.pixels for example in examples[start : start + BATCH]]
-        pixels = torch.stack([seen for seen in batch if seen is not None])
+        pixels = torch.stack(pixels_of(examples[start : start + BATCH]))
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
         found.append(states[model.config.vision_feature_layer].double())
     states = torch.cat(found)
