@@ -38,7 +38,7 @@ def generated(generator: MaskedGenerator, texts: list[str]) -> tuple[list[Sample
             tokens, _ = generator.decode(keys, batch)
             stored = [encoded_tokens(grid, None, codes)["tokens"] for grid in tokens]
             coded = time.perf_counter()
-            pngs = [encoded_picture(picture, "png")["png"] for picture in generator.pictures(tokens)]
+            pngs = [encoded_picture(picture, "png", marked=False)["png"] for picture in generator.pictures(tokens)]
             seconds.append((coded - began, time.perf_counter() - coded))
             samples += [Sample(*parts) for parts in zip(batch, stored, pngs, strict=True)]
             advance(len(batch))

@@ -32,7 +32,7 @@ def measured(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
     for number in range(1 + BATCHES):
         started = time.monotonic()
         painted = generator.paint([digest("warm-up", number, place) for place in range(size)], batch)
-        pictures = [encoded(picture, images.format)[images.format] for picture in painted]
+        pictures = [encoded(picture, images.format, images.mark)[images.format] for picture in painted]
         seconds.append((time.monotonic() - started) / size)
     scoring = _scoring(scores, pictures, batch)
     device = generator.device.type

@@ -45,6 +45,7 @@ class Work:
     llm_parameters: float | None  # of the VLM's language model; None: not known
     judge_parameters: float | None  # of the one that judges captions
 
+
 MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
 
 
