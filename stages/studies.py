@@ -35,8 +35,8 @@ def main() -> None:
     )
     with stage_run("studies", setting) as run:
         started = time.monotonic()
-        sets, answers = measure_studies(setting)
-        results = {name: study_results(chosen, answers) for name, chosen in sets.items()}
+        found = measure_studies(setting)
+        results = {name: study_results(sets, found.answers, found.concepts) for name, sets in found.studies.items()}
         write_json(
             OUT / "studies.json", {"seeds": setting.studies.seeds, "steps": setting.studies.steps, "studies": results}
         )

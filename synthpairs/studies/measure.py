@@ -64,23 +64,38 @@ class Setting:
         return digest(settings, drawn, asdict(self.pool.images), asked, [file_sha256(part) for part in sorted(parts)])
 
 
-def measure_studies(setting: Setting) -> tuple[dict[str, list[TrainingSet]], pd.DataFrame]:
-    """The studies' sets, and every trial's answers: ANSWERS with `set` and `seed` before it."""
-    sets = planned(setting.studies, setting.pool.select.k)
-    distinct = list(dict.fromkeys(chosen for study in sets.values() for chosen in study))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What came of all trials."""
+
+    studies: dict[str, list[TrainingSet]]  # the sets of each, the one that the others are compared with first
+    answers: pd.DataFrame  # ANSWERS with `set` and `seed` before it
+    concepts: dict[str, list[int]]  # how many different ones each set holds, by seed
+
+
+def measure_studies(setting: Setting) -> Measured:
+    """Train and ask for every set and seed."""
+    studies = planned(setting.studies, setting.pool.select.k)
+    distinct = list(dict.fromkeys(chosen for sets in studies.values() for chosen in sets))
     trials = [(chosen, seed) for chosen in distinct for seed in setting.studies.seeds]
-    tables = []
+    tables, concepts = [], {str(chosen): list[int]() for chosen in distinct}
     with (
         WorkStore("studies", setting.fingerprint()).locked() as store,
         progress("studies", len(trials), "trials") as advance,
     ):
         for chosen, seed in trials:
-            file = store.path / f"{chosen}-{seed}.parquet"
+            file, work = store.path / f"{chosen}-{seed}.parquet", store.path / "trial"
             if not file.exists():
-                write_table(file, _trial(chosen, setting.of_seed(seed), seed, store.path / "trial"), ANSWERS)
+                write_table(file, _trial(chosen, setting.of_seed(seed), seed, work), ANSWERS)
+            told = store.get(f"{chosen}-{seed}.concepts")
+            if told is None:
+                told = str(setting.pool.table(chosen, seed, work)["concept"].nunique()).encode()
+                store.put(f"{chosen}-{seed}.concepts", told)
+            concepts[str(chosen)].append(int(told))
             tables.append(read_table(file, "dvc repro studies/dvc.yaml").assign(set=str(chosen), seed=seed))
             advance(1)
-    return sets, pd.concat(tables, ignore_index=True)[["set", "seed", *ANSWERS.names]]
+    answers = pd.concat(tables, ignore_index=True)[["set", "seed", *ANSWERS.names]]
+    return Measured(studies=studies, answers=answers, concepts=concepts)
 
 
 def _trial(chosen: TrainingSet, setting: Setting, seed: int, work: Path) -> pd.DataFrame:

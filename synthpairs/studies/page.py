@@ -88,6 +88,8 @@ def _values(told: dict[str, Any]) -> str:
         [task, numbers["measure"], f"{numbers['n']:,}", *(_value(numbers["sets"][name]) for name in told["sets"])]
         for task, numbers in told["tasks"].items()
     ]
+    covered = [sorted({min(told["concepts"][name]), max(told["concepts"][name])}) for name in told["sets"]]
+    rows.append(["the pairs", "concepts", "", *(" to ".join(map(str, span)) for span in covered)])
     return markdown_table(["task", "measure", "n", *told["sets"]], rows, words=range(2))
 
 

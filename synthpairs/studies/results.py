@@ -5,7 +5,7 @@ speak for it: the paired test over items (means over the seeds, clustered by con
 every seed's own difference, all on one side of 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,8 +19,13 @@ PLACES = 4
 MEASURES = {"desk_caption": ("cider_d", 10.0)}  # and the largest possible score; of all others accuracy, 1
 
 
-def study_results(sets: Sequence[TrainingSet], answers: pd.DataFrame) -> dict[str, Any]:
-    """{sets, tasks: {task: {measure, n, sets: {set: {value, low, high, seeds}}, differences: {set: {...}}}}}."""
+def study_results(
+    sets: Sequence[TrainingSet], answers: pd.DataFrame, concepts: Mapping[str, Sequence[int]]
+) -> dict[str, Any]:
+    """{sets, concepts: {set: by seed}, comparisons, tasks}: of each task its measure, n, sets and differences, by set.
+
+    Of a set: value, low, high, and the values of the seeds; of a difference also p, detectable, and whether it is shown.
+    """
     names = [str(chosen) for chosen in sets]
     tasks = [NAMING, *sorted(set(answers["task"]) - {NAMING})]
     told = {
@@ -32,7 +37,8 @@ def study_results(sets: Sequence[TrainingSet], answers: pd.DataFrame) -> dict[st
         agree = min(difference["seeds"]) > 0 or max(difference["seeds"]) < 0
         difference["p"] = round(p, PLACES)
         difference["shown"] = apart and agree
-    return {"sets": names, "comparisons": len(tested), "tasks": told}
+    covered = {name: list(concepts[name]) for name in names}
+    return {"sets": names, "concepts": covered, "comparisons": len(tested), "tasks": told}
 
 
 def _task(names: Sequence[str], answers: pd.DataFrame, measure: str, top: float) -> dict[str, Any]:

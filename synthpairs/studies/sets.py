@@ -28,7 +28,11 @@ class Pool:
     images: Images
 
     def pairs(self, chosen: TrainingSet, seed: int, work: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
-        """(key, caption, encoded picture) of each pair of the set; what must be painted for it is painted in `work`.
+        """(key, caption, encoded picture) of each row of `table`."""
+        return with_pictures(self.table(chosen, seed, work), work if chosen.way == "uncurated" else self.data)
+
+    def table(self, chosen: TrainingSet, seed: int, work: Path) -> pd.DataFrame:
+        """The set's pairs, rows with the columns of PAIRS; what must be painted for it is painted in `work`.
 
         `seed` decides what is drawn at random, which is nothing for a strategy that ranks by score. ValueError when there
         are too few pairs to choose from, FileNotFoundError when the pipeline has not run yet.
@@ -42,20 +46,20 @@ class Pool:
         candidates = with_scores(manifest, read_table(self.data / "scores/scores.parquet", "dvc repro scores"))
         best = select_top_k(rank_candidates(candidates, select)[0], select)
         if chosen.way != "real":
-            return with_pictures(best.assign(origin="synthetic"), self.data)
+            return best.assign(origin="synthetic")
         kept, rejected = (self._captions(name) for name in ("kept", "rejected"))
         pairs, counts = make_arm("real", best, candidates, kept, rejected, select)
         if counts["pairs"] < chosen.k:
             raise ValueError(
                 f"{self.data}/captions: {counts['pairs']} captions have an original, {chosen.k} are needed"
             )
-        return with_pictures(pairs, self.data)
+        return pairs
 
     def _captions(self, name: str) -> pd.DataFrame:
         table = read_table(self.data / f"captions/{name}.parquet", "dvc repro captions")
         return table.assign(pictured=table["original"].notna()).drop(columns="original")
 
-    def _uncurated(self, select: Select, work: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
+    def _uncurated(self, select: Select, work: Path) -> pd.DataFrame:
         """Pictures painted for captions that are drawn from all that were read, whatever the filters said of them."""
         everything = pd.concat([self._captions(name) for name in ("kept", "rejected")], ignore_index=True)
         everything = everything.drop_duplicates("uid")
@@ -70,4 +74,4 @@ class Pool:
         chosen = first[first["number"] == 0].reset_index().head(select.k)
         if len(chosen) < select.k:
             raise ValueError(f"{len(chosen)} of {len(drawn)} captions could be painted, {select.k} are needed")
-        return with_pictures(chosen.assign(origin="synthetic").sort_values("key", ignore_index=True), work)
+        return chosen.assign(origin="synthetic").sort_values("key", ignore_index=True)

@@ -50,8 +50,11 @@ def setting(data, settings, images, narrow, training) -> Setting:  # noqa: F811
 def test_every_set_and_seed_answers_the_same_items_once(setting, monkeypatch):
     few = {"selection": [TrainingSet("top", 3), TrainingSet("real", 3)], "size": [TrainingSet("top", 3)]}
     monkeypatch.setattr(measure, "planned", lambda studies, k: few)
-    sets, answers = measure_studies(setting)
-    distinct = {str(chosen) for study in sets.values() for chosen in study}
+    found = measure_studies(setting)
+    answers = found.answers
+    distinct = {str(chosen) for sets in found.studies.values() for chosen in sets}
+    assert set(found.concepts) == distinct
+    assert all(1 <= count <= 3 for counts in found.concepts.values() for count in counts)
     assert answers.columns.tolist() == ["set", "seed", *ANSWERS.names]
     groups = answers.groupby(["set", "seed"])["uid"].agg(sorted)
     assert len(groups) == len(distinct) * 2
@@ -60,15 +63,15 @@ def test_every_set_and_seed_answers_the_same_items_once(setting, monkeypatch):
     assert len(groups.iloc[0]) == 4 + 6
 
     monkeypatch.setattr(measure, "_trial", None)  # nothing is trained again
-    again = measure_studies(setting)[1]
+    again = measure_studies(setting).answers
     pd.testing.assert_frame_equal(answers, again)
 
 
 def test_without_benchmarks_the_projector_alone_is_asked_and_nothing_is_tuned(setting, monkeypatch):
     monkeypatch.setattr(measure, "planned", lambda studies, k: {"selection": [TrainingSet("top", 3)]})
     monkeypatch.setattr(measure, "finetune", None)
-    answers = measure_studies(dataclasses.replace(setting, studies=dataclasses.replace(setting.studies, tasks=[])))[1]
-    assert set(answers["task"]) == {NAMING}
+    found = measure_studies(dataclasses.replace(setting, studies=dataclasses.replace(setting.studies, tasks=[])))
+    assert set(found.answers["task"]) == {NAMING}
 
 
 def test_a_seed_changes_every_training_and_the_projector_is_left_as_the_pairs_made_it(setting):

@@ -14,6 +14,7 @@ from synthpairs.studies.params import NAMING, Studies, TrainingSet
 from synthpairs.studies.results import study_results
 
 SETS = [TrainingSet("top", 8), TrainingSet("random", 8)]
+CONCEPTS = {"top-8": [5, 5], "random-8": [7, 6]}
 STUDIES = Studies(seeds=[0, 1], sizes=[], steps=2, tasks=["desk_vqa"], items=4)
 
 
@@ -29,9 +30,13 @@ def answers(gains):
     return pd.DataFrame(rows)
 
 
+def results_of(table):
+    return study_results(SETS, table, CONCEPTS)
+
+
 def test_values_are_means_over_items_and_seeds():
     table = answers([0.0, 0.2])
-    told = study_results(SETS, table)["tasks"]["desk_vqa"]
+    told = results_of(table)["tasks"]["desk_vqa"]
     part = table[(table["task"] == "desk_vqa") & (table["set"] == "random-8")]
     assert told["n"] == 80
     assert told["sets"]["random-8"]["value"] == pytest.approx(part["score"].mean(), abs=1e-4)
@@ -42,24 +47,24 @@ def test_values_are_means_over_items_and_seeds():
 
 
 def test_a_large_difference_that_every_seed_has_is_shown():
-    told = study_results(SETS, answers([0.5, 0.5]))
+    told = results_of(answers([0.5, 0.5]))
     assert all(numbers["differences"]["random-8"]["shown"] for numbers in told["tasks"].values())
     assert "`random-8` is better on naming" in verdict(told)
 
 
 def test_a_difference_that_one_seed_contradicts_is_not_shown_however_large():
-    told = study_results(SETS, answers([0.6, -0.2]))
+    told = results_of(answers([0.6, -0.2]))
     difference = told["tasks"]["desk_vqa"]["differences"]["random-8"]
     assert difference["seeds"][0] > 0 > difference["seeds"][1]
     assert not difference["shown"]
 
 
 def test_no_difference_is_said_to_be_none_shown():
-    assert verdict(study_results(SETS, answers([0.0, 0.0]))) == "Against `top-8`: `random-8`: no difference shown."
+    assert verdict(results_of(answers([0.0, 0.0]))) == "Against `top-8`: `random-8`: no difference shown."
 
 
 def test_p_values_are_corrected_for_all_tests_of_the_study():
-    told = study_results(SETS, answers([0.25, 0.25]))
+    told = results_of(answers([0.25, 0.25]))
     assert told["comparisons"] == 2
     from synthpairs.significance import paired
 
@@ -75,11 +80,12 @@ def test_p_values_are_corrected_for_all_tests_of_the_study():
 
 
 def test_the_page_and_the_plot_are_the_same_twice():
-    results = {name: study_results(SETS, answers([0.3, 0.3])) for name in ("selection", "ablation")}
+    results = {name: results_of(answers([0.3, 0.3])) for name in ("selection", "ablation")}
     page = studies_page(results, STUDIES)
     assert page == studies_page(results, STUDIES)
     assert page.count("](selection.png)") == page.count("](ablation.png)") == 1
     assert "(seeds 0, 1)" in page
+    assert "| the pairs | concepts |  | 5 | 6 to 7 |" in page
     first = study_figure(results["selection"])
     assert first == study_figure(results["selection"])
     assert Image.open(io.BytesIO(first)).width > 300
