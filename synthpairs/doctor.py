@@ -91,6 +91,8 @@ def _models() -> Iterator[Finding]:
         "scores.clip": scores.clip,
         "captions.clip": captions.clip,
         "captions.llm": captions.llm,
+        "captions.perplexity.kenlm": captions.perplexity.kenlm if captions.perplexity.engine == "kenlm" else None,
+        "captions.blip.model": captions.blip.model if captions.blip else None,
         "vlm.eye": vlm.eye,
         "vlm.llm": vlm.llm,
         "vlm.adapter": vlm.adapter,
