@@ -114,6 +114,26 @@ def test_memory_does_not_grow_with_the_file(kind: str, rows: int, tmp_path: Path
     assert peak < 5_000_000 < path.stat().st_size / 2
 
 
+@pytest.mark.parametrize("kind", ["text", "tsv", "csv", "jsonl"])
+def test_a_line_that_unpacks_to_a_hundred_megabytes_is_never_held(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b"text\na cat\n" if kind == "csv" else b'{"text": "a cat"}\n' if kind == "jsonl" else b"a cat\n")
+        for _ in range(100):
+            file.write(b"x" * 2**20)
+        file.write(b'\n{"text": "a dog"}\n' if kind == "jsonl" else b"\na dog\n")
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    try:
+        captions = list(read_sources([source_of(path, kind)], 16, CONCEPTS))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [caption.text for caption in (captions[0], captions[-1])] == ["a cat", "a dog"]
+    assert len(captions) == 3
+    assert peak < 40 * 2**20
+
+
 def test_pictures_come_from_paths_and_an_unreadable_one_rejects_its_row_alone(tmp_path: Path, read: Read) -> None:
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/a.jpg").write_bytes(encoded())
