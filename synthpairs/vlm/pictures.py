@@ -40,9 +40,9 @@ class Picture:
             image = _opened(_encoded(self.source)).convert("RGB")
             found = self.processor(image, return_tensors="pt").pixel_values[0]
         except UNREADABLE as error:
-            raise OSError(
-                f"{self.source}: a picture that was whole before the training is not any more: {error}"
-            ) from None
+            file = self.source.path if isinstance(self.source, Slice) else self.source
+            where = file if isinstance(file, Path) else "in memory"
+            raise OSError(f"{where}: a picture that was whole before the training is not any more: {error}") from None
         return found.to(torch.bfloat16)
 
 
