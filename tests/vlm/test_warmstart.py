@@ -140,8 +140,8 @@ def test_moments_of_two_data_sets_add_up_to_those_of_both(narrow, pairs, tmp_pat
 def test_what_has_no_picture_takes_no_part(narrow, pairs):
     model, processor = assemble(narrow)
     examples, _ = caption_examples(pairs(20), processor, 80)
-    blind = [dataclasses.replace(example, pixels=None) for example in examples[:5]]
-    for name, value in vars_of(Moments.of(model, examples + blind)).items():
+    blind = [dataclasses.replace(example, picture=None) for example in examples[:5]]
+    for name, value in vars_of(Moments.of(model, [*examples, *blind])).items():
         assert torch.equal(value, vars_of(Moments.of(model, examples))[name])
 
 
