@@ -94,22 +94,26 @@ def _values(told: dict[str, Any]) -> str:
 
 
 def _value(row: dict[str, Any]) -> str:
-    seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
-    return f"**{row['value']:.3f}** [{row['low']:.3f}, {row['high']:.3f}] ({seeds})"
+    return f"**{row['value']:.3f}** [{row['low']:.3f}, {row['high']:.3f}] ({_seeds(row, '.3f')})"
+
+
+def _seeds(row: dict[str, Any], shape: str) -> str:
+    """The seeds' values; one for all where a seed decides nothing."""
+    values = [f"{value:{shape}}" for value in row["seeds"]]
+    return f"all {values[0]}" if len(set(values)) == 1 else ", ".join(values)
 
 
 def _tests(told: dict[str, Any]) -> str:
     rows = []
     for task, numbers in told["tasks"].items():
         for name, row in numbers["differences"].items():
-            seeds = ", ".join(f"{value:+.3f}" for value in row["seeds"])
             said = ("better" if row["value"] > 0 else "worse") if row["shown"] else NO_DIFFERENCE
             rows.append(
                 [
                     task,
                     f"{name} - {told['sets'][0]}",
                     f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
-                    seeds,
+                    _seeds(row, "+.3f"),
                     probability(row["p"]),
                     f"{row['detectable']:.3f}",
                     said,
