@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from synthpairs.plots import ACCENT, INK, MID, plot_style, png
 
-COLUMNS = 2  # of panels
+COLUMNS = 2  # of panels, at most
 
 
 def study_figure(results: dict[str, Any]) -> bytes:
@@ -15,10 +15,11 @@ def study_figure(results: dict[str, Any]) -> bytes:
     `results` as `results.study_results` gives them.
     """
     names, tasks = results["sets"], list(results["tasks"])
-    rows = -(-len(tasks) // COLUMNS)
+    columns = min(COLUMNS, len(tasks))
+    rows = -(-len(tasks) // columns)
     with plot_style():
         figure = Figure(figsize=(7.6, (0.75 + 0.34 * len(names)) * rows), layout="constrained")
-        panels = list(figure.subplots(rows, COLUMNS, squeeze=False, sharey=True).flat)
+        panels = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
         for task, axes in zip(tasks, panels, strict=False):
             told = results["tasks"][task]
             for place, name in enumerate(names):
