@@ -19,7 +19,7 @@ def chunks(captions: Iterable[Caption]) -> Iterator[list[Caption]]:
 class Chunks:
     """Chunks in files of a folder, read back in the order in which they were written, or all merged by uid.
 
-    The files are this run's own and are never read by another, so they are pickles: that takes a fifth of Parquet's time.
+    The files are this run's own and are never read by another, so they are pickles: that takes half of Parquet's time or less.
     """
 
     def __init__(self, folder: Path) -> None:

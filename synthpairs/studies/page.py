@@ -52,7 +52,7 @@ def studies_page(results: dict[str, dict[str, Any]], studies: Studies) -> str:
 
 def answers(results: dict[str, dict[str, Any]]) -> str:
     """Each study's question and its answer, a line each."""
-    return "\n".join(f"- *{QUESTIONS[name][0]}* {verdict(told)}" for name, told in results.items())
+    return "\n".join(f"- *{QUESTIONS[name][0]}* {verdict(results[name])}" for name in QUESTIONS if name in results)
 
 
 def _study(name: str, told: dict[str, Any]) -> str:
