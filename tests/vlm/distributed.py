@@ -7,6 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
+
 from synthpairs.launch import leads
 from synthpairs.vlm import llava, training
 
@@ -27,6 +30,20 @@ def dies(self, index):
     return take(self, index)
 
 
+whole = AcceleratorState.__init__
+
+
+def divided(self, *arguments, fsdp_plugin=None, **settings):
+    """Accelerate lets FSDP2, which runs on gloo too, be on accelerators only."""
+    whole(self, *arguments, fsdp_plugin=fsdp_plugin, **settings)
+    if fsdp_plugin is not None:
+        fsdp_plugin.set_mixed_precision(self._mixed_precision)
+        self.fsdp_plugin = fsdp_plugin
+        self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+
+if call["on_cpu"]:
+    AcceleratorState.__init__ = divided
 take = training._Placed.__getitem__
 if call["dies_at"]:
     training._Placed.__getitem__ = dies

@@ -24,9 +24,11 @@ ROOT = Path(__file__).parents[2]
 def spread(tmp_path):
     """Runs a training in processes of their own; returns its losses and metrics."""
 
-    def run(count, function, *arguments, dies_at=0, **environment):
+    def run(count, function, *arguments, dies_at=0, on_cpu=False, **environment):
         call = tmp_path / f"{function}-{count}.call"
-        call.write_bytes(pickle.dumps({"function": function, "arguments": arguments, "dies_at": dies_at}))
+        call.write_bytes(
+            pickle.dumps({"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu})
+        )
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
         done = subprocess.run(
             [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)],
@@ -79,7 +81,7 @@ def test_two_processes_train_as_one_and_go_on_where_they_were_killed(spread, alo
 @pytest.mark.timeout(600)
 def test_a_model_divided_among_two_processes_trains_as_one_and_goes_on(spread, alone, tmp_path):
     call, losses = alone
-    settings = {"SYNTHPAIRS_FSDP": "on", "SYNTHPAIRS_RECOMPUTE": "on"}
+    settings = {"SYNTHPAIRS_FSDP": "on", "SYNTHPAIRS_RECOMPUTE": "on", "on_cpu": True}
     whole = spread(2, *call, tmp_path / "whole", **settings)
     np.testing.assert_allclose(whole["losses"], losses, rtol=0.02)
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("alone", "whole"))
