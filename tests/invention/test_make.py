@@ -155,3 +155,15 @@ def test_seed_and_penalty_change_what_is_written(project: Callable[..., Path], s
         main()
         tables.append(tuple(pd.read_parquet(root / "data/invented/captions.parquet")["text"]))
     assert len(set(tables)) == 3
+
+
+def test_a_model_of_the_hub_is_fetched_and_recorded(
+    project: Callable[..., Path], settings: Callable[..., Invent], language_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthpairs.language.model.snapshot_download", lambda *_, **__: str(language_model))
+    root = project(local=replace(settings().local, llm="owner/name@v1"), per_class=10)
+    main()
+    hub = json.loads((root / "reports/metrics/invent.json").read_text())["hub"]
+    assert (hub["model"], hub["commit"]) == ("owner/name@v1", "")  # no snapshot, whose name is its commit
+    rows = pd.read_parquet(root / "data/invented/captions.parquet")
+    assert set(rows["model"]) == {f"owner/name@v1@{hub['sha256'][:12]}"}
