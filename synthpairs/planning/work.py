@@ -19,6 +19,7 @@ from synthpairs.params import load_params
 UNTRAINED = 1  # models that the benchmarks of pictures are asked of beside the arms
 DESK_SIDE = 128  # pixels; a plan for larger pictures is one for a GPU
 TWICE = 2  # with pictures and blind
+MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,6 @@ class Work:
     items: dict[str, int]  # of each benchmark
     llm_parameters: float | None  # of the VLM's language model; None: not known
     judge_parameters: float | None  # of the one that judges captions
-
-
-MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
 
 
 class Document:
