@@ -13,7 +13,14 @@ from synthpairs.storage import file_sha256
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
-def model_folder(name: str, key: str, fetch: Callable[..., str], made_by: str | None = None) -> Path:
+def fetch_model(model: str, revision: str, files: Sequence[str] = FILES) -> str:
+    """Fetch a model's weights, configurations and vocabularies, and no code; returns the directory."""
+    from huggingface_hub import snapshot_download  # takes half a second to import
+
+    return snapshot_download(model, revision=revision, allow_patterns=list(files))
+
+
+def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, made_by: str | None = None) -> Path:
     """The model's directory; one of the hub is fetched first by `fetch(model, revision=...)`, which chooses the files.
 
     FileNotFoundError names the param `key` when `name` is neither, and what makes the usual directory, if `made_by` says it;
@@ -34,13 +41,6 @@ def model_folder(name: str, key: str, fetch: Callable[..., str], made_by: str | 
     except (OSError, ValueError, RevisionResolutionError) as error:
         kind = ValueError if isinstance(error, ValueError) and not isinstance(error, OSError) else OSError
         raise kind(f"params.yaml: {key}: {_refused(error, model, revision)}") from None
-
-
-def fetch_model(model: str, revision: str, files: Sequence[str] = FILES) -> str:
-    """Fetch a model's weights, configurations and vocabularies, and no code; returns the directory. For `model_folder`."""
-    from huggingface_hub import snapshot_download  # takes half a second to import
-
-    return snapshot_download(model, revision=revision, allow_patterns=list(files))
 
 
 def hub_record(name: str, folder: Path) -> dict[str, str] | None:

@@ -1,11 +1,9 @@
 """How likely a picture is not safe to show, by any image classifier of transformers that has a label for it."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -15,14 +13,13 @@ from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.storage import file_sha256
 
 DECIMALS = 6
-_FILES = ["*.safetensors", "*.json"]  # weights and configuration, and no code
 
 
 class Classifier:
     """A loaded classifier. ValueError or OSError when it cannot be had or has no such label."""
 
     def __init__(self, params: Nsfw) -> None:
-        folder = model_folder(params.model, "audit.nsfw.model", partial(snapshot_download, allow_patterns=_FILES))
+        folder = model_folder(params.model, "audit.nsfw.model")
         self._params, self._folder = params, folder
         self._model = AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         self._model.eval().to(best_device())

@@ -2,11 +2,9 @@
 
 import io
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
 from PIL import Image
 from transformers import AutoProcessor, BlipForImageTextRetrieval
 
@@ -16,17 +14,13 @@ from synthpairs.hub import model_folder
 from synthpairs.inference import best_device
 from synthpairs.schema import normalise
 
-_FILES = ["*.json", "*.safetensors", "*.txt"]  # of a hub model: no code, no pickles, no other formats
-
 
 class BlipFilter:
     """A loaded image-text matching model with its limits (SynthVLM's supplement, table 1)."""
 
     def __init__(self, params: Blip, batch: int) -> None:
         self.params, self.batch = params, batch
-        self.folder: Path = model_folder(
-            params.model, "captions.blip.model", partial(snapshot_download, allow_patterns=_FILES)
-        )
+        self.folder: Path = model_folder(params.model, "captions.blip.model")
         model = BlipForImageTextRetrieval.from_pretrained(self.folder, use_safetensors=True, trust_remote_code=False)
         self._model = model.eval().to(best_device())
         self._processor = AutoProcessor.from_pretrained(self.folder, trust_remote_code=False)

@@ -9,13 +9,11 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -26,7 +24,6 @@ from synthpairs.progress import progress
 from synthpairs.storage import file_sha256
 
 log = logging.getLogger(__name__)
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # of a hub model: no code, no pickles, no other formats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +70,7 @@ class SentenceEncoder:
 
 def load(name: str, batch: int) -> SentenceEncoder:
     """The encoder in float32 on the accelerator if there is one; ValueError or OSError when it cannot be had."""
-    folder = model_folder(
-        name,
-        "diversity.encoder",
-        partial(snapshot_download, allow_patterns=_FILES),
-        made_by="`dvc repro sentence_encoder` makes models/sentence",
-    )
+    folder = model_folder(name, "diversity.encoder", made_by="`dvc repro sentence_encoder` makes models/sentence")
     for file in ("config.json", "tokenizer_config.json"):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"params.yaml: diversity.encoder: {folder}/{file} is missing: no sentence encoder")

@@ -7,9 +7,8 @@ from typing import Any
 
 import diffusers
 import torch
-from huggingface_hub import snapshot_download
 
-from synthpairs.hub import model_folder
+from synthpairs.hub import fetch_model, model_folder
 from synthpairs.images.params import Images, Lora, Refiner
 from synthpairs.pipelines import load_pipeline
 from synthpairs.storage import file_sha256
@@ -47,8 +46,7 @@ def told_scheduler(pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
 
 
 def _vae(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, dict[str, Any]]:
-    fetch = partial(snapshot_download, allow_patterns=["config.json", WEIGHTS])
-    folder = model_folder(name, "images.vae", fetch)
+    folder = model_folder(name, "images.vae", partial(fetch_model, files=["config.json", WEIGHTS]))
     for file in ("config.json", WEIGHTS):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"params.yaml: images.vae: {folder}/{file} is missing: it must be an autoencoder's")
@@ -62,7 +60,7 @@ def _vae(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, dict[str, Any]
 
 def _add(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
     """Add the low-rank weights to the pipeline's own, once and for all, so that they cost no time; returns their identity."""
-    folder = model_folder(lora.model, "images.lora.model", partial(snapshot_download, allow_patterns=[lora.file]))
+    folder = model_folder(lora.model, "images.lora.model", partial(fetch_model, files=[lora.file]))
     path = folder / lora.file
     if not lora.file.endswith(".safetensors") or not path.is_file():
         raise FileNotFoundError(f"params.yaml: images.lora.file: {path} must be a .safetensors file that is there")

@@ -3,9 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-
-from synthpairs.hub import model_folder
+from synthpairs.hub import fetch_model, model_folder
 
 _FILES = ("en.arpa.bin", "en.sp.model")
 _HUB_FOLDER = "wikipedia"  # where edugp/kenlm has the models that Data-Juicer takes; oscar's are beside it
@@ -17,7 +15,7 @@ def kenlm_folder(name: str, key: str) -> Path:
     FileNotFoundError names what is missing.
     """
     wanted = [f"{_HUB_FOLDER}/{file}" for file in _FILES] + list(_FILES)
-    folder = model_folder(name, key, partial(snapshot_download, allow_patterns=wanted))
+    folder = model_folder(name, key, partial(fetch_model, files=wanted))
     for place in (folder, folder / _HUB_FOLDER):
         if all((place / file).is_file() for file in _FILES):
             return place

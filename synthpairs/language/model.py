@@ -3,27 +3,17 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from synthpairs.hub import model_folder
 from synthpairs.inference import best_device
-
-_FILES = [
-    "*.json",
-    "*.safetensors",
-    "*.jinja",
-    "*.txt",
-    "*.model",
-]  # of a hub model: no code, no pickles, no other formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +66,7 @@ class Prefilled:
 
 def language_model_folder(name: str, key: str) -> Path:
     """The directory of the language model that the param `key` names; of the hub only its safetensors and texts are fetched."""
-    made_by = "`dvc repro language_model` makes models/llm"
-    return model_folder(name, key, partial(snapshot_download, allow_patterns=_FILES), made_by)
+    return model_folder(name, key, made_by="`dvc repro language_model` makes models/llm")
 
 
 def load(directory: Path) -> LanguageModel:

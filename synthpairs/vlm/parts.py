@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from synthpairs.hub import fetch_model, hub_record, model_folder
+from synthpairs.hub import hub_record, model_folder
 from synthpairs.storage import file_sha256
 from synthpairs.tokenizer import tokenizer_folder
 
@@ -38,7 +38,7 @@ def part_folder(name: str, key: str) -> Path:
     if "@" not in name and not (Path(name) / config).is_file():
         how = _MAKES.get(key, "check it out of git first, or name OWNER/NAME@REVISION of a hub model")
         raise FileNotFoundError(f"params.yaml: {key} is {name}, which holds no {key[4:]} ({config} is missing): {how}")
-    folder = model_folder(name, key, fetch_model)
+    folder = model_folder(name, key)
     if not (folder / config).is_file():
         raise FileNotFoundError(f"params.yaml: {key}: {name} has no {config}, so it is no {key[4:]}")
     if not any(folder.glob("*.safetensors")):

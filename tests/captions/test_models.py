@@ -201,7 +201,7 @@ def test_models_of_the_hub_are_fetched_without_code_and_recorded(
         shutil.copytree(language_model, snapshot)
         return str(snapshot)
 
-    monkeypatch.setattr("synthpairs.language.model.snapshot_download", fetch)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     models = load_models(settings(llm="owner/name@v1"))
     assert models.lm is not None
     assert models.hub == {"llm": {"model": "owner/name@v1", "commit": "0123456789" * 4, "sha256": models.weights}}

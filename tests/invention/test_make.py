@@ -160,7 +160,7 @@ def test_seed_and_penalty_change_what_is_written(project: Callable[..., Path], s
 def test_a_model_of_the_hub_is_fetched_and_recorded(
     project: Callable[..., Path], settings: Callable[..., Invent], language_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthpairs.language.model.snapshot_download", lambda *_, **__: str(language_model))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(language_model))
     root = project(local=replace(settings().local, llm="owner/name@v1"), per_class=10)
     main()
     hub = json.loads((root / "reports/metrics/invent.json").read_text())["hub"]

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 import sentencepiece
 
-from synthpairs.language import kenlm
 from synthpairs.language.kenlm import Kenlm, kenlm_folder
 
 # log10 probabilities and back-off weights of pieces; SentencePiece marks the start of a word with U+2581.
@@ -123,7 +122,7 @@ def test_the_files_are_found_in_a_directory_or_in_the_hubs_folder(
         asked.append((model, revision, allow_patterns))
         return str(tmp_path / "hub")
 
-    monkeypatch.setattr(kenlm, "snapshot_download", fetch)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     assert kenlm_folder("edugp/kenlm@abc", "x") == tmp_path / "hub/wikipedia"
     assert [(model, revision) for model, revision, _ in asked] == [("edugp/kenlm", "abc")]
     assert {"wikipedia/en.arpa.bin", "wikipedia/en.sp.model"} < set(asked[0][2])

@@ -109,7 +109,7 @@ def cached(tmp_path_factory):
 @pytest.fixture
 def hub(cached, monkeypatch):
     """A hub that has them; what it does can be changed."""
-    monkeypatch.setattr(parts, "fetch_model", lambda model, revision: str(cached[model]))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda model, **_: str(cached[model]))
     for remembered in (parts.part_folder, parts.part_record):
         remembered.cache_clear()
     return cached
@@ -202,10 +202,10 @@ RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
     ],
 )
 def test_what_the_hub_does_not_give_is_one_line(hub, monkeypatch, error, kind, message):
-    def refuse(model, revision):
+    def refuse(model, revision, allow_patterns):
         raise error
 
-    monkeypatch.setattr(parts, "fetch_model", refuse)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(kind, match=f"^params.yaml: vlm.llm: .*{message}") as caught:
         assemble(PAPER)
     assert "\n" not in str(caught.value)
@@ -242,7 +242,7 @@ def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model
     shutil.copytree(hub[model], tmp_path / "spoilt")
     spoil(tmp_path / "spoilt")
     monkeypatch.setattr(
-        parts, "fetch_model", lambda name, revision: str(tmp_path / "spoilt" if name == model else hub[name])
+        "huggingface_hub.snapshot_download", lambda name, **_: str(tmp_path / "spoilt" if name == model else hub[name])
     )
     with pytest.raises((ValueError, OSError), match=message) as caught:
         assemble(PAPER)
