@@ -7,6 +7,7 @@ from synthpairs.artwork.world import World
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.images.params import Images
 from synthpairs.params import load_params
+from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
 from synthpairs.storage import write_bytes, write_json
 from synthpairs.studies.figure import study_figure
@@ -24,9 +25,16 @@ OUT = Path("data/studies")
 
 def main() -> None:
     """Write data/studies: numbers, plots and the page about them; `make studies` puts them into reports/."""
+    studies = load_params(Studies, "studies")
     setting = Setting(
-        studies=load_params(Studies, "studies"),
-        pool=Pool(data=Path("data"), select=load_params(Select, "select"), images=load_params(Images, "images")),
+        studies=studies,
+        pool=Pool(
+            data=Path("data"),
+            select=load_params(Select, "select"),
+            images=load_params(Images, "images"),
+            per_concept=studies.per_concept,
+        ),
+        scores=load_params(Scores, "scores"),
         vlm=load_params(Vlm, "vlm"),
         align=load_params(Align, "align"),
         finetune=load_params(Finetune, "finetune"),
@@ -36,13 +44,11 @@ def main() -> None:
     with stage_run("studies", setting) as run:
         started = time.monotonic()
         found = measure_studies(setting)
-        results = {name: study_results(sets, found.answers, found.concepts) for name, sets in found.studies.items()}
-        write_json(
-            OUT / "studies.json", {"seeds": setting.studies.seeds, "steps": setting.studies.steps, "studies": results}
-        )
+        results = {name: study_results(study, found.answers, found.facts) for name, study in found.studies.items()}
+        write_json(OUT / "studies.json", {"seeds": studies.seeds, "steps": studies.steps, "studies": results})
         for name, told in results.items():
             write_bytes(OUT / f"{name}.png", study_figure(told))
-        write_bytes(OUT / "README.md", studies_page(results, setting.studies).encode())
+        write_bytes(OUT / "README.md", studies_page(results, studies, setting.pool.images.guidance).encode())
         run.log({}, seconds=time.monotonic() - started)
 
 

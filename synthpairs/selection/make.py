@@ -28,7 +28,10 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     candidates = with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
     pool, lost = rank_candidates(candidates, params)
     selected = select_top_k(pool, params)
-    captions, rejected = _captions(data / "captions/kept.parquet"), _captions(data / "captions/rejected.parquet")
+    captions, rejected = (
+        read_captions(data / "captions/kept.parquet"),
+        read_captions(data / "captions/rejected.parquet"),
+    )
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     sizes: dict[str, dict[str, int]] = {}
     for arm in arms:
@@ -63,7 +66,7 @@ def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return told.merge(scores[["key", "clip_cosine", "ssim"]], on="key", how="left", validate="one_to_one")
 
 
-def _captions(path: Path) -> pd.DataFrame:
+def read_captions(path: Path) -> pd.DataFrame:
     """A caption table with `pictured` in place of the originals' bytes."""
     table = read_table(path, "dvc repro captions")
     return table.assign(pictured=table["original"].notna()).drop(columns="original")

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from synthpairs.params import Within
 
+Strategy = Literal["top", "random", "rear", "clip-only", "ssim-only"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
@@ -14,7 +16,7 @@ class Select:
     as they are (the paper's formula), as z-scores, or as ranks; clip_scale cancels out of the latter two.
     """
 
-    strategy: Literal["top", "random", "rear", "clip-only", "ssim-only"]
+    strategy: Strategy
     fusion: Literal["sum", "zscore", "rank"]  # of the strategies top and rear
     k: Annotated[int, Within(1)]  # pairs
     clip_weight: Annotated[float, Within(0, 100)]
@@ -23,5 +25,6 @@ class Select:
     ]  # CLIPScore's w: 1 in the paper's tables, 2.5 in the authors' sister code
     ssim_weight: Annotated[float, Within(0, 100)]  # the paper's lambda
     best_of: bool  # only the best candidate of each caption competes
+    per_concept: Annotated[int, Within(1)] | None  # at most so many pairs of a concept; null: no cap
     seed: int  # of the random strategy and the random arms
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

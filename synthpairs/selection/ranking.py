@@ -51,8 +51,10 @@ def hash_score(keys: pd.Series, seed: int, purpose: str) -> pd.Series:
 def rank_candidates(candidates: pd.DataFrame, params: Select) -> tuple[pd.DataFrame, dict[str, int]]:
     """The competing candidates, best first, with `score` and `rank`; and how many did not compete, by reason.
 
-    `candidates` has `key`, `uid`, `clip_cosine` and `ssim`. `rear` ranks by the fused score from its other end, and
-    still lets the best candidate of a caption compete. Ties go to the smaller key.
+    `candidates` has `key`, `uid`, `concept`, `clip_cosine` and `ssim`. `rear` ranks by the fused score from its other end, and
+    still lets the best candidate of a caption compete. Ties go to the smaller key. With `per_concept` the first so many of each
+    concept compete, as MetaCLIP caps what a word brings (https://arxiv.org/abs/2309.16671), though by rank where it draws lots;
+    the others are `crowded_out`. What names no concept is not capped.
     """
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     if params.strategy == "clip-only":
@@ -68,9 +70,13 @@ def rank_candidates(candidates: pd.DataFrame, params: Select) -> tuple[pd.DataFr
         pool = pool.drop_duplicates("uid")
     if params.strategy == "rear":
         pool = ordered(pool, "ascending")
+    lost = {"unscored": len(candidates) - len(scored), "beaten": len(scored) - len(pool)}
+    if params.per_concept is not None:
+        capped = pool[(pool.groupby("concept", dropna=False).cumcount() < params.per_concept) | pool["concept"].isna()]
+        lost["crowded_out"], pool = len(pool) - len(capped), capped
     pool = pool.reset_index(drop=True)
     pool["rank"] = pool.index
-    return pool, {"unscored": len(candidates) - len(scored), "beaten": len(scored) - len(pool)}
+    return pool, lost
 
 
 def ordered(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
@@ -83,6 +89,8 @@ def select_top_k(pool: pd.DataFrame, params: Select) -> pd.DataFrame:
     """The first K of the ranked pool; ValueError when it holds fewer."""
     if len(pool) < params.k:
         hint = "; with select.best_of each caption counts once" if params.best_of else ""
+        if params.per_concept is not None:
+            hint += f"; select.per_concept lets in {params.per_concept} of each concept"
         raise ValueError(
             f"params.yaml: select.k is {params.k}, but only {len(pool)} candidates compete{hint}: lower it, "
             "or raise images.candidates or the number of captions"

@@ -2,22 +2,29 @@
 model; finished trials are kept.
 """
 
+import io
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from synthpairs.artwork.world import World
 from synthpairs.benchmarks.evaluation import answer_first
 from synthpairs.progress import progress
 from synthpairs.schema import ANSWERS, digest
-from synthpairs.storage import WorkStore, file_sha256, read_table, write_table
+from synthpairs.scores.clip import ClipScorer
+from synthpairs.scores.params import Scores
+from synthpairs.storage import Slice, WorkStore, file_sha256, read_table, write_table
 from synthpairs.studies.naming import named
-from synthpairs.studies.params import NAMING, Studies, TrainingSet, planned
+from synthpairs.studies.params import GAP, NAMING, UNSEEN, Studies, Study, TrainingSet, planned
+from synthpairs.studies.results import Facts
 from synthpairs.studies.sets import Pool
+from synthpairs.studies.styles import unseen_style
 from synthpairs.vlm import load
 from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, align, finetune
 from synthpairs.vlm.model import Vlm, assemble
@@ -33,6 +40,7 @@ class Setting:
 
     studies: Studies
     pool: Pool
+    scores: Scores
     vlm: Vlm
     align: Align
     finetune: Finetune
@@ -51,7 +59,7 @@ class Setting:
     def fingerprint(self) -> str:
         """Of all that shapes a trial but the set and the seed; the project's code is watched by DVC."""
         data = self.pool.data
-        parts = [data / name for name in ("captions", "images", "scores", "tasks/instructions.parquet")]
+        parts = [data / name for name in ("art", "captions", "images", "scores", "tasks/instructions.parquet")]
         parts += [
             data / f"tasks/{task}.{ending}" for task in {*self.studies.tasks, NAMED} for ending in ("parquet", "yaml")
         ]
@@ -60,7 +68,7 @@ class Setting:
         ]
         settings = {name: value for name, value in asdict(self).items() if name not in ("pool", "studies")}
         drawn = asdict(self.pool.select) | {"strategy": None, "k": None, "seed": None}
-        asked = [self.studies.steps, self.studies.tasks, self.studies.items]
+        asked = [self.studies.steps, self.studies.tasks, self.studies.items, self.studies.per_concept]
         return digest(settings, drawn, asdict(self.pool.images), asked, [file_sha256(part) for part in sorted(parts)])
 
 
@@ -68,59 +76,84 @@ class Setting:
 class Measured:
     """What came of all trials."""
 
-    studies: dict[str, list[TrainingSet]]  # the sets of each, the one that the others are compared with first
+    studies: dict[str, Study]
     answers: pd.DataFrame  # ANSWERS with `set` and `seed` before it
-    concepts: dict[str, list[int]]  # how many different ones each set holds, by seed
+    facts: dict[str, list[Facts]]  # of each set, by seed
 
 
 def measure_studies(setting: Setting) -> Measured:
     """Train and ask for every set and seed."""
-    studies = planned(setting.studies, setting.pool.select.k)
-    distinct = list(dict.fromkeys(chosen for sets in studies.values() for chosen in sets))
-    trials = [(chosen, seed) for chosen in distinct for seed in setting.studies.seeds]
-    tables, concepts = [], {str(chosen): list[int]() for chosen in distinct}
+    told = setting.studies
+    studies = planned(told, setting.pool.select.k)
+    distinct = list(dict.fromkeys(chosen for study in studies.values() for chosen in study.sets))
+    tuned = {chosen for name in told.tuned for chosen in studies[name].sets} if told.tasks else set()
+    trials = [(chosen, seed) for seed in told.seeds for chosen in distinct]
+    tables, facts = [], {str(chosen): list[Facts]() for chosen in distinct}
     with (
         WorkStore("studies", setting.fingerprint()).locked() as store,
         progress("studies", len(trials), "trials") as advance,
     ):
         for chosen, seed in trials:
-            file, work = store.path / f"{chosen}-{seed}.parquet", store.path / "trial"
+            asked = told.tasks if chosen in tuned and seed in told.seeds[: told.tuned_seeds] else []
+            name = f"{chosen}-{seed}-{'tuned' if asked else 'named'}"
+            file = store.path / f"{name}.parquet"
             if not file.exists():
-                write_table(file, _trial(chosen, setting.of_seed(seed), seed, work), ANSWERS)
-            told = store.get(f"{chosen}-{seed}.concepts")
-            if told is None:
-                told = str(setting.pool.table(chosen, seed, work)["concept"].nunique()).encode()
-                store.put(f"{chosen}-{seed}.concepts", told)
-            concepts[str(chosen)].append(int(told))
+                answers, holds = _trial(chosen, setting.of_seed(seed), seed, asked, store.path / "trial")
+                store.put(f"{name}.json", json.dumps(holds).encode())
+                write_table(file, answers, ANSWERS)
+            facts[str(chosen)].append(json.loads(store.get(f"{name}.json") or b""))
             tables.append(read_table(file, "dvc repro studies/dvc.yaml").assign(set=str(chosen), seed=seed))
             advance(1)
     answers = pd.concat(tables, ignore_index=True)[["set", "seed", *ANSWERS.names]]
-    return Measured(studies=studies, answers=answers, concepts=concepts)
+    return Measured(studies=studies, answers=answers, facts=facts)
 
 
-def _trial(chosen: TrainingSet, setting: Setting, seed: int, work: Path) -> pd.DataFrame:
-    """Answers of the model that one set and seed make; `work` holds it meanwhile."""
+def _trial(
+    chosen: TrainingSet, setting: Setting, seed: int, asked: Sequence[str], work: Path
+) -> tuple[pd.DataFrame, Facts]:
+    """Answers of the model that one set and seed make, and what the set holds; `work` is used meanwhile."""
     shutil.rmtree(work, ignore_errors=True)
     aligned, tasks = work / "aligned", setting.pool.data / "tasks"
-    align(setting.pool.pairs(chosen, seed, work), setting.vlm, setting.align, aligned)
-    answers = [_named(setting, aligned, tasks)]
-    if setting.studies.tasks:
+    table = setting.pool.table(chosen, seed, work)
+    pairs = list(setting.pool.pairs(chosen, table, work))
+    holds = Facts(concepts=int(table["concept"].nunique()), clip_cosine=_cosine(setting.scores, pairs))
+    align(iter(pairs), setting.vlm, setting.align, aligned)
+    answers = [_named(setting, aligned)]
+    if asked:
         rows = read_table(tasks / "instructions.parquet", "dvc repro tasks")
         finetune(rows, aligned, setting.vlm, setting.finetune, work / "tuned")
         model, processor = load(work / "tuned")
-        asked, items = setting.studies.tasks, setting.studies.items
+        items = setting.studies.items
         answers += [answer_first(model, processor, tasks, setting.batch, task, items) for task in asked]
     shutil.rmtree(work)
-    table = pd.concat(answers, ignore_index=True)
-    means = {task: round(float(part.mean()), 3) for task, part in table.groupby("task")["score"]}
-    log.info("%s, seed %d: %s", chosen, seed, json.dumps(means))
-    return table
+    said = pd.concat(answers, ignore_index=True)
+    means = {task: round(float(part.mean()), 3) for task, part in said.groupby("task")["score"]}
+    log.info("%s, seed %d: %s", chosen, seed, json.dumps(means | holds))
+    return said, holds
 
 
-def _named(setting: Setting, aligned: Path, tasks: Path) -> pd.DataFrame:
-    """What the projector that the pairs alone have made says of the benchmark's pictures of one thing."""
+def _cosine(scores: Scores, pairs: Sequence[tuple[str, str, Slice | bytes]]) -> float:
+    """Mean CLIP cosine of the pairs, as stage `scores` takes it."""
+    scorer = ClipScorer("scores", scores.clip, scores.pretrained, prefix=scores.prefix, precision=scores.precision,
+                        batch=scores.batch)  # fmt: skip
+    payloads = [source if isinstance(source, bytes) else source.read() for _, _, source in pairs]
+    seen = scorer.embed_pictures([scorer.view(Image.open(io.BytesIO(png)).convert("RGB")) for png in payloads])
+    said = scorer.embed_texts([text for _, text, _ in pairs])
+    return round(float((seen * said).sum(1).mean()), 4)
+
+
+def _named(setting: Setting, aligned: Path) -> pd.DataFrame:
+    """What the projector that the pairs alone have made says of the benchmark's pictures of one thing, and of the same things
+    in a style that no training has seen.
+    """
     model, processor = assemble(setting.vlm)
     load_projector(model.model.multi_modal_projector, aligned / PROJECTOR, "dvc repro studies/dvc.yaml")
-    shown = read_table(tasks / f"{NAMED}.parquet", "dvc repro tasks")
+    data, concepts = setting.pool.data, setting.world.concepts
+    shown = read_table(data / f"tasks/{NAMED}.parquet", "dvc repro tasks")
     singles = shown[shown["category"] == "single"].reset_index(drop=True)
-    return named(model, processor, singles, setting.world.concepts).assign(task=NAMING, blind=False)
+    drawings = read_table(data / "art/drawings.parquet", "dvc repro art")
+    seen = named(model, processor, singles, concepts)
+    unseen = named(model, processor, unseen_style(singles, drawings, concepts), concepts)
+    lost = seen.assign(prediction="", score=seen["score"] - unseen["score"])
+    tables = [seen.assign(task=NAMING), unseen.assign(task=UNSEEN), lost.assign(task=GAP)]
+    return pd.concat(tables, ignore_index=True).assign(blind=False)

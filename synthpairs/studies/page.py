@@ -1,39 +1,60 @@
 """The page about the studies: what each asks, its answer, its numbers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthpairs.markdown import markdown_table
 from synthpairs.significance import NO_DIFFERENCE, POWER, probability
 from synthpairs.statistics import LEVEL
-from synthpairs.studies.params import Studies
+from synthpairs.studies.params import GAP, Studies
 
 QUESTIONS = {
     "selection": (
         "Does it pay to pick pairs by score?",
         "As many pairs for all; only the pick differs: the best by the weighted sum of CLIP cosine and SSIM (`top`), "
         "any (`random`), the worst (`rear`), the best by one score alone (`clip-only`, `ssim-only`). SynthVLM reports that it "
-        "helps; its table could not be had, so no figure of the paper's stands beside these.",
+        "helps; its table could not be had, so no figure of the paper's stands beside these. `balanced` is the best by the same "
+        "sum, {per_concept} of a concept at most: MetaCLIP's remedy for a selection that narrows.",
     ),
     "ablation": (
         "What does each step of the pipeline bring?",
-        "The whole pipeline (`top`); without selection (`random`); without selection and curation (`uncurated`: pictures painted "
-        "for captions drawn from all that were read, those spoilt on purpose among them); without generation (`real`: drawings "
-        "with the captions that people gave them). SynthVLM: without generation or without selection is worse.",
+        "The whole pipeline (`top`); without selection (`random`), or with one that passes over no concept (`balanced`); without "
+        "selection and curation (`uncurated`: pictures painted for captions drawn from all that were read, those spoilt on "
+        "purpose among them); without generation (`real`: drawings with the captions that people gave them). SynthVLM: without "
+        "generation or without selection is worse.",
     ),
     "size": (
         "How many synthetic pairs are worth how many real ones?",
         "The best pairs by score, and drawings with people's captions. SynthVLM: 100,000 selected synthetic pairs beat 558,000 "
         "of the web, 18% as many.",
     ),
+    "guidance": (
+        "Does guidance that pleases CLIP make better training data?",
+        "Pictures for the same captions: those of `random` were painted under guidance {guidance:g}, the others are painted "
+        "anew. Guidance draws pictures closer to their captions and makes them more alike (arXiv 2207.12598); the authors' "
+        "configurations say 20 for SDXL and 10 for SD3, the paper says nothing.",
+    ),
+    "style": (
+        "Does what was taught carry over to a style that was never seen?",
+        "`naming_unseen` asks for the same things in the style of an emoji set that no training here has met (openmoji), one "
+        "picture for each of `naming`'s; `style_gap` is what is lost, item by item: less is better. Were synthetic pictures "
+        "poorer in styles than real ones, they would lose more.",
+    ),
 }
 
 
-def studies_page(results: dict[str, dict[str, Any]], studies: Studies) -> str:
-    """Markdown; `results` by study as `results.study_results` gives them, their plots beside the page as STUDY.png."""
+def studies_page(results: Mapping[str, dict[str, Any]], studies: Studies, guidance: float) -> str:
+    """Markdown; `results` by study as `results.study_results` gives them, their plots beside the page as STUDY.png.
+
+    `guidance` is that of the pictures which all sets but those of the study `guidance` share.
+    """
     seeds = ", ".join(str(seed) for seed in studies.seeds)
+    few = ", ".join(str(seed) for seed in studies.seeds[: studies.tuned_seeds])
     tuned = (
-        f" Then come {studies.steps} steps of fine-tuning on instruction data that all share, and the benchmarks."
-        if studies.tasks
+        f" No language model has a say in it. In the studies {_listed(studies.tuned)} {studies.steps} steps of fine-tuning "
+        "follow, on instruction data that all sets share, and then the benchmarks; that takes ten times as long and is done for "
+        f"the seeds {few} alone."
+        if studies.tasks and studies.tuned
         else " No language model has a say in it: what follows from it for a model's answers is not measured here."
     )
     parts = [
@@ -45,7 +66,7 @@ def studies_page(results: dict[str, dict[str, Any]], studies: Studies) -> str:
         f"(means over seeds, clustered by concept, p < {1 - LEVEL:.2f} after Holm's correction in the study), and the seeds, all "
         f"on one side. *Detectable* is the smallest true difference that so many items show {POWER:.0%} of the time before the "
         "correction. `make studies` repeats all of it.",
-        *(_study(name, told) for name, told in results.items()),
+        *(_study(name, told, studies, guidance) for name, told in results.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -55,15 +76,22 @@ def answers(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(f"- *{QUESTIONS[name][0]}* {verdict(results[name])}" for name in QUESTIONS if name in results)
 
 
-def _study(name: str, told: dict[str, Any]) -> str:
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `b` and `c`."""
+    quoted = [f"`{name}`" for name in names]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def _study(name: str, told: dict[str, Any], studies: Studies, guidance: float) -> str:
     question, setting = QUESTIONS[name]
     return "\n\n".join(
         [
             f"## {question}",
             f"**{verdict(told)}**",
-            setting,
+            setting.format(per_concept=studies.per_concept, guidance=guidance),
             f"![{question} A panel for each measure]({name}.png)",
             _values(told),
+            *_agreement(told),
             _tests(told),
         ]
     )
@@ -76,11 +104,15 @@ def verdict(told: dict[str, Any]) -> str:
     for name in others:
         found = {task: numbers["differences"][name] for task, numbers in told["tasks"].items()}
         apart = [
-            f"{'better' if row['value'] > 0 else 'worse'} on {task} ({row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}])"
+            f"{_word(task, row)} on {task} ({row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}])"
             for task, row in found.items() if row["shown"]
         ]  # fmt: skip
         sentences.append(f"`{name}` is {', '.join(apart)}" if apart else f"`{name}`: {NO_DIFFERENCE}")
     return f"Against `{first}`: {'; '.join(sentences)}."
+
+
+def _word(task: str, row: dict[str, Any]) -> str:
+    return "better" if (row["value"] > 0) != (task == GAP) else "worse"
 
 
 def _values(told: dict[str, Any]) -> str:
@@ -88,9 +120,23 @@ def _values(told: dict[str, Any]) -> str:
         [task, numbers["measure"], f"{numbers['n']:,}", *(_value(numbers["sets"][name]) for name in told["sets"])]
         for task, numbers in told["tasks"].items()
     ]
-    covered = [sorted({min(told["concepts"][name]), max(told["concepts"][name])}) for name in told["sets"]]
-    rows.append(["the pairs", "concepts", "", *(" to ".join(map(str, span)) for span in covered)])
+    for fact, shape in (("concepts", "d"), ("clip_cosine", ".3f")):
+        held = [[row[fact] for row in told["pairs"][name]] for name in told["sets"]]
+        spans = [sorted({f"{min(values):{shape}}", f"{max(values):{shape}}"}) for values in held]
+        rows.append(["the pairs", fact.replace("_", " "), "", *(" to ".join(span) for span in spans)])
     return markdown_table(["task", "measure", "n", *told["sets"]], rows, words=range(2))
+
+
+def _agreement(told: dict[str, Any]) -> list[str]:
+    """How the sets' order by CLIP cosine agrees with that by what was learnt from them; nothing where it cannot be said."""
+    known = {task: value for task, value in told["agreement"].items() if value is not None}
+    if not known:
+        return []
+    values = ", ".join(f"{value:+.2f} with `{task}`" for task, value in known.items())
+    return [
+        f"Does a set's CLIP cosine foretell what is learnt from it? Spearman's correlation over these {len(told['sets'])} sets: "
+        f"{values}."
+    ]
 
 
 def _value(row: dict[str, Any]) -> str:
@@ -107,7 +153,7 @@ def _tests(told: dict[str, Any]) -> str:
     rows = []
     for task, numbers in told["tasks"].items():
         for name, row in numbers["differences"].items():
-            said = ("better" if row["value"] > 0 else "worse") if row["shown"] else NO_DIFFERENCE
+            said = _word(task, row) if row["shown"] else NO_DIFFERENCE
             rows.append(
                 [
                     task,

@@ -6,48 +6,70 @@ every seed's own difference, all on one side of 0.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
+import numpy as np
 import pandas as pd
 
 from synthpairs.significance import holm, paired, shown
 from synthpairs.statistics import interval, mean
-from synthpairs.studies.params import NAMING, TrainingSet
+from synthpairs.studies.params import GAP, Study
+
+
+class Facts(TypedDict):
+    """What a training set holds."""
+
+    concepts: int  # different ones
+    clip_cosine: float  # mean over the pairs
+
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 PLACES = 4
-MEASURES = {"desk_caption": ("cider_d", 10.0)}  # and the largest possible score; of all others accuracy, 1
+MEASURES = {"desk_caption": ("cider_d", (0.0, 10.0)), GAP: ("accuracy lost", (-1.0, 1.0))}  # least and largest score
+ACCURACY = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
+RANKED = 4  # sets, from which on two orders of them can be compared
 
 
-def study_results(
-    sets: Sequence[TrainingSet], answers: pd.DataFrame, concepts: Mapping[str, Sequence[int]]
-) -> dict[str, Any]:
-    """{sets, concepts: {set: by seed}, comparisons, tasks}: of each task its measure, n, sets and differences, by set.
+def study_results(study: Study, answers: pd.DataFrame, facts: Mapping[str, Sequence[Facts]]) -> dict[str, Any]:
+    """{sets, pairs, comparisons, tasks, agreement}: of each task its measure, n, sets and differences, by set.
 
     Of a set: value, low, high, and the values of the seeds; of a difference also p, detectable, and whether it is shown.
+    `pairs` repeats `facts`, what the sets hold, by set and seed. `agreement` is Spearman's correlation, over the sets,
+    of a task's value with the mean CLIP cosine of the pairs; null where there are too few sets or nothing varies.
     """
-    names = [str(chosen) for chosen in sets]
-    tasks = [NAMING, *sorted(set(answers["task"]) - {NAMING})]
-    told = {
-        task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ("accuracy", 1.0))) for task in tasks
-    }
+    names = [str(chosen) for chosen in study.sets]
+    told = {task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ACCURACY)) for task in study.tasks}
+    tasks = list(told)
     tested = [told[task]["differences"][name] for task in tasks for name in names[1:]]
     for difference, p in zip(tested, holm([difference["p"] for difference in tested]), strict=True):
         apart = shown(p, difference["low"], difference["high"])
         agree = min(difference["seeds"]) > 0 or max(difference["seeds"]) < 0
         difference["p"] = round(p, PLACES)
         difference["shown"] = apart and agree
-    covered = {name: list(concepts[name]) for name in names}
-    return {"sets": names, "concepts": covered, "comparisons": len(tested), "tasks": told}
+    cosines = {name: float(np.mean([fact["clip_cosine"] for fact in facts[name]])) for name in names}
+    return {
+        "sets": names,
+        "pairs": {name: list(facts[name]) for name in names},
+        "comparisons": len(tested),
+        "tasks": told,
+        "agreement": {task: _agreement(cosines, told[task]["sets"]) for task in tasks},
+    }
 
 
-def _task(names: Sequence[str], answers: pd.DataFrame, measure: str, top: float) -> dict[str, Any]:
+def _agreement(cosines: Mapping[str, float], values: Mapping[str, dict[str, Any]]) -> float | None:
+    both = pd.DataFrame({"cosine": cosines, "value": {name: row["value"] for name, row in values.items()}}).rank()
+    if len(both) < RANKED or (both.nunique() < 2).any():
+        return None
+    return round(float(both["cosine"].corr(both["value"])), 2)
+
+
+def _task(names: Sequence[str], answers: pd.DataFrame, measure: str, bounds: tuple[float, float]) -> dict[str, Any]:
     tables = {name: _by_item(answers[answers["set"] == name]) for name in names}
     first = tables[names[0]]
     return {
         "measure": measure,
         "n": len(first),
-        "sets": {name: _numbers(table, top) for name, table in tables.items()},
+        "sets": {name: _numbers(table, bounds) for name, table in tables.items()},
         "differences": {name: _difference(tables[name], first) for name in names[1:]},
     }
 
@@ -57,9 +79,9 @@ def _by_item(answers: pd.DataFrame) -> pd.DataFrame:
     return answers.pivot(index=["uid", "concept"], columns="seed", values="score")
 
 
-def _numbers(table: pd.DataFrame, top: float) -> dict[str, Any]:
+def _numbers(table: pd.DataFrame, bounds: tuple[float, float]) -> dict[str, Any]:
     over_seeds = table.mean(axis=1)
-    low, high = interval(over_seeds.tolist(), _concepts(table), RESAMPLES, SEED, (0.0, top))
+    low, high = interval(over_seeds.tolist(), _concepts(table), RESAMPLES, SEED, bounds)
     seeds = [round(float(value), PLACES) for value in table.mean()]
     return {
         "value": round(mean(over_seeds.tolist()), PLACES),

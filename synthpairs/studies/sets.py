@@ -10,13 +10,14 @@ from synthpairs.images.make import make_images
 from synthpairs.images.params import Images
 from synthpairs.pairs import with_pictures
 from synthpairs.selection.arms import make_arm
-from synthpairs.selection.make import with_scores
+from synthpairs.selection.make import read_captions, with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score, ordered, rank_candidates, select_top_k
 from synthpairs.storage import Slice, read_table
 from synthpairs.studies.params import TrainingSet
 
-SPARE = 1.05  # captions that are painted for each pair of an uncurated set: some have no picture that can be made
+SPARE = 1.05  # captions that are painted for each pair of a set: some have no picture that can be made
+PAINTED = ("uncurated", "guidance")  # ways whose pictures are made here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +27,11 @@ class Pool:
     data: Path
     select: Select
     images: Images
+    per_concept: int  # pairs at most, of the sets `balanced`
 
-    def pairs(self, chosen: TrainingSet, seed: int, work: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
-        """(key, caption, encoded picture) of each row of `table`."""
-        return with_pictures(self.table(chosen, seed, work), work if chosen.way == "uncurated" else self.data)
+    def pairs(self, chosen: TrainingSet, table: pd.DataFrame, work: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
+        """(key, caption, encoded picture) of each row of `table`, which is `chosen`'s."""
+        return with_pictures(table, work if chosen.way in PAINTED else self.data)
 
     def table(self, chosen: TrainingSet, seed: int, work: Path) -> pd.DataFrame:
         """The set's pairs, rows with the columns of PAIRS; what must be painted for it is painted in `work`.
@@ -37,17 +39,20 @@ class Pool:
         `seed` decides what is drawn at random, which is nothing for a strategy that ranks by score. ValueError when there
         are too few pairs to choose from, FileNotFoundError when the pipeline has not run yet.
         """
-        select = replace(self.select, strategy="top", k=chosen.k, seed=seed)
         if chosen.way == "uncurated":
-            return self._uncurated(select, work)
-        if chosen.way != "real":
+            return self._uncurated(chosen.k, seed, work)
+        if chosen.way == "guidance":
+            return self._guided(chosen, seed, work)
+        select = replace(self.select, strategy="top", k=chosen.k, seed=seed)
+        if chosen.way == "balanced":
+            select = replace(select, per_concept=self.per_concept)
+        elif chosen.way != "real":
             select = replace(select, strategy=chosen.way)
-        manifest = read_table(self.data / "images/manifest.parquet", "dvc repro images")
-        candidates = with_scores(manifest, read_table(self.data / "scores/scores.parquet", "dvc repro scores"))
+        candidates = self._candidates()
         best = select_top_k(rank_candidates(candidates, select)[0], select)
         if chosen.way != "real":
             return best.assign(origin="synthetic")
-        kept, rejected = (self._captions(name) for name in ("kept", "rejected"))
+        kept, rejected = (read_captions(self.data / f"captions/{name}.parquet") for name in ("kept", "rejected"))
         pairs, counts = make_arm("real", best, candidates, kept, rejected, select)
         if counts["pairs"] < chosen.k:
             raise ValueError(
@@ -55,23 +60,32 @@ class Pool:
             )
         return pairs
 
-    def _captions(self, name: str) -> pd.DataFrame:
-        table = read_table(self.data / f"captions/{name}.parquet", "dvc repro captions")
-        return table.assign(pictured=table["original"].notna()).drop(columns="original")
+    def _candidates(self) -> pd.DataFrame:
+        manifest = read_table(self.data / "images/manifest.parquet", "dvc repro images")
+        return with_scores(manifest, read_table(self.data / "scores/scores.parquet", "dvc repro scores"))
 
-    def _uncurated(self, select: Select, work: Path) -> pd.DataFrame:
+    def _guided(self, chosen: TrainingSet, seed: int, work: Path) -> pd.DataFrame:
+        """The captions of `random` with the same seed, painted under the set's own guidance."""
+        assert chosen.guidance is not None
+        select = replace(self.select, strategy="random", k=chosen.k, seed=seed)
+        drawn = rank_candidates(self._candidates(), select)[0].drop_duplicates("uid").head(round(chosen.k * SPARE))
+        return self._painted(drawn, chosen.k, replace(self.images, guidance=chosen.guidance), work)
+
+    def _uncurated(self, k: int, seed: int, work: Path) -> pd.DataFrame:
         """Pictures painted for captions that are drawn from all that were read, whatever the filters said of them."""
-        everything = pd.concat([self._captions(name) for name in ("kept", "rejected")], ignore_index=True)
-        everything = everything.drop_duplicates("uid")
+        tables = [read_captions(self.data / f"captions/{name}.parquet") for name in ("kept", "rejected")]
+        everything = pd.concat(tables, ignore_index=True).drop_duplicates("uid")
         shuffled = ordered(
-            everything.assign(key=everything["uid"], score=hash_score(everything["uid"], select.seed, "study")),
-            "ascending",
+            everything.assign(key=everything["uid"], score=hash_score(everything["uid"], seed, "study")), "ascending"
         )
-        drawn = shuffled.head(round(select.k * SPARE))
-        make_images(drawn[["uid", "text", "concept"]].reset_index(drop=True), self.images, work / "images")
+        return self._painted(shuffled.head(round(k * SPARE)), k, self.images, work)
+
+    def _painted(self, captions: pd.DataFrame, k: int, images: Images, work: Path) -> pd.DataFrame:
+        """Pairs of the first `k` captions that can be painted, a picture for each."""
+        make_images(captions[["uid", "text", "concept"]].reset_index(drop=True), images, work / "images")
         painted = read_table(work / "images/manifest.parquet", "dvc repro images")
-        first = painted.set_index("uid").loc[[uid for uid in drawn["uid"] if uid in set(painted["uid"])]]
-        chosen = first[first["number"] == 0].reset_index().head(select.k)
-        if len(chosen) < select.k:
-            raise ValueError(f"{len(chosen)} of {len(drawn)} captions could be painted, {select.k} are needed")
+        first = painted[painted["number"] == 0].set_index("uid")
+        chosen = first.loc[[uid for uid in captions["uid"] if uid in first.index]].reset_index().head(k)
+        if len(chosen) < k:
+            raise ValueError(f"{len(chosen)} of {len(captions)} captions could be painted, {k} are needed")
         return chosen.assign(origin="synthetic").sort_values("key", ignore_index=True)

@@ -39,6 +39,7 @@ SELECT = Select(
     clip_scale=2.0,
     ssim_weight=0.5,
     best_of=True,
+    per_concept=None,
     seed=0,
     samples_per_shard=8,
 )

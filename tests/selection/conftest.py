@@ -26,6 +26,7 @@ def settings() -> Callable[..., Select]:
         "clip_scale": 1.0,
         "ssim_weight": 0.5,
         "best_of": True,
+        "per_concept": None,
         "seed": 0,
         "samples_per_shard": 2,
     }

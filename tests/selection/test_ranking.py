@@ -144,3 +144,20 @@ def test_the_order_is_that_of_score_then_key(settings: Settings, candidates: pd.
     for strategy, ascending in (("top", False), ("rear", True)):
         pool, _ = rank_candidates(candidates, settings(strategy=strategy, best_of=False))
         assert pool.equals(pool.sort_values(["score", "key"], ascending=[ascending, True]))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_cap_lets_in_the_first_so_many_of_each_concept(
+    settings: Settings, candidates: pd.DataFrame, strategy: str
+) -> None:
+    named = candidates.assign(concept=[["dog", "cat", None][place // 3 % 3] for place in range(30)])
+    free, _ = rank_candidates(named, settings(strategy=strategy))
+    capped, lost = rank_candidates(named, settings(strategy=strategy, per_concept=2))
+    expected = [row.key for row in free.itertuples() if pd.isna(row.concept) or
+                (free["concept"][: row.Index] == row.concept).sum() < 2]  # fmt: skip
+    assert capped["key"].tolist() == expected
+    assert capped["rank"].tolist() == list(range(len(expected)))
+    assert len(capped) + sum(lost.values()) == len(named)
+    assert lost["crowded_out"] == len(free) - len(expected) > 0
+    with pytest.raises(ValueError, match=r"counts once; select.per_concept lets in 2 of each concept: lower"):
+        select_top_k(capped, settings(k=10, per_concept=2))

@@ -74,7 +74,7 @@ def test_stability_is_what_a_plain_bootstrap_finds(settings: Settings) -> None:
 def test_wrong_values_are_named(tmp_path: Path, settings: Settings, value: str, fault: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("select: {strategy: top, fusion: sum, k: 3, clip_weight: 1.0, clip_scale: 1.0, ssim_weight: 0.5, "
-                    "best_of: true, seed: 0, samples_per_shard: 2}\n")  # fmt: skip
+                    "best_of: true, per_concept: null, seed: 0, samples_per_shard: 2}\n")  # fmt: skip
     assert changed(settings(), file, ["k=5", "fusion=rank"]) == settings(k=5, fusion="rank")
     with pytest.raises(ValueError, match=fault):
         changed(settings(), file, [value])

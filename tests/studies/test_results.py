@@ -10,12 +10,19 @@ from PIL import Image
 
 from synthpairs.studies.figure import study_figure
 from synthpairs.studies.page import studies_page, verdict
-from synthpairs.studies.params import NAMING, Studies, TrainingSet
+from synthpairs.studies.params import GAP, NAMING, Studies, Study, TrainingSet
 from synthpairs.studies.results import study_results
 
 SETS = [TrainingSet("top", 8), TrainingSet("random", 8)]
-CONCEPTS = {"top-8": [5, 5], "random-8": [7, 6]}
-STUDIES = Studies(seeds=[0, 1], sizes=[], steps=2, tasks=["desk_vqa"], items=4)
+STUDY = Study(SETS, [NAMING, "desk_vqa"])
+FACTS = {
+    "top-8": [{"concepts": 5, "clip_cosine": 0.4}] * 2,
+    "random-8": [{"concepts": 7, "clip_cosine": 0.31}, {"concepts": 6, "clip_cosine": 0.3}],
+}
+STUDIES = Studies(
+    seeds=[0, 1], sizes=[], per_concept=2, guidances=[], steps=2, tasks=["desk_vqa"], tuned=["selection", "ablation"],
+    tuned_seeds=2, items=4,
+)  # fmt: skip
 
 
 def answers(gains):
@@ -31,7 +38,7 @@ def answers(gains):
 
 
 def results_of(table):
-    return study_results(SETS, table, CONCEPTS)
+    return study_results(STUDY, table, FACTS)
 
 
 def test_values_are_means_over_items_and_seeds():
@@ -81,11 +88,38 @@ def test_p_values_are_corrected_for_all_tests_of_the_study():
 
 def test_the_page_and_the_plot_are_the_same_twice():
     results = {name: results_of(answers([0.3, 0.3])) for name in ("selection", "ablation")}
-    page = studies_page(results, STUDIES)
-    assert page == studies_page(results, STUDIES)
+    page = studies_page(results, STUDIES, 3.0)
+    assert page == studies_page(results, STUDIES, 3.0)
     assert page.count("](selection.png)") == page.count("](ablation.png)") == 1
     assert "(seeds 0, 1)" in page
     assert "| the pairs | concepts |  | 5 | 6 to 7 |" in page
+    assert "| the pairs | clip cosine |  | 0.400 | 0.300 to 0.310 |" in page
     first = study_figure(results["selection"])
     assert first == study_figure(results["selection"])
     assert Image.open(io.BytesIO(first)).width > 300
+
+
+def test_whether_the_cosine_foretells_a_task_is_a_rank_correlation_over_the_sets():
+    sets = [TrainingSet("guidance", 8, scale) for scale in (1.0, 2.0, 5.0, 8.0)]
+    rows = [
+        {"set": str(chosen), "seed": seed, "task": NAMING, "uid": str(item), "concept": str(item // 2),
+         "score": float(item < right)}
+        for chosen, right in zip(sets, (10, 20, 40, 30), strict=True) for seed in (0, 1) for item in range(50)
+    ]  # fmt: skip
+    facts = {str(chosen): [{"concepts": 3, "clip_cosine": place / 10}] * 2 for place, chosen in enumerate(sets)}
+    told = study_results(Study(sets, [NAMING]), pd.DataFrame(rows), facts)
+    assert told["agreement"] == {NAMING: 0.8}  # 1 - 6 x (0 + 0 + 1 + 1) / (4 x 15)
+    flat = {name: [{"concepts": 3, "clip_cosine": 0.3}] * 2 for name in facts}
+    assert study_results(Study(sets, [NAMING]), pd.DataFrame(rows), flat)["agreement"] == {NAMING: None}
+
+
+def test_to_lose_more_is_worse():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"set": str(chosen), "seed": seed, "task": GAP, "uid": str(item), "concept": str(item // 2),
+         "score": float(rng.integers(-1, 1) + (chosen.way == "random"))}
+        for chosen in SETS for seed in (0, 1) for item in range(80)
+    ]  # fmt: skip
+    told = study_results(Study(SETS, [GAP]), pd.DataFrame(rows), FACTS)
+    assert told["tasks"][GAP]["sets"]["top-8"]["low"] < 0
+    assert f"`random-8` is worse on {GAP} (+" in verdict(told)
