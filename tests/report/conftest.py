@@ -117,8 +117,8 @@ PARAMS_YAML = """\
 arms: [selected, random, real]
 code_arms: [real-codes, genpair, synthetic]
 pairs: {seed: 0, scenes: 60, kinds: {single: 1.0}, used: 40, tokenizer: models/masked}
-select: {strategy: top, fusion: sum, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false, seed: 0,
-         samples_per_shard: 64}
+select: {strategy: top, fusion: sum, k: 20, clip_weight: 0.5, clip_scale: 2.0, ssim_weight: 0.5, best_of: false,
+         per_concept: null, seed: 0, samples_per_shard: 64}
 report: {seed: 0, resamples: 200, key_tasks: [desk_vqa, desk_pope], pictures: 4, columns: 2, side: 32}
 """
 

@@ -83,7 +83,8 @@ def test_wrong_values_are_named(tmp_path: Path, settings: Settings, value: str, 
 def test_the_command(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(data.parent)
     Path("params.yaml").write_text("select: {strategy: top, fusion: sum, k: 3, clip_weight: 1.0, clip_scale: 1.0, "
-                                   "ssim_weight: 0.5, best_of: true, seed: 0, samples_per_shard: 2}\n")  # fmt: skip
+                                   "ssim_weight: 0.5, best_of: true, per_concept: null, seed: 0, "
+                                   "samples_per_shard: 2}\n")  # fmt: skip
     before = Path("params.yaml").read_bytes()
     assert main(["whatif", "clip_scale=2.5", "k=2"]) == 0
     assert "| pairs | 3 | 2 |" in capsys.readouterr().out
