@@ -2,7 +2,13 @@
 
 import http.client
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +16,8 @@ from typing import Any
 import pytest
 
 from synthpairs.preference.booth import MOST_BYTES, STATIC, Ballot, Booth
-from synthpairs.preference.couples import Couple
-from synthpairs.preference.votes import read_votes
+from synthpairs.preference.couples import Couple, write_couples
+from synthpairs.preference.votes import VOTES, read_votes
 from tests.preference.conftest import SECRET, is_red
 
 JSON = {"Content-Type": "application/json"}
@@ -168,3 +174,18 @@ def test_a_foreign_host_sees_no_picture(booth: Booth) -> None:
 )  # fmt: skip
 def test_there_is_nothing_else(booth: Booth, path: str) -> None:
     assert ask(booth, "GET", path)[0] == 404
+
+
+def test_the_command_serves_what_the_stage_drew_until_it_is_interrupted(couples: list[Couple], tmp_path: Path) -> None:
+    shutil.copy("params.yaml", tmp_path)
+    write_couples(couples, tmp_path / "data/preference")
+    command = [sys.executable, "-m", "synthpairs", "vote", "--voter", "ada"]
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        url = running.stdout.readline().split()[0]
+        with urllib.request.urlopen(f"{url}state", timeout=10) as reply:
+            assert json.load(reply)["total"] == len(couples)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 0
+    assert not (tmp_path / VOTES).exists()
