@@ -41,7 +41,8 @@ def section(results: dict[str, Any]) -> str:
             f"better. {_engine(results['engine'])} *Win rate* is of the synthetic pictures, ties as half a win, with a 95% "
             "interval (concepts resampled); *p* is of the sign test. The *control* asks the same judge about two pictures "
             "of one origin, of which only one fits the caption: 50% is guessing. A judge that the control on real "
-            "pictures does not show to be above that cannot tell, whatever it prefers.",
+            "pictures does not show to be above that cannot tell, whatever it prefers. The control is the easier question: it "
+            "says whether a judge sees what is there, not whether it sees how well it is drawn.",
             markdown_table(HEAD, rows, words=[0]),
             "\n".join(
                 f"- {line}" for line in [*(_verdict(name, one) for name, one in judges.items()), _overall(judges)]
