@@ -8,6 +8,7 @@ from synthpairs.arms import Arm, CodeArm
 from synthpairs.diversity.page import markdown
 from synthpairs.embeddings.mixing import generated_pairs, real_pairs
 from synthpairs.params import load_params
+from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
 from synthpairs.report.codes import read_codes
@@ -42,7 +43,8 @@ def main() -> None:
         section, drawn = synth2(codes, markdown(codes.diversity), paint, params)
         ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
         studies = answers(read_json(STUDIES, "make studies", ["studies"])["studies"])
-        page, figures = build(read_inputs(arms), section, studies, stages, ranking, params, DATA)
+        preferred = preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"]))
+        page, figures = build(read_inputs(arms), section, studies, preferred, stages, ranking, params, DATA)
         drawn |= figures
         for stale in sorted((OUT / FIGURES).glob("*.png")):
             if stale.name not in drawn:

@@ -1,6 +1,7 @@
 """The project's commands for people; `python -m synthpairs --help` lists them. The pipeline itself is `dvc repro`."""
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ EXAMPLES = """examples:
   python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
   python -m synthpairs whatif clip_scale=2.5       another selection from the scores that are there
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
+  python -m synthpairs vote --voter ada            generated or real? say which picture is better, in a browser
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
 
@@ -92,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     whatif.add_argument("values", metavar="NAME=VALUE", nargs="+", help="of section `select` of params.yaml")
     whatif.set_defaults(run=_whatif)
+
+    vote = commands.add_parser("vote", help="ask you which pictures show their captions better, blind, in a browser")
+    vote.add_argument("--voter", metavar="NAME", default="", help="kept beside each vote; who comes back goes on")
+    vote.add_argument("--port", metavar="N", type=int, default=0, help="on 127.0.0.1 (default: one that is free)")
+    vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
+    vote.set_defaults(run=_vote)
 
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
@@ -217,6 +225,31 @@ def _whatif(options: argparse.Namespace) -> None:
     params, data = load_params(Select, "select"), Path("data")
     found = what_if(params, changed(params, Path("params.yaml"), options.values), data)
     sys.stdout.write(told(found, read_table(data / "captions/kept.parquet", "dvc repro captions")))
+
+
+def _vote(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from synthpairs.params import load_params
+    from synthpairs.preference.booth import Ballot, Booth
+    from synthpairs.preference.couples import read_couples
+    from synthpairs.preference.params import Preference
+    from synthpairs.preference.votes import VOTES, read_votes, summary
+    from synthpairs.report.inputs import read_json
+
+    params = load_params(Preference, "preference")
+    if options.summary:
+        results = read_json(Path("reports/preference.json"), "dvc repro preference", ["judges", "couples"])
+        sys.stdout.write(summary(read_votes(VOTES), results, params))
+        return
+    if not 0 <= options.port < 65536:
+        raise ValueError(f"--port must be from 0 to 65535, got {options.port}")
+    ballot = Ballot(read_couples(Path("data/preference")), VOTES, options.voter, params.seed)
+    with Booth(ballot, options.port) as booth:
+        sys.stdout.write(f"{booth.url} asks; votes go to {VOTES}; Ctrl-C ends\n")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            booth.serve_forever()
 
 
 def _sync(options: argparse.Namespace) -> None:

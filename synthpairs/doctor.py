@@ -33,6 +33,7 @@ from synthpairs.params import load_params
 from synthpairs.planning.costs import GIB, Machine, disk, estimates, hours, memory, together
 from synthpairs.planning.rates import CPU
 from synthpairs.planning.work import DESK_SIDE, read_work
+from synthpairs.preference.params import Preference
 from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
 from synthpairs.report.params import Report
@@ -49,7 +50,7 @@ SECTIONS: dict[str, Any] = {
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
     "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "suite": Suite,
-    "report": Report, "gallery": Gallery,
+    "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models

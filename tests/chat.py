@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,7 +11,8 @@ class ChatServer(ThreadingHTTPServer):
     """Speaks the chat protocol: `script` maps what is asked about to what happens first, one step an attempt.
 
     What is asked about is what follows the last colon of the last message. A step is a status with headers, `hang`, `half`,
-    `drop`, `nonsense` or a whole answer; after the last one, and where there is no script, it says a sentence about it.
+    `drop`, `nonsense` or a whole answer; after the last one, and where there is no script, it says what `say` makes of the
+    name and the request: a sentence about it.
     `seen` holds the bodies of all requests, `keys` what they were sent with.
     """
 
@@ -19,6 +21,7 @@ class ChatServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script: dict[str, list[Any]] = {}
+        self.say: Callable[[str, dict[str, Any]], str] = lambda name, body: f"A {name} on mat {body['seed']}"
         self.seen: list[dict[str, Any]] = []
         self.keys: set[str | None] = set()
         self.busy = self.busiest = 0
@@ -37,7 +40,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
-        name = body["messages"][-1]["content"].rpartition(": ")[2].rstrip(".")
+        content = body["messages"][-1]["content"]  # text, or parts of which the last one is
+        name = (content if isinstance(content, str) else content[-1]["text"]).rpartition(": ")[2].rstrip(".")
         with server.lock:
             server.seen.append(body)
             server.keys.add(self.headers["Authorization"])
@@ -62,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif step == "nonsense":
             self._send(200, b"<html>busy</html>")
         else:
-            message = {"role": "assistant", "content": f"A {name} on mat {body['seed']}"}
+            message = {"role": "assistant", "content": self.server.say(name, body)}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             answer = step if isinstance(step, dict) else {"model": "pinned-1-of-may", "choices": [choice]}
             payload = json.dumps(answer).encode()

@@ -28,6 +28,9 @@ from synthpairs.progress import progress
 from synthpairs.schema import digest
 from synthpairs.storage import write_bytes
 
+Content = (
+    str | list[dict[str, Any]]
+)  # of a message: text, or parts: {"type": "text", ...} and {"type": "image_url", ...}
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})  # worth another attempt
 _WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # address, key or model: no request will do better
 _LONGEST_WAIT_S = 300.0
@@ -101,7 +104,7 @@ def server_replies(
     replies: list[Reply] = []
     waiting: deque[Future[Reply]] = deque()
     failed, rest = 0, iter(bodies)
-    with progress(section, total, "captions") as advance, ThreadPoolExecutor(server.concurrency) as pool:
+    with progress(section, total, "requests") as advance, ThreadPoolExecutor(server.concurrency) as pool:
         try:
             while True:
                 while len(waiting) < _AHEAD * server.concurrency and (body := next(rest, None)) is not None:
@@ -125,7 +128,12 @@ def server_replies(
 
 
 def request_body(
-    served: Served, messages: Iterable[tuple[str, str]], temperature: float, top_p: float, max_tokens: int, seed: int
+    served: Served,
+    messages: Iterable[tuple[str, Content]],
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    seed: int,
 ) -> dict[str, Any]:
     """A request in OpenAI's form for (role, content) messages; `seed` has 31 bits at most, which every server can read."""
     return {

@@ -32,12 +32,19 @@ _GRIDS = {
 
 
 def build(
-    inputs: Inputs, synth2: str, studies: str, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
+    inputs: Inputs,
+    synth2: str,
+    studies: str,
+    preference: str,
+    stages: Sequence[Stage],
+    ranking: Ranking,
+    params: Report,
+    data: Path,
 ) -> tuple[str, dict[str, bytes]]:
     """The page as Markdown and its PNGs by file name, less those of `synth2`, the section about that route.
 
-    `studies` are the answers of the studies, which have a page of their own. Pictures are read from `data`. Equal inputs give
-    equal bytes.
+    `studies` are the answers of the studies, which have a page of their own; `preference` is the section about generated
+    pictures against real ones. Pictures are read from `data`. Equal inputs give equal bytes.
     """
     compared = differences(inputs, params)
     judged = against_blind(inputs, params.key_tasks)
@@ -50,6 +57,7 @@ def build(
         studies,
         "Every number behind that, and how it came about: [studies](studies/README.md).",
         _arms(inputs, compared, drawn),
+        preference,
         synth2,
         _pipeline(stages),
         _counts(inputs, drawn),

@@ -80,6 +80,21 @@ REJECTS = (
     ("perplexity", "zq zq vv", "9000.0 > 4000.0"),
     ("alignment", "a dog on blue", "not among the best 40%"),
 )
+WON = {"n": 20, "wins": 12, "ties": 4, "losses": 4, "rate": 0.7, "low": 0.55, "high": 0.8, "p": 0.04}
+PREFERENCE = {
+    "synthetic": "selected",
+    "engine": "local",
+    "n": 20,
+    "concepts": 6,
+    "judges": {
+        "models/vlm/real/finetuned": {
+            "preference": WON,
+            "control": {"real": WON, "synthetic": WON},
+            "troubles": {"inconsistent": 0, "unclear": 0, "failed": 0},
+            "concepts": {"dog": {"wins": 12, "ties": 4, "losses": 4}},
+        }
+    },
+}
 DVC_YAML = """\
 stages:
   captions:
@@ -217,6 +232,7 @@ def make_route(root: Path) -> None:
         write_json(root / f"reports/metrics/{stage}.json", counts)
     write_json(root / "reports/curves.json", CURVES)
     write_bytes(root / "reports/curves.png", png(0))
+    write_json(root / "reports/preference.json", PREFERENCE)
     write_json(root / "reports/speed.json", SPEED)
     write_json(root / "reports/studies/studies.json", {"studies": {"selection": STUDY}})
 

@@ -52,6 +52,7 @@ def test_page_answers_first_and_holds_every_section(twice):
     answer = "`rear-8` is worse on naming (-0.200 [-0.300, -0.100])"
     assert f"- *Does it pay to pick pairs by score?* Against `top-8`: {answer}." in page
     for heading in (
+        "Picture against picture",
         "Counts through the filters",
         "Scores",
         "The pairs",

@@ -1,0 +1,143 @@
+"""The comparison in words and numbers, beside those that SynthVLM reports."""
+
+from typing import Any
+
+from synthpairs.markdown import markdown_table
+from synthpairs.preference.measures import EVEN, ahead
+from synthpairs.significance import NO_DIFFERENCE, probability
+
+# SynthVLM (2407.20756): how often 1,000 of its pictures beat real ones; it states neither prompts nor what ties count.
+PAPER = {"GPT-4V": 0.633, "InternVL2": 0.692, "people": 0.758}
+HEAD = ("judge", "n", "synthetic", "tie", "real", "win rate", "p", "control, real", "control, synthetic")
+FEWEST = 2  # couples of a concept that the table by concept names
+
+
+def headline(results: dict[str, Any]) -> dict[str, Any]:
+    """What is tracked from commit to commit: each judge's win rate, the control's, and what they rest on."""
+    return {
+        "couples": results["n"],
+        "concepts": results["concepts"],
+        "judges": {
+            name: {
+                "win_rate": one["preference"]["rate"],
+                "control": {origin: numbers["rate"] for origin, numbers in one["control"].items()},
+                **one["troubles"],
+            }
+            for name, one in results["judges"].items()
+        },
+    }
+
+
+def section(results: dict[str, Any]) -> str:
+    """The section of the report: what was compared, the table, the verdict, and each concept folded."""
+    judges = results["judges"]
+    rows = [_row(name, one) for name, one in judges.items()]
+    rows += [[f"*{name} in SynthVLM*", "1,000", "", "", "", f"{rate:.1%}", "", "", ""] for name, rate in PAPER.items()]
+    return "\n\n".join(
+        [
+            "## Picture against picture",
+            f"{results['n']:,} captions that people gave to drawings, of {results['concepts']:,} concepts: the picture "
+            f"that was generated for the caption (arm `{results['synthetic']}`) and the drawing itself, and which shows it "
+            f"better. {_engine(results['engine'])} *Win rate* is of the synthetic pictures, ties as half a win, with a 95% "
+            "interval (concepts resampled); *p* is of the sign test. The *control* asks the same judge about two pictures "
+            "of one origin, of which only one fits the caption: 50% is guessing. A judge that the control on real "
+            "pictures does not show to be above that cannot tell, whatever it prefers. The control is the easier question: it "
+            "says whether a judge sees what is there, not whether it sees how well it is drawn.",
+            markdown_table(HEAD, rows, words=[0]),
+            "\n".join(
+                f"- {line}" for line in [*(_verdict(name, one) for name, one in judges.items()), _overall(judges)]
+            ),
+            "People's votes: `python -m synthpairs vote` asks for them, `python -m synthpairs vote --summary` says what they "
+            "come to and how far they agree with the judges.",
+            f"<details><summary>By concept</summary>\n\n{_concepts(judges)}\n\n</details>",
+        ]
+    )
+
+
+def win_line(numbers: dict[str, Any]) -> str:
+    """Counts and win rate of synthetic pictures in a sentence."""
+    return (
+        f"synthetic {numbers['wins']}, tie {numbers['ties']}, real {numbers['losses']} (n = {numbers['n']:,}); win rate "
+        f"{_rate(numbers)}, sign test p {_p(numbers)}."
+    )
+
+
+def agreement_table(judges: dict[str, dict[str, Any]]) -> str:
+    """How far votes agree with each judge."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{one['n']:,}",
+            f"{one['agreement']:.1%}",
+            "-" if one["kappa"] is None else f"{one['kappa']:.2f}",
+        ]
+        for name, one in judges.items()
+    ]
+    return markdown_table(["judge", "votes", "agreement", "Cohen's kappa"], rows, words=[0])
+
+
+def trusted(judge: dict[str, Any]) -> bool:
+    """Whether the control on real pictures shows that the judge can tell a picture that fits from one that does not."""
+    return bool(judge["control"]["real"]["low"] > EVEN)
+
+
+def _row(name: str, one: dict[str, Any]) -> list[str]:
+    numbers, control = one["preference"], one["control"]
+    shares = [f"{numbers[key] / numbers['n']:.1%}" for key in ("wins", "ties", "losses")]
+    cells = [f"{numbers['n']:,}", *shares, _rate(numbers), probability(numbers["p"])]
+    return [
+        f"`{name}`",
+        *cells,
+        *(f"{_rate(control[origin])}, n = {control[origin]['n']:,}" for origin in ("real", "synthetic")),
+    ]
+
+
+def _engine(engine: str) -> str:
+    if engine == "local":
+        return (
+            'A judge sees one picture at a time, as VQAScore does: the picture with the higher P(yes) to "does it show the '
+            'caption" wins, and near ones tie.'
+        )
+    return "The judge sees both at once, in both orders: a win must come out in both, all else is a tie."
+
+
+def _verdict(name: str, one: dict[str, Any]) -> str:
+    control, numbers, troubles = one["control"]["real"], one["preference"], one["troubles"]
+    if not trusted(one):
+        return f"`{name}` cannot tell: on the control it is right in {_rate(control)}, which does not exclude guessing."
+    side = ahead(numbers)
+    told = f"prefers the {side} pictures" if side else f"{NO_DIFFERENCE} between synthetic and real pictures"
+    noted = ", ".join(f"{count} {trouble}" for trouble, count in troubles.items() if count)
+    return f"`{name}`: {told} (win rate {_rate(numbers)}){f'; of its ties {noted}' if noted else ''}."
+
+
+def _overall(judges: dict[str, Any]) -> str:
+    """What holds whoever is asked."""
+    sides = {ahead(one["preference"]) for one in judges.values() if trusted(one)}
+    if not sides:
+        return "No judge can tell, so nothing follows."
+    if len(sides) > 1:
+        return "Who is asked decides: the judges that can tell do not agree, so no preference is shown."
+    side = sides.pop()
+    return f"All judges that can tell prefer the {side} pictures." if side else "No preference is shown."
+
+
+def _concepts(judges: dict[str, Any]) -> str:
+    """Wins - ties - losses of each concept with at least FEWEST couples, under each judge."""
+    concepts = sorted({name for one in judges.values() for name in one["concepts"]})
+    rows = []
+    for concept in concepts:
+        found = [one["concepts"][concept] for one in judges.values()]
+        if (count := sum(found[0].values())) >= FEWEST:
+            rows.append([concept, str(count), *(f"{one['wins']} - {one['ties']} - {one['losses']}" for one in found)])
+    head = ["concept", "couples", *(f"`{name}`: synthetic - tie - real" for name in judges)]
+    return f"Concepts with {FEWEST} couples or more.\n\n{markdown_table(head, rows, words=[0])}"
+
+
+def _rate(numbers: dict[str, Any]) -> str:
+    return f"{numbers['rate']:.1%} [{numbers['low']:.1%}, {numbers['high']:.1%}]"
+
+
+def _p(numbers: dict[str, Any]) -> str:
+    told = probability(numbers["p"])
+    return told if told.startswith("<") else f"= {told}"

@@ -1,0 +1,32 @@
+"""Settings of the comparison of generated pictures with real ones, couple by couple."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from synthpairs.language.params import Served
+from synthpairs.params import Within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalJudges:
+    """Vision-language models in this process, each asked about one picture at a time."""
+
+    models: list[str]  # directories of finished LLaVA models, or OWNER/NAME@REVISION of the hub
+    question: str  # with {caption}; P(yes) is what a picture scores
+    margin: Annotated[float, Within(0, 1)]  # of P(yes), up to which a couple is a tie
+    batch: Annotated[int, Within(1, 4096)]  # pictures at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Section `preference`: which couples of pictures are compared, and by whom."""
+
+    seed: Annotated[int, Within(0)]  # of the draw, of the order and the sides that people see, and of the bootstrap
+    count: Annotated[int, Within(2)]  # couples; fewer where there are fewer
+    synthetic: Literal["selected", "random"]  # the arm whose pictures are held against those of the arm `real`
+    side: Annotated[int, Within(16, 4096)]  # pixels of a picture's longer side at most, for judges and people alike
+    engine: Literal["local", "server"]
+    local: LocalJudges
+    server: Served  # sees both pictures at once, in both orders
+    max_failed_share: Annotated[float, Within(0, 1)]  # of a server's requests, above which the stage fails
+    resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval
