@@ -25,7 +25,7 @@ curves: $(STAMP) ## learning curves of the Synth2 route: two arms, three seeds
 	dvc repro curves/dvc.yaml
 	cp data/curves/curves.json data/curves/curves.png reports/
 
-studies: $(STAMP) ## ways to come by a training set, compared over three seeds
+studies: $(STAMP) ## ways to come by a training set, compared over several seeds
 	dvc repro studies/dvc.yaml
 	mkdir -p reports/studies
 	cp data/studies/* reports/studies/
