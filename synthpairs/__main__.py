@@ -173,7 +173,7 @@ def _plan(options: argparse.Namespace) -> None:
         from synthpairs.warmup import measured
 
         rates = measured(load_params(Images, "images"), load_params(Scores, "scores"), data)
-    found = estimates(work, machine, rates)
+    found = estimates(work.loads, machine, rates)
     seen = effects(work.items, work.arms, Path("reports/benchmarks/items"))
     page = json.dumps(document(work, machine, found, seen), indent=2) + "\n" if options.json else None
     sys.stdout.write(page or told(work, machine, found, seen))

@@ -190,7 +190,7 @@ def _machine() -> Iterator[Finding]:
     work = read_work(Path("params.yaml"), None, Path("data"))
     large = work.side > DESK_SIDE
     machine = Machine(gpu="A100" if large else CPU, gpus=max(1, len(devices)) if large else 1, price=None)
-    found = estimates(work, machine, {})
+    found = estimates(work.loads, machine, {})
     room, main = disk(found) / GIB, memory(work, machine) / GIB
     yield Finding(
         f"disk: {free:.0f} GiB free", f"data, models and cache take about {room:,.0f} GiB" if free < room else None

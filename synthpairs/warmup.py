@@ -10,6 +10,7 @@ from PIL import Image
 from synthpairs.images.generator import Generator
 from synthpairs.images.make import encoded
 from synthpairs.images.params import Images
+from synthpairs.planning.pictures import base_steps
 from synthpairs.planning.rates import Rate
 from synthpairs.schema import digest
 from synthpairs.scores.clip import ClipScorer
@@ -26,7 +27,7 @@ def measured(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
     table = data / "captions/kept.parquet"
     texts = read_table(table, "dvc repro captions")["text"].tolist() if table.exists() else [TEXT]
     generator, size = Generator(images), images.batch
-    batch = [texts[place % len(texts)] for place in range(size)]
+    batch = [texts[0]] * size  # of one length: those of several are painted apart
     seconds = []
     pictures: list[bytes] = []
     for number in range(1 + BATCHES):
@@ -37,17 +38,18 @@ def measured(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
     scoring = _scoring(scores, pictures, batch)
     device = generator.device.type
     told = f"{BATCHES} batches of {size} after one to warm up"
-    guided = images.guidance > 1
+    steps = base_steps(images.steps, images.refiner.base_share if images.refiner else 1.0)
+    passes = 1.0 if images.guidance > 1 else 0.5
     return {
         "images": Rate(
-            seconds=statistics.median(seconds[1:]) / images.steps * (1 if guided else 2),
+            seconds=statistics.median(seconds[1:]) / (steps * passes),
             piece=f"picture and step, {images.side} pixels", hardware=f"this machine ({device})", source=told,
             low=min(seconds[1:]) / statistics.median(seconds[1:]), high=max(seconds[1:]) / statistics.median(seconds[1:]),
-            reference=images.side,
+            reference=images.side**2,
         ),
         "scores": Rate(
             seconds=scoring, piece=f"picture of {images.side} pixels", hardware=f"this machine ({device})",
-            source=f"{size} pictures, one after the other", low=0.3, high=1.5, reference=images.side,
+            source=f"{size} pictures, one after the other", low=0.3, high=1.5, reference=images.side**2,
         ),
     }  # fmt: skip
 

@@ -1,38 +1,42 @@
 """A plan as people and as machines read it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from synthpairs.markdown import markdown_table
-from synthpairs.planning.costs import GIB, Estimate, Machine, disk, hours, memory, together
+from synthpairs.planning.costs import GIB, Estimate, Machine, Total, disk, hours, memory, together
 from synthpairs.planning.effects import Effect
 from synthpairs.planning.rates import CPU, GPUS
 from synthpairs.planning.work import Work
 
+NOT_COUNTED = (
+    "Not counted: models to download, load and write, stages of seconds, the Synth2 route but for `embed`, "
+    "repairs and waiting."
+)
+
 
 def told(work: Work, machine: Machine, found: list[Estimate], seen: list[Effect]) -> str:
     """Tables and what to make of them, as Markdown with aligned columns."""
-    device = "2 CPU cores" if machine.gpu == CPU else f"{machine.gpus} x {machine.gpu}"
-    head = ["stage", "device-hours", "low", "high", f"hours on {device}", "GiB of disk"]
-    head += ["cost", "low", "high"] if machine.price is not None else []
-    lines = [_row(one, machine) for one in [*found, together(found)]]
-    sources = [[one.stage, _short(one.rate.seconds), one.rate.piece, one.rate.hardware, _source(one)] for one in found]
     parts = [
         f"{work.captions:,} captions ({work.told}), {work.candidates:,} pictures of {work.side} pixels in {work.steps} "
         f"steps, {len(work.arms)} arms; language model: {_size(work.llm_parameters)}.",
-        _aligned(head, lines, {0}),
-        f"Main memory: {memory(work, machine) / GIB:.0f} GiB; disk: {disk(found) / GIB:.0f} GiB with everything kept. "
-        "low and high are where the truth is expected, not a promise; models are not downloaded, nor written, in these hours.",
-        _aligned(["stage", "seconds", "for each", "on", "source"], sources, {0, 2, 3, 4}),
+        _times(machine, found),
+        *_in_words(work, machine, found),
+        _sources(found),
     ]
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")
-    rows = [[one.task, one.items, f"{one.detectable:.3f}", one.told] for one in seen]
-    parts += [
-        "Smallest difference between two arms that is seen four times in five (two-sided paired test at 5%):",
-        _aligned(["benchmark", "items", "difference", "spread of the differences from"], rows, {0, 3}),
-    ]
+    if seen:
+        parts += [
+            "Smallest difference between two arms that is seen four times in five (two-sided paired test at 5%):",
+            _aligned(
+                ["benchmark", "items", "difference", "spread of the differences from"],
+                [[one.task, f"{one.items:,}", f"{one.detectable:.3f}", one.told] for one in seen],
+                {0, 3},
+            ),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -48,30 +52,84 @@ def document(work: Work, machine: Machine, found: list[Estimate], seen: list[Eff
     }
 
 
-def _row(one: Estimate, machine: Machine) -> list[str]:
-    device_hours = [value / 3600 for value in (one.seconds, one.low, one.high)]
-    cells = [one.stage, *map(_short, device_hours), _short(hours(one.seconds, one.serial, machine.gpus))]
-    cells.append(_short(one.disk / GIB))
+def _times(machine: Machine, found: Sequence[Estimate]) -> str:
+    """Time, disk and money of every load and of all of them."""
+    head = ["stage", "part", f"on {'2 CPU cores' if machine.gpu == CPU else f'1 {machine.gpu}'}", "at least", "at most"]
+    head += [f"on {machine.gpus} of them"] if machine.gpus > 1 else []
+    head += ["disk"]
+    head += ["cost", "at least", "at most"] if machine.price is not None else []
+    lines = [[one.stage, one.part, *_cells(one, machine)] for one in found]
+    lines.append(["all", "", *_cells(together(found), machine)])
+    return _aligned(head, lines, {0, 1})
+
+
+def _cells(one: Estimate | Total, machine: Machine) -> list[str]:
+    device_seconds = [one.seconds, one.low, one.high]
+    cells = [_time(value) for value in device_seconds]
+    if machine.gpus > 1:
+        cells.append(_time(3600 * hours(one.seconds, one.serial, machine.gpus)))
+    cells.append(_bytes(one.disk))
     if machine.price is not None:
-        cells += [_short(value * machine.price) for value in device_hours]
+        cells += [_short(value / 3600 * machine.price) for value in device_seconds]
     return cells
 
 
-def _source(one: Estimate) -> str:
-    return f"{'measured here: ' if one.measured else ''}{one.rate.source}"
+def _in_words(work: Work, machine: Machine, found: Sequence[Estimate]) -> list[str]:
+    """What the table does not say: the whole machine, and what was assumed."""
+    total = together(found)
+    wall = hours(total.seconds, total.serial, machine.gpus)
+    said = [
+        f"Main memory: {memory(work, machine) / GIB:,.0f} GiB; disk: {disk(found) / GIB:,.0f} GiB with everything kept. "
+        "Between `at least` and `at most` the truth is expected, which is no promise."
+    ]
+    if machine.gpus > 1:
+        rent = wall * machine.gpus * (machine.price or 0)
+        paid = f"; all {machine.gpus} for all that time cost {_short(rent)}" if machine.price else ""
+        said.append(f"In {_time(total.serial)} of it one process works and the other GPUs have nothing to do{paid}.")
+    said.append(NOT_COUNTED)
+    if work.notes:
+        said.append("\n".join(f"- {note}" for note in work.notes))
+    return said
+
+
+def _sources(found: Sequence[Estimate]) -> str:
+    """Every rate once, under the first stage that it is used in."""
+    rows: dict[int, list[str]] = {}
+    for one in found:
+        rate, origin = one.rate, "measured here: " if one.measured else ""
+        name = f"{one.stage}, {one.part}" if one.part else one.stage
+        rows.setdefault(id(rate), [name, f"{rate.seconds:.3g}", rate.piece, rate.hardware, f"{origin}{rate.source}"])
+    return _aligned(["stage, part", "seconds", "for each", "on", "source"], [*rows.values()], {0, 2, 3, 4})
 
 
 def _size(parameters: float | None) -> str:
-    return "size unknown, taken as the table's" if parameters is None else f"{parameters / 1e9:.3g}B parameters"
+    if parameters is None:
+        return "size unknown, taken as the table's"
+    return f"{parameters / 1e9:.3g}B parameters" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M parameters"
+
+
+def _time(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    for limit, unit, name in ((100, 1, "s"), (6000, 60, "min")):
+        if seconds < limit:
+            return f"{_short(seconds / unit)} {name}"
+    return f"{_short(seconds / 3600)} h"
+
+
+def _bytes(count: float) -> str:
+    """MiB or GiB; nothing for nothing."""
+    if not count:
+        return ""
+    return f"{_short(count / GIB)} GiB" if count >= GIB else f"{_short(count / 2**20)} MiB"
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 1e-6 else "0"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.3g}"
 
 
-def _aligned(head: list[str], rows: list[list[Any]], words: set[int]) -> str:
+def _aligned(head: list[str], rows: list[list[str]], words: set[int]) -> str:
     """A Markdown table whose source is aligned too."""
-    table = [head, *[[str(cell) for cell in row] for row in rows]]
+    table = [head, *rows]
     widths = [max(len(row[place]) for row in table) for place in range(len(head))]
     padded = [
         [cell.ljust(width) if place in words else cell.rjust(width) for place, (cell, width) in enumerate(line)]

@@ -76,6 +76,21 @@ def test_drafts_resume_and_other_choices_take_them_over(
     assert sum(judged) == 8 + 16
 
 
+def test_drafts_are_seen_by_clip_where_they_are_painted(
+    settings: Settings, captions: pd.DataFrame, spec: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object) -> None:
+        raise AssertionError("the driver computes nothing where a worker is to do it")
+
+    monkeypatch.setenv("SYNTHPAIRS_ENGINE_WORKERS", "1")
+    for method in ("embed_pictures", "embed_texts"):
+        monkeypatch.setattr(drafts.ClipScorer, method, nothing)
+    monkeypatch.setattr(Generator, "paint", nothing)
+    rows = drafts.drafted(captions[:2], settings(draft=spec))
+    assert [row["error"] for row in rows] == [None] * 4
+    assert sum(row["painted"] for row in rows) == 2
+
+
 def test_a_candidate_without_a_draft_is_painted_if_no_other_is_left(
     settings: Settings, captions: pd.DataFrame, spec: Draft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

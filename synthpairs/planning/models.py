@@ -1,0 +1,110 @@
+"""How much work the models are: trainings, and the questions that they are asked."""
+
+import math
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from synthpairs.planning.load import Load
+from synthpairs.planning.params import Document
+
+UNTRAINED = 1  # models that the benchmarks of pictures are asked of beside the arms
+TWICE = 2  # with pictures and blind
+LLAVA = 7e9  # parameters of its language model, where the size of ours is not known
+MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
+WEIGHT_BYTES = 2 * 2  # of a stored parameter in bfloat16, in DVC's cache and the workspace
+CHECKPOINT_BYTES = 12 * 2  # weights and AdamW's two moments in float32; two are there while one replaces the other
+_CONVERSATION = re.compile(rb'"conversations"\s*:')  # a key: within a text the quotes have backslashes before them
+
+# Questions of lmms-eval's tasks, as its data sets on the hub (huggingface.co/lmms-lab) count them.
+QUESTIONS = {
+    "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
+    "scienceqa": 4_241, "scienceqa_img": 2_017, "seedbench": 17_990, "vizwiz_vqa_val": 4_319, "vqav2_val": 214_354,
+}  # fmt: skip
+GRADED = ("mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # of them, those whose answers are not just right or wrong
+# Of lm-eval's: subjects, whose questions a limit counts one by one, questions, and tokens of one with its answer (a guess).
+TEXTS = {"mmlu": (57, 14_042, 115)}
+
+
+def conversations(params: Document) -> tuple[int, list[str]]:
+    """How many an arm is fine-tuned on, and what had to be assumed about it."""
+    if params.get("finetune.instructions") is None:
+        return params.count("tasks.instructions.pictures") + params.count("tasks.instructions.text", 0), []
+    path = Path(str(params.get("finetune.instructions.path")))
+    if not path.is_file() or not path.stat().st_size:
+        return MIX_665K, [
+            f"finetune.instructions: {path} is not there; taken to hold LLaVA-1.5's {MIX_665K:,} conversations"
+        ]
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return sum(1 for _ in _CONVERSATION.finditer(text)), []
+
+
+def examples(params: Document, section: str, there: int) -> int:
+    """Examples that a training takes a step on."""
+    wanted = math.ceil(there * params.number(f"{section}.epochs", 0))
+    if params.get(f"{section}.max_steps") is None:
+        return wanted
+    return min(wanted, params.count(f"{section}.max_steps", 0) * params.count(f"{section}.batch"))
+
+
+def training_loads(params: Document, pairs: int, talks: int, arms: int, llm: float | None) -> Iterator[Load]:
+    """Stages `align` and `finetune` of all arms, each with so many pairs and conversations at hand."""
+    kept = (llm or LLAVA) * (arms * WEIGHT_BYTES + CHECKPOINT_BYTES)
+    aligned, tuned = examples(params, "align", pairs), examples(params, "finetune", talks)
+    yield Load(stage="align", rate="align", pieces=arms * aligned, size=llm, starts=arms)
+    yield Load(stage="finetune", rate="finetune", pieces=arms * tuned, size=llm, starts=arms, disk=kept)
+
+
+def own_items(params: Document) -> dict[str, int]:
+    """Items of each benchmark of `tasks`."""
+    tasks = {name: params.count(f"tasks.{name}", 0) for name in ("caption", "pope", "vqa", "sqa", "text")}
+    return {task: tasks[str(task).removeprefix("desk_")] for task in params.get("benchmark.tasks.pictures")}
+
+
+def suite_items(params: Document) -> dict[str, int]:
+    """Items of the benchmarks of `suite` whose answers are right or wrong, as far as their sizes are known."""
+    found = {task: size for task, size in _pictured(params)[0].items() if task not in GRADED}
+    return found | {task: size for task, (size, _) in _texts(params).items()}
+
+
+def question_loads(params: Document, arms: int, code_arms: int, llm: float | None) -> tuple[list[Load], list[str]]:
+    """Stage `benchmark` of all arms and the untrained model, with `suite`; and the tasks whose size nobody knows."""
+    models = arms + UNTRAINED
+    answers = sum(own_items(params).values()) * TWICE * models
+    loads = [Load(stage="benchmark", part="own", rate="benchmark", pieces=answers, size=llm, starts=models)]
+    pictured, unknown = _pictured(params)
+    if pictured:
+        asked, starts = models * sum(pictured.values()), models * len(pictured)  # a process for each task
+        rate = "benchmark.lmms-eval"
+        loads.append(Load(stage="benchmark", part="lmms-eval", rate=rate, pieces=asked, size=llm, starts=starts))
+    tokens = float(sum(size * length for size, length in _texts(params).values()))
+    if params.get("suite.perplexity") is not None:
+        tokens += params.count("suite.perplexity.tokens")
+    if tokens:
+        read = (models + code_arms) * tokens
+        loads.append(Load(stage="benchmark", part="lm-eval", rate="benchmark.lm-eval", pieces=read, size=llm))
+    unknown += [task for task in params.get("suite.text") if task not in TEXTS]
+    return loads, [f"suite: nobody knows how many questions {', '.join(unknown)} have; not counted"] if unknown else []
+
+
+def _pictured(params: Document) -> tuple[dict[str, int], list[str]]:
+    """Questions of each task of `suite.pictures`, and the tasks of unknown size."""
+    limit = params.get("suite.limit") and params.count("suite.limit")
+    sizes = {str(task): QUESTIONS.get(task, limit) for task in params.get("suite.pictures")}
+    known = {task: min(size, limit or size) for task, size in sizes.items() if size is not None}
+    return known, [task for task in sizes if task not in known]
+
+
+def _texts(params: Document) -> dict[str, tuple[int, int]]:
+    """Questions of each known task of `suite.text`, and the tokens that are read for one.
+
+    Its choices are one token each, so the solved examples and the question are read once.
+    """
+    found = {}
+    for task in params.get("suite.text"):
+        if task in TEXTS:
+            subjects, questions, length = TEXTS[task]
+            most = questions if params.get("suite.limit") is None else subjects * params.count("suite.limit")
+            found[str(task)] = min(questions, most), length * (1 + params.count("suite.shots", 0))
+    return found
