@@ -24,6 +24,8 @@ from synthpairs.curves.params import Curves
 from synthpairs.diversity.params import Diversity, PackagedEncoder
 from synthpairs.embeddings.mixing import Mixing
 from synthpairs.embeddings.params import Embed
+from synthpairs.execution.engine import load_engine
+from synthpairs.execution.hire import check
 from synthpairs.gallery.params import Gallery
 from synthpairs.images.params import Images
 from synthpairs.invention.params import Invent
@@ -70,11 +72,11 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything, in the working directory; a check that cannot be done is a finding with its error."""
     found: list[Finding] = []
-    for check in (_params, _presets, _models, _packages, _versioned, _machine):
+    for look in (_params, _presets, _models, _packages, _versioned, _engine, _machine):
         try:
-            found += check()
+            found += look()
         except (ValueError, OSError, subprocess.SubprocessError) as error:
-            found.append(Finding(check.__name__.strip("_"), " ".join(str(error).split())))
+            found.append(Finding(look.__name__.strip("_"), " ".join(str(error).split())))
     return found
 
 
@@ -173,6 +175,14 @@ def _versioned() -> Iterator[Finding]:
         "git repository", None if inside.returncode == 0 else "there is none: `git init`, or clone the project"
     )
     yield Finding("DVC", None if Path(".dvc").is_dir() else "`.dvc` is missing: `dvc init`")
+
+
+def _engine() -> Iterator[Finding]:
+    """How work is to be run; whether a Ray cluster answers is only found out by asking it."""
+    engine = load_engine()
+    check(engine)
+    who = {None: "as many workers as fit", 0: "this process"}.get(engine.workers, f"{engine.workers} workers")
+    yield Finding(f"engine: {engine.kind}, {who}" + (f", cluster at {engine.address}" if engine.address else ""))
 
 
 def _machine() -> Iterator[Finding]:

@@ -5,9 +5,11 @@ there in the driver's versions, and models named by a directory must lie at the 
 Results come back through Ray to the driver, which alone writes: no disk is shared. A lost node is Ray's to notice.
 """
 
+import logging
 import os
 import pickle
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -20,18 +22,22 @@ from ray.exceptions import RayError
 
 import synthpairs
 from synthpairs.execution.crew import Factory, News, Worker, portable
-from synthpairs.execution.engine import Engine
+from synthpairs.execution.engine import Engine, named
 
+log = logging.getLogger(__name__)
+CONNECT_S = 10.0  # in which a cluster's head must answer; Ray itself goes on trying for more than ten minutes
 # Ray puts the machine's public address in the place of 127.0.0.1; macOS has no second loopback address, but there it does not.
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 
 
 class Actors:
-    """Actors of one GPU each where there are any. OSError when the cluster cannot be reached."""
+    """Actors of one GPU each where there are any. OSError when the cluster cannot be reached, ValueError for a bad address."""
 
     def __init__(self, engine: Engine) -> None:
         environment = {"py_modules": [str(Path(synthpairs.__file__).parent)], "env_vars": engine.environment()}
         alone = {} if engine.address else _of_its_own()
+        if engine.address:
+            _find(engine.address)
         try:
             ray.init(
                 engine.address or "local",
@@ -40,11 +46,15 @@ class Actors:
                 configure_logging=False,  # how this process logs is its own affair
                 **alone,
             )
-        except (ConnectionError, RayError, RuntimeError) as error:
-            raise OSError(f"Ray at {engine.address or 'this machine'}: {' '.join(str(error).split())}") from None
+        except Exception as error:  # of any class, as when a node of its own does not start in time
+            raise OSError(
+                f"Ray at {engine.address or 'this machine'}: {' '.join(str(error).split())}{_advice(engine.address)}"
+            ) from None
         there = ray.cluster_resources().get("GPU", 0.0)
         gpus = float(there > 0) if engine.gpus is None else engine.gpus
         nodes = sum(node["Alive"] for node in ray.nodes())
+        if there < gpus:
+            log.warning("%s: each worker waits for %g, and the cluster has %g by now", named("gpus"), gpus, there)
         self.size = engine.workers or max(1, int(there / gpus) if gpus else nodes)
         self.device = "cuda" if gpus else "cpu"
         self._kind: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Host)
@@ -113,3 +123,25 @@ def _of_its_own() -> dict[str, Any]:
     """Arguments of a cluster for this run alone: nobody else can reach it, and nothing of it stays in the home directory."""
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     return {"include_dashboard": False, "_node_ip_address": LOOPBACK}
+
+
+def _find(address: str) -> None:
+    """ValueError for what is no address, OSError when nobody answers at one."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        raise ValueError(f"{named('address')} must be auto or HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(
+            f"Ray at {address}: nobody answers ({error}); is its head running, and is this its port?"
+        ) from None
+
+
+def _advice(address: str | None) -> str:
+    """What to do when there is no cluster where `auto` looks: Ray names options that we do not have."""
+    if address != "auto":
+        return ""
+    return f"; here: `ray start --head`, or `ray start --address HOST:PORT` to join others, or {named('address')} HOST:PORT"

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, get_type_hints
 
 from ruamel.yaml import YAML
@@ -45,22 +46,40 @@ class Engine:
 def load_engine() -> Engine:
     """The settings in force. ValueError names file or variable, key, value and what is allowed."""
     path = Path(os.environ.get("DVC_ROOT", ".")) / FILE  # not the copy that `dvc exp run --temp` works in
-    said = (_parsed(path.read_text(), FILE) if path.exists() else None) or {}
+    said = (_parsed(_text(path), FILE) if path.exists() else None) or {}
     if not isinstance(said, dict):
         raise ValueError(f"{FILE} must be a mapping of settings, got {said!r}")
-    return replace(convert(Engine, asdict(Engine()) | said, FILE), **_environment())
+    values = {str(key): _converted(str(key), value, f"{FILE}: {key}") for key, value in said.items()}
+    for key, variable in _variables().items():
+        values[key] = _converted(key, _parsed(os.environ[variable], variable), variable)
+    return replace(Engine(), **values)
 
 
-def _environment() -> dict[str, Any]:
-    """What variables say; each is checked by itself, to be named in its error."""
+def named(key: str) -> str:
+    """A setting by where its value is from, as errors name it."""
+    return _variables().get(key, f"{FILE}: {key}")
+
+
+def _variables() -> dict[str, str]:
+    """The variable of each setting that the environment has one of."""
+    found = sorted(name for name in os.environ if name.startswith(PREFIX))
+    return {name.removeprefix(PREFIX).lower(): name for name in found}
+
+
+def _converted(key: str, value: Any, where: str) -> Any:
     hints = get_type_hints(Engine, include_extras=True)
-    values = {}
-    for variable in sorted(name for name in os.environ if name.startswith(PREFIX)):
-        key = variable.removeprefix(PREFIX).lower()
-        if key not in hints:
-            raise ValueError(f"{variable} is not a known setting; known are {', '.join(hints)}")
-        values[key] = convert(hints[key], _parsed(os.environ[variable], variable), variable)
-    return values
+    if key not in hints:
+        raise ValueError(f"{where} is not a known setting; known are {', '.join(hints)}")
+    if key == "devices" and not isinstance(value, list | NoneType):
+        raise ValueError(f"{where} must be a list such as [0, 1], or null for all; got {value!r}")
+    return convert(hints[key], value, where)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{FILE}: not a text in UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def _parsed(text: str, where: str) -> Any:

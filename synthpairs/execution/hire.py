@@ -1,5 +1,6 @@
 """The crew that the settings ask for."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,11 @@ from importlib.util import find_spec
 import torch
 
 from synthpairs.execution.crew import Crew
-from synthpairs.execution.engine import FILE, Engine
+from synthpairs.execution.engine import Engine, named
 from synthpairs.execution.processes import VISIBLE, Processes
+
+log = logging.getLogger(__name__)
+IDLE = {"local": ("address", "gpus"), "ray": ("devices",)}  # settings that a kind of engine has no use for
 
 
 @contextmanager
@@ -26,12 +30,24 @@ def hired(engine: Engine) -> Iterator[Crew | None]:
             crew.close()
 
 
+def check(engine: Engine) -> None:
+    """ValueError for settings that do not fit the machine; a Ray cluster is not asked. What is of no use is warned of."""
+    if engine.kind == "ray" and not find_spec("ray"):
+        raise ValueError(
+            f"{named('kind')}: ray needs a package that is not installed: `pip install 'ray>=2.50'`, or say local"
+        )
+    if engine.kind == "local":
+        _devices(engine.devices)
+    for key in IDLE[engine.kind]:
+        if getattr(engine, key) is not None:
+            log.warning("%s is of no use with kind: %s", named(key), engine.kind)
+
+
 def _crew(engine: Engine) -> Crew | None:
     if engine.workers == 0:
         return None
+    check(engine)
     if engine.kind == "ray":
-        if not find_spec("ray"):
-            raise ValueError(f"{FILE}: kind: ray is not installed; `pip install 'ray'`, or put back `kind: local`")
         from synthpairs.execution.actors import Actors
 
         return Actors(engine)
@@ -47,7 +63,12 @@ def _devices(wanted: list[int] | None) -> list[str]:
     visible = told.split(",")[:count] if told else [str(number) for number in range(count)]
     if wanted is None:
         return visible
+    if not wanted:
+        raise ValueError(f"{named('devices')} must name an accelerator, or be null for all; got an empty list")
+    seen = f"this process can see {count}, counted from 0" if count else "this process can see none"
+    if told is not None:
+        seen += f" ({VISIBLE} is {told!r})"
     for number in wanted:
         if number >= count:
-            raise ValueError(f"{FILE}: devices: there is no accelerator {number}; {count} can be seen")
+            raise ValueError(f"{named('devices')}: there is no accelerator {number}: {seen}")
     return [visible[number] for number in wanted]

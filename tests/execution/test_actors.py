@@ -10,9 +10,31 @@ from pathlib import Path
 
 import pytest
 
+from synthpairs.execution.engine import Engine
+from synthpairs.execution.hire import hired
 from tests.test_candidates import TEXTS, contents, made, use
 
 pytest.importorskip("ray", reason="`pip install ray` for `kind: ray` of engine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "message"),
+    [
+        ("127.0.0.1:9", OSError, r"Ray at 127.0.0.1:9: nobody answers \(.*refused\); is its head running"),
+        ("somewhere", ValueError, r"engine.yaml: address must be auto or HOST:PORT, got 'somewhere'"),
+        ("ray://127.0.0.1:9", ValueError, r"address must be auto or HOST:PORT, got 'ray://127.0.0.1:9'"),
+        ("127.0.0.1:99999", OSError, r"Ray at 127.0.0.1:99999: nobody answers"),
+        ("auto", OSError, r"Ray at auto: .*; here: `ray start --head`, .* or engine.yaml: address HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_of_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, kind: type[Exception], message: str
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where no cluster has left its address
+    started = time.monotonic()
+    with pytest.raises(kind, match=message), hired(Engine(kind="ray", address=address)):
+        pass
+    assert time.monotonic() - started < 30
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from synthpairs.execution.engine import Engine, load_engine
-from synthpairs.execution.hire import hired
+from synthpairs.execution.hire import check, hired
 from synthpairs.inference import best_device, off_accelerators
 
 
@@ -42,11 +42,19 @@ def test_settings_travel_as_variables(project: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("file", "environment", "message"),
     [
-        ("worker: 2", {}, r"engine.yaml.worker is not a known key; known are kind, workers,"),
-        ("workers: two", {}, r"engine.yaml.workers must be of type int, got 'two'"),
-        ("tries: 0", {}, r"engine.yaml.tries must be from 1 to 100, got 0"),
+        ("worker: 2", {}, r"engine.yaml: worker is not a known setting; known are kind, workers,"),
+        ("workers: two", {}, r"engine.yaml: workers must be of type int, got 'two'"),
+        ("tries: 0", {}, r"engine.yaml: tries must be from 1 to 100, got 0"),
         ("- ray", {}, r"engine.yaml must be a mapping of settings, got \['ray'\]"),
         ("kind: [", {}, r"engine.yaml: not valid YAML"),
+        ("devices: 0", {}, r"engine.yaml: devices must be a list such as \[0, 1\], or null for all; got 0"),
+        ("devices: [a]", {}, r"engine.yaml: devices\[0\] must be of type int, got 'a'"),
+        ("\udcff", {}, r"engine.yaml: not a text in UTF-8: invalid start byte at byte 0"),
+        (
+            "",
+            {"DEVICES": "0,1"},
+            r"SYNTHPAIRS_ENGINE_DEVICES must be a list such as \[0, 1\], or null for all; got '0,1'",
+        ),
         ("", {"WORKER": "2"}, r"SYNTHPAIRS_ENGINE_WORKER is not a known setting; known are kind,"),
         ("", {"KIND": "slurm"}, r"SYNTHPAIRS_ENGINE_KIND must be one of local, ray; got 'slurm'"),
         ("", {"LEASE_S": "0.5"}, r"SYNTHPAIRS_ENGINE_LEASE_S must be >= 1, got 0.5"),
@@ -56,7 +64,7 @@ def test_settings_travel_as_variables(project: Path, monkeypatch: pytest.MonkeyP
 def test_what_cannot_be_meant_is_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, file: str, environment: dict[str, str], message: str
 ) -> None:
-    (project / "engine.yaml").write_text(file)
+    (project / "engine.yaml").write_bytes(file.encode("utf-8", "surrogateescape"))
     for name, value in environment.items():
         monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name}", value)
     with pytest.raises(ValueError, match=message) as error:
@@ -64,12 +72,42 @@ def test_what_cannot_be_meant_is_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_accelerators_that_are_not_there_are_an_error() -> None:
-    with (
-        pytest.raises(ValueError, match=r"devices: there is no accelerator 99; \d+ can be seen"),
-        hired(Engine(devices=[99])),
-    ):
+@pytest.mark.parametrize(
+    ("devices", "variable", "visible", "message"),
+    [
+        ([99], None, None, r"engine.yaml: devices: there is no accelerator 99: this process can see none"),
+        ([1], "[1]", "GPU-aa", r"SYNTHPAIRS_ENGINE_DEVICES: there is no accelerator 1: this process can see 1, counted from 0 "),
+        ([1], None, "GPU-aa", r"counted from 0 \(CUDA_VISIBLE_DEVICES is 'GPU-aa'\)"),
+        ([], None, "GPU-aa", r"engine.yaml: devices must name an accelerator, or be null for all; got an empty list"),
+    ],
+)  # fmt: skip
+def test_accelerators_that_are_not_there_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, devices: list[int], variable: str | None, visible: str | None, message: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: visible is not None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in (("SYNTHPAIRS_ENGINE_DEVICES", variable), ("CUDA_VISIBLE_DEVICES", visible)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message), hired(Engine(devices=devices)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        (Engine(workers=1, address="auto"), "engine.yaml: address is of no use with kind: local"),
+        (Engine(workers=1, gpus=1.0), "engine.yaml: gpus is of no use with kind: local"),
+        (Engine(kind="ray", devices=[0]), "engine.yaml: devices is of no use with kind: ray"),
+        (Engine(workers=1), ""),
+    ],
+)
+def test_settings_of_no_use_are_warned_of(caplog: pytest.LogCaptureFixture, engine: Engine, told: str) -> None:
+    pytest.importorskip("ray")
+    check(engine)
+    assert "".join(record.message for record in caplog.records) == told
 
 
 def test_accelerators_are_called_as_the_process_may_see_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,5 +128,8 @@ def test_accelerators_are_called_as_the_process_may_see_them(monkeypatch: pytest
 def test_ray_is_asked_for_in_words(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("synthpairs.execution.hire.find_spec", lambda name: None)
     (project / "engine.yaml").write_text(json.dumps({"kind": "ray"}))
-    with pytest.raises(ValueError, match=r"engine.yaml: kind: ray is not installed"), hired(load_engine()):
+    with (
+        pytest.raises(ValueError, match=r"engine.yaml: kind: ray needs a package that is not installed: `pip install"),
+        hired(load_engine()),
+    ):
         pass
