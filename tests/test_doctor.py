@@ -98,6 +98,16 @@ def test_hub_models_where_there_is_no_network(project: Path, monkeypatch: pytest
     assert name not in faults()
 
 
+def test_an_engine_that_does_not_fit_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setattr(doctor.torch.cuda, "is_available", lambda: False)
+    assert "engine: local, as many workers as fit" in [finding.what for finding in doctor.examine()]
+    (project / "engine.yaml").write_text("workers: 2\ndevices: [0]\n")
+    assert faults()["engine"] == "engine.yaml: devices: there is no accelerator 0: this process can see none"
+    (project / "engine.yaml").write_text("worker: 2\n")
+    assert faults()["engine"].startswith("engine.yaml: worker is not a known setting")
+
+
 def test_presets_are_looked_at(project: Path) -> None:
     (project / "presets").mkdir()
     (project / "presets/good.yaml").write_text("images: {steps: 3}\n")
