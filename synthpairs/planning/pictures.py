@@ -37,6 +37,7 @@ def count_pictures(params: Document, captions: Captions, data: Path) -> tuple[Pi
     each = min(candidates, params.count("images.draft.keep")) if draft else candidates
     within = captions.kept if limit is None else min(captions.kept, params.count("images.limit") // each)
     side, runs, notes = params.count("images.side", 8), 1.0, []
+    passes, share = _guided(params, "images"), _base_share(params)
     if draft and params.get("images.draft.cosine_min") is not None:
         notes.append(
             "images.draft.cosine_min: how many drafts fall short of it is not known; all are counted as painted"
@@ -47,10 +48,8 @@ def count_pictures(params: Document, captions: Captions, data: Path) -> tuple[Pi
     return Pictures(
         drafts=within * candidates if draft else 0,
         painted=within * each,
-        steps=_guided(params, "images") * base_steps(params.count("images.steps"), _base_share(params)),
-        draft_steps=_guided(params, "images") * base_steps(params.count("images.draft.steps"), _base_share(params))
-        if draft
-        else 0,
+        steps=passes * base_steps(params.count("images.steps"), share),
+        draft_steps=passes * base_steps(params.count("images.draft.steps"), share) if draft else 0,
         runs=runs,
         side=side,
         bytes=_stored_bytes(data / "images") or side**2 * BYTES_PER_PIXEL,

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from synthpairs.hub import fetch_model, model_folder
+from synthpairs.hub import model_folder
 from synthpairs.inference import filled
 from synthpairs.preference.judges import Answer, Comparison
 from synthpairs.preference.params import LocalJudges
@@ -25,7 +25,7 @@ KEY = "preference.local.models"
 
 def local_answers(comparisons: Sequence[Comparison], name: str, params: LocalJudges) -> list[Answer]:
     """One model's answers, in order; FileNotFoundError or ValueError names the param when there is no such model."""
-    model, processor = load(model_folder(name, KEY, fetch_model, "`dvc repro finetune` makes models/vlm/ARM/finetuned"))
+    model, processor = load(model_folder(name, KEY, made_by="`dvc repro finetune` makes models/vlm/ARM/finetuned"))
     shown = [(one.caption, picture) for one in comparisons for picture in (one.first, one.second)]
     different = list(dict.fromkeys(shown))
     scores = dict(zip(different, yes_probability(model, processor, different, params), strict=True))

@@ -3,17 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from synthpairs.language.server import Server
 from synthpairs.preference.couples import Couple, draw_couples, strangers, write_couples
-from synthpairs.preference.judges import Answer, Comparison
+from synthpairs.preference.judges import Answer, Comparison, Trouble
 from synthpairs.preference.local import local_answers
 from synthpairs.preference.measures import CHOICES, by_cluster, won
 from synthpairs.preference.params import Preference
 from synthpairs.preference.served import served_answers
-
-TROUBLES = ("inconsistent", "unclear", "failed")
 
 
 def make_preference(params: Preference, data: Path, out: Path) -> tuple[dict[str, Any], dict[str, int]]:
@@ -97,6 +95,6 @@ def _told(
     return {
         "preference": won(preferred, clusters, params.resamples, params.seed),
         "control": control,
-        "troubles": {name: troubles[name] for name in TROUBLES},
+        "troubles": {name: troubles[name] for name in get_args(Trouble)},
         "concepts": by_cluster(preferred, clusters),
     }

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from synthpairs.preference.measures import agreement, won
+from synthpairs.preference.measures import CHOICES, agreement, won
 from synthpairs.preference.page import agreement_table, win_line
 from synthpairs.preference.params import Preference
 
 VOTES = Path("reports/preference/votes.jsonl")
 Choice = Literal["synthetic", "real", "tie"]
-SCORES: dict[str, float] = {"synthetic": 1.0, "tie": 0.5, "real": 0.0}
+SCORES = {choice: score for score, choice in CHOICES.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
