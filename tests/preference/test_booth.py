@@ -181,7 +181,14 @@ def test_the_command_serves_what_the_stage_drew_until_it_is_interrupted(couples:
     write_couples(couples, tmp_path / "data/preference")
     command = [sys.executable, "-m", "synthpairs", "vote", "--voter", "ada"]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+    ) as running:
         assert running.stdout
         url = running.stdout.readline().split()[0]
         with urllib.request.urlopen(f"{url}state", timeout=10) as reply:
