@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from perf.samples import Sample
 from synthpairs.embeddings.codes import TOKENS, vectors_of
-from synthpairs.inference import best_device
+from synthpairs.inference import best_device, compute_dtype
 from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
@@ -132,7 +132,7 @@ class Steps:
             inputs = {name: value.to(best_device()) for name, value in self._collate(batch).items()}
         before = sum(clock.spent.values())
         started = now()
-        with torch.autocast(best_device().type, dtype=torch.bfloat16):
+        with torch.autocast(best_device().type, dtype=compute_dtype(), enabled=compute_dtype() != torch.float32):
             loss = self._learner(**inputs)["loss"]
         inner = sum(clock.spent.values()) - before  # counted by the hooks
         clock.spent[f"{self._rest} forward"] += now() - started - inner

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthpairs.inference import best_device
+from synthpairs.inference import best_device, compute_dtype
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ class Schedule:
 
 
 def autocast() -> torch.autocast:
-    """bfloat16 arithmetic for the forward pass; on a CPU with AVX-512 BF16 it trains 1.3 to 2 times as many samples."""
-    return torch.autocast(best_device().type, dtype=torch.bfloat16)
+    """bfloat16 for the forward pass where it pays: on a CPU with AVX-512 BF16 it trains 1.3 to 2 times as many samples."""
+    return torch.autocast(best_device().type, dtype=torch.bfloat16, enabled=compute_dtype() == torch.bfloat16)
 
 
 def train(

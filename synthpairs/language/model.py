@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from synthpairs.hub import model_folder
-from synthpairs.inference import best_device
+from synthpairs.inference import best_device, compute_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,15 @@ def language_model_folder(name: str, key: str) -> Path:
 
 
 def load(directory: Path) -> LanguageModel:
-    """A model directory's safetensors in the dtype that they are stored in, on the accelerator if there is one.
+    """A model directory's safetensors, on the accelerator if there is one, in the dtype that they are stored in if it is fast.
 
     bfloat16 weights as they are decode 1.5 times as fast as float32 weights under autocast, and take half the memory.
     """
     if not (directory / "config.json").exists():
         raise FileNotFoundError(f"{directory} holds no language model: run `dvc repro language_model` first")
     model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", use_safetensors=True, trust_remote_code=False)
+    if compute_dtype() == torch.float32:
+        model.float()
     return LanguageModel(
         model.eval().to(best_device()), AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
     )

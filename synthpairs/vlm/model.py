@@ -27,7 +27,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from synthpairs.inference import best_device
+from synthpairs.inference import best_device, compute_dtype
 from synthpairs.params import Within
 from synthpairs.vlm.parts import load_clip, load_llm, load_words, part_record, round_weights
 
@@ -98,8 +98,9 @@ def hub_parts(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, Any]:
 def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """The model with a random projector (float32, torch's own initialisation, as LLaVA's) and its processor, on the CPU.
 
-    The eye and the language model are in bfloat16, what both are finally stored in; a training turns what it trains to
-    float32. With a `resampler` the eye is its VQ tokenizer, in float32, and `vlm.eye` counts for nothing.
+    The eye and the language model are in bfloat16, what both are finally stored in, unless `compute_dtype` is float32; a
+    training turns what it trains to float32. With a `resampler` the eye is its VQ tokenizer, in float32, and `vlm.eye` counts
+    for nothing.
     FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
@@ -120,7 +121,7 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
     if vlm.aspect == "pad":
         seeing["image_processor"] = _padding(seeing["image_processor"])
     processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **seeing)
-    return _join(eye, llm, processor, vlm), processor
+    return _computing(_join(eye, llm, processor, vlm)), processor
 
 
 def _clip_processing(eye: CLIPVisionModel, vlm: Vlm) -> dict[str, Any]:
@@ -217,14 +218,19 @@ def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, direct
 
 
 def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
-    """A finished model in evaluation mode, in its stored dtype, on the accelerator if there is one; and its processor."""
+    """A finished model in evaluation mode, on the accelerator if there is one, in what it computes in; and its processor."""
     path = Path(directory)
     if not (path / "config.json").exists():
         raise FileNotFoundError(f"{path} holds no vision-language model: run `dvc repro finetune untrained` first")
     transformers_logging.disable_progress_bar()
     kind = _kind(json.loads((path / "config.json").read_text())["vision_config"]["model_type"])
     model = kind.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
-    return model.eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
+    return _computing(model).eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
+
+
+def _computing(model: LlavaForConditionalGeneration) -> LlavaForConditionalGeneration:
+    """The model in float32 if that is computed in, else as it is: stored in bfloat16."""
+    return model.float() if compute_dtype() == torch.float32 else model
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from synthpairs.inference import compute_dtype
 from synthpairs.launch import beside, leads, processes, switched_on
 from synthpairs.params import Within
 from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
@@ -149,8 +150,8 @@ def train(
 
     `collator` makes of a batch what the learner's `forward` takes. `watch` is called with the number of every step that is
     done, before its checkpoint is written, so a resumed training calls it for all that the checkpoint does not hold.
-    Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
-    when the disk has no room for the checkpoints.
+    Trained weights must be float32; arithmetic is in `compute_dtype`, bfloat16 under autocast. ValueError when a loss is not
+    finite, OSError when the disk has no room for the checkpoints.
     """
     if not training.steps(len(examples)):
         return []
@@ -198,7 +199,7 @@ def _arguments(training: Training, steps: int, work: Path, layers: list[str] | N
         learning_rate=training.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(training.warmup * steps),
-        bf16=True,
+        bf16=compute_dtype() == torch.bfloat16,
         use_cpu=not cuda,
         ddp_backend="gloo" if count > 1 and not cuda else None,
         fsdp=bool(layers),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pretrain import reader
 from pretrain.blurred import PATCHES
 from pretrain.reader import Classroom, Course, Lesson, build, evaluate
+from synthpairs.inference import compute_dtype
 from synthpairs.vlm.examples import IGNORED
 from synthpairs.vlm.model import assemble
 from tests.benchmarks.conftest import concepts, drawings  # noqa: F401
@@ -106,7 +107,7 @@ def test_the_adapter_merges_into_the_vision_language_model(classroom, parts, tmp
         wanted = learner.llm.float()(input_ids=ids).logits
         torch.testing.assert_close(model(input_ids=ids).logits.float(), wanted, atol=0.05, rtol=0.05)
         assert (plain(input_ids=ids).logits.float() - wanted).abs().max() > 0.1
-    assert {weight.dtype for weight in model.model.language_model.parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in model.model.language_model.parameters()} == {compute_dtype()}
     assert all(weight.requires_grad for weight in model.model.language_model.parameters())
 
 

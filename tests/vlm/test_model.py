@@ -47,15 +47,21 @@ def test_without_a_reserved_token_the_embedding_grows(parts, picture, tmp_path):
     assert loaded(**processor(text="<image>dog", images=picture(0), return_tensors="pt")).logits.shape == (1, 7, 320)
 
 
-def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr("synthpairs.vlm.model.compute_dtype", lambda: dtype)
     model, processor = assemble(parts)
+    assert {weight.dtype for weight in model.model.language_model.parameters()} == {dtype}
     save(model, processor, tmp_path / "vlm")
     loaded, its_processor = load(tmp_path / "vlm")
-    assert loaded.dtype == torch.bfloat16
+    assert loaded.dtype == dtype
     assert not loaded.training
     assert ask(its_processor, "what?") == ask(processor, "what?")
     inputs = its_processor(text=ask(its_processor, "what?"), images=picture(0), return_tensors="pt")
     automatic = AutoModelForImageTextToText.from_pretrained(tmp_path / "vlm", local_files_only=True, dtype="auto")
+    assert automatic.dtype == model.dtype == torch.bfloat16  # to which it was rounded
+    if dtype == torch.float32:  # `to` bfloat16 would round the rotary frequencies too
+        automatic.float(), model.float()
     with torch.no_grad():
         assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
         assert torch.equal(automatic(**inputs).logits, model(**inputs).logits)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import CLIPVisionModel
 
+from synthpairs.inference import compute_dtype
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.warmstart import BATCH, ClosedForm, Moments, fit_projector, whitening
@@ -24,9 +25,9 @@ def fitted(vlm, pairs, ridge, whitening=0.0):
 
 def speaking(vlm, examples):
     """Features of what is to say the caption: the class token, or without it every patch."""
-    eye = CLIPVisionModel.from_pretrained(vlm.eye, dtype=torch.bfloat16)
+    eye = CLIPVisionModel.from_pretrained(vlm.eye, dtype=torch.bfloat16).to(compute_dtype())
     with torch.no_grad():
-        batches = torch.stack([example.pixels for example in examples]).split(BATCH)
+        batches = torch.stack([example.pixels for example in examples]).to(compute_dtype()).split(BATCH)
         states = torch.cat([eye(batch, output_hidden_states=True).hidden_states[-2] for batch in batches]).float()
     return states[:, :1] if vlm.vision_feature_select == "full" else states[:, 1:]
 
