@@ -164,7 +164,7 @@ def _unreachable(name: str) -> str | None:
 
 def _packages() -> Iterator[Finding]:
     yield Finding(
-        f"packages.lock.yaml: {sum(len(pinned(part)) for part in ('artwork', 'names', 'models'))} packages are pinned"
+        f"packages.lock.yaml: {sum(len(pinned(part)) for part in ('artwork', 'names', 'texts', 'models'))} packages are pinned"
     )
 
 

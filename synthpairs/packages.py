@@ -51,7 +51,7 @@ class Package:
 
 
 def pinned(section: str, lock: Path = LOCK) -> list[Package]:
-    """The packages of one section (`artwork`, `names`, `models`) of the lock file, in its order."""
+    """The packages of one section (`artwork`, `names`, `texts`, `models`) of the lock file, in its order."""
     return [Package(**row) for row in YAML(typ="safe").load(lock)[section]]
 
 

@@ -9,15 +9,6 @@ CaptionMetric = Literal["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Perplexity:
-    """Text that nothing was trained on, and how much of it is read."""
-
-    path: str  # a UTF-8 text file, documents parted by blank lines
-    tokens: Annotated[int, Within(16, 10_000_000)]  # read at most
-    window: Annotated[int, Within(8, 1_000_000)]  # tokens seen at once; each is predicted once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """Section `suite`: all of it is empty at desk scale."""
 
@@ -27,4 +18,3 @@ class Suite:
     limit: Annotated[int, Within(1)] | None  # first questions of each task; null: all of them
     include: str | None  # directory of further task definitions of lmms-eval
     captions: list[CaptionMetric]  # of desk_caption, beside CIDEr-D
-    perplexity: Perplexity | None

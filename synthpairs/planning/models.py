@@ -79,11 +79,11 @@ def question_loads(params: Document, arms: int, code_arms: int, llm: float | Non
         rate = "benchmark.lmms-eval"
         loads.append(Load(stage="benchmark", part="lmms-eval", rate=rate, pieces=asked, size=llm, starts=starts))
     tokens = float(sum(size * length for size, length in _texts(params).values()))
-    if params.get("suite.perplexity") is not None:
-        tokens += params.count("suite.perplexity.tokens")
     if tokens:
         read = (models + code_arms) * tokens
         loads.append(Load(stage="benchmark", part="lm-eval", rate="benchmark.lm-eval", pieces=read, size=llm))
+    foreseen = len(params.get("perplexity.models")) * params.count("perplexity.tokens")
+    loads.append(Load(stage="perplexity", rate="benchmark.lm-eval", pieces=foreseen, size=llm))
     unknown += [task for task in params.get("suite.text") if task not in TEXTS]
     return loads, [f"suite: nobody knows how many questions {', '.join(unknown)} have; not counted"] if unknown else []
 

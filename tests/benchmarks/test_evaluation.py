@@ -186,7 +186,7 @@ def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkey
     model, processor = tiny_vlm
     save(copy.deepcopy(model), processor, Path("models/vlm/untrained"))
     asked = "{pictures: [desk_sqa, desk_text], codes: []}"
-    off = "pictures: [], text: [], shots: 5, limit: null, include: null, captions: [], perplexity: null"
+    off = "pictures: [], text: [], shots: 5, limit: null, include: null, captions: []"
     benchmark_section = f"benchmark: {{tasks: {asked}, batch: 48, resamples: 200, seed: 0}}"
     Path("params.yaml").write_text(f"{benchmark_section}\nsuite: {{{off}}}\n")
     outs = (Path("reports/benchmarks/untrained.json"), Path("reports/benchmarks/items/untrained.parquet"))

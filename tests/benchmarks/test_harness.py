@@ -11,16 +11,16 @@ import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.benchmarks.harness import Asked, asked_of
-from synthpairs.benchmarks.language import ask_text, perplexity
+from synthpairs.benchmarks.language import ask_text
 from synthpairs.benchmarks.params import Asked as Tasks
 from synthpairs.benchmarks.params import Benchmark
-from synthpairs.benchmarks.suite_params import Perplexity, Suite
+from synthpairs.benchmarks.suite_params import Suite
 from synthpairs.schema import ANSWERS
 from synthpairs.storage import write_table
 
 Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
 PARAMS = Benchmark(tasks=Tasks(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None, captions=[], perplexity=None)
+SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None, captions=[])
 
 
 def report(task: str, entry: dict, samples: list[dict], **more: dict) -> Asked:
@@ -195,26 +195,3 @@ def likelihood(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
 def test_an_unknown_task_of_lm_eval_is_named(tiny_vlm: Model) -> None:
     with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmlu_of_nobody'"):
         ask_text(*tiny_vlm, replace(SUITE, text=["mmlu_of_nobody"]), PARAMS)
-
-
-def test_perplexity(tiny_vlm: Model, tmp_path: Path) -> None:
-    """Every token once, after the end-of-text token and those before it in its window; windows end with documents."""
-    path = tmp_path / "held_out.txt"
-    path.write_text("A dog.\n\nTwo cats on red.\n")
-    model, processor = tiny_vlm
-    setting = Perplexity(path=str(path), tokens=20, window=8)
-    numbers = perplexity(model, processor.tokenizer, setting, PARAMS)
-    windows = ["A dog.", "Two cats", " on re"]  # the tokenizer knows bytes: 6 + 14 tokens
-    end = processor.tokenizer.eos_token
-    total = sum(likelihood(model, processor, end, window) for window in windows)
-    assert numbers["n"] == 20
-    assert numbers["value"] == pytest.approx(math.exp(-total / 20), rel=1e-5)
-    assert numbers["low"] < numbers["value"] < numbers["high"]
-    assert not numbers["higher_is_better"]
-    found = ask_text(*tiny_vlm, replace(SUITE, perplexity=setting), PARAMS)
-    assert found == Asked({"perplexity": numbers})
-    with pytest.raises(FileNotFoundError, match=r"suite\.perplexity\.path: .*none\.txt is no file"):
-        perplexity(model, processor.tokenizer, replace(setting, path=str(tmp_path / "none.txt")), PARAMS)
-    path.write_text("\n\n")
-    with pytest.raises(ValueError, match="holds no text"):
-        perplexity(model, processor.tokenizer, setting, PARAMS)

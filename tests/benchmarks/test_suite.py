@@ -25,7 +25,7 @@ from synthpairs.benchmarks.suite_params import Suite
 
 Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
 PARAMS = Benchmark(tasks=Tasks(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None, captions=[], perplexity=None)
+SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None, captions=[])
 REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test names another
 
 # Takes lmms-eval's arguments and leaves its files, as 0.7.3 names and fills them; tells what it was called with.

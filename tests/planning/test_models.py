@@ -53,7 +53,7 @@ def test_own_benchmarks_are_asked_twice(change: Change) -> None:
         "desk_vqa": 384,
     }
     loads, notes = questions(change, {})
-    assert set(loads) == {"own"}
+    assert set(loads) == {"own", ""}  # the latter of the stage `perplexity`
     assert loads["own"].pieces == 1672 * 2 * 4
     assert not notes
 
@@ -68,9 +68,8 @@ def test_the_suite(change: Change) -> None:
     loads, _ = questions(change, {"suite.limit": 10, "suite.shots": 0})
     assert loads["lmms-eval"].pieces == 4 * 20
     assert loads["lm-eval"].pieces == 6 * 57 * 10 * 115
-    perplexity = {"path": "x", "tokens": 1000, "window": 512}
-    loads, _ = questions(change, {"suite.text": [], "suite.perplexity": perplexity})
-    assert loads["lm-eval"].pieces == 6 * 1000
+    loads, _ = questions(change, {"perplexity.models": ["a", "b"], "perplexity.tokens": 1000})
+    assert loads[""].pieces == 2 * 1000
 
 
 def test_a_task_of_unknown_size_is_named(change: Change) -> None:

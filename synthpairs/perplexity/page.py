@@ -1,0 +1,46 @@
+"""The report's section about the language that is kept."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthpairs.markdown import markdown_table
+from synthpairs.significance import NO_DIFFERENCE, probability
+
+
+def headline(results: dict[str, Any]) -> dict[str, Any]:
+    """What is tracked from commit to commit: each model's perplexity."""
+    return {"tokens": results["tokens"], "perplexity": {name: one["value"] for name, one in results["models"].items()}}
+
+
+def section(results: dict[str, Any], text_task: Mapping[str, float]) -> str:
+    """The section; `text_task` has a model's share of right answers to the benchmark without pictures, by arm."""
+    first = results["order"][0]
+    rows = [_row(name, results["models"][name], text_task) for name in results["order"]]
+    return "\n\n".join(
+        [
+            "## Is language kept?",
+            f"Perplexity per token of {results['tokens']:,} tokens of a text that no training here saw ({results['text']}), in "
+            f"{results['windows']:,} windows; 95% intervals over windows. *Against the first* is the factor to `{first}` on the "
+            "same tokens; p is corrected by Holm. Alignment trains only what stands between eye and language model: after it the "
+            "language model is that of `untrained`, bit for bit. desk_text asks without pictures, too.",
+            markdown_table(
+                ["model", "perplexity", "against the first", "p", "verdict", "desk_text"], rows, words=[0, 4]
+            ),
+        ]
+    )
+
+
+def _row(name: str, one: Mapping[str, Any], text_task: Mapping[str, float]) -> list[str]:
+    value = f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+    score = text_task.get(_arm(name))
+    answered = "-" if score is None else f"{score:.3f}"
+    against = one.get("against_first")
+    if against is None:
+        return [f"`{name}`", value, "1", "-", "-", answered]
+    verdict = ("worse" if against["value"] > 1 else "better") if against["shown"] else NO_DIFFERENCE
+    factor = f"x {against['value']:.3f} [{against['low']:.3f}, {against['high']:.3f}]"
+    return [f"`{name}`", value, factor, probability(against["p"]), verdict, answered]
+
+
+def _arm(model: str) -> str:
+    return model.removeprefix("models/vlm/").removesuffix("/finetuned")

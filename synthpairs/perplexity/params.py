@@ -1,0 +1,27 @@
+"""Settings of the stage `perplexity`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from synthpairs.params import Within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedText:
+    """A package of packages.lock.yaml (its section `texts`) and the text in it."""
+
+    package: str
+    file: str  # the end of its path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perplexity:
+    """Section `perplexity`: which models read which text, and how much of it."""
+
+    models: list[str]  # directories; the first is what the others are compared with
+    text: PackagedText | None  # null: `path`
+    path: str | None  # a UTF-8 file of one's own, documents parted by blank lines
+    tokens: Annotated[int, Within(16, 10_000_000)]  # read at most
+    window: Annotated[int, Within(8, 1_000_000)]  # tokens seen at once; each is predicted once
+    resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval
+    seed: Annotated[int, Within(0)]

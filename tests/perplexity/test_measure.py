@@ -1,0 +1,99 @@
+"""Perplexity against its definition, and what is said of models that differ and of one that does not."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from synthpairs.perplexity.measure import measure_perplexity
+from synthpairs.perplexity.page import headline, section
+from synthpairs.perplexity.params import PackagedText, Perplexity
+from synthpairs.perplexity.text import read_text, windows
+from synthpairs.vlm.model import save
+from tests.benchmarks.conftest import tiny_vlm  # noqa: F401
+
+TEXT = "A dog.\n\nTwo cats on red.\n"
+WINDOWS = ["A dog.", "Two cats", " on re"]  # of 20 tokens, 8 together: the tokenizer knows bytes
+
+
+@pytest.fixture
+def models(tiny_vlm: tuple, tmp_path: Path) -> list[str]:  # noqa: F811
+    """Directories of a VLM, of the language model within it, and of another one with the same tokenizer."""
+    vlm, processor = tiny_vlm
+    save(vlm, processor, tmp_path / "vlm")
+    config = vlm.config.text_config
+    same = LlamaForCausalLM(config)
+    same.model.load_state_dict(vlm.model.language_model.state_dict())
+    same.lm_head.load_state_dict(vlm.lm_head.state_dict())
+    torch.manual_seed(1)
+    for name, model in {"same": same, "other": LlamaForCausalLM(LlamaConfig(**config.to_dict()))}.items():
+        model.to(torch.bfloat16).save_pretrained(tmp_path / name)
+        processor.tokenizer.save_pretrained(tmp_path / name)
+    return [str(tmp_path / name) for name in ("same", "vlm", "other")]
+
+
+@pytest.fixture
+def params(models: list[str], tmp_path: Path) -> Perplexity:
+    """The three models, and a text file."""
+    (tmp_path / "held_out.txt").write_text(TEXT)
+    path = str(tmp_path / "held_out.txt")
+    return Perplexity(models=models, text=None, path=path, tokens=20, window=8, resamples=200, seed=0)
+
+
+def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -> None:
+    found = measure_perplexity(params)
+    model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
+    tokenizer = _tokenizer(params)
+    total = sum(_likelihood(model, tokenizer, window) for window in WINDOWS)
+    assert (found["tokens"], found["windows"]) == (20, 3)
+    first = found["models"][params.models[0]]
+    assert first["value"] == pytest.approx(math.exp(-total / 20), rel=0.02)  # bfloat16 where the machine is fast at it
+    assert first["low"] < first["value"] < first["high"]
+
+
+def test_models_are_compared_token_by_token(params: Perplexity) -> None:
+    found = measure_perplexity(params)
+    same, vlm, other = params.models
+    assert "against_first" not in found["models"][same]
+    assert found["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01), "it is the same language model"
+    ratio = found["models"][other]["value"] / found["models"][same]["value"]
+    assert found["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
+    assert found == measure_perplexity(params)
+    assert headline(found)["perplexity"][other] == found["models"][other]["value"]
+    page = section(found, {"vlm": 0.5})
+    assert page.count("\n| `") == 3
+    assert "x 1.000" in page
+
+
+def test_what_cannot_be_read_is_named(params: Perplexity, tmp_path: Path) -> None:
+    packaged = PackagedText(package="nobody", file="a.txt")
+    with pytest.raises(ValueError, match="either text, of a package, or path"):
+        read_text(replace(params, text=packaged))
+    with pytest.raises(ValueError, match=r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"):
+        read_text(replace(params, path=None, text=packaged))
+    with pytest.raises(FileNotFoundError, match=r"perplexity\.path: .*none\.txt is no file"):
+        read_text(replace(params, path=str(tmp_path / "none.txt")))
+    Path(params.path or "").write_text("\n\n")
+    with pytest.raises(ValueError, match="the text is empty"):
+        measure_perplexity(params)
+
+
+def test_windows_end_with_documents_and_with_the_tokens(params: Perplexity) -> None:
+    tokenizer = _tokenizer(params)
+    assert [tokenizer.decode(ids) for ids in windows(TEXT, tokenizer, params)] == WINDOWS
+
+
+def _tokenizer(params: Perplexity) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(params.models[0])
+
+
+def _likelihood(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, window: str) -> float:
+    ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(window)["input_ids"]]])
+    with torch.no_grad():
+        log_probs = model(ids).logits[0, :-1].log_softmax(-1)
+    return log_probs.gather(1, ids[0, 1:, None]).sum().item()
