@@ -43,6 +43,10 @@ def main() -> None:
         section, drawn = synth2(codes, markdown(codes.diversity), paint, params)
         ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
         studies = answers(read_json(STUDIES, "make studies", ["studies"])["studies"])
+        apart = distributions_section(
+            read_json(OUT / "distributions.json", "dvc repro distributions", ["sets"]),
+            "![lines: the share of each set's pairs up to a value of each measure](distributions.png)",
+        )
         preferred = preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"]))
         page, figures = build(read_inputs(arms), section, studies, preferred, stages, ranking, params, DATA)
         drawn |= figures

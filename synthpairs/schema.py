@@ -146,6 +146,21 @@ AUDIT = _table(
     flags=pa.list_(pa.string()),  # see synthpairs.audit.flags
 )
 
+# One row for each pair that the stage `distributions` looked at.
+MEASURES = _table(
+    key=pa.string(),
+    uid=pa.string(),  # of the caption
+    concept=pa.string(),
+    origin=pa.string(),  # synthetic, real
+    words=pa.int64(),  # of the caption
+    clip_cosine=pa.float64(),  # by the CLIP of `scores`
+    other_cosine=pa.float64(),  # by distributions.other; null without it
+    ssim=pa.float64(),  # as in SCORES
+    edge_density=pa.float64(),  # share of pixels on an edge
+    entropy=pa.float64(),  # of the gray levels, bits
+    clutter=pa.float64(),  # regions of a segmentation
+)
+
 # Real pairs of the embeddings route: scenes of the list that the generator learnt from, encoded by its tokenizer.
 REAL_PAIRS = _table(
     key=pa.string(),
