@@ -123,7 +123,9 @@ def main(parts: Sequence[str]) -> None:
     metrics: dict[str, Any] = json.loads(METRICS.read_text()) if METRICS.exists() else {}
     chosen = [part for part in PARTS if part in (parts or PARTS)]
     for part in (part for part in chosen if part in CLIPS):
-        metrics[part] = {split: clip_recall(part, drawings, split) for split in ("heldout_combination", "heldout_style")}
+        metrics[part] = {
+            split: clip_recall(part, drawings, split) for split in ("heldout_combination", "heldout_style")
+        }
     painters: dict[str, Callable[[Sequence[str]], list[Image.Image]]] = {
         "generator": partial(painted, steps=spec["steps"], guidance=spec["guidance"], seed=seed),
         "masked": partial(decoded, seed=seed),

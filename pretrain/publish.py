@@ -37,7 +37,14 @@ def card() -> str:
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     real, masked = metrics["referee_on_real"], (DESK / "masked").is_dir()
     spent = params()
-    trained = ("clip", "second_clip", "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "reader")
+    trained = (
+        "clip",
+        "second_clip",
+        "autoencoder",
+        "generator",
+        *(("tokenizer", "masked") if masked else ()),
+        "reader",
+    )
     minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in trained)
     read = ", ".join(f"{share} ({name})" for name, share in sorted(practised["existence"].items()))
     return "\n".join(
@@ -59,7 +66,10 @@ def card() -> str:
             *(
                 _recalled(f"`{name}` text-to-image recall, {told}", metrics[name][split])
                 for name in ("clip", "second_clip")
-                for split, told in (("heldout_combination", "held-out combinations"), ("heldout_style", "held-out style"))
+                for split, told in (
+                    ("heldout_combination", "held-out combinations"),
+                    ("heldout_style", "held-out style"),
+                )
             ),
             _named("the generated picture's", metrics["generator"]),
             *([_named("the decoded tokens'", metrics["masked"])] if masked else []),

@@ -52,15 +52,15 @@ def measure(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Pat
             else:
                 cells = json.loads(stored)
                 reused += len(cells)
-            found += [{"key": cell["key"], "concept": concepts[cell["key"]]} | known[cell["key"]] | cell for cell in cells]
+            found += [
+                {"key": cell["key"], "concept": concepts[cell["key"]]} | known[cell["key"]] | cell for cell in cells
+            ]
             advance(len(pairs))
     return sorted(found, key=lambda row: row["key"]), reused
 
 
 def _scorer(section: str, clip: str, pretrained: str | None, scores: Scores) -> ClipScorer:
-    return ClipScorer(
-        section, clip, pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch
-    )
+    return ClipScorer(section, clip, pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch)
 
 
 def _batches(

@@ -21,14 +21,12 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
         "unreadable": results["unreadable"],
         "more_than_real": {name: one["value"] for name, one in results["against_real"]["candidates"].items()},
         "stability": {name: one["stability"] for name, one in strategies.items()},
-        "other_clip": {
-            name: one["other_clip"] for name, one in strategies.items() if one["other_clip"] is not None
-        },
+        "other_clip": {name: one["other_clip"] for name, one in strategies.items() if one["other_clip"] is not None},
     }
 
 
-def section(results: dict[str, Any], picture: str) -> str:
-    """Both sections of the report; `picture` is the Markdown of the plot."""
+def section(results: dict[str, Any]) -> str:
+    """Both sections of the report."""
     sets, couples = results["sets"], results["coupled"]
     n = next(iter(couples.values()))["n"]
     return "\n\n".join(
@@ -36,7 +34,7 @@ def section(results: dict[str, Any], picture: str) -> str:
             "## Synthetic pairs beside real ones",
             "Lines: which share of a set's pairs has at most so much of a measure. The further two lines are apart, the more the "
             "sets differ.",
-            picture,
+            "![lines: the share of each set's pairs up to a value of each measure](distributions.png)",
             f"*Synthetic - real* is the mean difference between the two pictures of one caption, generated and original (n = {n:,}), "
             "with its 95% interval (concepts resampled) and Holm's p over the table. *More than a real one*: how often a pair by "
             "chance from the set has more than a real pair by chance; 50% says that neither has more.",

@@ -7,7 +7,11 @@ from PIL import Image
 from skimage.segmentation import felzenszwalb
 
 CANNY = (100, 200)  # thresholds of the gradient of 8-bit gray, OpenCV's usual ones
-REGIONS = {"scale": 100, "sigma": 0.8, "min_size": 20}  # the example values of the segmentation's authors, for small pictures
+REGIONS = {
+    "scale": 100,
+    "sigma": 0.8,
+    "min_size": 20,
+}  # the example values of the segmentation's authors, for small pictures
 NAMES = ("edge_density", "entropy", "clutter")
 
 

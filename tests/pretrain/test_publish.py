@@ -44,7 +44,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(publish, "load_drawings", lambda: table)
     monkeypatch.setattr(publish, "trained_concepts", lambda: ["dog"])
     training = {"minutes": 3}
-    spec: dict[str, object] = dict.fromkeys(("clip", "second_clip", "generator", "tokenizer", "masked", "reader"), training)
+    spec: dict[str, object] = dict.fromkeys(
+        ("clip", "second_clip", "generator", "tokenizer", "masked", "reader"), training
+    )
     spec |= {"autoencoder": training | {"decoder": training}, "seed": 0}
     monkeypatch.setattr(publish, "params", lambda: spec)
     return tmp_path
