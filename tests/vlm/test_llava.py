@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from synthpairs.storage import file_sha256
+from synthpairs.vlm.adapters import Lora
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, Lora, align, finetune, untrained
+from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, align, finetune, untrained
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
-LORA = Lora(rank=2, alpha=4.0, dropout=0.5)
+LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)
 START = ClosedForm(ridge=0.1, whitening=0.5)
 KILLED = """
 import os, pickle, signal, sys
