@@ -149,8 +149,8 @@ def train(
 
     `collator` makes of a batch what the learner's `forward` takes. `watch` is called with the number of every step that is
     done, before its checkpoint is written, so a resumed training calls it for all that the checkpoint does not hold.
-    Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite, OSError
-    when the disk has no room for the checkpoints.
+    Trained weights must be float32; arithmetic is bfloat16 under autocast. ValueError when a loss is not finite or the model
+    cannot be divided as it should be, OSError when the disk has no room for the checkpoints.
     """
     if not training.steps(len(examples)):
         return []
@@ -169,6 +169,8 @@ def train(
         data_collator=collator,
         callbacks=[Progress(training.batch), *([Watch(watch)] if watch and leads() else [])],
     )
+    if layers and not trainer.is_fsdp_enabled:
+        raise ValueError("SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs")
     trainer.optimizer_of = lambda model: _optimizer(model, training, projector_rate)
     trainer.remove_callback(PrinterCallback)
     checkpoint = checkpoint_to_resume(work)
