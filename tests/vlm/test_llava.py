@@ -23,16 +23,16 @@ START = ClosedForm(ridge=0.1, whitening=0.5)
 KILLED = """
 import os, pickle, signal, sys
 from pathlib import Path
-from synthpairs.vlm import llava, training
+from synthpairs.vlm import llava, trainer
 
-take = training._Placed.__getitem__
+take = trainer.Placed.__getitem__
 
 def take_or_die(self, index):
     if index == 30:  # of step 8, two steps after a checkpoint
         os.kill(os.getpid(), signal.SIGKILL)
     return take(self, index)
 
-training._Placed.__getitem__ = take_or_die
+trainer.Placed.__getitem__ = take_or_die
 name, arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
 getattr(llava, name)(*arguments)
 """
