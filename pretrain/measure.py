@@ -1,7 +1,8 @@
 """How good the desk models are; run as `python -m pretrain.measure [PART ...]`, without a part for all of them.
 
-`clip`, `second_clip`: text-to-image recall over all trained concepts, on drawings that no training saw. `generator`, `masked`: how often the
-referee names the concept that a picture was asked to show. `masked` also: how well its tokenizer gives a picture back.
+`clip`, `second_clip`: text-to-image recall over all trained concepts, on drawings that no training saw. `generator`, `masked`:
+how often the referee names the concept that a picture was asked to show. `masked` also: how well its tokenizer gives a picture
+back.
 """
 
 import json

@@ -42,6 +42,7 @@ from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
 from synthpairs.studies.params import Studies
+from synthpairs.vlm.adapters import check_quantizer
 from synthpairs.vlm.llava import Align, Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
@@ -81,14 +82,16 @@ def examine() -> list[Finding]:
 
 
 def _params() -> Iterator[Finding]:
-    """Every section by its own dataclass, and none beside them."""
+    """Every section by its own dataclass, with the package that a training wants, and none beside them."""
     unknown = sorted(set(YAML(typ="safe").load(Path("params.yaml"))) - set(SECTIONS))
     if unknown:
         yield Finding(f"params.yaml: {', '.join(unknown)}", "no stage reads it: is the name misspelt?")
     faults = 0
     for section, kind in SECTIONS.items():
         try:
-            load_params(kind, section)
+            value = load_params(kind, section)
+            if isinstance(value, Finetune) and value.lora:
+                check_quantizer(value.lora, section)
         except ValueError as error:
             faults += 1
             yield Finding(f"params.yaml: {section}", str(error))

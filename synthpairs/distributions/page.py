@@ -35,9 +35,11 @@ def section(results: dict[str, Any]) -> str:
             "Lines: which share of a set's pairs has at most so much of a measure. The further two lines are apart, the more the "
             "sets differ.",
             "![lines: the share of each set's pairs up to a value of each measure](distributions.png)",
-            f"*Synthetic - real* is the mean difference between the two pictures of one caption, generated and original (n = {n:,}), "
-            "with its 95% interval (concepts resampled) and Holm's p over the table. *More than a real one*: how often a pair by "
-            "chance from the set has more than a real pair by chance; 50% says that neither has more.",
+            "*Synthetic - real* is the mean difference between the two pictures of one caption, generated and original "
+            f"(n = {n:,}), with its 95% interval (concepts resampled) and Holm's p over the table. *More than a real one*: how "
+            "often a pair by chance from the set has more than a real pair by chance; 50% says that neither has more. A caption "
+            "had to agree with its original by this CLIP to be kept, and nothing was asked of the generated picture yet: that "
+            "favours the real cosines.",
             _differences(results),
             f"- {_told(couples)}",
             "Concepts: " + "; ".join(_concepts(name, sets[name]["concepts"]) for name in SETS) + ".",
@@ -45,7 +47,7 @@ def section(results: dict[str, Any]) -> str:
             _preferred(results["preferences"]),
             _correlations(results["preferences"]),
             "What a selection by each score takes, as the distance of its mean from the mean of all candidates in standard "
-            "deviations; *again* is the chance that a pair which is taken is taken again: of captions drawn anew with replacement, "
+            "deviations; *again* is the chance that a pair which is taken is taken again, of captions drawn anew with replacement "
             "and with the cosines of another CLIP in place of this one's. By chance it would be the share that is taken.",
             _strategies(results["rankings"]["strategies"]),
             _other(results),
@@ -75,7 +77,12 @@ def _told(couples: Mapping[str, Any]) -> str:
 
 
 def _concepts(name: str, one: Mapping[str, float]) -> str:
-    return f"{name} has {one['n']:,}, worth {one['effective']:.1f} evenly frequent ones, and is {one['distance']:.2f} of 1 away from real"
+    away = (
+        ""
+        if name == "real"
+        else f"; {one['distance']:.0%} of its pairs would have to change concept to be spread as real"
+    )
+    return f"`{name}` has {one['n']:,}, worth {one['effective']:.1f} evenly frequent ones{away}"
 
 
 def _preferred(preferences: Mapping[str, Any]) -> str:
@@ -122,7 +129,8 @@ def _other(results: dict[str, Any]) -> str:
     agreement = results["rankings"]["cosines"]
     if agreement is None:
         return "No other CLIP was asked (`distributions.other`)."
-    return f"The other CLIP is `{results['other']}`; its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman)."
+    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman)"
+    return f"The other CLIP is `{results['other']}`; {told}."
 
 
 def _signed(one: Mapping[str, float]) -> str:

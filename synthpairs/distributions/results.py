@@ -40,7 +40,7 @@ def describe(table: pd.DataFrame, chosen: Chosen) -> dict[str, Any]:
 
 
 def concept_numbers(concepts: pd.Series) -> dict[str, float]:
-    """`n`, how many different concepts, and `effective`, how many evenly frequent ones they are worth (Hill number of order 1)."""
+    """`n`, how many concepts there are, and `effective`, how many evenly frequent ones they are worth (Hill number of order 1)."""
     shares = concepts.value_counts(normalize=True)
     return {"n": len(shares), "effective": _rounded(np.exp(-(shares * np.log(shares)).sum()))}
 
