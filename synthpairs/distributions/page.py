@@ -28,7 +28,7 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
 def section(results: dict[str, Any]) -> str:
     """Both sections of the report."""
     sets, couples = results["sets"], results["coupled"]
-    n = next(iter(couples.values()))["n"]
+    n = next(iter(couples.values()))["n"] if couples else 0
     return "\n\n".join(
         [
             "## Synthetic pairs beside real ones",
@@ -41,14 +41,15 @@ def section(results: dict[str, Any]) -> str:
             "had to agree with its original by this CLIP to be kept, and nothing was asked of the generated picture yet: that "
             "favours the real cosines.",
             _differences(results),
-            f"- {_told(couples)}",
+            _told(couples),
             "Concepts: " + "; ".join(_concepts(name, sets[name]["concepts"]) for name in SETS) + ".",
             "## What SSIM prefers",
             _preferred(results["preferences"]),
             _correlations(results["preferences"]),
             "What a selection by each score takes, as the distance of its mean from the mean of all candidates in standard "
-            "deviations; *again* is the chance that a pair which is taken is taken again, of captions drawn anew with replacement "
-            "and with the cosines of another CLIP in place of this one's. By chance it would be the share that is taken.",
+            "deviations; *again* is the chance that a pair which is taken is taken again: of captions drawn anew with "
+            "replacement, or with the cosines of another CLIP in place of this one's. By chance it would be the share that is "
+            "taken.",
             _strategies(results["rankings"]["strategies"]),
             _other(results),
         ]
@@ -60,13 +61,15 @@ def _differences(results: dict[str, Any]) -> str:
     rows = []
     for measure in MEASURES:
         one = couples.get(measure)
-        apart = [f"{one['real']:.3g}", _signed(one), probability(one["p"])] if one else ["-", "the same caption", "-"]
+        apart = [f"{one['real']:.3g}", _signed(one), probability(one["p"])] if one else ["-"] * 3
         rows.append([LABELS[measure], *apart, *(_share(against[name][measure]) for name in against)])
     head = ["measure", "real", "synthetic - real", "p", *(f"{name}: more than a real one" for name in against)]
     return markdown_table(head, rows, words=[0])
 
 
 def _told(couples: Mapping[str, Any]) -> str:
+    if not couples:
+        return "No caption has both pictures."
     more = [LABELS[name] for name, one in couples.items() if one["shown"] and one["value"] > 0]
     less = [LABELS[name] for name, one in couples.items() if one["shown"] and one["value"] < 0]
     even = [LABELS[name] for name, one in couples.items() if not one["shown"]]

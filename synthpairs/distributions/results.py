@@ -40,7 +40,7 @@ def describe(table: pd.DataFrame, chosen: Chosen) -> dict[str, Any]:
 
 
 def concept_numbers(concepts: pd.Series) -> dict[str, float]:
-    """`n`, how many concepts there are, and `effective`, how many evenly frequent ones they are worth (Hill number of order 1)."""
+    """`n`, how many concepts, and `effective`, how many evenly frequent ones they are worth (Hill number of order 1)."""
     shares = concepts.value_counts(normalize=True)
     return {"n": len(shares), "effective": _rounded(np.exp(-(shares * np.log(shares)).sum()))}
 
@@ -75,9 +75,14 @@ def superiority(ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: 
 
 
 def coupled(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[str, Any]:
-    """Mean difference, synthetic minus real, of the pictures of one caption; p by a clustered t-test, corrected by Holm."""
+    """Mean difference, synthetic minus real, of the pictures of one caption; p by a clustered t-test, corrected by Holm.
+
+    Nothing where fewer than two captions have both.
+    """
     cells = table.set_index("key")
     both = chosen.couples[chosen.couples[["synthetic", "real"]].isin(cells.index).all(axis=1)]
+    if len(both) < 2:
+        return {}
     ours, theirs = (cells.loc[both[side]].set_index("uid") for side in ("synthetic", "real"))
     names = [name for name in MEASURES if name != "words"]  # of one caption
     found = {
