@@ -14,11 +14,12 @@ from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
 from synthpairs.report.codes import read_codes
-from synthpairs.report.findings import Ranking
+from synthpairs.report.findings import Ranking, funnel
 from synthpairs.report.graph import read_stages
 from synthpairs.report.inputs import read_inputs, read_json
 from synthpairs.report.page import Sections, build
 from synthpairs.report.params import Report
+from synthpairs.report.plotted import plot_tables
 from synthpairs.report.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
@@ -63,6 +64,8 @@ def main() -> None:
                 stale.unlink()
         for name, payload in drawn.items():
             write_bytes(OUT / FIGURES / name, payload)
+        for name, payload in plot_tables(inputs, funnel(inputs)).items():
+            write_bytes(OUT / "plots" / name, payload)
         write_bytes(OUT / "README.md", page.encode())
         run.log({"pictures": len(drawn)}, seconds=time.monotonic() - started)
 

@@ -27,7 +27,11 @@ def twice(tmp_path_factory, write_project):
         patch.setenv("SYNTHPAIRS_TRACKING", "off")
         for _ in range(2):
             stage.main()
-            written = [root / "reports/README.md", *sorted((root / "reports" / FIGURES).iterdir())]
+            written = [
+                root / "reports/README.md",
+                *sorted((root / "reports" / FIGURES).iterdir()),
+                *sorted((root / "reports/plots").iterdir()),
+            ]
             runs.append({path.name: path.read_bytes() for path in written})
             write_bytes(root / "reports" / FIGURES / "old.png", b"left by an older version")
     return runs
@@ -41,7 +45,7 @@ def test_every_picture_is_shown_and_is_one(twice):
     files = dict(twice[0])
     page = files.pop("README.md").decode()
     shown = re.findall(rf"!\[[^\]]+\]\({FIGURES}/([^)]+)\)", page)
-    assert sorted(shown) == sorted(files)
+    assert sorted(shown) == sorted(name for name in files if name.endswith(".png"))
     for payload in files.values():
         Image.open(io.BytesIO(payload)).verify()
 
@@ -53,6 +57,9 @@ def test_page_answers_first_and_holds_every_section(twice):
     assert f"- *Does it pay to pick pairs by score?* Against `top-8`: {answer}." in page
     for heading in (
         "Picture against picture",
+        "Is language kept?",
+        "Synthetic pairs beside real ones",
+        "What SSIM prefers",
         "Counts through the filters",
         "Scores",
         "The pairs",
