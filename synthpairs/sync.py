@@ -20,8 +20,8 @@ def sync() -> None:
     """Give every stage of dvc.lock a child run with its hashes, and the pipeline execution the metrics of all of them.
 
     A stage that ran under this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
-    `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and what it shows as artifacts. Without MLflow: one warning.
-    FileNotFoundError when there is no dvc.lock yet.
+    `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and as artifacts what people look at.
+    Without MLflow: one warning. FileNotFoundError when there is no dvc.lock yet.
     """
     if not LOCK.exists():
         raise FileNotFoundError(f"{LOCK} is missing: run `dvc repro` first")

@@ -16,19 +16,18 @@ from synthpairs.selection.make import make_selection
 
 
 @pytest.fixture
-def selected(data: Path, settings: Callable, scores: Callable, tiny_clip: Path, monkeypatch, tmp_path: Path) -> Path:
+def selected(data: Path, settings: Callable, scores: Callable) -> Path:
     """The data with real scores of a tiny CLIP, and a selection from them."""
-    monkeypatch.chdir(tmp_path)
     manifest = pd.read_parquet(data / "images/manifest.parquet")
-    score_images(manifest, scores(tiny_clip), data / "images", data / "scores")
+    score_images(manifest, scores(), data / "images", data / "scores")
     make_selection(settings(), ["selected", "real"], data, data / "selected")
     return data
 
 
 def test_candidates_keep_their_scores_and_real_pairs_get_some(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable, tiny_clip: Path
+    selected: Path, params: Distributions, scores: Callable, settings: Callable
 ) -> None:
-    asked: Scores = scores(tiny_clip)
+    asked: Scores = scores()
     other = replace(params, other=OtherClip(clip=asked.clip, pretrained=None))
     results, drawn, volatile = make_distributions(other, asked, settings(), selected, selected / "one")
     table = pd.read_parquet(selected / "one" / TABLE).set_index("key")
