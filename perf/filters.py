@@ -14,10 +14,9 @@ from pathlib import Path
 from timm.data import ImageNetInfo
 
 from perf.paired import spread, told
-from synthpairs.captions.filters import TEXT_FILTERS
-from synthpairs.captions.measures import flagged_words
+from synthpairs.captions.filters import BATCH, TEXT_FILTERS
+from synthpairs.captions.measures import Texts, flagged_words
 from synthpairs.captions.params import CaptionParams
-from synthpairs.captions.record import Caption
 from synthpairs.params import load_params
 from synthpairs.tracking import run_stage
 
@@ -87,10 +86,12 @@ def ours(texts: list[str]) -> tuple[float, dict[str, list[bool]]]:
     )
     kept: dict[str, list[bool]] = {name: [] for name in FILTERS}
     began = time.process_time()
-    for text in texts:
-        caption = Caption(text=text, source="", concept="")
+    for start in range(0, len(texts), BATCH):
+        part = texts[start : start + BATCH]
+        batch = Texts(part)
         for name, decisions in kept.items():
-            decisions.append(TEXT_FILTERS[name](caption, limits) is None)
+            wrong = TEXT_FILTERS[name](batch, limits).wrong
+            decisions += [place not in wrong for place in range(len(part))]
     return time.process_time() - began, kept
 
 

@@ -1,12 +1,15 @@
-"""Train the desk CLIP with open_clip; run as `python -m pretrain.clip`.
+"""Train a desk CLIP with open_clip; run as `python -m pretrain.clip`, or `python -m pretrain.clip second_clip`.
 
-Writes data/pretrain/clip: an open_clip directory (load with `local-dir:data/pretrain/clip`) with its tokenizer.
+Writes data/pretrain/clip: an open_clip directory (load with `local-dir:data/pretrain/clip`) with its tokenizer. The second
+one, another tower from another seed, selects nothing: it says how far scores depend on which CLIP is asked.
 """
 
 import gzip
 import json
 import logging
 import math
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +25,9 @@ from pretrain.pool import params, training_pool
 from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
-OUT = Path("data/pretrain/clip")
+OUT = Path("data/pretrain")
+NAMES = ("clip", "second_clip")  # sections of pretrain/params.yaml; a name's place is added to the seed
+HEAD = 32  # width of an attention head
 MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
 CONTEXT = 32
 
@@ -41,16 +46,22 @@ def write_tokenizer(out: Path) -> CLIPTokenizer:
     return tokenizer
 
 
-def config(vocabulary: int, side: int) -> dict:
-    """The open_clip model: a 6-layer image tower that sees 4 x 4 patches, a 3-layer text tower."""
+def config(vocabulary: int, side: int, patches: int, width: int) -> dict:
+    """The open_clip model: a 6-layer image tower that sees `patches` x `patches` patches, a 3-layer text tower."""
     return {
-        "embed_dim": 192,
-        "vision_cfg": {"image_size": side, "patch_size": side // 4, "width": 192, "layers": 6, "head_width": 32},
+        "embed_dim": width,
+        "vision_cfg": {
+            "image_size": side,
+            "patch_size": side // patches,
+            "width": width,
+            "layers": 6,
+            "head_width": HEAD,
+        },
         "text_cfg": {
             "context_length": CONTEXT,
             "vocab_size": vocabulary,
-            "width": 192,
-            "heads": 6,
+            "width": width,
+            "heads": width // HEAD,
             "layers": 3,
             "hf_tokenizer_name": "clip",  # open_clip then reads the tokenizer beside this file
             "tokenizer_kwargs": {"clean": "lower"},
@@ -95,16 +106,19 @@ def loss_of(
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def main() -> None:
-    """Train and write data/pretrain/clip."""
-    spec = params("clip")
-    side = spec.pop("input")
+def main(arguments: Sequence[str]) -> None:
+    """Train and write data/pretrain/NAME; ValueError for a name that is none."""
+    name = arguments[0] if arguments else NAMES[0]
+    if name not in NAMES or len(arguments) > 1:
+        raise ValueError(f"usage: python -m pretrain.clip NAME, with NAME one of {', '.join(NAMES)}; got {arguments}")
+    spec, out = params(name), OUT / name
+    side, patches, width = (spec.pop(key) for key in ("input", "patches", "width"))
     schedule = Schedule(**spec)
-    seed = params()["seed"]
+    seed = params()["seed"] + NAMES.index(name)
     torch.manual_seed(seed)
-    OUT.mkdir(parents=True, exist_ok=True)
-    tokenizer = write_tokenizer(OUT)
-    model_config = config(len(tokenizer), side)
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer = write_tokenizer(out)
+    model_config = config(len(tokenizer), side, patches, width)
     model = open_clip.CLIP(
         embed_dim=model_config["embed_dim"],
         vision_cfg=model_config["vision_cfg"],
@@ -115,11 +129,11 @@ def main() -> None:
     )
     pool = training_pool()
     spent = train(model, lambda m, rng: loss_of(m, rng, pool, tokenizer, schedule.batch, side), schedule, seed,
-                  Path(".dvc/tmp/pretrain/clip.pt"))  # fmt: skip
+                  Path(f".dvc/tmp/pretrain/{name}.pt"))  # fmt: skip
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, OUT / "open_clip_model.safetensors")
+    save_file(weights, out / "open_clip_model.safetensors")
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
-    (OUT / "open_clip_config.json").write_text(
+    (out / "open_clip_config.json").write_text(
         json.dumps({"model_cfg": model_config, "preprocess_cfg": preprocess}, indent=2) + "\n"
     )
     logging.info("spent %s", spent)
@@ -127,4 +141,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    main()
+    main(sys.argv[1:])

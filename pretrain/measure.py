@@ -1,7 +1,8 @@
 """How good the desk models are; run as `python -m pretrain.measure [PART ...]`, without a part for all of them.
 
-`clip`: text-to-image recall over all trained concepts, on drawings that no training saw. `generator`, `masked`: how often the
-referee names the concept that a picture was asked to show. `masked` also: how well its tokenizer gives a picture back.
+`clip`, `second_clip`: text-to-image recall over all trained concepts, on drawings that no training saw. `generator`, `masked`:
+how often the referee names the concept that a picture was asked to show. `masked` also: how well its tokenizer gives a picture
+back.
 """
 
 import json
@@ -34,7 +35,8 @@ from synthpairs.schema import digest
 from synthpairs.storage import write_json
 from synthpairs.tokenizer import load_tokenizer
 
-PARTS = ("clip", "generator", "masked")
+CLIPS = ("clip", "second_clip")
+PARTS = (*CLIPS, "generator", "masked")
 METRICS = Path("pretrain/metrics.json")
 GRIDS = {"generator": Path("pretrain/samples.png"), "masked": Path("pretrain/masked_samples.png")}
 MASKED = Path("data/pretrain/masked")
@@ -42,11 +44,11 @@ REBUILT = 512  # scenes whose pictures the tokenizer gives back
 
 
 @torch.no_grad()
-def clip_recall(drawings: pd.DataFrame, split: str) -> dict[str, float]:
-    """Recall@1 and @5: each concept's text against one held-out drawing of every concept, on white."""
-    model, _, preprocess = open_clip.create_model_and_transforms("local-dir:data/pretrain/clip")
+def clip_recall(name: str, drawings: pd.DataFrame, split: str) -> dict[str, float]:
+    """Recall@1 and @5 of one of CLIPS: each concept's text against one held-out drawing of every concept, on white."""
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:data/pretrain/{name}")
     model.eval()
-    tokenizer = open_clip.get_tokenizer("local-dir:data/pretrain/clip")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:data/pretrain/{name}")
     rows = {row["name"]: row for row in of_split(drawings, split, trained_concepts())}
     names = sorted(rows)
     images = torch.stack([preprocess(alone(rows[name], "white")) for name in names])
@@ -121,8 +123,10 @@ def main(parts: Sequence[str]) -> None:
     spec, seed, drawings = params("referee"), params()["seed"], load_drawings()
     metrics: dict[str, Any] = json.loads(METRICS.read_text()) if METRICS.exists() else {}
     chosen = [part for part in PARTS if part in (parts or PARTS)]
-    if "clip" in chosen:
-        metrics["clip"] = {split: clip_recall(drawings, split) for split in ("heldout_combination", "heldout_style")}
+    for part in (part for part in chosen if part in CLIPS):
+        metrics[part] = {
+            split: clip_recall(part, drawings, split) for split in ("heldout_combination", "heldout_style")
+        }
     painters: dict[str, Callable[[Sequence[str]], list[Image.Image]]] = {
         "generator": partial(painted, steps=spec["steps"], guidance=spec["guidance"], seed=seed),
         "masked": partial(decoded, seed=seed),

@@ -19,7 +19,7 @@ from synthpairs.storage import file_sha256, write_bytes
 
 TRAINED = Path("data/pretrain")
 DESK = Path("models/desk")
-PARTS = ("clip", "eye", "generator", "masked", "reader")
+PARTS = ("clip", "second_clip", "eye", "generator", "masked", "reader")
 METRICS = Path("pretrain/metrics.json")
 PRACTICE = Path("pretrain/reader.json")
 SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": PRACTICE.name}  # in pretrain/
@@ -35,10 +35,16 @@ def card() -> str:
     rows = [f"| {styles} | {licence} |" for licence, styles in ((n, ", ".join(sorted(s))) for n, s in licences.items())]
     pictures = hashlib.sha256(b"".join(hashlib.sha256(png).digest() for png in used["png"])).hexdigest()
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    combination, style = (metrics["clip"][split] for split in ("heldout_combination", "heldout_style"))
     real, masked = metrics["referee_on_real"], (DESK / "masked").is_dir()
     spent = params()
-    trained = ("clip", "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "reader")
+    trained = (
+        "clip",
+        "second_clip",
+        "autoencoder",
+        "generator",
+        *(("tokenizer", "masked") if masked else ()),
+        "reader",
+    )
     minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in trained)
     read = ", ".join(f"{share} ({name})" for name, share in sorted(practised["existence"].items()))
     return "\n".join(
@@ -49,6 +55,7 @@ def card() -> str:
             f"{len(trained_concepts())} concepts ({len(used)} drawings, none held out). Nothing else was used.",
             "",
             "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `eye` is its image tower for transformers.",
+            "- `second_clip`: another one (60-pixel input, 5 x 5 patches, another seed), a second opinion on scores.",
             "- `generator`: a StableDiffusionXLPipeline for 64-pixel pictures.",
             *([_masked(metrics["masked"])] if masked else []),
             "- `reader`: a low-rank adapter for SmolLM2-135M-Instruct, practised on conversations in words alone. Asked whether "
@@ -56,9 +63,14 @@ def card() -> str:
             "",
             "| measure | n | @1 | @5 |",
             "| --- | --- | --- | --- |",
-            f"| CLIP text-to-image recall, held-out combinations | {combination['n']} | {combination['recall_at_1']} "
-            f"| {combination['recall_at_5']} |",
-            f"| CLIP text-to-image recall, held-out style | {style['n']} | {style['recall_at_1']} | {style['recall_at_5']} |",
+            *(
+                _recalled(f"`{name}` text-to-image recall, {told}", metrics[name][split])
+                for name in ("clip", "second_clip")
+                for split, told in (
+                    ("heldout_combination", "held-out combinations"),
+                    ("heldout_style", "held-out style"),
+                )
+            ),
             _named("the generated picture's", metrics["generator"]),
             *([_named("the decoded tokens'", metrics["masked"])] if masked else []),
             _named("a held-out real drawing's", real),
@@ -83,6 +95,10 @@ def _masked(measured: dict[str, float]) -> str:
     )
 
 
+def _recalled(what: str, measured: dict[str, float]) -> str:
+    return f"| {what} | {measured['n']} | {measured['recall_at_1']} | {measured['recall_at_5']} |"
+
+
 def _named(whose: str, judged: dict[str, float]) -> str:
     return f"| referee names {whose} concept | {judged['n']} | {judged['top_1']} | {judged['top_5']} |"
 
@@ -96,7 +112,7 @@ def check(parts: Sequence[str]) -> None:
         raise ValueError(f"python -m pretrain.publish: no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
     if missing := [part for part in parts if not (TRAINED / part).is_dir()]:
         raise FileNotFoundError(f"{TRAINED / missing[0]} is missing: run `dvc repro pretrain/dvc.yaml` first")
-    for part in ("clip", "generator", "masked"):
+    for part in ("clip", "second_clip", "generator", "masked"):
         if part in parts and part not in json.loads(METRICS.read_text()):
             raise ValueError(
                 f"{METRICS} does not say how good {part} is: run `python -m pretrain.measure {part}` first"

@@ -5,18 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synthpairs.arms import Arm, CodeArm
+from synthpairs.distributions.page import section as distributions_section
 from synthpairs.diversity.page import markdown
 from synthpairs.embeddings.mixing import generated_pairs, real_pairs
 from synthpairs.params import load_params
+from synthpairs.perplexity.page import section as perplexity_section
 from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
 from synthpairs.report.codes import read_codes
-from synthpairs.report.findings import Ranking
+from synthpairs.report.findings import Ranking, funnel
 from synthpairs.report.graph import read_stages
 from synthpairs.report.inputs import read_inputs, read_json
-from synthpairs.report.page import build
+from synthpairs.report.page import Sections, build
 from synthpairs.report.params import Report
+from synthpairs.report.plotted import plot_tables
 from synthpairs.report.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
@@ -40,17 +43,29 @@ def main() -> None:
     with stage_run("report", params) as run:
         started = time.monotonic()
         stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
-        section, drawn = synth2(codes, markdown(codes.diversity), paint, params)
+        route, drawn = synth2(codes, markdown(codes.diversity), paint, params)
         ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
-        studies = answers(read_json(STUDIES, "make studies", ["studies"])["studies"])
-        preferred = preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"]))
-        page, figures = build(read_inputs(arms), section, studies, preferred, stages, ranking, params, DATA)
+        inputs = read_inputs(arms)
+        sections = Sections(
+            studies=answers(read_json(STUDIES, "make studies", ["studies"])["studies"]),
+            preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"])),
+            perplexity=perplexity_section(
+                read_json(OUT / "perplexity.json", "dvc repro perplexity", ["models"]), inputs.results
+            ),
+            distributions=distributions_section(
+                read_json(OUT / "distributions.json", "dvc repro distributions", ["sets"])
+            ),
+            synth2=route,
+        )
+        page, figures = build(inputs, sections, stages, ranking, params, DATA)
         drawn |= figures
         for stale in sorted((OUT / FIGURES).glob("*.png")):
             if stale.name not in drawn:
                 stale.unlink()
         for name, payload in drawn.items():
             write_bytes(OUT / FIGURES / name, payload)
+        for name, payload in plot_tables(inputs, funnel(inputs)).items():
+            write_bytes(OUT / "plots" / name, payload)
         write_bytes(OUT / "README.md", page.encode())
         run.log({"pictures": len(drawn)}, seconds=time.monotonic() - started)
 

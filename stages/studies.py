@@ -15,7 +15,6 @@ from synthpairs.studies.measure import Setting, measure_studies
 from synthpairs.studies.page import studies_page
 from synthpairs.studies.params import Studies
 from synthpairs.studies.results import study_results
-from synthpairs.studies.sets import Pool
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm.llava import Align, Finetune
 from synthpairs.vlm.model import Vlm
@@ -28,12 +27,9 @@ def main() -> None:
     studies = load_params(Studies, "studies")
     setting = Setting(
         studies=studies,
-        pool=Pool(
-            data=Path("data"),
-            select=load_params(Select, "select"),
-            images=load_params(Images, "images"),
-            per_concept=studies.per_concept,
-        ),
+        data=Path("data"),
+        select=load_params(Select, "select"),
+        images=load_params(Images, "images"),
         scores=load_params(Scores, "scores"),
         vlm=load_params(Vlm, "vlm"),
         align=load_params(Align, "align"),
@@ -48,7 +44,7 @@ def main() -> None:
         write_json(OUT / "studies.json", {"seeds": studies.seeds, "steps": studies.steps, "studies": results})
         for name, told in results.items():
             write_bytes(OUT / f"{name}.png", study_figure(told))
-        write_bytes(OUT / "README.md", studies_page(results, studies, setting.pool.images.guidance).encode())
+        write_bytes(OUT / "README.md", studies_page(results, studies, setting.images.guidance).encode())
         run.log({}, seconds=time.monotonic() - started)
 
 

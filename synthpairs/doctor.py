@@ -21,6 +21,7 @@ from synthpairs.benchmarks.params import Benchmark, Tasks
 from synthpairs.benchmarks.suite_params import Suite
 from synthpairs.captions.params import CaptionParams
 from synthpairs.curves.params import Curves
+from synthpairs.distributions.params import Distributions
 from synthpairs.diversity.params import Diversity, PackagedEncoder
 from synthpairs.embeddings.mixing import Mixing
 from synthpairs.embeddings.params import Embed
@@ -32,6 +33,7 @@ from synthpairs.invention.params import Invent
 from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
 from synthpairs.params import load_params
+from synthpairs.perplexity.params import Perplexity
 from synthpairs.planning.costs import GIB, Machine, disk, estimates, hours, memory, together
 from synthpairs.planning.rates import CPU
 from synthpairs.planning.work import DESK_SIDE, read_work
@@ -42,6 +44,7 @@ from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
 from synthpairs.studies.params import Studies
+from synthpairs.vlm.adapters import check_quantizer
 from synthpairs.vlm.llava import Align, Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
@@ -52,7 +55,7 @@ SECTIONS: dict[str, Any] = {
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
     "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "suite": Suite,
-    "preference": Preference, "report": Report, "gallery": Gallery,
+    "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models
@@ -81,14 +84,16 @@ def examine() -> list[Finding]:
 
 
 def _params() -> Iterator[Finding]:
-    """Every section by its own dataclass, and none beside them."""
+    """Every section by its own dataclass, with the package that a training wants, and none beside them."""
     unknown = sorted(set(YAML(typ="safe").load(Path("params.yaml"))) - set(SECTIONS))
     if unknown:
         yield Finding(f"params.yaml: {', '.join(unknown)}", "no stage reads it: is the name misspelt?")
     faults = 0
     for section, kind in SECTIONS.items():
         try:
-            load_params(kind, section)
+            value = load_params(kind, section)
+            if isinstance(value, Finetune) and value.lora:
+                check_quantizer(value.lora, section)
         except ValueError as error:
             faults += 1
             yield Finding(f"params.yaml: {section}", str(error))

@@ -42,6 +42,11 @@ def beside() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
+def local_rank() -> int:
+    """Which of those this process is, and so which GPU is its own; 0 without a launcher."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 def switched_on(name: str) -> bool:
     """Whether an environment variable says `on`; ValueError when it says neither that nor `off`."""
     value = os.environ.get(name, "off").lower()

@@ -24,6 +24,13 @@ from synthpairs.tracking import flatten, quietly, tracking_on
 EXPERIMENT = "synthpairs"
 LOCK_SECONDS = 120  # making a database takes seconds, on a busy machine half a minute
 BATCH = 100  # params that MLflow takes at once
+SHOWN = {  # what people look at, by the stage that makes it: kept as artifacts of its run, under the paths of the project
+    "select": ("data/selected/README.md",),
+    "diversity": ("reports/diversity.png",),
+    "distributions": ("reports/distributions.png",),
+    "gallery": ("reports/gallery",),
+    "report": ("reports/README.md", "reports/*.png", "reports/figures"),
+}
 
 
 class Recorder:
@@ -31,7 +38,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._store: Store | None = None
-        self._parent = self._run = ""
+        self._parent = self._run = self._stage = ""
 
     def open(self, stage: str, params: dict[str, Any], started: float) -> None:
         """Find or create the pipeline execution, add this stage to it; `started` is in seconds since 1970."""
@@ -39,7 +46,7 @@ class Recorder:
             self._store = Store.connect()
         if store := self._store:
             with self._attempt():
-                self._parent = store.parent()
+                self._stage, self._parent = stage, store.parent()
                 self._run = store.child(self._parent, stage, params, started=started)
 
     def log(self, metrics: dict[str, Any]) -> None:
@@ -52,6 +59,8 @@ class Recorder:
         """End the run, and show the pipeline execution in the state of its latest stage."""
         if store := self._store:
             with self._attempt():
+                if status == "FINISHED":
+                    store.artifacts(self._run, self._stage)
                 store.client.set_terminated(self._run, status)
                 store.client.set_terminated(self._parent, status)
 
@@ -154,6 +163,15 @@ class Store:
             if isinstance(value, int | float)
         ]
         self.client.log_batch(run, metrics=rows)
+
+    def artifacts(self, run: str, stage: str) -> None:
+        """Keep copies of what the stage made to be looked at."""
+        for pattern in SHOWN.get(stage.split(":")[-1], ()):
+            for path in sorted(Path().glob(pattern)):
+                if path.is_dir():
+                    self.client.log_artifacts(run, str(path), path.as_posix())
+                else:
+                    self.client.log_artifact(run, str(path), path.parent.as_posix())
 
 
 def dvc_root() -> Path:

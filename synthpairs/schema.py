@@ -43,10 +43,12 @@ CAPTIONS = _table(
 )
 
 # Measures that a filter never reached, because an earlier one had rejected the caption, are null.
-REJECTED = pa.schema([*CAPTIONS, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+REJECTED = pa.schema([*CAPTIONS, *_table(reason=pa.string(), detail=pa.string())])
 
-# Stands in both tables after clip_original where captions.blip asks for it: P(match); null without an original picture.
-BLIP_ITM = pa.field("blip_itm", pa.float64())
+# Stands in both tables after clip_original where captions.blip asks for it.
+BLIP_ITM = _table(
+    blip_itm=pa.float64(),  # P(match); null without an original picture
+)
 
 # One row for each caption that was asked for, known by concept and number; the uids of kept captions are unique.
 INVENTED = _table(
@@ -146,6 +148,21 @@ AUDIT = _table(
     flags=pa.list_(pa.string()),  # see synthpairs.audit.flags
 )
 
+# One row for each pair that the stage `distributions` looked at.
+MEASURES = _table(
+    key=pa.string(),
+    uid=pa.string(),  # of the caption
+    concept=pa.string(),
+    origin=pa.string(),  # synthetic, real
+    words=pa.int64(),  # of the caption
+    clip_cosine=pa.float64(),  # by the CLIP of `scores`
+    other_cosine=pa.float64(),  # by distributions.other; null without it
+    ssim=pa.float64(),  # as in SCORES
+    edge_density=pa.float64(),  # share of pixels on an edge
+    entropy=pa.float64(),  # of the gray levels, bits
+    clutter=pa.float64(),  # regions of a segmentation
+)
+
 # Real pairs of the embeddings route: scenes of the list that the generator learnt from, encoded by its tokenizer.
 REAL_PAIRS = _table(
     key=pa.string(),
@@ -184,6 +201,17 @@ ANSWERS = _table(
     concept=pa.string(),
     prediction=pa.string(),
     score=pa.float64(),  # accuracy 0 or 1; CIDEr-D from 0 to 10
+)
+
+# A generated and a real picture of one caption, which judges and people choose between.
+COUPLES = _table(
+    couple=pa.string(),  # identity: of both keys
+    text=pa.string(),  # the caption of both
+    concept=pa.string(),  # empty where the caption's source names none
+    synthetic_key=pa.string(),
+    real_key=pa.string(),
+    synthetic=pa.binary(),  # PNG without metadata, as judges and people see it
+    real=pa.binary(),
 )
 
 

@@ -160,6 +160,13 @@ class Slice:
             return file.read(self.size)
 
 
+def read_bytes(source: Slice | Path | bytes) -> bytes:
+    """What lies there; bytes are themselves."""
+    if isinstance(source, Slice):
+        return source.read()
+    return source.read_bytes() if isinstance(source, Path) else source
+
+
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The samples of a tar shard; ValueError naming the file when it is cut short (after what is whole) or no tar."""
 

@@ -20,8 +20,8 @@ def sync() -> None:
     """Give every stage of dvc.lock a child run with its hashes, and the pipeline execution the metrics of all of them.
 
     A stage that ran under this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
-    `dvc.restored`, with the params of dvc.lock and the numbers of its metrics files. Without MLflow: one warning.
-    FileNotFoundError when there is no dvc.lock yet.
+    `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and as artifacts what people look at.
+    Without MLflow: one warning. FileNotFoundError when there is no dvc.lock yet.
     """
     if not LOCK.exists():
         raise FileNotFoundError(f"{LOCK} is missing: run `dvc repro` first")
@@ -50,6 +50,7 @@ def _record(store: Store) -> None:
             params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
             run_id = store.child(parent, name, flatten(params), {"dvc.restored": "true"})
             store.metrics(run_id, metrics[name])
+            store.artifacts(run_id, name)
             store.client.set_terminated(run_id, "FINISHED")
             restored += 1
         else:

@@ -7,15 +7,17 @@ It works in float32: aMUSEd's own overflows in half precision, and of a codebook
 import json
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from diffusers import VQModel
 from safetensors import safe_open
 from torch import Tensor
 
 from synthpairs.hub import fetch_model, model_folder
-from synthpairs.pipelines import quieten
+
+if TYPE_CHECKING:
+    from diffusers import VQModel
 
 FOLDER = "vqvae"  # where an AmusedPipeline keeps it
 
@@ -29,8 +31,13 @@ def tokenizer_folder(name: str, key: str) -> Path:
     return model_folder(name, key, partial(fetch_model, files=wanted))
 
 
-def load_tokenizer(pipeline: Path, key: str) -> VQModel:
+def load_tokenizer(pipeline: Path, key: str) -> "VQModel":
     """The VQ model of the directory that the param `key` names, in evaluation mode, on the CPU; FileNotFoundError without one."""
+    # Seconds to import, and the arms of pictures only ask for a folder here.
+    from diffusers import VQModel
+
+    from synthpairs.pipelines import quieten
+
     quieten()
     return VQModel.from_pretrained(
         _holding(pipeline, key), torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
@@ -43,26 +50,26 @@ def read_codebook(pipeline: Path, key: str) -> np.ndarray:
         return weights.get_tensor("quantize.embedding.weight").astype(np.float32)
 
 
-def picture_side(pipeline: Path, vq: VQModel) -> int:
+def picture_side(pipeline: Path, vq: "VQModel") -> int:
     """Pixels of the square pictures that the pipeline's generator fills in codes for."""
     grid = json.loads((pipeline / "transformer/config.json").read_bytes())["sample_size"]
     return grid * 2 ** (len(vq.config.block_out_channels) - 1)
 
 
-def pixel_range(vq: VQModel) -> tuple[float, float]:
+def pixel_range(vq: "VQModel") -> tuple[float, float]:
     """What black and white are to it."""
     low, high = vq.config.get("pixel_range", (0.0, 1.0))
     return low, high
 
 
-def latents(vq: VQModel, pictures: Tensor) -> Tensor:
+def latents(vq: "VQModel", pictures: Tensor) -> Tensor:
     """What it makes of pictures uint8 [n, 3, side, side] before it looks for codes: float32 [n, channels, rows, columns]."""
     low, high = pixel_range(vq)
     return vq.encode((low + high) / 2 + (high - low) / 2 * (pictures.to(vq.device).float() / 127.5 - 1)).latents
 
 
 @torch.inference_mode()
-def render(vq: VQModel, tokens: np.ndarray) -> Tensor:
+def render(vq: "VQModel", tokens: np.ndarray) -> Tensor:
     """Pictures [n, 3, side, side] in [0, 1], on its device, of tokens [n, rows, columns]; ValueError beyond the codebook."""
     if tokens.max() >= vq.config.num_vq_embeddings:
         raise ValueError(f"token {tokens.max()} lies beyond the codebook of {vq.config.num_vq_embeddings}")

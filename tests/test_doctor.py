@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,18 @@ def test_broken_params_are_each_named(project: Path) -> None:
     assert "params.yaml: select.strategy must be one of top" in found["params.yaml: select"]
     assert found["params.yaml: report"] == "params.yaml: section 'report' is missing"
     assert "is the name misspelt" in found["params.yaml: raport"]
+
+
+def test_a_package_that_a_training_wants(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    for section in ("align_codes:", "curves:"):  # which follow the two that have adapters
+        before, after = (project / "params.yaml").read_text().split(f"\n{section}")
+        at = before.rindex("  lora: null\n")
+        before = before[:at] + before[at:].replace("null", "{rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
+        (project / "params.yaml").write_text(f"{before}\n{section}{after}")
+    for section in ("finetune", "finetune_codes"):
+        told = faults()[f"params.yaml: {section}"]
+        assert told.startswith(f"params.yaml: {section}.lora.quantize: nf4 needs the package bitsandbytes: pip install")
 
 
 def test_models_that_are_not_there(project: Path) -> None:

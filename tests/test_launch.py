@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.launch import beside, leads, processes, switched_on
+from synthpairs.launch import beside, leads, local_rank, processes, switched_on
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,10 +42,10 @@ def test_one_of_several_leads(monkeypatch):
     for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "7")  # a cluster's, without a launcher
-    assert (leads(), processes(), beside()) == (True, 1, 1)
-    for name, value in {"LOCAL_RANK": "0", "RANK": "8", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}.items():
+    assert (leads(), processes(), beside(), local_rank()) == (True, 1, 1, 0)
+    for name, value in {"LOCAL_RANK": "3", "RANK": "8", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}.items():
         monkeypatch.setenv(name, value)
-    assert (leads(), processes(), beside()) == (False, 16, 8)
+    assert (leads(), processes(), beside(), local_rank()) == (False, 16, 8, 3)
     monkeypatch.setenv("RANK", "0")
     assert leads()
 

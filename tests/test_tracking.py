@@ -261,6 +261,29 @@ def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, caplog):
     assert warnings(caplog) == []
 
 
+def test_what_people_look_at_is_kept_with_the_run(workspace):
+    for page in ("reports/gallery/index.html", "reports/gallery/pictures/a.webp", "reports/README.md", "reports/x.png"):
+        Path(page).parent.mkdir(parents=True, exist_ok=True)
+        Path(page).write_text(page)
+    with stage_run("gallery", PARAMS):
+        pass
+    lock_of({"gallery": 1.0, "report": 2.0})
+    sync()
+    _, (gallery, report) = parent_and_children()
+    client = Store.connect().client
+
+    def kept(run, folder):
+        return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
+
+    assert kept(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
+    assert kept(report, "reports") == ["reports/README.md", "reports/x.png"], "restored, so `sync` kept it"
+    with pytest.raises(ValueError, match="boom"), stage_run("report", PARAMS):
+        raise ValueError("boom")
+    failed = parent_and_children()[1][-1]
+    assert failed.info.status == "FAILED"
+    assert client.list_artifacts(failed.info.run_id) == []
+
+
 def test_sync_records_an_older_state_that_came_back(workspace):
     lock_of({"art": 1.0})
     sync()

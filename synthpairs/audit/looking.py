@@ -1,7 +1,6 @@
 """What is measured of pictures themselves; models are loaded only when a setting asks for them."""
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from PIL import Image
 
 from synthpairs.audit.hashing import perceptual_hashes
 from synthpairs.audit.params import Audit
+from synthpairs.opening import opened_picture
 from synthpairs.schema import digest
 from synthpairs.scores.params import Scores
 
@@ -85,13 +85,3 @@ def prepare(params: Audit, scores: Scores, references: Mapping[str, bytes]) -> L
         inputs={"benchmarks": shown} | {name: measure.inputs for name, measure in measures.items()},
         benchmarks={item: f"{value:016x}" for item, value in zip(pictures, hashes, strict=True)},
     )
-
-
-def opened_picture(payload: bytes | None) -> Image.Image | str:
-    """The RGB picture, or what is wrong with it."""
-    if payload is None:
-        return "there is no picture under this key"
-    try:
-        return Image.open(io.BytesIO(payload)).convert("RGB")
-    except Exception as error:  # there is no saying what a broken file makes its decoder raise
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]

@@ -3,9 +3,14 @@
 Two things of lmms-eval 0.7.3 would falsify numbers. A question without a picture, as half of ScienceQA's are, goes to the
 processor with an empty list of pictures, which transformers 5 refuses (its older form `--force_simple` even shows the
 model the picture of the question before). And whatever fails while an answer is made counts as an empty, wrong answer.
+
+Its stage holds the other end of its standard input open and says nothing. When that end closes the stage is gone, killed perhaps,
+and nobody is left to read the answers.
 """
 
+import os
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -52,6 +57,18 @@ class Seeing:
         return getattr(self._processor, name)
 
 
+def end_with_stage() -> None:
+    """End this process at once when its standard input closes."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # not sys.stdin, whose lock a reading thread would still hold when Python ends
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_stage()
     MODEL_REGISTRY_V2.register_manifest(ModelManifest(model_id=NAME, chat_class_path="__main__.Llava"))
     cli_evaluate()

@@ -79,10 +79,13 @@ def _run(python: Path, task: str, folder: Path, suite: Suite, into: Path) -> dic
     said = into / "log.txt"
     log.info("%s: lmms-eval asks, its log is %s", task, said)
     started = time.monotonic()
-    with said.open("wb") as out:
-        done = subprocess.run(command, cwd=into, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    with (
+        said.open("wb") as out,
+        subprocess.Popen(command, cwd=into, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT) as child,
+    ):
+        code = child.wait()  # it ends when this process does: see its end_with_stage
     written = sorted(into.glob("out/*/*_results.json"))
-    if done.returncode or not written:  # lmms-eval ends with 0 after most errors
+    if code or not written:  # lmms-eval ends with 0 after most errors
         raise ValueError(f"lmms-eval: {task} failed (all of its log is in {said}): {_end(said)}")
     samples = {}
     for file in written[0].parent.glob("*_samples_*.jsonl"):

@@ -131,7 +131,7 @@ class Tally:
             kept, rejected = self._kept[source], self._rejected[source]
             if kept + rejected.total() != read:
                 raise ValueError(f"captions: {source}: {read} read, but {kept} kept and {rejected.total()} rejected")
-            measures = (*MEASURES, BLIP_ITM.name) if self._blip else MEASURES
+            measures = (*MEASURES, *BLIP_ITM.names) if self._blip else MEASURES
             metrics["source"][source] = {
                 "read": read,
                 "kept": kept,

@@ -1,20 +1,40 @@
-"""The filters that look at one caption's text: each takes its measure and says what is wrong, if anything is."""
+"""The filters that look at captions' texts: each takes its measure of a batch and says what is wrong, if anything is."""
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from synthpairs.captions import measures
+import numpy as np
+
+from synthpairs.captions.measures import Texts
 from synthpairs.captions.params import Limits
-from synthpairs.captions.record import Caption
 
 _HTML = re.compile(r"</?[a-z][^<>]*>|<!--|&(?:[a-z]+|#\d+);", re.IGNORECASE)
-TextFilter = Callable[[Caption, Limits], str | None]
+BATCH = 512  # captions: a few hundred KB for each of their arrays
 
 
-def unusable(caption: Caption, limits: Limits) -> str | None:
+class Found(NamedTuple):
+    """What a filter found in a batch of texts."""
+
+    measure: str  # its column in the tables
+    values: list[float]  # one for each text
+    wrong: dict[int, str]  # place of each text to reject, and why
+
+
+class Finding(NamedTuple):
+    """What all filters found in one text; the ones after a rejection are not asked, so their measures are missing."""
+
+    measures: dict[str, float]
+    reason: str | None = None  # name of the filter that rejects it
+    detail: str = ""
+
+
+TextFilter = Callable[[Texts, Limits], Found]
+
+
+def unusable(text: str, limits: Limits) -> str | None:
     """Empty, too long to be a caption, with control or replacement characters, or with HTML."""
-    text = caption.text
     if not text.strip():
         return "empty"
     if len(text) > limits.max_characters:
@@ -30,46 +50,38 @@ def unusable(caption: Caption, limits: Limits) -> str | None:
     return None
 
 
-def alnum(caption: Caption, limits: Limits) -> str | None:
+def alnum(texts: Texts, limits: Limits) -> Found:
     """Too few letters and digits."""
-    value = _take(caption, "alnum_ratio", measures.alnum_ratio(caption.text))
-    return _outside(value, limits.alnum_min, 1)
+    return _outside("alnum_ratio", texts.alnum_ratios(), limits.alnum_min, 1)
 
 
-def special(caption: Caption, limits: Limits) -> str | None:
+def special(texts: Texts, limits: Limits) -> Found:
     """Too few special characters, white space being one of them, or too many."""
-    value = _take(caption, "special_ratio", measures.special_ratio(caption.text))
-    return _outside(value, limits.special_min, limits.special_max)
+    return _outside("special_ratio", texts.special_ratios(), limits.special_min, limits.special_max)
 
 
-def char_repetition(caption: Caption, limits: Limits) -> str | None:
+def char_repetition(texts: Texts, limits: Limits) -> Found:
     """The same stretches of characters again and again."""
-    value = _take(caption, "char_repetition", measures.char_repetition(caption.text, limits.char_ngram))
-    return _outside(value, 0, limits.char_repetition_max)
+    return _outside("char_repetition", texts.char_repetitions(limits.char_ngram), 0, limits.char_repetition_max)
 
 
-def word_repetition(caption: Caption, limits: Limits) -> str | None:
+def word_repetition(texts: Texts, limits: Limits) -> Found:
     """The same runs of words again and again."""
-    value = _take(caption, "word_repetition", measures.word_repetition(caption.text, limits.word_ngram))
-    return _outside(value, 0, limits.word_repetition_max)
+    return _outside("word_repetition", texts.word_repetitions(limits.word_ngram), 0, limits.word_repetition_max)
 
 
-def flagged(caption: Caption, limits: Limits) -> str | None:
+def flagged(texts: Texts, limits: Limits) -> Found:
     """Words that no caption may have."""
-    value = _take(caption, "flagged_ratio", measures.flagged_ratio(caption.text))
-    return _outside(value, 0, limits.flagged_max)
+    return _outside("flagged_ratio", texts.flagged_ratios(), 0, limits.flagged_max)
 
 
-def words(caption: Caption, limits: Limits) -> str | None:
+def words(texts: Texts, limits: Limits) -> Found:
     """Too short to say anything, or too long for a caption."""
-    count = len(measures.words_of(caption.text))
-    caption.measures["words"] = count
-    return _outside(count, limits.words_min, limits.words_max)
+    return _outside("words", texts.word_counts(), limits.words_min, limits.words_max)
 
 
 # In the order in which they are asked: the paper's, cheap ones first.
 TEXT_FILTERS: dict[str, TextFilter] = {
-    "unusable": unusable,
     "alnum": alnum,
     "special": special,
     "char_repetition": char_repetition,
@@ -79,12 +91,36 @@ TEXT_FILTERS: dict[str, TextFilter] = {
 }
 
 
-def _take(caption: Caption, name: str, value: float) -> float:
-    caption.measures[name] = value
-    return value
+def examined(texts: Sequence[str], limits: Limits) -> list[Finding]:
+    """What `unusable` and then TEXT_FILTERS say about each text."""
+    findings = []
+    for start in range(0, len(texts), BATCH):
+        batch = texts[start : start + BATCH]
+        troubles = [unusable(text, limits) for text in batch]
+        # Those are never laid out for the others, which lets these be as long as they like.
+        rest = iter(
+            _filtered(Texts([text for text, trouble in zip(batch, troubles, strict=True) if not trouble]), limits)
+        )
+        findings += [Finding({}, "unusable", trouble) if trouble else next(rest) for trouble in troubles]
+    return findings
 
 
-def _outside(value: float, low: float, high: float) -> str | None:
-    if value < low:
-        return f"{value:.4g} < {low}"
-    return f"{value:.4g} > {high}" if value > high else None
+def _filtered(texts: Texts, limits: Limits) -> list[Finding]:
+    found = {name: check(texts, limits) for name, check in TEXT_FILTERS.items()}
+    names = [one.measure for one in found.values()]
+    rows = zip(*(one.values for one in found.values()), strict=True)
+    findings = [Finding(dict(zip(names, row, strict=True))) for row in rows]
+    for asked, (name, one) in reversed([*enumerate(found.items(), start=1)]):  # the first to reject has the last word
+        for place, detail in one.wrong.items():
+            measures = findings[place].measures
+            findings[place] = Finding({measure: measures[measure] for measure in names[:asked]}, name, detail)
+    return findings
+
+
+def _outside(measure: str, values: np.ndarray, low: float, high: float) -> Found:
+    numbers: list[float] = values.tolist()
+    wrong = {}
+    for place in np.flatnonzero((values < low) | (values > high)).tolist():
+        value = numbers[place]
+        wrong[place] = f"{value:.4g} < {low}" if value < low else f"{value:.4g} > {high}"
+    return Found(measure, numbers, wrong)

@@ -36,7 +36,7 @@ class Caption:
 
     def row(self) -> dict[str, Any]:
         """Its row in CAPTIONS or REJECTED; measures that were never taken are null."""
-        assert set(self.measures) <= {*MEASURES, BLIP_ITM.name}
+        assert set(self.measures) <= {*MEASURES, *BLIP_ITM.names}
         row = dict.fromkeys(REJECTED.names) | self.measures
         row |= {"uid": self.uid, "text": self.text, "source": self.source, "concept": self.concept}
         row |= {"drawings": list(self.drawings), "original": self.original}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthpairs.captions.duplicates import fingerprint
-from synthpairs.captions.filters import TEXT_FILTERS
+from synthpairs.captions.filters import Finding, examined
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
 from synthpairs.language.kenlm import Kenlm
@@ -20,9 +20,7 @@ from synthpairs.language.kenlm import Kenlm
 class Verdict(NamedTuple):
     """What became of one caption; `fingerprint` tells duplicates, and is empty after a rejection."""
 
-    measures: dict[str, float]
-    reason: str | None
-    detail: str
+    finding: Finding
     fingerprint: bytes
 
 
@@ -33,7 +31,7 @@ def screened(
 
     With it come the fingerprints of those that are still alive, in their order. A run of one chunk starts no process.
     """
-    examine = partial(_examined, limits=limits, kenlm=kenlm)
+    examine = partial(_verdicts, limits=limits, kenlm=kenlm)
     rest = iter(chunks)
     first, second = next(rest, None), next(rest, None)
     if first is None:
@@ -63,27 +61,27 @@ def _questions(chunk: Sequence[Caption]) -> list[tuple[str, str]]:
 def _apply(chunk: Sequence[Caption], verdicts: Sequence[Verdict]) -> list[bytes]:
     alive = [caption for caption in chunk if caption.reason is None]
     for caption, verdict in zip(alive, verdicts, strict=True):
-        caption.measures |= verdict.measures
-        if verdict.reason is not None:
-            caption.reject(verdict.reason, verdict.detail)
-    return [verdict.fingerprint for verdict in verdicts if verdict.reason is None]
+        caption.measures |= verdict.finding.measures
+        if verdict.finding.reason is not None:
+            caption.reject(verdict.finding.reason, verdict.finding.detail)
+    return [verdict.fingerprint for verdict in verdicts if verdict.finding.reason is None]
 
 
-def _examined(questions: Sequence[tuple[str, str]], limits: Limits, kenlm: Path | None) -> list[Verdict]:
-    return [_verdict(text, concept, limits, kenlm) for text, concept in questions]
+def _verdicts(questions: Sequence[tuple[str, str]], limits: Limits, kenlm: Path | None) -> list[Verdict]:
+    findings = examined([text for text, _ in questions], limits)
+    return [_verdict(*question, finding, limits, kenlm) for question, finding in zip(questions, findings, strict=True)]
 
 
-def _verdict(text: str, concept: str, limits: Limits, kenlm: Path | None) -> Verdict:
-    caption = Caption(text=text, source="", concept=concept)
-    for name, check in TEXT_FILTERS.items():
-        if detail := check(caption, limits):
-            return Verdict(caption.measures, name, detail, b"")
-    if kenlm is not None:
+def _verdict(text: str, concept: str, finding: Finding, limits: Limits, kenlm: Path | None) -> Verdict:
+    if finding.reason is None and kenlm is not None:
         value = _kenlm(kenlm).perplexity(text)
-        caption.measures["perplexity"] = value
-        if value > limits.perplexity_max:
-            return Verdict(caption.measures, "perplexity", f"{value:.1f} > {limits.perplexity_max}", b"")
-    return Verdict(caption.measures, None, "", fingerprint(text, concept, limits))
+        wrong = value > limits.perplexity_max
+        finding = Finding(
+            finding.measures | {"perplexity": value},
+            "perplexity" if wrong else None,
+            f"{value:.1f} > {limits.perplexity_max}" if wrong else "",
+        )
+    return Verdict(finding, fingerprint(text, concept, limits) if finding.reason is None else b"")
 
 
 @cache

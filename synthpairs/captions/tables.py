@@ -44,4 +44,4 @@ def write_outcome(curated: Curated, models: Models, out: Path, metrics_file: Pat
 
 
 def _with_blip(schema: pa.Schema, blip: bool) -> pa.Schema:
-    return schema.insert(schema.get_field_index("clip_original") + 1, BLIP_ITM) if blip else schema
+    return schema.insert(schema.get_field_index("clip_original") + 1, BLIP_ITM.field(0)) if blip else schema

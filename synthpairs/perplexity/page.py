@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
+from synthpairs.benchmarks.definitions import TEXT
 from synthpairs.markdown import markdown_table
 from synthpairs.significance import NO_DIFFERENCE, probability
 
@@ -12,8 +15,9 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
     return {"tokens": results["tokens"], "perplexity": {name: one["value"] for name, one in results["models"].items()}}
 
 
-def section(results: dict[str, Any], text_task: Mapping[str, float]) -> str:
-    """The section; `text_task` has a model's share of right answers to the benchmark without pictures, by arm."""
+def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
+    """The section; of `benchmarks` (arm, task, value) that without pictures is told, too."""
+    text_task = benchmarks[benchmarks["task"] == TEXT].set_index("arm")["value"].to_dict()
     first = results["order"][0]
     rows = [_row(name, results["models"][name], text_task) for name in results["order"]]
     return "\n\n".join(

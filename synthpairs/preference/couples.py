@@ -11,26 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 from PIL import Image
 
 from synthpairs.pairs import with_pictures
 from synthpairs.preference.params import Preference
-from synthpairs.schema import digest
-from synthpairs.storage import Slice, read_table, write_table
+from synthpairs.schema import COUPLES, digest
+from synthpairs.storage import Slice, read_bytes, read_table, write_table
 
 TABLE = Path("couples.parquet")
-COUPLES = pa.schema(
-    {
-        "couple": pa.string(),  # identity: of both keys
-        "text": pa.string(),  # the caption of both
-        "concept": pa.string(),  # empty where the caption's source names none
-        "synthetic_key": pa.string(),
-        "real_key": pa.string(),
-        "synthetic": pa.binary(),  # PNG without metadata, as judges and people see it
-        "real": pa.binary(),
-    }.items()
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +106,7 @@ def _plain(pairs: pd.DataFrame, data: Path, side: int) -> dict[str, bytes]:
 
 
 def _redrawn(picture: Slice | bytes, side: int) -> bytes:
-    payload = picture.read() if isinstance(picture, Slice) else picture
-    image = Image.open(io.BytesIO(payload)).convert("RGB")
+    image = Image.open(io.BytesIO(read_bytes(picture))).convert("RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "PNG")

@@ -1,6 +1,7 @@
 """The page itself: what is said, in which order, next to which picture."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -31,34 +32,39 @@ _GRIDS = {
 }
 
 
-def build(
-    inputs: Inputs,
-    synth2: str,
-    studies: str,
-    preference: str,
-    stages: Sequence[Stage],
-    ranking: Ranking,
-    params: Report,
-    data: Path,
-) -> tuple[str, dict[str, bytes]]:
-    """The page as Markdown and its PNGs by file name, less those of `synth2`, the section about that route.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """What other packages say about their own results, as Markdown."""
 
-    `studies` are the answers of the studies, which have a page of their own; `preference` is the section about generated
-    pictures against real ones. Pictures are read from `data`. Equal inputs give equal bytes.
+    studies: str  # the answers alone: the studies have a page of their own
+    preference: str
+    perplexity: str
+    distributions: str
+    synth2: str
+
+
+def build(
+    inputs: Inputs, sections: Sections, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
+) -> tuple[str, dict[str, bytes]]:
+    """The page as Markdown and its PNGs by file name, less those of `sections`; pictures are read from `data`.
+
+    Equal inputs give equal bytes.
     """
     compared = differences(inputs, params)
     judged = against_blind(inputs, params.key_tasks)
     drawn: dict[str, bytes] = {}
-    sections = [
+    parts = [
         "# What the pairs are worth",
         summary(inputs, judged, compared, params),
         "About pairs whose pictures are never drawn: [the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
         "## The same questions over several seeds",
-        studies,
+        sections.studies,
         "Every number behind that, and how it came about: [studies](studies/README.md).",
         _arms(inputs, compared, drawn),
-        preference,
-        synth2,
+        sections.preference,
+        sections.perplexity,
+        sections.distributions,
+        sections.synth2,
         _pipeline(stages),
         _counts(inputs, drawn),
         _scores(inputs, ranking, drawn),
@@ -66,7 +72,7 @@ def build(
         hygiene(inputs),
         _desk_models(inputs),
     ]
-    return "\n\n".join(sections) + "\n", drawn
+    return "\n\n".join(parts) + "\n", drawn
 
 
 def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,9 +14,8 @@ from synthpairs.params import load_params
 from synthpairs.selection.make import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.stability import stability
 from synthpairs.storage import read_table
-
-RESAMPLES = 200  # of the captions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,26 +59,6 @@ def what_if(now: Select, then: Select, data: Path) -> WhatIf:
         shared=len(set(both[0]["key"]) & set(both[1]["key"])),
         stability=(stability(candidates, now), stability(candidates, then)),
     )
-
-
-def stability(candidates: pd.DataFrame, params: Select, resamples: int = RESAMPLES) -> float:
-    """Chance that a selected candidate is selected again when captions are drawn anew with replacement, if it is drawn.
-
-    The share k / captions is kept. 1: nobody's place depends on who else happens to be there; a selection by chance alone
-    has that share itself.
-    """
-    pool, _ = rank_candidates(candidates, params)
-    captions, place = np.unique(pool["uid"], return_inverse=True)
-    rng, share = np.random.default_rng(params.seed), params.k / len(pool)
-    selected = np.arange(len(pool)) < params.k
-    kept = seen = 0
-    for _ in range(resamples):
-        drawn = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[place]
-        before = np.cumsum(drawn) - drawn  # how many stand above, copies counted
-        again = before < share * drawn.sum()
-        there = selected & (drawn > 0)
-        kept, seen = kept + int((again & there).sum()), seen + int(there.sum())
-    return kept / seen
 
 
 def told(found: WhatIf, captions: pd.DataFrame) -> str:

@@ -15,11 +15,13 @@ from PIL import Image
 
 from synthpairs.artwork.world import World
 from synthpairs.benchmarks.evaluation import answer_first
+from synthpairs.images.params import Images
 from synthpairs.progress import progress
 from synthpairs.schema import ANSWERS, digest
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.scores.params import Scores
-from synthpairs.storage import Slice, WorkStore, file_sha256, read_table, write_table
+from synthpairs.selection.params import Select
+from synthpairs.storage import Slice, WorkStore, file_sha256, read_bytes, read_table, write_table
 from synthpairs.studies.naming import named
 from synthpairs.studies.params import GAP, NAMING, UNSEEN, Studies, Study, TrainingSet, planned
 from synthpairs.studies.results import Facts
@@ -36,16 +38,23 @@ NAMED = "desk_caption"  # the benchmark whose pictures of one thing are named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """The sections that a trial depends on, and where its pairs come from."""
+    """The sections that a trial depends on, and where the pipeline's data lies."""
 
     studies: Studies
-    pool: Pool
+    data: Path  # the pipeline's
+    select: Select
+    images: Images
     scores: Scores
     vlm: Vlm
     align: Align
     finetune: Finetune
     batch: int  # questions answered together
     world: World
+
+    @property
+    def pool(self) -> Pool:
+        """What the sets are drawn from."""
+        return Pool(data=self.data, select=self.select, images=self.images, per_concept=self.studies.per_concept)
 
     def of_seed(self, seed: int) -> "Setting":
         """The same with everything drawn anew; fine-tuning starts from the projector as the pairs made it."""
@@ -58,18 +67,37 @@ class Setting:
 
     def fingerprint(self) -> str:
         """Of all that shapes a trial but the set and the seed; the project's code is watched by DVC."""
-        data = self.pool.data
-        parts = [data / name for name in ("art", "captions", "images", "scores", "tasks/instructions.parquet")]
+        parts = [self.data / name for name in ("art", "captions", "images", "scores", "tasks/instructions.parquet")]
         parts += [
-            data / f"tasks/{task}.{ending}" for task in {*self.studies.tasks, NAMED} for ending in ("parquet", "yaml")
+            self.data / f"tasks/{task}.{ending}"
+            for task in {*self.studies.tasks, NAMED}
+            for ending in ("parquet", "yaml")
         ]
-        parts += [
-            Path(part) for part in (self.vlm.eye, self.vlm.llm, self.vlm.adapter, self.pool.images.generator) if part
-        ]
-        settings = {name: value for name, value in asdict(self).items() if name not in ("pool", "studies")}
-        drawn = asdict(self.pool.select) | {"strategy": None, "k": None, "seed": None}
+        parts += [Path(part) for part in (self.vlm.eye, self.vlm.llm, self.vlm.adapter, self.images.generator) if part]
+        settings = {name: value for name, value in asdict(self).items() if name not in ("studies", "data", "select")}
+        drawn = asdict(self.select) | {"strategy": None, "k": None, "seed": None}
         asked = [self.studies.steps, self.studies.tasks, self.studies.items, self.studies.per_concept]
-        return digest(settings, drawn, asdict(self.pool.images), asked, [file_sha256(part) for part in sorted(parts)])
+        return digest(settings, drawn, asked, [file_sha256(part) for part in sorted(parts)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardsticks:
+    """What every trial is held against, made once a run."""
+
+    scorer: ClipScorer
+    seen: pd.DataFrame  # rows of BENCHMARK that show one thing
+    unseen: pd.DataFrame  # the same things in a style that no training has seen
+
+    @classmethod
+    def of(cls, setting: Setting) -> "Yardsticks":
+        """The scorer of stage `scores`, and the benchmark's pictures."""
+        scores = setting.scores
+        scorer = ClipScorer("scores", scores.clip, scores.pretrained, prefix=scores.prefix, precision=scores.precision,
+                            batch=scores.batch)  # fmt: skip
+        shown = read_table(setting.data / f"tasks/{NAMED}.parquet", "dvc repro tasks")
+        singles = shown[shown["category"] == "single"].reset_index(drop=True)
+        drawings = read_table(setting.data / "art/drawings.parquet", "dvc repro art")
+        return cls(scorer=scorer, seen=singles, unseen=unseen_style(singles, drawings, setting.world.concepts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +112,11 @@ class Measured:
 def measure_studies(setting: Setting) -> Measured:
     """Train and ask for every set and seed."""
     told = setting.studies
-    studies = planned(told, setting.pool.select.k)
+    studies = planned(told, setting.select.k)
     distinct = list(dict.fromkeys(chosen for study in studies.values() for chosen in study.sets))
     tuned = {chosen for name in told.tuned for chosen in studies[name].sets} if told.tasks else set()
     trials = [(chosen, seed) for seed in told.seeds for chosen in distinct]
+    yardsticks = Yardsticks.of(setting)
     tables, facts = [], {str(chosen): list[Facts]() for chosen in distinct}
     with (
         WorkStore("studies", setting.fingerprint()).locked() as store,
@@ -98,7 +127,7 @@ def measure_studies(setting: Setting) -> Measured:
             name = f"{chosen}-{seed}-{'tuned' if asked else 'named'}"
             file = store.path / f"{name}.parquet"
             if not file.exists():
-                answers, holds = _trial(chosen, setting.of_seed(seed), seed, asked, store.path / "trial")
+                answers, holds = _trial(chosen, setting.of_seed(seed), yardsticks, seed, asked, store.path / "trial")
                 store.put(f"{name}.json", json.dumps(holds).encode())
                 write_table(file, answers, ANSWERS)
             facts[str(chosen)].append(json.loads(store.get(f"{name}.json") or b""))
@@ -109,16 +138,16 @@ def measure_studies(setting: Setting) -> Measured:
 
 
 def _trial(
-    chosen: TrainingSet, setting: Setting, seed: int, asked: Sequence[str], work: Path
+    chosen: TrainingSet, setting: Setting, yardsticks: Yardsticks, seed: int, asked: Sequence[str], work: Path
 ) -> tuple[pd.DataFrame, Facts]:
     """Answers of the model that one set and seed make, and what the set holds; `work` is used meanwhile."""
     shutil.rmtree(work, ignore_errors=True)
-    aligned, tasks = work / "aligned", setting.pool.data / "tasks"
+    aligned, tasks = work / "aligned", setting.data / "tasks"
     table = setting.pool.table(chosen, seed, work)
     pairs = list(setting.pool.pairs(chosen, table, work))
-    holds = Facts(concepts=int(table["concept"].nunique()), clip_cosine=_cosine(setting.scores, pairs))
+    holds = Facts(concepts=int(table["concept"].nunique()), clip_cosine=_cosine(yardsticks.scorer, pairs))
     align(iter(pairs), setting.vlm, setting.align, aligned)
-    answers = [_named(setting, aligned)]
+    answers = [_named(setting, yardsticks, aligned)]
     if asked:
         rows = read_table(tasks / "instructions.parquet", "dvc repro tasks")
         finetune(rows, aligned, setting.vlm, setting.finetune, work / "tuned")
@@ -132,28 +161,23 @@ def _trial(
     return said, holds
 
 
-def _cosine(scores: Scores, pairs: Sequence[tuple[str, str, Slice | bytes]]) -> float:
+def _cosine(scorer: ClipScorer, pairs: Sequence[tuple[str, str, Slice | bytes]]) -> float:
     """Mean CLIP cosine of the pairs, as stage `scores` takes it."""
-    scorer = ClipScorer("scores", scores.clip, scores.pretrained, prefix=scores.prefix, precision=scores.precision,
-                        batch=scores.batch)  # fmt: skip
-    payloads = [source if isinstance(source, bytes) else source.read() for _, _, source in pairs]
-    seen = scorer.embed_pictures([scorer.view(Image.open(io.BytesIO(png)).convert("RGB")) for png in payloads])
+    pictures = [Image.open(io.BytesIO(read_bytes(source))).convert("RGB") for _, _, source in pairs]
+    seen = scorer.embed_pictures([scorer.view(picture) for picture in pictures])
     said = scorer.embed_texts([text for _, text, _ in pairs])
     return round(float((seen * said).sum(1).mean()), 4)
 
 
-def _named(setting: Setting, aligned: Path) -> pd.DataFrame:
+def _named(setting: Setting, yardsticks: Yardsticks, aligned: Path) -> pd.DataFrame:
     """What the projector that the pairs alone have made says of the benchmark's pictures of one thing, and of the same things
     in a style that no training has seen.
     """
     model, processor = assemble(setting.vlm)
     load_projector(model.model.multi_modal_projector, aligned / PROJECTOR, "dvc repro studies/dvc.yaml")
-    data, concepts = setting.pool.data, setting.world.concepts
-    shown = read_table(data / f"tasks/{NAMED}.parquet", "dvc repro tasks")
-    singles = shown[shown["category"] == "single"].reset_index(drop=True)
-    drawings = read_table(data / "art/drawings.parquet", "dvc repro art")
-    seen = named(model, processor, singles, concepts)
-    unseen = named(model, processor, unseen_style(singles, drawings, concepts), concepts)
+    concepts = setting.world.concepts
+    seen = named(model, processor, yardsticks.seen, concepts)
+    unseen = named(model, processor, yardsticks.unseen, concepts)
     lost = seen.assign(prediction="", score=seen["score"] - unseen["score"])
     tables = [seen.assign(task=NAMING), unseen.assign(task=UNSEEN), lost.assign(task=GAP)]
     return pd.concat(tables, ignore_index=True).assign(blind=False)

@@ -15,19 +15,18 @@ from synthpairs.significance import holm, paired, shown
 from synthpairs.statistics import interval, mean
 from synthpairs.studies.params import GAP, Study
 
+RESAMPLES, SEED = 2000, 0  # of the bootstrap
+PLACES = 4
+MEASURES = {"desk_caption": ("cider_d", (0.0, 10.0)), GAP: ("accuracy lost", (-1.0, 1.0))}  # least and largest score
+ACCURACY = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
+RANKED = 4  # sets, from which on two orders of them can be compared
+
 
 class Facts(TypedDict):
     """What a training set holds."""
 
     concepts: int  # different ones
     clip_cosine: float  # mean over the pairs
-
-
-RESAMPLES, SEED = 2000, 0  # of the bootstrap
-PLACES = 4
-MEASURES = {"desk_caption": ("cider_d", (0.0, 10.0)), GAP: ("accuracy lost", (-1.0, 1.0))}  # least and largest score
-ACCURACY = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
-RANKED = 4  # sets, from which on two orders of them can be compared
 
 
 def study_results(study: Study, answers: pd.DataFrame, facts: Mapping[str, Sequence[Facts]]) -> dict[str, Any]:

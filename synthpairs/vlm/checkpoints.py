@@ -32,7 +32,8 @@ def _newest(work: Path) -> Path | None:
 def check_room(work: Path, learner: nn.Module, checkpoints: int) -> None:
     """OSError without room: a checkpoint stands beside the one it replaces for a moment, the finished model beside the last."""
     trained = sum(weight.numel() for weight in learner.parameters() if weight.requires_grad)
-    held = sum(weight.numel() for weight in learner.parameters())
+    # What is quantised is packed, and written whole.
+    held = sum(getattr(weight, "quant_state", weight).shape.numel() for weight in learner.parameters())
     needed = checkpoints * trained * 3 * 4 + held * 2  # weights and two AdamW moments in float32; bfloat16
     free = shutil.disk_usage(work).free
     if free < needed:

@@ -12,10 +12,11 @@ from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from synthpairs.params import Within
+from synthpairs.vlm.adapters import Lora, adapt, check_quantizer, merged
 from synthpairs.vlm.conversations import Instructions, read_conversations
 from synthpairs.vlm.examples import caption_examples, conversation_examples, instruction_examples
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
-from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts, save, seeded
+from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts, save
 from synthpairs.vlm.parts import load_projector
 from synthpairs.vlm.pictures import Source
 from synthpairs.vlm.training import Learner, Training
@@ -29,15 +30,6 @@ class Align(Training):
     """Section `align`: the projector learns to say pictures to the language model (LLaVA-1.5's pretraining)."""
 
     start: ClosedForm | None  # of the projector; null: a random one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lora:
-    """Low-rank adapters on every linear layer of the language model, merged into it at the end."""
-
-    rank: Annotated[int, Within(1, 4096)]
-    alpha: Annotated[float, Within(0.001)]
-    dropout: Annotated[float, Within(0, 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +82,8 @@ def finetune(
 
     Learnt from are `rows` of INSTRUCTIONS, or what `params.instructions` names.
     """
+    if params.lora:
+        check_quantizer(params.lora, "finetune")
     stage = "align" if resampler is None else "align-codes"
     if not (aligned / PROJECTOR).exists():
         raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro {stage}` first")
@@ -110,15 +104,14 @@ def finetune(
         start = fit_projector(model, moments, params.start, "finetune.start")
     model.model.vision_tower.requires_grad_(False)
     if params.lora:
-        _adapt(model, params.lora, params.seed)
+        adapt(model, params.lora, params.seed)
     else:
         model.model.language_model.float()  # the head shares the embedding's weights or is cast with it
         model.lm_head.float()
 
     def write(directory: Path) -> None:
-        if params.lora:
-            model.model.language_model = model.model.language_model.float().merge_and_unload()
-        save(model, processor, directory)
+        whole = merged(model, params.lora, lambda: assemble(vlm, resampler)[0]) if params.lora else model
+        save(whole, processor, directory)
 
     task = Fit(
         stage="finetune",
@@ -144,12 +137,3 @@ def untrained(vlm: Vlm, out: Path) -> dict[str, Any]:
         "projector_parameters": sum(weight.numel() for weight in model.model.multi_modal_projector.parameters()),
         "picture_tokens": model.config.image_seq_length,
     } | hub_parts(vlm)
-
-
-def _adapt(model: LlavaForConditionalGeneration, lora: Lora, seed: int) -> None:
-    model.lm_head.requires_grad_(False)
-    from peft import LoraConfig, get_peft_model  # takes seconds to import
-
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear")
-    with seeded(seed):
-        model.model.language_model = get_peft_model(model.model.language_model, config)

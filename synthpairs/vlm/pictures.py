@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import BaseImageProcessor
 
 from synthpairs.launch import beside
-from synthpairs.storage import Slice
+from synthpairs.storage import Slice, read_bytes
 
 Source = Image.Image | bytes | Path | Slice  # a picture, an encoded one, or where one lies
 AHEAD = 1024  # pictures that are looked at together
@@ -74,9 +74,7 @@ def _digest(source: Source | None) -> bytes | None:
 
 
 def _encoded(source: Source) -> bytes | Image.Image:
-    if isinstance(source, Slice):
-        return source.read()
-    return source.read_bytes() if isinstance(source, Path) else source
+    return source if isinstance(source, Image.Image) else read_bytes(source)
 
 
 def _opened(encoded: bytes | Image.Image) -> Image.Image:

@@ -21,10 +21,15 @@ def layers_to_shard(vlm: LlavaForConditionalGeneration) -> list[str]:
     """Class names of the language model's layers, each of which is gathered when it is needed.
 
     The rest, the eye among it, is gathered once a step: a process whose examples have no pictures does not call the eye, and
-    the others would wait for it. ValueError for an eye that must stay in float32, which a divided model does not.
+    the others would wait for it. ValueError for an eye that must stay in float32, which a divided model does not, and for
+    weights of four bits, which are bytes and no numbers to divide.
     """
     if vlm._keep_in_fp32_modules_strict:
         raise ValueError("SYNTHPAIRS_FSDP=on is for the arms of pictures: the eye of codes cannot be cast to bfloat16")
+    if getattr(vlm.model.language_model, "is_loaded_in_4bit", False):
+        raise ValueError(
+            "SYNTHPAIRS_FSDP=on divides no quantised model: params.yaml: finetune.lora.quantize must be null"
+        )
     return sorted(vlm.model.language_model._no_split_modules)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration, Trainer, TrainingArguments
+from transformers import LlavaForConditionalGeneration, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from synthpairs.inference import compute_dtype
@@ -21,6 +21,7 @@ from synthpairs.params import Within
 from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
 from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
+from synthpairs.vlm.trainer import OwnTrainer, Placed, adamw
 from synthpairs.vlm.watching import Progress, Watch
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def train(
     `collator` makes of a batch what the learner's `forward` takes. `watch` is called with the number of every step that is
     done, before its checkpoint is written, so a resumed training calls it for all that the checkpoint does not hold.
     Trained weights must be float32; arithmetic is in `compute_dtype`, bfloat16 under autocast. ValueError when a loss is not
-    finite, OSError when the disk has no room for the checkpoints.
+    finite or the model cannot be divided as it should be, OSError when the disk has no room for the checkpoints.
     """
     if not training.steps(len(examples)):
         return []
@@ -163,14 +164,17 @@ def train(
         if sharded():
             layers, learner.all_take_part = layers_to_shard(learner.vlm), True
     arguments = _arguments(training, len(places) // training.batch, work, layers)
-    trainer = _Trainer(
+    trainer = OwnTrainer(
         learner,
         arguments,
-        train_dataset=_Placed(examples, places),
+        train_dataset=Placed(examples, places),
         data_collator=collator,
         callbacks=[Progress(training.batch), *([Watch(watch)] if watch and leads() else [])],
     )
-    trainer.optimizer_of = lambda model: _optimizer(model, training, projector_rate)
+    if layers and not trainer.is_fsdp_enabled:
+        raise ValueError("SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs")
+    rate, decay = training.learning_rate, training.weight_decay
+    trainer.optimizer_of = lambda model: adamw(model, rate, rate if projector_rate is None else projector_rate, decay)
     trainer.remove_callback(PrinterCallback)
     checkpoint = checkpoint_to_resume(work)
     if leads():
@@ -222,48 +226,3 @@ def _arguments(training: Training, steps: int, work: Path, layers: list[str] | N
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # the Trainer would spread a step over all visible devices
     return arguments
-
-
-class _Trainer(Trainer):
-    """With an optimiser of our own, which it may not be given where it divides the model before."""
-
-    optimizer: torch.optim.Optimizer | None
-    optimizer_of: Callable[[nn.Module], torch.optim.Optimizer]
-
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW over what is trained."""
-        if self.optimizer is None:
-            self.optimizer = self.optimizer_of(self.model if model is None else model)
-        return self.optimizer
-
-
-def _optimizer(learner: nn.Module, training: Training, projector_rate: float | None) -> torch.optim.Optimizer:
-    """AdamW for what is trained; weight decay, if any, on matrices only, as the Trainer's own."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, weight in learner.named_parameters():
-        if weight.requires_grad:
-            groups.setdefault(("multi_modal_projector" in name, weight.ndim > 1), []).append(weight)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": weights,
-                "lr": projector_rate if projector and projector_rate is not None else training.learning_rate,
-                "weight_decay": training.weight_decay if matrices else 0.0,
-            }
-            for (projector, matrices), weights in groups.items()
-        ],
-        fused=True,
-    )
-
-
-class _Placed(torch.utils.data.Dataset):
-    """The examples in their order of training."""
-
-    def __init__(self, examples: Examples, places: Sequence[int]) -> None:
-        self._examples, self._places = examples, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Example:
-        return self._examples[self._places[index]]

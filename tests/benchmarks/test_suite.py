@@ -3,12 +3,17 @@
 The real one is asked when its Python is named: `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests/benchmarks/test_suite.py`.
 """
 
+import fcntl
 import io
 import os
 import stat
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from datasets import Dataset, Features, Image, Value
@@ -23,6 +28,7 @@ from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.suite import ask_pictures
 from synthpairs.benchmarks.suite_params import Suite
 
+ROOT = Path(__file__).parents[2]
 Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
 PARAMS = Benchmark(tasks=Tasks(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
 SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None, captions=[])
@@ -54,6 +60,29 @@ with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
     for place, score in enumerate([0.0, 1.0]):
         row = {"doc_id": place, "target": "x", "filtered_resps": f"caf\\u00e9 {place}", "exact_match": score, "input": "long"}
         file.write(json.dumps(row, ensure_ascii=False) + "\\n")
+"""
+
+# Runs our own runner on an lmms-eval that takes its time; CALLS is locked as long as it lives.
+SLOW = """\
+import fcntl, os, runpy, sys, time, types
+if sys.argv[1] == "-c":
+    print("0.7.3")
+    sys.exit()
+def cli_evaluate():
+    file = open(os.environ["CALLS"], "w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("asks", file=file, flush=True)
+    time.sleep(120)
+registry = types.SimpleNamespace(register_manifest=lambda manifest: None)
+for name, held in {
+    "lmms_eval": {}, "lmms_eval.__main__": {"cli_evaluate": cli_evaluate}, "lmms_eval.models": {"MODEL_REGISTRY_V2": registry},
+    "lmms_eval.models.chat": {}, "lmms_eval.models.chat.llava_hf": {"LlavaHf": object},
+    "lmms_eval.models.registry_v2": {"ModelManifest": dict},
+}.items():
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(held)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
@@ -113,6 +142,29 @@ def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project: Path) ->
     with pytest.raises(ValueError, match="broken failed"):
         ask_pictures(Path("model"), replace(SUITE, pictures=["two", "broken"]), PARAMS)
     assert [line.split()[0] for line in calls(project)] == ["two", "broken", "broken"]
+
+
+def test_lmms_eval_ends_with_its_killed_stage(project: Path) -> None:
+    Path("stand_in.py").write_text(SLOW)
+    code = "from tests.benchmarks.test_suite import *; ask_pictures(Path('model'), SUITE, PARAMS)"
+    with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) as stage:
+        assert soon(lambda: Path("calls").is_file() and calls(project) == ["asks"])
+        assert stage.poll() is None
+        stage.kill()
+    with Path("calls").open() as file:
+        assert soon(lambda: locked(file))
+
+
+def soon(holds: Callable[[], bool]) -> bool:
+    return any(holds() or time.sleep(0.1) for _ in range(600))
+
+
+def locked(file: IO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def test_data_sets_of_a_directory_are_found_by_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

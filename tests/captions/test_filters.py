@@ -4,14 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from synthpairs.captions.filters import TEXT_FILTERS
+from synthpairs.captions import filters
+from synthpairs.captions.filters import TEXT_FILTERS, examined, unusable
+from synthpairs.captions.measures import Texts
 from synthpairs.captions.params import Limits
-from synthpairs.captions.record import Caption
-
-
-def ask(name: str, text: str, limits: Limits) -> tuple[str | None, dict[str, float]]:
-    caption = Caption(text=text, source="extra", concept="")
-    return TEXT_FILTERS[name](caption, limits), caption.measures
 
 
 @pytest.mark.parametrize(
@@ -30,7 +26,7 @@ def ask(name: str, text: str, limits: Limits) -> tuple[str | None, dict[str, flo
     ],
 )
 def test_unusable(text: str, says: str, limits: Callable[..., Limits]) -> None:
-    detail, _ = ask("unusable", text, limits())
+    detail = unusable(text, limits())
     assert detail is not None
     assert says in detail
 
@@ -39,7 +35,7 @@ def test_unusable(text: str, says: str, limits: Callable[..., Limits]) -> None:
     "text", ["a dog\non two lines", "2 < 3 dogs > 1", "salt & pepper; red", "un caf\u00e9 \U0001f600"]
 )
 def test_usable(text: str, limits: Callable[..., Limits]) -> None:
-    assert ask("unusable", text, limits())[0] is None
+    assert unusable(text, limits()) is None
 
 
 @pytest.mark.parametrize(
@@ -58,9 +54,24 @@ def test_usable(text: str, limits: Callable[..., Limits]) -> None:
 def test_limits_are_inclusive_and_measures_are_kept(
     name: str, limit: dict, text: str, measure: str, value: float, passing: float, limits: Callable[..., Limits]
 ) -> None:
-    detail, measured = ask(name, text, limits(**limit))
-    assert detail is not None
-    assert detail.startswith(f"{value:g} ")
-    assert measured == {measure: pytest.approx(value)}
+    found = TEXT_FILTERS[name](Texts([text]), limits(**limit))
+    assert found.wrong[0].startswith(f"{value:g} ")
+    assert (found.measure, found.values) == (measure, [pytest.approx(value)])
     changed = next(key for key in limit if key.endswith(("_min", "_max")))
-    assert ask(name, text, limits(**limit | {changed: passing}))[0] is None
+    assert not TEXT_FILTERS[name](Texts([text]), limits(**limit | {changed: passing})).wrong
+
+
+def test_the_first_filter_to_reject_names_the_reason_and_later_ones_are_not_asked(
+    limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["a red dog", "", "$$$ $$$ $$$", "xxx dog", "xxx", "a <b>dog</b>"]
+    strict = limits(alnum_min=0.5, flagged_max=0.0, words_min=2)
+    found = examined(texts, strict)
+    assert [finding.reason for finding in found] == [None, "unusable", "alnum", "flagged", "flagged", "unusable"]
+    assert [finding.detail for finding in found[1:4]] == ["empty", "0 < 0.5", "0.5 > 0.0"]
+    measures = ["alnum_ratio", "special_ratio", "char_repetition", "word_repetition", "flagged_ratio", "words"]
+    assert [list(finding.measures) for finding in found] == [measures, [], measures[:1], measures[:5], measures[:5], []]
+    assert isinstance(found[0].measures["words"], int)
+    assert examined([], strict) == []
+    monkeypatch.setattr(filters, "BATCH", 2)
+    assert examined(texts, strict) == found

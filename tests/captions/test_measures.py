@@ -1,12 +1,24 @@
-"""Every measure against values worked out by hand from Data-Juicer's definitions."""
+"""Every measure against values worked out by hand from Data-Juicer's definitions, and against counting one by one."""
 
 import math
+import sys
 from collections import Counter
 
 import numpy as np
 import pytest
 
 from synthpairs.captions import measures
+from synthpairs.captions.measures import Texts
+
+TROUBLESOME = (
+    "ab ",
+    "dog, a big dog. ",
+    "aA\u03a3\u03c3\u03c2\u0130i\u0131' .",  # lower case of a word depends on what stands around its letters
+    "\U0001f600\U0001f525\u2764\ufe0f\u0301e\u00e9 \u3000",
+    "\ud83d\ude00\udfff a",  # halves of pairs
+    "0123 _-!\n\t\x1c\x85\u2028\x00",
+    "xxx nude 2g1c ",
+)
 
 
 @pytest.mark.parametrize(
@@ -20,8 +32,8 @@ from synthpairs.captions import measures
     ],
 )
 def test_character_ratios(text: str, alnum: float, special: float) -> None:
-    assert measures.alnum_ratio(text) == pytest.approx(alnum)
-    assert measures.special_ratio(text) == pytest.approx(special)
+    assert Texts([text]).alnum_ratios() == pytest.approx(alnum)
+    assert Texts([text]).special_ratios() == pytest.approx(special)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +48,7 @@ def test_character_ratios(text: str, alnum: float, special: float) -> None:
     ],
 )
 def test_character_repetition(text: str, n: int, expected: float) -> None:
-    assert measures.char_repetition(text, n) == pytest.approx(expected)
+    assert Texts([text]).char_repetitions(n) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -49,33 +61,92 @@ def test_character_repetition(text: str, n: int, expected: float) -> None:
     ],
 )
 def test_word_repetition(text: str, n: int, expected: float) -> None:
-    assert measures.word_repetition(text, n) == pytest.approx(expected)
+    assert Texts([text]).word_repetitions(n) == pytest.approx(expected)
 
 
 def test_words_are_stripped_of_special_characters_and_nothing_is_no_word() -> None:
-    assert measures.words_of('  "Two" dogs -- it\'s 3 RED-ish (cats)! ') == ("two", "dogs", "it's", "red-ish", "cats")
+    texts = Texts(['  "Two" dogs -- it\'s 3 RED-ish (cats)! ', "two two, TWO! \u201ctwo\u201d", "...", ""])
+    assert texts.word_counts().tolist() == [5, 4, 0, 0]
+    assert texts.word_repetitions(1).tolist() == [0, 1, 0, 0]
 
 
 def test_flagged_words_count_whole_words_in_any_case() -> None:
-    assert measures.flagged_ratio("A NUDE! painting of grapes") == pytest.approx(1 / 5)
-    assert measures.flagged_ratio("a classic bass guitar") == 0.0  # no parts of words
-    assert measures.flagged_ratio("") == 0.0
+    texts = Texts(["A NUDE! painting of grapes", "a classic bass guitar", "", "nude xxx"])  # no parts of words
+    assert texts.flagged_ratios().tolist() == [1 / 5, 0, 0, 1]
     assert all(word == word.lower().strip() and " " not in word for word in measures.flagged_words())
 
 
-def test_short_ways_give_what_counting_everything_gives() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(3000):
-        letters = rng.choice(["a", "b", "a b", "c ", " ", "1", "\u00e9", "."], rng.integers(0, 40))
-        text, n = "".join(letters), int(rng.integers(1, 12))
-        grams = [text[start : start + n] for start in range(len(text) - n + 1)]
-        counts = sorted(Counter(grams).values(), reverse=True)
-        top = min(math.isqrt(len(counts)), sum(count > 1 for count in counts))
-        assert measures.char_repetition(text, n) == (sum(counts[:top]) / len(grams) if grams else 0.0)
-        words = measures.words_of(text)
-        runs = Counter(words[start : start + n] for start in range(len(words) - n + 1))
-        repeated = sum(count for count in runs.values() if count > 1)
-        assert measures.word_repetition(text, n) == (repeated / runs.total() if runs else 0.0)
-        if text:
-            assert measures.alnum_ratio(text) == sum(map(str.isalnum, text)) / len(text)
-            assert measures.special_ratio(text) == sum(map(measures.is_special, text)) / len(text)
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 10, 16])
+def test_many_texts_at_once_have_to_the_last_bit_what_each_has_when_all_is_counted(n: int) -> None:
+    rng = np.random.default_rng(n)
+    texts = ["", "", "a" * n, "ab" * 1000, "a long text without end " * 500, *TROUBLESOME]
+    for _ in range(800):
+        characters = [*TROUBLESOME[rng.integers(len(TROUBLESOME))]]
+        texts.append("".join(rng.choice(characters, rng.choice([0, 1, n - 1, n, n + 1, 12, 40, 300]))))
+        texts.append("".join(map(chr, rng.integers(0x110000, size=20))))
+    found = Texts(texts)
+    for value, expected in (
+        (found.alnum_ratios(), [ratio(sum(map(str.isalnum, text)), len(text)) for text in texts]),
+        (found.special_ratios(), [ratio(sum(map(measures.is_special, text)), len(text)) for text in texts]),
+        (found.char_repetitions(n), [char_repetition(text, n) for text in texts]),
+        (found.word_repetitions(n), [word_repetition(words_of(text), n) for text in texts]),
+        (found.flagged_ratios(), [flagged_ratio(words_of(text)) for text in texts]),
+        (found.word_counts(), [len(words_of(text)) for text in texts]),
+    ):
+        assert value.tolist() == expected
+
+
+def test_no_texts_have_no_measures() -> None:
+    for texts in (Texts([]), Texts([""])):
+        for values in (
+            texts.alnum_ratios(),
+            texts.char_repetitions(2),
+            texts.word_repetitions(2),
+            texts.flagged_ratios(),
+        ):
+            assert not values.any()
+
+
+def test_words_are_counted_as_before_when_the_vocabulary_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "nude dogs and more dogs and more"
+    expected = Texts([text]).word_repetitions(2).tolist()
+    monkeypatch.setattr(measures, "_VOCABULARY", 0)
+    for _ in range(2):
+        assert Texts([text]).word_repetitions(2).tolist() == expected
+        assert Texts([text]).flagged_ratios().tolist() == [1 / 7]
+
+
+def test_white_space_is_special_and_lower_case_stays_as_it_is() -> None:
+    """So that words of a text can be taken one by one."""
+    for character in map(chr, range(sys.maxunicode + 1)):
+        assert character.lower().lower() == character.lower()
+        assert character.isspace() <= measures.is_special(character)
+        assert character.lower().split() == character.split() or not character.isspace()
+
+
+def ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def words_of(text: str) -> list[str]:
+    found = []
+    for word in text.lower().split():
+        special = [measures.is_special(character) for character in word]
+        if not all(special):
+            found.append(word[special.index(False) : len(word) - special[::-1].index(False)])
+    return found
+
+
+def char_repetition(text: str, n: int) -> float:
+    counts = sorted(Counter(text[start : start + n] for start in range(len(text) - n + 1)).values(), reverse=True)
+    top = min(math.isqrt(len(counts)), sum(count > 1 for count in counts))
+    return ratio(sum(counts[:top]), sum(counts))
+
+
+def word_repetition(words: list[str], n: int) -> float:
+    grams = Counter(tuple(words[start : start + n]) for start in range(len(words) - n + 1))
+    return ratio(sum(count for count in grams.values() if count > 1), grams.total())
+
+
+def flagged_ratio(words: list[str]) -> float:
+    return ratio(sum(word in measures.flagged_words() for word in words), len(words))

@@ -39,6 +39,7 @@ def test_the_desks_params(params: Path, tmp_path: Path) -> None:
         "align",
         "finetune",
         "benchmark",
+        "perplexity",
         "embed",
     ]
     assert not work.notes

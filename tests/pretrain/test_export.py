@@ -19,7 +19,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
 @pytest.fixture(scope="module")
 def model(tokenizer: CLIPTokenizer) -> open_clip.CLIP:
     torch.manual_seed(0)
-    spec = config(len(tokenizer), side=16)
+    spec = config(len(tokenizer), side=16, patches=4, width=192)
     spec["vision_cfg"] |= {"width": 64, "layers": 2}
     text = {
         key: value for key, value in spec["text_cfg"].items() if key not in ("hf_tokenizer_name", "tokenizer_kwargs")

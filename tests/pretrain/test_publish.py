@@ -22,6 +22,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     named = {"n": 4, "top_1": 0.25, "top_5": 0.75}
     metrics = {
         "clip": {"heldout_combination": share, "heldout_style": share},
+        "second_clip": {"heldout_combination": share, "heldout_style": share},
         "generator": named,
         "masked": named | {"top_1": 0.5, "psnr_db": 21.5, "codes_used": 0.9},
         "referee_on_real": named,
@@ -43,7 +44,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(publish, "load_drawings", lambda: table)
     monkeypatch.setattr(publish, "trained_concepts", lambda: ["dog"])
     training = {"minutes": 3}
-    spec: dict[str, object] = dict.fromkeys(("clip", "generator", "tokenizer", "masked", "reader"), training)
+    spec: dict[str, object] = dict.fromkeys(
+        ("clip", "second_clip", "generator", "tokenizer", "masked", "reader"), training
+    )
     spec |= {"autoencoder": training | {"decoder": training}, "seed": 0}
     monkeypatch.setattr(publish, "params", lambda: spec)
     return tmp_path

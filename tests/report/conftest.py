@@ -36,6 +36,7 @@ from synthpairs.schema import (
     pair_key,
 )
 from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
+from tests.distributions.conftest import chosen_of, made_up_table, results_of
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
@@ -80,6 +81,17 @@ REJECTS = (
     ("perplexity", "zq zq vv", "9000.0 > 4000.0"),
     ("alignment", "a dog on blue", "not among the best 40%"),
 )
+PERPLEXITY = {
+    "models": {
+        "models/llm": {"value": 30.0, "low": 28.0, "high": 33.0},
+        "models/vlm/real/finetuned": {
+            "value": 33.0, "low": 30.0, "high": 36.0,
+            "against_first": {"value": 1.1, "low": 1.05, "high": 1.15, "p": 0.001, "shown": True},
+        },
+    },
+    "order": ["models/llm", "models/vlm/real/finetuned"],
+    "tokens": 640, "windows": 5, "text": "a novel",
+}  # fmt: skip
 WON = {"n": 20, "wins": 12, "ties": 4, "losses": 4, "rate": 0.7, "low": 0.55, "high": 0.8, "p": 0.04}
 PREFERENCE = {
     "synthetic": "selected",
@@ -233,6 +245,9 @@ def make_route(root: Path) -> None:
     write_json(root / "reports/curves.json", CURVES)
     write_bytes(root / "reports/curves.png", png(0))
     write_json(root / "reports/preference.json", PREFERENCE)
+    table = made_up_table()
+    write_json(root / "reports/distributions.json", results_of(table, chosen_of(table)))
+    write_json(root / "reports/perplexity.json", PERPLEXITY)
     write_json(root / "reports/speed.json", SPEED)
     write_json(root / "reports/studies/studies.json", {"studies": {"selection": STUDY}})
 

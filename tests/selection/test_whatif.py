@@ -1,23 +1,16 @@
-"""Another selection without a picture read; stability against the two cases in which it is known."""
+"""Another selection without a picture read."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from synthpairs.__main__ import main
 from synthpairs.selection.params import Select
-from synthpairs.selection.whatif import changed, stability, told, what_if
+from synthpairs.selection.whatif import changed, told, what_if
 from synthpairs.storage import read_table
 
 Settings = Callable[..., Select]
-
-
-def candidates(count: int, score: np.ndarray) -> pd.DataFrame:
-    keys = [f"{number:05d}" for number in range(count)]
-    return pd.DataFrame({"key": keys, "uid": keys, "concept": "bus", "clip_cosine": score, "ssim": 0.0})
 
 
 def test_the_same_params_select_the_same(data: Path, settings: Settings) -> None:
@@ -41,24 +34,6 @@ def test_pictures_are_not_read(data: Path, settings: Settings) -> None:
     for shard in (data / "images").glob("*.tar"):
         shard.unlink()
     assert what_if(settings(), settings(k=2), data).shared == 2
-
-
-def test_all_are_selected_again_where_all_are_taken(settings: Settings) -> None:
-    table = candidates(50, np.linspace(0.1, 0.4, 50))
-    assert stability(table, settings(k=50, ssim_weight=0.0)) == 1
-
-
-def test_stability_is_what_a_plain_bootstrap_finds(settings: Settings) -> None:
-    table, params = candidates(60, np.random.default_rng(1).uniform(0.1, 0.4, 60)), settings(k=15, ssim_weight=0.0)
-    order = table.sort_values("clip_cosine", ascending=False)["uid"].tolist()
-    rng, kept, seen = np.random.default_rng(2), 0, 0
-    for _ in range(400):
-        drawn = sorted(rng.integers(60, size=60))  # places in the order
-        top = set(drawn[:15])  # of sixty copies the share of fifteen in sixty
-        there = {place for place in drawn if place < 15}
-        kept, seen = kept + len(there & top), seen + len(there)
-    assert len(order) == 60
-    assert stability(table, params, 400) == pytest.approx(kept / seen, abs=0.02)
 
 
 @pytest.mark.parametrize(

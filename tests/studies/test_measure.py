@@ -13,7 +13,6 @@ from synthpairs.studies import measure
 from synthpairs.studies.measure import Setting, measure_studies
 from synthpairs.studies.naming import named
 from synthpairs.studies.params import GAP, NAMING, UNSEEN, Studies, Study, TrainingSet
-from synthpairs.studies.sets import Pool
 from synthpairs.vlm.llava import Align, Finetune
 from synthpairs.vlm.model import assemble
 from tests.images.conftest import settings as images  # noqa: F401
@@ -64,7 +63,9 @@ def setting(data, settings, images, scores, narrow, training) -> Setting:  # noq
             tuned_seeds=2,
             items=4,
         ),
-        pool=Pool(data=data, select=settings(), images=images(candidates=1), per_concept=1),
+        data=data,
+        select=settings(),
+        images=images(candidates=1),
         scores=scores(),
         vlm=narrow,
         align=Align(**training | {"max_steps": 0}, start=None),
@@ -120,7 +121,7 @@ def test_the_work_store_is_that_of_these_very_inputs(setting):
         first == dataclasses.replace(setting, studies=dataclasses.replace(setting.studies, seeds=[7, 8])).fingerprint()
     )
     assert first != dataclasses.replace(setting, studies=dataclasses.replace(setting.studies, steps=3)).fingerprint()
-    file = setting.pool.data / "scores/scores.parquet"
+    file = setting.data / "scores/scores.parquet"
     file.write_bytes(file.read_bytes() + b"x")
     assert first != setting.fingerprint()
 

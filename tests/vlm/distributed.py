@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
 from synthpairs.launch import leads
-from synthpairs.vlm import llava, training
+from synthpairs.vlm import llava, trainer, training
 
 CALL = Path(sys.argv[1])
 call = pickle.loads(CALL.read_bytes())
@@ -44,9 +44,9 @@ def divided(self, *arguments, fsdp_plugin=None, **settings):
 
 if call["on_cpu"]:
     AcceleratorState.__init__ = divided
-take = training._Placed.__getitem__
+take = trainer.Placed.__getitem__
 if call["dies_at"]:
-    training._Placed.__getitem__ = dies
+    trainer.Placed.__getitem__ = dies
 sys.modules["synthpairs.vlm.fitting"].train = recorded
 metrics = getattr(llava, call["function"])(*call["arguments"])
 if leads():

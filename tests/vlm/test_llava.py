@@ -12,26 +12,27 @@ import torch
 from safetensors.torch import load_file
 
 from synthpairs.storage import file_sha256
+from synthpairs.vlm.adapters import Lora
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, Lora, align, finetune, untrained
+from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, align, finetune, untrained
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
 
-LORA = Lora(rank=2, alpha=4.0, dropout=0.5)
+LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)
 START = ClosedForm(ridge=0.1, whitening=0.5)
 KILLED = """
 import os, pickle, signal, sys
 from pathlib import Path
-from synthpairs.vlm import llava, training
+from synthpairs.vlm import llava, trainer
 
-take = training._Placed.__getitem__
+take = trainer.Placed.__getitem__
 
 def take_or_die(self, index):
     if index == 30:  # of step 8, two steps after a checkpoint
         os.kill(os.getpid(), signal.SIGKILL)
     return take(self, index)
 
-training._Placed.__getitem__ = take_or_die
+trainer.Placed.__getitem__ = take_or_die
 name, arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
 getattr(llava, name)(*arguments)
 """

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def spread(tmp_path):
     """Runs a training in processes of their own; returns its losses and metrics."""
 
-    def run(count, function, *arguments, dies_at=0, on_cpu=False, **environment):
+    def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
         call = tmp_path / f"{function}-{count}.call"
         call.write_bytes(
             pickle.dumps({"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu})
@@ -37,8 +37,9 @@ def spread(tmp_path):
             capture_output=True,
             text=True,
         )
-        if dies_at:
+        if dies_at or fails:
             assert done.returncode != 0
+            assert fails in done.stderr
             return None
         assert done.returncode == 0, done.stderr[-4000:]
         return json.loads(call.with_suffix(".json").read_text())
@@ -105,6 +106,14 @@ def test_activations_computed_twice_change_no_loss(parts, pairs, training, tmp_p
         losses[setting] = train(Learner(model), examples, Training(**training), tmp_path / setting)
     assert losses["on"] == losses["off"]
     assert len(calls["on"]) == 2 * len(calls["off"])
+
+
+@pytest.mark.slow
+def test_where_no_model_is_divided_the_switch_is_an_error(spread, alone, tmp_path):
+    """Accelerate says nothing, and every process would hold the whole model."""
+    call, _ = alone
+    told = "ValueError: SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs"
+    spread(2, *call, tmp_path / "whole", fails=told, SYNTHPAIRS_FSDP="on")
 
 
 @pytest.mark.parametrize(

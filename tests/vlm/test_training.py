@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import Trainer, TrainingArguments
 
 from synthpairs.vlm.examples import IGNORED, caption_examples, collate, instruction_examples
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.training import WINDOW, Learner, Training, _optimizer, order, train
+from synthpairs.vlm.training import WINDOW, Learner, Training, order, train
 
 
 def test_an_epoch_is_every_example_once(training):
@@ -81,55 +80,6 @@ def test_micro_batches_add_up_to_the_batch(parts, pairs, training, tmp_path):
         params = Training(**training | {"micro_batch": micro})
         losses.append(train(Learner(model.float()), examples, params, tmp_path / str(micro)))
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)  # bfloat16
-
-
-def settings(optimizer, learner):
-    """What the optimiser does to each weight, by name."""
-    names = {id(weight): name for name, weight in learner.named_parameters()}
-    return {
-        names[id(weight)]: {key: value for key, value in group.items() if key != "params"}
-        for group in optimizer.param_groups
-        for weight in group["params"]
-    }
-
-
-@pytest.fixture
-def learner(parts):
-    """All but the eye is trained, as in `finetune`."""
-    model, _ = assemble(parts)
-    model.float().model.vision_tower.requires_grad_(False)
-    return Learner(model)
-
-
-@pytest.mark.parametrize(("rate", "projector"), [(None, 0.01), (0.5, 0.5), (0.0, 0.0)])
-def test_the_projector_has_its_rate_and_only_matrices_decay(learner, training, rate, projector):
-    found = settings(_optimizer(learner, Training(**training | {"weight_decay": 0.1}), rate), learner)
-    trained = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
-    assert found.keys() == trained.keys()
-    assert sum("multi_modal_projector" in name for name in found) == 4
-    for name, values in found.items():
-        assert values["lr"] == (projector if "multi_modal_projector" in name else 0.01)
-        assert values["weight_decay"] == (0.1 if trained[name].ndim > 1 else 0.0)
-
-
-def test_without_a_rate_for_the_projector_the_optimiser_is_the_trainers(learner, training, tmp_path):
-    arguments = TrainingArguments(
-        str(tmp_path), learning_rate=0.01, weight_decay=0.1, optim="adamw_torch_fused", use_cpu=True, report_to="none"
-    )
-    theirs = Trainer(learner, arguments).create_optimizer()
-    ours = _optimizer(learner, Training(**training | {"weight_decay": 0.1}), None)
-    assert type(ours) is type(theirs)
-    assert settings(ours, learner) == settings(theirs, learner)
-
-
-@pytest.mark.parametrize(("rate", "projector_rate"), [(0.01, 0.0), (0.0, 0.01)])
-def test_each_part_goes_at_its_rate(learner, pairs, training, tmp_path, parts, rate, projector_rate):
-    examples, _ = caption_examples(pairs(8), assemble(parts)[1], 80)
-    before = {name: weight.clone() for name, weight in learner.state_dict().items()}
-    train(learner, examples, Training(**training | {"learning_rate": rate}), tmp_path, projector_rate)
-    changed = {name for name, weight in learner.state_dict().items() if not torch.equal(weight, before[name])}
-    assert changed
-    assert {"multi_modal_projector" in name for name in changed} == {projector_rate > 0}
 
 
 def test_checkpoints_hold_what_is_trained_and_nothing_else(parts):

@@ -1,0 +1,135 @@
+"""How much memory and CPU many captions take from first rule to tables, without models: `python -m perf.streaming`.
+
+What lies on the disk meanwhile goes to .dvc/tmp. Linux only: memory is what /proc says of this process and its workers.
+"""
+
+import argparse
+import dataclasses
+import os
+import random
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from synthpairs.captions.curation import curate
+from synthpairs.captions.models import load_models
+from synthpairs.captions.params import CaptionParams
+from synthpairs.captions.record import Caption
+from synthpairs.captions.tables import write_outcome
+from synthpairs.params import load_params
+from synthpairs.storage import WorkStore
+from synthpairs.tracking import run_stage
+
+EVERY = 0.5  # seconds between two looks at memory
+LOOKS = (
+    "red",
+    "small",
+    "wooden",
+    "bright",
+    "rusty",
+    "old",
+    "striped",
+    "huge",
+    "dark",
+    "empty",
+    "round",
+    "white",
+    "tall",
+)
+PLACES = ("next to", "in front of", "under", "far behind", "on top of", "beside", "above", "near")
+SYLLABLES = [
+    first + second for first in "bdfgklmnprstvz" for second in ("a", "e", "i", "o", "u", "an", "er", "il", "ot")
+]
+
+
+def captions(count: int) -> Iterator[Caption]:
+    """One or two clauses about 20,000 things with made-up names, some far more often; one in ten repeats an earlier one."""
+    rng = random.Random(0)
+    things = ["".join(rng.choices(SYLLABLES, k=rng.choice((2, 3, 4)))) for _ in range(20_000)]
+    earlier = [""]
+    for number in range(count):
+        clauses = [
+            f"a {rng.choice(LOOKS)} {things[int(20_000 * rng.random() ** 3)]} {rng.choice(PLACES)} "
+            f"the {rng.choice(LOOKS)} {things[int(20_000 * rng.random() ** 3)]}"
+            for _ in range(rng.choice((1, 2)))
+        ]
+        text = rng.choice(earlier) if rng.random() < 0.1 else " and ".join(clauses)
+        if number < 10_000:
+            earlier.append(text)
+        else:
+            earlier[rng.randrange(10_000)] = text
+        yield Caption(text=text, source="made-up", concept="")
+
+
+class Watch(threading.Thread):
+    """The most memory that this process and its children had together; pages that they share count once."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most = 0  # KiB
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Look until stopped."""
+        while not self._done.wait(EVERY):
+            self.most = max(self.most, sum(map(_held, [os.getpid(), *_children()])))
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._done.set()
+        self.join()
+
+
+def _children() -> list[int]:
+    return [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+
+
+def _held(pid: int) -> int:
+    """KiB of a process, each shared page divided among those that share it; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def main() -> None:
+    """Measure, and print one line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.streaming")
+    parser.add_argument("--captions", type=int, default=10_000_000, help="how many (default: 10000000)")
+    count = parser.parse_args().captions
+    if count < 1:
+        raise ValueError(f"--captions must be at least 1, got {count}")
+    params = load_params(CaptionParams, "captions")
+    params = dataclasses.replace(
+        params,
+        perplexity=dataclasses.replace(params.perplexity, engine="none"),
+        judge=dataclasses.replace(params.judge, engine="none"),
+        blip=None,
+    )
+    began = time.process_time()
+    for _ in captions(min(count, 100_000)):
+        pass
+    making = (time.process_time() - began) * count / min(count, 100_000)
+    models, watch, began = load_models(params), Watch(), time.process_time()
+    with tempfile.TemporaryDirectory(dir=".dvc/tmp") as folder:
+        os.environ["DVC_ROOT"] = folder
+        watch.start()
+        with WorkStore("captions", "perf").locked() as store:
+            curated = curate(captions(count), params, models, store)
+            outcome = write_outcome(curated, models, Path(folder, "captions"), Path(folder, "captions.json"))
+        watch.stop()
+    here = time.process_time() - began - making
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rejected = ", ".join(f"{number} {reason}" for reason, number in outcome["source"]["made-up"]["rejected"].items())
+    print(
+        f"{count} captions, {outcome['kept_total']} kept ({rejected}): {here:.0f} CPU seconds here and "
+        f"{workers.ru_utime + workers.ru_stime:.0f} in workers, {watch.most / 2**20:.2f} GiB at most"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

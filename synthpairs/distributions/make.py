@@ -1,0 +1,50 @@
+"""The stage's work: choose pairs, measure them, and make numbers of the measures."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from synthpairs.distributions.measure import measure
+from synthpairs.distributions.params import Distributions
+from synthpairs.distributions.rankings import rankings
+from synthpairs.distributions.results import against_real, coupled, describe, preferences
+from synthpairs.distributions.sets import choose
+from synthpairs.schema import MEASURES
+from synthpairs.scores.params import Scores
+from synthpairs.selection.params import Select
+from synthpairs.storage import write_table
+
+TABLE = "measures.parquet"
+
+
+def make_distributions(
+    params: Distributions, scores: Scores, select: Select, data: Path, out: Path
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, float]]:
+    """Write `out`/measures.parquet; returns results, the candidates', selected and real pairs' measures (column `set`), numbers.
+
+    ValueError without real pairs, or when no picture of a set can be read.
+    """
+    chosen = choose(data, params.count, params.seed)
+    rows, reused = measure(chosen.rows, params, scores, data)
+    if params.other is None:
+        rows = [row | {"other_cosine": None} for row in rows]
+    write_table(out / TABLE, rows, MEASURES)
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    parts = {name: table[table["key"].isin(keys)] for name, keys in chosen.keys.items()}
+    if empty := [name for name, part in parts.items() if part.empty]:
+        raise ValueError(f"distributions: no picture of {empty[0]} can be read; see data/audit/audit.parquet")
+    candidates = pq.read_metadata(data / "images/manifest.parquet").num_rows
+    results = {
+        "candidates": candidates,
+        "unreadable": len(chosen.rows) - len(rows),
+        "sets": describe(table, chosen),
+        "against_real": against_real(table, chosen, params),
+        "coupled": coupled(table, chosen, params),
+        "preferences": preferences(table, chosen, params),
+        "rankings": rankings(parts["candidates"], select.k / candidates, select, params),
+        "other": None if params.other is None else params.other.clip,
+    }
+    drawn = pd.concat([part.assign(set=name) for name, part in parts.items()], ignore_index=True)
+    return results, drawn, {"reused": reused}

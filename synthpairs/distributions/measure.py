@@ -1,0 +1,95 @@
+"""Measuring the chosen pairs: caption, picture, and both together, by the scorer of `scores` and by a second CLIP."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from synthpairs.distributions.params import Distributions
+from synthpairs.distributions.pictures import picture_measures
+from synthpairs.opening import opened_picture
+from synthpairs.pairs import with_pictures
+from synthpairs.progress import progress
+from synthpairs.schema import digest
+from synthpairs.scores.clip import ClipScorer
+from synthpairs.scores.params import Scores
+from synthpairs.scores.ssim import self_similarity
+from synthpairs.storage import Slice, WorkStore
+
+DECIMALS = 6  # as of scores
+TOGETHER = 128  # pairs whose pictures are in memory at once
+
+
+def measure(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Path) -> tuple[list[dict], int]:
+    """Rows of MEASURES for rows of PAIRS, by key, and how many were measured before; an unreadable picture's is left out.
+
+    Candidates get the very numbers that the stage `scores` gave them.
+    """
+    scorers = {"clip_cosine": _scorer("scores", scores.clip, scores.pretrained, scores)}
+    if other := params.other:
+        scorers["other_cosine"] = _scorer("distributions.other", other.clip, other.pretrained, scores)
+    ssim = {name: getattr(scores.ssim, name) for name in scores.ssim.__slots__}
+    inputs = {"ssim": ssim, "side": params.side, "batch": scores.batch}
+    inputs |= {name: scorer.inputs for name, scorer in scorers.items()}
+    concepts = dict(zip(rows["key"], rows["concept"], strict=True))
+    known = rows.set_index("key")[["uid", "origin"]].to_dict("index")
+    found: list[dict] = []
+    reused = 0
+    with (
+        WorkStore("distributions", digest(inputs)).locked() as store,
+        progress("distributions", len(rows), "pairs") as advance,
+    ):
+        for pairs in _batches(with_pictures(rows, data)):
+            piece = f"{digest(*((key, text) for key, text, _ in pairs))}.json"
+            stored = store.get(piece)
+            if stored is None:
+                cells = _measured(pairs, scorers, params, scores)
+                store.put(piece, json.dumps(cells).encode())
+            else:
+                cells = json.loads(stored)
+                reused += len(cells)
+            found += [
+                {"key": cell["key"], "concept": concepts[cell["key"]]} | known[cell["key"]] | cell for cell in cells
+            ]
+            advance(len(pairs))
+    return sorted(found, key=lambda row: row["key"]), reused
+
+
+def _scorer(section: str, clip: str, pretrained: str | None, scores: Scores) -> ClipScorer:
+    return ClipScorer(section, clip, pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch)
+
+
+def _batches(
+    pairs: Iterator[tuple[str, str, Slice | bytes]],
+) -> Iterator[list[tuple[str, str, Slice | bytes]]]:
+    while some := list(islice(pairs, TOGETHER)):
+        yield some
+
+
+def _measured(
+    pairs: Sequence[tuple[str, str, Slice | bytes]],
+    scorers: dict[str, ClipScorer],
+    params: Distributions,
+    scores: Scores,
+) -> list[dict[str, Any]]:
+    opened: list[tuple[str, str, Image.Image]] = []
+    for key, text, where in pairs:
+        picture = opened_picture(where.read() if isinstance(where, Slice) else where)
+        if not isinstance(picture, str):  # what is wrong with it, of which `audit` tells
+            opened.append((key, text, picture))
+    cells: list[dict[str, Any]] = [
+        {"key": key, "words": len(text.split())}
+        | {"ssim": round(self_similarity(picture, scores.ssim), DECIMALS)}
+        | {name: round(value, DECIMALS) for name, value in picture_measures(picture, params.side).items()}
+        for key, text, picture in opened
+    ]
+    for name, scorer in scorers.items() if opened else ():
+        texts = scorer.embed_texts([text for _, text, _ in opened])
+        views = scorer.embed_pictures([scorer.view(picture) for _, _, picture in opened])
+        for cell, one, other in zip(cells, views, texts, strict=True):
+            cell[name] = round(float(one @ other), DECIMALS)
+    return cells

@@ -1,0 +1,58 @@
+"""Which pairs are looked at: generated ones, selected ones, real ones, and real ones with a generated picture beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from synthpairs.selection.ranking import hash_score
+from synthpairs.storage import read_table
+
+COLUMNS = ["key", "uid", "text", "concept", "origin", "shard"]
+SETS = ("candidates", "selected", "real")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Rows of PAIRS by key, and which of them stand in which set."""
+
+    rows: pd.DataFrame  # columns COLUMNS, each key once
+    keys: dict[str, list[str]]  # by name of SETS, in order of the keys
+    couples: pd.DataFrame  # uid, synthetic, real: keys of the two pictures of a caption
+
+
+def choose(data: Path, count: int, seed: int) -> Chosen:
+    """At most `count` pairs of each set, by hash, and so many couples; ValueError without two real pairs.
+
+    Of a caption with several candidates the couple takes that of the smallest key: chance, not score.
+    """
+    candidates = read_table(data / "images/manifest.parquet", "dvc repro images")
+    selected = read_table(data / "selected/selected.parquet", "dvc repro select")
+    path = data / "selected/pairs/real.parquet"
+    real = read_table(path, "dvc repro select") if path.exists() else pd.DataFrame(columns=COLUMNS)
+    if len(real) < 2:
+        raise ValueError(
+            f"distributions: {len(real)} real pairs, 2 are needed: are there captions with originals, and is `real` in "
+            "params.yaml: arms?"
+        )
+    candidates = candidates.assign(origin="synthetic")[COLUMNS]
+    first = candidates.sort_values("key").drop_duplicates("uid")[["uid", "key"]]
+    couples = real[["uid", "key"]].merge(first, on="uid", suffixes=("_real", "_synthetic"))
+    couples = drawn(couples.rename(columns={"key_real": "real", "key_synthetic": "synthetic"}), "real", count, seed)
+    parts = {
+        "candidates": drawn(candidates, "key", count, seed),
+        "selected": drawn(candidates[candidates["key"].isin(selected["key"])], "key", count, seed),
+        "real": drawn(real[COLUMNS], "key", count, seed),
+    }
+    beside = [
+        candidates[candidates["key"].isin(couples["synthetic"])],
+        real.loc[real["key"].isin(couples["real"]), COLUMNS],
+    ]
+    rows = pd.concat([*parts.values(), *beside]).drop_duplicates("key").sort_values("key", ignore_index=True)
+    return Chosen(rows=rows, keys={name: sorted(part["key"]) for name, part in parts.items()}, couples=couples)
+
+
+def drawn(rows: pd.DataFrame, key: str, count: int, seed: int) -> pd.DataFrame:
+    """At most `count` of the rows: those whose key has the smallest hash."""
+    place = hash_score(rows[key], seed, "distributions")
+    return rows.loc[place.sort_values(kind="stable").index[:count]].sort_values(key, ignore_index=True)

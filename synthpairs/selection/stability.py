@@ -1,0 +1,29 @@
+"""How much of a selection is chance: who else happened to be there."""
+
+import numpy as np
+import pandas as pd
+
+from synthpairs.selection.params import Select
+from synthpairs.selection.ranking import rank_candidates
+
+RESAMPLES = 200  # of the captions
+
+
+def stability(candidates: pd.DataFrame, params: Select, resamples: int = RESAMPLES) -> float:
+    """Chance that a selected candidate is selected again when captions are drawn anew with replacement, if it is drawn.
+
+    The share k / captions is kept. 1: nobody's place depends on who else happens to be there; a selection by chance alone
+    has that share itself.
+    """
+    pool, _ = rank_candidates(candidates, params)
+    captions, place = np.unique(pool["uid"], return_inverse=True)
+    rng, share = np.random.default_rng(params.seed), params.k / len(pool)
+    selected = np.arange(len(pool)) < params.k
+    kept = seen = 0
+    for _ in range(resamples):
+        drawn = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[place]
+        before = np.cumsum(drawn) - drawn  # how many stand above, copies counted
+        again = before < share * drawn.sum()
+        there = selected & (drawn > 0)
+        kept, seen = kept + int((again & there).sum()), seen + int(there.sum())
+    return kept / seen
