@@ -26,7 +26,8 @@ def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
             f"Perplexity per token of {results['tokens']:,} tokens of a text that no training here saw ({results['text']}), in "
             f"{results['windows']:,} windows; 95% intervals over windows. *Against the first* is the factor to `{first}` on the "
             "same tokens; p is corrected by Holm. Alignment trains only what stands between eye and language model: after it the "
-            "language model is that of `untrained`, bit for bit. desk_text asks without pictures, too.",
+            "language model is that of `untrained`, bit for bit. What `untrained` has lost it lost to `vlm.adapter`, before any "
+            "picture. desk_text asks without pictures, too.",
             markdown_table(
                 ["model", "perplexity", "against the first", "p", "verdict", "desk_text"], rows, words=[0, 4]
             ),
