@@ -90,12 +90,12 @@ def _concepts(name: str, one: Mapping[str, float]) -> str:
 
 def _preferred(preferences: Mapping[str, Any]) -> str:
     found = preferences["ssim"]
-    clear = [
-        f"{'more' if one['value'] > 0 else 'less'} {LABELS[name]}"
-        for name, one in found["correlations"].items()
-        if one["value"] is not None and abs(one["value"]) >= CLEAR and not one["low"] <= 0 <= one["high"]
-    ]
-    told = f"a high SSIM goes with {', '.join(clear)}" if clear else f"SSIM goes with none of them at {CLEAR:g} or more"
+    known = {name: one for name, one in found["correlations"].items() if one["value"] is not None}
+    clear = {name: one["value"] for name, one in known.items() if not one["low"] <= 0 <= one["high"]}
+    clear = {name: rho for name, rho in clear.items() if abs(rho) >= CLEAR}
+    more, less = ("; ".join(LABELS[name] for name, rho in clear.items() if rho * sign > 0) for sign in (1, -1))
+    parts = [f"{how} ({names})" for how, names in (("more", more), ("less", less)) if names]
+    told = f"a high SSIM goes with {' and '.join(parts) or f'none of them at {CLEAR:g} or more'}"
     return (
         f"Over the candidates, {told}. The concept explains {_of_concept(found)} of the variance of SSIM and "
         f"{_of_concept(preferences['clip_cosine'])} of the CLIP cosine's (omega squared). Below: Spearman's correlation with its "

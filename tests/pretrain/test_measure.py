@@ -77,5 +77,5 @@ def test_one_part_is_measured_without_the_others_and_their_entries_stay(
 
 
 def test_a_part_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, generator, masked"):
+    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, generator, masked"):
         measure.main(["mask"])

@@ -97,7 +97,7 @@ def test_one_part_is_published_and_the_others_stay(project: Path) -> None:
 
 def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(project: Path) -> None:
     publish.main(["clip"])
-    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, eye, generator, masked, reader"):
+    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, eye, generator, masked, reader"):
         publish.main(["clip", "mask"])
     metrics = json.loads((project / "pretrain/metrics.json").read_text())
     del metrics["masked"]
