@@ -52,7 +52,7 @@ def test_the_project_as_it_is(project: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_the_plan_needs_and_the_machine_lacks(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     edit(project, "side: 64                          # pixels, a m", "side: 1024  # m")
-    edit(project, "dtype: float32 ", "dtype: float16 ")
+    edit(project, "dtype: float32                    # bfloat16", "dtype: float16  # bfloat16")
     edit(project, "per_concept: 10\n", "per_concept: 1000000\n")
     found = faults()
     lacking = {what.split(":")[0]: fault for what, fault in found.items() if what != "git repository"}
