@@ -18,7 +18,7 @@ from synthpairs.schema import digest
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.scores.params import Scores
 from synthpairs.scores.ssim import self_similarity
-from synthpairs.storage import Slice, WorkStore
+from synthpairs.storage import Slice, WorkStore, read_bytes
 
 DECIMALS = 6  # as of scores
 TOGETHER = 128  # pairs whose pictures are in memory at once
@@ -78,7 +78,7 @@ def _measured(
 ) -> list[dict[str, Any]]:
     opened: list[tuple[str, str, Image.Image]] = []
     for key, text, where in pairs:
-        picture = opened_picture(where.read() if isinstance(where, Slice) else where)
+        picture = opened_picture(read_bytes(where))
         if not isinstance(picture, str):  # what is wrong with it, of which `audit` tells
             opened.append((key, text, picture))
     cells: list[dict[str, Any]] = [

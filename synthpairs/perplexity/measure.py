@@ -54,7 +54,7 @@ def measure_perplexity(params: Perplexity) -> dict[str, Any]:
     told = {name: _perplexity(values, places, params) for name, values in losses.items()}
     for name, difference in _differences(losses, places, params).items():
         told[name]["against_first"] = difference
-    source = params.path or f"{params.text.package}: {params.text.file}" if params.text else params.path
+    source = params.path if params.text is None else f"{params.text.package}: {params.text.file}"
     return {"models": told, "order": list(losses), "tokens": len(places), "windows": len(seen), "text": source}
 
 
