@@ -37,7 +37,8 @@ def divided(self, *arguments, fsdp_plugin=None, **settings):
     """Accelerate lets FSDP2, which runs on gloo too, be on accelerators only."""
     whole(self, *arguments, fsdp_plugin=fsdp_plugin, **settings)
     if fsdp_plugin is not None:
-        fsdp_plugin.set_mixed_precision(self._mixed_precision)
+        if self._mixed_precision != "no":  # as where bfloat16 is not multiplied
+            fsdp_plugin.set_mixed_precision(self._mixed_precision)
         self.fsdp_plugin = fsdp_plugin
         self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 

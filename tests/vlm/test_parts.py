@@ -13,6 +13,7 @@ from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
+from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
 from synthpairs.vlm import assemble, load, parts
 from synthpairs.vlm.examples import caption_examples, instruction_examples
@@ -130,11 +131,11 @@ PAPER = Vlm(
 
 def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
     model, processor = assemble(PAPER)
-    clip = CLIPModel.from_pretrained(hub["openai/clip"], dtype=torch.bfloat16)
+    clip = CLIPModel.from_pretrained(hub["openai/clip"], dtype=torch.bfloat16).to(compute_dtype())
     tower = clip.vision_model.state_dict()
     assert all(torch.equal(weight, tower[name]) for name, weight in model.model.vision_tower.state_dict().items())
     assert picture_tokens(processor) == 12 * 12
-    pixels = processor.image_processor(picture(0), return_tensors="pt").pixel_values.to(torch.bfloat16)
+    pixels = processor.image_processor(picture(0), return_tensors="pt").pixel_values.to(compute_dtype())
     with torch.no_grad():
         expected = clip.vision_model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         seen = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
