@@ -21,12 +21,11 @@ from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import params, training_pool
+from pretrain.pool import CLIPS, params, training_pool
 from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
 OUT = Path("data/pretrain")
-NAMES = ("clip", "second_clip")  # sections of pretrain/params.yaml; a name's place is added to the seed
 HEAD = 32  # width of an attention head
 MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
 CONTEXT = 32
@@ -108,13 +107,13 @@ def loss_of(
 
 def main(arguments: Sequence[str]) -> None:
     """Train and write data/pretrain/NAME; ValueError for a name that is none."""
-    name = arguments[0] if arguments else NAMES[0]
-    if name not in NAMES or len(arguments) > 1:
-        raise ValueError(f"usage: python -m pretrain.clip NAME, with NAME one of {', '.join(NAMES)}; got {arguments}")
+    name = arguments[0] if arguments else CLIPS[0]
+    if name not in CLIPS or len(arguments) > 1:
+        raise ValueError(f"usage: python -m pretrain.clip NAME, with NAME one of {', '.join(CLIPS)}; got {arguments}")
     spec, out = params(name), OUT / name
     side, patches, width = (spec.pop(key) for key in ("input", "patches", "width"))
     schedule = Schedule(**spec)
-    seed = params()["seed"] + NAMES.index(name)
+    seed = params()["seed"] + CLIPS.index(name)  # each from a seed of its own
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = write_tokenizer(out)

@@ -20,7 +20,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 
-from pretrain.pool import load_drawings, params, trained_concepts, training_rows
+from pretrain.pool import CLIPS, load_drawings, params, trained_concepts, training_rows
 from pretrain.referee import Referee, alone, share
 from pretrain.tokenizer import evaluate
 from synthpairs.artwork.drawings import of_split
@@ -35,7 +35,6 @@ from synthpairs.schema import digest
 from synthpairs.storage import write_json
 from synthpairs.tokenizer import load_tokenizer
 
-CLIPS = ("clip", "second_clip")
 PARTS = (*CLIPS, "generator", "masked")
 METRICS = Path("pretrain/metrics.json")
 GRIDS = {"generator": Path("pretrain/samples.png"), "masked": Path("pretrain/masked_samples.png")}

@@ -10,6 +10,8 @@ from synthpairs.artwork.pool import Pool, compose
 from synthpairs.params import load_params
 from synthpairs.realpairs.params import Pairs
 
+CLIPS = ("clip", "second_clip")  # sections of pretrain/params.yaml, and what the trained models are called
+
 
 def params(section: str | None = None) -> dict:
     """This pipeline's parameters, or one section of them."""

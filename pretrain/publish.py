@@ -13,13 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pretrain.pool import load_drawings, params, trained_concepts
+from pretrain.pool import CLIPS, load_drawings, params, trained_concepts
 from synthpairs.realpairs.listing import RECORD
 from synthpairs.storage import file_sha256, write_bytes
 
 TRAINED = Path("data/pretrain")
 DESK = Path("models/desk")
-PARTS = ("clip", "second_clip", "eye", "generator", "masked", "reader")
+PARTS = (*CLIPS, "eye", "generator", "masked", "reader")
 METRICS = Path("pretrain/metrics.json")
 PRACTICE = Path("pretrain/reader.json")
 SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": PRACTICE.name}  # in pretrain/
@@ -38,8 +38,7 @@ def card() -> str:
     real, masked = metrics["referee_on_real"], (DESK / "masked").is_dir()
     spent = params()
     trained = (
-        "clip",
-        "second_clip",
+        *CLIPS,
         "autoencoder",
         "generator",
         *(("tokenizer", "masked") if masked else ()),
@@ -65,7 +64,7 @@ def card() -> str:
             "| --- | --- | --- | --- |",
             *(
                 _recalled(f"`{name}` text-to-image recall, {told}", metrics[name][split])
-                for name in ("clip", "second_clip")
+                for name in CLIPS
                 for split, told in (
                     ("heldout_combination", "held-out combinations"),
                     ("heldout_style", "held-out style"),
@@ -112,7 +111,7 @@ def check(parts: Sequence[str]) -> None:
         raise ValueError(f"python -m pretrain.publish: no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
     if missing := [part for part in parts if not (TRAINED / part).is_dir()]:
         raise FileNotFoundError(f"{TRAINED / missing[0]} is missing: run `dvc repro pretrain/dvc.yaml` first")
-    for part in ("clip", "second_clip", "generator", "masked"):
+    for part in (*CLIPS, "generator", "masked"):
         if part in parts and part not in json.loads(METRICS.read_text()):
             raise ValueError(
                 f"{METRICS} does not say how good {part} is: run `python -m pretrain.measure {part}` first"
