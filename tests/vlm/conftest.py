@@ -183,3 +183,26 @@ def _png(seed: int) -> bytes:
     out = io.BytesIO()
     _picture(seed).save(out, "PNG")
     return out.getvalue()
+
+
+@pytest.fixture
+def aligned(parts, pairs, training, tmp_path):
+    """Directory of a projector trained on a few pairs."""
+    from synthpairs.vlm.llava import Align, align
+
+    align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
+    return tmp_path / "aligned"
+
+
+def changed_weights(parts, folder: Path) -> set[str]:
+    """Names of the weights in `folder`/finetuned that are not those of the untrained model; all are there, in bfloat16."""
+    import torch
+    from safetensors.torch import load_file
+
+    from synthpairs.vlm.llava import untrained
+
+    untrained(parts, folder / "untrained")
+    after, before = (load_file(folder / name / "model.safetensors") for name in ("finetuned", "untrained"))
+    assert after.keys() == before.keys()
+    assert {weight.dtype for weight in after.values()} == {torch.bfloat16}
+    return {name for name in after if not torch.equal(after[name], before[name])}

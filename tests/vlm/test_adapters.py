@@ -4,13 +4,14 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
+from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
 from synthpairs.vlm.adapters import Lora, adapt, check_quantizer, merged
-from synthpairs.vlm.llava import Align, Finetune, align, finetune, untrained
+from synthpairs.vlm.llava import Finetune, finetune
 from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.sharding import layers_to_shard
+from tests.vlm.conftest import changed_weights
 
 QLORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize="nf4")
 NEEDS_BITSANDBYTES = pytest.mark.skipif(
@@ -22,12 +23,6 @@ NEEDS_BITSANDBYTES = pytest.mark.skipif(
 def params(training):
     settings = training | {"epochs": 3.0, "micro_batch": 2}
     return Finetune(**settings, projector_learning_rate=None, lora=QLORA, instructions=None, start=None)
-
-
-@pytest.fixture
-def aligned(parts, pairs, training, tmp_path):
-    align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
-    return tmp_path / "aligned"
 
 
 @pytest.fixture
@@ -49,18 +44,14 @@ def test_without_its_package_the_param_is_named(parts, instructions, params, tmp
 def test_a_quantised_training_writes_a_model_like_any_other(parts, instructions, params, tmp_path, aligned):
     metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
-    untrained(parts, tmp_path / "untrained")
-    after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
-    assert after.keys() == before.keys()
-    assert {weight.dtype for weight in after.values()} == {torch.bfloat16}
-    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    changed = changed_weights(parts, tmp_path)
     assert any("multi_modal_projector" in name for name in changed)
     assert all(re.search(r"projector|layers\.\d\.(self_attn|mlp)", name) for name in changed)
     for part in ("self_attn.q_proj", "mlp.down_proj"):
         assert f"language_model.model.layers.0.{part}.weight" in changed
     for name in ("config.json", "tokenizer.json", "processor_config.json"):
         assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
-    assert load(tmp_path / "finetuned")[0].dtype == torch.bfloat16
+    assert load(tmp_path / "finetuned")[0].dtype == compute_dtype()
     assert finetune(instructions(40), aligned, parts, params, tmp_path / "again") == metrics
     assert file_sha256(tmp_path / "again") == file_sha256(tmp_path / "finetuned")
 

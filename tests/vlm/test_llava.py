@@ -17,6 +17,7 @@ from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, align, finetune, untrained
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
+from tests.vlm.conftest import changed_weights
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)
 START = ClosedForm(ridge=0.1, whitening=0.5)
@@ -68,12 +69,6 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     }  # fmt: skip
 
 
-@pytest.fixture
-def aligned(parts, pairs, training, tmp_path):
-    align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
-    return tmp_path / "aligned"
-
-
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_finetune_trains_projector_and_language_model(parts, instructions, training, tmp_path, aligned, lora):
     params = Finetune(
@@ -81,11 +76,7 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, train
     )
     metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
-    untrained(parts, tmp_path / "untrained")
-    after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
-    assert after.keys() == before.keys()
-    assert {weight.dtype for weight in after.values()} == {torch.bfloat16}
-    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    changed = changed_weights(parts, tmp_path)
     assert not any("vision_tower" in name for name in changed)
     assert any("multi_modal_projector" in name for name in changed)
     for part in ("self_attn.q_proj", "mlp.down_proj"):
