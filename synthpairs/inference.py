@@ -18,6 +18,7 @@ import torch
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+M = TypeVar("M", bound=torch.nn.Module)
 _off_accelerators = ContextVar("off_accelerators", default=False)
 
 
@@ -35,6 +36,11 @@ def compute_dtype() -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def computing(model: M) -> M:
+    """The model in float32 if `compute_dtype` is that, else in what it is stored in."""
+    return model.float() if compute_dtype() == torch.float32 else model
 
 
 @contextmanager

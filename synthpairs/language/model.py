@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from synthpairs.hub import model_folder
-from synthpairs.inference import best_device, compute_dtype
+from synthpairs.inference import best_device, computing
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,8 @@ def load(directory: Path) -> LanguageModel:
     if not (directory / "config.json").exists():
         raise FileNotFoundError(f"{directory} holds no language model: run `dvc repro language_model` first")
     model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", use_safetensors=True, trust_remote_code=False)
-    if compute_dtype() == torch.float32:
-        model.float()
-    return LanguageModel(
-        model.eval().to(best_device()), AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    )
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+    return LanguageModel(computing(model).eval().to(best_device()), tokenizer)
 
 
 def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -27,7 +27,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from synthpairs.inference import best_device, compute_dtype
+from synthpairs.inference import best_device, computing
 from synthpairs.params import Within
 from synthpairs.vlm.parts import load_clip, load_llm, load_words, part_record, round_weights
 
@@ -121,7 +121,7 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
     if vlm.aspect == "pad":
         seeing["image_processor"] = _padding(seeing["image_processor"])
     processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **seeing)
-    return _computing(_join(eye, llm, processor, vlm)), processor
+    return computing(_join(eye, llm, processor, vlm)), processor
 
 
 def _clip_processing(eye: CLIPVisionModel, vlm: Vlm) -> dict[str, Any]:
@@ -225,12 +225,7 @@ def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaPro
     transformers_logging.disable_progress_bar()
     kind = _kind(json.loads((path / "config.json").read_text())["vision_config"]["model_type"])
     model = kind.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
-    return _computing(model).eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
-
-
-def _computing(model: LlavaForConditionalGeneration) -> LlavaForConditionalGeneration:
-    """The model in float32 if that is computed in, else as it is: stored in bfloat16."""
-    return model.float() if compute_dtype() == torch.float32 else model
+    return computing(model).eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def test_without_a_reserved_token_the_embedding_grows(parts, picture, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path, monkeypatch, dtype):
-    monkeypatch.setattr("synthpairs.vlm.model.compute_dtype", lambda: dtype)
+    monkeypatch.setattr("synthpairs.inference.compute_dtype", lambda: dtype)
     model, processor = assemble(parts)
     assert {weight.dtype for weight in model.model.language_model.parameters()} == {dtype}
     save(model, processor, tmp_path / "vlm")
