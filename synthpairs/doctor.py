@@ -40,6 +40,7 @@ from synthpairs.planning.work import DESK_SIDE, read_work
 from synthpairs.preference.params import Preference
 from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
+from synthpairs.repeats.params import Repeats
 from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
@@ -54,7 +55,8 @@ SECTIONS: dict[str, Any] = {
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "suite": Suite,
+    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "repeats": Repeats,
+    "benchmark": Benchmark, "suite": Suite,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
