@@ -44,15 +44,14 @@ def setting(data, settings, parts, training, tmp_path, monkeypatch) -> Setting: 
         if name.startswith("desk_vqa"):
             write_bytes(data / f"tasks/{name}", text.encode())
     Path("held_out.txt").write_text(TEXT)
-    short = training | {"epochs": 0.25}
     setting = Setting(
         repeats=Repeats(seeds=[1]),
         data=data,
         arms=["selected", "real"],
         select=settings(),
         vlm=parts,
-        align=Align(**short, start=None),
-        finetune=Finetune(**short, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        align=Align(**training, start=None),
+        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
         benchmark=Benchmark(tasks=Asked(pictures=["desk_vqa"], codes=[]), batch=4, resamples=100, seed=0),
         perplexity=Perplexity(
             models=[parts.llm], text=None, path="held_out.txt", tokens=20, window=8, resamples=100, seed=0
