@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro curves studies speed test lock
+.PHONY: help env repro curves studies repeats speed test lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -29,6 +29,11 @@ studies: $(STAMP) ## ways to come by a training set, compared over several seeds
 	dvc repro studies/dvc.yaml
 	mkdir -p reports/studies
 	cp data/studies/* reports/studies/
+
+repeats: $(STAMP) ## the arms of the main run under other seeds, asked everything anew
+	dvc repro repeats/dvc.yaml
+	mkdir -p reports/repeats
+	cp data/repeats/* reports/repeats/
 
 speed: $(STAMP) ## training fed by embeddings against training fed by pixels
 	python -m perf.embeddings_vs_pixels

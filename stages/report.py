@@ -13,6 +13,7 @@ from synthpairs.perplexity.page import section as perplexity_section
 from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
+from synthpairs.repeats.page import answers as repeats_answers
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking, funnel
 from synthpairs.report.graph import read_stages
@@ -24,10 +25,10 @@ from synthpairs.report.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
 from synthpairs.storage import write_bytes
-from synthpairs.studies.page import answers
+from synthpairs.studies.page import answers as studies_answers
 from synthpairs.tracking import run_stage, stage_run
 
-DATA, OUT, STUDIES = Path("data"), Path("reports"), Path("reports/studies/studies.json")
+DATA, OUT = Path("data"), Path("reports")
 
 
 def main() -> None:
@@ -47,7 +48,8 @@ def main() -> None:
         ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
         inputs = read_inputs(arms)
         sections = Sections(
-            studies=answers(read_json(STUDIES, "make studies", ["studies"])["studies"]),
+            studies=studies_answers(read_json(OUT / "studies/studies.json", "make studies", ["studies"])["studies"]),
+            repeats=repeats_answers(read_json(OUT / "repeats/repeats.json", "make repeats", ["benchmarks"])),
             preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"])),
             perplexity=perplexity_section(
                 read_json(OUT / "perplexity.json", "dvc repro perplexity", ["models"]), inputs.results

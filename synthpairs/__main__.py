@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   python -m synthpairs whatif clip_scale=2.5       another selection from the scores that are there
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs vote --voter ada            generated or real? say which picture is better, in a browser
+  python -m synthpairs warm dvc repro              the pipeline with stages that start at once
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
 
@@ -100,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     vote.add_argument("--port", metavar="N", type=int, default=0, help="on 127.0.0.1 (default: one that is free)")
     vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
     vote.set_defaults(run=_vote)
+
+    warm = commands.add_parser(
+        "warm", help="run a command, for instance `dvc repro`, whose stages start at once (Linux)"
+    )
+    warm.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="with its arguments")
+    warm.set_defaults(run=_warm)
 
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
@@ -250,6 +257,14 @@ def _vote(options: argparse.Namespace) -> None:
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             booth.serve_forever()
+
+
+def _warm(options: argparse.Namespace) -> None:
+    from synthpairs.warm.server import run_warm
+
+    if not options.command:
+        raise ValueError("name the command to run: python -m synthpairs warm dvc repro")
+    sys.exit(run_warm(options.command))
 
 
 def _sync(options: argparse.Namespace) -> None:

@@ -29,6 +29,7 @@ from synthpairs.execution.engine import load_engine
 from synthpairs.execution.hire import check
 from synthpairs.gallery.params import Gallery
 from synthpairs.images.params import Images
+from synthpairs.inference import compute_dtype
 from synthpairs.invention.params import Invent
 from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
@@ -40,6 +41,7 @@ from synthpairs.planning.work import DESK_SIDE, read_work
 from synthpairs.preference.params import Preference
 from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
+from synthpairs.repeats.params import Repeats
 from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
@@ -54,12 +56,13 @@ SECTIONS: dict[str, Any] = {
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "benchmark": Benchmark, "suite": Suite,
+    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "repeats": Repeats,
+    "benchmark": Benchmark, "suite": Suite,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models
-HALF = ("float16", "fp16")
+HALF, BRAIN = ("float16", "fp16"), ("bfloat16", "bf16")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
 
 
@@ -196,9 +199,10 @@ def _machine() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding(f"cores: {cores}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
     if not devices:
+        slow_types = HALF if compute_dtype() == torch.bfloat16 else (*HALF, *BRAIN)
         for keys, value in _strings(YAML(typ="safe").load(Path("params.yaml")), ()):
-            if keys[-1] in ("dtype", "precision") and value in HALF:
-                slow = "a CPU takes many times longer in half precision, or lacks the operation: float32 or bfloat16 is for it"
+            if keys[-1] in ("dtype", "precision") and value in slow_types:
+                slow = "this CPU takes many times longer in it than in float32, or lacks the operation"
                 yield Finding(f"{'.'.join(keys)}: {value}", warning=slow)
     free = shutil.disk_usage(".").free / GIB
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB

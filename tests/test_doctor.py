@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from synthpairs import doctor
@@ -62,6 +63,16 @@ def test_what_the_plan_needs_and_the_machine_lacks(project: Path, monkeypatch: p
     assert re.match(r"no GPU can be seen; an A100 would take some \d", lacking["images.side"])
     (warned,) = [finding for finding in doctor.examine() if finding.warning]
     assert warned.what == "images.dtype: float16"
+
+
+@pytest.mark.parametrize(("fast", "warned"), [(torch.bfloat16, []), (torch.float32, ["images.dtype: bfloat16"])])
+def test_bfloat16_is_for_cpus_that_multiply_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, fast: torch.dtype, warned: list[str]
+) -> None:
+    monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(doctor, "compute_dtype", lambda: fast)
+    edit(project, "dtype: float32                    # bfloat16", "dtype: bfloat16  # bfloat16")
+    assert [finding.what for finding in doctor.examine() if finding.warning] == warned
 
 
 def test_broken_params_are_each_named(project: Path) -> None:

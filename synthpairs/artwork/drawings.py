@@ -12,8 +12,11 @@ drawing join the training ones, by taking its place; no training drawing ever be
 import hashlib
 import io
 import json
+import multiprocessing
 import re
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pandas as pd
 import resvg_py
@@ -92,10 +95,13 @@ def render_drawings(size: int) -> pd.DataFrame:
                     "style": package.style,
                     "licence": package.licence,
                     "split": split_of(entry["concept"], package.style, package.use, train_styles),
-                    "png": _render(sets[package][0], icon, size),
+                    "svg": _svg(sets[package][0], icon),
                 }
             )
-    return pd.DataFrame(rows).sort_values("drawing", ignore_index=True)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(mp_context=context) as pool:  # no threads: resvg holds the interpreter's lock
+        pngs = pool.map(partial(_render, size), [row.pop("svg") for row in rows], chunksize=64)
+        return pd.DataFrame(rows).assign(png=list(pngs)).sort_values("drawing", ignore_index=True)
 
 
 def _icons(package: Package) -> tuple[dict, dict[str, str]]:
@@ -113,19 +119,24 @@ def _slugs(concept: str, emoji: str, char_maps: list[dict[str, str]]) -> list[st
     return list(dict.fromkeys([*names, *(name.replace("-", "") for name in names)]))
 
 
-def _render(icons: dict, name: str, size: int) -> bytes:
+def _svg(icons: dict, name: str) -> tuple[str, bool]:
+    """An icon as SVG, and whether it is to be mirrored."""
     alias = {} if name in icons["icons"] else icons["aliases"][name]
     icon = icons["icons"][alias.get("parent", name)]
     width = icon.get("width", icons.get("width", 16))
     height = icon.get("height", icons.get("height", 16))
     left, top = icon.get("left", icons.get("left", 0)), icon.get("top", icons.get("top", 0))
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    svg = f'<svg {spaces} viewBox="{left} {top} {width} {height}">{icon["body"]}</svg>'
+    return f'<svg {spaces} viewBox="{left} {top} {width} {height}">{icon["body"]}</svg>', bool(alias.get("hFlip"))
+
+
+def _render(size: int, drawn: tuple[str, bool]) -> bytes:
+    svg, mirrored = drawn
     rendered = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
     image = Image.open(io.BytesIO(rendered)).convert("RGBA")
     square = Image.new("RGBA", (size, size))
     square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
-    if alias.get("hFlip"):
+    if mirrored:
         square = ImageOps.mirror(square)
     out = io.BytesIO()
     square.save(out, "PNG")

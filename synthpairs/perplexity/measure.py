@@ -37,25 +37,36 @@ def measure_perplexity(params: Perplexity) -> dict[str, Any]:
     transformers_logging.disable_progress_bar()
     with progress("perplexity", len(params.models), "models") as advance:
         for name in params.models:
-            model, tokenizer = _load(name)
-            ids = list(windows(text, tokenizer, params))
-            if not ids:
-                raise ValueError("params.yaml: perplexity: the text is empty")
+            ids, losses[name] = read_by(name, text, params)
             seen = seen or ids
             if ids != seen:
                 raise ValueError(
                     f"params.yaml: perplexity.models: {name} cuts text into other tokens than {params.models[0]}"
                 )
-            losses[name] = [loss for window in ids for loss in token_losses(model, tokenizer.eos_token_id, window)]
-            del model
-            gc.collect()
             advance(1)
-    places = [str(place) for place, window in enumerate(seen) for _ in window]
+    places = window_of_each(seen)
     told = {name: _perplexity(values, places, params) for name, values in losses.items()}
     for name, difference in _differences(losses, places, params).items():
         told[name]["against_first"] = difference
     source = params.path if params.text is None else f"{params.text.package}: {params.text.file}"
     return {"models": told, "order": list(losses), "tokens": len(places), "windows": len(seen), "text": source}
+
+
+def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int]], list[float]]:
+    """A model's windows of the text, as token ids, and its losses (`token_losses`) over all of them; ValueError without text."""
+    model, tokenizer = _load(name)
+    ids = list(windows(text, tokenizer, params))
+    if not ids:
+        raise ValueError("params.yaml: perplexity: the text is empty")
+    losses = [loss for window in ids for loss in token_losses(model, tokenizer.eos_token_id, window)]
+    del model
+    gc.collect()
+    return ids, losses
+
+
+def window_of_each(ids: Sequence[Sequence[int]]) -> list[str]:
+    """The number of its window for each token: what its loss is not independent of."""
+    return [str(place) for place, window in enumerate(ids) for _ in window]
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ LLAVA = 7e9  # parameters of its language model, where the size of ours is not k
 MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
 WEIGHT_BYTES = 2 * 2  # of a stored parameter in bfloat16, in DVC's cache and the workspace
 CHECKPOINT_BYTES = 12 * 2  # weights and AdamW's two moments in float32; two are there while one replaces the other
+ADAPTED = 3.7e-4  # of a 7B Llama's parameters, what `finetune.lora` adds on all its linear layers for each rank
 _CONVERSATION = re.compile(rb'"conversations"\s*:')  # a key: within a text the quotes have backslashes before them
 
 # Questions of lmms-eval's tasks, as its data sets on the hub (huggingface.co/lmms-lab) count them.
@@ -48,9 +49,18 @@ def examples(params: Document, section: str, there: int) -> int:
     return min(wanted, params.count(f"{section}.max_steps", 0) * params.count(f"{section}.batch"))
 
 
+def adapter_notes(params: Document) -> list[str]:
+    """What a plan cannot say of adapters, where there are any."""
+    if not params.get("finetune.lora"):
+        return []
+    slower = "; weights in 4 bits take longer, nobody knows how much" if params.get("finetune.lora.quantize") else ""
+    return [f"finetune.lora: planned with the time of a full training, for adapters save memory{slower}"]
+
+
 def training_loads(params: Document, pairs: int, talks: int, arms: int, llm: float | None) -> Iterator[Load]:
     """Stages `align` and `finetune` of all arms, each with so many pairs and conversations at hand."""
-    kept = (llm or LLAVA) * (arms * WEIGHT_BYTES + CHECKPOINT_BYTES)
+    trained = ADAPTED * params.count("finetune.lora.rank") if params.get("finetune.lora") else 1.0
+    kept = (llm or LLAVA) * (arms * WEIGHT_BYTES + trained * CHECKPOINT_BYTES)
     aligned, tuned = examples(params, "align", pairs), examples(params, "finetune", talks)
     yield Load(stage="align", rate="align", pieces=arms * aligned, size=llm, starts=arms)
     yield Load(stage="finetune", rate="finetune", pieces=arms * tuned, size=llm, starts=arms, disk=kept)

@@ -8,7 +8,14 @@ from synthpairs.arms import Arm
 from synthpairs.params import load_params
 from synthpairs.planning.curation import caption_loads, count_captions
 from synthpairs.planning.load import Load
-from synthpairs.planning.models import conversations, own_items, question_loads, suite_items, training_loads
+from synthpairs.planning.models import (
+    adapter_notes,
+    conversations,
+    own_items,
+    question_loads,
+    suite_items,
+    training_loads,
+)
 from synthpairs.planning.params import Document, model_parameters
 from synthpairs.planning.pictures import audit_loads, count_pictures, grid_loads, picture_loads
 
@@ -62,5 +69,5 @@ def read_work(path: Path, captions: int | None, data: Path) -> Work:
             *questions,
             *grid_loads(params, data),
         ],
-        notes=[*notes, *assumed, *unknown],
+        notes=[*notes, *assumed, *adapter_notes(params), *unknown],
     )

@@ -22,7 +22,7 @@ def make_preference(params: Preference, data: Path, out: Path) -> tuple[dict[str
     """
     _check(params)
     couples = draw_couples(params, data)
-    asked, controls = _comparisons(couples)
+    asked, controls = comparisons(couples)
     answered, volatile = _ask([*asked, *(one for part in controls.values() for one in part.values())], params)
     write_couples(couples, out)
     judges = {name: _told(answers, couples, controls, params) for name, answers in answered.items()}
@@ -46,16 +46,7 @@ def make_preference(params: Preference, data: Path, out: Path) -> tuple[dict[str
     return results, volatile
 
 
-def _check(params: Preference) -> None:
-    where = "params.yaml: preference.local"
-    if "{caption}" not in params.local.question:
-        raise ValueError(f"{where}.question must hold {{caption}}, got {params.local.question!r}")
-    models = params.local.models
-    if not models or len(set(models)) < len(models):
-        raise ValueError(f"{where}.models must be different models, at least one; got {models}")
-
-
-def _comparisons(couples: Sequence[Couple]) -> tuple[list[Comparison], dict[str, dict[int, Comparison]]]:
+def comparisons(couples: Sequence[Couple]) -> tuple[list[Comparison], dict[str, dict[int, Comparison]]]:
     """The questions about couples, and the control questions by origin and place of their couple."""
     asked = [Comparison(couple.text, couple.synthetic, couple.real) for couple in couples]
     controls: dict[str, dict[int, Comparison]] = {"real": {}, "synthetic": {}}
@@ -68,11 +59,20 @@ def _comparisons(couples: Sequence[Couple]) -> tuple[list[Comparison], dict[str,
     return asked, controls
 
 
-def _ask(comparisons: Sequence[Comparison], params: Preference) -> tuple[dict[str, list[Answer]], dict[str, int]]:
+def _check(params: Preference) -> None:
+    where = "params.yaml: preference.local"
+    if "{caption}" not in params.local.question:
+        raise ValueError(f"{where}.question must hold {{caption}}, got {params.local.question!r}")
+    models = params.local.models
+    if not models or len(set(models)) < len(models):
+        raise ValueError(f"{where}.models must be different models, at least one; got {models}")
+
+
+def _ask(asked: Sequence[Comparison], params: Preference) -> tuple[dict[str, list[Answer]], dict[str, int]]:
     """Everyone's answers, by the judge's name."""
     if params.engine == "local":
-        return {name: local_answers(comparisons, name, params.local) for name in params.local.models}, {}
-    answers, counts = served_answers(comparisons, params, Server.from_environment())
+        return {name: local_answers(asked, name, params.local) for name in params.local.models}, {}
+    answers, counts = served_answers(asked, params, Server.from_environment())
     return {params.server.model: answers}, counts
 
 

@@ -37,6 +37,7 @@ class Sections:
     """What other packages say about their own results, as Markdown."""
 
     studies: str  # the answers alone: the studies have a page of their own
+    repeats: str  # likewise
     preference: str
     perplexity: str
     distributions: str
@@ -59,7 +60,9 @@ def build(
         "About pairs whose pictures are never drawn: [the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
         "## The same questions over several seeds",
         sections.studies,
-        "Every number behind that, and how it came about: [studies](studies/README.md).",
+        "Every number behind that, and how it came about: [studies](studies/README.md). The arms below come from one run; drawn "
+        "and trained again under other seeds ([repeats](repeats/README.md)) they say:",
+        sections.repeats,
         _arms(inputs, compared, drawn),
         sections.preference,
         sections.perplexity,

@@ -24,14 +24,9 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     """Write `out` (selected.parquet, llava.json, shards, README.md, pairs/ARM.parquet) from `data`; returns metrics."""
     if not arms or len(set(arms)) < len(arms):
         raise ValueError(f"params.yaml: arms must name each arm once, got {arms}")
-    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
-    candidates = with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
+    candidates, (captions, rejected) = read_candidates(data), read_captions(data)
     pool, lost = rank_candidates(candidates, params)
     selected = select_top_k(pool, params)
-    captions, rejected = (
-        read_captions(data / "captions/kept.parquet"),
-        read_captions(data / "captions/rejected.parquet"),
-    )
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     sizes: dict[str, dict[str, int]] = {}
     for arm in arms:
@@ -53,6 +48,12 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     return counts | {"mean": means, "arms": sizes}
 
 
+def read_candidates(data: Path) -> pd.DataFrame:
+    """All candidates in `data` with their scores, NaN where there are none."""
+    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
+    return with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
+
+
 def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """All candidates with their scores, NaN where there are none."""
     known = pc.is_in(pa.array(scores["key"]), value_set=pa.array(manifest["key"]))  # pandas' isin: 40 times as slow
@@ -66,9 +67,15 @@ def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return told.merge(scores[["key", "clip_cosine", "ssim"]], on="key", how="left", validate="one_to_one")
 
 
-def read_captions(path: Path) -> pd.DataFrame:
-    """A caption table with `pictured` in place of the originals' bytes."""
-    table = read_table(path, "dvc repro captions")
+def read_captions(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The captions in `data` that were kept and those that were not, with `pictured` in place of the originals' bytes."""
+    kept, rejected = (
+        read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
+    )
+    return _pictured(kept), _pictured(rejected)
+
+
+def _pictured(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(pictured=table["original"].notna()).drop(columns="original")
 
 

@@ -11,11 +11,10 @@ from ruamel.yaml.error import YAMLError
 
 from synthpairs.markdown import markdown_table
 from synthpairs.params import load_params
-from synthpairs.selection.make import with_scores
+from synthpairs.selection.make import read_candidates
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 from synthpairs.selection.stability import stability
-from synthpairs.storage import read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +49,7 @@ def changed(params: Select, path: Path, values: Sequence[str]) -> Select:
 
 def what_if(now: Select, then: Select, data: Path) -> WhatIf:
     """Both selections from the scores in `data`; no picture is read. Errors as those of the stage `select`."""
-    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
-    candidates = with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
+    candidates = read_candidates(data)
     both = [select_top_k(rank_candidates(candidates, params)[0], params) for params in (now, then)]
     return WhatIf(
         now=both[0],

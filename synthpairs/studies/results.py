@@ -17,8 +17,9 @@ from synthpairs.studies.params import GAP, Study
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 PLACES = 4
-MEASURES = {"desk_caption": ("cider_d", (0.0, 10.0)), GAP: ("accuracy lost", (-1.0, 1.0))}  # least and largest score
-ACCURACY = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
+Measure = tuple[str, tuple[float, float]]  # its name, and the least and the largest score of an item
+MEASURES: Mapping[str, Measure] = {"desk_caption": ("cider_d", (0.0, 10.0)), GAP: ("accuracy lost", (-1.0, 1.0))}
+ACCURACY: Measure = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
 RANKED = 4  # sets, from which on two orders of them can be compared
 
 
@@ -37,22 +38,29 @@ def study_results(study: Study, answers: pd.DataFrame, facts: Mapping[str, Seque
     of a task's value with the mean CLIP cosine of the pairs; null where there are too few sets or nothing varies.
     """
     names = [str(chosen) for chosen in study.sets]
-    told = {task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ACCURACY)) for task in study.tasks}
-    tasks = list(told)
+    told = compared(names, study.tasks, answers, MEASURES)
+    cosines = {name: float(np.mean([fact["clip_cosine"] for fact in facts[name]])) for name in names}
+    return told | {
+        "pairs": {name: list(facts[name]) for name in names},
+        "agreement": {task: _agreement(cosines, numbers["sets"]) for task, numbers in told["tasks"].items()},
+    }
+
+
+def compared(
+    names: Sequence[str], tasks: Sequence[str], answers: pd.DataFrame, measures: Mapping[str, Measure]
+) -> dict[str, Any]:
+    """{sets, comparisons, tasks} of `answers`, rows of ANSWERS with `set` and `seed`; every set against the first of `names`.
+
+    Every seed of a set must have answered the same items. A task that `measures` does not name is one of accuracy.
+    """
+    told = {task: _task(names, answers[answers["task"] == task], *measures.get(task, ACCURACY)) for task in tasks}
     tested = [told[task]["differences"][name] for task in tasks for name in names[1:]]
     for difference, p in zip(tested, holm([difference["p"] for difference in tested]), strict=True):
         apart = shown(p, difference["low"], difference["high"])
         agree = min(difference["seeds"]) > 0 or max(difference["seeds"]) < 0
         difference["p"] = round(p, PLACES)
         difference["shown"] = apart and agree
-    cosines = {name: float(np.mean([fact["clip_cosine"] for fact in facts[name]])) for name in names}
-    return {
-        "sets": names,
-        "pairs": {name: list(facts[name]) for name in names},
-        "comparisons": len(tested),
-        "tasks": told,
-        "agreement": {task: _agreement(cosines, told[task]["sets"]) for task in tasks},
-    }
+    return {"sets": list(names), "comparisons": len(tested), "tasks": told}
 
 
 def _agreement(cosines: Mapping[str, float], values: Mapping[str, dict[str, Any]]) -> float | None:

@@ -10,7 +10,7 @@ from synthpairs.images.make import make_images
 from synthpairs.images.params import Images
 from synthpairs.pairs import with_pictures
 from synthpairs.selection.arms import make_arm
-from synthpairs.selection.make import read_captions, with_scores
+from synthpairs.selection.make import read_candidates, read_captions
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score, ordered, rank_candidates, select_top_k
 from synthpairs.storage import Slice, read_table
@@ -48,33 +48,29 @@ class Pool:
             select = replace(select, per_concept=self.per_concept)
         elif chosen.way != "real":
             select = replace(select, strategy=chosen.way)
-        candidates = self._candidates()
+        candidates = read_candidates(self.data)
         best = select_top_k(rank_candidates(candidates, select)[0], select)
         if chosen.way != "real":
             return best.assign(origin="synthetic")
-        kept, rejected = (read_captions(self.data / f"captions/{name}.parquet") for name in ("kept", "rejected"))
-        pairs, counts = make_arm("real", best, candidates, kept, rejected, select)
+        pairs, counts = make_arm("real", best, candidates, *read_captions(self.data), select)
         if counts["pairs"] < chosen.k:
             raise ValueError(
                 f"{self.data}/captions: {counts['pairs']} captions have an original, {chosen.k} are needed"
             )
         return pairs
 
-    def _candidates(self) -> pd.DataFrame:
-        manifest = read_table(self.data / "images/manifest.parquet", "dvc repro images")
-        return with_scores(manifest, read_table(self.data / "scores/scores.parquet", "dvc repro scores"))
-
     def _guided(self, chosen: TrainingSet, seed: int, work: Path) -> pd.DataFrame:
         """The captions of `random` with the same seed, painted under the set's own guidance."""
         assert chosen.guidance is not None
         select = replace(self.select, strategy="random", k=chosen.k, seed=seed)
-        drawn = rank_candidates(self._candidates(), select)[0].drop_duplicates("uid").head(round(chosen.k * SPARE))
+        drawn = (
+            rank_candidates(read_candidates(self.data), select)[0].drop_duplicates("uid").head(round(chosen.k * SPARE))
+        )
         return self._painted(drawn, chosen.k, replace(self.images, guidance=chosen.guidance), work)
 
     def _uncurated(self, k: int, seed: int, work: Path) -> pd.DataFrame:
         """Pictures painted for captions that are drawn from all that were read, whatever the filters said of them."""
-        tables = [read_captions(self.data / f"captions/{name}.parquet") for name in ("kept", "rejected")]
-        everything = pd.concat(tables, ignore_index=True).drop_duplicates("uid")
+        everything = pd.concat(read_captions(self.data), ignore_index=True).drop_duplicates("uid")
         shuffled = ordered(
             everything.assign(key=everything["uid"], score=hash_score(everything["uid"], seed, "study")), "ascending"
         )

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from synthpairs.planning.load import Load
-from synthpairs.planning.models import MIX_665K, conversations, own_items, question_loads, suite_items, training_loads
+from synthpairs.planning.models import (
+    MIX_665K,
+    adapter_notes,
+    conversations,
+    own_items,
+    question_loads,
+    suite_items,
+    training_loads,
+)
 from tests.planning.conftest import Change
 
 MIX = {"path": "mix.json", "images": None}
@@ -42,6 +50,18 @@ def test_every_arm_is_trained(change: Change) -> None:
     assert align.pieces == 3 * 40  # 10 steps of 4 pairs
     align, _ = training_loads(change({"align.max_steps": None, "align.epochs": 2}), 256, 440, 3, None)
     assert align.pieces == 3 * 512
+
+
+def test_adapters_keep_small_checkpoints_and_their_time_is_not_known(change: Change) -> None:
+    assert adapter_notes(change()) == []
+    lora = {"rank": 128, "alpha": 256, "dropout": 0.0, "quantize": None}
+    _, finetune = training_loads(change({"finetune.lora": lora}), 256, 440, 3, 7e9)
+    assert finetune.disk == pytest.approx(7e9 * (3 * 4 + 24 * 128 * 3.7e-4))
+    assert finetune.pieces == 3 * 440
+    (note,) = adapter_notes(change({"finetune.lora": lora}))
+    assert "full training" in note
+    assert "4 bits" not in note
+    assert "4 bits" in adapter_notes(change({"finetune.lora": lora | {"quantize": "nf4"}}))[0]
 
 
 def test_own_benchmarks_are_asked_twice(change: Change) -> None:

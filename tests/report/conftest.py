@@ -18,6 +18,7 @@ from synthpairs.benchmarks.params import Asked, Benchmark
 from synthpairs.benchmarks.summary import summarise
 from synthpairs.diversity.clusters import analyse
 from synthpairs.diversity.params import Diversity
+from synthpairs.repeats.results import repeat_results
 from synthpairs.report.findings import Ranking
 from synthpairs.report.params import Report
 from synthpairs.schema import (
@@ -37,6 +38,8 @@ from synthpairs.schema import (
 )
 from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
 from tests.distributions.conftest import chosen_of, made_up_table, results_of
+from tests.repeats.conftest import ARMS as REPEATED
+from tests.repeats.conftest import made_up_repeats
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
@@ -250,6 +253,7 @@ def make_route(root: Path) -> None:
     write_json(root / "reports/perplexity.json", PERPLEXITY)
     write_json(root / "reports/speed.json", SPEED)
     write_json(root / "reports/studies/studies.json", {"studies": {"selection": STUDY}})
+    write_json(root / "reports/repeats/repeats.json", repeat_results(made_up_repeats(), REPEATED))
 
 
 def write_audit(root: Path, manifest: pd.DataFrame, chosen: pd.DataFrame) -> None:

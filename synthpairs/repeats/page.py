@@ -1,0 +1,169 @@
+"""The page about the repeats, and the lines that the report takes from it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from synthpairs.markdown import markdown_table
+from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE
+from synthpairs.repeats.results import side
+from synthpairs.significance import NO_DIFFERENCE, POWER, probability
+from synthpairs.statistics import LEVEL
+
+SIDES = {1: "prefers the synthetic pictures", -1: "prefers the real pictures", 0: "no preference shown"}
+
+
+def repeats_page(results: dict[str, Any]) -> str:
+    """Markdown; `results` as `results.repeat_results` gives them, the plots beside the page under the names of its sections."""
+    others = ", ".join(results["seeds"][1:])
+    trained = "the language model, the model before any pair, and those that the arms made"
+    parts = [
+        "# The main run under other seeds",
+        f"Every arm of pictures was trained {len(results['seeds'])} times: in the main run, and under the seeds {others}, which "
+        "decide what an arm draws (`selected` draws nothing), the random projector and the order of both trainings. All else "
+        "is as in the main run. Values are means over the seeds with 95% intervals over items, clustered by concept; in brackets "
+        f"each seed's. A difference is shown where p, corrected by Holm, is below {1 - LEVEL:.2f} and every seed says the same. "
+        f"*Detectable* is the smallest true difference that so many items show {POWER:.0%} of the time before the correction. "
+        "`make repeats` repeats all of it.",
+        answers(results),
+        "## Do the arms differ?",
+        "![The benchmarks, a panel each](benchmarks.png)",
+        _values(results["benchmarks"]),
+        _differences(results["benchmarks"]),
+        "## Is language kept?",
+        f"Perplexity per token of the text of stage `perplexity`, which no training here saw, of {trained}. *Factor* is to the "
+        "first on the same tokens; intervals are over windows of the text. Less is better.",
+        _language(results["language"]),
+        "## Picture against picture",
+        "Each arm's models as judges of stage `preference`'s couples: a generated and a real picture of one caption. *Win rate* "
+        "is of the synthetic one, ties as half a win. The *control* asks about two real pictures, of which one fits the "
+        "caption. A judge can tell, or prefers, where interval and every seed are on one side of one half.",
+        "![Win rate and control by judge](preference.png)",
+        _preference(results["preference"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def answers(results: dict[str, Any]) -> str:
+    """What holds over all seeds, a line a question."""
+    return "\n".join(
+        [
+            f"- *Do the arms differ?* {_arms(results['benchmarks'])}",
+            f"- *Is language kept?* {_kept(results['language'])}",
+            f"- *Which picture shows a caption better?* {_judges(results['preference'])}",
+        ]
+    )
+
+
+def _arms(told: dict[str, Any]) -> str:
+    first, *others = told["sets"]
+    said = []
+    for name in others:
+        rows = {task: numbers["differences"][name] for task, numbers in told["tasks"].items()}
+        apart = [
+            f"{'better' if row['value'] > 0 else 'worse'} on {task} ({_signed(row)})"
+            for task, row in rows.items() if row["shown"]
+        ]  # fmt: skip
+        said.append(f"`{name}` is {', '.join(apart)}" if apart else f"`{name}`: {NO_DIFFERENCE}")
+    return f"Against `{first}`: {'; '.join(said)}."
+
+
+def _kept(told: dict[str, Any]) -> str:
+    first, *others = told["sets"]
+    rows = told["tasks"][LOSS]["differences"]
+    said = [
+        f"`{name}` has {_factor(rows[name])} times its perplexity"
+        if rows[name]["shown"]
+        else f"`{name}`: {NO_DIFFERENCE}"
+        for name in others
+    ]
+    return f"Against `{first}`: {'; '.join(said)}."
+
+
+def _judges(told: dict[str, Any]) -> str:
+    rates, controls = (told["tasks"][task]["sets"] for task in (PREFERENCE, CONTROL))
+    able = {name: side(rates[name]) for name in told["sets"] if side(controls[name]) > 0}
+    if not able:
+        return "No judge can tell under every seed, so nothing follows."
+    said = "; ".join(f"`{name}` {SIDES[found]} ({_spread(rates[name], '.3f')})" for name, found in able.items())
+    return f"Of the judges that can tell, {said}."
+
+
+def _values(told: dict[str, Any]) -> str:
+    rows = [
+        [
+            task,
+            numbers["measure"],
+            f"{numbers['n']:,}",
+            *(_value(numbers["sets"][name], ".3f") for name in told["sets"]),
+        ]
+        for task, numbers in told["tasks"].items()
+    ]
+    return markdown_table(["task", "measure", "n", *told["sets"]], rows, words=range(2))
+
+
+def _differences(told: dict[str, Any]) -> str:
+    rows = []
+    for task, numbers in told["tasks"].items():
+        for name, row in numbers["differences"].items():
+            verdict = ("better" if row["value"] > 0 else "worse") if row["shown"] else NO_DIFFERENCE
+            cells = [_signed(row), _seeds(row, "+.3f"), probability(row["p"]), f"{row['detectable']:.3f}", verdict]
+            rows.append([task, f"{name} - {told['sets'][0]}", *cells])
+    return markdown_table(
+        ["task", "arms", "difference", "by seed", "p", "detectable", "verdict"], rows, words=(0, 1, 6)
+    )
+
+
+def _language(told: dict[str, Any]) -> str:
+    numbers = told["tasks"][LOSS]
+    rows = []
+    for name in told["sets"]:
+        cells = [f"`{name}`", _value(numbers["sets"][name], ".2f", math.exp)]
+        row = numbers["differences"].get(name)
+        if row is None:
+            rows.append([*cells, "1", "", "-", "-"])
+        else:
+            verdict = ("worse" if row["value"] > 0 else "better") if row["shown"] else NO_DIFFERENCE
+            rows.append([*cells, _factor(row), _seeds(row, ".3f", math.exp), probability(row["p"]), verdict])
+    return markdown_table(["model", "perplexity", "factor", "by seed", "p", "verdict"], rows, words=(0, 5))
+
+
+def _preference(told: dict[str, Any]) -> str:
+    rates, controls = (told["tasks"][task] for task in (PREFERENCE, CONTROL))
+    rows = []
+    for name in told["sets"]:
+        rate, control = rates["sets"][name], controls["sets"][name]
+        verdict = SIDES[side(rate)] if side(control) > 0 else "cannot tell"
+        rows.append([f"`{name}`", _value(rate, ".3f"), _value(control, ".3f"), verdict])
+    head = ["judge", f"win rate, n = {rates['n']:,}", f"control, n = {controls['n']:,}", "verdict"]
+    return markdown_table(head, rows, words=(0, 3))
+
+
+def _plain(value: float) -> float:
+    return value
+
+
+def _value(row: dict[str, Any], shape: str, made: Callable[[float], float] = _plain) -> str:
+    return f"**{made(row['value']):{shape}}** {_edges(row, shape, made)} ({_seeds(row, shape, made)})"
+
+
+def _edges(row: dict[str, Any], shape: str, made: Callable[[float], float] = _plain) -> str:
+    return f"[{made(row['low']):{shape}}, {made(row['high']):{shape}}]"
+
+
+def _spread(row: dict[str, Any], shape: str) -> str:
+    return f"{row['value']:{shape}} {_edges(row, shape)}"
+
+
+def _signed(row: dict[str, Any]) -> str:
+    return _spread(row, "+.3f")
+
+
+def _factor(row: dict[str, Any]) -> str:
+    return f"{math.exp(row['value']):.3f} {_edges(row, '.3f', math.exp)}"
+
+
+def _seeds(row: dict[str, Any], shape: str, made: Callable[[float], float] = _plain) -> str:
+    """The seeds' values; one for all where a seed decides nothing."""
+    values = [f"{made(value):{shape}}" for value in row["seeds"]]
+    return f"all {values[0]}" if len(set(values)) == 1 else ", ".join(values)

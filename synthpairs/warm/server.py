@@ -1,0 +1,156 @@
+"""The process that imports everything, runs a command, and forks for every stage which that command starts."""
+
+import contextlib
+import gc
+import importlib
+import json
+import logging
+import os
+import runpy
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from synthpairs.warm import client
+from synthpairs.warm.client import COLD, PLACE
+
+# What stages import when they need it, and not before; all else comes with the stages themselves.
+LATE = ("diffusers", "open_clip", "lm_eval.models.huggingface", "transformers.models.llama.modeling_llama")
+
+
+def run_warm(command: Sequence[str]) -> int:
+    """Run a command whose stages are forks of this process; returns its exit code, 128 + N where signal N ended it.
+
+    ValueError on another system than Linux, FileNotFoundError when there is no such command.
+    """
+    if sys.platform != "linux":
+        raise ValueError("warm starts need Linux: run the command without `python -m synthpairs warm`")
+    owner, folder = os.getpid(), Path(tempfile.mkdtemp(prefix="synthpairs-"))
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "socket"))
+            listener.listen()
+            write_python(folder / "bin/python")
+            path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+            started = subprocess.Popen(command, env=os.environ | {"PATH": path, PLACE: str(folder / "socket")})
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command answers it, and this process waits for that
+            return _serve(listener, started, import_everything(Path("stages")))
+    finally:
+        if os.getpid() == owner:  # the stages come along here, too, on their way out
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_python(path: Path) -> None:
+    """A `python` that hands stages over, but for those that another launcher starts in several processes."""
+    python, script = shlex.quote(sys.executable), shlex.quote(str(client.__file__))
+    path.parent.mkdir()
+    path.write_text(
+        f'#!/bin/sh\ncase "$SYNTHPAIRS_LAUNCH:$1 $2" in\n":-m stages."*) exec {python} -ISs {script} "$@" ;;\nesac\n'
+        f'exec {python} "$@"\n'
+    )
+    path.chmod(0o755)
+
+
+def import_everything(stages: Path) -> dict[Path, float]:
+    """All stages with what they need; one that cannot be imported says so when it is run.
+
+    Returns the files of this project that were loaded, with when they were written.
+    """
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # a process that has touched CUDA cannot be forked
+    sys.path.insert(0, os.getcwd())
+    for name in (*LATE, *(f"stages.{file.stem}" for file in sorted(stages.glob("*.py")) if file.stem != "__init__")):
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # so that collections in the forks leave these pages alone, and shared
+    files = (getattr(module, "__file__", None) for module in sys.modules.values())
+    own = {
+        path for file in files if file and (path := Path(file)).is_relative_to(Path.cwd()) and ".venv" not in path.parts
+    }
+    return {path: path.stat().st_mtime for path in own}
+
+
+def _serve(listener: socket.socket, command: subprocess.Popen[bytes], loaded: dict[Path, float]) -> int:
+    """Fork for every stage until the command has ended; returns the command's exit code. In a fork: runs the stage and exits."""
+    stages: dict[int, socket.socket] = {}  # who waits for which process
+    forsaken: set[int] = set()  # processes that nobody waits for any more
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake)
+    while (code := command.poll()) is None:
+        listening = {process: asked for process, asked in stages.items() if process not in forsaken}
+        ready = wait([listener, woken, *listening.values()])
+        for process, asked in listening.items():
+            if asked in ready:  # clients say nothing more, so this one was killed
+                forsaken.add(process)
+                os.kill(process, signal.SIGTERM)
+        if woken in ready:
+            os.read(woken, 4096)
+            for process in list(stages):
+                ended, status = os.waitpid(process, os.WNOHANG)
+                if ended:
+                    _answer(stages.pop(process), str(_exit_code(os.waitstatus_to_exitcode(status))).encode())
+        if listener in ready:
+            asked = listener.accept()[0]
+            request, streams = _received(asked)
+            if Path(request["folder"]) != Path.cwd() or _changed(loaded):
+                _answer(asked, COLD)
+            elif process := os.fork():
+                stages[process] = asked
+            else:
+                for other in (listener, asked, *stages.values()):
+                    other.close()
+                _run(request, streams)
+            for stream in streams:
+                os.close(stream)
+    return _exit_code(code)
+
+
+def _changed(loaded: dict[Path, float]) -> bool:
+    """Whether a file is not what was loaded: DVC would note that the stage ran with the new one."""
+    return any(not path.exists() or path.stat().st_mtime != written for path, written in loaded.items())
+
+
+def _answer(asked: socket.socket, said: bytes) -> None:
+    with asked, contextlib.suppress(BrokenPipeError):
+        asked.sendall(said)
+
+
+def _received(asked: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What `client` sends."""
+    size, streams, _, _ = socket.recv_fds(asked, 4, 3)
+    with asked.makefile("rb") as rest:
+        return json.loads(rest.read(*struct.unpack("!I", size))), list(streams)
+
+
+def _run(request: dict[str, Any], streams: Sequence[int]) -> None:
+    """Be `python -m` of the module, to the end of this process."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    logging.root.handlers.clear()
+    logging.root.setLevel(logging.WARNING)
+    for place, stream in enumerate(streams):
+        os.dup2(stream, place)
+        os.close(stream)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.argv = ["-m", *request["arguments"]]
+    sys.modules.pop(request["module"], None)  # what it imported stays; it itself is now the main module
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    sys.exit(0)
+
+
+def _exit_code(code: int) -> int:
+    return 128 - code if code < 0 else code
