@@ -1,4 +1,4 @@
-"""Stands in for `python -m stages.NAME`: hands the stage over, waits for its end, and ends with its exit code.
+"""Stands in for `python -m` of a stage or its recorder: hands it over, waits for its end, and ends with its exit code.
 
 It is run by path and without the environment's packages (`python -ISs`), so that it starts in some 30 ms. When the process that
 it would hand over to is gone, or says that its code is not what the stage would load, it becomes the stage itself.
@@ -17,10 +17,16 @@ COLD = b"cold"  # the answer where the stage must be started as without all this
 
 
 def main() -> None:
-    """Hand over `-m stages.NAME ARGUMENTS...`, with this process's directory, environment, and standard streams."""
+    """Hand over `-m MODULE ARGUMENTS...`, with this process's directory, environment, and standard streams."""
     if "DVC_STAGE" in os.environ:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a killed `dvc` takes its stage along
-    request = {"module": sys.argv[2], "arguments": sys.argv[3:], "folder": os.getcwd(), "environment": dict(os.environ)}
+    request = {
+        "module": sys.argv[2],
+        "arguments": sys.argv[3:],
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "leads": os.getsid(0) == os.getpid(),  # a session of its own
+    }
     payload = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as server:
         try:

@@ -20,11 +20,19 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from synthpairs.tracking import PYTHON
 from synthpairs.warm import client
 from synthpairs.warm.client import COLD, PLACE
 
 # What stages import when they need it, and not before; all else comes with the stages themselves.
-LATE = ("diffusers", "open_clip", "lm_eval.models.huggingface", "transformers.models.llama.modeling_llama")
+LATE = (
+    "diffusers",
+    "lm_eval.models.huggingface",
+    "mlflow.client",
+    "open_clip",
+    "synthpairs.recorder",
+    "transformers.models.llama.modeling_llama",
+)
 
 
 def run_warm(command: Sequence[str]) -> int:
@@ -40,8 +48,12 @@ def run_warm(command: Sequence[str]) -> int:
             listener.bind(str(folder / "socket"))
             listener.listen()
             write_python(folder / "bin/python")
-            path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-            started = subprocess.Popen(command, env=os.environ | {"PATH": path, PLACE: str(folder / "socket")})
+            told = {
+                "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+                PLACE: str(folder / "socket"),
+                PYTHON: str(folder / "bin/python"),
+            }
+            started = subprocess.Popen(command, env=os.environ | told)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command answers it, and this process waits for that
             return _serve(listener, started, import_everything(Path("stages")))
     finally:
@@ -50,11 +62,12 @@ def run_warm(command: Sequence[str]) -> int:
 
 
 def write_python(path: Path) -> None:
-    """A `python` that hands stages over, but for those that another launcher starts in several processes."""
+    """A `python` that hands stages and their recorders over, but for stages that a launcher starts in several processes."""
     python, script = shlex.quote(sys.executable), shlex.quote(str(client.__file__))
     path.parent.mkdir()
     path.write_text(
-        f'#!/bin/sh\ncase "$SYNTHPAIRS_LAUNCH:$1 $2" in\n":-m stages."*) exec {python} -ISs {script} "$@" ;;\nesac\n'
+        '#!/bin/sh\ncase "$SYNTHPAIRS_LAUNCH:$1 $2" in\n'
+        f'":-m stages."* | ":-m synthpairs.recorder") exec {python} -ISs {script} "$@" ;;\nesac\n'
         f'exec {python} "$@"\n'
     )
     path.chmod(0o755)
@@ -146,6 +159,8 @@ def _run(request: dict[str, Any], streams: Sequence[int]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    if request["leads"]:
+        os.setsid()  # out of reach of Ctrl-C, as who asked is
     sys.argv = ["-m", *request["arguments"]]
     sys.modules.pop(request["module"], None)  # what it imported stays; it itself is now the main module
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)

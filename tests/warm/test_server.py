@@ -20,6 +20,8 @@ import heavy
 if __name__ == "__main__":
     print(*sys.argv[1:], os.environ.get("ASKED"), heavy.VERSION, __spec__.name, os.path.basename(sys.argv[0]))
     print(os.getppid(), file=sys.stderr)
+    if sys.argv[1:] == ["session"]:
+        print(os.getsid(0) == os.getpid())
     if sys.argv[1:] == ["exit"]:
         sys.exit(3)
     if sys.argv[1:] == ["fail"]:
@@ -37,6 +39,15 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, unwind)
     Path("begun").touch()
     time.sleep(60)
+"""
+
+TRACKED = """
+from synthpairs.tracking import run_stage, stage_run
+def main():
+    with stage_run("tracked", {"size": 3}) as run:
+        run.log({"loss": 0.5})
+if __name__ == "__main__":
+    run_stage(main)
 """
 
 
@@ -59,7 +70,7 @@ def environment(**more: str) -> dict[str, str]:
 def warm(project: Path, script: str, **more: str) -> subprocess.CompletedProcess[str]:
     """What came of a shell script that was run with warm stages."""
     command = [sys.executable, "-c", WARM, "sh", "-c", script]
-    return subprocess.run(command, cwd=project, env=environment(**more), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=project, env=environment(**more), capture_output=True, text=True, timeout=300)
 
 
 def imports(project: Path) -> int:
@@ -81,6 +92,26 @@ def test_exit_codes_are_those_of_the_stage(project, asked, code):
     done = warm(project, f"python -m stages.told {asked}; echo code $?")
     assert f"code {code}\n" in done.stdout
     assert ("RuntimeError: it failed" in done.stderr) == (asked == "fail")
+
+
+def test_who_leads_a_session_gets_one(project):
+    done = warm(project, "python -m stages.told session; setsid --wait python -m stages.told session")
+    assert done.stdout.splitlines()[1::2] == ["False", "True"]
+
+
+def test_a_stage_is_recorded(project):
+    from mlflow.client import MlflowClient
+
+    (project / "stages/tracked.py").write_text(TRACKED)
+    (project / "params.yaml").write_text("size: 3\n")
+    store = f"sqlite:///{project / 'mlflow.db'}"
+    done = warm(project, "python -m stages.tracked; echo $?", MLFLOW_TRACKING_URI=store)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    client = MlflowClient(tracking_uri=store)
+    (found,) = client.search_experiments(filter_string="name = 'synthpairs'")
+    runs = client.search_runs([found.experiment_id])
+    assert [run.data.metrics["loss"] for run in runs if run.data.metrics] == [0.5]
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_what_is_no_stage_runs_as_ever(project):
