@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from synthpairs.markdown import markdown_table
-from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE
+from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE, RUN
 from synthpairs.repeats.results import side
 from synthpairs.significance import NO_DIFFERENCE, POWER, probability
 from synthpairs.statistics import LEVEL
@@ -15,14 +15,15 @@ SIDES = {1: "prefers the synthetic pictures", -1: "prefers the real pictures", 0
 
 def repeats_page(results: dict[str, Any]) -> str:
     """Markdown; `results` as `results.repeat_results` gives them, the plots beside the page under the names of its sections."""
-    others = ", ".join(results["seeds"][1:])
+    others = ", ".join(seed for seed in results["seeds"] if seed != RUN)
     trained = "the language model, the model before any pair, and those that the arms made"
     parts = [
         "# The main run under other seeds",
         f"Every arm of pictures was trained {len(results['seeds'])} times: in the main run, and under the seeds {others}, which "
         "decide what an arm draws (`selected` draws nothing), the random projector and the order of both trainings. All else "
         "is as in the main run. Values are means over the seeds with 95% intervals over items, clustered by concept; in brackets "
-        f"each seed's. A difference is shown where p, corrected by Holm, is below {1 - LEVEL:.2f} and every seed says the same. "
+        f"those of the seeds {others} and of the main run. A difference is shown where p, corrected by Holm, is below "
+        f"{1 - LEVEL:.2f} and every seed says the same. "
         f"*Detectable* is the smallest true difference that so many items show {POWER:.0%} of the time before the correction. "
         "`make repeats` repeats all of it.",
         answers(results),

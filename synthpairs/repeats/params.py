@@ -8,7 +8,7 @@ from synthpairs.params import Within
 LOSS = "text_loss"  # of each token of the held-out text, in nats
 PREFERENCE = "preference"  # of each couple: 1 the synthetic picture, 0.5 a tie, 0 the real one
 CONTROL = "control"  # of each couple: 1 when the picture that fits the caption wins, of two real ones
-RUN = "run"  # stands for the main run's own seed
+RUN = "run"  # stands for the main run's own seed; sorted, it follows the numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from synthpairs.studies.results import MEASURES, Measure, compared
 
 OWN: dict[str, Measure] = {
     LOSS: ("nats per token", (0.0, 100.0)),
-    PREFERENCE: ("win rate of the synthetic picture", (0.0, 1.0)),
+    PREFERENCE: ("win rate", (0.0, 1.0)),
     CONTROL: ("right", (0.0, 1.0)),
 }
 
@@ -26,7 +26,7 @@ def repeat_results(answers: pd.DataFrame, arms: Sequence[str]) -> dict[str, Any]
     tasks = sorted(set(answers["task"]) - set(OWN))
     untouched = [name for name in sets if name not in arms]
     return {
-        "seeds": list(dict.fromkeys(answers["seed"])),
+        "seeds": sorted(set(answers["seed"])),  # the order of every value's own list of seeds
         "benchmarks": compared(arms, tasks, answers, MEASURES),
         "language": compared([*untouched, *arms], [LOSS], answers, OWN),
         "preference": compared(arms, [PREFERENCE, CONTROL], answers, OWN),
