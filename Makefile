@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro curves studies repeats speed test lock
+.PHONY: help env repro curves studies repeats repaints speed test lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -34,6 +34,11 @@ repeats: $(STAMP) ## the arms of the main run under other seeds, asked everythin
 	dvc repro repeats/dvc.yaml
 	mkdir -p reports/repeats
 	cp data/repeats/* reports/repeats/
+
+repaints: $(STAMP) ## its captions painted again with other noise
+	dvc repro repaints/dvc.yaml
+	mkdir -p reports/repaints
+	cp data/repaints/* reports/repaints/
 
 speed: $(STAMP) ## training fed by embeddings against training fed by pixels
 	python -m perf.embeddings_vs_pixels

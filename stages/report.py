@@ -13,6 +13,7 @@ from synthpairs.perplexity.page import section as perplexity_section
 from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
+from synthpairs.repaints.page import answers as repaints_answers
 from synthpairs.repeats.page import answers as repeats_answers
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking, funnel
@@ -50,6 +51,9 @@ def main() -> None:
         sections = Sections(
             studies=studies_answers(read_json(OUT / "studies/studies.json", "make studies", ["studies"])["studies"]),
             repeats=repeats_answers(read_json(OUT / "repeats/repeats.json", "make repeats", ["benchmarks"])),
+            repaints=repaints_answers(
+                read_json(OUT / "repaints/repaints.json", "make repaints", ["paintings"])["paintings"]
+            ),
             preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"])),
             perplexity=perplexity_section(
                 read_json(OUT / "perplexity.json", "dvc repro perplexity", ["models"]), inputs.results

@@ -41,6 +41,7 @@ from synthpairs.planning.work import DESK_SIDE, read_work
 from synthpairs.preference.params import Preference
 from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
+from synthpairs.repaints.params import Repaints
 from synthpairs.repeats.params import Repeats
 from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
@@ -56,7 +57,7 @@ SECTIONS: dict[str, Any] = {
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "repeats": Repeats,
+    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "repeats": Repeats, "repaints": Repaints,
     "benchmark": Benchmark, "suite": Suite,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip

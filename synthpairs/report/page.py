@@ -38,6 +38,7 @@ class Sections:
 
     studies: str  # the answers alone: the studies have a page of their own
     repeats: str  # likewise
+    repaints: str  # likewise
     preference: str
     perplexity: str
     distributions: str
@@ -63,6 +64,8 @@ def build(
         "Every number behind that, and how it came about: [studies](studies/README.md). The arms below come from one run; drawn "
         "and trained again under other seeds ([repeats](repeats/README.md)) they say:",
         sections.repeats,
+        "And its captions, painted again with other noise ([repaints](repaints/README.md)):",
+        sections.repaints,
         _arms(inputs, compared, drawn),
         sections.preference,
         sections.perplexity,
