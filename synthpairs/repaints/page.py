@@ -1,6 +1,6 @@
 """The page about the paintings, and the lines that the report takes from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -36,16 +36,24 @@ def answers(results: Results) -> str:
     """What holds in every painting, a line a question."""
     signs = {measure: _sign(results, measure) for measure in MEASURES if measure in results[0]["coupled"]}
     kinds = {"more": 1, "less": -1, f"not the same in all, or {NO_DIFFERENCE}": 0}
-    found = {kind: [LABELS[name] for name, sign in signs.items() if sign == wanted] for kind, wanted in kinds.items()}
-    told = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in found.items() if names)
-    goes = [LABELS[name] for name in _compared(results) if _one_sided(_correlation(results, name))]
+    told = _told(signs, kinds)
+    goes = _told({name: _side(_correlation(results, name)) for name in _compared(results)}, {"more": 1, "less": -1})
     return "\n".join(
         [
             f"- *What do synthetic pictures have more of than real ones of the same captions?* In each of {len(results)} "
             f"paintings {told or 'no caption has both pictures'}.",
-            f"- *What does SSIM go with?* With its interval off 0, on one side, in each: {', '.join(goes) or 'nothing'}.",
+            f"- *What goes with a high SSIM?* By rank correlations whose intervals leave out 0 in each {goes or 'nothing'}.",
         ]
     )
+
+
+def _told(signs: Mapping[str, int], kinds: Mapping[str, int]) -> str:
+    """The measures of each kind, which is a sign."""
+    found = {
+        kind: [LABELS[name].split(",")[0] for name, sign in signs.items() if sign == wanted]
+        for kind, wanted in kinds.items()
+    }
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in found.items() if names)
 
 
 def _sign(results: Results, measure: str) -> int:
@@ -62,10 +70,12 @@ def _correlation(results: Results, name: str) -> list[dict[str, float | None]]:
     return [one["preferences"]["ssim"]["correlations"][name] for one in results]
 
 
-def _one_sided(rows: Sequence[dict[str, float | None]]) -> bool:
-    """Whether all intervals lie on one side of 0."""
+def _side(rows: Sequence[dict[str, float | None]]) -> int:
+    """1 where all intervals lie above 0, -1 below, else 0."""
     edges = [edge for row in rows for edge in (row["low"], row["high"]) if edge is not None]
-    return len(edges) == 2 * len(rows) and (min(edges) > 0 or max(edges) < 0)
+    if len(edges) < 2 * len(rows):
+        return 0
+    return int(min(edges) > 0) - int(max(edges) < 0)
 
 
 def _differences(results: Results) -> str:
