@@ -33,7 +33,7 @@ def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params
     answers.append(
         f"*How sure is that?* Each arm is one training run with one seed: {pairs} pairs of its own, then the same "
         "instruction data for all, so it is the differences between arms that tell the pairs apart. The 95% intervals "
-        "cover which questions were asked, not how a training happened to go."
+        "cover which questions were asked, not how a training happened to go: what other seeds say stands next."
     )
     return f"{QUESTION}\n\n{bullets(answers)}"
 
