@@ -9,6 +9,7 @@ from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE, RUN
 from synthpairs.repeats.results import side
 from synthpairs.significance import NO_DIFFERENCE, POWER, probability
 from synthpairs.statistics import LEVEL
+from synthpairs.studies.page import by_seed, differences_table, verdict
 
 SIDES = {1: "prefers the synthetic pictures", -1: "prefers the real pictures", 0: "no preference shown"}
 
@@ -30,7 +31,7 @@ def repeats_page(results: dict[str, Any]) -> str:
         "## Do the arms differ?",
         "![The benchmarks, a panel each](benchmarks.png)",
         _values(results["benchmarks"]),
-        _differences(results["benchmarks"]),
+        differences_table(results["benchmarks"]),
         "## Is language kept?",
         f"Perplexity per token of the text of stage `perplexity`, which no training here saw, of {trained}. *Factor* is to the "
         "first on the same tokens; intervals are over windows of the text. Less is better.",
@@ -49,24 +50,11 @@ def answers(results: dict[str, Any]) -> str:
     """What holds over all seeds, a line a question."""
     return "\n".join(
         [
-            f"- *Do the arms differ?* {_arms(results['benchmarks'])}",
+            f"- *Do the arms differ?* {verdict(results['benchmarks'])}",
             f"- *Is language kept?* {_kept(results['language'])}",
             f"- *Which picture shows a caption better?* {_judges(results['preference'])}",
         ]
     )
-
-
-def _arms(told: dict[str, Any]) -> str:
-    first, *others = told["sets"]
-    said = []
-    for name in others:
-        rows = {task: numbers["differences"][name] for task, numbers in told["tasks"].items()}
-        apart = [
-            f"{'better' if row['value'] > 0 else 'worse'} on {task} ({_signed(row)})"
-            for task, row in rows.items() if row["shown"]
-        ]  # fmt: skip
-        said.append(f"`{name}` is {', '.join(apart)}" if apart else f"`{name}`: {NO_DIFFERENCE}")
-    return f"Against `{first}`: {'; '.join(said)}."
 
 
 def _kept(told: dict[str, Any]) -> str:
@@ -103,18 +91,6 @@ def _values(told: dict[str, Any]) -> str:
     return markdown_table(["task", "measure", "n", *told["sets"]], rows, words=range(2))
 
 
-def _differences(told: dict[str, Any]) -> str:
-    rows = []
-    for task, numbers in told["tasks"].items():
-        for name, row in numbers["differences"].items():
-            verdict = ("better" if row["value"] > 0 else "worse") if row["shown"] else NO_DIFFERENCE
-            cells = [_signed(row), _seeds(row, "+.3f"), probability(row["p"]), f"{row['detectable']:.3f}", verdict]
-            rows.append([task, f"{name} - {told['sets'][0]}", *cells])
-    return markdown_table(
-        ["task", "arms", "difference", "by seed", "p", "detectable", "verdict"], rows, words=(0, 1, 6)
-    )
-
-
 def _language(told: dict[str, Any]) -> str:
     numbers = told["tasks"][LOSS]
     rows = []
@@ -124,8 +100,8 @@ def _language(told: dict[str, Any]) -> str:
         if row is None:
             rows.append([*cells, "1", "", "-", "-"])
         else:
-            verdict = ("worse" if row["value"] > 0 else "better") if row["shown"] else NO_DIFFERENCE
-            rows.append([*cells, _factor(row), _seeds(row, ".3f", math.exp), probability(row["p"]), verdict])
+            said = ("worse" if row["value"] > 0 else "better") if row["shown"] else NO_DIFFERENCE
+            rows.append([*cells, _factor(row), by_seed(row, ".3f", math.exp), probability(row["p"]), said])
     return markdown_table(["model", "perplexity", "factor", "by seed", "p", "verdict"], rows, words=(0, 5))
 
 
@@ -134,21 +110,17 @@ def _preference(told: dict[str, Any]) -> str:
     rows = []
     for name in told["sets"]:
         rate, control = rates["sets"][name], controls["sets"][name]
-        verdict = SIDES[side(rate)] if side(control) > 0 else "cannot tell"
-        rows.append([f"`{name}`", _value(rate, ".3f"), _value(control, ".3f"), verdict])
+        found = SIDES[side(rate)] if side(control) > 0 else "cannot tell"
+        rows.append([f"`{name}`", _value(rate, ".3f"), _value(control, ".3f"), found])
     head = ["judge", f"win rate, n = {rates['n']:,}", f"control, n = {controls['n']:,}", "verdict"]
     return markdown_table(head, rows, words=(0, 3))
 
 
-def _plain(value: float) -> float:
-    return value
+def _value(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:
+    return f"**{made(row['value']):{shape}}** {_edges(row, shape, made)} ({by_seed(row, shape, made)})"
 
 
-def _value(row: dict[str, Any], shape: str, made: Callable[[float], float] = _plain) -> str:
-    return f"**{made(row['value']):{shape}}** {_edges(row, shape, made)} ({_seeds(row, shape, made)})"
-
-
-def _edges(row: dict[str, Any], shape: str, made: Callable[[float], float] = _plain) -> str:
+def _edges(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:
     return f"[{made(row['low']):{shape}}, {made(row['high']):{shape}}]"
 
 
@@ -156,15 +128,5 @@ def _spread(row: dict[str, Any], shape: str) -> str:
     return f"{row['value']:{shape}} {_edges(row, shape)}"
 
 
-def _signed(row: dict[str, Any]) -> str:
-    return _spread(row, "+.3f")
-
-
 def _factor(row: dict[str, Any]) -> str:
     return f"{math.exp(row['value']):.3f} {_edges(row, '.3f', math.exp)}"
-
-
-def _seeds(row: dict[str, Any], shape: str, made: Callable[[float], float] = _plain) -> str:
-    """The seeds' values; one for all where a seed decides nothing."""
-    values = [f"{made(value):{shape}}" for value in row["seeds"]]
-    return f"all {values[0]}" if len(set(values)) == 1 else ", ".join(values)

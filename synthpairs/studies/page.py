@@ -1,6 +1,6 @@
 """The page about the studies: what each asks, its answer, its numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from synthpairs.markdown import markdown_table
@@ -92,7 +92,7 @@ def _study(name: str, told: dict[str, Any], studies: Studies, guidance: float) -
             f"![{question} A panel for each measure]({name}.png)",
             _values(told),
             *_agreement(told),
-            _tests(told),
+            differences_table(told),
         ]
     )
 
@@ -140,16 +140,17 @@ def _agreement(told: dict[str, Any]) -> list[str]:
 
 
 def _value(row: dict[str, Any]) -> str:
-    return f"**{row['value']:.3f}** [{row['low']:.3f}, {row['high']:.3f}] ({_seeds(row, '.3f')})"
+    return f"**{row['value']:.3f}** [{row['low']:.3f}, {row['high']:.3f}] ({by_seed(row, '.3f')})"
 
 
-def _seeds(row: dict[str, Any], shape: str) -> str:
-    """The seeds' values; one for all where a seed decides nothing."""
-    values = [f"{value:{shape}}" for value in row["seeds"]]
+def by_seed(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:
+    """The seeds' values, made into what is to be shown; one for all where a seed decides nothing."""
+    values = [f"{made(value):{shape}}" for value in row["seeds"]]
     return f"all {values[0]}" if len(set(values)) == 1 else ", ".join(values)
 
 
-def _tests(told: dict[str, Any]) -> str:
+def differences_table(told: dict[str, Any]) -> str:
+    """Every set's difference to the first of them, with what each seed says."""
     rows = []
     for task, numbers in told["tasks"].items():
         for name, row in numbers["differences"].items():
@@ -159,7 +160,7 @@ def _tests(told: dict[str, Any]) -> str:
                     task,
                     f"{name} - {told['sets'][0]}",
                     f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
-                    _seeds(row, "+.3f"),
+                    by_seed(row, "+.3f"),
                     probability(row["p"]),
                     f"{row['detectable']:.3f}",
                     said,
