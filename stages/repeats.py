@@ -40,7 +40,7 @@ def main() -> None:
         started = time.monotonic()
         results = repeat_results(measure_repeats(setting), setting.arms)
         write_json(OUT / "repeats.json", results)
-        for name in ("benchmarks", "language", "preference"):
+        for name in ("benchmarks", "preference"):
             write_bytes(OUT / f"{name}.png", study_figure(results[name]))
         write_bytes(OUT / "README.md", repeats_page(results).encode())
         run.log({}, seconds=time.monotonic() - started)

@@ -1,7 +1,6 @@
 """The page about the repeats, and the lines that the report takes from it."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from synthpairs.markdown import markdown_table
@@ -9,7 +8,7 @@ from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE, RUN
 from synthpairs.repeats.results import side
 from synthpairs.significance import NO_DIFFERENCE, POWER, probability
 from synthpairs.statistics import LEVEL
-from synthpairs.studies.page import by_seed, differences_table, verdict
+from synthpairs.studies.page import by_seed, differences_table, edges, value, values_table, verdict
 
 SIDES = {1: "prefers the synthetic pictures", -1: "prefers the real pictures", 0: "no preference shown"}
 
@@ -30,7 +29,7 @@ def repeats_page(results: dict[str, Any]) -> str:
         answers(results),
         "## Do the arms differ?",
         "![The benchmarks, a panel each](benchmarks.png)",
-        _values(results["benchmarks"]),
+        values_table(results["benchmarks"]),
         differences_table(results["benchmarks"]),
         "## Is language kept?",
         f"Perplexity per token of the text of stage `perplexity`, which no training here saw, of {trained}. *Factor* is to the "
@@ -74,28 +73,18 @@ def _judges(told: dict[str, Any]) -> str:
     able = {name: side(rates[name]) for name in told["sets"] if side(controls[name]) > 0}
     if not able:
         return "No judge can tell under every seed, so nothing follows."
-    said = "; ".join(f"`{name}` {SIDES[found]} ({_spread(rates[name], '.3f')})" for name, found in able.items())
+    said = "; ".join(
+        f"`{name}` {SIDES[found]} ({rates[name]['value']:.3f} {edges(rates[name], '.3f')})"
+        for name, found in able.items()
+    )
     return f"Of the judges that can tell, {said}."
-
-
-def _values(told: dict[str, Any]) -> str:
-    rows = [
-        [
-            task,
-            numbers["measure"],
-            f"{numbers['n']:,}",
-            *(_value(numbers["sets"][name], ".3f") for name in told["sets"]),
-        ]
-        for task, numbers in told["tasks"].items()
-    ]
-    return markdown_table(["task", "measure", "n", *told["sets"]], rows, words=range(2))
 
 
 def _language(told: dict[str, Any]) -> str:
     numbers = told["tasks"][LOSS]
     rows = []
     for name in told["sets"]:
-        cells = [f"`{name}`", _value(numbers["sets"][name], ".2f", math.exp)]
+        cells = [f"`{name}`", value(numbers["sets"][name], ".2f", math.exp)]
         row = numbers["differences"].get(name)
         if row is None:
             rows.append([*cells, "1", "", "-", "-"])
@@ -111,22 +100,10 @@ def _preference(told: dict[str, Any]) -> str:
     for name in told["sets"]:
         rate, control = rates["sets"][name], controls["sets"][name]
         found = SIDES[side(rate)] if side(control) > 0 else "cannot tell"
-        rows.append([f"`{name}`", _value(rate, ".3f"), _value(control, ".3f"), found])
+        rows.append([f"`{name}`", value(rate), value(control), found])
     head = ["judge", f"win rate, n = {rates['n']:,}", f"control, n = {controls['n']:,}", "verdict"]
     return markdown_table(head, rows, words=(0, 3))
 
 
-def _value(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:
-    return f"**{made(row['value']):{shape}}** {_edges(row, shape, made)} ({by_seed(row, shape, made)})"
-
-
-def _edges(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:
-    return f"[{made(row['low']):{shape}}, {made(row['high']):{shape}}]"
-
-
-def _spread(row: dict[str, Any], shape: str) -> str:
-    return f"{row['value']:{shape}} {_edges(row, shape)}"
-
-
 def _factor(row: dict[str, Any]) -> str:
-    return f"{math.exp(row['value']):.3f} {_edges(row, '.3f', math.exp)}"
+    return f"{math.exp(row['value']):.3f} {edges(row, '.3f', math.exp)}"

@@ -15,9 +15,8 @@ RUN = "run"  # stands for the main run's own seed; sorted, it follows the number
 class Repeats:
     """Section `repeats`: under which seeds the arms of pictures are drawn and trained again."""
 
-    seeds: list[
-        Annotated[int, Within(0)]
-    ]  # beside the run's own: of what an arm draws, of the projector, of both trainings
+    # Beside the run's own: of what an arm draws, of the projector, of both trainings.
+    seeds: list[Annotated[int, Within(0)]]
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):

@@ -90,7 +90,7 @@ def _study(name: str, told: dict[str, Any], studies: Studies, guidance: float) -
             f"**{verdict(told)}**",
             setting.format(per_concept=studies.per_concept, guidance=guidance),
             f"![{question} A panel for each measure]({name}.png)",
-            _values(told),
+            values_table(told),
             *_agreement(told),
             differences_table(told),
         ]
@@ -115,12 +115,13 @@ def _word(task: str, row: dict[str, Any]) -> str:
     return "better" if (row["value"] > 0) != (task == GAP) else "worse"
 
 
-def _values(told: dict[str, Any]) -> str:
+def values_table(told: dict[str, Any]) -> str:
+    """Every set's value on every task; and what the pairs of the sets hold, where that is told."""
     rows = [
-        [task, numbers["measure"], f"{numbers['n']:,}", *(_value(numbers["sets"][name]) for name in told["sets"])]
+        [task, numbers["measure"], f"{numbers['n']:,}", *(value(numbers["sets"][name]) for name in told["sets"])]
         for task, numbers in told["tasks"].items()
     ]
-    for fact, shape in (("concepts", "d"), ("clip_cosine", ".3f")):
+    for fact, shape in (("concepts", "d"), ("clip_cosine", ".3f")) if "pairs" in told else ():
         held = [[row[fact] for row in told["pairs"][name]] for name in told["sets"]]
         spans = [sorted({f"{min(values):{shape}}", f"{max(values):{shape}}"}) for values in held]
         rows.append(["the pairs", fact.replace("_", " "), "", *(" to ".join(span) for span in spans)])
@@ -139,8 +140,14 @@ def _agreement(told: dict[str, Any]) -> list[str]:
     ]
 
 
-def _value(row: dict[str, Any]) -> str:
-    return f"**{row['value']:.3f}** [{row['low']:.3f}, {row['high']:.3f}] ({by_seed(row, '.3f')})"
+def value(row: dict[str, Any], shape: str = ".3f", made: Callable[[float], float] = float) -> str:
+    """A set's mean with its interval and the seeds' values, made into what is to be shown."""
+    return f"**{made(row['value']):{shape}}** {edges(row, shape, made)} ({by_seed(row, shape, made)})"
+
+
+def edges(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:
+    """An interval, likewise."""
+    return f"[{made(row['low']):{shape}}, {made(row['high']):{shape}}]"
 
 
 def by_seed(row: dict[str, Any], shape: str, made: Callable[[float], float] = float) -> str:

@@ -79,7 +79,6 @@ def import_everything(stages: Path) -> dict[Path, float]:
     Returns the files of this project that were loaded, with when they were written.
     """
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # a process that has touched CUDA cannot be forked
-    sys.path.insert(0, os.getcwd())
     for name in (*LATE, *(f"stages.{file.stem}" for file in sorted(stages.glob("*.py")) if file.stem != "__init__")):
         with contextlib.suppress(Exception):
             importlib.import_module(name)
