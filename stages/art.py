@@ -19,7 +19,7 @@ def main() -> None:
     params, world = load_params(Art, "art"), load_params(World, "world")
     with stage_run("art", params) as run:
         started = time.monotonic()
-        drawings = render_drawings(params.side)
+        drawings = render_drawings(params.side, world.concepts if params.of == "world" else None)
         missing = sorted(set(world.concepts) - set(drawings["name"]))
         if missing:
             raise ValueError(f"params.yaml: world.concepts: no artwork draws {', '.join(missing)}")

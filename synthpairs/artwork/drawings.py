@@ -14,7 +14,7 @@ import io
 import json
 import multiprocessing
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -68,12 +68,17 @@ def split_of(concept: str, style: str, use: str, train_styles: list[str]) -> str
     return "heldout_combination" if style == held_out else "train"
 
 
-def render_drawings(size: int) -> pd.DataFrame:
-    """Render every drawing to a `size` x `size` RGBA PNG; columns as in `schema.DRAWINGS`, ordered by drawing."""
+def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFrame:
+    """Render every drawing, or those of the concepts with these names, to a `size` x `size` RGBA PNG.
+
+    Columns as in `schema.DRAWINGS`, ordered by drawing.
+    """
     sets = {package: _icons(package) for package in pinned("artwork")}
     spellings = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
     rows = []
     for entry in concepts().to_dict("records"):
+        if names is not None and entry["name"] not in names:
+            continue
         slugs = _slugs(entry["concept"], entry["emoji"], [by_char for _, by_char in sets.values()])
         found = {}
         for package, (_, by_char) in sets.items():

@@ -1,7 +1,7 @@
 """What the desk world is about: the concepts that its models were trained on and its captions and benchmarks speak of."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from synthpairs.params import Within
 
@@ -18,3 +18,4 @@ class Art:
     """The `art` section of params.yaml."""
 
     side: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing
+    of: Literal["everything", "world"]  # all concepts that the artwork draws, or the world's alone

@@ -60,6 +60,7 @@ class Vlm:
     # Each a directory, or OWNER/NAME@REVISION of a hub model:
     eye: str  # a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
     llm: str  # a causal language model and its tokenizer
+    layers: Annotated[int, Within(1, 1000)] | None  # of the language model, the first ones; null: all
     adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
     vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
     vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
@@ -104,7 +105,7 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
     FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
-    llm = load_llm(vlm.llm, vlm.adapter)
+    llm = load_llm(vlm.llm, vlm.layers, vlm.adapter)
     tokenizer = load_words(vlm.llm, vlm.image_slot, IMAGE_TOKEN)
     tokenizer.model_max_length = llm.config.max_position_embeddings
     if len(tokenizer) > llm.config.vocab_size:

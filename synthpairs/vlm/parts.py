@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoImageProcessor,
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -61,9 +62,17 @@ def part_record(name: str, key: str) -> dict[str, Any] | None:
     return hub_record(name, folder)
 
 
-def load_llm(name: str, adapter: str | None) -> PreTrainedModel:
-    """The language model in bfloat16, with `adapter`, if any, merged into it."""
-    llm = _whole(AutoModelForCausalLM, name, "vlm.llm")
+def load_llm(name: str, layers: int | None, adapter: str | None) -> PreTrainedModel:
+    """The language model in bfloat16, its first `layers` alone (null: all), with `adapter`, if any, merged into it."""
+    if layers is None:
+        llm = _whole(AutoModelForCausalLM, name, "vlm.llm")
+    else:
+        its = AutoConfig.from_pretrained(part_folder(name, "vlm.llm"), trust_remote_code=False).num_hidden_layers
+        if layers > its:
+            raise ValueError(
+                f"params.yaml: vlm.layers must be from 1 to {its}, all that {name} has, or null, got {layers}"
+            )
+        llm = _whole(AutoModelForCausalLM, name, "vlm.llm", num_hidden_layers=layers)
     return llm if adapter is None else _adapted(llm, adapter)
 
 
@@ -128,8 +137,11 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _whole(kind: Any, name: str, key: str) -> Any:
-    """A model in bfloat16, every weight of which was read; what its files hold beyond it is let be."""
+def _whole(kind: Any, name: str, key: str, **config: Any) -> Any:
+    """A model in bfloat16, every weight of which was read; what its files hold beyond it is let be.
+
+    `config` stands in for what the model's own says.
+    """
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # it lists what it leaves out: a whole CLIP's tower of text
     try:
@@ -140,6 +152,7 @@ def _whole(kind: Any, name: str, key: str) -> Any:
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            **config,
         )
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"params.yaml: {key}: {name} cannot be loaded: {_first_line(error)}") from None

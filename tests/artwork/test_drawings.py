@@ -146,6 +146,12 @@ def test_the_table_holds_every_drawing_of_concepts_with_two_training_styles(pack
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_drawings_of_some_concepts_are_those_of_the_whole_table(packages):
+    some = render_drawings(16, ["anchor"])
+    whole = render_drawings(16)
+    pd.testing.assert_frame_equal(some, whole[whole["concept"] == "anchor"].reset_index(drop=True))
+
+
 def pixels(table, drawing):
     return np.asarray(picture(table.set_index("drawing").loc[drawing, "png"]))
 

@@ -51,6 +51,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
     return Vlm(
         eye=str(root / "eye"),
         llm=str(root / "llm"),
+        layers=None,
         adapter=None,
         vision_feature_layer=-2,
         vision_feature_select="default",

@@ -119,6 +119,7 @@ def hub(cached, monkeypatch):
 PAPER = Vlm(
     eye="openai/clip@refs/pr/8",
     llm="lmsys/vicuna@main",
+    layers=None,
     adapter=None,
     vision_feature_layer=-2,
     vision_feature_select="default",
@@ -140,6 +141,18 @@ def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
         expected = clip.vision_model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         seen = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         assert torch.equal(seen, expected)
+
+
+def test_the_first_layers_alone_are_the_language_model(hub):
+    whole, cut = (assemble(dataclasses.replace(PAPER, layers=layers))[0].model.language_model for layers in (2, 1))
+    assert (len(whole.layers), len(cut.layers), cut.config.num_hidden_layers) == (2, 1, 1)
+    expected = whole.state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in cut.state_dict().items())
+
+
+def test_more_layers_than_there_are_are_refused(hub):
+    with pytest.raises(ValueError, match=r"params.yaml: vlm.layers must be from 1 to 2, .*got 3"):
+        assemble(dataclasses.replace(PAPER, layers=3))
 
 
 def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tmp_path):
