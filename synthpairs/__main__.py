@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   python -m synthpairs whatif clip_scale=2.5       another selection from the scores that are there
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs vote --voter ada            generated or real? say which picture is better, in a browser
+  python -m synthpairs repro --jobs 2              the pipeline with stages side by side
   python -m synthpairs warm dvc repro              the pipeline with stages that start at once
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
@@ -101,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     vote.add_argument("--port", metavar="N", type=int, default=0, help="on 127.0.0.1 (default: one that is free)")
     vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
     vote.set_defaults(run=_vote)
+
+    repro = commands.add_parser("repro", help="`dvc repro` that runs stages side by side")
+    repro.add_argument("targets", metavar="TARGET", nargs="*", help="stages, or files of stages (default: dvc.yaml)")
+    repro.add_argument(
+        "--jobs", "-j", metavar="N", type=int, default=2, help="stages at the same time (default: %(default)s)"
+    )
+    repro.set_defaults(run=_repro)
 
     warm = commands.add_parser(
         "warm", help="run a command, for instance `dvc repro`, whose stages start at once (Linux)"
@@ -257,6 +265,17 @@ def _vote(options: argparse.Namespace) -> None:
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             booth.serve_forever()
+
+
+def _repro(options: argparse.Namespace) -> None:
+    from synthpairs.repro import reproduce
+
+    try:
+        done = reproduce(options.targets, options.jobs)
+    except KeyboardInterrupt:  # its stages had it, too, and have ended
+        logging.error("interrupted; what is finished is kept, run the command again to go on")
+        sys.exit(130)
+    logging.info("%s", f"{len(done)} stages checked, run or restored" if done else "all stages are up to date")
 
 
 def _warm(options: argparse.Namespace) -> None:
