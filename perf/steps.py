@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from perf.samples import Sample
 from synthpairs.embeddings.codes import TOKENS, vectors_of
 from synthpairs.inference import best_device, compute_dtype
+from synthpairs.naming import Namer, prepare, words_said
 from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import Resampler, Vlm, assemble
-from synthpairs.vlm.naming import Namer, prepare, words_said
 from synthpairs.vlm.training import Learner, Trained, Training
 
 Route = Literal["embeddings", "pixels"]

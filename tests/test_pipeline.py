@@ -125,6 +125,21 @@ def import_closure(module):
     return seen
 
 
+def as_deps(needed):
+    """Files as dvc.yaml names them: by their folder where all of several in it are needed. DVC rewrites dvc.lock, which has
+    four lines for each name, after every stage.
+    """
+    holding = {}  # the files in each folder below the packages
+    for path in map(Path, repository_files()):
+        empty = path.name == "__init__.py" and len(ast.parse((ROOT / path).read_text()).body) < 2
+        if path.parts[0] in PACKAGES and not empty:
+            for folder in path.parents[:-2]:
+                holding.setdefault(folder, set()).add(path.as_posix())
+    whole = {folder for folder, files in holding.items() if len(files) > 1 and files <= needed}
+    folders = {folder.as_posix() for folder in whole if not whole & set(folder.parents)}
+    return folders | {path for path in needed if not any(within(path, folder) for folder in folders)}
+
+
 def within(path, folder):
     return Path(path) == Path(folder) or Path(folder) in Path(path).parents
 
@@ -134,12 +149,10 @@ def test_a_stages_deps_are_exactly_the_code_it_imports(stages):
     problems = []
     made = {out for stage in stages for out in stage.cached | stage.uncached}
     for stage in stages:
-        needed = import_closure(stage.module)
+        needed = as_deps(import_closure(stage.module))
         code = {dep for dep in stage.deps - made if Path(dep).parts[0] in PACKAGES}
-        missing = {path for path in needed if not any(within(path, dep) for dep in code)}
-        idle = {dep for dep in code if not any(within(path, dep) for path in needed)}
-        problems += [f"{stage.address}: add {path}" for path in sorted(missing)]
-        problems += [f"{stage.address}: remove {path}" for path in sorted(idle)]
+        problems += [f"{stage.address}: add {path}" for path in sorted(needed - code)]
+        problems += [f"{stage.address}: remove {path}" for path in sorted(code - needed)]
     assert not problems, "\n".join(problems)
 
 
@@ -166,6 +179,15 @@ def test_cached_outs_are_ignored_by_git_and_the_others_are_not(stages):
 
     assert [out for stage in stages for out in stage.cached if not ignored(out)] == []
     assert [out for stage in stages for out in stage.uncached if ignored(out)] == []
+
+
+def test_yaml_means_the_same_to_libyaml_and_without_it():
+    """DVC reads with libyaml where `ruamel.yaml.clib` is installed, and libyaml refuses some of what YAML 1.2 allows."""
+    files = [name for name in repository_files() if name.endswith(".yaml")]
+    assert "params.yaml" in files
+    for name in files:
+        text = (ROOT / name).read_text()
+        assert YAML(typ="safe").load(text) == YAML(typ="safe", pure=True).load(text), name
 
 
 def test_params_that_stages_declare_exist_and_every_section_is_used(stages):
@@ -292,6 +314,7 @@ def clone(tmp_path_factory):
         "GIT_COMMITTER_NAME": "test",
         "GIT_COMMITTER_EMAIL": "test@localhost",
         "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
         "SYNTHPAIRS_TRACKING": "off",
         "TOKENIZERS_PARALLELISM": "false",
     }
@@ -301,13 +324,39 @@ def clone(tmp_path_factory):
     return made
 
 
+# What a stage opens to read it, noted in a file: a `sitecustomize` module, which Python imports at its start.
+WATCH = """
+import os, sys
+noted = os.open(os.environ["OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def watch(event, arguments):
+    if event == "open" and "DVC_STAGE" in os.environ and isinstance(arguments[0], str):
+        path, mode, flags = arguments
+        if not flags & (os.O_WRONLY | os.O_RDWR):
+            os.write(noted, f"{os.environ['DVC_STAGE']}\\0{os.path.abspath(path)}\\n".encode())
+sys.addaudithook(watch)
+"""
+
+
 @pytest.fixture(scope="session")
-def smoke(clone):
-    """The clone after one `dvc repro` with the smallest params, its stages warm where they can be; what it printed."""
+def smoke(clone, tmp_path_factory):
+    """What was opened, by stage, and what was printed when the clone made everything with the smallest params.
+
+    Stages ran side by side, and warm where they can be.
+    """
     clone.run("python", "-m", "synthpairs", "preset", "smoke")
     clone.commit("the smoke preset")
+    folder = tmp_path_factory.mktemp("watch")
+    (folder / "sitecustomize.py").write_text(WATCH)
+    watched = {"PYTHONPATH": str(folder), "OPENED": str(folder / "opened")}
     warm = ["python", "-m", "synthpairs", "warm"] if sys.platform == "linux" else []
-    return clone.run(*warm, "dvc", "repro")
+    watching = Clone(clone.path, clone.env | watched)
+    printed = watching.run(*warm, "python", "-m", "synthpairs", "repro", "--jobs", "2")
+    opened = {}
+    for line in (folder / "opened").read_text().splitlines():
+        stage, path = line.split("\0")
+        if Path(path).is_relative_to(clone.path):
+            opened.setdefault(stage, set()).add(os.path.relpath(path, clone.path))
+    return opened, printed
 
 
 needs_preset = pytest.mark.skipif(
@@ -320,7 +369,7 @@ needs_preset = pytest.mark.skipif(
 @pytest.mark.timeout(1800)
 def test_the_whole_pipeline_runs_and_leaves_the_repository_clean(clone, smoke, stages):
     """First the results that git sees have changed, and nothing else; once they are committed, nothing runs again."""
-    assert "Running stage" in smoke
+    assert "Running stage" in smoke[1]
     shown = {out for stage in stages for out in stage.uncached} | {"dvc.lock"}
     changed = [line[3:].rstrip("/") for line in clone.status().splitlines()]
     assert [path for path in changed if not any(within(path, out) or within(out, path) for out in shown)] == []
@@ -328,6 +377,21 @@ def test_the_whole_pipeline_runs_and_leaves_the_repository_clean(clone, smoke, s
     again = clone.run("dvc", "repro", seconds=120)
     assert "Running stage" not in again
     assert clone.status() == ""
+
+
+@needs_preset
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke, stages):
+    """Else it could start before that is there, and would not run again when it changes. Seen is what Python itself opens."""
+    opened, problems = smoke[0], []
+    for stage in stages:
+        known = stage.deps | stage.cached | stage.uncached
+        for path in sorted(opened.get(stage.address, ())):
+            if Path(path).parts[0] in ("data", "models", "reports") and not any(within(path, name) for name in known):
+                problems.append(f"{stage.address}: {path}")
+    assert "reports/perplexity.json" in opened["report"]
+    assert not problems, "\n".join(problems)
 
 
 @needs_preset

@@ -20,6 +20,7 @@ from synthpairs.benchmarks.evaluation import answer_first
 from synthpairs.benchmarks.questions import WORDINGS
 from synthpairs.curves.params import BASELINE, MIXED, Curves
 from synthpairs.embeddings.mixing import Mixing, mixed
+from synthpairs.naming import align_codes
 from synthpairs.progress import progress
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256, read_table
@@ -27,7 +28,6 @@ from synthpairs.vlm import load
 from synthpairs.vlm.codes import WordResampler
 from synthpairs.vlm.llava import Finetune, finetune, save_projector
 from synthpairs.vlm.model import Resampler, Vlm, part_names
-from synthpairs.vlm.naming import align_codes
 from synthpairs.vlm.parts import part_identity
 from synthpairs.vlm.training import Training
 

@@ -4,7 +4,7 @@ In the paper (arXiv 2403.07750, section 3.2) the vision-language model shares th
 eye, so that a generated picture need not be drawn: its codebook vectors are what the eye would have seen. They go through
 a Perceiver Resampler (Flamingo, arXiv 2204.14198) to a fixed number of tokens. Here a token is a mixture of words: each
 latent reads a table of the language model's own embeddings by attention, so what it says is spelled in a language that the
-model knows from the start, and can be trained before the language model is asked (`synthpairs.vlm.naming`).
+model knows from the start, and can be trained before the language model is asked (`synthpairs.naming`).
 """
 
 from typing import Any

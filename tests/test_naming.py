@@ -1,3 +1,4 @@
+# ruff: noqa: F811 (fixtures)
 """The resampler learns to say captions; the arms of the Synth2 route are aligned and fine-tuned like the others."""
 
 import numpy as np
@@ -5,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from synthpairs.naming import Namer, align_codes, prepare, words_said
 from synthpairs.vlm import assemble, load
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, Finetune, finetune
-from synthpairs.vlm.naming import Namer, align_codes, prepare, words_said
 from synthpairs.vlm.training import Training
-from tests.vlm.conftest import WORDS
+from tests.vlm.conftest import WORDS, _png, instructions, pairs, parts, resampler, training  # noqa: F401
 
 
 @pytest.fixture
