@@ -20,9 +20,8 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockBase
 from dvc.repo import Repo
 
+from synthpairs.execution.processes import VISIBLE
 from synthpairs.warm.server import SPINS
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def reproduce(targets: Sequence[str], jobs: int) -> list[str]:
