@@ -22,7 +22,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
 
-from synthpairs.tracking import PYTHON
+from synthpairs.tracking import PYTHON, tracking_on
 from synthpairs.warm import client
 from synthpairs.warm.client import COLD, PLACE
 
@@ -42,8 +42,9 @@ def run_warm(command: Sequence[str]) -> int:
     """
     if sys.platform != "linux":
         raise ValueError("warm starts need Linux: run the command without `python -m synthpairs warm`")
-    os.environ.update(SPINS | os.environ)
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # a process that has touched CUDA cannot be forked
+    for name, spins in SPINS.items():
+        os.environ.setdefault(name, spins)
     folder = Path(tempfile.mkdtemp(prefix="synthpairs-"))
     try:
         with socket.socket(socket.AF_UNIX) as listener:
@@ -76,7 +77,7 @@ def write_python(path: Path) -> None:
 
 def what_to_import(stages: Path) -> list[str]:
     """The modules of all stages, after what these import late."""
-    late = [name for name in LATE if name not in RECORDING or os.environ.get("SYNTHPAIRS_TRACKING") != "off"]
+    late = [name for name in LATE if name not in RECORDING or tracking_on()]
     return late + [f"stages.{file.stem}" for file in sorted(stages.glob("*.py")) if file.stem != "__init__"]
 
 
