@@ -13,11 +13,8 @@ EXAMPLES = """examples:
   python -m synthpairs plan --gpu H100 --gpus 8    hours, disk and money of a run, before it runs
   python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
   python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
-  python -m synthpairs whatif clip_scale=2.5       another selection from the scores that are there
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs vote --voter ada            generated or real? say which picture is better, in a browser
-  python -m synthpairs repro --jobs 2              the pipeline with stages side by side
-  python -m synthpairs warm dvc repro              the pipeline with stages that start at once
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
 
@@ -91,30 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--out", metavar="FILE", help="keep the new picture there")
     replay.set_defaults(run=_replay)
 
-    whatif = commands.add_parser(
-        "whatif", help="select with other values from the scores that are there, without a trace"
-    )
-    whatif.add_argument("values", metavar="NAME=VALUE", nargs="+", help="of section `select` of params.yaml")
-    whatif.set_defaults(run=_whatif)
-
     vote = commands.add_parser("vote", help="ask you which pictures show their captions better, blind, in a browser")
     vote.add_argument("--voter", metavar="NAME", default="", help="kept beside each vote; who comes back goes on")
     vote.add_argument("--port", metavar="N", type=int, default=0, help="on 127.0.0.1 (default: one that is free)")
     vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
     vote.set_defaults(run=_vote)
-
-    repro = commands.add_parser("repro", help="`dvc repro` that runs stages side by side")
-    repro.add_argument("targets", metavar="TARGET", nargs="*", help="stages, or files of stages (default: dvc.yaml)")
-    repro.add_argument(
-        "--jobs", "-j", metavar="N", type=int, default=2, help="stages at the same time (default: %(default)s)"
-    )
-    repro.set_defaults(run=_repro)
-
-    warm = commands.add_parser(
-        "warm", help="run a command, for instance `dvc repro`, whose stages start at once (Linux)"
-    )
-    warm.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="with its arguments")
-    warm.set_defaults(run=_warm)
 
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
@@ -229,19 +207,6 @@ def _replay(options: argparse.Namespace) -> None:
     )
 
 
-def _whatif(options: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from synthpairs.params import load_params
-    from synthpairs.selection.params import Select
-    from synthpairs.selection.whatif import changed, told, what_if
-    from synthpairs.storage import read_table
-
-    params, data = load_params(Select, "select"), Path("data")
-    found = what_if(params, changed(params, Path("params.yaml"), options.values), data)
-    sys.stdout.write(told(found, read_table(data / "captions/kept.parquet", "dvc repro captions")))
-
-
 def _vote(options: argparse.Namespace) -> None:
     from pathlib import Path
 
@@ -265,25 +230,6 @@ def _vote(options: argparse.Namespace) -> None:
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             booth.serve_forever()
-
-
-def _repro(options: argparse.Namespace) -> None:
-    from synthpairs.repro import reproduce
-
-    try:
-        done = reproduce(options.targets, options.jobs)
-    except KeyboardInterrupt:  # its stages had it, too, and have ended
-        logging.error("interrupted; what is finished is kept, run the command again to go on")
-        sys.exit(130)
-    logging.info("%s", f"{len(done)} stages checked, run or restored" if done else "all stages are up to date")
-
-
-def _warm(options: argparse.Namespace) -> None:
-    from synthpairs.warm.server import run_warm
-
-    if not options.command:
-        raise ValueError("name the command to run: python -m synthpairs warm dvc repro")
-    sys.exit(run_warm(options.command))
 
 
 def _sync(options: argparse.Namespace) -> None:

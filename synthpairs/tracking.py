@@ -23,7 +23,6 @@ from typing import Any
 from synthpairs.launch import leads, relaunch
 
 log = logging.getLogger(__name__)
-PYTHON = "SYNTHPAIRS_PYTHON"  # names what starts the recorder in place of this interpreter (synthpairs/warm)
 
 
 def run_stage(main: Callable[[], None], spread: bool = False) -> None:
@@ -96,7 +95,7 @@ class StageRun:
         paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         with quietly("stage %s runs untracked", name):
             self._recorder = subprocess.Popen(
-                [os.environ.get(PYTHON, sys.executable), "-m", "synthpairs.recorder"],
+                [sys.executable, "-m", "synthpairs.recorder"],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                 start_new_session=True,  # Ctrl-C is the stage's to answer; the recorder still has its end to note
