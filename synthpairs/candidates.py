@@ -22,10 +22,10 @@ from synthpairs.making import Craft, Generator, Made, Maker, MakerElsewhere, fil
 from synthpairs.progress import progress
 from synthpairs.schema import CANDIDATES, FAILED, candidate_key, digest, noise_seed
 from synthpairs.shards import cut, shard_name, write_shards
-from synthpairs.storage import WorkStore, read_shard, shard_bytes, write_json, write_table
+from synthpairs.storage import WorkStore, code_folder, read_shard, shard_bytes, write_json, write_table
 
 log = logging.getLogger(__name__)
-LOST, SMALLEST = "lost.json", "smallest_batch.json"  # in a work store, if it came to that
+SMALLEST = "smallest_batch.json"  # in a work store, if it came to that
 Work = Callable[[Iterable[Sequence[dict]]], Iterator[tuple[Sequence[dict], Made | Lost]]]
 
 
@@ -36,8 +36,7 @@ def make_candidates(
 
     `recipe` (picklable) loads the models: once here, to plan, and once in every worker of a crew, to make. Of the candidates,
     those with a key in `only` are made, or all. What is made stays in a work store, so a killed run resumes and a change in
-    curation makes only what is new. The store is never emptied by itself: `rm -r .dvc/tmp/work/STAGE` frees its space and
-    costs no result.
+    curation makes only what is new.
     """
     engine = load_engine()
     with hired(engine) as crew:
@@ -52,7 +51,7 @@ def make_candidates(
         candidates = [row for row in plan(captions, generator) if only is None or row["key"] in only]
         apart = [extra for extra in (tuning, dict(craft.added)) if extra]  # files of others are not taken up
         low_bits = [params.batch, device, threads, *apart]
-        with WorkStore(craft.stage, digest(generator.fingerprint, *low_bits)).locked() as store:
+        with WorkStore(craft.stage, digest(generator.fingerprint, *low_bits), craft.recipe).locked() as store:
             where = _finished(store, craft.noun)
             missing = [row for row in candidates if row["key"] not in where]
             log.info("%d of %d %ss are there already", len(candidates) - len(missing), len(candidates), craft.noun)
@@ -126,17 +125,21 @@ def _make_missing(
 ) -> tuple[dict[str, str], list[dict]]:
     """Have candidates made into the store; returns key -> piece, and the failed ones as FAILED rows by key.
 
-    Those that killed the workers which took them fail too; the store remembers them, so that no later run pays for them.
+    Those that killed the workers which took them fail too; the store remembers them, so that no later run with
+    this code pays for them.
     Raises ValueError as soon as more than `may_fail` have failed, so that a broken set-up does not spend the night, and
     TimeoutError when its budget of hours is used up.
     """
     size = smallest = craft.generator.params.batch
     budget = Budget.from_environment()
-    lost: dict[str, str] = json.loads(store.get(LOST) or b"{}")
+    lost_file = f"lost-{code_folder()}.json"
+    lost: dict[str, str] = json.loads(store.get(lost_file) or b"{}")
     known = [row for row in rows if row["key"] in lost]
     todo = [row for row in rows if row["key"] not in lost]
     if known:
-        log.warning("%d %ss are not tried again, for they killed workers; %s lists them", len(known), craft.noun, LOST)
+        log.warning(
+            "%d %ss are not tried again, for they killed workers; %s lists them", len(known), craft.noun, lost_file
+        )
     failed = [{"key": row["key"], "uid": row["uid"], "error": lost[row["key"]]} for row in known]
     where: dict[str, str] = {}
     done = len(known)
@@ -144,7 +147,7 @@ def _make_missing(
         for batch, made in work(todo[start : start + size] for start in range(0, len(todo), size)):
             if isinstance(made, Lost):
                 lost |= {row["key"]: made.reason for row in batch}
-                store.put(LOST, json.dumps(lost, sort_keys=True).encode())
+                store.put(lost_file, json.dumps(lost, sort_keys=True).encode())
                 made = Made([], {row["key"]: made.reason for row in batch}, smallest)
             if made.samples:
                 piece = f"{digest(*(key for key, _ in made.samples))}.tar"

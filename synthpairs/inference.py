@@ -28,14 +28,14 @@ def best_device() -> torch.device:
 
 
 def compute_dtype() -> torch.dtype:
-    """What language models compute in: bfloat16 where the device multiplies it, else float32.
+    """The type that language models compute in: float32 on a CPU, bfloat16 on a GPU that multiplies it.
 
-    Without AVX-512 (or its like) a CPU's products of bfloat16 are 3 times as slow as float32's, and 10 times on the way back.
+    On CPUs float32 is what is portable: the kinds of CPU agree in it up to low bits (docs/two-machines.md), while bfloat16 gives
+    each kind another run, and takes four to ten times as long where it is emulated.
     """
-    if best_device().type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
+    if best_device().type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
 
 
 def computing(model: M) -> M:

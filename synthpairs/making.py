@@ -58,6 +58,9 @@ class Craft:
     make: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # a result for each of a batch's keys and texts
     encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError says why it is not one
     told: Mapping[str, Any]  # entries of every sample's json beside its row of the manifest
+    recipe: int | None = (
+        None  # version of what makes them, where a code edit is not to make all of them anew; see WorkStore
+    )
     added: Mapping[str, Any] = field(default_factory=dict)  # what files carry beside what was made; no part of any key
     count: Callable[[Sequence[str]], dict[str, Any]] | None = None  # metrics of the captions beside those of all crafts
 

@@ -18,10 +18,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synthpairs.source import source_hash
+
 T = TypeVar("T")
 END_OF_TAR = 1024  # zero bytes that close every tar
 BATCH_ROWS = 1024  # Python rows that TableWriter holds before it packs them
 GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # of a row group, at which TableWriter writes it
+RECIPE = "recipe-"  # and its version: a folder of WorkStore
 
 
 def write_bytes(path: Path, payload: bytes) -> None:
@@ -203,17 +206,31 @@ def _samples(path: Path, taken: Callable[[tarfile.TarFile, tarfile.TarInfo], T])
         raise ValueError(f"{path}: not a whole tar shard ({error}); delete it and run `dvc repro` again") from None
 
 
+def work_folder() -> Path:
+    """Where all work stores lie; under `dvc exp run --temp` in the project, not in its copy."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp/work"
+
+
+def code_folder(program: str | None = None) -> str:
+    """The folder for what a program's source shaped, as `source_hash` has it."""
+    return source_hash(program)[:16]
+
+
 class WorkStore:
     """Finished pieces of a stage's work, kept outside the outs that DVC deletes, so that a killed run resumes.
 
-    The directory's name holds a fingerprint of everything that shapes the pieces, so pieces of another configuration
-    are never taken up. A lock keeps a second process (say, the orphan of a killed `dvc repro`) out. The process that holds it is
+    `fingerprint` is of all data and params that shape the pieces, so pieces of another configuration are never taken up. Nor
+    are those of other code: they lie under the hash of the program's source, or, where making them anew is too dear, under the
+    version of their `recipe`, which must be raised when its results change. `python -m synthpairs clean` frees old ones.
+
+    A lock keeps a second process (say, the orphan of a killed `dvc repro`) out. The process that holds it is
     the only one that writes: workers, here or on other machines, send it their results. Some network disks do not pass
     locks on, so two machines that share one must not run the same stage at once.
     """
 
-    def __init__(self, stage: str, fingerprint: str) -> None:
-        self.path = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp/work" / stage / fingerprint
+    def __init__(self, stage: str, fingerprint: str, recipe: int | None = None) -> None:
+        code = code_folder() if recipe is None else f"{RECIPE}{recipe}"
+        self.path = work_folder() / stage / code / fingerprint
 
     @contextlib.contextmanager
     def locked(self) -> Iterator["WorkStore"]:

@@ -166,17 +166,29 @@ def test_the_work_store_keeps_finished_pieces_apart_by_fingerprint(store, tmp_pa
         store.put("piece", b"1")
     assert WorkStore("images", "fingerprint").get("piece") == b"1"
     assert WorkStore("images", "other").get("piece") is None
-    assert store.path == tmp_path / ".dvc/tmp/work/images/fingerprint"
+    assert WorkStore("images", "fingerprint", recipe=1).path == tmp_path / ".dvc/tmp/work/images/recipe-1/fingerprint"
     store.discard()
     assert store.get("piece") is None
 
 
-def test_a_second_process_is_kept_out_of_the_work_store(store):
-    code = "from synthpairs.storage import WorkStore\nwith WorkStore('images', 'fingerprint').locked(): pass"
+def test_pieces_of_other_code_are_not_taken_up_unless_a_recipe_stands_for_it(store, monkeypatch):
+    versioned = WorkStore("images", "fingerprint", recipe=1)
+    for kept in (store, versioned):
+        kept.put("piece", b"1")
+    monkeypatch.setattr(storage, "source_hash", lambda program=None: "0" * 64)  # as after an edit
+    assert WorkStore("images", "fingerprint").get("piece") is None
+    assert WorkStore("images", "fingerprint", recipe=1).get("piece") == b"1"
+    assert WorkStore("images", "fingerprint", recipe=2).get("piece") is None
+
+
+def test_a_second_process_is_kept_out_of_the_work_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    code = "from synthpairs.storage import WorkStore\nwith WorkStore('images', 'fingerprint', recipe=1).locked(): pass"
 
     def enter():
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr
 
+    store = WorkStore("images", "fingerprint", recipe=1)
     with store.locked():
         assert f"BlockingIOError: {store.path} is in use by another run of this stage" in enter()
     assert enter() == ""

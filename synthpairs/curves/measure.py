@@ -33,7 +33,6 @@ from synthpairs.vlm.training import Training
 
 log = logging.getLogger(__name__)
 TASK, MEASURE = "desk_caption", "cider_d"
-CODE = ("benchmarks", "curves", "embeddings", "vlm")  # what shapes a value
 PLACES = 6
 
 
@@ -67,13 +66,12 @@ class Setting:
         return self.curves.steps(self.align.steps(self.mixing.draws))
 
     def fingerprint(self) -> str:
-        """Of everything that shapes a value."""
+        """Of all data and params that shape a value."""
         tasks = [self.data / "tasks" / name for name in ("instructions.parquet", f"{TASK}.parquet", f"{TASK}.yaml")]
         models = [part_identity(name, key) for key, name in part_names(self.vlm, self.resampler).items()]
-        code = [file for name in CODE for file in sorted(Path(__file__).parents[1].glob(f"{name}/*.py"))]
         data = [self.data / "pairs", self.data / "embedded", *tasks]
         settings = {name: value for name, value in asdict(self).items() if name != "data"}
-        return digest(settings, [*map(file_sha256, data), *models, *map(file_sha256, code)])
+        return digest(settings, [*map(file_sha256, data), *models])
 
 
 def measure_curves(setting: Setting) -> dict[str, Any]:

@@ -18,8 +18,8 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
     """{strategy: numbers} of selections that take this share of `pool`, rows of MEASURES of candidates.
 
     `standardised`: how far the taken ones' means lie from all candidates', in standard deviations; `stability` as
-    synthpairs.selection.stability has it; `other_clip`: the share of the taken that is taken again with the second CLIP's cosines, null without one;
-    `chance`: what that share would be by chance.
+    synthpairs.selection.stability has it; `other_clip`: the share of the taken that is taken again with the second CLIP's
+    cosines, null without one; `chance`: what that share would be by chance.
     """
     k = max(1, round(share * len(pool)))
     told = {}

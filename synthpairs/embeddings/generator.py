@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from synthpairs.embeddings.decoding import decode, expected, noise_of
-from synthpairs.embeddings.params import Embed
+from synthpairs.embeddings.params import RECIPE, Embed
 from synthpairs.execution.tuning import tuned
 from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.pipelines import load_pipeline
@@ -57,7 +57,7 @@ class MaskedGenerator:
 
     def _settings(self) -> dict[str, Any]:
         """Everything that changes codes beside the files, and how to read them."""
-        return {
+        settings = {
             "steps": self.params.steps,
             "guidance": self.params.guidance,
             "temperature": self.params.temperature,
@@ -68,6 +68,7 @@ class MaskedGenerator:
             "codes": len(self._codebook),
             "channels": self._codebook.shape[1],
         }
+        return settings | ({"recipe": RECIPE} if RECIPE > 1 else {})
 
     @property
     def codebook(self) -> np.ndarray:

@@ -10,7 +10,7 @@ import pandas as pd
 from synthpairs.candidates import make_candidates
 from synthpairs.embeddings.codes import encoded
 from synthpairs.embeddings.generator import MaskedGenerator
-from synthpairs.embeddings.params import Embed
+from synthpairs.embeddings.params import RECIPE, Embed
 from synthpairs.making import Craft
 
 
@@ -21,10 +21,11 @@ def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[d
     """
     if captions.empty:
         raise ValueError("data/screened/kept.parquet holds no caption: loosen what `dvc repro screen` filters by")
-    return make_candidates(captions, partial(_craft, MaskedGenerator, params), out)
+    return make_candidates(captions, partial(grid_craft, MaskedGenerator, params), out)
 
 
-def _craft(kind: type[MaskedGenerator], params: Embed) -> Craft:
+def grid_craft(kind: type[MaskedGenerator], params: Embed) -> Craft:
+    """How token grids are made, by a generator of this kind."""
     generator = kind(params)
     codes = len(generator.codebook)
 
@@ -39,4 +40,5 @@ def _craft(kind: type[MaskedGenerator], params: Embed) -> Craft:
         make=make,
         encode=lambda result: encoded(result[0], result[1], codes),
         told={"grid": list(generator.grid)},
+        recipe=RECIPE,
     )

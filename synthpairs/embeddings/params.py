@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from synthpairs.params import Within
 
+# Version of how a token grid comes of a key, a caption and the settings, as synthpairs.images.params.RECIPE is of pictures.
+RECIPE = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embed:

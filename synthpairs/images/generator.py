@@ -16,7 +16,7 @@ import torch
 
 from synthpairs.execution.tuning import tuned
 from synthpairs.images.loading import load, told_scheduler
-from synthpairs.images.params import Images
+from synthpairs.images.params import RECIPE, Images
 from synthpairs.images.prompts import chunk_counts, embeddings, readers
 from synthpairs.inference import best_device, filled, steady_threads, threads
 from synthpairs.schema import digest, noise_seed
@@ -66,6 +66,8 @@ class Generator:
             settings["max_sequence_length"] = self.params.max_sequence_length
         if self.params.long_prompts != "cut":
             settings["long_prompts"] = self.params.long_prompts
+        if RECIPE > 1:
+            settings["recipe"] = RECIPE
         return settings
 
     @cached_property

@@ -11,7 +11,7 @@ from PIL import Image
 from synthpairs.candidates import make_candidates
 from synthpairs.images.generator import Generator
 from synthpairs.images.marking import SOURCE_TYPE, mark
-from synthpairs.images.params import Images
+from synthpairs.images.params import RECIPE, Images
 from synthpairs.images.prompts import count_cut
 from synthpairs.making import Craft
 from synthpairs.schema import DRAFTS
@@ -54,6 +54,7 @@ def picture_craft(params: Images) -> Craft:
         make=generator.paint,
         encode=partial(encoded, extension=params.format, marked=params.mark),
         told={},
+        recipe=RECIPE,
         added={"mark": SOURCE_TYPE} if params.mark else {},
         count=partial(count_cut, generator.readers),
     )

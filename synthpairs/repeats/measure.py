@@ -61,7 +61,7 @@ class Setting:
         )
 
     def fingerprint(self) -> str:
-        """Of all that shapes an answer but the arm and the seed; the project's code is watched by DVC."""
+        """Of all data and params that shape an answer but the arm and the seed."""
         parts = [self.data / name for name in ("captions", "images", "scores", "tasks")]
         parts += [MODELS / arm / "finetuned" for arm in self.arms]
         parts += [Path(part) for part in (self.vlm.eye, self.vlm.llm, self.vlm.adapter) if part]

@@ -66,7 +66,7 @@ class Setting:
         )
 
     def fingerprint(self) -> str:
-        """Of all that shapes a trial but the set and the seed; the project's code is watched by DVC."""
+        """Of all data and params that shape a trial but the set and the seed."""
         parts = [self.data / name for name in ("art", "captions", "images", "scores", "tasks/instructions.parquet")]
         parts += [
             self.data / f"tasks/{task}.{ending}"

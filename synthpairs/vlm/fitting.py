@@ -37,12 +37,11 @@ class Fit:
     watch: Callable[[int], object] | None = None  # see train
 
     def fingerprint(self) -> str:
-        """Of everything that shapes the weights, this package's code included."""
+        """Of all data and params that shape the weights."""
         parts = [part_identity(name, key) for key, name in part_names(self.vlm, self.resampler).items()]
         parts += [file_sha256(self.aligned)] if self.aligned else []
-        code = [file_sha256(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
         sections = [asdict(section) for section in (self.vlm, self.params, self.resampler) if section]
-        return digest(sections, parts, fingerprint(self.examples), code)
+        return digest(sections, parts, fingerprint(self.examples))
 
 
 def fit(task: Fit, write: Callable[[Path], None], out: Path) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Disk space of the work stores (synthpairs.storage.WorkStore), and freeing what no run takes up again."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthpairs.embeddings.params import RECIPE as TOKENS
+from synthpairs.images.params import RECIPE as PICTURES
+from synthpairs.source import ROOT
+from synthpairs.storage import RECIPE, code_folder, work_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One work store on the disk."""
+
+    path: Path
+    size: int  # bytes
+    current: bool  # of the code that stands here, so a run may take it up
+    in_use: bool  # by a run, which holds its lock
+
+
+def work_stores() -> Iterator[Store]:
+    """All work stores of this project."""
+    programs = ["synthpairs.__main__", *(f"stages.{file.stem}" for file in (ROOT / "stages").glob("*.py"))]
+    codes = {code_folder(program) for program in programs}
+    codes |= {f"{RECIPE}{version}" for version in (PICTURES, TOKENS)}
+    for lock in sorted(work_folder().rglob(".lock")):
+        size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())
+        yield Store(lock.parent, size, not codes.isdisjoint(lock.parent.parts), _locked(lock))
+
+
+def _locked(path: Path) -> bool:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def clean(everything: bool = False) -> tuple[list[Store], list[Store]]:
+    """Remove the stores of other code, or all; returns those that were freed and those that stay, one in use among them."""
+    stores = list(work_stores())
+    freed = [store for store in stores if not store.in_use and (everything or not store.current)]
+    for store in freed:
+        shutil.rmtree(store.path)
+        for folder in store.path.parents:
+            if folder == work_folder() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+    return freed, [store for store in stores if store not in freed]

@@ -1,0 +1,30 @@
+"""What RECIPE stands for: how a token grid comes of a key, a caption and the settings; as tests/images/test_recipe.py."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthpairs.embeddings.codes import TOKENS
+from synthpairs.embeddings.generator import MaskedGenerator
+from synthpairs.embeddings.make import grid_craft
+from synthpairs.embeddings.params import RECIPE, Embed
+from synthpairs.making import Maker
+from synthpairs.schema import digest
+
+RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
+AGREE = 0.9  # of the tokens: low bits, which differ from machine to machine, may decide where two are as likely
+TEXTS = ["a red dog", "two cats on blue", "a bell", "a plain white rose"]
+CASES = {"plain": {}, "linear, without guidance": {"schedule": "linear", "guidance": 1.0}}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tokens_change_only_with_the_recipes_version(settings: Callable[..., Embed], case: str) -> None:
+    batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
+    result = Maker(grid_craft(MaskedGenerator, settings(**CASES[case])))(batch)
+    assert result.failed == {}
+    grids = [np.frombuffer(files["tokens"], TOKENS).tolist() for _, files in result.samples]
+    print(json.dumps({str(RECIPE): {case: grids}}))
+    assert np.mean(np.equal(grids, RECORDED[str(RECIPE)][case])) >= AGREE
