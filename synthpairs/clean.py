@@ -1,7 +1,6 @@
 """Disk space of the work stores (synthpairs.storage.WorkStore), and freeing what no run takes up again."""
 
 import fcntl
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from synthpairs.embeddings.params import RECIPE as TOKENS
 from synthpairs.images.params import RECIPE as PICTURES
 from synthpairs.source import ROOT
-from synthpairs.storage import RECIPE, code_folder, work_folder
+from synthpairs.storage import RECIPE, code_folder, remove_store, work_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,5 @@ def clean(everything: bool = False) -> tuple[list[Store], list[Store]]:
     stores = list(work_stores())
     freed = [store for store in stores if not store.in_use and (everything or not store.current)]
     for store in freed:
-        shutil.rmtree(store.path)
-        for folder in store.path.parents:
-            if folder == work_folder() or any(folder.iterdir()):
-                break
-            folder.rmdir()
+        remove_store(store.path)
     return freed, [store for store in stores if store not in freed]

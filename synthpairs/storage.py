@@ -256,4 +256,12 @@ class WorkStore:
 
     def discard(self) -> None:
         """Remove the store, once its pieces are in the stage's outs."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_store(self.path)
+
+
+def remove_store(path: Path) -> None:
+    """Delete a work store's directory, and the ones above it that are empty then."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty
+        while (path := path.parent) != work_folder():
+            path.rmdir()

@@ -144,17 +144,17 @@ def killed_with_work(program: str, work: Path, pieces: int = 1) -> list[Path]:
     """Run a program until its work store holds so many pieces, then kill it and see that its workers end; returns the pieces."""
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    while len(list(work.glob("*/*.tar"))) < pieces:
+    while len(list(work.glob("*/*/*.tar"))) < pieces:
         assert killed.poll() is None, "ended before so many batches were stored"
         time.sleep(0.002)
     workers = children(killed.pid)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    stored, deadline = sorted(work.glob("*/*.tar")), time.monotonic() + 100
+    stored, deadline = sorted(work.glob("*/*/*.tar")), time.monotonic() + 100
     while any(map(alive, workers)):
         assert time.monotonic() < deadline, "orphans"
         time.sleep(0.05)
-    assert sorted(work.glob("*/*.tar")) == stored, "something was written after the kill"
+    assert sorted(work.glob("*/*/*.tar")) == stored, "something was written after the kill"
     return stored
 
 

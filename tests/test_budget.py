@@ -48,7 +48,7 @@ def test_every_rerun_gets_further_and_the_bytes_are_the_same(
         with pytest.raises(TimeoutError, match=rf"{done} of \d+ pictures"):
             make_images(captions, params, tmp_path / "out")
         assert not (tmp_path / "out").exists()
-    assert len(list((tmp_path / ".dvc/tmp/work/images").glob("*/*.tar"))) == 3
+    assert len(list((tmp_path / ".dvc/tmp/work/images").glob("*/*/*.tar"))) == 3
     _, volatile = make_images(captions, params, tmp_path / "out")  # one batch is left, and nothing after it
     assert volatile == {"reused": 12}
     monkeypatch.delenv(HOURS)

@@ -104,7 +104,7 @@ def test_runs_and_workers_killed_at_random_change_nothing(project: Path, monkeyp
     run = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True)
     for _ in range(2):  # single workers
         stored += random.randint(1, 3)
-        while len(list(work.glob("*/*.tar"))) < stored and run.poll() is None:
+        while len(list(work.glob("*/*/*.tar"))) < stored and run.poll() is None:
             time.sleep(0.002)
         workers = [child for child in children(run.pid) if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
         if workers:

@@ -122,9 +122,9 @@ def test_a_task_becomes_numbers_and_rows_once(project: Path, monkeypatch: pytest
     assert f"pretrained={project}/model,device=" in asked[0]
     assert " None " in asked[0]
     assert " 3 " in asked[2]
-    (kept,) = Path(".dvc/tmp/work/benchmark").glob("*/three.json")
+    (kept,) = Path(".dvc/tmp/work/benchmark").glob("*/*/three.json")
     assert "long" not in kept.read_text()
-    assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*") if path.is_dir()]
+    assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*/*") if path.is_dir()]
 
 
 def test_nothing_is_run_for_no_tasks(project: Path) -> None:

@@ -104,7 +104,7 @@ def test_damaged_pieces_are_made_again(
 ) -> None:
     make_embeddings(captions, settings(vectors="soft"), tmp_path / "out")
     whole = contents(tmp_path / "out")
-    piece = min((tmp_path / ".dvc/tmp/work/embed").glob("*/*.tar"))
+    piece = min((tmp_path / ".dvc/tmp/work/embed").glob("*/*/*.tar"))
     ((_, files), *_) = read_shard(piece)
     piece.write_bytes(piece.read_bytes().replace(files["vectors"], bytes(len(files["vectors"]))))
     _, volatile = make_embeddings(captions, settings(vectors="soft"), tmp_path / "out")

@@ -68,7 +68,7 @@ def test_a_cluster_that_loses_a_node_makes_the_same_bytes(
     pieces = tmp_path / "there/.dvc/tmp/work/scribbles"
 
     def lose() -> None:
-        while len(list(pieces.glob("*/*.tar"))) < 8:
+        while len(list(pieces.glob("*/*/*.tar"))) < 8:
             time.sleep(0.01)
         cluster.remove_node(sorted(cluster.worker_nodes, key=id)[0], allow_graceful=False)
 

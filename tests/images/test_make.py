@@ -124,7 +124,7 @@ def test_two_processes_paint_the_same_bytes(
 def test_damaged_pieces_are_made_again(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
     make_images(captions, settings(), tmp_path / "out")
     whole = contents(tmp_path / "out")
-    pieces = sorted((tmp_path / ".dvc/tmp/work/images").glob("*/*.tar"))
+    pieces = sorted((tmp_path / ".dvc/tmp/work/images").glob("*/*/*.tar"))
     payload = bytearray(pieces[0].read_bytes())
     payload[700] ^= 1  # inside the first picture
     pieces[0].write_bytes(payload)

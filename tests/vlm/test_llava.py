@@ -50,7 +50,7 @@ def killed(tmp_path, function, *arguments):
 
 
 def checkpoints():
-    return sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/checkpoint-*"))
+    return sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-*"))
 
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):

@@ -71,7 +71,7 @@ def test_two_processes_train_as_one_and_go_on_where_they_were_killed(spread, alo
     whole = spread(2, *call, tmp_path / "whole")
     np.testing.assert_allclose(whole["losses"], losses, rtol=0.01)  # bfloat16, in other sums
     spread(2, *call, tmp_path / "killed", dies_at=27)
-    kept = sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/checkpoint-*"))
+    kept = sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-*"))
     assert kept == ["checkpoint-6"]
     assert spread(2, *call, tmp_path / "killed") == whole
     once, again = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
@@ -90,7 +90,7 @@ def test_a_model_divided_among_two_processes_trains_as_one_and_goes_on(spread, a
     for name, weight in one.items():
         np.testing.assert_allclose(two[name].float(), weight.float(), atol=0.02)
     spread(2, *call, tmp_path / "killed", dies_at=27, **settings)
-    (kept,) = Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/checkpoint-6")
+    (kept,) = Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-6")
     assert len(list(kept.glob("pytorch_model_fsdp_0/*.distcp"))) == 2  # each process's part
     np.testing.assert_allclose(spread(2, *call, tmp_path / "killed", **settings)["losses"], whole["losses"], rtol=1e-3)
 
