@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from ruamel.yaml import YAML
 
 from synthpairs.artwork.drawings import of_split
 from synthpairs.artwork.pool import Pool, compose
-from synthpairs.params import load_params
+from synthpairs.artwork.world import World
+from synthpairs.params import load_params, read_mapping
 from synthpairs.realpairs.params import Pairs
 
 CLIPS = ("clip", "second_clip")  # sections of pretrain/params.yaml, and what the trained models are called
@@ -15,13 +15,13 @@ CLIPS = ("clip", "second_clip")  # sections of pretrain/params.yaml, and what th
 
 def params(section: str | None = None) -> dict:
     """This pipeline's parameters, or one section of them."""
-    values = YAML(typ="safe").load(Path("pretrain/params.yaml"))
+    values = read_mapping(Path("pretrain/params.yaml"))
     return values[section] if section else values
 
 
 def trained_concepts() -> list[str]:
     """The concepts of the desk world, from the main params.yaml."""
-    return list(YAML(typ="safe").load(Path("params.yaml"))["world"]["concepts"])
+    return load_params(World, "world").concepts
 
 
 def load_drawings() -> pd.DataFrame:

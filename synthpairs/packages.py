@@ -16,7 +16,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from synthpairs.params import read_mapping
 
 log = logging.getLogger(__name__)
 LOCK = Path("packages.lock.yaml")
@@ -52,7 +52,10 @@ class Package:
 
 def pinned(section: str, lock: Path = LOCK) -> list[Package]:
     """The packages of one section (`artwork`, `names`, `texts`, `models`) of the lock file, in its order."""
-    return [Package(**row) for row in YAML(typ="safe").load(lock)[section]]
+    try:
+        return [Package(**row) for row in read_mapping(lock)[section]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{lock}: {section} is no list of packages with their keys: {error}") from None
 
 
 def model_package(name: str, key: str) -> Package:

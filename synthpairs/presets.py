@@ -12,17 +12,17 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from synthpairs.params import PARAMS, read_mapping
 from synthpairs.storage import write_bytes
 
-PARAMS = Path("params.yaml")
 FOLDER = Path("presets")
 _PLAIN = re.compile(r"[A-Za-z][\w./@-]*( [\w./@-]+)*")
 
 
 def apply(name: str) -> dict[str, Any]:
     """Write a preset into params.yaml, whose other bytes stay as they are; returns what changed, by dotted key."""
-    text = PARAMS.read_text(encoding="utf-8")
-    current, node = YAML(typ="safe").load(text), YAML().compose(text)
+    current, text = read_mapping(PARAMS), PARAMS.read_text(encoding="utf-8")
+    node = YAML().compose(text)
     changed: dict[str, Any] = {}
     spans = []
     for keys, value in leaves(name, current):
@@ -67,7 +67,7 @@ def _yaml(value: Any) -> str:
 def as_flags(name: str) -> str:
     """The preset as `-S key=value` flags of `dvc exp run`, for `$(...)`; ValueError for text that shells split."""
     flags = []
-    for keys, value in leaves(name, YAML(typ="safe").load(PARAMS)):
+    for keys, value in leaves(name, read_mapping(PARAMS)):
         flags.append(f"-S {'.'.join(keys)}={_hydra(value)}")
         if len(flags[-1].split()) > 2:
             raise ValueError(f"{_path(name)}: {'.'.join(keys)} holds a space, which no flag can; leave --as-flags out")

@@ -150,12 +150,33 @@ def killed_with_work(program: str, work: Path, pieces: int = 1) -> list[Path]:
     workers = children(killed.pid)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    stored, deadline = sorted(work.glob("*/*/*.tar")), time.monotonic() + 100
-    while any(map(alive, workers)):
-        assert time.monotonic() < deadline, "orphans"
-        time.sleep(0.05)
+    stored = sorted(work.glob("*/*/*.tar"))
+    wait_for_end(workers)
     assert sorted(work.glob("*/*/*.tar")) == stored, "something was written after the kill"
     return stored
+
+
+def kill_with_workers(parent: "subprocess.Popen[str]") -> None:
+    """Kill a process that has started workers, and see that they end within seconds."""
+    deadline = time.monotonic() + 60
+    while not (workers := children(parent.pid)):
+        assert parent.poll() is None, "ended without workers"
+        assert time.monotonic() < deadline, "no workers"
+        time.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    wait_for_end(workers)
+
+
+def wait_for_end(pids: list[int], seconds: float = 20) -> None:
+    """See that none of the processes runs after so many seconds; those that do are ended then."""
+    deadline = time.monotonic() + seconds
+    while running := [pid for pid in pids if alive(pid)]:
+        if time.monotonic() > deadline:
+            for pid in running:
+                os.kill(pid, signal.SIGKILL)
+            pytest.fail(f"orphans: {len(running)} of {len(pids)}")
+        time.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:

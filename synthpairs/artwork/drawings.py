@@ -12,10 +12,8 @@ drawing join the training ones, by taking its place; no training drawing ever be
 import hashlib
 import io
 import json
-import multiprocessing
 import re
 from collections.abc import Container, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pandas as pd
@@ -23,6 +21,7 @@ import resvg_py
 from PIL import Image, ImageOps
 
 from synthpairs.packages import Package, pinned
+from synthpairs.workers import process_pool, usable_cores
 
 # Flags, keycaps and geometric symbols are not things one can draw a scene with.
 GROUPS = {
@@ -103,8 +102,7 @@ def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFr
                     "svg": _svg(sets[package][0], icon),
                 }
             )
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(mp_context=context) as pool:  # no threads: resvg holds the interpreter's lock
+    with process_pool(usable_cores(), "fork") as pool:  # no threads: resvg holds the interpreter's lock
         pngs = pool.map(partial(_render, size), [row.pop("svg") for row in rows], chunksize=64)
         return pd.DataFrame(rows).assign(png=list(pngs)).sort_values("drawing", ignore_index=True)
 

@@ -1,10 +1,8 @@
 """The filters that need a caption's text alone, over chunks of captions in as many processes as there are cores."""
 
-import multiprocessing
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -15,6 +13,7 @@ from synthpairs.captions.filters import Finding, examined
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
 from synthpairs.language.kenlm import Kenlm
+from synthpairs.workers import process_pool, usable_cores
 
 
 class Verdict(NamedTuple):
@@ -39,10 +38,10 @@ def screened(
     if second is None:
         yield first, _apply(first, examine(_questions(first)))
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     waiting: deque[tuple[list[Caption], Future[list[Verdict]]]] = deque()
     # Forked, for a new interpreter would import the stage with all its models; the workers need Python and NumPy alone.
-    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
+    with process_pool(cores, "fork") as pool:
         for chunk in chain([first, second], rest):
             waiting.append((chunk, pool.submit(examine, _questions(chunk))))
             if len(waiting) > cores + 1:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from synthpairs.artwork.world import World
+from synthpairs.captions.params import CaptionParams, Source
 from synthpairs.planning.load import Load
 from synthpairs.planning.params import Document, model_parameters
 
@@ -29,17 +31,16 @@ def count_captions(params: Document, expected: int | None, data: Path) -> Captio
 
     ValueError for a source without a limit where nothing is expected: it can only be counted by reading it.
     """
-    drawn = params.count("captions.human.pictures", 0)
-    written = params.count("captions.model.per_concept", 0) * len(params.get("world.concepts"))
-    sources = params.get("captions.sources") or []
-    unlimited = [str(source.get("name")) for source in sources if source.get("limit") is None]
+    section, world = params.get("captions", CaptionParams), params.get("world", World)
+    drawn, written = section.human.pictures, section.model.per_concept * len(world.concepts)
+    unlimited = [source.name for source in section.sources if source.limit is None]
     if unlimited and expected is None:
         raise ValueError(
             f"{params.path}: captions.sources: {unlimited[0]} has no limit, so nobody knows how many captions it holds: "
             "give one, or say `--captions N`"
         )
-    read = max(drawn + written + sum(source.get("limit") or 0 for source in sources), expected or 0)
-    pictured = sum(source.get("limit") or read for source in sources if _has_pictures(source))
+    read = max(drawn + written + sum(source.limit or 0 for source in section.sources), expected or 0)
+    pictured = sum(source.limit or read for source in section.sources if _has_pictures(source))
     table = data / "captions/kept.parquet"
     if expected is not None:
         kept, told = expected, "as asked for by --captions"
@@ -51,30 +52,31 @@ def count_captions(params: Document, expected: int | None, data: Path) -> Captio
     return Captions(read=read, written=written, originals=originals, kept=kept, told=told, table=table)
 
 
-def _has_pictures(source: dict) -> bool:
-    return source.get("format") == "webdataset" or (source.get("columns") or {}).get("image") is not None
+def _has_pictures(source: Source) -> bool:
+    return source.format == "webdataset" or source.columns.image is not None
 
 
 def caption_loads(params: Document, captions: Captions) -> Iterator[Load]:
     """Stage `captions`, as if every filter were asked about every caption: the first ones spare the others some."""
-    read, llm = captions.read, model_parameters(params, "captions.llm")
+    section = params.get("captions", CaptionParams)
+    read, llm = captions.read, model_parameters(params, section.llm)
     yield Load(stage="captions", part="rules", rate="captions.rules", pieces=read, starts=1, disk=read * CAPTION_BYTES)
     if captions.written:
         yield Load(stage="captions", part="writing", rate="captions.written", pieces=captions.written, size=llm)
     if captions.originals:
-        pixels = params.count("captions.human.side", 8) ** 2
+        pixels = section.human.side**2
         yield Load(
             stage="captions", part="originals", rate="captions.originals", pieces=captions.originals, size=pixels
         )
-    perplexity, judge = params.get("captions.perplexity.engine"), params.get("captions.judge.engine")
+    perplexity, judge = section.perplexity.engine, section.judge.engine
     if perplexity == "kenlm":
         yield Load(stage="captions", part="KenLM", rate="captions.kenlm", pieces=read)
     elif perplexity == "llm":
         yield Load(stage="captions", part="perplexity", rate="captions.perplexity", pieces=read, size=llm)
     if judge == "server":
-        served = model_parameters(params, "captions.judge.server.model")
+        served = model_parameters(params, section.judge.server.model)
         yield Load(stage="captions", part="judge", rate="captions.server", pieces=read, size=served)
     elif judge == "llm":
         yield Load(stage="captions", part="judge", rate="captions.judge", pieces=read, size=llm)
-    if params.get("captions.blip") is not None and captions.originals:
+    if section.blip is not None and captions.originals:
         yield Load(stage="captions", part="BLIP", rate="captions.blip", pieces=captions.originals)

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from synthpairs.artwork.world import World
+from synthpairs.audit.params import Audit
+from synthpairs.captions.params import Limits
+from synthpairs.embeddings.params import Embed
+from synthpairs.images.params import Images
+from synthpairs.invention.params import Invent
 from synthpairs.planning.curation import Captions
 from synthpairs.planning.load import Load
 from synthpairs.planning.params import Document
 from synthpairs.planning.rates import BYTES_PER_PIXEL, PICTURE_COPIES, REFINER_STEP
+from synthpairs.selection.params import Select
 
 CHUNK, MOST_CHUNKS = 75, 4  # tokens that CLIP reads at once, and how often it does (synthpairs/images/prompts.py)
 TOKENS_PER_WORD = 1.3  # a guess for captions of the web; the desk's have 1.04
@@ -33,23 +40,25 @@ class Pictures:
 
 def count_pictures(params: Document, captions: Captions, data: Path) -> tuple[Pictures, list[str]]:
     """The pictures of the captions that `images.limit` lets through, and what had to be assumed about them."""
-    candidates, draft, limit = params.count("images.candidates"), params.get("images.draft"), params.get("images.limit")
-    each = min(candidates, params.count("images.draft.keep")) if draft else candidates
-    within = captions.kept if limit is None else min(captions.kept, params.count("images.limit") // each)
-    side, runs, notes = params.count("images.side", 8), 1.0, []
-    passes, share = _guided(params, "images"), _base_share(params)
-    if draft and params.get("images.draft.cosine_min") is not None:
+    images = params.get("images", Images)
+    candidates, draft, side = images.candidates, images.draft, images.side
+    each = min(candidates, draft.keep) if draft else candidates
+    within = captions.kept if images.limit is None else min(captions.kept, images.limit // each)
+    runs, notes = 1.0, []
+    passes, share = _passes(images.guidance), images.refiner.base_share if images.refiner else 1.0
+    if draft and draft.cosine_min is not None:
         notes.append(
             "images.draft.cosine_min: how many drafts fall short of it is not known; all are counted as painted"
         )
-    if params.get("images.long_prompts") == "chunk":
-        runs, told = _runs(params, captions.table)
+    if images.long_prompts == "chunk":
+        words_max = params.get("captions.limits", Limits).words_max
+        runs, told = _runs(words_max, images.batch, captions.table)
         notes.append(told)
     return Pictures(
         drafts=within * candidates if draft else 0,
         painted=within * each,
-        steps=passes * base_steps(params.count("images.steps"), share),
-        draft_steps=passes * base_steps(params.count("images.draft.steps"), share) if draft else 0,
+        steps=passes * base_steps(images.steps, share),
+        draft_steps=passes * base_steps(draft.steps, share) if draft else 0,
         runs=runs,
         side=side,
         bytes=_stored_bytes(data / "images") or side**2 * BYTES_PER_PIXEL,
@@ -75,61 +84,55 @@ def picture_loads(params: Document, pictures: Pictures) -> Iterator[Load]:
         pieces=count * runs * pictures.steps, items=count * runs, starts=1, disk=count * pictures.bytes * PICTURE_COPIES,
     )  # fmt: skip
     yield Load(stage="scores", rate="scores", pieces=count, size=pixels, starts=1, disk=count * SCORE_BYTES)
-    selected = min(params.count("select.k"), count)
+    selected = min(params.get("select", Select).k, count)
     yield Load(stage="select", rate="select", pieces=count, disk=selected * pictures.bytes * 2)
 
 
 def audit_loads(params: Document, count: int, side: int) -> Iterator[Load]:
     """Stage `audit`, which looks at so many pictures."""
-    pixels = side**2
-    cosines = params.get("audit.cosine_min") is not None
+    pixels, audit = side**2, params.get("audit", Audit)
+    cosines = audit.cosine_min is not None
     yield Load(stage="audit", part="hashes", rate="audit.hashes", pieces=count, size=pixels, starts=int(cosines))
     if cosines:
         yield Load(stage="audit", part="CLIP", rate="audit.cosines", pieces=count, size=pixels)
-    if params.get("audit.text"):
+    if audit.text:
         yield Load(stage="audit", part="text in pictures", rate="audit.text", pieces=count, size=pixels)
-    if params.get("audit.nsfw") is not None:
+    if audit.nsfw is not None:
         yield Load(stage="audit", part="NSFW", rate="audit.nsfw", pieces=count)
 
 
 def grid_loads(params: Document, data: Path) -> Iterator[Load]:
     """Stage `embed`: token grids of the screened captions, or of as many as are to be invented."""
-    table = data / "screened/kept.parquet"
+    embed, table = params.get("embed", Embed), data / "screened/kept.parquet"
     captions = pq.read_metadata(table).num_rows if table.exists() else _invented(params)
-    grids = captions * params.count("embed.candidates")
-    steps = params.count("embed.steps") * _guided(params, "embed")
+    grids, steps = captions * embed.candidates, embed.steps * _passes(embed.guidance)
     yield Load(stage="embed", rate="embed", pieces=grids * steps, starts=1, disk=grids * GRID_BYTES)
 
 
 def _invented(params: Document) -> int:
-    banks, classes = params.get("invent.banks"), 0
-    if "world" in banks:
-        classes += len(params.get("world.concepts"))
-    if "imagenet" in banks:
-        classes += params.get("invent.imagenet.classes") or IMAGENET_CLASSES
-    return classes * params.count("invent.per_class")
+    invent, classes = params.get("invent", Invent), 0
+    if "world" in invent.banks:
+        classes += len(params.get("world", World).concepts)
+    if "imagenet" in invent.banks:
+        classes += invent.imagenet.classes or IMAGENET_CLASSES
+    return classes * invent.per_class
 
 
-def _guided(params: Document, section: str) -> float:
+def _passes(guidance: float) -> float:
     """Passes through the denoiser that a step takes, beside the two of guidance."""
-    return 1.0 if params.number(f"{section}.guidance", 0) > 1 else 0.5
+    return 1.0 if guidance > 1 else 0.5
 
 
-def _base_share(params: Document) -> float:
-    return 1.0 if params.get("images.refiner") is None else params.number("images.refiner.base_share", 0.0)
-
-
-def _runs(params: Document, table: Path) -> tuple[float, str]:
+def _runs(words_max: int, batch: int, table: Path) -> tuple[float, str]:
     """How many lengths, in chunks, a batch holds on average, and where that is from: a batch is filled up for each."""
     if not table.exists():
-        most = _chunks(params.count("captions.limits.words_max"))
+        most = _chunks(words_max)
         return (
             most,
             f"images.long_prompts: each batch is taken to hold captions of {most} lengths, until there are some",
         )
     texts = pq.read_table(table, columns=["text"])["text"].to_pylist()
     lengths = [_chunks(len(text.split())) for text in texts]
-    batch = params.count("images.batch")
     shares = [lengths.count(count) / len(lengths) for count in range(1, MOST_CHUNKS + 1)] if lengths else [1.0]
     runs = sum(1 - (1 - share) ** batch for share in shares)
     return (

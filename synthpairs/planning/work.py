@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthpairs.arms import Arm
-from synthpairs.params import load_params
+from synthpairs.arms import Arm, CodeArm
+from synthpairs.images.params import Images
 from synthpairs.planning.curation import caption_loads, count_captions
 from synthpairs.planning.load import Load
 from synthpairs.planning.models import (
@@ -18,6 +18,7 @@ from synthpairs.planning.models import (
 )
 from synthpairs.planning.params import Document, model_parameters
 from synthpairs.planning.pictures import audit_loads, count_pictures, grid_loads, picture_loads
+from synthpairs.selection.params import Select
 
 DESK_SIDE = 128  # pixels; a plan for larger pictures is one for a GPU
 
@@ -46,17 +47,17 @@ def read_work(path: Path, captions: int | None, data: Path) -> Work:
     params = Document(path)
     come = count_captions(params, captions, data)
     pictures, notes = count_pictures(params, come, data)
-    pairs = min(params.count("select.k"), pictures.painted)
-    arms = [str(arm) for arm in load_params(list[Arm], "arms", path)]
+    pairs = min(params.get("select", Select).k, pictures.painted)
+    arms, code_arms = params.get("arms", list[Arm]), params.get("code_arms", list[CodeArm])
     looked_at = pictures.painted + (min(pairs, come.originals) if "real" in arms else 0)
     talks, assumed = conversations(params)
-    llm = model_parameters(params, "vlm.llm")
-    questions, unknown = question_loads(params, len(arms), len(params.get("code_arms")), llm)
+    llm = model_parameters(params, params.get("vlm.llm", str))
+    questions, unknown = question_loads(params, len(arms), len(code_arms), llm)
     return Work(
         captions=come.kept,
         told=come.told,
         candidates=pictures.painted,
-        steps=params.count("images.steps"),
+        steps=params.get("images", Images).steps,
         side=pictures.side,
         arms=arms,
         items=own_items(params) | suite_items(params),

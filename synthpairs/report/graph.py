@@ -7,10 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from synthpairs.markdown import markdown_table
+from synthpairs.params import read_mapping
 
 _ITEM = re.compile(r"\$\{item\.\w+\}")
 _LOOKUP = re.compile(r"\$\{([\w.]+)\}")
@@ -32,22 +30,10 @@ class Stage:
 
 def read_stages(path: Path, params: Path) -> list[Stage]:
     """The stages of a dvc.yaml in its order, matrix values looked up in `params`; ValueError names what cannot be read."""
-    document, values = _mapping(path), _mapping(params)
+    document, values = read_mapping(path), read_mapping(params)
     if not isinstance(document.get("stages"), dict):
         raise ValueError(f"{path}: stages is missing")
     return [_stage(name, entry, values, f"{path}: stages.{name}") for name, entry in document["stages"].items()]
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `git checkout {path}` first")
-    try:
-        document = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: not a mapping")
-    return document
 
 
 def _stage(name: str, entry: dict[str, Any], values: dict[str, Any], where: str) -> Stage:

@@ -4,15 +4,10 @@ That is work for all cores: in threads on a small machine, else in processes, wh
 Either way a picture's result is the same.
 """
 
-import ctypes
 import io
-import multiprocessing
-import os
 import re
-import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +19,7 @@ from PIL import Image
 
 from synthpairs.scores.params import Ssim
 from synthpairs.scores.ssim import check_size, self_similarity
+from synthpairs.workers import process_pool, usable_cores
 
 THREADS_UP_TO = 2  # cores; with a GPU or more of them processes pay
 WORTH = 4096  # pictures, from which on they pay for the seconds that their start takes
@@ -63,20 +59,17 @@ def openers(
 
     `view` must be picklable for processes. A process that dies (say, of memory) makes its futures raise.
     """
-    pool: Executor
     if processes:
-        context = multiprocessing.get_context("spawn")  # a fork of a process that holds a GPU is none
-        pool = ProcessPoolExecutor(processes, context, _begin, (view, spec, on_gpu))
-        with pool:
+        with process_pool(processes, "spawn", _begin, view, spec, on_gpu) as pool:  # a fork could not use the GPU
             yield lambda payloads: [pool.submit(_work, payload) for payload in payloads]
         return
-    with ThreadPoolExecutor() as pool:
-        yield lambda payloads: [pool.submit(opened, payload, view, spec, on_gpu) for payload in payloads]
+    with ThreadPoolExecutor() as threads:
+        yield lambda payloads: [threads.submit(opened, payload, view, spec, on_gpu) for payload in payloads]
 
 
 def worker_processes(pictures: int, gpu: bool) -> int:
     """How many processes so many pictures are worth on this machine; 0: threads do."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return cores if pictures >= WORTH and (gpu or cores > THREADS_UP_TO) else 0
 
 
@@ -85,9 +78,6 @@ _SET: tuple[View, Ssim, bool]
 
 def _begin(view: View, spec: Ssim, on_gpu: bool) -> None:
     global _SET
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed stage takes its workers along
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the stage's to answer
     cv2.setNumThreads(1)
     _SET = view, spec, on_gpu
 

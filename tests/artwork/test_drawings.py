@@ -4,6 +4,9 @@ import base64
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -14,7 +17,9 @@ import pytest
 from synthpairs.artwork.drawings import concepts, of_split, picture, render_drawings, split_of
 from synthpairs.schema import DRAWINGS
 from synthpairs.storage import write_table
+from tests.conftest import kill_with_workers
 
+ROOT = Path(__file__).parents[2]
 STYLES = ["blob", "emojione", "flat", "fox", "glossy", "noto", "streamline", "twemoji"]
 NAMES = [f"concept-{number}" for number in range(300)]
 
@@ -176,3 +181,8 @@ def test_of_split_yields_the_chosen_names_of_one_split_in_table_order():
                           "split": ["train", "heldout_combination", "train", "train"]})  # fmt: skip
     assert [row["drawing"] for row in of_split(table, "train", ["a", "c"])] == ["a/1", "c/1"]
     assert list(of_split(table, "heldout_style", ["a"])) == []
+
+
+def test_a_killed_rendering_leaves_no_worker(packages):
+    code = "from synthpairs.artwork.drawings import render_drawings; render_drawings(4096)"  # seconds for each
+    kill_with_workers(subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}))

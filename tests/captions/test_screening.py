@@ -1,7 +1,10 @@
 """Invented captions meet the filters of `captions`: the same reasons, nothing lost, the same bytes twice."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +18,18 @@ from synthpairs.captions.params import CaptionParams, Limits
 from synthpairs.captions.tables import invented_captions
 from synthpairs.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
 from synthpairs.storage import write_table
+from tests.captions.conftest import WIDE
+from tests.conftest import kill_with_workers
 
+ROOT = Path(__file__).parents[2]
+PROGRAM = f"""
+from itertools import repeat
+from synthpairs.captions.params import Limits
+from synthpairs.captions.record import Caption
+from synthpairs.captions.screening import screened
+for _ in screened(([Caption(text="a cat", source="x", concept="cat")] for _ in repeat(0)), Limits(**{WIDE}), None):
+    pass
+"""
 TEXTS = ["a cat on a mat", "A cat on a mat", "a <b>dog</b> on a mat", "dog", "two buses in the rain"]
 
 
@@ -93,3 +107,7 @@ def test_only_what_was_kept_is_read() -> None:
     (caption,) = invented_captions(table)
     assert (caption.text, caption.source, caption.concept) == ("a cat", "invented", "cat")
     assert caption.uid == table["uid"][0]
+
+
+def test_a_killed_screening_leaves_no_worker() -> None:
+    kill_with_workers(subprocess.Popen([sys.executable, "-c", PROGRAM], env=os.environ | {"PYTHONPATH": str(ROOT)}))

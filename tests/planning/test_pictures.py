@@ -13,6 +13,7 @@ from tests.planning.conftest import Change
 NOWHERE = Path("nowhere")
 CAPTIONS = Captions(read=1000, written=0, originals=500, kept=1000, told="by hand", table=NOWHERE)
 REFINER = {"model": "x", "base_share": 0.75}
+NSFW = {"model": "x", "label": "nsfw", "min": 0.5, "batch": 32}
 DRAFT = {"steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
 
 
@@ -96,7 +97,7 @@ def test_pictures_that_are_there_tell_their_size(change: Change, tmp_path: Path)
         ({}, ["hashes", "CLIP"]),
         ({"audit.cosine_min": None}, ["hashes"]),
         ({"audit.text": True}, ["hashes", "CLIP", "text in pictures"]),
-        ({"audit.nsfw": {"model": "x"}}, ["hashes", "CLIP", "NSFW"]),
+        ({"audit.nsfw": NSFW}, ["hashes", "CLIP", "NSFW"]),
     ],
 )
 def test_what_the_audit_looks_for(change: Change, values: dict, parts: list[str]) -> None:

@@ -18,7 +18,8 @@ PAPER = {
     "captions.llm": "lmsys/vicuna-7b-v1.5@abc",
 }  # fmt: skip
 DRAFT = {"steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
-SERVED = {"engine": "server", "server": {"model": "meta-llama/Meta-Llama-3-70B-Instruct"}}
+SERVER = {"model": "meta-llama/Meta-Llama-3-70B-Instruct", "extra": {}}
+SERVED = {"engine": "server", "server": SERVER, "max_failed_share": 0.01}
 
 
 def seconds(path: Path, machine: Machine = A100) -> float:

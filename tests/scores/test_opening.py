@@ -1,5 +1,10 @@
 """Pictures made ready: the same in threads, in processes and on their way to a GPU; broken ones alone are told."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
@@ -8,9 +13,20 @@ from synthpairs.scores.batched import self_similarities
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.scores.opening import Opened, opened, openers, worker_processes
 from synthpairs.scores.params import Scores, Ssim
+from tests.conftest import kill_with_workers
 from tests.scores.conftest import SSIM, photo, png
 
+ROOT = Path(__file__).parents[2]
 SPEC = Ssim(**SSIM)
+PROGRAM = f"""
+import time
+from synthpairs.scores.opening import openers
+from synthpairs.scores.params import Ssim
+with openers(print, Ssim(**{SSIM}), False, 1) as begin:
+    begin([None])[0].result()
+    print("ready", flush=True)
+    time.sleep(100)
+"""
 
 
 def test_threads_and_processes_give_the_same(settings) -> None:
@@ -53,3 +69,10 @@ def test_processes_are_for_many_pictures_and_cores(monkeypatch: pytest.MonkeyPat
     ]
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(16)), raising=False)
     assert [worker_processes(count, False) for count in (1_000_000, 741)] == [16, 0]
+
+
+def test_a_killed_process_leaves_none_of_its_openers() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout.readline() == "ready\n"
+        kill_with_workers(killed)
