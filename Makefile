@@ -43,9 +43,11 @@ repaints: $(STAMP) ## its captions painted again with other noise
 speed: $(STAMP) ## training fed by embeddings against training fed by pixels
 	python -m perf.embeddings_vs_pixels
 
-test: $(STAMP) ## lint, types, tests
+test: $(STAMP) ## lint, declared dependencies, types, tests
 	ruff check .
 	ruff format --check .
+	deptry --no-ansi .
+	deptry --no-ansi tests --exclude '\.git' --ignore DEP002,DEP004
 	mypy
 	SYNTHPAIRS_TRACKING=off pytest
 

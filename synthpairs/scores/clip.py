@@ -1,7 +1,8 @@
 """CLIP's cosine between picture and caption, by any open_clip model."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class ClipScorer:
     def _embed(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
         size = self.batch
         batches = [items[start : start + size] for start in range(0, len(items), size)]
-        with threads(self._threads):
+        with threads(self._threads), full_float32():
             return torch.cat([encode(filled(batch, size))[: len(batch)] for batch in batches])
 
     @cached_property
@@ -104,6 +105,17 @@ class ClipScorer:
     def _encode_views(self, views: Sequence[Tensor]) -> Tensor:
         pictures = torch.stack(list(views)).to(self.device, self.dtype)
         return self.model.encode_image(pictures, normalize=True).float().cpu()
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Convolutions in all bits of float32 on a GPU too, where cuDNN by default rounds their inputs to 10 bits (TF32)."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _check(section: str, clip: str, pretrained: str | None) -> None:

@@ -19,10 +19,10 @@ from synthpairs.scores.batched import self_similarities
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.scores.opening import Opened, openers, worker_processes
 from synthpairs.scores.params import Scores, Ssim
+from synthpairs.scores.reference import DECIMALS, check_scores
 from synthpairs.storage import WorkStore, file_sha256, read_shard, write_json, write_table
 
 log = logging.getLogger(__name__)
-DECIMALS = 6  # of a score; float32 carries no more
 TEXTS = 65_536  # embeddings kept: 128 MiB at 512 numbers each
 SSIM_BATCH = 16  # pictures on a GPU together: 1 GiB of fields for 1024 x 1024 in colour
 
@@ -30,7 +30,8 @@ SSIM_BATCH = 16  # pictures on a GPU together: 1 GiB of fields for 1024 x 1024 i
 def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path) -> tuple[dict, dict]:
     """Write `out` (scores.parquet, failed.parquet, scorer.json); returns metrics, tracked and not.
 
-    Scored shards stay in a work store, so a killed run resumes and a change in curation scores only changed shards.
+    Scored shards stay in a work store, so a killed run resumes and a change in curation scores only changed shards. Before
+    anything is written, some scores are compared with those of scikit-image and open_clip (synthpairs.scores.reference).
     """
     if manifest.empty:
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")
@@ -69,6 +70,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
             f"params.yaml allows; the first, {failed[0]['key']}: {failed[0]['error']}"
         )
     table = pa.concat_tables(scored).to_pandas().sort_values("key", ignore_index=True)
+    reference = check_scores(table, manifest, images, params, store.path)
     write_table(out / "scores.parquet", table, SCORES)
     write_table(out / "failed.parquet", sorted(failed, key=lambda row: row["key"]), FAILED)
     write_json(out / "scorer.json", {"inputs": inputs, "batch": params.batch, "device": scorer.device.type})
@@ -78,6 +80,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
         "texts_truncated": int(table.loc[table["clip_tokens"] > scorer.token_limit, "uid"].nunique()),
         "clip_cosine": _summary(table["clip_cosine"]),
         "ssim": _summary(table["ssim"]),
+        "reference": reference,
     }
     return metrics, {"reused": reused}
 

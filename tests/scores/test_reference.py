@@ -1,0 +1,114 @@
+"""Scores of a run against scikit-image and a plain open_clip call: right ones pass with every option, wrong ones are named."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from synthpairs.scores import opening, reference
+from synthpairs.scores.clip import ClipScorer
+from synthpairs.scores.params import Scores, Ssim
+from synthpairs.scores.reference import PICTURES, check_scores
+from synthpairs.scores.score import Texts, score_images
+from tests.scores.conftest import SSIM, write_images
+from tests.scores.test_ssim import OPTIONS
+
+Settings = Callable[..., Scores]
+TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
+NO_DIFFERENCE = {"largest_ssim_difference": 0.0, "largest_cosine_difference": 0.0}
+
+
+@pytest.mark.parametrize(("kernel", "window", "colour"), OPTIONS)
+def test_right_scores_pass(settings: Settings, tmp_path: Path, kernel: str, window: str, colour: str) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS[:3], 2, 4, broken={1: b"not a picture"})
+    ssim = Ssim(**SSIM | {"kernel": kernel, "window": window, "colour": colour, "start": 48})
+    metrics, _ = score_images(manifest, settings(ssim=ssim), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"] == {"checked": 5} | NO_DIFFERENCE
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_right_scores_pass_in_half_precision(settings: Settings, tmp_path: Path, precision: str) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 1, 4, broken={})
+    metrics, _ = score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"] == {"checked": 6} | NO_DIFFERENCE
+
+
+def test_the_same_few_pictures_are_checked_in_any_order(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 4, 5, broken={})
+    metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"]["checked"] == PICTURES == 16
+    scores = pd.read_parquet(tmp_path / "out/scores.parquet")
+    read: list[list[str]] = []
+    stored_pictures = reference.stored_pictures
+    monkeypatch.setattr(
+        reference, "stored_pictures", lambda shards, images: (read.append([*shards.index]), stored_pictures(shards, images))[1]
+    )  # fmt: skip
+    for seed in (0, 1):
+        shuffled = [table.sample(frac=1, random_state=seed + place) for place, table in enumerate((scores, manifest))]
+        check_scores(*shuffled, tmp_path / "images", settings(), tmp_path)
+    assert read[0] == read[1]
+    assert set(read[0]) != set(scores["key"].head(PICTURES))
+    assert len({manifest.set_index("key")["shard"][key] for key in read[0]}) > PICTURES / 5
+
+
+def test_wrong_ssim_ends_the_stage(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    plain = opening.self_similarity
+    monkeypatch.setattr(opening, "self_similarity", lambda picture, spec: plain(picture, spec) + 2e-6)
+    with pytest.raises(ValueError, match=r"ssim is 0\.\d{6}, but scikit-image gives 0\.\d{8}; at most 1e-06") as error:
+        score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert sum(key in str(error.value) for key in manifest["key"]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("column", "program"), [("ssim", "scikit-image"), ("clip_cosine", "a plain open_clip call")])
+def test_a_wrong_score_in_the_work_store_is_named(
+    settings: Settings, tmp_path: Path, column: str, program: str
+) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    (store,) = (tmp_path / ".dvc/tmp/work/scores").iterdir()
+    piece = sorted(store.glob("*.json"))[0]
+    result = json.loads(piece.read_bytes())
+    row = result["scored"][0]
+    row[column] = round(row[column] + 3e-6, 6)
+    piece.write_text(json.dumps(result))
+    with pytest.raises(ValueError, match=f"{row['key']}: {column} is {row[column]:.6f}, but {program} gives") as error:
+        score_images(manifest, settings(), tmp_path / "images", tmp_path / "again")
+    assert f"Delete {store}" in str(error.value)
+    shutil.rmtree(store)
+    metrics, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "again")
+    assert volatile == {"reused": 0}
+    assert metrics["reference"] == {"checked": 12} | NO_DIFFERENCE
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_cosines_with_other_captions_end_the_stage(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 100, broken={})
+    plain = Texts.of
+    monkeypatch.setattr(Texts, "of", lambda texts, rows: plain(texts, rows)[::-1])
+    with pytest.raises(ValueError, match=r": clip_cosine is -?0\.\d{6}, but a plain open_clip call gives -?0\.\d{8};"):
+        score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")
+
+
+def test_no_scored_picture_is_no_mistake(settings: Settings, tmp_path: Path) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS[:1], 1, 5, broken={0: b"not a picture"})
+    metrics, _ = score_images(manifest, settings(max_failed_share=1.0), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"] == {"checked": 0} | NO_DIFFERENCE
+
+
+def test_float32_is_not_cut_to_tf32(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = settings()
+    scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=2)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    allowed = []
+    scorer.model.visual.register_forward_pre_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
+    scorer.embed_pictures([torch.zeros(3, 16, 16)])
+    assert allowed[-1] is False
+    assert torch.backends.cudnn.allow_tf32 is True
