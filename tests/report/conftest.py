@@ -101,6 +101,8 @@ PREFERENCE = {
     "engine": "local",
     "n": 20,
     "concepts": 6,
+    "left_out": [],
+    "not_asked": None,
     "judges": {
         "models/vlm/real/finetuned": {
             "preference": WON,
