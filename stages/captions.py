@@ -37,6 +37,8 @@ def main() -> None:
 
                 ours += model_captions(models.lm, world.concepts, params.model, params.seed, params.batch, store)
             curated = curate(chain(ours, brought), params, models, store)
+            if not curated.kept:
+                raise ValueError("data/captions: every caption was rejected; widen params.yaml: captions.limits")
             metrics = write_outcome(curated, models, Path("data/captions"), Path("reports/metrics/captions.json"))
         store.discard()
         run.log(metrics, seconds=time.monotonic() - started)

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from synthpairs.arms import read_arms
 from synthpairs.params import load_params
 from synthpairs.perplexity.measure import measure_perplexity
 from synthpairs.perplexity.page import headline
@@ -15,10 +16,10 @@ OUT = Path("reports")
 
 def main() -> None:
     """Write reports/perplexity.json and its headline."""
-    params = load_params(Perplexity, "perplexity")
+    params, arms = load_params(Perplexity, "perplexity"), read_arms("arms", "code_arms")
     with stage_run("perplexity", params) as run:
         started = time.monotonic()
-        results = measure_perplexity(params)
+        results = measure_perplexity(params, arms)
         metrics = headline(results)
         write_json(OUT / "perplexity.json", results)
         write_json(OUT / "metrics/perplexity.json", metrics)

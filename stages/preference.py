@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from synthpairs.arms import read_arms
 from synthpairs.params import load_params
 from synthpairs.preference.make import make_preference
 from synthpairs.preference.page import headline
@@ -15,10 +16,10 @@ OUT = Path("reports")
 
 def main() -> None:
     """Write data/preference, reports/preference.json and its headline."""
-    params = load_params(Preference, "preference")
+    params, arms = load_params(Preference, "preference"), read_arms("arms", "code_arms")
     with stage_run("preference", params) as run:
         started = time.monotonic()
-        results, volatile = make_preference(params, Path("data"), Path("data/preference"))
+        results, volatile = make_preference(params, arms, Path("data"), Path("data/preference"))
         metrics = headline(results)
         write_json(OUT / "preference.json", results)
         write_json(OUT / "metrics/preference.json", metrics)

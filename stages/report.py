@@ -54,7 +54,7 @@ def main() -> None:
             repaints=repaints_answers(
                 read_json(OUT / "repaints/repaints.json", "make repaints", ["paintings"])["paintings"]
             ),
-            preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["judges"])),
+            preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["not_asked"])),
             perplexity=perplexity_section(
                 read_json(OUT / "perplexity.json", "dvc repro perplexity", ["models"]), inputs.results
             ),

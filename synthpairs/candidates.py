@@ -81,6 +81,8 @@ def make_candidates(
 def plan(captions: pd.DataFrame, generator: Generator) -> list[dict]:
     """All candidates of all captions, ordered by key; rows as in CANDIDATES less `shard` and `sha256`."""
     assert captions["uid"].is_unique
+    if captions.empty:  # which tokenizers do not take
+        return []
     texts = captions["text"].tolist()
     rows = []
     for uid, text, concept, ids in zip(

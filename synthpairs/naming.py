@@ -45,10 +45,12 @@ class Namer(Trained):
 def prepare(model: CodeLlava, examples: Sequence[Example], count: int) -> list[int]:
     """Give the resampler the codebook's scale, and as its words the `count` most frequent tokens of the captions; returns them.
 
-    The most frequent comes first, equal ones by id.
+    The most frequent comes first, equal ones by id. Without captions they are the first of the vocabulary: a resampler without
+    words has no output.
     """
     said = Counter(label for example in examples for label in example.labels if label != IGNORED)
     words = [token for token, _ in sorted(said.items(), key=lambda item: (-item[1], item[0]))[:count]]
+    words = words or list(range(count))
     eye = model.model.vision_tower
     model.model.multi_modal_projector.prepare(codebook(eye), model.get_input_embeddings().weight[words])
     return words
@@ -63,7 +65,7 @@ def words_said(
     """
     column = {word: number for number, word in enumerate(words)}
     holding = Counter(column[label] for example in examples for label in set(example.labels) if label in column)
-    rarity = torch.tensor([max(math.log(len(examples) / holding[number]), RAREST) for number in range(len(words))])
+    rarity = {number: max(math.log(len(examples) / count), RAREST) for number, count in holding.items()}
 
     def collated(batch: Sequence[Example]) -> dict[str, Tensor]:
         said = torch.zeros(len(batch), columns)

@@ -33,6 +33,14 @@ def plot_style() -> AbstractContextManager[None]:
     return style.context(["default", _STYLE])  # whatever matplotlibrc a machine has
 
 
+def empty_figure(reason: str) -> bytes:
+    """A PNG that says why there is no plot."""
+    with plot_style():
+        figure = Figure(figsize=(5.2, 1.2), layout="constrained")
+        figure.text(0.5, 0.5, reason, ha="center", va="center", color=MID)
+        return png(figure)
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG, without the name of what wrote it."""
     buffer = io.BytesIO()

@@ -70,6 +70,6 @@ def shown(p: float, low: float, high: float) -> bool:
     return p < 1 - LEVEL and not low <= 0 <= high
 
 
-def probability(p: float) -> str:
+def probability(p: float | None) -> str:
     """A p-value as tables show it; `-` for none."""
-    return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "-" if p is None or math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

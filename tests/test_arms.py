@@ -1,6 +1,6 @@
 import pytest
 
-from synthpairs.arms import chosen_arm
+from synthpairs.arms import chosen_arm, split_models
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +24,11 @@ def test_the_list_is_closed(tmp_path):
     (tmp_path / "params.yaml").write_text("arms: [selected, best]\n")
     with pytest.raises(ValueError, match=r"params\.yaml: arms\[1\] must be one of selected, random, real; got 'best'"):
         chosen_arm(["selected"], "arms")
+
+
+def test_models_of_arms_that_are_not_trained_stand_apart():
+    models = ["models/llm", "models/vlm/untrained", "models/vlm/real/finetuned", "models/vlm/genpair/finetuned"]
+    assert split_models(models, ["real"]) == (models[:3], models[3:])
+    assert split_models(models, ["real", "genpair"]) == (models, [])
+    unknown = ["models/vlm/reel/finetuned"]  # whoever loads it says that it is not there
+    assert split_models(unknown, ["real"]) == (unknown, [])

@@ -44,6 +44,16 @@ def test_the_words_are_the_most_frequent_ones(parts, resampler, coded_pairs):
     assert prepare(model, examples, 9)[:5] == words
 
 
+def test_an_arm_without_pairs_keeps_an_untrained_resampler(
+    parts, resampler, coded_pairs, instructions, training, tmp_path
+):
+    metrics = align_codes(coded_pairs(0), parts, resampler, Training(**training), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"]) == (0, 0)
+    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
+    tuned = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
+    assert np.isfinite(tuned["loss_last"])
+
+
 def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs, training, tmp_path):
     settings = Training(**training | {"epochs": 20.0, "learning_rate": 0.02})
     metrics = align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "aligned")

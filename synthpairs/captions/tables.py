@@ -23,12 +23,7 @@ def invented_captions(table: pd.DataFrame) -> list[Caption]:
 
 
 def write_outcome(curated: Curated, models: Models, out: Path, metrics_file: Path) -> dict[str, Any]:
-    """Write `out`/kept.parquet and rejected.parquet, ordered by uid, and the counts, which are returned.
-
-    ValueError when nothing is kept.
-    """
-    if not curated.kept:
-        raise ValueError(f"{out}: every caption was rejected; widen params.yaml: captions.limits")
+    """Write `out`/kept.parquet and rejected.parquet, ordered by uid, and the counts, which are returned."""
     blip = models.blip is not None
     tally = Tally(blip)
     with (

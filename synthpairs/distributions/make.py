@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from synthpairs.distributions.measure import measure
 from synthpairs.distributions.params import Distributions
 from synthpairs.distributions.rankings import rankings
-from synthpairs.distributions.results import against_real, coupled, describe, preferences
+from synthpairs.distributions.results import against_real, coupled, describe, preferences, with_both
 from synthpairs.distributions.sets import choose
 from synthpairs.schema import MEASURES
 from synthpairs.scores.params import Scores
@@ -24,23 +24,26 @@ def make_distributions(
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, float]]:
     """Write `out`/measures.parquet; returns results, the candidates', selected and real pairs' measures (column `set`), numbers.
 
-    ValueError without real pairs, or when no picture of a set can be read.
+    ValueError when no picture of the candidates can be read.
     """
     chosen = choose(data, params.count, params.seed)
     rows, reused = measure(chosen.rows, params, scores, data)
     if params.other is None:
         rows = [row | {"other_cosine": None} for row in rows]
     write_table(out / TABLE, rows, MEASURES)
-    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    table = pd.DataFrame(rows, columns=MEASURES.names)
+    if params.other is None:
+        table = table.drop(columns="other_cosine")
     parts = {name: table[table["key"].isin(keys)] for name, keys in chosen.keys.items()}
-    if empty := [name for name, part in parts.items() if part.empty]:
-        raise ValueError(f"distributions: no picture of {empty[0]} can be read; see data/audit/audit.parquet")
+    if parts["candidates"].empty:
+        raise ValueError("distributions: no picture of the candidates can be read; see data/audit/audit.parquet")
     candidates = pq.read_metadata(data / "images/manifest.parquet").num_rows
     results = {
         "candidates": candidates,
         "unreadable": len(chosen.rows) - len(rows),
         "sets": describe(table, chosen),
         "against_real": against_real(table, chosen, params),
+        "captions_with_both": len(with_both(table, chosen)),
         "coupled": coupled(table, chosen, params),
         "preferences": preferences(table, chosen, params),
         "rankings": rankings(parts["candidates"], select.k / candidates, select, params),

@@ -27,8 +27,7 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
 
 def section(results: dict[str, Any]) -> str:
     """Both sections of the report."""
-    sets, couples = results["sets"], results["coupled"]
-    n = next(iter(couples.values()))["n"] if couples else 0
+    sets, couples, n = results["sets"], results["coupled"], results["captions_with_both"]
     return "\n\n".join(
         [
             "## Synthetic pairs beside real ones",
@@ -41,7 +40,7 @@ def section(results: dict[str, Any]) -> str:
             "had to agree with its original by this CLIP to be kept, and nothing was asked of the generated picture yet: that "
             "favours the real cosines.",
             _differences(results),
-            _told(couples),
+            _told(couples, n),
             "Concepts: " + "; ".join(_concepts(name, sets[name]["concepts"]) for name in SETS) + ".",
             "## What SSIM prefers",
             _preferred(results["preferences"]),
@@ -67,9 +66,9 @@ def _differences(results: dict[str, Any]) -> str:
     return markdown_table(head, rows, words=[0])
 
 
-def _told(couples: Mapping[str, Any]) -> str:
+def _told(couples: Mapping[str, Any], n: int) -> str:
     if not couples:
-        return "No caption has both pictures."
+        return f"Too few to say: n = {n} caption{'s' * (n != 1)} with both pictures, 2 are needed."
     more = [LABELS[name] for name, one in couples.items() if one["shown"] and one["value"] > 0]
     less = [LABELS[name] for name, one in couples.items() if one["shown"] and one["value"] < 0]
     even = [LABELS[name] for name, one in couples.items() if not one["shown"]]
@@ -80,9 +79,11 @@ def _told(couples: Mapping[str, Any]) -> str:
 
 
 def _concepts(name: str, one: Mapping[str, float]) -> str:
+    if not one["n"]:
+        return f"`{name}` holds no pair"
     away = (
         ""
-        if name == "real"
+        if name == "real" or one["distance"] is None
         else f"; {one['distance']:.0%} of its pairs would have to change concept to be spread as real"
     )
     return f"`{name}` has {one['n']:,}, worth {one['effective']:.1f} evenly frequent ones{away}"
@@ -90,7 +91,7 @@ def _concepts(name: str, one: Mapping[str, float]) -> str:
 
 def _preferred(preferences: Mapping[str, Any]) -> str:
     found = preferences["ssim"]
-    known = {name: one for name, one in found["correlations"].items() if one["value"] is not None}
+    known = {name: one for name, one in found["correlations"].items() if one["low"] is not None}
     clear = {name: one["value"] for name, one in known.items() if not one["low"] <= 0 <= one["high"]}
     clear = {name: rho for name, rho in clear.items() if abs(rho) >= CLEAR}
     more, less = ("; ".join(LABELS[name] for name, rho in clear.items() if rho * sign > 0) for sign in (1, -1))
@@ -132,13 +133,18 @@ def _other(results: dict[str, Any]) -> str:
     agreement = results["rankings"]["cosines"]
     if agreement is None:
         return "No other CLIP was asked (`distributions.other`)."
-    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman)"
+    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman; - where nothing varies)"
     return f"The other CLIP is `{results['other']}`; {told}."
 
 
-def _signed(one: Mapping[str, float]) -> str:
-    return f"{one['value']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]"
+def _signed(one: Mapping[str, float | None]) -> str:
+    return _with_interval(one, "+.3f")
 
 
-def _share(one: Mapping[str, float]) -> str:
-    return f"{one['value']:.0%} [{one['low']:.0%}, {one['high']:.0%}]"
+def _share(one: Mapping[str, float | None]) -> str:
+    return _with_interval(one, ".0%")
+
+
+def _with_interval(one: Mapping[str, float | None], shape: str) -> str:
+    value, low, high = (None if one[name] is None else f"{one[name]:{shape}}" for name in ("value", "low", "high"))
+    return "-" if value is None else value if low is None else f"{value} [{low}, {high}]"

@@ -21,15 +21,15 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
     synthpairs.selection.stability has it; `other_clip`: the share of the taken that is taken again with the second CLIP's
     cosines, null without one; `chance`: what that share would be by chance.
     """
-    k = max(1, round(share * len(pool)))
+    k = max(1, min(len(pool), round(share * len(pool))))
     told = {}
     for strategy in STRATEGIES:
         chosen = replace(select, strategy=strategy, k=k)
         competing, _ = rank_candidates(pool, chosen)
         taken = select_top_k(competing, chosen)
         told[strategy] = {
-            "k": k,
-            "chance": round(k / len(competing), PLACES),
+            "k": len(taken),
+            "chance": round(len(taken) / len(competing), PLACES),
             "concepts": concept_numbers(taken["concept"]),
             "standardised": standardised(taken, pool, MEASURES),
             "stability": round(stability(pool, chosen), PLACES),

@@ -21,26 +21,29 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def describe(table: pd.DataFrame, chosen: Chosen) -> dict[str, Any]:
-    """{set: {n, concepts, measures}} of a MEASURES table.
+    """{set: {n, concepts, measures}} of a MEASURES table; numbers of an empty set are None.
 
     `distance` of the concepts is half the summed differences of their shares to those of `real`: 0 where concepts are as
-    frequent there, 1 where none is in both.
+    frequent there, 1 where none is in both, None where one of the sets is empty.
     """
     parts = {name: table[table["key"].isin(keys)] for name, keys in chosen.keys.items()}
     shares = {name: part["concept"].value_counts(normalize=True) for name, part in parts.items()}
     told = {}
     for name, part in parts.items():
         apart = shares[name].subtract(shares["real"], fill_value=0).abs().sum() / 2
+        comparable = len(part) and len(parts["real"])
         told[name] = {
             "n": len(part),
-            "concepts": concept_numbers(part["concept"]) | {"distance": _rounded(apart)},
+            "concepts": concept_numbers(part["concept"]) | {"distance": _rounded(apart) if comparable else None},
             "measures": {measure: _spread(part[measure]) for measure in MEASURES},
         }
     return told
 
 
-def concept_numbers(concepts: pd.Series) -> dict[str, float]:
+def concept_numbers(concepts: pd.Series) -> dict[str, float | None]:
     """`n`, how many concepts, and `effective`, how many evenly frequent ones they are worth (Hill number of order 1)."""
+    if concepts.empty:
+        return {"n": 0, "effective": None}
     shares = concepts.value_counts(normalize=True)
     return {"n": len(shares), "effective": _rounded(np.exp(-(shares * np.log(shares)).sum()))}
 
@@ -58,8 +61,13 @@ def against_real(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> 
     return told
 
 
-def superiority(ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: Distributions) -> dict[str, float]:
-    """Chance that one of `ones` has more of a measure than one of `others`, `low` to `high` by resampling concepts of both."""
+def superiority(ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: Distributions) -> dict[str, float | None]:
+    """Chance that one of `ones` has more of a measure than one of `others`, `low` to `high` by resampling concepts of both.
+
+    None where either is empty.
+    """
+    if ones.empty or others.empty:
+        return {"value": None, "low": None, "high": None}
     concepts = sorted(set(clusters(ones)) | set(clusters(others)))
     place = {concept: number for number, concept in enumerate(concepts)}
     rows, columns = ([place[concept] for concept in clusters(part)] for part in (ones, others))
@@ -74,13 +82,17 @@ def superiority(ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: 
     return {"value": _rounded(won.sum() / (len(ones) * len(others))), "low": low, "high": high}
 
 
+def with_both(table: pd.DataFrame, chosen: Chosen) -> pd.DataFrame:
+    """The captions whose generated and original picture were both measured: rows of `chosen.couples`."""
+    return chosen.couples[chosen.couples[["synthetic", "real"]].isin(set(table["key"])).all(axis=1)]
+
+
 def coupled(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[str, Any]:
     """Mean difference, synthetic minus real, of the pictures of one caption; p by a clustered t-test, corrected by Holm.
 
     Nothing where fewer than two captions have both.
     """
-    cells = table.set_index("key")
-    both = chosen.couples[chosen.couples[["synthetic", "real"]].isin(cells.index).all(axis=1)]
+    cells, both = table.set_index("key"), with_both(table, chosen)
     if len(both) < 2:
         return {}
     ours, theirs = (cells.loc[both[side]].set_index("uid") for side in ("synthetic", "real"))
@@ -120,7 +132,7 @@ def preferences(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> d
 def spearman(table: pd.DataFrame, one: str, other: str, params: Distributions) -> dict[str, float | None]:
     """Spearman's correlation with its interval: concepts are resampled, ranks stay those of all; None where nothing varies."""
     x, y = (table[name].rank().to_numpy() for name in (one, other))
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return {"value": None, "low": None, "high": None}
     x, y = x - x.mean(), y - y.mean()
     _, places = np.unique(clusters(table), return_inverse=True)
@@ -159,7 +171,7 @@ def standardised(picked: pd.DataFrame, pool: pd.DataFrame, names: Sequence[str])
     }
 
 
-def _spread(values: pd.Series) -> dict[str, float]:
+def _spread(values: pd.Series) -> dict[str, float | None]:
     quantiles = {f"q{round(100 * share):02d}": values.quantile(share) for share in QUANTILES}
     return {name: _rounded(value) for name, value in ({"mean": values.mean(), "std": values.std()} | quantiles).items()}
 
@@ -170,10 +182,14 @@ def _resampled(groups: int, params: Distributions) -> np.ndarray:
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=params.resamples).astype(float)
 
 
-def _edges(values: np.ndarray) -> tuple[float, float]:
+def _edges(values: np.ndarray) -> tuple[float | None, float | None]:
+    """The 95% interval; None where no resample has a value."""
+    if not len(values):
+        return None, None
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return _rounded(low), _rounded(high)
 
 
-def _rounded(value: float) -> float:
-    return round(float(value), PLACES)
+def _rounded(value: float) -> float | None:
+    """As JSON has it: too few values have no standard deviation and no test."""
+    return None if np.isnan(value) else round(float(value), PLACES)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from synthpairs.schema import PAIRS
 from synthpairs.selection.ranking import hash_score
 from synthpairs.storage import read_table
 
@@ -22,19 +23,14 @@ class Chosen:
 
 
 def choose(data: Path, count: int, seed: int) -> Chosen:
-    """At most `count` pairs of each set, by hash, and so many couples; ValueError without two real pairs.
+    """At most `count` pairs of each set, by hash, and so many couples; there are no real pairs without the arm `real`.
 
     Of a caption with several candidates the couple takes that of the smallest key: chance, not score.
     """
     candidates = read_table(data / "images/manifest.parquet", "dvc repro images")
     selected = read_table(data / "selected/selected.parquet", "dvc repro select")
     path = data / "selected/pairs/real.parquet"
-    real = read_table(path, "dvc repro select") if path.exists() else pd.DataFrame(columns=COLUMNS)
-    if len(real) < 2:
-        raise ValueError(
-            f"distributions: {len(real)} real pairs, 2 are needed: are there captions with originals, and is `real` in "
-            "params.yaml: arms?"
-        )
+    real = read_table(path, "dvc repro select") if path.exists() else PAIRS.empty_table().to_pandas()
     candidates = candidates.assign(origin="synthetic")[COLUMNS]
     first = candidates.sort_values("key").drop_duplicates("uid")[["uid", "key"]]
     couples = real[["uid", "key"]].merge(first, on="uid", suffixes=("_real", "_synthetic"))

@@ -29,19 +29,23 @@ def analyse(
     """Measures of every set for every k, as JSON; equal embeddings give an equal result, whatever the number of threads.
 
     Per set and k: each measure's mean over the runs, its standard deviation over them (`spread`) and a 95% interval;
-    `shares`, the mean share of the largest, the second largest ... cluster. ValueError when the captions are too few.
+    `shares`, the mean share of the largest, the second largest ... cluster. `too_few` has what was left out: `sets`, with
+    their number of captions, that hold fewer than the least k, and values of k (`clusters`) above the captions of a set.
     """
-    size, smallest = min((len(captions), name) for name, captions in sets.items())
+    fewest = min(params.clusters)
+    short = {name: len(captions) for name, captions in sets.items() if len(captions) < fewest}
+    sets = {name: captions for name, captions in sets.items() if name not in short}
+    size = min(map(len, sets.values()), default=0)
     count = min(size, params.max_captions or size)
     drawn = {name: draw(captions, count, params.seed) for name, captions in sets.items()}
     texts = sorted({text for texts in drawn.values() for text in texts})
-    _check(params.clusters, count, smallest, len(texts))
+    clusters = sorted(k for k in params.clusters if k <= min(count, len(texts)))
     place = {text: number for number, text in enumerate(texts)}
     rows = {name: np.array([place[text] for text in texts]) for name, texts in drawn.items()}
     vectors = embed(texts)
-    weights = np.bincount(np.concatenate(list(rows.values())), minlength=len(texts)).astype(float)
+    weights = sum((np.bincount(own, minlength=len(texts)) for own in rows.values()), np.zeros(len(texts)))
     found: dict[str, dict[str, Any]] = {name: {} for name in sets}
-    for k in params.clusters:
+    for k in clusters:
         labels = np.stack([_fit(vectors, weights, k, run, params) for run in range(params.runs)])  # [run, text]
         for name, own in rows.items():
             found[name][str(k)] = _measure(labels[:, own], k, params)
@@ -49,7 +53,8 @@ def analyse(
     return {
         "captions_per_set": count,
         "distinct_captions": len(texts),
-        "clusters": sorted(params.clusters),
+        "clusters": clusters,
+        "too_few": {"sets": short, "clusters": sorted(set(params.clusters) - set(clusters))},
         "runs": params.runs,
         "restarts": params.restarts,
         "resamples": params.resamples,
@@ -65,19 +70,6 @@ def analyse(
             for name in sets
         },
     }
-
-
-def _check(clusters: Sequence[int], count: int, smallest: str, distinct: int) -> None:
-    where = "params.yaml: diversity.clusters"
-    if not clusters or len(set(clusters)) != len(clusters):
-        raise ValueError(f"{where} must be different numbers, at least one; got {list(clusters)}")
-    if max(clusters) > count:
-        raise ValueError(
-            f"{where} must be at most {count}, the captions drawn from each set ({smallest!r} is the smallest); "
-            f"got {max(clusters)}"
-        )
-    if max(clusters) > distinct:
-        raise ValueError(f"{where} must be at most {distinct}, the different captions drawn; got {max(clusters)}")
 
 
 def _fit(vectors: np.ndarray, weights: np.ndarray, k: int, run: int, params: Diversity) -> np.ndarray:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from synthpairs.diversity.measures import TOP
-from synthpairs.plots import ACCENT, INK, MID, PALE, plot_style, png
+from synthpairs.plots import ACCENT, INK, MID, PALE, empty_figure, plot_style, png
 
 # Marker, its fill, dashes and colour, by place in the list of sets: they differ without colour too.
 LINES = (
@@ -29,6 +29,8 @@ def shares_figure(results: dict[str, Any]) -> bytes:
     `results` as `clusters.analyse` gives them. Clusters are sorted for each set on its own, as in the paper.
     """
     clusters, sets = results["clusters"], results["sets"]
+    if not clusters:
+        return empty_figure("too few captions for any number of clusters")
     columns = min(2, len(clusters))
     rows = -(-len(clusters) // columns)
     with plot_style():

@@ -12,9 +12,13 @@ HEAD = ("k", "set", "captions", "entropy, nats", "of ln k", "top-5 share", "effe
 
 
 def headline(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each set's entropy and top-5 share at the largest k, and what they rest on."""
-    k = max(results["clusters"])
-    found = {name: one["by_clusters"][str(k)] for name, one in sorted(results["sets"].items())}
+    """What is tracked from commit to commit: each set's entropy and top-5 share at the largest k, and what they rest on.
+
+    Where there are too few captions for any k, it is None and there are no sets.
+    """
+    k = max(results["clusters"], default=None)
+    sets = sorted(results["sets"].items()) if k else []
+    found = {name: one["by_clusters"][str(k)] for name, one in sets}
     return {
         "captions_per_set": results["captions_per_set"],
         "clusters": k,
@@ -25,6 +29,8 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(results: dict[str, Any]) -> str:
     """How the numbers came about, the table of all sets and k with the paper's rows below, and what they show."""
+    if not results["clusters"]:
+        return f"Too few captions to say: {_too_few(results)}.\n"
     count, sets = results["captions_per_set"], {name: results["sets"][name] for name in results["order"]}
     rows = [_row(k, name, one) for k in results["clusters"] for name, one in sets.items()]
     rows += [
@@ -40,8 +46,19 @@ def markdown(results: dict[str, Any]) -> str:
         "and with k, so compare within one k only. Synth2 states neither its k nor its encoder nor the base of its "
         "logarithm: 3.81 are 45 effective clusters in nats and 14 in bits."
     )
-    verdicts = "\n".join(f"- {_verdict(k, sets)}" for k in results["clusters"])
-    return f"{explained}\n\n{table}\n\n{verdicts}\n"
+    verdicts = [_verdict(k, sets) for k in results["clusters"]]
+    verdicts += [f"Left out: {_too_few(results)}."] if any(results["too_few"].values()) else []
+    return f"{explained}\n\n{table}\n\n" + "".join(f"- {verdict}\n" for verdict in verdicts)
+
+
+def _too_few(results: dict[str, Any]) -> str:
+    """The sets and the numbers of clusters for which there are too few captions."""
+    sets, clusters = results["too_few"]["sets"], results["too_few"]["clusters"]
+    parts = [f"{name} (n = {count:,})" for name, count in sorted(sets.items())]
+    if clusters and results["order"]:
+        drawn = f"{results['captions_per_set']:,} captions of each set, {results['distinct_captions']:,} different ones in all"
+        parts.append(f"k = {', '.join(map(str, clusters))} ({drawn})")
+    return "; ".join(parts)
 
 
 def _row(k: int, name: str, one: dict[str, Any]) -> list[str]:

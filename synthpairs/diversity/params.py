@@ -27,3 +27,14 @@ class Diversity:
     restarts: Annotated[int, Within(1, 100)]  # within a run, of which the tightest clustering counts
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
     seed: Annotated[int, Within(0)]  # of the draw, of k-means and of the bootstrap
+
+    def __post_init__(self) -> None:
+        where = "params.yaml: diversity"
+        if not self.sets or len(set(self.sets)) != len(self.sets):
+            raise ValueError(f"{where}.sets must be different names, at least one; got {self.sets}")
+        if not self.clusters or len(set(self.clusters)) != len(self.clusters):
+            raise ValueError(f"{where}.clusters must be different numbers, at least one; got {self.clusters}")
+        if self.max_captions is not None and max(self.clusters) > self.max_captions:
+            raise ValueError(
+                f"{where}.clusters must be at most diversity.max_captions ({self.max_captions}), got {max(self.clusters)}"
+            )

@@ -21,21 +21,16 @@ _FILES = {
 }
 _COMMANDS = {"selected": "dvc repro select", "invented": "dvc repro invent", "screened": "dvc repro screen"}
 _KEPT = "-kept"
+OWN_SOURCES = ("human", "model")  # there may be no caption of them
 
 
 def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
-    """Columns `uid` and `text` of each named set, a row for each time that a caption stands in it.
+    """Columns `uid` and `text` of each named set, a row for each time that a caption stands in it; a set may be empty.
 
-    ValueError when a name is listed twice, unknown, or its set is empty; FileNotFoundError when its table is missing.
+    ValueError when a name is unknown, FileNotFoundError when a set's table is missing.
     """
-    if not names or len(set(names)) != len(names):
-        raise ValueError(f"params.yaml: diversity.sets must be different names, at least one; got {list(names)}")
     read = _captions(data)
-    sets = {name: _made(name, data) if name in _FILES else _of_source(name, read) for name in names}
-    for name, captions in sets.items():
-        if captions.empty:
-            raise ValueError(f"params.yaml: diversity.sets: {name!r} is empty; take it off the list")
-    return sets
+    return {name: _made(name, data) if name in _FILES else _of_source(name, read) for name in names}
 
 
 def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
@@ -59,7 +54,7 @@ def _captions(data: Path) -> pd.DataFrame:
 
 
 def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
-    sources = sorted(read["source"].unique())
+    sources = sorted({*read["source"], *OWN_SOURCES})
     if name == "curated":
         chosen = read[read["kept"]]
     elif name in sources:

@@ -19,8 +19,6 @@ def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[d
 
     `tokens` holds little-endian uint16 by rows, `vectors` (if soft) float16 [channels, rows, columns], and the json their grid.
     """
-    if captions.empty:
-        raise ValueError("data/screened/kept.parquet holds no caption: loosen what `dvc repro screen` filters by")
     return make_candidates(captions, partial(grid_craft, MaskedGenerator, params), out)
 
 

@@ -43,7 +43,8 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterato
     """(key, caption, vectors float32 [channels, rows, columns]) of every draw of an arm in order of training; and counts.
 
     Vectors are of the codebook of the pipeline `tokenizer` (resampler.tokenizer); soft ones are brought to the scale of those
-    that they stand for. ValueError when the arm has no share, FileNotFoundError when what it needs was not made.
+    that they stand for. There are fewer draws where there is nothing to draw from: no caption may have been left to generate for.
+    ValueError when the arm has no share, FileNotFoundError when what it needs was not made.
     """
     if arm not in params.synthetic:
         raise ValueError(f"params.yaml: mixing.synthetic has no share for {arm}, which stands in code_arms")
@@ -53,9 +54,9 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterato
     drawn = draw(real_pairs(data / "pairs"), real, rng) if real else []
     made = draw(generated_pairs(data / "embedded"), synthetic, rng) if synthetic else []
     counts = {
-        "real_draws": real,
+        "real_draws": len(drawn),
         "real_pairs": len({pair.key for pair in drawn}),
-        "synthetic_draws": synthetic,
+        "synthetic_draws": len(made),
         "synthetic_pairs": len({pair.key for pair in made}),
     }
     pairs = [*drawn, *made]
@@ -65,7 +66,9 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterato
 
 
 def draw(pairs: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
-    """The first `count` pairs; where there are fewer all of them, again and again, the last pass in part."""
+    """The first `count` pairs; where there are fewer all of them, again and again, the last pass in part. None of none."""
+    if not pairs:
+        return []
     passes = [rng.permutation(len(pairs)) for _ in range(-(-count // len(pairs)))] if count > len(pairs) else []
     places = np.concatenate(passes) if passes else np.arange(len(pairs))
     return [pairs[place] for place in places[:count]]
@@ -81,10 +84,7 @@ def real_pairs(directory: Path) -> list[CodedPair]:
 
 def generated_pairs(directory: Path) -> list[CodedPair]:
     """What the stage `embed` made, by key."""
-    found = [CodedPair(*sample) for sample in read_codes(directory)]
-    if not found:
-        raise ValueError(f"{directory} holds no embeddings: run `dvc repro embed` again")
-    return found
+    return [CodedPair(*sample) for sample in read_codes(directory)]
 
 
 def _with_vectors(pairs: Sequence[CodedPair], codebook: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:

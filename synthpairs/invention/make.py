@@ -28,7 +28,7 @@ SOURCE = "invented"
 def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict[str, Any], dict[str, int]]:
     """Write `out`/captions.parquet; returns metrics, tracked and not. `world` are the desk world's concepts.
 
-    ValueError when nothing is kept, or more than `params.max_failed_share` failed.
+    There may be none to keep. ValueError when more than `params.max_failed_share` failed.
     """
     concepts = concept_bank(params, world)
     asked = requests(concepts, params)
@@ -51,9 +51,7 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     rows = judge(asked, replies, concepts, params)
     metrics = tally(rows, len(concepts))
     if not metrics["kept"]:
-        raise ValueError(
-            f"invent: none of {len(asked)} captions was kept ({metrics['rejected']}): mend params.yaml: invent.prompt"
-        )
+        log.warning("none of %d captions was kept (%s): see params.yaml: invent.prompt", len(asked), metrics["rejected"])
     if folder and (hub := hub_record(params.local.llm, folder)):
         metrics["hub"] = hub
     write_table(out / "captions.parquet", sorted(rows, key=lambda row: (row["concept"], row["number"])), INVENTED)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from synthpairs.arms import split_models
 from synthpairs.language.model import language_model_folder
 from synthpairs.language.model import load as load_language_model
 from synthpairs.perplexity.params import Perplexity
@@ -25,23 +26,25 @@ from synthpairs.vlm import load as load_vlm
 PLACES = 4
 
 
-def measure_perplexity(params: Perplexity) -> dict[str, Any]:
-    """{models: {name: {value, low, high, against_first}}, tokens, windows, text}; perplexity is per token.
+def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any]:
+    """{models: {name: {value, low, high, against_first}}, order, left_out, tokens, windows, text}; perplexity is per token.
 
     Intervals are over windows. `against_first` is the factor by which a model's perplexity exceeds that of the first model,
-    of the same tokens, with Holm's p. ValueError when models cut the text into other tokens: their perplexities do not compare.
+    of the same tokens, with Holm's p, which is None for a single window. `arms`: those that are trained; models of other arms
+    are `left_out`. ValueError when models cut the text into other tokens: their perplexities do not compare.
     """
     text = read_text(params)
+    names, left_out = split_models(params.models, arms)
     losses: dict[str, list[float]] = {}
     seen: list[Sequence[int]] = []
     transformers_logging.disable_progress_bar()
-    with progress("perplexity", len(params.models), "models") as advance:
-        for name in params.models:
+    with progress("perplexity", len(names), "models") as advance:
+        for name in names:
             ids, losses[name] = read_by(name, text, params)
             seen = seen or ids
             if ids != seen:
                 raise ValueError(
-                    f"params.yaml: perplexity.models: {name} cuts text into other tokens than {params.models[0]}"
+                    f"params.yaml: perplexity.models: {name} cuts text into other tokens than {names[0]}"
                 )
             advance(1)
     places = window_of_each(seen)
@@ -49,7 +52,14 @@ def measure_perplexity(params: Perplexity) -> dict[str, Any]:
     for name, difference in _differences(losses, places, params).items():
         told[name]["against_first"] = difference
     source = params.path if params.text is None else f"{params.text.package}: {params.text.file}"
-    return {"models": told, "order": list(losses), "tokens": len(places), "windows": len(seen), "text": source}
+    return {
+        "models": told,
+        "order": list(losses),
+        "left_out": left_out,
+        "tokens": len(places),
+        "windows": len(seen),
+        "text": source,
+    }
 
 
 def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int]], list[float]]:
@@ -96,10 +106,10 @@ def _perplexity(losses: Sequence[float], places: Sequence[str], params: Perplexi
 def _differences(
     losses: dict[str, list[float]], places: Sequence[str], params: Perplexity
 ) -> dict[str, dict[str, Any]]:
-    first, *others = losses
+    names = list(losses)
     found = {
-        name: paired(pd.Series(losses[name]), pd.Series(losses[first]), places, params.resamples, params.seed)
-        for name in others
+        name: paired(pd.Series(losses[name]), pd.Series(losses[names[0]]), places, params.resamples, params.seed)
+        for name in names[1:]
     }
     adjusted = holm([one.p for one in found.values()])
     return {
@@ -107,7 +117,7 @@ def _differences(
             "value": round(math.exp(one.value), PLACES),
             "low": round(math.exp(one.low), PLACES),
             "high": round(math.exp(one.high), PLACES),
-            "p": round(p, PLACES),
+            "p": None if math.isnan(p) else round(p, PLACES),
             "shown": shown(p, one.low, one.high),
         }
         for (name, one), p in zip(found.items(), adjusted, strict=True)

@@ -18,6 +18,9 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
 def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
     """The section; of `benchmarks` (arm, task, value) that without pictures is told, too."""
     text_task = benchmarks[benchmarks["task"] == TEXT].set_index("arm")["value"].to_dict()
+    left_out = ", ".join(f"`{name}`" for name in results["left_out"])
+    if not results["order"]:
+        return f"## Is language kept?\n\nNot asked: {left_out} belong to arms that are not trained."
     first = results["order"][0]
     rows = [_row(name, results["models"][name], text_task) for name in results["order"]]
     return "\n\n".join(
@@ -31,6 +34,7 @@ def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
             markdown_table(
                 ["model", "perplexity", "against the first", "p", "verdict", "desk_text"], rows, words=[0, 4]
             ),
+            *([f"Not asked, as their arms are not trained: {left_out}."] if left_out else []),
         ]
     )
 

@@ -10,9 +10,7 @@ from synthpairs.perplexity.params import Perplexity
 
 
 def read_text(params: Perplexity) -> str:
-    """The text; ValueError unless just one of `text` and `path` is given, FileNotFoundError for a file that is not there."""
-    if (params.text is None) == (params.path is None):
-        raise ValueError("params.yaml: perplexity: give either text, of a package, or path, of a file")
+    """The text; ValueError for a package that is not pinned, FileNotFoundError for a file that is not there."""
     if params.path is not None:
         if not Path(params.path).is_file():
             raise FileNotFoundError(f"params.yaml: perplexity.path: {params.path} is no file")

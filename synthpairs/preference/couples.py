@@ -40,7 +40,7 @@ class Couple:
 
 
 def draw_couples(params: Preference, data: Path) -> list[Couple]:
-    """Captions that have a picture in both arms, `params.count` of them by hash; ValueError with fewer than two."""
+    """Captions that have a picture in both arms, `params.count` of them by hash; there may be few, or none."""
     arms = {
         arm: read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select")
         for arm in (params.synthetic, "real")
@@ -50,11 +50,6 @@ def draw_couples(params: Preference, data: Path) -> list[Couple]:
     both = synthetic.merge(real[["uid", "key"]], on="uid", suffixes=("", "_real"))
     both["order"] = [digest("preference", params.seed, uid) for uid in both["uid"]]
     both = both.sort_values("order").head(params.count)
-    if len(both) < 2:
-        raise ValueError(
-            f"preference: {len(both)} captions have a picture in both arms `{params.synthetic}` and `real`, 2 are needed: "
-            "are there captions with originals among those painted, and is `real` in params.yaml: arms?"
-        )
     painted = _plain(synthetic[synthetic["uid"].isin(both["uid"])], data, params.side)
     drawn = _plain(real[real["uid"].isin(both["uid"])], data, params.side)
     return [

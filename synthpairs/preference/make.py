@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from synthpairs.arms import split_models
 from synthpairs.language.server import Server
 from synthpairs.preference.couples import Couple, draw_couples, strangers, write_couples
 from synthpairs.preference.judges import Answer, Comparison, Trouble
@@ -13,17 +14,28 @@ from synthpairs.preference.measures import CHOICES, by_cluster, won
 from synthpairs.preference.params import Preference
 from synthpairs.preference.served import served_answers
 
+FEWEST = 2  # captions: one alone leaves no other picture to test a judge with
 
-def make_preference(params: Preference, data: Path, out: Path) -> tuple[dict[str, Any], dict[str, int]]:
+
+def make_preference(
+    params: Preference, arms: Sequence[str], data: Path, out: Path
+) -> tuple[dict[str, Any], dict[str, int]]:
     """Write `out`/couples.parquet for people to vote on; returns what the judges say, as JSON, and what is not tracked.
 
     `judges` has by name `preference` (of synthetic over real), `concepts`, `control` (by origin: of the picture that the
-    caption is about over one that it is not) and `troubles`; `couples` what each said of each.
+    caption is about over one that it is not) and `troubles`; `couples` what each said of each. `not_asked` is null, or the
+    reason why nobody was asked. `arms`: those that are trained; models of other arms are no judges but `left_out`.
     """
-    _check(params)
-    couples = draw_couples(params, data)
+    missing = [arm for arm in (params.synthetic, "real") if arm not in arms]
+    couples = [] if missing else draw_couples(params, data)
+    names, left_out = split_models(params.local.models, arms) if params.engine == "local" else ([params.server.model], [])
+    not_asked = _not_asked(missing, len(couples), names, params)
     asked, controls = comparisons(couples)
-    answered, volatile = _ask([*asked, *(one for part in controls.values() for one in part.values())], params)
+    answered: dict[str, list[Answer]] = {}
+    volatile: dict[str, int] = {}
+    if not_asked is None:
+        every = [*asked, *(one for part in controls.values() for one in part.values())]
+        answered, volatile = _ask(every, names, params)
     write_couples(couples, out)
     judges = {name: _told(answers, couples, controls, params) for name, answers in answered.items()}
     results = {
@@ -32,6 +44,8 @@ def make_preference(params: Preference, data: Path, out: Path) -> tuple[dict[str
         "n": len(couples),
         "concepts": len({couple.cluster for couple in couples}),
         "judges": judges,
+        "left_out": left_out,
+        "not_asked": not_asked,
         "couples": {
             couple.couple: {
                 "text": couple.text,
@@ -47,33 +61,39 @@ def make_preference(params: Preference, data: Path, out: Path) -> tuple[dict[str
 
 
 def comparisons(couples: Sequence[Couple]) -> tuple[list[Comparison], dict[str, dict[int, Comparison]]]:
-    """The questions about couples, and the control questions by origin and place of their couple."""
+    """The questions about couples, and the control questions by origin and place of their couple.
+
+    There is no control question where all captions are about one thing.
+    """
     asked = [Comparison(couple.text, couple.synthetic, couple.real) for couple in couples]
     controls: dict[str, dict[int, Comparison]] = {"real": {}, "synthetic": {}}
     for place, (couple, other) in enumerate(zip(couples, strangers(couples), strict=True)):
         if other is not None:
             controls["real"][place] = Comparison(couple.text, couple.real, other.real)
             controls["synthetic"][place] = Comparison(couple.text, couple.synthetic, other.synthetic)
-    if not controls["real"]:
-        raise ValueError("preference: all captions are about one concept, so that no judge can be tested: draw more")
     return asked, controls
 
 
-def _check(params: Preference) -> None:
-    where = "params.yaml: preference.local"
-    if "{caption}" not in params.local.question:
-        raise ValueError(f"{where}.question must hold {{caption}}, got {params.local.question!r}")
-    models = params.local.models
-    if not models or len(set(models)) < len(models):
-        raise ValueError(f"{where}.models must be different models, at least one; got {models}")
+def _not_asked(missing: Sequence[str], count: int, judges: Sequence[str], params: Preference) -> str | None:
+    """Why there is nothing to ask, or nobody; None where there is."""
+    if missing:
+        return f"`params.yaml: arms` has no {' and no '.join(f'`{arm}`' for arm in missing)}"
+    if count < FEWEST:
+        captions = f"{count} caption{'s' * (count != 1)}"
+        return f"{captions} with a picture in both arms `{params.synthetic}` and `real`, {FEWEST} are needed"
+    if not judges:
+        return "all of `preference.local.models` belong to arms that are not trained"
+    return None
 
 
-def _ask(asked: Sequence[Comparison], params: Preference) -> tuple[dict[str, list[Answer]], dict[str, int]]:
+def _ask(
+    asked: Sequence[Comparison], names: Sequence[str], params: Preference
+) -> tuple[dict[str, list[Answer]], dict[str, int]]:
     """Everyone's answers, by the judge's name."""
     if params.engine == "local":
-        return {name: local_answers(asked, name, params.local) for name in params.local.models}, {}
+        return {name: local_answers(asked, name, params.local) for name in names}, {}
     answers, counts = served_answers(asked, params, Server.from_environment())
-    return {params.server.model: answers}, counts
+    return dict.fromkeys(names, answers), counts
 
 
 def _told(

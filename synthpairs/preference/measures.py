@@ -19,8 +19,13 @@ CHOICES = {1.0: "synthetic", 0.0: "real", 0.5: "tie"}  # what the score of a cou
 
 
 def won(scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: int) -> dict[str, Any]:
-    """Counts `n`, `wins`, `ties`, `losses`; `rate` with its 95% interval `low` to `high`; `p` of the two-sided sign test."""
+    """Counts `n`, `wins`, `ties`, `losses`; `rate` with its 95% interval `low` to `high`; `p` of the two-sided sign test.
+
+    Without scores the latter four are None.
+    """
     counts = Counter(scores)
+    if not scores:
+        return {"n": 0, "wins": 0, "ties": 0, "losses": 0, "rate": None, "low": None, "high": None, "p": None}
     low, high = interval(scores, clusters, resamples, seed, bounds=(0, 1))
     decided = counts[1.0] + counts[0.0]
     p = binomtest(counts[1.0], decided).pvalue if decided else 1.0

@@ -8,6 +8,7 @@ from synthpairs.significance import NO_DIFFERENCE, probability
 
 # SynthVLM (2407.20756): how often 1,000 of its pictures beat real ones; it states neither prompts nor what ties count.
 PAPER = {"GPT-4V": 0.633, "InternVL2": 0.692, "people": 0.758}
+HEADING = "## Picture against picture"
 HEAD = ("judge", "n", "synthetic", "tie", "real", "win rate", "p", "control, real", "control, synthetic")
 FEWEST = 2  # couples of a concept that the table by concept names
 
@@ -29,13 +30,15 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def section(results: dict[str, Any]) -> str:
-    """The section of the report: what was compared, the table, the verdict, and each concept folded."""
+    """The section of the report: what was compared, the table, the verdict, and each concept folded; or why nobody was asked."""
+    if results["not_asked"]:
+        return f"{HEADING}\n\nNot asked: {results['not_asked']}."
     judges = results["judges"]
     rows = [_row(name, one) for name, one in judges.items()]
     rows += [[f"*{name} in SynthVLM*", "1,000", "", "", "", f"{rate:.1%}", "", "", ""] for name, rate in PAPER.items()]
     return "\n\n".join(
         [
-            "## Picture against picture",
+            HEADING,
             f"{results['n']:,} captions that people gave to drawings, of {results['concepts']:,} concepts: the picture "
             f"that was generated for the caption (arm `{results['synthetic']}`) and the drawing itself, and which shows it "
             f"better. {_engine(results['engine'])} *Win rate* is of the synthetic pictures, ties as half a win, with a 95% "
@@ -45,7 +48,12 @@ def section(results: dict[str, Any]) -> str:
             "says whether a judge sees what is there, not whether it sees how well it is drawn.",
             markdown_table(HEAD, rows, words=[0]),
             "\n".join(
-                f"- {line}" for line in [*(_verdict(name, one) for name, one in judges.items()), _overall(judges)]
+                f"- {line}"
+                for line in [
+                    *(_verdict(name, one) for name, one in judges.items()),
+                    *(f"`{name}` was not asked: its arm is not trained." for name in results["left_out"]),
+                    _overall(judges),
+                ]
             ),
             "People's votes: `python -m synthpairs vote` asks for them, `python -m synthpairs vote --summary` says what they "
             "come to and how far they agree with the judges.",
@@ -78,7 +86,8 @@ def agreement_table(judges: dict[str, dict[str, Any]]) -> str:
 
 def trusted(judge: dict[str, Any]) -> bool:
     """Whether the control on real pictures shows that the judge can tell a picture that fits from one that does not."""
-    return bool(judge["control"]["real"]["low"] > EVEN)
+    control = judge["control"]["real"]
+    return bool(control["n"] and control["low"] > EVEN)
 
 
 def _row(name: str, one: dict[str, Any]) -> list[str]:
@@ -103,6 +112,8 @@ def _engine(engine: str) -> str:
 
 def _verdict(name: str, one: dict[str, Any]) -> str:
     control, numbers, troubles = one["control"]["real"], one["preference"], one["troubles"]
+    if not control["n"]:
+        return f"`{name}` was not tested: no caption comes with a picture of something else, so there is no control question."
     if not trusted(one):
         return f"`{name}` cannot tell: on the control it is right in {_rate(control)}, which does not exclude guessing."
     side = ahead(numbers)
@@ -135,7 +146,7 @@ def _concepts(judges: dict[str, Any]) -> str:
 
 
 def _rate(numbers: dict[str, Any]) -> str:
-    return f"{numbers['rate']:.1%} [{numbers['low']:.1%}, {numbers['high']:.1%}]"
+    return f"{numbers['rate']:.1%} [{numbers['low']:.1%}, {numbers['high']:.1%}]" if numbers["n"] else "-"
 
 
 def _p(numbers: dict[str, Any]) -> str:

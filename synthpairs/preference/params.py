@@ -16,6 +16,13 @@ class LocalJudges:
     margin: Annotated[float, Within(0, 1)]  # of P(yes), up to which a couple is a tie
     batch: Annotated[int, Within(1, 4096)]  # pictures at once
 
+    def __post_init__(self) -> None:
+        where = "params.yaml: preference.local"
+        if "{caption}" not in self.question:
+            raise ValueError(f"{where}.question must hold {{caption}}, got {self.question!r}")
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise ValueError(f"{where}.models must be different models, at least one; got {self.models}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:

@@ -73,7 +73,8 @@ def measure_repeats(setting: Setting) -> pd.DataFrame:
     """Answers of all arms under all seeds, rows of ANSWERS with `set` (the arm) and `seed` (as text, RUN among them) before it.
 
     Beside the benchmarks there are the tasks LOSS, PREFERENCE and CONTROL; of LOSS also the sets `perplexity.models[0]` and
-    UNTRAINED, which have no seed and therefore stand under each. ValueError when a seed is the main run's own.
+    UNTRAINED, which have no seed and therefore stand under each. ValueError when a seed is the main run's own, and when there
+    are too few captions to test a judge with.
     """
     if setting.finetune.seed in setting.repeats.seeds:
         raise ValueError(
@@ -82,6 +83,11 @@ def measure_repeats(setting: Setting) -> pd.DataFrame:
         )
     seeds = [RUN, *map(str, setting.repeats.seeds)]
     couples = draw_couples(setting.preference, setting.data)
+    if not comparisons(couples)[1]["real"]:
+        raise ValueError(
+            f"repeats: {len(couples)} captions have a picture in both arms `{setting.preference.synthetic}` and `real`, and no "
+            "two of them are about different things: draw more, params.yaml: select.k"
+        )
     tables = []
     with (
         WorkStore("repeats", setting.fingerprint()).locked() as store,

@@ -54,7 +54,7 @@ def _captioning(codes: Codes, compared: pd.DataFrame) -> Claim:
     told = {"claim": "better captions with generated pairs mixed in", "paper": "COCO CIDEr 22.1 without, 33.4 with"}
     rows = compared[(compared["task"] == CAPTIONING) & (compared["one"] == MIXED) & (compared["other"] == REAL)]
     if rows.empty:
-        return Claim(**told, here=f"no arms `{MIXED}` and `{REAL}`", verdict=UNMEASURED)
+        return Claim(**told, here=f"not asked of both arms `{MIXED}` and `{REAL}`", verdict=UNMEASURED)
     row = rows.iloc[0]
     values = codes.results[codes.results["task"] == CAPTIONING].set_index("arm")
     without, mixed = (number(float(values.loc[arm, "value"])) for arm in (REAL, MIXED))
@@ -106,7 +106,7 @@ def _diversity(diversity: dict[str, Any]) -> list[Claim]:
     sets, clusters = diversity["sets"], diversity["clusters"]
     written = next((name for name in WRITTEN if name in sets), "")
     if not written or HUMAN not in sets:
-        here = f"diversity.sets lacks {HUMAN}, or one of {', '.join(WRITTEN)}"
+        here = f"{HUMAN}, or each of {', '.join(WRITTEN)}, is not in diversity.sets or holds too few captions"
         return [Claim(**told, here=here, verdict=UNMEASURED) for told in (share, entropy)]
     about = f"`{written}` against `{HUMAN}`, n = {diversity['captions_per_set']:,} of each, {diversity['runs']} seeds"
     found = []

@@ -16,6 +16,8 @@ METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
 DESK_MODELS = Path("models/desk/metrics.json")
 STAGES = ("tasks", "captions", "images", "scores", "select", "audit")  # with one metrics file each
+RESULTS = ["arm", "task", "metric", "higher_is_better", "value", "low", "high", "n", "blind_value", "blind_low", "blind_high",
+           "gain", "gain_low", "gain_high"]  # fmt: skip
 TRAININGS = ("align", "finetune")  # with one metrics file per arm
 
 
@@ -139,4 +141,4 @@ def results_table(benchmarks: dict[str, dict[str, Any]], command: str) -> pd.Dat
             row |= {"gain": gain.get("value", math.nan)}
             row |= {f"gain_{name}": gain.get(name, math.nan) for name in ("low", "high")}
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=RESULTS)

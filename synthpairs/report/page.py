@@ -82,6 +82,8 @@ def build(
 
 
 def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> str:
+    if inputs.results.empty:
+        return "## Arms side by side\n\nNo benchmark was asked: `benchmark.tasks.pictures` is empty."
     drawn["arms.png"] = figures.arms_figure(inputs.results, inputs.fixed_answers)
     return "\n\n".join(
         [
@@ -183,6 +185,8 @@ def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, draw
         drawn[f"{name}.png"] = grids.grid(cells, params.columns, params.side)
         parts += [f"### {title}", image(f"{name}.png", f"{title}: pictures with their captions")]
     concepts = concept_means(inputs.scores)
+    if concepts.empty:
+        return "\n\n".join([*parts, "### By concept", "No candidate has a score."])
     drawn["concepts.png"] = figures.concepts_figure(concepts, "mean CLIP cosine")
     parts += [
         "### By concept",

@@ -29,6 +29,8 @@ def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params
         if len(rows):
             answers.append(f"{question} {contest(one, other, rows, params.key_tasks)}")
     sizes = sorted({len(inputs.pairs[arm]) for arm in inputs.arms})
+    if not sizes:
+        return f"{QUESTION}\n\n{bullets([*answers, 'No arm was trained: `arms` is empty.'])}"
     pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     answers.append(
         f"*How sure is that?* Each arm is one training run with one seed: {pairs} pairs of its own, then the same "
@@ -44,11 +46,16 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
-    """Whether each arm beats its blind self on each key task."""
+    """Whether each arm beats its blind self on each key task that was asked."""
+    asked = [task for task in tasks if task in set(judged["task"])]
+    if not asked:
+        return f"Not asked: no arm answered any of the key tasks ({', '.join(tasks) or '`report.key_tasks` is empty'})."
     failing = judged[~judged["clear"]]
+    others = [task for task in tasks if task not in asked]
+    unasked = f" Not asked: {listed(others)}." if others else ""
     if failing.empty:
         told = []
-        for task in tasks:
+        for task in asked:
             rows = judged[judged["task"] == task]
             values = ", ".join(f"{row['arm']} {number(row['value'])}" for row in rows.to_dict("records"))
             blind = ", ".join(map(number, rows["blind_value"]))
@@ -56,7 +63,7 @@ def sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
         arms = listed(f"`{arm}`" for arm in dict.fromkeys(judged["arm"]))
         return (
             f"Yes: with the picture {arms} answer better than without it, by intervals that do not touch "
-            f"({'; '.join(told)})."
+            f"({'; '.join(told)}).{unasked}"
         )
     told = [
         f"`{row['arm']}` on {row['task']} ({number(row['value'])}{interval(row['low'], row['high'])}, "
@@ -65,7 +72,7 @@ def sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
     ]
     return (
         f"Not shown for every arm: {len(failing)} of {len(judged)} comparisons with the same model asked blind have "
-        f"intervals that touch, or come out worse: {'; '.join(told)}."
+        f"intervals that touch, or come out worse: {'; '.join(told)}.{unasked}"
     )
 
 

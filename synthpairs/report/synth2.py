@@ -40,10 +40,7 @@ def synth2(
     compared = differences(codes, params, chosen)
     found = claims(codes, compared)
     shown = couples(codes.generated, codes.real, max(1, params.pictures // 2), params.seed)
-    drawn = {
-        "code-arms.png": figures.arms_figure(codes.results, codes.fixed_answers),
-        "codes.png": grids.grid(_cells(shown, paint), params.columns, params.side),
-    }
+    drawn: dict[str, bytes] = {}
     parts = [
         "## The Synth2 route: pictures that are never drawn",
         _summary(codes, judged, compared, tasks, params.key_tasks, claims_told(found)),
@@ -51,17 +48,7 @@ def synth2(
         "fills a grid of codes for each: what its own VQ tokenizer would make of the picture. The VLM has that tokenizer for "
         "an eye, so it learns from the codes and no picture is ever drawn. The real pairs are those that tokenizer and "
         "generator learnt from, and no others (the paper's controlled protocol).",
-        "### How many pairs each arm saw",
-        _draws(codes),
-        "### The arms of codes side by side",
-        f"`{REAL}` learns from real pairs alone, `{SYNTHETIC}` from generated ones alone, `{MIXED}` from both. Intervals, "
-        "blind rows and best fixed answers as above; the benchmarks' pictures go through the tokenizer.",
-        image("code-arms.png", "a dot and its interval for every arm of codes on every task"),
-        tables.arms_table(codes),
-        f"Question by question, *p* corrected for these {len(compared)} comparisons:",
-        tables.differences_table(compared),
-        folded("By kind of question", tables.categories_table(codes)),
-        folded("The trainings on codes", tables.trainings_table(codes)),
+        *(_arms(codes, compared, drawn) if codes.arms else ()),
         "### The paper's figures beside ours",
         claims_table(found),
         "### Learning curves",
@@ -72,17 +59,48 @@ def synth2(
         _funnel(codes),
         "### The masked generator",
         _generator(codes),
+        *_grid(shown, paint, params, drawn),
+        "### How diverse the captions are",
+        "![share of each set's captions by cluster](diversity.png)",
+        diversity.strip(),
+    ]
+    return "\n\n".join(parts), drawn
+
+
+def _arms(codes: Codes, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
+    """What the arms saw, what they answered, and how they differ."""
+    parts = ["### How many pairs each arm saw", _draws(codes), "### The arms of codes side by side"]
+    if codes.results.empty:
+        return [*parts, "No benchmark was asked: `benchmark.tasks.codes` is empty."]
+    drawn["code-arms.png"] = figures.arms_figure(codes.results, codes.fixed_answers)
+    return [
+        *parts,
+        f"`{REAL}` learns from real pairs alone, `{SYNTHETIC}` from generated ones alone, `{MIXED}` from both. Intervals, "
+        "blind rows and best fixed answers as above; the benchmarks' pictures go through the tokenizer.",
+        image("code-arms.png", "a dot and its interval for every arm of codes on every task"),
+        tables.arms_table(codes),
+        f"Question by question, *p* corrected for these {len(compared)} comparisons:",
+        tables.differences_table(compared),
+        folded("By kind of question", tables.categories_table(codes)),
+        folded("The trainings on codes", tables.trainings_table(codes)),
+    ]
+
+
+def _grid(
+    shown: pd.DataFrame, paint: Callable[[Sequence[str]], Sequence[bytes]], params: Report, drawn: dict[str, bytes]
+) -> list[str]:
+    """Generated pairs beside real ones."""
+    if shown.empty:
+        return ["No codes were generated: `invent` and `screen` kept no caption, or `embed` failed for all of them."]
+    drawn["codes.png"] = grids.grid(_cells(shown, paint), params.columns, params.side)
+    return [
         f"Generated pairs, each followed by a real one of the same concept where there is one; both decoded from their codes "
         f"for this page only, a random {len(shown) // 2} of each:",
         image(
             "codes.png",
             "pictures decoded from generated codes beside pictures decoded from real ones, with their captions",
         ),
-        "### How diverse the captions are",
-        "![share of each set's captions by cluster](diversity.png)",
-        diversity.strip(),
     ]
-    return "\n\n".join(parts), drawn
 
 
 def _summary(
@@ -103,6 +121,8 @@ def _summary(
 
 def _sizes(codes: Codes) -> str:
     """What each arm's one training rests on."""
+    if not codes.arms:
+        return "No arm of codes was trained: `code_arms` is empty."
     told = []
     for arm in codes.arms:
         counts = codes.trainings["align"][arm]
@@ -117,6 +137,8 @@ def _sizes(codes: Codes) -> str:
 def _captioning(judged: pd.DataFrame) -> str:
     """Whether each arm's captions beat those of its blind self."""
     rows = judged[judged["task"] == CAPTIONING].to_dict("records")
+    if not rows:
+        return f"{CAPTIONING} was not asked."
     told = [
         f"`{row['arm']}` {'beats' if row['clear'] else 'is not shown to beat'} its blind self "
         f"({number(row['value'])}{interval(row['low'], row['high'])} against {number(row['blind_value'])}"

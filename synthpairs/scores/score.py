@@ -174,7 +174,9 @@ def _ssims(opened: Sequence[Opened], spec: Ssim, device: torch.device) -> list[f
     return [values[place] for place in range(len(opened))]
 
 
-def _summary(values: pd.Series) -> dict[str, float]:
+def _summary(values: pd.Series) -> dict[str, float | None]:
+    if values.empty:  # `max_failed_share` may let all fail
+        return dict.fromkeys(("mean", "q25", "median", "q75"))
     low, middle, high = values.quantile([0.25, 0.5, 0.75])
     named = {"mean": values.mean(), "q25": low, "median": middle, "q75": high}
     return {name: round(float(value), 4) for name, value in named.items()}

@@ -26,7 +26,7 @@ def make_arm(
     else:
         pairs = _real(captions, rejected, len(selected), params).assign(origin="real", shard=None)
         pairs["key"] = pairs["uid"]
-        left_out = int((~pairs["kept"]).sum())
+        left_out = int((~pairs["kept"].astype(bool)).sum())
         counts = {"pairs": len(pairs), "kept": len(pairs) - left_out, "rejected_by_alignment": left_out}
     return pairs.sort_values("key", ignore_index=True), counts
 
@@ -41,11 +41,12 @@ def _random(pool: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
 
 
 def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
-    """As many human captions with their originals; when too few were kept, also those that only alignment rejected."""
+    """As many human captions with their originals; when too few were kept, also those that only alignment rejected.
+
+    Where there are fewer than asked for, all of them.
+    """
     kept = captions[(captions["source"] == "human") & captions["pictured"]].assign(kept=True)
     spare = rejected[(rejected["source"] == "human") & rejected["pictured"] & (rejected["reason"] == ALIGNMENT)]
     found = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
-    if found.empty:
-        raise ValueError("params.yaml: arms holds `real`, but no human caption has an original picture: take it out")
     found["order"] = hash_score(found["uid"], params.seed, "arm")
     return found.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)

@@ -161,5 +161,5 @@ def _scores(name: str, rows: pd.DataFrame) -> tuple[str, ...]:
     cells = [name, str(len(rows))]
     for column in ("clip_cosine", "ssim"):
         quartiles = " / ".join(f"{value:.3f}" for value in rows[column].quantile([0.25, 0.5, 0.75]))
-        cells += [f"{rows[column].mean():.3f}", quartiles]
+        cells += [f"{rows[column].mean():.3f}", quartiles] if len(rows) else ["-", "-"]
     return tuple(cells)

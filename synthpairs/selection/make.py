@@ -1,6 +1,7 @@
 """From scores to data/selected: the ranking, the arms, and the data set in the forms that others read."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,14 +20,21 @@ from synthpairs.selection.records import llava_records
 from synthpairs.shards import cut, shard_name, write_shards
 from synthpairs.storage import read_shard, read_table, write_bytes, write_json, write_table
 
+log = logging.getLogger(__name__)
+
 
 def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -> dict:
     """Write `out` (selected.parquet, llava.json, shards, README.md, pairs/ARM.parquet) from `data`; returns metrics."""
-    if not arms or len(set(arms)) < len(arms):
+    if len(set(arms)) < len(arms):
         raise ValueError(f"params.yaml: arms must name each arm once, got {arms}")
     candidates, (captions, rejected) = read_candidates(data), read_captions(data)
     pool, lost = rank_candidates(candidates, params)
     selected = select_top_k(pool, params)
+    if len(selected) < params.k:
+        hint = "; with select.best_of each caption counts once" if params.best_of else ""
+        if params.per_concept is not None:
+            hint += f"; select.per_concept lets in {params.per_concept} of each concept"
+        log.warning("select.k is %d, but only %d candidates compete%s: all are taken", params.k, len(pool), hint)
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     sizes: dict[str, dict[str, int]] = {}
     for arm in arms:
@@ -40,12 +48,17 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     write_table(out / "selected.parquet", selected, SELECTED)
     write_shards(out, _shards(selected, data / "images", params.samples_per_shard))
     write_json(out / "llava.json", llava_records(selected, generator["inputs"]["format"]))
-    counts = {"candidates": len(candidates), **lost, "competing": len(pool), "selected": len(selected)}
+    counts = {"candidates": len(candidates), **lost, "competing": len(pool), "asked": params.k, "selected": len(selected)}
     sourced = selected.merge(captions[["uid", "source"]], on="uid", how="left", validate="many_to_one")
     card = dataset_card(params, sourced, pool, counts, sizes, generator, scorer, pinned("artwork"))
     write_bytes(out / "README.md", card.encode())
-    means = {name: round(float(selected[name].mean()), 4) for name in ("score", "clip_cosine", "ssim")}
-    return counts | {"mean": means, "arms": sizes}
+    return counts | {"mean": _means(selected), "arms": sizes}
+
+
+def _means(selected: pd.DataFrame) -> dict[str, float | None]:
+    """Mean scores; None of an empty selection."""
+    names = ("score", "clip_cosine", "ssim")
+    return {name: round(float(selected[name].mean()), 4) if len(selected) else None for name in names}
 
 
 def read_candidates(data: Path) -> pd.DataFrame:

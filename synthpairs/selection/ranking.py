@@ -86,13 +86,5 @@ def ordered(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
 
 
 def select_top_k(pool: pd.DataFrame, params: Select) -> pd.DataFrame:
-    """The first K of the ranked pool; ValueError when it holds fewer."""
-    if len(pool) < params.k:
-        hint = "; with select.best_of each caption counts once" if params.best_of else ""
-        if params.per_concept is not None:
-            hint += f"; select.per_concept lets in {params.per_concept} of each concept"
-        raise ValueError(
-            f"params.yaml: select.k is {params.k}, but only {len(pool)} candidates compete{hint}: lower it, "
-            "or raise images.candidates or the number of captions"
-        )
+    """The first K of the ranked pool, or all of it where it holds fewer."""
     return pool.head(params.k)

@@ -10,14 +10,14 @@ RESAMPLES = 200  # of the captions
 
 
 def stability(candidates: pd.DataFrame, params: Select, resamples: int = RESAMPLES) -> float:
-    """Chance that a selected candidate is selected again when captions are drawn anew with replacement, if it is drawn.
+    """Chance that one of the selected is selected again when captions are drawn anew with replacement, if it is drawn.
 
     The share k / captions is kept. 1: nobody's place depends on who else happens to be there; a selection by chance alone
     has that share itself.
     """
     pool, _ = rank_candidates(candidates, params)
     captions, place = np.unique(pool["uid"], return_inverse=True)
-    rng, share = np.random.default_rng(params.seed), params.k / len(pool)
+    rng, share = np.random.default_rng(params.seed), min(1.0, params.k / len(pool))
     selected = np.arange(len(pool)) < params.k
     kept = seen = 0
     for _ in range(resamples):

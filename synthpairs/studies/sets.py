@@ -50,6 +50,8 @@ class Pool:
             select = replace(select, strategy=chosen.way)
         candidates = read_candidates(self.data)
         best = select_top_k(rank_candidates(candidates, select)[0], select)
+        if len(best) < chosen.k:
+            raise ValueError(f"{self.data}/scores: {len(best)} candidates compete, {chosen.k} are needed")
         if chosen.way != "real":
             return best.assign(origin="synthetic")
         pairs, counts = make_arm("real", best, candidates, *read_captions(self.data), select)

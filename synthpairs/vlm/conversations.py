@@ -28,7 +28,7 @@ class Instructions:
 def read_conversations(instructions: Instructions) -> Iterator[tuple[Turns, Source | None]]:
     """(turns, picture) of each record; a picture outside of the folder is given as nothing that can be read.
 
-    FileNotFoundError or ValueError names the file and the record when it is no such list, or its pictures have no folder.
+    FileNotFoundError or ValueError names the file and the record when it is no such list, or an empty one, or its pictures have no folder.
     """
     path = Path(instructions.path)
     if not path.is_file():
@@ -36,6 +36,7 @@ def read_conversations(instructions: Instructions) -> Iterator[tuple[Turns, Sour
     folder = None if instructions.images is None else Path(instructions.images)
     if folder and not folder.is_dir():
         raise FileNotFoundError(f"params.yaml: finetune.instructions.images: {folder} is no directory")
+    number = 0
     for number, record in enumerate(_records(path), 1):
         try:
             turns, image = _turns(record["conversations"]), record.get("image")
@@ -47,6 +48,8 @@ def read_conversations(instructions: Instructions) -> Iterator[tuple[Turns, Sour
             raise ValueError(f"{path} record {number} has a picture: params.yaml: finetune.instructions.images is null")
         else:
             yield turns, _within(folder, str(image))
+    if not number:
+        raise ValueError(f"params.yaml: finetune.instructions.path: {path} holds no conversation")
 
 
 def _turns(said: list[dict[str, str]]) -> Turns:

@@ -83,13 +83,13 @@ def _metrics(examples: Examples, params: Training, losses: Sequence[float]) -> d
 
 
 def check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:
-    """Log what is left out; ValueError when that is more than `params` allow, or nothing is left."""
+    """Log what is left out; ValueError when that is more than `params` allow."""
     left_out = sum(skipped.values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in skipped.items() if count)
     if left_out:
         log.warning("%d of %d examples are left out: %s", left_out, kept + left_out, reasons)
-    if not kept or left_out > params.max_skipped * (kept + left_out):
+    if left_out > params.max_skipped * (kept + left_out):
         raise ValueError(
-            f"{left_out} of {kept + left_out} examples cannot be trained on ({reasons or 'there are none'}); params.yaml: "
+            f"{left_out} of {kept + left_out} examples cannot be trained on ({reasons}); params.yaml: "
             f"{section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
         )

@@ -48,7 +48,8 @@ def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out
     projector = only_projector(model)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
     check_skipped(skipped, len(examples), params, "align")
-    start, moments = {}, None
+    start: dict[str, float | None] = {}
+    moments = None
     if params.start is not None:
         moments = Moments.of(model, examples)
         start = fit_projector(model, moments, params.start, "align.start")
@@ -96,7 +97,7 @@ def finetune(
         conversations = read_conversations(params.instructions)
         examples, skipped = conversation_examples(conversations, processor, params.max_tokens)
     check_skipped(skipped, len(examples), params, "finetune")
-    start = {}
+    start: dict[str, float | None] = {}
     if params.start is not None:
         if not (aligned / MOMENTS).exists():
             raise ValueError("params.yaml: finetune.start must be null unless align.start is given")

@@ -54,7 +54,9 @@ class Training:
             )
 
     def steps(self, examples: int) -> int:
-        """Optimiser steps over this many examples."""
+        """Optimiser steps over this many examples; none over none."""
+        if not examples:
+            return 0
         steps = max(1, round(self.epochs * examples / self.batch))
         return steps if self.max_steps is None else min(steps, self.max_steps)
 

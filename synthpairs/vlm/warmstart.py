@@ -9,6 +9,7 @@ its data no more than sums, and the sums of two data sets add up: so fine-tuning
 In neither paper; docs/design-notes.md has what it brings.
 """
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 from synthpairs.params import Within
 from synthpairs.vlm.examples import IGNORED, Example, pixels_of
 
+log = logging.getLogger(__name__)
 BATCH = 64
 RAREST = 0.01  # weight of a token that is in every caption: the full stop, the line end
 FAINTEST = 1e-4  # share of the strongest direction's variance below which a direction is noise of the arithmetic
@@ -52,10 +54,12 @@ class Moments:
     @classmethod
     @torch.no_grad()
     def of(cls, model: LlavaForConditionalGeneration, examples: Sequence[Example]) -> "Moments":
-        """Those of examples with pictures; what is learnt of each is what is said about its picture."""
+        """Those of examples with pictures; what is learnt of each is what is said about its picture. Zeros without any."""
         pictured = [example for example in examples if example.picture is not None]
         if not pictured:
-            raise ValueError("there is no example with a picture to start the projector from (params.yaml: *.start)")
+            width, hidden = model.config.vision_config.hidden_size, model.get_input_embeddings().embedding_dim
+            shapes = (), (width,), (hidden,), (width, width), (width, hidden), ()
+            return cls(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
         features = _features(model, pictured)
         said = [[token for token in example.labels if token != IGNORED] for example in pictured]
         targets = caption_targets(said, model.get_input_embeddings().weight.double())
@@ -79,12 +83,12 @@ class Moments:
 @torch.no_grad()
 def fit_projector(
     model: LlavaForConditionalGeneration, moments: Moments, start: ClosedForm, key: str
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Set the projector in place; returns `r2`, the share of the targets' variance that the regression explains.
 
     `key` is the param that asked for it. `r2` is that of the regression, before whitening. Outputs get the spread of the
-    language model's own embeddings. ValueError when the projector's hidden layer is too narrow to hold a linear map, or all
-    captions are the same.
+    language model's own embeddings. Without two different captions the projector stays as it is, and `r2` is None.
+    ValueError when the projector's hidden layer is too narrow to hold a linear map.
     """
     width, projector = len(moments.features), model.model.multi_modal_projector
     if projector.linear_1.out_features < 2 * width:
@@ -92,12 +96,13 @@ def fit_projector(
             f"params.yaml: {key} must be null here: the projector's hidden layer of {projector.linear_1.out_features} "
             f"cannot hold a linear map of {width} features, which takes twice as many"
         )
-    middle, centre = moments.features / moments.count, moments.targets / moments.count
+    middle, centre = (total / moments.count.clamp(min=1) for total in (moments.features, moments.targets))
     gram = moments.gram - moments.count * middle.outer(middle)
     cross = moments.cross - moments.count * middle.outer(centre)
     variance = moments.squares - moments.count * centre.square().sum()
     if variance <= FAINTEST * moments.squares:
-        raise ValueError(f"params.yaml: {key} must be null here: there are no two captions to tell apart")
+        log.warning("the projector starts at random, whatever %s says: there are no two captions to tell apart", key)
+        return {"r2": None}
     penalty = start.ridge * gram.trace() / width * torch.eye(width, dtype=gram.dtype)
     linear = torch.linalg.solve(gram + penalty, cross)
     missed = variance - 2 * (linear * cross).sum() + (linear * (gram @ linear)).sum()

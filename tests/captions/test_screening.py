@@ -89,11 +89,19 @@ def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_sam
     assert outputs(root) == first
 
 
-def test_the_stage_fails_when_nothing_is_left(project: Callable[..., Path], limits: Callable[..., Limits]) -> None:
+@pytest.mark.parametrize("invention", ["all rejected", "none kept"])
+def test_nothing_left_is_a_result(
+    project: Callable[..., Path], limits: Callable[..., Limits], invention: str
+) -> None:
     root = project(limits=limits(words_min=90))
-    with pytest.raises(ValueError, match="data/screened: every caption was rejected; widen params"):
-        main()
-    assert not (root / "data/screened").exists()
+    path = root / "data/invented/captions.parquet"
+    if invention == "none kept":
+        write_table(path, pd.read_parquet(path).assign(status="rejected"), INVENTED)
+    main()
+    kept, rejected = (pd.read_parquet(root / f"data/screened/{name}.parquet") for name in ("kept", "rejected"))
+    assert (len(kept), list(kept.columns)) == (0, CAPTIONS.names)
+    assert len(rejected) == (5 if invention == "all rejected" else 0)
+    assert json.loads((root / "reports/metrics/screen.json").read_text())["kept_total"] == 0
 
 
 def test_a_missing_table_names_the_stage_that_makes_it(project: Callable[..., Path]) -> None:

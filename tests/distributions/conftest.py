@@ -6,7 +6,7 @@ import pytest
 
 from synthpairs.distributions.params import Distributions
 from synthpairs.distributions.rankings import rankings
-from synthpairs.distributions.results import against_real, coupled, describe, preferences
+from synthpairs.distributions.results import against_real, coupled, describe, preferences, with_both
 from synthpairs.distributions.sets import Chosen
 from synthpairs.selection.params import Select
 from tests.scores.conftest import settings as scores  # noqa: F401
@@ -56,6 +56,7 @@ def results_of(table: pd.DataFrame, chosen: Chosen) -> dict:
         "unreadable": 0,
         "sets": describe(table, chosen),
         "against_real": against_real(table, chosen, PARAMS),
+        "captions_with_both": len(with_both(table, chosen)),
         "coupled": coupled(table, chosen, PARAMS),
         "preferences": preferences(table, chosen, PARAMS),
         "rankings": rankings(pool, 0.25, SELECT, PARAMS),

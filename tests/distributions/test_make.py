@@ -1,18 +1,26 @@
 """The stage's work on tiny data: the numbers of `scores`, bytes twice alike, a broken picture, what is missing."""
 
+import io
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
+from synthpairs.distributions.figure import distributions_figure
 from synthpairs.distributions.make import TABLE, make_distributions
+from synthpairs.distributions.page import headline, section
 from synthpairs.distributions.params import Distributions, OtherClip
 from synthpairs.distributions.sets import choose
+from synthpairs.schema import CANDIDATES, PAIRS, SELECTED
 from synthpairs.scores.params import Scores
 from synthpairs.scores.score import score_images
 from synthpairs.selection.make import make_selection
+from synthpairs.storage import write_table
 
 
 @pytest.fixture
@@ -53,7 +61,44 @@ def test_a_draw_is_the_start_of_a_larger_one(selected: Path) -> None:
     assert few.keys != choose(selected, 2, seed=1).keys
 
 
-def test_without_real_pairs_there_is_nothing_to_compare_with(selected: Path) -> None:
-    (selected / "selected/pairs/real.parquet").unlink()
-    with pytest.raises(ValueError, match=r"0 real pairs, 2 are needed.*params\.yaml: arms"):
-        choose(selected, 10, 0)
+@pytest.mark.parametrize(("real", "k"), [(None, 3), (0, 3), (1, 1), (3, 0), (3, 100_000)])
+def test_few_pairs_or_none_are_a_result(
+    selected: Path, params: Distributions, scores: Callable, settings: Callable, real: int | None, k: int
+) -> None:
+    """`real`: pairs of that arm, which is not there at all where it is None; `k`: of the selection."""
+    path = selected / "selected/pairs/real.parquet"
+    pairs = pd.read_parquet(path)
+    if real is None:
+        path.unlink()
+    else:
+        write_table(path, pairs[:real], PAIRS)
+    chosen = pd.read_parquet(selected / "selected/selected.parquet")
+    write_table(selected / "selected/selected.parquet", chosen[:k], SELECTED)
+    select = settings(k=max(1, k), best_of=False)
+    results, drawn, _ = make_distributions(params, scores(), select, selected, selected / "out")
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    assert {name: one["n"] for name, one in results["sets"].items()} == {
+        "candidates": 16, "selected": min(3, k), "real": real or 0,
+    }  # fmt: skip
+    assert (results["against_real"]["candidates"]["ssim"]["value"] is None) == (not real)
+    assert results["coupled"] == {}, "no caption has both"
+    page = section(results)
+    assert "Too few to say: n = 0 captions with both pictures, 2 are needed." in page
+    assert ("`real` holds no pair" in page) == (not real)
+    assert not re.search(r"nan|None", page)
+    assert json.dumps(headline(results), allow_nan=False)
+    assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
+
+
+def test_a_single_candidate_is_a_result(
+    selected: Path, params: Distributions, scores: Callable, settings: Callable
+) -> None:
+    for path, schema in (("images/manifest", CANDIDATES), ("selected/selected", SELECTED)):
+        table = pd.read_parquet(selected / f"{path}.parquet")
+        write_table(selected / f"{path}.parquet", table[:1], schema)
+    other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
+    results, _, _ = make_distributions(other, scores(), settings(k=1), selected, selected / "out")
+    assert results["preferences"]["ssim"]["correlations"]["entropy"] == dict.fromkeys(("value", "low", "high"))
+    assert results["sets"]["selected"]["measures"]["ssim"]["std"] is None
+    assert json.dumps(results, allow_nan=False)
+    assert not re.search(r"nan|None", section(results))

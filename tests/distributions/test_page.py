@@ -33,12 +33,12 @@ def test_columns_stand_under_their_names_however_the_json_is_sorted(results: dic
 
 
 def test_without_couples_and_second_clip(results: dict) -> None:
-    results |= {"coupled": {}, "other": None}
+    results |= {"coupled": {}, "captions_with_both": 1, "other": None}
     results["rankings"]["cosines"] = None
     for one in results["rankings"]["strategies"].values():
         one["other_clip"] = None
     page = section(results)
-    assert "No caption has both pictures." in page
+    assert "Too few to say: n = 1 caption with both pictures, 2 are needed." in page
     assert "No other CLIP was asked" in page
     assert headline(results)["other_clip"] == {}
 

@@ -1,18 +1,23 @@
+import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from synthpairs.diversity import clusters
 from synthpairs.diversity.clusters import analyse
+from synthpairs.diversity.figure import shares_figure
 from synthpairs.diversity.measures import MEASURES
+from synthpairs.diversity.page import headline, markdown
 from synthpairs.diversity.params import Diversity
 
 TOPICS = 8
 PARAMS = {
-    "encoder": "", "batch": 1, "sets": [], "max_captions": None, "clusters": [TOPICS], "runs": 3, "restarts": 4,
+    "encoder": "", "batch": 1, "sets": ["human"], "max_captions": None, "clusters": [TOPICS], "runs": 3, "restarts": 4,
     "resamples": 300, "seed": 0,
 }  # fmt: skip
 
@@ -96,18 +101,53 @@ def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
     assert json.dumps(analyse(sets, settings(clusters=[TOPICS, 20], seed=1), embed), sort_keys=True) != first
 
 
-def test_more_clusters_than_captions_are_refused():
-    sets = {"a": captions(EVEN), "b": captions(ONE, 30)}
-    with pytest.raises(ValueError, match=r"diversity\.clusters must be at most 30, .*'b' is the smallest.*got 31"):
-        analyse(sets, settings(clusters=[5, 31]), embed)
-    with pytest.raises(ValueError, match=r"must be at most 10, the captions drawn"):
-        analyse(sets, settings(clusters=[11], max_captions=10), embed)
+@pytest.mark.parametrize(
+    ("sizes", "asked", "clusters", "short", "left_out"),
+    [
+        ({"a": 160, "b": 30}, [5, 31], [5], {}, [31]),
+        ({"a": 160, "b": 4}, [5, 31], [5, 31], {"b": 4}, []),
+        ({"a": 160, "b": 0}, [5], [5], {"b": 0}, []),
+        ({"a": 4, "b": 1}, [5, 31], [], {"a": 4, "b": 1}, [5, 31]),
+    ],
+)
+def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, clusters, short, left_out):
+    sets = {name: captions(ONE, count) for name, count in sizes.items()}
+    found = analyse(sets, settings(clusters=asked), embed)
+    assert found["clusters"] == clusters
+    assert found["too_few"] == {"sets": short, "clusters": left_out}
+    assert set(found["sets"]) == set(found["order"]) == sizes.keys() - short.keys()
+    for one in found["sets"].values():
+        assert list(one["by_clusters"]) == [str(k) for k in clusters]
+    page = markdown(found)
+    for name, count in short.items():
+        assert f"{name} (n = {count})" in page
+    assert ("Too few captions to say: " in page) == (not clusters)
+    if left_out == [31]:
+        assert re.search(r"- Left out: k = 31 \(30 captions of each set, \d+ different ones in all\)\.\n", page)
+    assert headline(found)["clusters"] == max(clusters, default=None)
+    assert Image.open(io.BytesIO(shares_figure(found))).width > 100
+
+
+def test_captions_that_are_all_the_same_cannot_be_clustered():
     same = pd.DataFrame({"uid": [str(number) for number in range(30)], "text": ["0 same"] * 30})
-    with pytest.raises(ValueError, match=r"must be at most 1, the different captions drawn; got 2"):
-        analyse({"same": same}, settings(clusters=[2]), embed)
-    for bad in ([], [5, 5]):
-        with pytest.raises(ValueError, match=r"diversity\.clusters must be different numbers, at least one"):
-            analyse(sets, settings(clusters=bad), embed)
+    found = analyse({"same": same}, settings(clusters=[2]), embed)
+    assert (found["clusters"], found["too_few"]) == ([], {"sets": {}, "clusters": [2]})
+    assert markdown(found) == "Too few captions to say: k = 2 (30 captions of each set, 1 different ones in all).\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"clusters": []}, "clusters must be different numbers, at least one"),
+        ({"clusters": [5, 5]}, "clusters must be different numbers, at least one"),
+        ({"clusters": [11], "max_captions": 10}, r"clusters must be at most diversity\.max_captions \(10\), got 11"),
+        ({"sets": []}, "sets must be different names, at least one"),
+        ({"sets": ["human", "human"]}, "sets must be different names, at least one"),
+    ],
+)
+def test_params_that_cannot_be_meant_are_named(changed, error):
+    with pytest.raises(ValueError, match=rf"params\.yaml: diversity\.{error}"):
+        settings(**changed)
 
 
 def test_the_interval_covers_what_other_captions_of_the_same_source_would_give():

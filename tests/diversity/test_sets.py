@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthpairs.diversity.sets import draw, read_sets
-from synthpairs.schema import CAPTIONS
+from synthpairs.schema import CAPTIONS, REJECTED, SELECTED
 from synthpairs.storage import write_table
 from tests.diversity.conftest import caption
 
@@ -51,20 +51,24 @@ def test_bad_lists_of_sets_are_refused(data):
         ValueError, match=r"no caption set 'humans'; there are curated, .*, human, model, human-kept, model-kept"
     ):
         read_sets(["humans"], data)
-    for names in ([], ["human", "human"]):
-        with pytest.raises(ValueError, match=r"diversity\.sets must be different names, at least one"):
-            read_sets(names, data)
     invent(data, columns=("uid", "text"))
     with pytest.raises(ValueError, match=r"column reason is missing; run `dvc repro invent` again"):
         read_sets(["invented"], data)
 
 
-def test_an_empty_set_is_refused(data):
+def test_sets_may_be_empty(data):
+    """Nothing invented was kept, nothing was selected, and the language model wrote no caption at all."""
     (data / "invented").mkdir()
     empty = pa.schema([("uid", pa.string()), ("text", pa.string()), ("reason", pa.string())]).empty_table()
     pq.write_table(empty, data / "invented/captions.parquet")
-    with pytest.raises(ValueError, match=r"diversity\.sets: 'invented' is empty"):
-        read_sets(["invented"], data)
+    write_table(data / "selected/selected.parquet", [], SELECTED)
+    for name, schema in (("kept", CAPTIONS), ("rejected", REJECTED)):
+        table = pd.read_parquet(data / f"captions/{name}.parquet")
+        write_table(data / f"captions/{name}.parquet", table[table["source"] == "human"], schema)
+    sets = read_sets(["invented", "selected", "model", "model-kept", "human"], data)
+    assert {name: len(table) for name, table in sets.items()} == {
+        "invented": 0, "selected": 0, "model": 0, "model-kept": 0, "human": 6,
+    }  # fmt: skip
 
 
 def test_what_is_drawn_depends_on_the_captions_and_the_seed_alone():

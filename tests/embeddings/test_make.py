@@ -12,6 +12,7 @@ import pytest
 
 from stages import embed as stage
 from synthpairs.embeddings import make
+from synthpairs.embeddings.codes import read_codes
 from synthpairs.embeddings.generator import MaskedGenerator
 from synthpairs.embeddings.make import make_embeddings
 from synthpairs.embeddings.params import Embed
@@ -160,9 +161,10 @@ def test_tokens_beyond_the_codebook_are_failures(settings: Settings, tmp_path: P
     assert metrics["failed"] > 0
 
 
-def test_no_captions_is_an_error(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data/screened/kept\.parquet holds no caption"):
-        make_embeddings(captions[:0], settings(), tmp_path / "out")
+def test_no_captions_make_no_grids(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+    metrics, _ = make_embeddings(captions[:0], settings(), tmp_path / "out")
+    assert (metrics["captions"], metrics["candidates"], metrics["made"]) == (0, 0, 0)
+    assert list(read_codes(tmp_path / "out")) == []
 
 
 def test_the_stage_writes_its_outs(

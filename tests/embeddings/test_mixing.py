@@ -61,6 +61,17 @@ def test_the_shares_are_kept(data, tiny_masked, share, draws, counts) -> None:
     )  # nothing a third time before all twice
 
 
+@pytest.mark.parametrize(("share", "counts"), [(0.0, (20, REAL, 0, 0)), (0.5, (10, 10, 0, 0)), (1.0, (0, 0, 0, 0))])
+def test_without_generated_grids_there_are_the_real_draws_alone(
+    data, settings, tmp_path, tiny_masked, share, counts
+) -> None:
+    data()
+    make_embeddings(captions_of(TEXTS)[:0], settings(), tmp_path / "embedded")
+    pairs, found = mixed("genpair", mixing(share, 20), tmp_path, str(tiny_masked))
+    assert tuple(found.values()) == counts
+    assert len(list(pairs)) == counts[0]
+
+
 def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked) -> None:
     directory = data()
     once, again = (

@@ -1,5 +1,6 @@
 """Perplexity against its definition, and what is said of models that differ and of one that does not."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def params(models: list[str], tmp_path: Path) -> Perplexity:
 
 
 def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -> None:
-    found = measure_perplexity(params)
+    found = measure_perplexity(params, [])
     model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
     tokenizer = _tokenizer(params)
     total = sum(_likelihood(model, tokenizer, window) for window in WINDOWS)
@@ -56,13 +57,13 @@ def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -
 
 
 def test_models_are_compared_token_by_token(params: Perplexity) -> None:
-    found = measure_perplexity(params)
+    found = measure_perplexity(params, [])
     same, vlm, other = params.models
     assert "against_first" not in found["models"][same]
     assert found["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01), "it is the same language model"
     ratio = found["models"][other]["value"] / found["models"][same]["value"]
     assert found["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
-    assert found == measure_perplexity(params)
+    assert found == measure_perplexity(params, [])
     assert headline(found)["perplexity"][other] == found["models"][other]["value"]
     page = section(found, pd.DataFrame({"arm": [vlm], "task": "desk_text", "value": 0.512}))
     assert page.count("| 0.512 |") == 1
@@ -73,14 +74,46 @@ def test_models_are_compared_token_by_token(params: Perplexity) -> None:
 def test_what_cannot_be_read_is_named(params: Perplexity, tmp_path: Path) -> None:
     packaged = PackagedText(package="nobody", file="a.txt")
     with pytest.raises(ValueError, match="either text, of a package, or path"):
-        read_text(replace(params, text=packaged))
+        replace(params, text=packaged)
+    with pytest.raises(ValueError, match=r"perplexity\.models must be different models, at least one; got \[\]"):
+        replace(params, models=[])
     with pytest.raises(ValueError, match=r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"):
         read_text(replace(params, path=None, text=packaged))
     with pytest.raises(FileNotFoundError, match=r"perplexity\.path: .*none\.txt is no file"):
         read_text(replace(params, path=str(tmp_path / "none.txt")))
     Path(params.path or "").write_text("\n\n")
     with pytest.raises(ValueError, match="the text is empty"):
-        measure_perplexity(params)
+        measure_perplexity(params, [])
+
+
+ABSENT = "models/vlm/real/finetuned"
+
+
+def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> None:
+    """The first that is there is what the others are compared with; a single model, or none, is a result."""
+    same, _, other = params.models
+    nothing = pd.DataFrame({"arm": [], "task": [], "value": []})
+    found = measure_perplexity(replace(params, models=[ABSENT, other, same]), ["selected"])
+    assert (found["order"], found["left_out"]) == ([other, same], [ABSENT])
+    assert "against_first" in found["models"][same]
+    assert f"Not asked, as their arms are not trained: `{ABSENT}`." in section(found, nothing)
+    alone = measure_perplexity(replace(params, models=[same]), [])
+    assert list(alone["models"]) == [same]
+    assert f"| `{same}` |" in section(alone, nothing)
+    none = measure_perplexity(replace(params, models=[ABSENT]), [])
+    assert headline(none) == {"tokens": 0, "perplexity": {}}
+    assert section(none, nothing).endswith(f"Not asked: `{ABSENT}` belong to arms that are not trained.")
+    with pytest.raises(FileNotFoundError, match=r"perplexity\.models: .*real/finetuned"):
+        measure_perplexity(replace(params, models=[ABSENT]), ["real"])
+
+
+def test_one_window_has_no_test(params: Perplexity) -> None:
+    Path(params.path or "").write_text("A dog and two cats.")
+    found = measure_perplexity(replace(params, tokens=16, window=16), [])
+    assert found["windows"] == 1
+    assert found["models"][params.models[1]]["against_first"]["p"] is None
+    assert json.dumps(found, allow_nan=False)
+    assert " | - | " in section(found, pd.DataFrame({"arm": [], "task": [], "value": []}))
 
 
 def test_windows_end_with_documents_and_with_the_tokens(params: Perplexity) -> None:

@@ -24,7 +24,7 @@ PARAMS = Preference(
     synthetic="selected",
     side=24,
     engine="local",
-    local=LocalJudges(models=[], question="Is this {caption}? Answer yes or no.", margin=0.0, batch=4),
+    local=LocalJudges(models=["replaced"], question="Is this {caption}? Answer yes or no.", margin=0.0, batch=4),
     server=Served(model="pinned-1", extra={}),
     max_failed_share=0.0,
     resamples=200,

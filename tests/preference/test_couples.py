@@ -4,11 +4,10 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from synthpairs.preference.couples import TABLE, Couple, draw_couples, read_couples, strangers, write_couples
-from tests.preference.conftest import PARAMS, SECRET, THINGS, is_red, write_arms
+from tests.preference.conftest import PARAMS, SECRET, THINGS, is_red
 
 
 def test_both_pictures_belong_to_one_caption(data: Path) -> None:
@@ -49,9 +48,3 @@ def test_a_stranger_is_about_something_else(couples: list[Couple]) -> None:
     assert strangers([one, replace(one, couple="again")]) == [None, None]
     nameless = [replace(couple, concept="") for couple in (one, replace(other, text=one.text), third)]
     assert strangers(nameless)[0] == nameless[2]
-
-
-def test_captions_without_originals_are_an_error(tmp_path: Path) -> None:
-    write_arms(tmp_path, ("dog",))
-    with pytest.raises(ValueError, match=r"1 captions have a picture in both arms .*params\.yaml: arms"):
-        draw_couples(PARAMS, tmp_path)

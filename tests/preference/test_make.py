@@ -1,7 +1,11 @@
-"""From both arms to numbers: a judge that looks is trusted, one that guesses is not, and what is written is the same twice."""
+"""From both arms to numbers: a judge that looks is trusted, one that guesses is not, and what is written is the same twice.
+
+Few captions, missing arms and models of arms that nobody trains are results, not errors.
+"""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +15,16 @@ from stages import preference as stage
 from synthpairs.language.server import Server
 from synthpairs.preference.couples import TABLE, draw_couples, read_couples
 from synthpairs.preference.make import make_preference
-from synthpairs.preference.page import section, trusted
+from synthpairs.preference.page import headline, section, trusted
 from synthpairs.preference.params import LocalJudges, Preference
+from synthpairs.preference.votes import summary
+from synthpairs.schema import PAIRS
+from synthpairs.storage import read_table, write_table
 from tests.chat import ChatServer
-from tests.preference.conftest import PARAMS, is_red
+from tests.preference.conftest import PARAMS, is_red, write_arms
 from tests.preference.test_served import shown
+
+ARMS = ["selected", "real"]
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def test_a_judge_that_knows_passes_the_control(
     data: Path, tmp_path: Path, settings: Callable[..., Preference], chat_server: ChatServer
 ) -> None:
     chat_server.say = knowing(data)
-    results, counts = make_preference(settings(engine="server"), data, tmp_path)
+    results, counts = make_preference(settings(engine="server"), ARMS, data, tmp_path)
     told = results["judges"]["pinned-1"]
     assert counts == {"cached": 0, "attempts_in_vain": 0}
     assert told["preference"]["rate"] == told["control"]["real"]["rate"] == told["control"]["synthetic"]["rate"] == 1
@@ -59,7 +68,7 @@ def test_a_judge_of_colours_fails_the_control(
     chat_server.say = lambda name, body: {(1, 0): "A", (0, 1): "B"}.get(
         tuple(int(is_red(png)) for png in shown(body)), "tie"
     )
-    results, _ = make_preference(settings(engine="server"), data, tmp_path)
+    results, _ = make_preference(settings(engine="server"), ARMS, data, tmp_path)
     told = results["judges"]["pinned-1"]
     assert told["preference"]["rate"] == 1
     assert not trusted(told)
@@ -71,6 +80,7 @@ def test_the_stage_writes_the_same_twice(
 ) -> None:
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
     monkeypatch.setattr(stage, "load_params", lambda kind, name: settings())
+    monkeypatch.setattr(stage, "read_arms", lambda *sections: ARMS)
     written = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -100,9 +110,61 @@ def test_the_stage_writes_the_same_twice(
         ({"models": ["a", "a"]}, r"preference\.local\.models must be different models"),
     ],
 )
-def test_params_that_cannot_be_meant_are_named(
-    changed: dict[str, Any], told: str, data: Path, tmp_path: Path, settings: Callable[..., Preference]
-) -> None:
-    local = LocalJudges(**{"models": ["m"], "question": "{caption}?", "margin": 0.0, "batch": 1} | changed)
+def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        make_preference(settings(local=local), data, tmp_path)
+        LocalJudges(**{"models": ["m"], "question": "{caption}?", "margin": 0.0, "batch": 1} | changed)
+
+
+@pytest.mark.parametrize(
+    ("things", "arms", "reason"),
+    [
+        ((), ARMS, "0 captions with a picture in both arms `selected` and `real`, 2 are needed"),
+        (("dog",), ARMS, "1 caption with a picture in both arms `selected` and `real`, 2 are needed"),
+        (("dog", "cat"), ["selected"], "`params.yaml: arms` has no `real`"),
+        (("dog", "cat"), ["genpair"], "`params.yaml: arms` has no `selected` and no `real`"),
+    ],
+)
+def test_too_little_to_ask_is_a_result(
+    things: tuple[str, ...], arms: list[str], reason: str, tmp_path: Path, settings: Callable[..., Preference]
+) -> None:
+    write_arms(tmp_path, things)
+    results, _ = make_preference(settings(), arms, tmp_path, tmp_path / "preference")
+    assert results["not_asked"] == reason
+    assert results["judges"] == {}
+    assert section(results) == f"## Picture against picture\n\nNot asked: {reason}."
+    assert headline(results) == {"couples": results["n"], "concepts": results["n"], "judges": {}}
+    assert len(read_couples(tmp_path / "preference")) == results["n"] == (len(things) if arms == ARMS else 0)
+    assert summary([], results, settings()).startswith("No votes yet")
+
+
+def test_captions_about_one_thing_leave_judges_untested(
+    tmp_path: Path, vlm: Path, settings: Callable[..., Preference]
+) -> None:
+    write_arms(tmp_path, ("dog", "cat"))
+    path = tmp_path / "selected/pairs/selected.parquet"
+    write_table(path, read_table(path, "").assign(concept="dog"), PAIRS)
+    results, _ = make_preference(settings(), ARMS, tmp_path, tmp_path / "preference")
+    one = results["judges"][str(vlm)]
+    assert (one["preference"]["n"], one["control"]["real"]["n"], one["control"]["real"]["rate"]) == (2, 0, None)
+    assert not trusted(one)
+    page = section(results)
+    assert f"`{vlm}` was not tested" in page
+    assert "| -, n = 0 | -, n = 0 |" in page
+    assert "None" not in page
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_models_of_arms_that_nobody_trains_are_no_judges(
+    beside: bool, data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference]
+) -> None:
+    absent = "models/vlm/random/finetuned"
+    params = settings()
+    params = replace(params, local=replace(params.local, models=[absent, *([str(vlm)] if beside else [])]))
+    results, _ = make_preference(params, ARMS, data, tmp_path)
+    assert list(results["judges"]) == ([str(vlm)] if beside else [])
+    assert results["left_out"] == [absent]
+    page = section(results)
+    if beside:
+        assert f"- `{absent}` was not asked: its arm is not trained." in page
+    else:
+        assert page.endswith("Not asked: all of `preference.local.models` belong to arms that are not trained.")

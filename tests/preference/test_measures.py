@@ -32,6 +32,12 @@ def test_all_ties_say_nothing() -> None:
     assert (told["rate"], told["p"], ahead(told)) == (0.5, 1.0, None)
 
 
+def test_nothing_asked_has_no_rate() -> None:
+    assert won([], [], 200, 0) == dict.fromkeys(("n", "wins", "ties", "losses"), 0) | dict.fromkeys(
+        ("rate", "low", "high", "p")
+    )
+
+
 @pytest.mark.parametrize(
     ("numbers", "side"),
     [

@@ -19,7 +19,8 @@ def judge(preference: dict[str, Any], control: dict[str, Any] = WON) -> dict[str
 
 
 def results(**judges: dict[str, Any]) -> dict[str, Any]:
-    return {"synthetic": "selected", "engine": "local", "n": 100, "concepts": 40, "judges": judges, "couples": {}}
+    return {"synthetic": "selected", "engine": "local", "n": 100, "concepts": 40, "judges": judges, "couples": {},
+            "left_out": [], "not_asked": None}  # fmt: skip
 
 
 def test_judges_that_agree_show_a_preference() -> None:

@@ -92,7 +92,7 @@ PERPLEXITY = {
             "against_first": {"value": 1.1, "low": 1.05, "high": 1.15, "p": 0.001, "shown": True},
         },
     },
-    "order": ["models/llm", "models/vlm/real/finetuned"],
+    "order": ["models/llm", "models/vlm/real/finetuned"], "left_out": [],
     "tokens": 640, "windows": 5, "text": "a novel",
 }  # fmt: skip
 WON = {"n": 20, "wins": 12, "ties": 4, "losses": 4, "rate": 0.7, "low": 0.55, "high": 0.8, "p": 0.04}
@@ -101,6 +101,8 @@ PREFERENCE = {
     "engine": "local",
     "n": 20,
     "concepts": 6,
+    "left_out": [],
+    "not_asked": None,
     "judges": {
         "models/vlm/real/finetuned": {
             "preference": WON,

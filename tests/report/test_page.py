@@ -1,14 +1,23 @@
 import io
 import json
 import re
+from typing import get_args
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from stages import report as stage
+from synthpairs.benchmarks.definitions import PICTURED
+from synthpairs.diversity.clusters import analyse
+from synthpairs.report.params import KeyTask
 from synthpairs.report.tables import FIGURES
-from synthpairs.schema import REJECTED
+from synthpairs.schema import AUDIT, CANDIDATES, CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED
 from synthpairs.storage import read_table, write_bytes, write_json, write_table
+from tests.report.conftest import ARMS, DIVERSITY, PERPLEXITY, PREFERENCE, write_answers
+
+SAID_ONCE = pd.DataFrame({"uid": ["u"], "text": ["a dog"]})
 
 
 @pytest.fixture(autouse=True)
@@ -121,11 +130,93 @@ def test_nothing_rejected_is_fine(project):
     assert f"| captions read | {kept // 2} | {kept // 2} | {kept} |" in (project / "reports/README.md").read_text()
 
 
-def test_key_tasks_must_have_a_blind_baseline(project):
+def changed(project, **values):
+    """The project with other values of these keys of params.yaml, and the page that the stage makes of it."""
     params = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(params.replace("[desk_vqa, desk_pope]", "[desk_text]"))
-    with pytest.raises(ValueError, match=r"report\.key_tasks must name .*desk_pope, desk_vqa.*, got desk_text"):
-        stage.main()
+    for key, value in values.items():
+        params = re.sub(rf"\b{key}: \[.*?\]", f"{key}: {value}", params)
+    (project / "params.yaml").write_text(params)
+    stage.main()
+    page = (project / "reports/README.md").read_text()
+    assert not re.search(r"nan|None", page)
+    for name in re.findall(rf"\({FIGURES}/([^)]+)\)", page):
+        Image.open(project / "reports" / FIGURES / name).verify()
+    return page
+
+
+def test_key_tasks_must_have_a_blind_baseline(project):
+    assert get_args(KeyTask) == PICTURED
+    with pytest.raises(ValueError, match=r"report\.key_tasks\[0\] must be one of desk_caption, .*; got 'desk_text'"):
+        changed(project, key_tasks="[desk_text]")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "answer"),
+    [
+        ("[desk_sqa]", "Not asked: no arm answered any of the key tasks (desk_sqa)."),
+        ("[]", "Not asked: no arm answered any of the key tasks (`report.key_tasks` is empty)."),
+        ("[desk_sqa, desk_pope]", "Not asked: desk_sqa."),
+    ],
+)
+def test_key_tasks_that_were_not_asked_are_told(project, tasks, answer):
+    page = changed(project, key_tasks=tasks)
+    assert answer in page.split("## The same questions")[0]
+    assert answer in page.split("## The Synth2 route")[1].split("###")[0]
+
+
+@pytest.mark.parametrize(
+    "arms", ["[]", "[selected]", "[random]", "[real]", "[real, random]", "[selected, real]"]
+)
+def test_any_arms_make_a_page(project, arms):
+    page = changed(project, arms=arms)
+    assert ("No arm was trained: `arms` is empty." in page) == (arms == "[]")
+    assert (project / "reports" / FIGURES / "real.png").exists() == ("real" in arms)
+    assert ("Are the picked pairs as good as real ones?" in page) == (arms == "[selected, real]")
+
+
+@pytest.mark.parametrize("arms", ["[]", "[real-codes]", "[synthetic]", "[genpair, real-codes]"])
+def test_any_arms_of_codes_make_a_page(project, arms):
+    page = changed(project, code_arms=arms)
+    assert ("No arm of codes was trained: `code_arms` is empty." in page) == (arms == "[]")
+    assert ("Does it pay to mix generated pairs in?" in page) == (arms == "[genpair, real-codes]")
+
+
+def test_without_benchmarks_there_is_a_page(project):
+    nothing = read_table(project / "reports/benchmarks/items/real.parquet", "")[:0]
+    for path in (project / "reports/benchmarks").glob("*.json"):
+        write_answers(project, path.stem, nothing)
+    page = changed(project)
+    assert "No benchmark was asked: `benchmark.tasks.pictures` is empty." in page
+    assert "No benchmark was asked: `benchmark.tasks.codes` is empty." in page
+
+
+def test_a_run_of_a_single_pair_makes_a_page(project):
+    """One candidate, selected; no real pair, no code, nothing rejected, no caption set that is large enough."""
+    data = project / "data"
+    selected = read_table(data / "selected/selected.parquet", "")[:1]
+    only = set(selected["key"])
+    for path, schema in (("images/manifest", CANDIDATES), ("scores/scores", SCORES), ("audit/audit", AUDIT)):
+        table = read_table(data / f"{path}.parquet", "")
+        write_table(data / f"{path}.parquet", table[table["key"].isin(only)], schema)
+    kept = read_table(data / "captions/kept.parquet", "")
+    write_table(data / "captions/kept.parquet", kept[kept["uid"].isin(selected["uid"])], CAPTIONS)
+    write_table(data / "captions/rejected.parquet", [], REJECTED)
+    write_table(data / "selected/selected.parquet", selected, SELECTED)
+    for arm in ARMS:
+        pairs = read_table(data / f"selected/pairs/{arm}.parquet", "")
+        write_table(data / f"selected/pairs/{arm}.parquet", pairs[: arm != "real"], PAIRS)
+    write_table(data / "embedded/manifest.parquet", [], CANDIDATES)
+    empty = analyse({"human": SAID_ONCE, "invented": SAID_ONCE[:0]}, DIVERSITY, np.stack)
+    write_json(project / "reports/diversity.json", empty)
+    write_json(project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption with a picture"})
+    write_json(project / "reports/perplexity.json", PERPLEXITY | {"order": [], "left_out": ["models/vlm/real/finetuned"]})
+    page = changed(project)
+    assert "Not asked: 1 caption with a picture." in page
+    assert "Not asked: `models/vlm/real/finetuned` belong to arms that are not trained." in page
+    assert "Too few captions to say: human (n = 1); invented (n = 0)." in page
+    assert "No codes were generated" in page
+    assert "### The best 1\n" in page
+    assert "### A random 0 of the real pairs" in page
 
 
 def test_arms_with_other_tasks_are_named(project):

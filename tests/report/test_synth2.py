@@ -80,7 +80,7 @@ def test_a_generator_that_was_not_measured_is_a_line(project):
 def test_one_arm_alone_is_reported_without_contests(project):
     text, _ = section(["genpair"])
     assert "*Does it pay" not in text
-    assert "no arms `genpair` and `real-codes`" in text
+    assert "not asked of both arms `genpair` and `real-codes`" in text
 
 
 def test_the_stage_decodes_each_cell_from_its_own_codes(project):

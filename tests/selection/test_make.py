@@ -17,7 +17,7 @@ from huggingface_hub import DatasetCard
 
 from synthpairs.arms import Arm
 from synthpairs.pairs import load_pairs
-from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, SELECTED, caption_uid
+from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.params import Select
 from synthpairs.selection.records import INSTRUCTIONS, llava_record
@@ -85,8 +85,9 @@ def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settin
     assert metrics["arms"]["real"] == {"pairs": 1, "kept": 0, "rejected_by_alignment": 1}
     rejected = pd.read_parquet(data / "captions/rejected.parquet").assign(reason="judge")
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
-    with pytest.raises(ValueError, match=r"params.yaml: arms holds `real`, but no human caption has an original"):
-        make_selection(settings(k=1), ARMS, data, data / "selected")
+    metrics = make_selection(settings(k=1), ARMS, data, data / "selected")
+    assert metrics["arms"]["real"] == {"pairs": 0, "kept": 0, "rejected_by_alignment": 0}
+    assert list(load_pairs("real", data)) == []
 
 
 def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) -> None:
@@ -214,11 +215,36 @@ def test_card_says_what_the_pairs_can_tell_about_people(settings: Settings, data
     assert "Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `trained`)." in text
 
 
+@pytest.mark.parametrize(("k", "taken"), [(1, 1), (9, 8), (100_000, 8)])
+def test_all_are_taken_where_fewer_compete_than_are_asked_for(
+    settings: Settings, data: Path, caplog: pytest.LogCaptureFixture, k: int, taken: int
+) -> None:
+    metrics = make_selection(settings(k=k, per_concept=5), ["selected", "random"], data, data / "selected")
+    assert (metrics["asked"], metrics["selected"]) == (k, taken)
+    assert {arm: counts["pairs"] for arm, counts in metrics["arms"].items()} == {"selected": taken, "random": taken}
+    assert f"| asked | {k} |\n| selected | {taken} |" in (data / "selected/README.md").read_text()
+    assert ("select.k is 9, but only 8 candidates compete; with select.best_of each" in caplog.text) == (k == 9)
+
+
+def test_nothing_to_select_from_is_an_empty_selection(settings: Settings, data: Path) -> None:
+    write_table(data / "scores/scores.parquet", [], SCORES)
+    metrics = make_selection(settings(), ARMS, data, data / "selected")
+    assert metrics["selected"] == 0
+    assert metrics["mean"] == {"score": None, "clip_cosine": None, "ssim": None}
+    assert {arm: list(load_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}
+    assert "| selection | 0 | - | - | - | - |" in (data / "selected/README.md").read_text()
+
+
+def test_without_arms_there_is_the_selection_alone(settings: Settings, data: Path) -> None:
+    make_selection(settings(), ARMS, data, data / "selected")
+    assert make_selection(settings(), [], data, data / "selected")["arms"] == {}
+    assert list((data / "selected/pairs").iterdir()) == []
+    assert len(pd.read_parquet(data / "selected/selected.parquet")) == 3
+
+
 def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:
     with pytest.raises(ValueError, match=r"params.yaml: arms must name each arm once"):
         make_selection(settings(), ["real", "real"], data, data / "selected")
-    with pytest.raises(ValueError, match=r"select.k is 9, but only 8 candidates compete"):
-        make_selection(settings(k=9), ARMS, data, data / "selected")
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     manifest.iloc[3:].to_parquet(data / "images/manifest.parquet")
     with pytest.raises(ValueError, match="holds 2 pictures that data/images does not"):

@@ -20,6 +20,8 @@ def candidates(count: int, score: np.ndarray) -> pd.DataFrame:
 def test_all_are_selected_again_where_all_are_taken(settings: Settings) -> None:
     table = candidates(50, np.linspace(0.1, 0.4, 50))
     assert stability(table, settings(k=50, ssim_weight=0.0)) == 1
+    assert stability(table, settings(k=5000, ssim_weight=0.0)) == 1
+    assert stability(table[:1], settings(k=1)) == 1
 
 
 def test_stability_is_what_a_plain_bootstrap_finds(settings: Settings) -> None:

@@ -61,7 +61,7 @@ def test_an_uncurated_set_is_painted_for_kept_and_rejected_captions_alike(pool, 
 
 
 def test_too_few_pairs_are_an_error(pool, tmp_path):
-    with pytest.raises(ValueError, match="only 8 candidates compete"):
+    with pytest.raises(ValueError, match="8 candidates compete, 9 are needed"):
         keys(pool, "top", 9, 0, tmp_path)
     with pytest.raises(ValueError, match="4 captions have an original, 5 are needed"):
         keys(pool, "real", 5, 0, tmp_path)

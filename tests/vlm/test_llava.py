@@ -127,8 +127,20 @@ def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
     assert (metrics["pairs"], metrics["skipped"]["empty"]) == (37, 3)
     with pytest.raises(ValueError, match=r"3 of 40 examples cannot be trained on \(empty 3\); .* align.max_skipped"):
         align(broken, parts, Align(**training, start=None), tmp_path / "out")
-    with pytest.raises(ValueError, match=r"0 of 0 examples .*there are none"):
-        align([], parts, Align(**training, start=None), tmp_path / "out")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(
+    narrow, pairs, instructions, training, tmp_path, count
+):
+    """Its projector starts at random, for there are no two captions to tell apart, and fine-tuning takes it from there."""
+    start = ClosedForm(ridge=0.3, whitening=0.5)
+    metrics = align(pairs(count), narrow, Align(**training, start=start), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"], metrics["start"]) == (count, count, {"r2": None})
+    params = Finetune(**training, start=start, projector_learning_rate=None, lora=None, instructions=None)
+    tuned = finetune(instructions(8), tmp_path / "aligned", narrow, params, tmp_path / "tuned")
+    assert tuned["steps"] == 2
+    assert tuned["start"]["r2"] is not None
 
 
 def test_finetune_needs_an_aligned_projector(parts, instructions, training, tmp_path):
