@@ -1,6 +1,7 @@
 """A project in a place of its own, and the commands that a user runs there."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -46,7 +47,7 @@ class Project:
 
     def run(self, commands: str, seconds: float = 300) -> str:
         """Output of shell commands, of which each must end with exit code 0."""
-        executed.extend(" ".join(shlex.split(line)) for line in commands.splitlines() if line)
+        executed.extend(filter(None, commands.splitlines()))
         done = subprocess.run(
             ["sh", "-e", "-c", commands],
             cwd=self.path,
@@ -87,6 +88,11 @@ class Project:
         (self.path / ".venv/.installed").touch()
 
 
+def ran(printed: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"Running stage '(.+)'", printed)
+
+
 def copy_of_this_tree(path: Path, base: Path) -> Project:
     """What this working tree would commit, committed in a repository of its own."""
     (base / "home").mkdir(exist_ok=True)
@@ -107,6 +113,7 @@ class Smoke:
 
     project: Project
     printed: str  # by `dvc repro`
+    again: str  # by `make repro`, which followed
     changed: list[str]  # what git saw as changed or new afterwards
     reads: dict[str, set[str]]  # files that each stage opened to read
 
@@ -120,6 +127,8 @@ def make_smoke(base: Path) -> Smoke:
     watched.mkdir()
     env = project.env | watch(watched)
     printed = replace(project, env=env).run("dvc repro", seconds=2400)
+    project.share_environment()
+    again = project.run("make repro")
     changed = project.changes()
     project.commit("results")
-    return Smoke(project, printed, changed, reads(watched, project.path))
+    return Smoke(project, printed, again, changed, reads(watched, project.path))
