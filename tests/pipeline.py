@@ -31,8 +31,8 @@ def read_stages(root: Path, site: Path) -> list[Stage]:
     stages = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(site))
-        repo = Repo(str(root))
-    with repo:
+        patch.chdir(root)  # DVC's addresses are relative to where it is asked
+        repo = Repo()
         for stage in repo.index.stages:
             command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd)
             module = re.match(r"python -m ([\w.]+)", command)

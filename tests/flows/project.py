@@ -22,6 +22,8 @@ def environment(base: Path) -> dict[str, str]:
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(base / "home"),
+        "STORE": str(base / "store"),
+        "URL": str(base / "project"),
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(base / "site"),
         "DVC_GLOBAL_CONFIG_DIR": str(base / "global"),
@@ -93,6 +95,14 @@ def ran(printed: str) -> list[str]:
     return re.findall(r"Running stage '(.+)'", printed)
 
 
+def page_about_versions() -> dict[str, str]:
+    """The code of docs/dataset-versions.md by what stands behind the language: `sh publish v1`."""
+    text = (ROOT / "docs/dataset-versions.md").read_text()
+    named = re.findall(r"^```(\w+) ([^\n]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^```\w", text, re.MULTILINE)) == len(named), "every block must have a name"
+    return {name: code for _, name, code in named}
+
+
 def copy_of_this_tree(path: Path, base: Path) -> Project:
     """What this working tree would commit, committed in a repository of its own."""
     (base / "home").mkdir(exist_ok=True)
@@ -109,26 +119,27 @@ def copy_of_this_tree(path: Path, base: Path) -> Project:
 
 @dataclass(frozen=True)
 class Smoke:
-    """The project after one `dvc repro` with the smoke preset, its results committed."""
+    """The project after one `dvc repro` with the smoke preset, its results published as version v1."""
 
     project: Project
     printed: str  # by `dvc repro`
     again: str  # by `make repro`, which followed
-    changed: list[str]  # what git saw as changed or new afterwards
+    changed: list[str]  # what git saw as changed or new then
     reads: dict[str, set[str]]  # files that each stage opened to read
 
 
 def make_smoke(base: Path) -> Smoke:
-    """Run the whole graph in a copy of this tree below `base`, which is empty."""
+    """Run the whole graph in a copy of this tree below `base`."""
+    code = page_about_versions()
     project = copy_of_this_tree(base / "project", base)
+    project.run(code["once"])
     project.run("python -m synthpairs preset smoke")
     project.commit("the smoke preset")
     watched = base / "watched"
     watched.mkdir()
-    env = project.env | watch(watched)
-    printed = replace(project, env=env).run("dvc repro", seconds=2400)
+    printed = replace(project, env=project.env | watch(watched)).run("dvc repro", seconds=2400)
     project.share_environment()
     again = project.run("make repro")
     changed = project.changes()
-    project.commit("results")
+    project.run(code["publish v1"])
     return Smoke(project, printed, again, changed, reads(watched, project.path))

@@ -59,13 +59,13 @@ def test_comparisons_of_the_workspace_with_the_commit(smoke: Smoke) -> None:
 
 def test_what_an_experiment_changed_is_taken_back_and_applied(smoke: Smoke) -> None:
     project = smoke.project
-    project.run("git checkout -- .\ndvc checkout dvc.yaml")
+    project.run("git checkout -- .\ndvc checkout")
     assert project.changes() == []
     assert ran(project.run("dvc repro")) == []
     project.run("dvc exp apply random")
     assert json.loads(project.run("dvc params diff --json"))["params.yaml"]["select.strategy"]["new"] == "random"
     assert ran(project.run("dvc repro")) == []
-    project.run("git checkout -- .\ndvc checkout dvc.yaml")
+    project.run("git checkout -- .\ndvc checkout")
     assert project.changes() == []
 
 

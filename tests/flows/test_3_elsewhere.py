@@ -1,41 +1,24 @@
 """Other places: versions published and fetched as docs/dataset-versions.md has it, a clone, a folder of a larger repository."""
 
-import os
 import re
 import shlex
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.flows.project import Project, Smoke, ran
-from tests.pipeline import ROOT
-
-PAGE = ROOT / "docs/dataset-versions.md"
-
-
-def blocks() -> dict[str, str]:
-    """The page's code by what stands behind the language: `sh publish v1`."""
-    named = re.findall(r"^```(\w+) ([^\n]+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(re.findall(r"^```\w", PAGE.read_text(), re.MULTILINE)) == len(named), "every block must have a name"
-    return {name: code for _, name, code in named}
+from tests.flows.project import Project, Smoke, page_about_versions, ran
 
 
 @pytest.fixture(scope="module")
-def published(smoke: Smoke, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project with two versions in a store, the second that of experiment `random`; checked out is the first."""
-    code = blocks()
-    store = tmp_path_factory.mktemp("store")
-    project = replace(smoke.project, env=smoke.project.env | {"STORE": str(store), "URL": str(smoke.project.path)})
-    project.run(code["once"])
-    project.run(code["publish v1"].replace("git commit", "git commit --allow-empty"))
+def published(smoke: Smoke) -> Project:
+    """The project with a second version in the store, that of experiment `random`; checked out is the first."""
+    project = smoke.project
     project.run("dvc exp apply random")
-    project.run(code["publish v2"])
+    project.run(page_about_versions()["publish v2"])
     project.run("dvc push")
-    assert "in sync" in project.run("dvc status --cloud dvc.yaml")
-    project.run("git checkout --quiet v1\ndvc checkout dvc.yaml")
+    assert "in sync" in project.run("dvc status --cloud")
+    project.run("git checkout --quiet v1\ndvc checkout")
     assert project.changes() == []
     return project
 
@@ -47,7 +30,7 @@ def chosen(project: Project) -> dict[str, str]:
 
 
 def test_a_version_is_fetched_without_a_project_and_trained_on(published: Project, tmp_path: Path) -> None:
-    code, elsewhere = blocks(), published.at(tmp_path)
+    code, elsewhere = page_about_versions(), published.at(tmp_path)
     elsewhere.run(code["elsewhere"])
     (tmp_path / "train.py").write_text(code["train"])
     lines = elsewhere.run("python train.py").splitlines()
@@ -66,7 +49,7 @@ def test_a_version_is_imported_and_updated(published: Project, tmp_path: Path) -
 
 
 def test_versions_are_compared(published: Project) -> None:
-    printed = published.run(blocks()["compare"])
+    printed = published.run(page_about_versions()["compare"])
     for name in ("data/selected/llava.json", "data/selected/selected.parquet"):
         assert name in printed.split("Modified:")[1].split("\n\n")[0]
     assert re.search(r"select.strategy +top +random", printed)
