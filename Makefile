@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro curves studies repeats repaints speed test lock
+.PHONY: help env repro curves studies repeats repaints speed test flows lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -50,6 +50,9 @@ test: $(STAMP) ## lint, declared dependencies, types, tests
 	deptry --no-ansi tests --exclude '\.git' --ignore DEP002,DEP004
 	mypy
 	SYNTHPAIRS_TRACKING=off pytest
+
+flows: $(STAMP) ## what a user does, by the real programs in fresh clones, with the smoke preset
+	pytest tests/flows -x --durations=15
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 

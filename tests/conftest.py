@@ -15,6 +15,7 @@ import pytest
 from synthpairs.language.server import Server
 from tests.chat import ChatServer
 
+collect_ignore = ["flows"]  # minutes: `make flows` names the folder, and then it is collected
 SIDE = 32  # pixels of a tiny picture
 
 

@@ -1,19 +1,16 @@
-"""dvc.yaml, params.yaml, the imports and the tracked files agree; and the whole pipeline runs, in small, in a clone."""
+"""dvc.yaml, params.yaml, the imports and the tracked files agree. That the pipeline runs: tests/flows."""
 
 import ast
-import os
 import re
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+from tests.pipeline import ROOT, git, read_stages, repository_files, within
+
 PACKAGES = ("synthpairs", "stages", "pretrain")
 UNTRACKED_BY_DVC = {
     "synthpairs/budget.py",
@@ -25,63 +22,13 @@ UNTRACKED_BY_DVC = {
 MB = 1_000_000
 
 
-def git(*arguments, cwd=ROOT):
-    return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True).stdout
-
-
-def repository_files():
-    """What a commit of this working tree would hold."""
-    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    return [name for name in listed if name and (ROOT / name).is_file()]
-
-
 # --- Static: what stands in dvc.yaml --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage as DVC resolves it; paths are relative to the repository's root."""
-
-    address: str
-    module: Path
-    deps: frozenset[str]
-    params: frozenset[tuple[str, str]]  # (file, key)
-    cached: frozenset[str]
-    uncached: frozenset[str]
 
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
     """Every stage of every dvc.yaml."""
-    from dvc.dependency import ParamsDependency
-    from dvc.repo import Repo
-
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.mktemp("site")))
-        repo = Repo(str(ROOT))
-    with repo:
-        for stage in repo.index.stages:
-            command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd)
-            module = re.match(r"python -m ([\w.]+)", command)
-            assert module, f"{stage.addressing}: {command} does not start with `python -m`"
-
-            def name(path, folder=stage.wdir):
-                return os.path.relpath(os.path.join(folder, path), ROOT)
-
-            files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
-            tracked = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
-            found.append(
-                Stage(
-                    address=stage.addressing,
-                    module=Path(module[1].replace(".", "/") + ".py"),
-                    deps=frozenset(name(dep.def_path) for dep in files),
-                    params=frozenset((name(dep.def_path), key) for dep in tracked for key in dep.params),
-                    cached=frozenset(name(out.def_path) for out in stage.outs if out.use_cache),
-                    uncached=frozenset(name(out.def_path) for out in stage.outs if not out.use_cache),
-                )
-            )
-    return found
+    return read_stages(ROOT, tmp_path_factory.mktemp("site"))
 
 
 def module_files(name):
@@ -138,10 +85,6 @@ def as_deps(needed):
     whole = {folder for folder, files in holding.items() if len(files) > 1 and files <= needed}
     folders = {folder.as_posix() for folder in whole if not whole & set(folder.parents)}
     return folders | {path for path in needed if not any(within(path, folder) for folder in folders)}
-
-
-def within(path, folder):
-    return Path(path) == Path(folder) or Path(folder) in Path(path).parents
 
 
 def test_a_stages_deps_are_exactly_the_code_it_imports(stages):
@@ -252,159 +195,3 @@ def test_what_git_holds_stays_small():
 def test_nothing_is_tracked_that_is_made_anew_everywhere():
     machine_made = (".dvc/tmp/", ".dvc/cache/", ".venv/", "mlruns/", "mlflow.db", "uv.lock", "data/")
     assert [name for name in git("ls-files").split("\n") if name.startswith(machine_made)] == []
-
-
-# --- The whole pipeline, in small, in a clone -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Clone:
-    """A repository of its own with what this one would commit, and an environment that touches nothing outside it."""
-
-    path: Path
-    env: dict[str, str]
-
-    def run(self, *command, seconds=1500):
-        """Output of a command; its exit code must be 0."""
-        done = subprocess.run(
-            command,
-            cwd=self.path,
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=seconds,
-        )
-        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}"
-        return done.stdout
-
-    def commit(self, message):
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
-
-    def status(self):
-        return self.run("git", "status", "--porcelain")
-
-
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory):
-    """The clone, committed. Its package cache is this checkout's: what is pinned by hash need not come twice."""
-    base = tmp_path_factory.mktemp("clone")
-    path, home = base / "repository", base / "home"
-    home.mkdir()
-    for name in repository_files():
-        target = path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target)
-    packages = ROOT / ".dvc/tmp/packages"
-    packages.mkdir(parents=True, exist_ok=True)
-    (path / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
-    (path / ".dvc/tmp/packages").symlink_to(packages)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GIT_"))}
-    env = kept | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(home),
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(base / "site"),
-        "DVC_GLOBAL_CONFIG_DIR": str(base / "global"),
-        "DVC_SYSTEM_CONFIG_DIR": str(base / "system"),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "test",
-        "GIT_AUTHOR_EMAIL": "test@localhost",
-        "GIT_COMMITTER_NAME": "test",
-        "GIT_COMMITTER_EMAIL": "test@localhost",
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "SYNTHPAIRS_TRACKING": "off",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    made = Clone(path, env)
-    made.run("git", "init", "--quiet")
-    made.commit("the repository")
-    return made
-
-
-# What a stage opens to read it, noted in a file: a `sitecustomize` module, which Python imports at its start.
-WATCH = """
-import os, sys
-noted = os.open(os.environ["OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-def watch(event, arguments):
-    if event == "open" and "DVC_STAGE" in os.environ and isinstance(arguments[0], str):
-        path, mode, flags = arguments
-        if not flags & (os.O_WRONLY | os.O_RDWR):
-            os.write(noted, f"{os.environ['DVC_STAGE']}\\0{os.path.abspath(path)}\\n".encode())
-sys.addaudithook(watch)
-"""
-
-
-@pytest.fixture(scope="session")
-def smoke(clone, tmp_path_factory):
-    """What was opened, by stage, and what was printed when the clone made everything with the smallest params."""
-    clone.run("python", "-m", "synthpairs", "preset", "smoke")
-    clone.commit("the smoke preset")
-    folder = tmp_path_factory.mktemp("watch")
-    (folder / "sitecustomize.py").write_text(WATCH)
-    watched = {"PYTHONPATH": str(folder), "OPENED": str(folder / "opened")}
-    watching = Clone(clone.path, clone.env | watched)
-    printed = watching.run("dvc", "repro")
-    opened = {}
-    for line in (folder / "opened").read_text().splitlines():
-        stage, path = line.split("\0")
-        if Path(path).is_relative_to(clone.path):
-            opened.setdefault(stage, set()).add(os.path.relpath(path, clone.path))
-    return opened, printed
-
-
-needs_preset = pytest.mark.skipif(
-    not (ROOT / "presets/smoke.yaml").exists(), reason="presets/smoke.yaml is not written yet"
-)
-
-
-@needs_preset
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_the_whole_pipeline_runs_and_leaves_the_repository_clean(clone, smoke, stages):
-    """First the results that git sees have changed, and nothing else; once they are committed, nothing runs again."""
-    assert "Running stage" in smoke[1]
-    shown = {out for stage in stages for out in stage.uncached} | {"dvc.lock"}
-    changed = [line[3:].rstrip("/") for line in clone.status().splitlines()]
-    assert [path for path in changed if not any(within(path, out) or within(out, path) for out in shown)] == []
-    clone.commit("results")
-    again = clone.run("dvc", "repro", seconds=120)
-    assert "Running stage" not in again
-    assert clone.status() == ""
-
-
-@needs_preset
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke, stages):
-    """Else it could start before that is there, and would not run again when it changes. Seen is what Python itself opens."""
-    opened, problems = smoke[0], []
-    for stage in stages:
-        known = stage.deps | stage.cached | stage.uncached
-        for path in sorted(opened.get(stage.address, ())):
-            if Path(path).parts[0] in ("data", "models", "reports") and not any(within(path, name) for name in known):
-                problems.append(f"{stage.address}: {path}")
-    assert "reports/perplexity.json" in opened["report"]
-    assert not problems, "\n".join(problems)
-
-
-@needs_preset
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_nothing_held_out_is_seen_by_any_training(clone, smoke):
-    """Proven from the tables that the pipeline made, by the drawings that each row shows."""
-    drawings = pd.read_parquet(clone.path / "data/art/drawings.parquet").set_index("drawing")
-    splits = {}
-    for path in sorted((clone.path / "data").glob("*/*.parquet")):
-        table = pd.read_parquet(path)
-        if "drawings" in table:
-            shown = {drawing for row in table["drawings"] for drawing in row}
-            splits[path.relative_to(clone.path / "data").as_posix()] = set(drawings.loc[sorted(shown), "split"])
-    benchmarks = {name: seen for name, seen in splits.items() if name.startswith("tasks/desk_")}
-    training = {name: seen for name, seen in splits.items() if name not in benchmarks}
-    assert {"tasks/instructions.parquet", "captions/kept.parquet"} <= set(training)
-    assert benchmarks
-    assert all(seen <= {"train"} for seen in training.values()), training
-    assert all(seen <= {"heldout_combination", "heldout_style"} for seen in benchmarks.values()), benchmarks

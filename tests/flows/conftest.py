@@ -1,0 +1,26 @@
+"""What all flows share: one run of the whole graph with the smallest params, which takes minutes."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows import project
+from tests.pipeline import Stage, read_stages
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3000))
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> project.Smoke:
+    return project.make_smoke(tmp_path_factory.mktemp("smoke"))
+
+
+@pytest.fixture(scope="session")
+def stages(smoke: project.Smoke, tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
+    """The stages of the main pipeline with the arms of the smoke preset."""
+    stages = read_stages(smoke.project.path, tmp_path_factory.mktemp("site"))
+    return [stage for stage in stages if ":" not in stage.address]

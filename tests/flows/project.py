@@ -1,0 +1,145 @@
+"""A project in a place of its own, and the commands that a user runs there."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.flows.reads import reads, watch
+from tests.pipeline import ROOT, repository_files
+
+OURS = ("DVC_", "GIT_", "MLFLOW_", "SYNTHPAIRS_", "HF_", "PYTHON")
+executed: list[str] = []  # every line that a flow has run, for the test that compares them with the documents
+
+
+def environment(base: Path) -> dict[str, str]:
+    """Variables for commands that shall see no settings of this machine's and leave nothing outside of `base`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(base / "home"),
+        "STORE": str(base / "store"),
+        "URL": str(base / "project"),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(base / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(base / "global"),
+        "DVC_SYSTEM_CONFIG_DIR": str(base / "system"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+        "HF_HUB_OFFLINE": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory and the environment in which commands run there."""
+
+    path: Path
+    env: dict[str, str] = field(repr=False)
+
+    def run(self, commands: str, seconds: float = 300) -> str:
+        """Output of shell commands, of which each must end with exit code 0."""
+        executed.extend(filter(None, commands.splitlines()))
+        done = subprocess.run(
+            ["sh", "-e", "-c", commands],
+            cwd=self.path,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+        )
+        assert done.returncode == 0, f"{commands}: exit code {done.returncode}\n{done.stdout[-6000:]}"
+        return done.stdout
+
+    def commit(self, message: str) -> None:
+        self.run(f"git add --all\ngit commit --quiet --allow-empty --message {shlex.quote(message)}")
+
+    def changes(self) -> list[str]:
+        """What git sees as changed or new."""
+        return [line[3:].strip('"').rstrip("/") for line in self.run("git status --porcelain").splitlines()]
+
+    def at(self, path: Path) -> "Project":
+        """The same environment in another directory."""
+        return replace(self, path=path)
+
+    def share_packages(self) -> None:
+        """Take this checkout's package cache: what is pinned by hash need not come twice."""
+        packages = ROOT / ".dvc/tmp/packages"
+        packages.mkdir(parents=True, exist_ok=True)
+        (self.path / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+        (self.path / ".dvc/tmp/packages").symlink_to(packages)
+
+    def share_environment(self) -> None:
+        """Have make find the environment installed: this one's, under a stamp that is newer than the lock file."""
+        (self.path / ".venv").mkdir()
+        for entry in Path(sys.prefix).iterdir():
+            if entry.name != ".installed":
+                (self.path / ".venv" / entry.name).symlink_to(entry)
+        (self.path / ".venv/.installed").touch()
+
+
+def ran(printed: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"Running stage '(.+)'", printed)
+
+
+def page_about_versions() -> dict[str, str]:
+    """The code of docs/dataset-versions.md by what stands behind the language: `sh publish v1`."""
+    text = (ROOT / "docs/dataset-versions.md").read_text()
+    named = re.findall(r"^```(\w+) ([^\n]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^```\w", text, re.MULTILINE)) == len(named), "every block must have a name"
+    return {name: code for _, name, code in named}
+
+
+def copy_of_this_tree(path: Path, base: Path) -> Project:
+    """What this working tree would commit, committed in a repository of its own."""
+    (base / "home").mkdir(exist_ok=True)
+    for name in repository_files():
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    project = Project(path, environment(base))
+    project.run("git init --quiet --initial-branch main")
+    project.commit("the repository")
+    project.share_packages()
+    return project
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """The project after one `dvc repro` with the smoke preset, its results published as version v1."""
+
+    project: Project
+    printed: str  # by `dvc repro`
+    again: str  # by `make repro`, which followed
+    changed: list[str]  # what git saw as changed or new then
+    reads: dict[str, set[str]]  # files that each stage opened to read
+
+
+def make_smoke(base: Path) -> Smoke:
+    """Run the whole graph in a copy of this tree below `base`."""
+    code = page_about_versions()
+    project = copy_of_this_tree(base / "project", base)
+    project.run(code["once"])
+    project.run("python -m synthpairs preset smoke")
+    project.commit("the smoke preset")
+    watched = base / "watched"
+    watched.mkdir()
+    printed = replace(project, env=project.env | watch(watched)).run("dvc repro", seconds=2400)
+    project.share_environment()
+    again = project.run("make repro")
+    changed = project.changes()
+    project.run(code["publish v1"])
+    return Smoke(project, printed, again, changed, reads(watched, project.path))

@@ -1,0 +1,48 @@
+"""What stages open to read, seen from outside: by strace, or, where there is none, by an audit hook of Python's."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+# First on PATH as `python`. Of the calls only `openat` is stopped at, so a stage takes hardly longer.
+TRACED = """\
+#!/bin/sh
+test -n "$DVC_STAGE" || exec "{python}" "$@"
+exec strace --follow-forks --seccomp-bpf --successful-only --decode-fds=path --trace=openat --quiet=all \\
+    --output="{folder}/$DVC_STAGE.$$.strace" "{python}" "$@"
+"""
+# Python imports `sitecustomize` at its start. What C++ opens, as pyarrow does, is not seen.
+AUDITED = """\
+import os, sys
+if "DVC_STAGE" in os.environ:
+    path = os.path.join(os.path.dirname(__file__), f"{os.environ['DVC_STAGE']}.{os.getpid()}.audit")
+    seen = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def watch(event, arguments):
+        if event == "open" and isinstance(arguments[0], str) and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            os.write(seen, os.path.abspath(arguments[0]).encode() + b"\\n")
+    sys.addaudithook(watch)
+"""
+CALL = re.compile(r"openat\(.*, O_RDONLY(?!.*O_DIRECTORY).* = \d+<(.+)>$", re.MULTILINE)
+
+
+def watch(folder: Path) -> dict[str, str]:
+    """Environment in which stages leave in `folder` what they open to read."""
+    if shutil.which("strace"):
+        (folder / "python").write_text(TRACED.format(python=sys.executable, folder=folder))
+        (folder / "python").chmod(0o755)
+        return {"PATH": f"{folder}{os.pathsep}{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
+    (folder / "sitecustomize.py").write_text(AUDITED)
+    return {"PYTHONPATH": str(folder)}
+
+
+def reads(folder: Path, root: Path) -> dict[str, set[str]]:
+    """Files below `root` that each stage has read, relative to it."""
+    by_stage: dict[str, set[str]] = {}
+    for log in sorted(folder.glob("*.*.strace")) + sorted(folder.glob("*.*.audit")):
+        text = log.read_text(errors="replace")
+        paths = CALL.findall(text) if log.suffix == ".strace" else text.splitlines()
+        inside = {os.path.relpath(path, root) for path in paths if Path(path).is_relative_to(root)}
+        by_stage.setdefault(log.name.split(".")[0], set()).update(inside)
+    return by_stage

@@ -1,0 +1,145 @@
+"""The whole graph is run once with the smoke preset; then nothing is left to do, and the project's commands read the results."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.flows.project import Project, Smoke, executed, ran
+from tests.pipeline import Stage, within
+
+
+def answer(url: str, server: subprocess.Popen[bytes]) -> str:
+    """What a server sends once it listens."""
+    while True:
+        assert server.poll() is None, "the server has ended"
+        try:
+            with urllib.request.urlopen(url, timeout=30) as response:
+                return response.read().decode()
+        except urllib.error.URLError:
+            time.sleep(0.2)
+
+
+def mlflow_client(project: Project):
+    from mlflow.client import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{project.path / 'mlflow.db'}")
+
+
+def test_every_stage_runs_and_git_sees_only_results_change(smoke: Smoke, stages: list[Stage]) -> None:
+    assert sorted(ran(smoke.printed)) == sorted(stage.address for stage in stages)
+    results = {out for stage in stages for out in stage.uncached} | {"dvc.lock"}
+    assert [path for path in smoke.changed if not any(within(path, out) or within(out, path) for out in results)] == []
+
+
+def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke: Smoke, stages: list[Stage]) -> None:
+    """Else it could start before that is there, and would not run again when it changes."""
+    problems = []
+    for stage in stages:
+        assert smoke.reads[stage.address], f"{stage.address} was not watched"
+        known = stage.deps | stage.cached | stage.uncached
+        for path in sorted(smoke.reads[stage.address]):
+            if Path(path).parts[0] in ("data", "models", "reports") and not any(within(path, name) for name in known):
+                problems.append(f"{stage.address}: {path}")
+    assert "reports/perplexity.json" in smoke.reads["report"]
+    assert not problems, "\n".join(problems)
+
+
+def test_nothing_held_out_is_seen_by_any_training(smoke: Smoke) -> None:
+    """Proven from the tables that the pipeline made, by the drawings that each row shows."""
+    data = smoke.project.path / "data"
+    drawings = pd.read_parquet(data / "art/drawings.parquet").set_index("drawing")
+    splits = {}
+    for path in sorted(data.glob("*/*.parquet")):
+        table = pd.read_parquet(path)
+        if "drawings" in table:
+            shown = {drawing for row in table["drawings"] for drawing in row}
+            splits[path.relative_to(data).as_posix()] = set(drawings.loc[sorted(shown), "split"])
+    benchmarks = {name: seen for name, seen in splits.items() if name.startswith("tasks/desk_")}
+    training = {name: seen for name, seen in splits.items() if name not in benchmarks}
+    assert {"tasks/instructions.parquet", "captions/kept.parquet"} <= set(training)
+    assert benchmarks
+    assert all(seen <= {"train"} for seen in training.values()), training
+    assert all(seen <= {"heldout_combination", "heldout_style"} for seen in benchmarks.values()), benchmarks
+
+
+def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke: Smoke, stages: list[Stage]) -> None:
+    client = mlflow_client(smoke.project)
+    (experiment,) = (found for found in client.search_experiments() if found.name == "synthpairs")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    children = {run.info.run_name: run for run in runs if run not in parents}
+    assert len(children) == len(runs) - 1, "one run of a stage"
+    assert set(children) == {stage.address for stage in stages}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parents[0].info.run_id}
+    assert {name: run.info.status for name, run in children.items() if run.info.status != "FINISHED"} == {}
+    assert children["select"].data.params["k"] == "12"
+    assert parents[0].data.params["select.k"] == "12"
+    for name in ("select", "finetune@real"):
+        numbers = json.loads((smoke.project.path / f"reports/metrics/{name.replace('@', '/')}.json").read_text())
+        numbers = {key: value for key, value in numbers.items() if isinstance(value, int | float)}
+        assert numbers
+        logged = children[name].data.metrics
+        assert {key: logged.get(key) for key in numbers} == pytest.approx(numbers)
+    kept = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
+    assert "reports/README.md" in kept
+
+
+def test_nothing_is_left_to_do(smoke: Smoke) -> None:
+    project = smoke.project
+    assert ran(project.run("dvc repro")) == []
+    assert ran(smoke.again) == []
+    changed = json.loads(project.run("dvc status --json"))
+    assert [address for address in changed if ":" not in address] == []
+    for part in ("images", "select", "align", "finetune", "benchmark", "preference", "gallery"):
+        assert ran(project.run(f"dvc repro {part}")) == []
+    assert project.changes() == []
+
+
+def test_captions_made_anew_are_the_same(smoke: Smoke) -> None:
+    assert ran(smoke.project.run("dvc repro -f captions")) == ["art", "language_model", "captions"]
+    assert ran(smoke.project.run("dvc repro")) == []
+    assert smoke.project.changes() == []
+
+
+def test_mlflow_shows_its_pages(smoke: Smoke) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = "mlflow ui --backend-store-uri sqlite:///mlflow.db"
+    executed.append(command)
+    with subprocess.Popen(
+        [*command.split(), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+        cwd=smoke.project.path, env=smoke.project.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        process_group=0,
+    ) as server:  # fmt: skip
+        try:
+            assert "<html" in answer(f"http://127.0.0.1:{port}/", server)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+    assert smoke.project.changes() == []
+
+
+def test_commands_about_the_run(smoke: Smoke) -> None:
+    project = smoke.project
+    assert "FAIL" not in project.run("python -m synthpairs doctor")
+    assert "images" in project.run("python -m synthpairs plan --gpu H100 --gpus 8 --price 2.5")
+    plan = project.run("python -m synthpairs plan --captions 1000000 --gpu H100 --gpus 8 --price 2.5")
+    assert "1,000,000 captions" in plan
+    assert "images" in project.run("python -m synthpairs plan --measure")
+    sheet = project.run("python -m synthpairs preview 12")
+    assert "12 pictures" in sheet
+    key = pd.read_parquet(project.path / "data/selected/selected.parquet")["key"][0]
+    assert "the same bytes" in project.run(f"python -m synthpairs replay {key}")
+    project.run("python -m synthpairs vote --summary")
+    project.run("dvc plots show")
+    assert project.changes() == []

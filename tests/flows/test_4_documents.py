@@ -1,0 +1,79 @@
+"""Every command that README.md and docs/ name has been run by a flow of this session, or says below why not."""
+
+import re
+import shlex
+from fnmatch import fnmatchcase
+
+import pytest
+
+from tests.flows.project import executed
+from tests.pipeline import ROOT
+
+PROGRAMS = ("dvc", "make", "mlflow", "python", "torchrun", "ray", "uv")
+PLACEHOLDER = re.compile(r"(?!HEAD$)[A-Z][A-Z0-9]+")
+NOT_RUN = {
+    "make test": "runs everything else",
+    "make env": "installs for minutes; .ci/run does, before the flows",
+    "make curves": "a side pipeline, 20 minutes",
+    "make studies": "a side pipeline, 30 minutes",
+    "make repeats": "a side pipeline, 20 minutes",
+    "make repaints": "a side pipeline, needs the full run",
+    "make speed": "measures, which means nothing on a busy machine; perf/ has tests of its own",
+    "python -m perf.*": "measures, as make speed",
+    "dvc repro pretrain/dvc.yaml": "trains for hours",
+    "python -m pretrain.publish": "copies what has been trained for hours; pretrain/ has tests of its own",
+    "python -m synthpairs vote --voter NAME": "a server and a browser: tests/preference",
+    "python -m synthpairs preset paper": "params of a GPU and a hub: tests/test_presets.py",
+    "python -m synthpairs compare 3c51efc:ARM 7da175c:ARM": "commits of this repository's past",
+    "dvc exp run -n bestof4 *": "paints four times as much; as `random`",
+    "python -m synthpairs compare HEAD random bestof4": "as `compare HEAD random`",
+    "dvc repro --single-item": "a figure of its time",
+    "ray start *": "a cluster: tests/execution",
+    "torchrun *": "several machines: tests/test_launch.py",
+    "uv pip install *": "libraries that are not pinned",
+    "python -c *": "fetches from a hub",
+}
+
+
+def documented() -> list[tuple[str, str]]:
+    """Pages and the commands that they name, in blocks or in lines, without variables before and comments behind them."""
+    commands = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text()
+        blocks = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        lines = [line for language, code in blocks if language in ("", "sh") for line in code.splitlines()]
+        for line in lines + re.findall(r"`([^`]+)`", prose):
+            for part in re.split(r"&&|;", re.sub(r"\s#.*", "", " ".join(line))):
+                command = re.sub(r"^\s*(\w+=(\"[^\"]*\"|\S+)\s+)*(\.venv/bin/)?", "", part).strip()
+                if command.split(" ")[0] in PROGRAMS and " " in command:
+                    commands.append((page.name, command))
+    return commands
+
+
+def covers(line: str, command: str) -> bool:
+    """Whether a line that was run has the words of a documented command in their order; capitals stand for any word."""
+    rest = iter(shlex.split(line))
+    return all(any(word == other or PLACEHOLDER.fullmatch(word) for other in rest) for word in shlex.split(command))
+
+
+def test_a_command_covers_what_it_has_more_options_than() -> None:
+    assert covers("dvc exp run -n random -S a=1", "dvc exp run -S a=1")
+    assert covers("dvc diff v1 v2", "dvc diff TAG1 TAG2")
+    assert not covers("dvc exp run -S a=1", "dvc exp run -S a=2")
+    assert not covers("dvc diff v1", "dvc diff TAG1 TAG2")
+
+
+def test_every_documented_command_is_run_by_a_flow_or_has_a_reason() -> None:
+    if not executed:
+        pytest.skip("comes after the other flows")
+    commands = documented()
+    missing = [
+        f"{page}: {command}"
+        for page, command in commands
+        if not any(fnmatchcase(command, pattern) for pattern in NOT_RUN)
+        and not any(covers(line, command) for line in executed)
+    ]
+    assert not missing, "\n".join(missing)
+    unused = [pattern for pattern in NOT_RUN if not any(fnmatchcase(command, pattern) for _, command in commands)]
+    assert unused == [], "no page names these any more"
