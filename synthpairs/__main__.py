@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
   python -m synthpairs vote --voter ada            generated or real? say which picture is better, in a browser
+  python -m synthpairs clean                       free the space of unfinished work that no run takes up again
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
 
@@ -93,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     vote.add_argument("--port", metavar="N", type=int, default=0, help="on 127.0.0.1 (default: one that is free)")
     vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
     vote.set_defaults(run=_vote)
+
+    clean = commands.add_parser("clean", help="free the space of unfinished work that no run takes up again")
+    clean.add_argument("--all", action="store_true", help="also of work that a run would take up")
+    clean.set_defaults(run=_clean)
 
     track = commands.add_parser("track", help="look after the runs in MLflow")
     actions = track.add_subparsers(metavar="ACTION", required=True)
@@ -230,6 +235,18 @@ def _vote(options: argparse.Namespace) -> None:
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
             booth.serve_forever()
+
+
+def _clean(options: argparse.Namespace) -> None:
+    from synthpairs.clean import clean
+
+    freed, kept = clean(options.all)
+    for action, stores in (("freed", freed), ("kept", kept)):
+        for store in stores:
+            note = ", a run works in it" if store.in_use else ""
+            sys.stdout.write(f"{action} {store.size / 2**20:,.1f} MiB: {store.path}{note}\n")
+    total, left = (sum(store.size for store in stores) / 2**30 for stores in (freed, kept))
+    sys.stdout.write(f"{total:.2f} GiB freed, {left:.2f} GiB kept; DVC's own cache is `dvc gc --workspace`'s to clean\n")
 
 
 def _sync(options: argparse.Namespace) -> None:

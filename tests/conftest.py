@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,12 @@ def connection(chat_server: ChatServer, tmp_path: Path) -> Server:
         cache=tmp_path / "cache",
         first_wait_s=0.01,
     )
+
+
+@pytest.fixture
+def edit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes the source code another one, as far as its hash says."""
+    return lambda: monkeypatch.setattr("synthpairs.storage.source_hash", lambda program=None: "0" * 64)
 
 
 def tiny_tokenizer():

@@ -8,7 +8,7 @@ from synthpairs.pieces import in_pieces
 from synthpairs.storage import WorkStore
 
 
-def test_a_killed_run_works_only_on_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_works_only_on_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit_code) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("synthpairs.pieces.PIECE", 2)
     seen: list[str] = []
@@ -24,4 +24,7 @@ def test_a_killed_run_works_only_on_what_is_missing(tmp_path: Path, monkeypatch:
         with pytest.raises(KeyboardInterrupt):
             in_pieces(store, "write", items, lambda piece: work(list(piece), kill_at="c"))
         assert in_pieces(store, "write", items, lambda piece: work(list(piece))) == list("ABCDE")
-    assert seen == items
+        assert seen == items
+    edit_code()
+    with WorkStore("captions", "test").locked() as store:
+        assert in_pieces(store, "write", items, lambda piece: [text * 2 for text in piece])[0] == "aa"

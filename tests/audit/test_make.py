@@ -109,7 +109,7 @@ def test_near_duplicates_are_grouped_and_counted(data: Path, settings: Settings,
 
 
 def test_written_twice_byte_for_byte_and_nothing_is_looked_at_again(
-    data: Path, settings: Settings, scores: Callable
+    data: Path, settings: Settings, scores: Callable, edit_code: Callable[[], None]
 ) -> None:
     params = settings(cosine_min=0.9)
     first, volatile = make_audit(params, scores(), data, data / "one")
@@ -123,6 +123,8 @@ def test_written_twice_byte_for_byte_and_nothing_is_looked_at_again(
     write_table(data / "tasks/seen.parquet", [item("5", "What?", ["x"], None)], BENCHMARK)
     metrics, volatile = make_audit(params, scores(), data, data / "three")
     assert volatile == {"reused": 0}, "other benchmarks, other measures"
+    edit_code()
+    assert make_audit(params, scores(), data, data / "three")[1] == {"reused": 0}
     assert metrics["benchmarks"]["pictures"] == 0
     assert metrics["sets"]["candidates"][PICTURE_COSINE] is None
 

@@ -33,7 +33,7 @@ def selected(data: Path, settings: Callable, scores: Callable) -> Path:
 
 
 def test_candidates_keep_their_scores_and_real_pairs_get_some(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable
+    selected: Path, params: Distributions, scores: Callable, settings: Callable, edit_code: Callable[[], None]
 ) -> None:
     asked: Scores = scores()
     other = replace(params, other=OtherClip(clip=asked.clip, pretrained=None))
@@ -52,6 +52,8 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(
     assert (selected / "one" / TABLE).read_bytes() == (selected / "two" / TABLE).read_bytes()
     assert again == results
     assert volatile == {"reused": len(table)}
+    edit_code()
+    assert make_distributions(other, asked, settings(), selected, selected / "two")[2] == {"reused": 0}
 
 
 def test_a_draw_is_the_start_of_a_larger_one(selected: Path) -> None:

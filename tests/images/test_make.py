@@ -67,6 +67,19 @@ def test_written_twice_byte_for_byte(settings: Settings, captions: pd.DataFrame,
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+def test_another_version_of_the_recipe_makes_all_anew_and_an_edit_beside_it_nothing(
+    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit_code
+) -> None:
+    make_images(captions, settings(), tmp_path / "out")
+    first = set(pd.read_parquet(tmp_path / "out/manifest.parquet")["key"])
+    edit_code()
+    assert make_images(captions, settings(), tmp_path / "out")[1] == {"reused": len(first)}
+    for module in ("generator", "make"):
+        monkeypatch.setattr(f"synthpairs.images.{module}.RECIPE", 2)
+    assert make_images(captions, settings(), tmp_path / "out")[1] == {"reused": 0}
+    assert first.isdisjoint(pd.read_parquet(tmp_path / "out/manifest.parquet")["key"])
+
+
 def test_change_in_curation_paints_only_new_captions(settings: Settings, tmp_path: Path, monkeypatch) -> None:
     make_images(captions_of(TEXTS[:5]), settings(), tmp_path / "out")
     old = set((tmp_path / "out").glob("shard-*.tar"))

@@ -109,6 +109,17 @@ def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings: Se
         assert (tmp_path / "one/scorer.json").read_bytes() != (tmp_path / "two/scorer.json").read_bytes()
 
 
+def test_an_edit_of_the_code_scores_all_anew(settings: Settings, tmp_path: Path, monkeypatch, edit_code) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
+    monkeypatch.setattr(score.ClipScorer, "count_tokens", lambda self, text: 7)
+    edit_code()
+    _, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "two")
+    assert volatile == {"reused": 0}
+    tokens = [set(pd.read_parquet(tmp_path / name / "scores.parquet")["clip_tokens"]) for name in ("one", "two")]
+    assert tokens[0] != tokens[1] == {7}
+
+
 def test_a_caption_that_was_let_go_is_embedded_again_to_the_same_bytes(
     settings: Settings, tmp_path: Path, monkeypatch
 ) -> None:
