@@ -4,6 +4,7 @@ params.yaml stays the one place where values stand: a preset is written into it,
 `dvc params diff` show what it changed, and `git checkout params.yaml` takes it back.
 """
 
+import io
 import json
 import re
 from pathlib import Path
@@ -16,72 +17,109 @@ from synthpairs.params import PARAMS, read_mapping
 from synthpairs.storage import write_bytes
 
 FOLDER = Path("presets")
-_PLAIN = re.compile(r"[A-Za-z][\w./@-]*( [\w./@-]+)*")
+_KEY = re.compile(r"(?!(?i:null|true|false|inf|nan)$)[A-Za-z_][\w-]*")  # what a mapping's key may be in a flag
+_NO_FLAG = {r"\s": "a space", "'": "a quote", r"\\": "a backslash", r"\$\{": "${", r"^\?\?\?$": "???"}
+_BELOW = re.compile(r"(?:\r?\n[ \t]*(?:#[^\r\n]*)?)*\Z")  # empty lines and comments behind a block
 
 
 def apply(name: str) -> dict[str, Any]:
     """Write a preset into params.yaml, whose other bytes stay as they are; returns what changed, by dotted key."""
-    current, text = read_mapping(PARAMS), PARAMS.read_text(encoding="utf-8")
-    node = YAML().compose(text)
+    current, text = read_mapping(PARAMS), PARAMS.read_bytes().decode()  # read_text would change CRLF into LF
+    root = YAML().compose(text)
     changed: dict[str, Any] = {}
-    spans = []
+    edits = []
     for keys, value in leaves(name, current):
-        old, label, place = current, node, node
+        old, parent, label, node = current, root, root, root
         for key in keys:
-            old = old[key]
-            label, place = next(item for item in place.value if item[0].value == str(key))
+            old, parent = old[key], node
+            label, node = next(item for item in parent.value if item[0].value == str(key))
         if (type(old), old) == (type(value), value):
             continue
         changed[".".join(keys)] = value
-        start, end, written = place.start_mark.index, _end(place), _yaml(value)
-        if start == end:  # `key:` alone says null, and its mark lies behind the comment
-            start = end = text.index(":", label.end_mark.index) + 1
-            written = f" {written}"
-        spans.append((start, end, written))
-    for start, end, written in sorted(spans, reverse=True):  # from the end, so that earlier places stay true
+        if parent.flow_style:
+            edits.append((node.start_mark.index, node.end_mark.index, json.dumps(value, ensure_ascii=False)))
+        else:
+            edits += _edits(text, label, node, value)
+    for start, end, written in sorted(edits, reverse=True):  # from the end, so that earlier places stay true
         text = text[:start] + written + text[end:]
     if changed:
         write_bytes(PARAMS, text.encode())
     return changed
 
 
-def _end(node: Any) -> int:
-    """Where a value's text ends; a block collection's own mark lies beyond the comments that follow it."""
-    if isinstance(node.value, list) and node.value and not node.flow_style:
-        last = node.value[-1]
-        return _end(last[1] if isinstance(last, tuple) else last)
-    return int(node.end_mark.index)
+def _edits(text: str, label: Any, node: Any, value: Any) -> list[tuple[int, int, str]]:
+    """Where to write what for a key of a block mapping: as DVC writes values, the comment still in its column."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    head, block = (part.replace("\n", newline) for part in _written(label, value))
+    colon = text.index(":", label.end_mark.index) + 1
+    start, end = node.start_mark.index, node.end_mark.index
+    if start == end:  # `key:` alone says null, and its mark lies behind the comment
+        start = end = colon
+    end -= len(_BELOW.search(text[start:end])[0])  # type: ignore[index]  # \Z is always there
+    apart = text[colon:start].strip() != ""  # a comment stands between
+    behind = colon if apart else end
+    line_end = _line_end(text, behind)
+    comment = text[behind:line_end].lstrip()
+    if comment:
+        column = line_end - len(comment) - _line_start(text, line_end)
+        begun = len(head) - _line_start(head, len(head)) + (0 if "\n" in head else label.end_mark.column + 1)
+        head += " " * max(column - begun, 1) + comment
+    if not apart:
+        return [(colon, line_end, head + block)]
+    return [(colon, line_end, head), (_line_end(text, _line_start(text, start) - 1), end, block)]
 
 
-def _yaml(value: Any) -> str:
-    """A value on one line; text stays unquoted where it reads back the same."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_yaml, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and YAML(typ="safe").load(value) == value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
+def _line_start(text: str, index: int) -> int:
+    return text.rfind("\n", 0, index) + 1
+
+
+def _line_end(text: str, index: int) -> int:
+    end = text.find("\n", index)
+    if end < 0:
+        return len(text)
+    return end - 1 if text[end - 1] == "\r" else end
+
+
+def _written(label: Any, value: Any) -> tuple[str, str]:
+    """What stands between `key:` and the comment, and what below, in the form in which DVC writes it."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    stream = io.StringIO()
+    document = {label.value: value}
+    for _ in range(label.start_mark.column // 2):  # as deep, since long lines break at a column
+        document = {"": document}
+    yaml.dump(document, stream)
+    _, _, text = stream.getvalue().removesuffix("\n").partition(f"{label.value}:")
+    text = text.replace("\n", "\n" + " " * (label.start_mark.column % 2))
+    if isinstance(value, list | dict):
+        head, line_end, below = text.partition("\n")
+        return head, line_end + below
+    return text, ""
 
 
 def as_flags(name: str) -> str:
-    """The preset as `-S key=value` flags of `dvc exp run`, for `$(...)`; ValueError for text that shells split."""
+    """The preset as `-S key=value` flags of `dvc exp run`, for `$(...)`; ValueError for what no flag can hold."""
     flags = []
     for keys, value in leaves(name, read_mapping(PARAMS)):
-        flags.append(f"-S {'.'.join(keys)}={_hydra(value)}")
-        if len(flags[-1].split()) > 2:
-            raise ValueError(f"{_path(name)}: {'.'.join(keys)} holds a space, which no flag can; leave --as-flags out")
+        key = ".".join(keys)
+        try:
+            flags.append(f"-S {key}={_hydra(value)}")
+        except ValueError as error:
+            raise ValueError(f"{_path(name)}: {key} holds {error}, which no flag can; leave --as-flags out") from None
     return " ".join(flags)
 
 
 def leaves(name: str, params: Any) -> list[tuple[list[str], Any]]:
     """A preset's values as (keys, value); ValueError when params.yaml has no such key."""
     path = _path(name)
+    return _walk(_load(path.read_bytes().decode(), path) or {}, params, [], path)
+
+
+def _load(text: str, path: Path) -> Any:
     try:
-        overlay = YAML(typ="safe").load(path)
+        return YAML(typ="safe").load(text)
     except YAMLError as error:
         raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    return _walk(overlay or {}, params, [], path)
 
 
 def _path(name: str) -> Path:
@@ -113,9 +151,17 @@ def _walk(overlay: Any, params: Any, keys: list[str], path: Path) -> list[tuple[
 
 
 def _hydra(value: Any) -> str:
-    """A value in the grammar of `-S`."""
+    """A value in the grammar of `-S`; ValueError says what in it the grammar, DVC or a shell would change."""
     if isinstance(value, list):
         return f"[{','.join(map(_hydra, value))}]"
     if isinstance(value, dict):
+        for key in value:
+            if not (isinstance(key, str) and _KEY.fullmatch(key)):
+                raise ValueError(f"the key {key!r}")
         return "{" + ",".join(f"{key}:{_hydra(item)}" for key, item in value.items()) + "}"
-    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        for pattern, what in _NO_FLAG.items():
+            if re.search(pattern, value):
+                raise ValueError(what)
+        return f"'{value}'"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

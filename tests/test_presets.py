@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from synthpairs import presets
@@ -56,15 +57,16 @@ last: 'true'
     changed = presets.apply("small")
     expected = PARAMS
     for old, new in {
-        "[monkey, dog,\n             lipstick]": '[dog, "null", a b]',
-        "count: 12": "count: 3",
+        " [monkey, dog,\n             lipstick]   # a list on two lines": "              # a list on two lines\n"
+        "  - dog\n  - 'null'\n  - a b",
+        "count: 12 ": "count: 3  ",
         "rate: 1.0e-3": "rate: 0.0002",
         "judge: true": "judge: false",
-        '"A photo of"': "a picture of",
-        "- human\n    - model": "[model]",
+        '"A photo of"   ': "a picture of   ",
+        "    - human\n    - model": "  - model",
         "pair: 0.4": "pair: 0.1",
-        "limit:": "limit: 5",
-        "last: x": 'last: "true"',
+        "limit:  ": "limit: 5",
+        "last: x": "last: 'true'",
     }.items():
         expected = expected.replace(old, new)
     assert Path("params.yaml").read_text() == expected
@@ -84,9 +86,56 @@ def test_a_whole_mapping_is_switched_on_and_off(folder):
         "captions.shares": None,
     }
     text = Path("params.yaml").read_text()
-    assert '  limit: {model: a/b@c, share: 0.8, tag: "null"}   # none\n' in text
-    assert "  shares: null\n" in text
-    assert YAML(typ="safe").load(text)["captions"]["limit"]["tag"] == "null"
+    assert "  limit:   # none\n    model: a/b@c\n    share: 0.8\n    tag: 'null'\nlast" in text
+    assert "  shares:\n" in text
+    folder("captions: {limit: null, shares: {single: 1}, sources: []}")
+    presets.apply("small")
+    text = Path("params.yaml").read_text()
+    assert "  limit:   # none\nlast" in text
+    assert "  shares:\n    single: 1\n  limit" in text
+    assert "  sources: []      # two\n    # the end of the list\n" in text
+
+
+def test_what_dvc_needs_quotes_for_is_not_put_between_braces(folder):
+    """DVC drops the quotes of {clip: "local-dir:x"}, after which nobody can read it; see params.yaml."""
+    folder("captions: {limit: {clip: 'local-dir:x', tags: ['a:b', {c: 'd:e'}]}, sources: [{clip: 'local-dir:x'}]}")
+    presets.apply("small")
+    expected = YAML(typ="safe").load(Path("params.yaml"))
+    assert expected["captions"]["limit"]["clip"] == expected["captions"]["sources"][0]["clip"] == "local-dir:x"
+    expected["last"] = "y"
+    apply_overrides("params.yaml", ["last=y"])
+    assert YAML(typ="safe").load(Path("params.yaml")) == expected
+
+
+def test_line_ends_stay(folder):
+    preset = "world: {concepts: [dog]}\ncaptions: {count: 3, limit: {a: 1}, sources: []}"
+    folder(preset)
+    presets.apply("small")
+    expected = Path("params.yaml").read_bytes().replace(b"\n", b"\r\n")
+    Path("params.yaml").write_bytes(PARAMS.encode().replace(b"\n", b"\r\n"))
+    folder(preset.replace("\n", "\r\n"))
+    presets.apply("small")
+    assert Path("params.yaml").read_bytes() == expected
+
+
+def test_a_long_text_keeps_its_comment(folder):
+    """DVC breaks long lines: at spaces, or before a word that is too long."""
+    for text in ("so many words " * 20, "corpora/" * 20 + "x", "a: b " * 30):
+        folder(f"captions: {{prefix: '{text}'}}\nlast: '{text}'")
+        for _ in range(2):
+            presets.apply("small")
+            folder(f"captions: {{prefix: '{text}x'}}\nlast: '{text}x'")
+        values = YAML(typ="safe").load(Path("params.yaml"))
+        assert values["captions"]["prefix"] == values["last"] == f"{text}x"
+        assert Path("params.yaml").read_text().count(" # as in the paper\n") == 1
+
+
+def test_a_file_that_is_no_yaml_is_named(folder):
+    folder("last: y")
+    Path("params.yaml").write_text("last: x\nlast: x\n")
+    for act in (presets.apply, presets.as_flags):
+        with pytest.raises(ValueError, match=r"^params\.yaml: not valid YAML: [^\n]*last[^\n]*$"):
+            act("small")
 
 
 @pytest.mark.parametrize(
@@ -136,11 +185,9 @@ captions: {count: 3, rate: 2.0e-4, judge: false, shares: {pair: 0.1}, limit: nul
 
 
 def test_flags_are_what_dvc_understands(folder, tmp_path):
-    from dvc.utils.hydra import apply_overrides
-
     folder("""
-world: {concepts: [dog, 'null', '1']}
-captions: {count: 3, rate: 2.0e-4, judge: false, limit: 5}
+world: {concepts: [dog, 'null', '1', 'a,b', 'x=y', 'é', '{a}', '[', '"', '', '#', 'local-dir:x', '$a', '<b>', '?', '*']}
+captions: {count: .inf, rate: 2.0e-9, judge: false, limit: {clip: 'local-dir:x', b-c: [1.0e+20, {d: null}]}, sources: []}
 last: 'true'
 """)
     by_dvc = tmp_path / "by_dvc.yaml"
@@ -150,9 +197,19 @@ last: 'true'
     assert YAML(typ="safe").load(by_dvc) == YAML(typ="safe").load(Path("params.yaml"))
 
 
-def test_a_text_that_no_flag_can_hold_is_refused(folder):
-    folder("captions: {prefix: a picture of}")
-    with pytest.raises(ValueError, match=r"captions\.prefix holds a space"):
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ('a picture of', "a space"), ('"a\\tb"', "a space"), ('"it\'s"', "a quote"), (r"'\d'", "a backslash"),
+        ("'${count}'", r"\$\{"), ("'???'", r"\?\?\?"), ("{a b: 1}", "the key 'a b'"), ("{'null': 1}", "the key 'null'"),
+        ("{1: 1}", "the key 1"), ("[{a: [b c]}]", "a space"),
+    ],
+)  # fmt: skip
+def test_what_no_flag_can_hold_is_refused(folder, value, what):
+    folder(f"captions: {{limit: {value}}}")
+    with pytest.raises(
+        ValueError, match=rf"^presets/small\.yaml: captions\.limit holds {what}, which no flag can; [^\n]*$"
+    ):
         presets.as_flags("small")
 
 

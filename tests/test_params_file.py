@@ -1,0 +1,197 @@
+"""params.yaml stays what it is when DVC writes into it, as `dvc exp run -S` does: other values, comments and lines."""
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.utils.cli_parse import to_path_overrides
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
+from ruamel.yaml import YAML
+
+from synthpairs import presets
+from synthpairs.doctor import SECTIONS
+from synthpairs.params import load_params
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "params.yaml").read_text()
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+COLON = "local-dir:other"  # the text that DVC wrote without its quotes where it could not be read without them
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copy(ROOT / "params.yaml", "params.yaml"))
+
+
+def read(path: Path) -> Any:
+    """The document as DVC reads it, which is as it reads it to write it again."""
+    document, again = load_yaml(path), YAML().load(path)
+    assert json.dumps(document) == json.dumps(again)  # tells 1, 1.0 and true apart
+    return document
+
+
+def leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*keys, key))
+    else:
+        yield keys, value
+
+
+def other(value: Any) -> Any:
+    """Another value of the same type; text for null, and a number more in a mapping that is empty."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, list):
+        return [*value[1:], COLON]
+    if isinstance(value, int | float):
+        return value + 1
+    return {"top_k": 1} if value == {} else COLON
+
+
+def flag(keys: tuple[str, ...], value: Any) -> str:
+    """What stands behind `-S` to give the key its value."""
+
+    def written(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{" + ",".join(f"{key}:{written(item)}" for key, item in value.items()) + "}"
+        if isinstance(value, list):
+            return f"[{','.join(map(written, value))}]"
+        return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+
+    if isinstance(value, dict):  # a key that is new
+        ((key, item),) = value.items()
+        return f"+{'.'.join(keys)}.{key}={item}"
+    return f"{'.'.join(keys)}={written(value)}"
+
+
+def put(document: Any, keys: tuple[str, ...], value: Any) -> None:
+    for key in keys[:-1]:
+        document = document[key]
+    document[keys[-1]] = value
+
+
+def comments(text: str) -> list[tuple[str, str]]:
+    """Every comment and empty line with the key that it stands beside or before."""
+    found, above, key = [], [], None
+    for line in text.splitlines():
+        code, *comment = re.split(r"(?:^|\s+)(?=#)", line, maxsplit=1)
+        key = re.match(r"\s*([\w-]+):", code) or key
+        above += comment or ([""] if not line else [])
+        if code.strip():
+            found += [(comment, key[1]) for comment in above]
+            above = []
+    return found + [(comment, "") for comment in above]
+
+
+def test_dvc_changes_the_line_of_the_value_alone(params: Path) -> None:
+    apply_overrides(params, [f"select.k={read(params)['select']['k'] + 1}"])
+    changed = [new for old, new in zip(TEXT.split("\n"), params.read_text().split("\n"), strict=True) if old != new]
+    assert [line.split(":")[0] for line in changed] == ["  k"]
+
+
+@pytest.mark.parametrize(
+    "section", re.split(r"^(?=\w+:)", TEXT, flags=re.MULTILINE)[1:], ids=lambda text: text.split(":")[0]
+)
+def test_every_value_can_be_set(section: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(section)
+    document = read(path)
+    for keys, value in leaves(document):
+        path.write_text(section)
+        expected = copy.deepcopy(document)
+        put(expected, keys, other(value))
+        apply_overrides(path, [flag(keys, other(value))])
+        assert read(path) == expected
+        assert comments(path.read_text()) == comments(section)
+
+
+def test_all_values_can_be_set_together(params: Path) -> None:
+    expected = read(params)
+    changes = [(keys, other(value)) for keys, value in leaves(expected)]
+    assert len(changes) > 300
+    for keys, value in changes:
+        put(expected, keys, value)
+    apply_overrides(params, [flag(keys, value) for keys, value in changes])
+    assert read(params) == expected
+    assert comments(params.read_text()) == comments(TEXT)
+
+
+def examples() -> Iterator[tuple[str, str, str]]:
+    """The section, the key and the lines to put in its line's place of every example in the comments of params.yaml."""
+    section, above = "", []
+    for line in TEXT.splitlines():
+        code, *beside = re.split(r"(?:^|\s+)(?=#)", line, maxsplit=1)
+        match = re.match(r"( *)([\w-]+):", code)
+        if match is None:
+            above += beside
+            continue
+        indent, key = match.groups()
+        section = section if indent else key
+        block = [comment[2:] for comment in above if re.match(rf"# (  |{key}:$)", comment)]
+        if block:
+            block = block if block[0] == f"{key}:" else [f"{key}:", *block]
+            yield section, line, "\n".join(indent + one for one in block)
+        for comment in above + beside:
+            for example in [] if comment[2:] in block else re.findall(r"\{\w+: [^{}]*\}", comment):
+                yield section, line, f"{indent}{key}: {example}"
+        above = []
+
+
+def test_examples_are_seen_in_all_comments() -> None:
+    keys = [pasted.split(":")[0].strip() for _, _, pasted in examples()]
+    assert keys == [
+        "sources", "blip", "refiner", "lora", "draft", "scheduler_options", "nsfw", "lora", "instructions"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "line", "pasted"), list(examples()), ids=lambda text: text.split(":")[0].strip())
+def test_an_example_can_be_pasted_in(section: str, line: str, pasted: str, params: Path) -> None:
+    before, head, text = TEXT.partition(f"\n{section}:")
+    params.write_text(before + head + text.replace(f"\n{line}\n", f"\n{pasted}\n", 1))
+    expected = read(params)
+    assert expected != load_yaml(ROOT / "params.yaml")
+    load_params(SECTIONS[section], section)
+    put(expected, ("select", "k"), 10)
+    apply_overrides(params, ["select.k=10"])
+    assert read(params) == expected
+
+
+@pytest.mark.parametrize("names", [[name] for name in PRESETS] + [["paper", "better-synth"]], ids="+".join)
+def test_dvc_writes_into_what_a_preset_wrote(names: list[str], params: Path) -> None:
+    for name in names:
+        changed = presets.apply(name)
+    written, expected = params.read_text(), read(params)
+    put(expected, ("select", "k"), 10)
+    apply_overrides(params, ["select.k=10"])
+    assert read(params) == expected
+    assert comments(params.read_text()) == comments(written) == comments(TEXT)
+    for key, value in changed.items():
+        put(expected, tuple(key.split(".")), value)
+    put(expected, ("select", "k"), 10)
+    assert read(params) == expected
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_flags_write_what_the_preset_writes(name: str, params: Path) -> None:
+    if name == "paper":
+        with pytest.raises(
+            ValueError, match=r"^presets/paper.yaml: scores.prefix holds a space, which no flag can; [^\n]*$"
+        ):
+            presets.as_flags(name)
+        return
+    flags = presets.as_flags(name).split(" ")
+    assert set(flags[::2]) == {"-S"}
+    assert list(to_path_overrides(flags[1::2])) == ["params.yaml"]
+    by_dvc = Path(shutil.copy("params.yaml", "by_dvc.yaml"))
+    apply_overrides(by_dvc, to_path_overrides(flags[1::2])["params.yaml"])
+    presets.apply(name)
+    assert re.sub(" +#", " #", by_dvc.read_text()) == re.sub(" +#", " #", params.read_text())
