@@ -73,6 +73,8 @@ def test_processes_are_for_many_pictures_and_cores(monkeypatch: pytest.MonkeyPat
 
 def test_a_killed_process_leaves_none_of_its_openers() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True) as killed:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True
+    ) as killed:
         assert killed.stdout.readline() == "ready\n"
         kill_with_workers(killed)
