@@ -6,6 +6,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from synthpairs.params import PARAMS, existing
+
 EXAMPLES = """examples:
   python -m synthpairs doctor                      look at params, models and machine before a run
   python -m synthpairs preset smoke                write presets/smoke.yaml into params.yaml, then `dvc repro`
@@ -25,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
+        existing(PARAMS)
         options.run(options)
     except (ValueError, OSError) as error:
         logging.error("error: %s", " ".join(str(error).split()))

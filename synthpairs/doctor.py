@@ -1,25 +1,27 @@
 """What is wrong before a run starts: params, models, the machine. Nothing is run, fetched or changed."""
 
-import json
+import copy
 import os
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from ruamel.yaml import YAML
 
 from synthpairs.arms import Arm, CodeArm
 from synthpairs.artwork.world import Art, World
 from synthpairs.audit.params import Audit
 from synthpairs.benchmarks.params import Benchmark, Tasks
 from synthpairs.benchmarks.suite_params import Suite
-from synthpairs.captions.params import CaptionParams
+from synthpairs.captions.params import CaptionParams, Source
+from synthpairs.captions.reading.files import files_of
+from synthpairs.captions.reading.read import check_source
+from synthpairs.comparison.revisions import git
 from synthpairs.curves.params import Curves
 from synthpairs.distributions.params import Distributions
 from synthpairs.diversity.params import Diversity, PackagedEncoder
@@ -33,7 +35,7 @@ from synthpairs.inference import compute_dtype
 from synthpairs.invention.params import Invent
 from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
-from synthpairs.params import load_params
+from synthpairs.params import PARAMS, convert, convert_section, load_params, messages, read_mapping
 from synthpairs.perplexity.params import Perplexity
 from synthpairs.planning.costs import GIB, Machine, disk, estimates, hours, memory, together
 from synthpairs.planning.rates import CPU
@@ -51,6 +53,7 @@ from synthpairs.vlm.adapters import check_quantizer
 from synthpairs.vlm.llava import Align, Finetune
 from synthpairs.vlm.model import Resampler, Vlm
 from synthpairs.vlm.training import Training
+from synthpairs.workers import usable_cores
 
 SECTIONS: dict[str, Any] = {
     "world": World, "art": Art, "language_model": GgufSource, "sentence_encoder": PackagedEncoder,
@@ -77,59 +80,94 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything, in the working directory; a check that cannot be done is a finding with its error."""
-    found: list[Finding] = []
-    for look in (_params, _presets, _models, _packages, _versioned, _engine, _machine):
+    """Look at everything, in the working directory: one finding for each fault; what depends on faulty params waits."""
+    findings: list[Finding] = []
+    params: dict[str, Any] = {}
+    sound: set[str] = set()  # sections
+    try:
+        params = read_mapping()
+    except (ValueError, OSError) as error:
+        findings += _faults(str(PARAMS), error)
+    else:
+        findings += _sections(params, sound)
+    parts: list[Callable[[], Iterable[Finding]]] = [
+        partial(_sources, params), partial(_presets, params, sound), partial(_models, params), _packages, _versioned, _engine,
+        partial(_machine, params, len(sound) == len(SECTIONS)),
+    ]  # fmt: skip
+    for part in parts:
         try:
-            found += look()
+            findings += part()
         except (ValueError, OSError, subprocess.SubprocessError) as error:
-            found.append(Finding(look.__name__.strip("_"), " ".join(str(error).split())))
-    return found
+            findings += _faults(getattr(part, "func", part).__name__.strip("_"), error)
+    return findings
 
 
-def _params() -> Iterator[Finding]:
-    """Every section by its own dataclass, with the package that a training wants, and none beside them."""
-    unknown = sorted(set(YAML(typ="safe").load(Path("params.yaml"))) - set(SECTIONS))
-    if unknown:
-        yield Finding(f"params.yaml: {', '.join(unknown)}", "no stage reads it: is the name misspelt?")
-    faults = 0
+def _faults(what: str, error: Exception) -> list[Finding]:
+    return [Finding(what, message) for message in messages(error)]
+
+
+def _sections(params: dict[str, Any], sound: set[str]) -> Iterator[Finding]:
+    """Every section by its own dataclass, with the package that a training wants, and none beside them; fills `sound`."""
+    for unknown in params:
+        if unknown not in SECTIONS:
+            yield Finding(f"{PARAMS}: {unknown}", "no stage reads it: is the name misspelt?")
     for section, kind in SECTIONS.items():
         try:
-            value = load_params(kind, section)
+            value = convert_section(kind, section, params)
             if isinstance(value, Finetune) and value.lora:
                 check_quantizer(value.lora, section)
+            sound.add(section)
         except ValueError as error:
-            faults += 1
-            yield Finding(f"params.yaml: {section}", str(error))
-    if not faults:
-        yield Finding(f"params.yaml: {len(SECTIONS)} sections can be read")
+            yield from _faults(f"{PARAMS}: {section}", error)
+    if len(sound) == len(SECTIONS):
+        yield Finding(f"{PARAMS}: {len(SECTIONS)} sections can be read")
 
 
-def _presets() -> Iterator[Finding]:
-    """Every preset must fit params.yaml, and what comes of it must be allowed."""
+def _sources(params: dict[str, Any]) -> Iterator[Finding]:
+    """Files and folders of pictures of every entry of captions.sources that can be read."""
+    section = params.get("captions")
+    entries = section.get("sources") if isinstance(section, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        key = f"{PARAMS}: captions.sources[{index}]"
+        try:
+            source = convert(Source, entry, key)
+        except ValueError:
+            continue  # a finding about the section
+        faults = []
+        for look in (check_source, files_of):
+            try:
+                look(source, key)
+            except (ValueError, OSError) as error:
+                faults += _faults(f"captions.sources: {source.name}", error)
+        yield from faults or [Finding(f"captions.sources: {source.name}, {source.path}")]
+
+
+def _presets(params: dict[str, Any], sound: set[str]) -> Iterator[Finding]:
+    """Every preset must fit params.yaml, and what comes of it must be allowed; sections that are not sound are left out."""
     for preset in sorted(FOLDER.glob("*.yaml")):
-        document = YAML(typ="safe").load(Path("params.yaml"))
-        fault = None
+        document = {section: copy.deepcopy(params[section]) if section in sound else None for section in SECTIONS}
+        faults = []
         try:
             overlay = leaves(preset.stem, document)
-            for keys, value in overlay:
-                place = document
-                for key in keys[:-1]:
-                    place = place[key]
-                place[keys[-1]] = value
-            with tempfile.TemporaryDirectory() as folder:
-                merged = Path(folder) / preset.name
-                merged.write_text(json.dumps(document))  # which is YAML too
-                for section in sorted({keys[0] for keys, _ in overlay} & set(SECTIONS)):
-                    load_params(SECTIONS[section], section, merged)
-        except ValueError as error:
-            fault = re.sub(rf"\S*{re.escape(preset.name)}", str(preset), str(error))
-        yield Finding(f"{preset}: a preset", fault)
+        except (ValueError, OSError) as error:
+            yield from _faults(f"{preset}: a preset", error)
+            continue
+        for (*parts, last), value in overlay:
+            place: Any = document
+            for key in parts:
+                place = place[key]
+            place[last] = value
+        for section in sorted({keys[0] for keys, _ in overlay} & sound):
+            try:
+                convert_section(SECTIONS[section], section, document, preset)
+            except ValueError as error:
+                faults += _faults(f"{preset}: a preset", error)
+        yield from faults or [Finding(f"{preset}: a preset")]
 
 
-def _models() -> Iterator[Finding]:
+def _models(params: dict[str, Any]) -> Iterator[Finding]:
     """Models that params name: directories must be there with weights, unless a stage makes them; hub models reachable."""
-    for keys, name in _strings(YAML(typ="safe").load(Path("params.yaml")), ()):
+    for keys, name in _strings(params, ()):
         if name in MADE or not (keys[-1] in MODELS or _HUB.fullmatch(name)):
             continue
         key, path = ".".join(keys), Path(name.removeprefix("local-dir:"))
@@ -179,10 +217,12 @@ def _packages() -> Iterator[Finding]:
 
 def _versioned() -> Iterator[Finding]:
     """Git and DVC, without which nothing is versioned."""
-    inside = subprocess.run(["git", "rev-parse", "--is-inside-work-tree"], capture_output=True, check=False)
-    yield Finding(
-        "git repository", None if inside.returncode == 0 else "there is none: `git init`, or clone the project"
-    )
+    try:
+        git("rev-parse", "--git-dir")
+        yield Finding("git repository")
+    except OSError as error:
+        missing = not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
+        yield Finding("git repository", f"{error}{'; `git init`, or clone the project' if missing else ''}")
     yield Finding("DVC", None if Path(".dvc").is_dir() else "`.dvc` is missing: `dvc init`")
 
 
@@ -194,20 +234,27 @@ def _engine() -> Iterator[Finding]:
     yield Finding(f"engine: {engine.kind}, {who}" + (f", cluster at {engine.address}" if engine.address else ""))
 
 
-def _machine() -> Iterator[Finding]:
-    """Disk, memory and devices against what `python -m synthpairs plan` says that the params take."""
+def _machine(params: dict[str, Any], sound: bool) -> Iterator[Finding]:
+    """Disk, memory and devices against what `python -m synthpairs plan` says that the params take, if they are sound."""
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding(f"cores: {cores}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
+    yield Finding(f"cores: {usable_cores()}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
     if not devices:
         slow_types = HALF if compute_dtype() == torch.bfloat16 else (*HALF, *BRAIN)
-        for keys, value in _strings(YAML(typ="safe").load(Path("params.yaml")), ()):
+        for keys, value in _strings(params, ()):
             if keys[-1] in ("dtype", "precision") and value in slow_types:
                 slow = "this CPU takes many times longer in it than in float32, or lacks the operation"
                 yield Finding(f"{'.'.join(keys)}: {value}", warning=slow)
     free = shutil.disk_usage(".").free / GIB
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    work = read_work(Path("params.yaml"), None, Path("data"))
+    unknown = None if sound else f"what a run takes can be said once {PARAMS} is mended"
+    if sound and any(source.limit is None for source in load_params(CaptionParams, "captions").sources):
+        unknown = (
+            "captions.sources has no limit somewhere: `python -m synthpairs plan --captions N` says what a run takes"
+        )
+    if unknown:
+        yield Finding(f"disk: {free:.0f} GiB free; memory: {total:.0f} GiB", warning=unknown)
+        return
+    work = read_work(PARAMS, None, Path("data"))
     large = work.side > DESK_SIDE
     machine = Machine(gpu="A100" if large else CPU, gpus=max(1, len(devices)) if large else 1, price=None)
     found = estimates(work.loads, machine, {})

@@ -1,7 +1,10 @@
 """The doctor finds what is broken, names it, and finds nothing in the project as it is."""
 
+import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,7 +48,10 @@ def test_every_section_has_its_dataclass() -> None:
 def test_the_project_as_it_is(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = doctor.examine()
     wrong = [(finding.what, finding.fault) for finding in found if finding.fault]
-    assert wrong == [("git repository", "there is none: `git init`, or clone the project")]
+    ((what, fault),) = wrong
+    assert what == "git repository"
+    assert fault.startswith("git: not a git repository")
+    assert fault.endswith("; `git init`, or clone the project")
     assert any(finding.what.startswith("cores: ") for finding in found)
     assert not any(finding.warning for finding in found)
 
@@ -152,4 +158,108 @@ def test_the_command_ends_with_1_when_something_is_wrong(project: Path, capsys: 
 
 def test_without_params_there_is_one_finding_not_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "params.yaml" in faults()["params"]
+    assert faults()["params.yaml"] == "params.yaml is not here, nor in a folder above: this is no project"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\nreport:\n", "\nreport:\n\tseed: 0\n", r"line \d+: found character that cannot start any token"),
+        (
+            "arms: [selected, random, real] ",
+            "arms: [selected, random, real ",
+            r"line \d+: did not find expected ',' or ']'",
+        ),
+        ("\nreport:\n", "\nworld: {concepts: []}\nreport:\n", r'line \d+: found duplicate key "world"'),
+    ],
+)
+def test_a_broken_file_is_one_finding_and_the_rest_is_looked_at(
+    project: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    edit(project, old, new)
+    found = faults()
+    assert set(found) == {"params.yaml", "git repository"}
+    assert re.match(rf"params.yaml: not valid YAML: {message}", found["params.yaml"])
+    for command in (["plan"], ["preset", "none"], ["preset", "none", "--as-flags"]):
+        assert main(command) == 1
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert "packages are pinned" in shown
+    assert "warn disk: " in shown
+
+
+def test_every_fault_is_a_finding_of_its_own(project: Path) -> None:
+    (project / "presets").mkdir()
+    (project / "presets/wrong.yaml").write_text(
+        "select: {strategy: best, k: 0}\ncaptions: {batch: 3}\nimages: {steps: 0}\n"
+    )
+    (project / "presets/broken.yaml").write_text("select: [\n")
+    edit(project, "\ngallery:\n", "\ngallery: null\ngalery:\n")
+    edit(project, "sources: []", "sources: [corpora/a.tsv]")
+    edit(project, "  concepts: [monkey, dog,", "  concept: 5\n  concepts: [5, 6, ")
+    edit(project, "code_arms: [real-codes, genpair, synthetic]", "code_arms: null")
+    (project / "packages.lock.yaml").write_text("artwork: {")
+    shutil.rmtree(project / ".dvc")
+    wrong = [(finding.what, finding.fault) for finding in doctor.examine() if finding.fault]
+    texts = [
+        "no stage reads it: is the name misspelt?",
+        "params.yaml: world.concept is not a known key; known are concepts",
+        "params.yaml: world.concepts[0] must be of type str, got 5",
+        "params.yaml: world.concepts[1] must be of type str, got 6",
+        "params.yaml: captions.sources[0] must be a mapping, got 'corpora/a.tsv'",
+        "params.yaml: code_arms must be a list, got None",
+        "params.yaml: gallery must be a mapping, got None",
+        "presets/broken.yaml: not valid YAML",
+        "presets/wrong.yaml: images.steps must be from 1 to 1000, got 0",
+        "presets/wrong.yaml: select.strategy must be one of top",
+        "presets/wrong.yaml: select.k must be >= 1, got 0",
+        "packages.lock.yaml: not valid YAML",
+        "git: not a git repository",
+        "`.dvc` is missing",
+    ]
+    assert len(wrong) == len(texts)
+    for (_, fault), text in zip(wrong, texts, strict=True):
+        assert fault.startswith(text)
+
+
+SOURCE = {
+    "name": "cc3m", "path": "", "format": "tsv", "columns": {"text": "0", "image": None, "source": None}, "images": None,
+    "limit": 5,
+}  # fmt: skip
+
+
+def test_the_files_of_every_source_must_be_there(project: Path) -> None:
+    (project / "corpora").mkdir()
+    (project / "corpora/a.tsv").write_text("a cat\tb\n")
+    image = {"columns": {"text": "0", "image": "1", "source": None}}
+    sources = [
+        SOURCE | {"path": "corpora/a.tsv"}, SOURCE | {"path": "corpora"}, SOURCE | {"path": "corpora/*.tsv"},
+        SOURCE | {"path": "corpora/b.tsv"}, SOURCE | {"path": "corpora", "format": "parquet"},
+        SOURCE | {"path": "corpora/*.csv"}, SOURCE | {"path": "nowhere", "format": "huggingface"},
+        SOURCE | {"path": "corpora/c.tsv", "images": "corpora/pictures"} | image,
+    ]  # fmt: skip
+    edit(project, "sources: []", f"sources: {json.dumps(sources)}")
+    wrong = [finding.fault for finding in doctor.examine() if finding.what.startswith("captions.sources")]
+    assert wrong[:3] == [None] * 3
+    keys = [(3, "path"), (4, "path"), (5, "path"), (6, "path"), (7, "images"), (7, "path")]
+    assert [fault.split(": ")[1] for fault in wrong[3:]] == [f"captions.sources[{place}].{key}" for place, key in keys]
+
+
+def test_a_source_may_have_no_limit(project: Path) -> None:
+    (project / "a.tsv").write_text("a cat\tb\n")
+    edit(project, "sources: []", f"sources: {json.dumps([SOURCE | {'path': 'a.tsv', 'limit': None}])}")
+    assert set(faults()) == {"git repository"}
+    (warning,) = [finding.warning for finding in doctor.examine() if finding.warning]
+    assert "plan --captions N" in warning
+
+
+def test_what_git_says_is_passed_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    assert not faults()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to try it without another user
+    (told,) = faults().values()
+    assert told.startswith(f"git: detected dubious ownership in repository at '{project}'")
+    assert "safe.directory" in told
+    assert "git init" not in told

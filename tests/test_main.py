@@ -39,7 +39,56 @@ def test_no_command_is_an_error(capsys):
 def test_users_errors_are_one_line_and_exit_code_1(tmp_path):
     command = [sys.executable, "-m", "synthpairs", "track", "sync"]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    line = "error: params.yaml is not here, nor in a folder above: this is no project\n"
+    assert (done.returncode, done.stderr) == (1, line)
+    (tmp_path / "params.yaml").touch()
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "error: dvc.lock is missing: run `dvc repro` first\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "doctor",
+        "plan",
+        "preset x",
+        "preset x --as-flags",
+        "preview 1",
+        "replay 0a",
+        "compare a b",
+        "vote",
+        "track sync",
+    ],
+)
+def test_a_command_outside_the_root_says_where_to_go(tmp_path, monkeypatch, caplog, command):
+    (tmp_path / "docs/more").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "docs/more")
+    assert main(command.split()) == 1
+    assert [record.message for record in caplog.records] == [
+        "error: params.yaml is not here, nor in a folder above: this is no project"
+    ]
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    caplog.clear()
+    assert main(command.split()) == 1
+    assert [record.message for record in caplog.records] == [f"error: params.yaml is not here: run it in {tmp_path}"]
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").unlink()
+    caplog.clear()
+    assert main(command.split()) == 1
+    assert caplog.records[0].message == "error: params.yaml is missing: run `git checkout params.yaml` first"
+
+
+def test_a_stage_outside_the_root_says_where_to_go(tmp_path):
+    (tmp_path / "docs").mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    environment = {"PYTHONPATH": str(ROOT), "SYNTHPAIRS_TRACKING": "off"}
+    command = [sys.executable, "-m", "stages.language_model"]
+    done = subprocess.run(command, cwd=tmp_path / "docs", env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(f"error: params.yaml is not here: run it in {tmp_path}")
+    assert "Traceback" not in done.stderr
 
 
 def test_starting_it_needs_nothing_heavy():

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from synthpairs.params import Within, load_params
+from synthpairs.params import ParamsError, Within, load_params, messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +120,63 @@ def test_choices_are_compared_with_their_type(tmp_path):
         load_params(Channels, "x", path)
 
 
-@pytest.mark.parametrize("payload", [b"", b"- a", b"x: \xff\xfe"])
-def test_files_that_hold_no_section_say_so(tmp_path, payload):
-    (tmp_path / "params.yaml").write_bytes(payload)
-    with pytest.raises(ValueError, match=r"params\.yaml: (section 'x' is missing|not valid YAML)"):
-        load_params(Section, "x", tmp_path / "params.yaml")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a mapping"),
+        (b"- a", "not a mapping"),
+        (b"y: 1", "section 'x' is missing"),
+        (b"x:\n\ty: 1\n", "not valid YAML: line 2: found character that cannot start any token"),
+        (b"a: 1\nx: [1, 2\nb: 3\n", "not valid YAML: line 3: did not find expected ',' or ']', line 2: while parsing"),
+        (b"a: 1\nb: 2\na: 3\n", 'not valid YAML: line 3: found duplicate key "a"'),
+        (b"a: 1\n---\nb: 2\n", "not valid YAML: line 2: but found another document"),
+        (b"a: \xc3\xa9\nx: \x00", "not valid YAML: line 2: control characters are not allowed"),
+        (b"a: 1\nx: \xff\xfe", "not UTF-8: line 2: invalid start byte"),
+        (b"x: 2001-99-01", "not valid YAML: month must be in 1..12"),
+        (b"x: " + b"9" * 5000, "not valid YAML: Exceeds the limit"),
+        (b"x: " + b"[" * 5000 + b"]" * 5000, "not valid YAML: maximum recursion depth exceeded"),
+        (b"x: &a [*a]", "not valid YAML: Circular reference detected"),
+    ],
+)
+def test_a_broken_file_is_one_line_with_its_name_and_the_line(tmp_path, content, message):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        load_params(Section, "x", path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert len(str(error.value)) < len(str(path)) + 350
+    assert "\n" not in str(error.value)
+
+
+def test_a_repeated_section_is_not_quoted_whole(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("x: {words: [" + "word, " * 1000 + "]}\n" + "x: 1\n")
+    with pytest.raises(ValueError, match='line 2: found duplicate key "x"') as error:
+        load_params(Section, "x", path)
+    assert len(str(error.value)) < len(str(path)) + 350
+
+
+def test_all_that_is_wrong_in_a_section_is_named(tmp_path):
+    bad = GOOD.replace("steps: 3", "step: 3").replace("mode: top", "mode: best").replace("share: 0", "share: 2")
+    bad = bad.replace("words: [on, no]", "words: [1, on, 2]").replace("b: 0.5", "b: []")
+    with pytest.raises(ParamsError) as error:
+        load(bad, tmp_path)
+    where = f"{tmp_path / 'params.yaml'}: x"
+    assert [message.removeprefix(where) for message in messages(error.value)] == [
+        ".step is not a known key; known are steps, rate, mode, on, limit, words, weights, part, options",
+        ".steps is missing",
+        ".mode must be one of top, random; got 'best'",
+        ".words[0] must be of type str, got 1",
+        ".words[2] must be of type str, got 2",
+        ".weights.b must be of type float, got []",
+        ".part.share must be from 0 to 1, got 2",
+    ]
+    assert str(error.value) == "; ".join(messages(error.value))
+
+
+def test_a_number_that_no_float_holds_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"x\.rate must be of type float, got 1000"):
+        load(GOOD.replace("rate: 1e-4", "rate: 1" + "0" * 400), tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):

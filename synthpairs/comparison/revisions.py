@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML
 
+from synthpairs.params import PARAMS, parse_mapping
 from synthpairs.schema import ANSWERS
 
 WORKSPACE = "workspace"  # the files as they lie there, as DVC calls them
-ITEMS, PARAMS = "reports/benchmarks/items", "params.yaml"
+ITEMS = "reports/benchmarks/items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Revision:
             if not Path(path).exists():
                 raise FileNotFoundError(f"{path} is missing in the workspace: run `dvc repro` first")
             return Path(path).read_bytes()
-        shown = _git("show", f"{self.commit}:{path}")
-        if shown.returncode:
-            raise FileNotFoundError(f"{self.name} ({self.commit[:7]}) holds no {path}")
-        return shown.stdout
+        try:
+            return git("show", f"{self.commit}:./{path}")  # from here: the project may lie deep in its repository
+        except OSError as error:
+            raise FileNotFoundError(f"{self.name} ({self.commit[:7]}) holds no {path}: {error}") from None
 
     def answers(self, arm: str) -> pd.DataFrame:
         """The arm's answers that were given with the picture (or need none), as ANSWERS; errors name file and revision."""
@@ -45,35 +45,38 @@ class Revision:
 
     def params(self) -> dict[str, Any]:
         """Every value of params.yaml by its dotted key; a list is one value."""
-        return _flat(YAML(typ="safe").load(self.read(PARAMS)))
+        return _flat(parse_mapping(self.read(str(PARAMS)), f"{self.name}: {PARAMS}"))
 
 
 def resolve(name: str) -> Revision:
     """`workspace`, the name of a DVC experiment, or whatever git calls a revision; ValueError for what is none of them."""
     if name == WORKSPACE:
         return Revision(name, None)
-    experiments = [
-        line.split()
-        for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").stdout.decode().splitlines()
-    ]
+    refs = git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").decode()
+    experiments = [line.split() for line in refs.splitlines()]
     named = [commit for commit, ref in experiments if ref.rpartition("/")[2] == name]
     if len(named) > 1:
         raise ValueError(
             f"{name} names {len(named)} experiments of different commits: give one of {', '.join(item[:7] for item in named)}"
         )
-    found = _git("rev-parse", "--verify", "--quiet", f"{named[0] if named else name}^{{commit}}")
-    if found.returncode:
-        raise ValueError(
-            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a revision that git knows"
-        )
-    return Revision(name, found.stdout.decode().strip())
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=False)
+        commit = git("rev-parse", "--verify", f"{named[0] if named else name}^{{commit}}")
+    except OSError as error:
+        raise ValueError(
+            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a revision that git knows: {error}"
+        ) from None
+    return Revision(name, commit.decode().strip())
+
+
+def git(*arguments: str) -> bytes:
+    """What a git command prints; OSError with git's own reason when it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     except FileNotFoundError:
         raise FileNotFoundError("git is not installed, and revisions are read through it") from None
+    if done.returncode:
+        raise OSError(f"git: {' '.join(done.stderr.decode(errors='replace').removeprefix('fatal: ').split())}")
+    return done.stdout
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

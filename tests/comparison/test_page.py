@@ -108,3 +108,38 @@ def test_the_command_prints_or_writes(project: Path, capsys: pytest.CaptureFixtu
     assert main(["compare", "HEAD", "HEAD~1:selected", "--out", "reports/comparison.md"]) == 0
     assert Path("reports/comparison.md").read_text() == printed
     assert main(["compare", "HEAD", "HEAD~1", "--arm", "real"]) == 1
+
+
+def test_a_project_within_a_larger_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "mono repo/vision/synth pairs"
+    project.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    git("-C", str(tmp_path / "mono repo"), "init", "--quiet")
+    Path("params.yaml").write_text("select: {strategy: top}\n")
+    answered(0.5)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "one")
+    git("update-ref", "refs/exps/ab/cdef/bold-name", git("rev-parse", "HEAD"))
+    Path("params.yaml").write_text("select: {strategy: random}\n")
+    assert main(["compare", "HEAD", "bold-name", "workspace"]) == 0
+    assert "| `select.strategy` | top | top | random |" in capsys.readouterr().out
+
+
+def test_what_git_says_is_passed_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"holds no .*real\.parquet: git: path '.*real\.parquet' does not exist in"
+    ):
+        resolve("HEAD").answers("real")
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to try it without another user
+    with pytest.raises(OSError, match=r"git: detected dubious ownership in repository at .* safe\.directory"):
+        resolve("HEAD")
+
+
+def test_a_revision_whose_params_cannot_be_read_is_named(project: Path) -> None:
+    Path("params.yaml").write_text("select: [\n")
+    with pytest.raises(ValueError, match=r"workspace: params\.yaml: not valid YAML: line 2: "):
+        compare([(resolve("HEAD"), "selected"), (resolve("workspace"), "selected")])

@@ -46,7 +46,7 @@ def read_sources(sources: Sequence[Source], side: int, concepts: Sequence[str]) 
     found = []
     for place, source in enumerate(sources):
         key = f"params.yaml: captions.sources[{place}]"
-        _check(source, key)
+        check_source(source, key)
         found.append((source, key, files_of(source, key)))
     return _captions(found, side, concepts)
 
@@ -63,7 +63,8 @@ def _captions(found: Sequence[tuple[Source, str, list[Path]]], side: int, concep
         log.info("%s: %d captions from %d files, %d unreadable", source.name, count, len(files), faults)
 
 
-def _check(source: Source, key: str) -> None:
+def check_source(source: Source, key: str) -> None:
+    """ValueError for columns that its format has not, FileNotFoundError without its folder of pictures."""
     columns = source.columns
     if source.format == "text" and (columns.text, columns.image, columns.source) != (None, None, None):
         raise ValueError(f"{key}.columns: a text file has none; every column must be null")
