@@ -47,9 +47,9 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def switched_on(name: str) -> bool:
+def switched_on(name: str, default: str = "off") -> bool:
     """Whether an environment variable says `on`; ValueError when it says neither that nor `off`."""
-    value = os.environ.get(name, "off").lower()
+    value = os.environ.get(name, default).lower()
     if value not in ("on", "off"):
         raise ValueError(f"{name} must be on or off, got {value!r}")
     return value == "on"

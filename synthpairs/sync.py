@@ -9,8 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from synthpairs.recorder import Store
-from synthpairs.tracking import flatten, quietly
+from synthpairs.recorder import Store, mlflow_names
+from synthpairs.tracking import flatten, quietly, tracking_on
 
 log = logging.getLogger(__name__)
 LOCK = Path("dvc.lock")
@@ -25,12 +25,11 @@ def sync() -> None:
     """
     if not LOCK.exists():
         raise FileNotFoundError(f"{LOCK} is missing: run `dvc repro` first")
+    if not tracking_on():
+        log.info("tracking is off (SYNTHPAIRS_TRACKING=off)")
+        return
     with quietly("nothing is recorded"):
-        store = Store.connect()
-        if store is None:
-            log.info("tracking is off (SYNTHPAIRS_TRACKING=off)")
-            return
-        _record(store)
+        _record(Store.connect())
 
 
 def _record(store: Store) -> None:
@@ -48,9 +47,11 @@ def _record(store: Store) -> None:
             continue
         if run is None or recorded:  # it never ran here, or something older ran: DVC had this state in its cache
             params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
-            run_id = store.child(parent, name, flatten(params), {"dvc.restored": "true"})
+            run_id = store.child(parent, name, {"dvc.restored": "true"})
+            store.params(run_id, flatten(params))
             store.metrics(run_id, metrics[name])
-            store.artifacts(run_id, name)
+            with quietly(f"the artifacts of {name} are not kept"):
+                store.artifacts(run_id, name)
             store.client.set_terminated(run_id, "FINISHED")
             restored += 1
         else:
@@ -66,23 +67,25 @@ def _record(store: Store) -> None:
 
 def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
     """The numbers in a stage's metrics files, those left out that no longer are what dvc.lock says."""
-    found: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     for out in entry.get("outs", []):
         path = Path(out["path"])
         if path.parts[0] == "reports" and path.suffix == ".json" and path.exists():
             payload = path.read_bytes()
             if hashlib.md5(payload, usedforsecurity=False).hexdigest() == out.get("md5"):
-                found |= json.loads(payload)
+                numbers |= json.loads(payload)
             else:
                 log.warning("%s differs from %s, its numbers are not recorded; see `dvc status`", path, LOCK)
-    return found
+    return numbers
 
 
 def _hashes(store: Store, run: str, entry: dict[str, Any], digest: str) -> None:
     from mlflow.entities import Dataset, DatasetInput
 
-    for out in entry.get("outs", []):
-        store.client.set_tag(run, f"dvc.out.{out['path']}", out["md5"])
+    outs = {f"dvc.out.{out['path']}": out["md5"] for out in entry.get("outs", [])}
+    names = mlflow_names(outs)
+    for key, md5 in outs.items():
+        store.client.set_tag(run, names[key], md5)
     inputs = [
         DatasetInput(Dataset(name=dep["path"], digest=dep["md5"], source_type="dvc", source=json.dumps(dep)), tags=[])
         for dep in entry.get("deps", [])

@@ -53,6 +53,7 @@ def test_one_of_several_leads(monkeypatch):
 def test_a_switch_is_on_or_off(monkeypatch):
     monkeypatch.delenv("SYNTHPAIRS_FSDP", raising=False)
     assert not switched_on("SYNTHPAIRS_FSDP")
+    assert switched_on("SYNTHPAIRS_FSDP", default="on")
     monkeypatch.setenv("SYNTHPAIRS_FSDP", "ON")
     assert switched_on("SYNTHPAIRS_FSDP")
     monkeypatch.setenv("SYNTHPAIRS_FSDP", "1")

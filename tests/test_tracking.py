@@ -1,11 +1,13 @@
 """MLflow runs of stages, their sync with dvc.lock, and how a stage process ends."""
 
+import http.server
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from hashlib import md5
@@ -13,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs import recorder
-from synthpairs.recorder import Recorder, Store
+from synthpairs import recorder, tracking
+from synthpairs.recorder import Recorder, Store, mlflow_names
 from synthpairs.sync import sync
-from synthpairs.tracking import StageRun, flatten, stage_run
+from synthpairs.tracking import GROUP, StageRun, failure_marker, flatten, stage_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,7 +51,8 @@ def root(tmp_path_factory):
 @pytest.fixture
 def workspace(root, tmp_path, monkeypatch):
     """An empty workspace whose runs go to the shared database; its params.yaml gives it a parent of its own."""
-    for name in ("SYNTHPAIRS_TRACKING", "MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+    variables = ["SYNTHPAIRS_TRACKING", "MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"]
+    for name in [*variables, GROUP]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.chdir(tmp_path)
@@ -61,8 +64,15 @@ def parent_and_children():
     """The pipeline execution of this workspace and its children, oldest first."""
     store = Store.connect()
     parent = store.parent()
-    found = store.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["start_time ASC"])
-    return store.client.get_run(parent), found
+    query = f"tags.`mlflow.parentRunId` = '{parent}'"
+    return store.client.get_run(parent), store.client.search_runs(["1"], query, order_by=["start_time ASC"])
+
+
+def opened(failure, stage="art", params=None):
+    """A recorder in this process, with the run of a stage in it: it need not import MLflow again."""
+    run = Recorder()
+    run.open(stage, params or {}, started=time.time(), failure=failure)
+    return run
 
 
 def warnings(caplog):
@@ -125,7 +135,7 @@ def test_a_stage_that_ends_early_says_so_and_its_error_passes(workspace, error, 
 
 
 def test_a_run_that_never_ended_is_marked_killed_when_its_stage_runs_again(workspace):
-    Recorder().open("art", {}, started=time.time())
+    opened(workspace / "failure")
     with stage_run("art", PARAMS):
         pass
     _, runs = parent_and_children()
@@ -143,12 +153,22 @@ def test_a_stage_that_is_killed_outright_is_recorded_as_killed(workspace):
     assert started - 1 < child.info.start_time / 1000 < started + 1  # not when MLflow was ready
 
 
-def test_a_recorder_that_dies_is_one_warning(workspace, caplog):
+def test_a_recorder_that_dies_or_never_ends_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with stage_run("art", PARAMS) as run:
         run._recorder.kill()
         run._recorder.wait()
         run.log({"a": 1})
-    assert warnings(caplog) == ["this stage is not recorded: its recorder ended with exit code -9"]
+    (warning,) = warnings(caplog)
+    assert warning.endswith("(ChildProcessError: the recorder ended with exit code -9)")
+    caplog.clear()
+    monkeypatch.setenv("DVC_EXP_NAME", "another")
+    monkeypatch.setattr(tracking, "END_SECONDS", 0.1)
+    with stage_run("art", PARAMS) as run:
+        run._recorder.send_signal(signal.SIGSTOP)
+    (warning,) = warnings(caplog)
+    assert "TimeoutExpired" in warning
+    assert run._recorder.wait() == -9
 
 
 def test_off_leaves_no_trace(tmp_path, monkeypatch):
@@ -159,56 +179,200 @@ def test_off_leaves_no_trace(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_mlflow_is_one_warning(workspace, caplog):
-    (workspace / "mlflow.py").write_text(
-        "raise ImportError('not here')"
-    )  # found first: the recorder runs in this directory
+def test_a_missing_mlflow_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    Path("mlflow.py").write_text("raise ImportError('not here')")  # comes first: the recorder runs in this directory
     with stage_run("art", PARAMS) as run:
         run.log({"a": 1})
-    assert len(warnings(caplog)) == 1
-    assert "stage art runs untracked" in warnings(caplog)[0]
+    assert warnings(caplog) == [
+        "art and what follows in this run are not recorded: MLflow is not usable (ImportError: not here)"
+    ]
 
 
-def test_a_broken_database_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
+@pytest.fixture
+def silent_server():
+    """Address of a server that accepts and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def refusing_server():
+    """Address of a server that asks for a password which nobody has."""
+
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(401)
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("sqlite:///{folder}", "unable to open database file"),
+        ("sqlite:///{folder}/params.yaml", "file is not a database"),
+        ("sqlite:///{folder}/params.yaml/mlflow.db", "File exists"),
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("http://{silent_server}", "no answer within 2 s"),
+        ("http://{refusing_server}", "401"),
+        ("nonsense://nowhere", "nonsense://nowhere"),
+    ],
+)
+def test_what_is_wrong_with_mlflow_costs_the_first_stage_seconds_and_a_warning_and_the_others_nothing(
+    workspace, tmp_path, monkeypatch, caplog, silent_server, refusing_server, address, reason
+):
+    Path("params.yaml").write_text("# no database\n" * 100)
+    addresses = {"folder": tmp_path, "silent_server": silent_server, "refusing_server": refusing_server}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(**addresses))
+    started = time.monotonic()
+    for stage in ("art", "tasks"):
+        with stage_run(stage, PARAMS) as run:
+            run.log({"a": 1})
+    assert time.monotonic() - started < 60, "MLflow itself tries a database for two minutes"
+    (warning,) = warnings(caplog)
+    assert warning.startswith("art and what follows in this run are not recorded: MLflow is not usable")
+    assert reason in warning
+    assert run._recorder is None
+
+
+def test_a_password_is_not_in_the_warning(workspace):
+    with pytest.raises(ConnectionError, match=r"^http://127\.0\.0\.1:9: ") as caught:
+        recorder.check("http://me:sesame@127.0.0.1:9")
+    assert "sesame" not in str(caught.value)
+
+
+def test_mlflow_is_asked_again_in_another_run_at_another_address_and_after_an_hour(workspace, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
-    run = Recorder()
-    run.open("art", {}, started=time.time())
-    run.log({"a": 1})
-    assert len(warnings(caplog)) == 1
+    code = "from synthpairs.tracking import failure_marker; print(failure_marker())"
+
+    def in_another_process(**options):
+        command = [sys.executable, "-c", code]
+        return Path(
+            subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, **options).stdout.strip()
+        )
+
+    marker = failure_marker()
+    assert in_another_process() == marker, "the stages of one run"
+    assert in_another_process(process_group=0) != marker, "the next command typed in a shell"
+    environment = os.environ | {GROUP: str(os.getpgrp())}
+    assert in_another_process(process_group=0, env=environment) == marker, "as torchrun starts its processes"
+    for variable in ("DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, "another")
+            assert failure_marker() != marker
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert failure_marker().exists()
+    os.utime(marker, (time.time() - 3700,) * 2)
+    assert not failure_marker().exists()
 
 
-def test_a_database_lost_half_way_is_one_warning(workspace, caplog):
-    run = Recorder()
-    run.open("art", {}, started=time.time())
+def test_a_database_lost_half_way_is_one_warning(workspace, tmp_path, caplog):
+    run = opened(tmp_path / "failure")
     run._run = "gone"
     run.log({"a": 1})
     run.log({"a": 2})
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_run_is_ended_whatever_mlflow_refuses(workspace, tmp_path, monkeypatch, caplog):
+    run = opened(tmp_path / "failure")
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "NAME_LENGTH", 1000)
+        run.log({"x" * 999: 1})
     run.close("FINISHED")
+    parent, (art,) = parent_and_children()
+    assert (parent.info.status, art.info.status) == ("FINISHED", "FINISHED")
     assert len(warnings(caplog)) == 1
 
 
-@pytest.mark.parametrize("answers", [False, True], ids=["nobody listens", "accepts and never answers"])
-def test_a_server_that_is_down_costs_seconds_and_one_warning(workspace, monkeypatch, caplog, answers):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        if answers:
-            server.listen()
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
-        run, started = Recorder(), time.monotonic()
-        run.open("art", {}, started=time.time())
-        run.log({"a": 1})
+def test_artifacts_that_cannot_be_kept_are_one_warning_and_the_numbers_stay(workspace, root, tmp_path, caplog):
+    Path("reports").mkdir()
+    Path("reports/README.md").write_text("page")
+    blocked = root / "mlruns"
+    kept = blocked.rename(root / "kept") if blocked.exists() else None
+    blocked.write_text("no directory")
+    for _ in range(2):
+        run = opened(tmp_path / "failure", "report")
+        run.log({"pictures": 3})
         run.close("FINISHED")
-    assert time.monotonic() - started < 15
-    assert len(warnings(caplog)) == 1
+    blocked.unlink()
+    if kept:
+        kept.rename(blocked)
+    (warning,) = warnings(caplog)
+    assert warning.startswith("artifacts are not kept in this run: MLflow is not usable (")
+    parent, runs = parent_and_children()
+    assert [run.data.metrics["pictures"] for run in runs] == [3, 3]
+    assert {run.info.status for run in (parent, *runs)} == {"FINISHED"}
 
 
-def test_a_lock_that_is_never_released_is_one_warning(workspace, root, monkeypatch, caplog):
+ODD_NAMES = [
+    "..", ".", "", "/", "/absolute", "a//b", "a/./b", "a/../b", "a/", "...", "..hidden", "http://x.example/y.jpg", "a:b",
+    "a@b", "a.b", "a b", "a\nb", "ä/é", "x" * 300 + "1", "x" * 300 + "2", "y/" * 150, "z/." * 100,
+]  # fmt: skip
+
+
+def test_names_are_those_that_mlflow_takes_and_stay_different():
+    from mlflow.utils.validation import _validate_param
+
+    names = mlflow_names(ODD_NAMES)
+    for name in names.values():
+        assert _validate_param(name, "").key == name
+    assert len(set(names.values())) == len(ODD_NAMES)
+    assert names["a.b"] == "a.b"
+    assert mlflow_names(["a@b", "http://x.example/y.jpg", "by/.."]) == {
+        "a@b": "a.b",
+        "http://x.example/y.jpg": "http./_/x.example/y.jpg",
+        "by/..": "by/_..",
+    }
+
+
+def test_no_name_and_no_value_loses_the_others(workspace, tmp_path, caplog):
+    run = opened(tmp_path / "failure", params=dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"})
+    places = {name: place for place, name in enumerate(ODD_NAMES)}
+    run.log({"by_source": places, "huge": 10**400, "nan": float("nan")})
+    run.log({str(number): number for number in range(1500)})
+    run.close("FINISHED")
+    parent, (art,) = parent_and_children()
+    assert warnings(caplog) == []
+    assert (parent.info.status, art.info.status) == ("FINISHED", "FINISHED")
+    assert len(art.data.params) == len(ODD_NAMES) + 1
+    assert len(art.data.params["a b"]) == 6000
+    numbers = [value for name, value in art.data.metrics.items() if name.startswith("by_source/")]
+    assert sorted(numbers) == list(range(len(ODD_NAMES)))
+    assert art.data.metrics["1499"] == 1499
+
+
+def test_a_project_may_lie_in_a_folder_of_any_name(workspace, tmp_path, monkeypatch, caplog):
+    project = tmp_path / "a%20b%2Fc%(d)s?e#f g;h"
+    (project / "reports").mkdir(parents=True)
+    (project / "reports/README.md").write_text("page")
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.chdir(project)
+    with stage_run("report", PARAMS):
+        pass
+    assert warnings(caplog) == []
+    assert sorted(path.name for path in project.iterdir() if path.name[0] != ".") == ["mlflow.db", "mlruns", "reports"]
+    assert [path.read_text() for path in project.rglob("mlruns/**/README.md")] == ["page"]
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [project]
+    assert parent_and_children()[1][0].info.status == "FINISHED"
+
+
+def test_a_lock_that_is_never_released_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(recorder, "LOCK_SECONDS", 0.2)
     with recorder._only_one():
-        Recorder().open("art", {}, started=time.time())
+        opened(tmp_path / "failure")
     assert len(warnings(caplog)) == 1
     assert "mlflow.lock" in warnings(caplog)[0]
 
@@ -361,6 +525,20 @@ def test_errors_that_users_can_mend_end_as_one_line(tmp_path, body, line):
     assert len(shown) == 2
     assert shown[0].endswith("INFO __main__: working")
     assert shown[1].endswith(f"ERROR __main__: stage: error: {line}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("SYNTHPAIRS_LOG", "verbose", "SYNTHPAIRS_LOG must be one of debug, info, warning, error, got 'verbose'"),
+        ("SYNTHPAIRS_TRACKING", "0", "SYNTHPAIRS_TRACKING must be on or off, got '0'"),
+    ],
+)
+def test_a_variable_of_the_environment_that_says_nothing_known_ends_as_one_line(tmp_path, variable, value, line):
+    body = "with __import__('synthpairs.tracking').tracking.stage_run('art', {}): pass"
+    process = stage_process(tmp_path, body, **{variable: value})
+    assert process.communicate()[1].splitlines()[-1].endswith(f"ERROR __main__: stage: error: {line}")
+    assert process.returncode == 1
 
 
 def test_a_traceback_can_be_asked_for_and_a_bug_always_shows_one(tmp_path):
