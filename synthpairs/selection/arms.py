@@ -41,11 +41,13 @@ def _random(pool: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
 
 
 def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
-    """As many human captions with their originals; when too few were kept, also those that only alignment rejected."""
+    """As many reference captions with their originals; when too few were kept, also those that only alignment rejected."""
     kept = captions[(captions["source"] == "human") & captions["pictured"]].assign(kept=True)
     spare = rejected[(rejected["source"] == "human") & rejected["pictured"] & (rejected["reason"] == ALIGNMENT)]
     found = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
     if found.empty:
-        raise ValueError("params.yaml: arms holds `real`, but no human caption has an original picture: take it out")
+        raise ValueError(
+            "params.yaml: arms holds `real`, but no caption of source `human` has an original picture: take it out"
+        )
     found["order"] = hash_score(found["uid"], params.seed, "arm")
     return found.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)

@@ -85,7 +85,9 @@ def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settin
     assert metrics["arms"]["real"] == {"pairs": 1, "kept": 0, "rejected_by_alignment": 1}
     rejected = pd.read_parquet(data / "captions/rejected.parquet").assign(reason="judge")
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
-    with pytest.raises(ValueError, match=r"params.yaml: arms holds `real`, but no human caption has an original"):
+    with pytest.raises(
+        ValueError, match=r"params.yaml: arms holds `real`, but no caption of source `human` has an original"
+    ):
         make_selection(settings(k=1), ARMS, data, data / "selected")
 
 
