@@ -1,4 +1,4 @@
-"""Stage `captions`: gather captions of people, of the language model and from files, keep the good ones; `dvc repro captions`.
+"""Stage `captions`: gather template captions, the language model's and those of files, keep the good ones; `dvc repro captions`.
 
 With `captions.judge.engine: server` it asks an OpenAI-compatible server: set SYNTHPAIRS_LLM_URL and SYNTHPAIRS_LLM_KEY.
 """

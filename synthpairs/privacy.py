@@ -5,7 +5,7 @@ from typing import Any
 
 OURS = "models/desk/"  # the models that pretrain/ trained on drawings alone
 _SOURCES = {
-    "human": "words for drawings, made from templates, or from files that `captions.sources` calls `human`",
+    "human": "reference captions: templates over emoji names, or from files that `captions.sources` calls `human`",
     "model": "written by the language model about the concepts of params.yaml",
     "invented": "written by a language model about class names",
 }

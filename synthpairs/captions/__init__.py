@@ -1,1 +1,1 @@
-"""Caption curation: captions from people and from a language model, filtered as in SynthVLM (stage 1 of the paper)."""
+"""Caption curation: template captions, a language model's and those of files, filtered as in SynthVLM (stage 1 of the paper)."""

@@ -11,7 +11,7 @@ Share = Annotated[float, Within(0, 1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Human:
-    """Captions that people gave to pictures, the bad ones of the web among them."""
+    """Template captions over emoji names, each of a scene that it describes; some are spoilt as the web spoils them."""
 
     pictures: Annotated[int, Within(0)]
     side: Annotated[int, Within(16, 1024)]  # pixels of an original

@@ -1,4 +1,4 @@
-"""Captions from people: scenes of training drawings described in words; and what a caption is about."""
+"""Template captions: scenes of training drawings worded by templates over emoji names; and what a caption is about."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from synthpairs.nouns import inflector
 
 
 def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Human, seed: int) -> list[Caption]:
-    """One caption for each of `params.pictures` scenes, drawn from training drawings, with the scene as its original.
+    """One template caption for each of `params.pictures` scenes of training drawings, with the scene as its original.
 
     Picture i depends on the seed and i alone, so asking for more pictures leaves the first ones as they are.
     """

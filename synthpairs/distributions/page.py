@@ -31,8 +31,9 @@ def section(results: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             "## Synthetic pairs beside real ones",
-            "Lines: which share of a set's pairs has at most so much of a measure. The further two lines are apart, the more the "
-            "sets differ.",
+            "Real pairs are original pictures with their reference captions, at desk scale templates over emoji names. Lines: "
+            "which share of a set's pairs has at most so much of a measure. The further two lines are apart, the more the sets "
+            "differ.",
             "![lines: the share of each set's pairs up to a value of each measure](distributions.png)",
             "*Synthetic - real* is the mean difference between the two pictures of one caption, generated and original "
             f"(n = {n:,}), with its 95% interval (concepts resampled) and Holm's p over the table. *More than a real one*: how "

@@ -44,7 +44,8 @@ def markdown(results: dict[str, Any]) -> str:
         f"intervals ({results['resamples']:,} resamples of captions and seeds, centroids held). The column `captions` has "
         f"those that a set holds and how many of the {count:,} drawn are different. Entropy grows with the number of captions "
         "and with k, so compare within one k only. Synth2 states neither its k nor its encoder nor the base of its "
-        "logarithm: 3.81 are 45 effective clusters in nats and 14 in bits."
+        "logarithm: 3.81 are 45 effective clusters in nats and 14 in bits. `human` are the reference captions: at desk scale "
+        "templates over emoji names, else what a file of `captions.sources` holds."
     )
     verdicts = [_verdict(k, sets) for k in results["clusters"]]
     verdicts += [f"Left out: {_too_few(results)}."] if any(results["too_few"].values()) else []

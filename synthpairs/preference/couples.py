@@ -2,7 +2,7 @@
 
 Both pictures answer the same words: how likely a caption is by itself moves a model's P(yes), so that scores for two captions
 cannot be compared (VQAScore, arXiv 2404.01291, ranks pictures within one text), and people asked about two texts judge the texts.
-The caption was written about the real picture, which is the harder side to beat.
+The caption describes the real picture, which is the harder side to beat.
 """
 
 import io

@@ -39,9 +39,10 @@ def section(results: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             HEADING,
-            f"{results['n']:,} captions that people gave to drawings, of {results['concepts']:,} concepts: the picture "
-            f"that was generated for the caption (arm `{results['synthetic']}`) and the drawing itself, and which shows it "
-            f"better. {_engine(results['engine'])} *Win rate* is of the synthetic pictures, ties as half a win, with a 95% "
+            f"{results['n']:,} reference captions (at desk scale templates over emoji names), of {results['concepts']:,} "
+            f"concepts: the picture that was generated for the caption (arm `{results['synthetic']}`) and its original picture, "
+            f"and which shows it better. {_engine(results['engine'])} *Win rate* is of the synthetic pictures, ties as half a "
+            "win, with a 95% "
             "interval (concepts resampled); *p* is of the sign test. The *control* asks the same judge about two pictures "
             "of one origin, of which only one fits the caption: 50% is guessing. A judge that the control on real "
             "pictures does not show to be above that cannot tell, whatever it prefers. The control is the easier question: it "

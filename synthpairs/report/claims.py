@@ -16,7 +16,8 @@ from synthpairs.significance import NO_DIFFERENCE
 CAPTIONING = "desk_caption"  # the benchmark that stands for COCO's captions
 HOLDS, OPPOSITE, DEPENDS, UNMEASURED = "holds here", "the opposite here", "depends on k", "not measured"
 TOP = 5  # clusters in the share; with no more of them it is 1 for every set
-# Sets of the diversity analysis that stand for the paper's: its generated captions, the first that there is; real ones.
+# Sets of the diversity analysis that stand for the paper's: its generated captions, the first that there is; those of
+# its real sets, for which reference captions stand.
 WRITTEN, HUMAN = ("screened", "invented"), "human"
 
 
@@ -108,7 +109,10 @@ def _diversity(diversity: dict[str, Any]) -> list[Claim]:
     if not written or HUMAN not in sets:
         here = f"{HUMAN}, or each of {', '.join(WRITTEN)}, is not in diversity.sets or holds too few captions"
         return [Claim(**told, here=here, verdict=UNMEASURED) for told in (share, entropy)]
-    about = f"`{written}` against `{HUMAN}`, n = {diversity['captions_per_set']:,} of each, {diversity['runs']} seeds"
+    about = (
+        f"`{written}` against `{HUMAN}` (reference captions, templates at desk scale), "
+        f"n = {diversity['captions_per_set']:,} of each, {diversity['runs']} seeds"
+    )
     found = []
     for told, measure, form, chosen in (
         (share, "top5_share", ".1%", [k for k in clusters if k > TOP]),

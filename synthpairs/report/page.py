@@ -28,7 +28,7 @@ _GRIDS = {
     "best": "The best {count}",
     "worst": "The worst {count}",
     "selection": "A random {count} of the selection",
-    "real": "A random {count} of the real pairs, which people drew and captioned",
+    "real": "A random {count} of the real pairs, original pictures with their reference captions",
 }
 
 
@@ -89,7 +89,8 @@ def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> st
         [
             "## Arms side by side",
             "Every arm is the same model, trained in the same way on as many pairs; only the pairs differ: the best by "
-            "score (`selected`), any of the same candidates (`random`), captioned drawings (`real`). `untrained` has "
+            "score (`selected`), any of the same candidates (`random`), original pictures with their reference captions "
+            "(`real`; at desk scale drawings with templates over emoji names). `untrained` has "
             "seen nothing. In brackets: 95% intervals, resampled over concepts. *Without the picture* is the same "
             "model asked the same questions blind; *best fixed answer* is what one answer to all questions of a kind "
             "scores.",
@@ -126,7 +127,9 @@ def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> str:
     parts = [
         "## Counts through the filters",
         "Nothing is lost: what is not kept is in `data/captions/rejected.parquet` with its reason, and a picture that "
-        "could not be made or scored is in the stage's `failed.parquet` with its error.",
+        "could not be made or scored is in the stage's `failed.parquet` with its error. Source `human` holds the reference "
+        "captions: templates over emoji names at desk scale, else what a file of `captions.sources` holds; source `model` what "
+        "the language model wrote.",
         image("funnel.png", "bars: what reaches each step by source, and what the filters rejected for"),
         tables.counts_table(steps, "step"),
         tables.rejected_table(reasons, inputs.rejected),

@@ -47,7 +47,8 @@ def synth2(
         "A language model invents captions for class names, the filters of the other route screen them, and a masked generator "
         "fills a grid of codes for each: what its own VQ tokenizer would make of the picture. The VLM has that tokenizer for "
         "an eye, so it learns from the codes and no picture is ever drawn. The real pairs are those that tokenizer and "
-        "generator learnt from, and no others (the paper's controlled protocol).",
+        "generator learnt from, and no others (the paper's controlled protocol): at desk scale scenes of emoji drawings with "
+        "template captions.",
         *(_arms(codes, compared, drawn) if codes.arms else ()),
         "### The paper's figures beside ours",
         claims_table(found),

@@ -41,7 +41,7 @@ def _random(pool: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
 
 
 def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
-    """As many human captions with their originals; when too few were kept, also those that only alignment rejected.
+    """As many reference captions with their originals; when too few were kept, also those that only alignment rejected.
 
     Where there are fewer than asked for, all of them.
     """

@@ -57,7 +57,7 @@ Score by which the pairs are ranked: {formula}
 
 ## Licences
 
-Human captions, and the pictures that the desk models learnt from, come from these artwork packages:
+Template captions, worded over emoji names, and the pictures that the desk models learnt from come from these artwork packages:
 
 {artwork}
 
@@ -119,7 +119,7 @@ def dataset_card(
         f"{ssim['colour']}",
     }
     sources = Counter(map(str, selected["source"]))
-    told = counts | {f"selected, caption by: {source}": sources[source] for source in sorted(sources)}
+    told = counts | {f"selected, caption source: {source}": sources[source] for source in sorted(sources)}
     told |= {f"pairs/{arm}.parquet": arms[arm]["pairs"] for arm in arms}
     return _TEMPLATE.format(
         licences="\n".join(f"- {name}" for name in sorted({package.licence.lower() for package in trained})),

@@ -20,13 +20,13 @@ QUESTIONS = {
         "What does each step of the pipeline bring?",
         "The whole pipeline (`top`); without selection (`random`), or with one that passes over no concept (`balanced`); without "
         "selection and curation (`uncurated`: pictures painted for captions drawn from all that were read, those spoilt on "
-        "purpose among them); without generation (`real`: drawings with the captions that people gave them). SynthVLM: without "
-        "generation or without selection is worse.",
+        "purpose among them); without generation (`real`: original pictures with their reference captions, at desk scale "
+        "templates over emoji names). SynthVLM: without generation or without selection is worse.",
     ),
     "size": (
         "How many synthetic pairs are worth how many real ones?",
-        "The best pairs by score, and drawings with people's captions. SynthVLM: 100,000 selected synthetic pairs beat 558,000 "
-        "of the web, 18% as many.",
+        "The best pairs by score, and original pictures with their reference captions. SynthVLM: 100,000 selected synthetic "
+        "pairs beat 558,000 of the web, 18% as many.",
     ),
     "guidance": (
         "Does guidance that pleases CLIP make better training data?",

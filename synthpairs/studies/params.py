@@ -18,7 +18,7 @@ Question = Literal["selection", "ablation", "size", "guidance", "style"]
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
     """`k` pairs, chosen in one way: by a strategy of `select` from all candidates; `balanced`: the best by score, so many of
-    each concept; `real` drawings with the captions that people gave them; pictures painted for captions that no filter has
+    each concept; `real` pictures with their reference captions; pictures painted for captions that no filter has
     seen (`uncurated`); or painted anew for the captions of `random`, under another `guidance`.
     """
 

@@ -1,4 +1,4 @@
-"""Human captions with their pictures, the noise among them, and what a caption mentions."""
+"""Template captions with their pictures, the noise among them, and what a caption mentions."""
 
 import io
 from collections.abc import Callable

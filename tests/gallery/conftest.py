@@ -48,7 +48,7 @@ SELECT = Select(
 def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
     """Seven kept captions with three candidates each: one was never painted, one has no score, one cannot be decoded.
 
-    Human captions have originals. Of four rejected ones one repeats a kept caption, and one is in the arm `real`.
+    Reference captions have originals. Of four rejected ones one repeats a kept caption, and one is in the arm `real`.
     """
     measures = {"words": 2, "perplexity": 99.5, "judge_yes": 0.75}
     kept, candidates, scores, samples = [], [], [], []

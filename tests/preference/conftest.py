@@ -47,7 +47,7 @@ def is_red(png: bytes) -> bool:
 
 
 def write_arms(data: Path, things: tuple[str, ...] = THINGS) -> None:
-    """Both arms: human captions with an original, two candidates of the first; one caption that only the selection has."""
+    """Both arms: reference captions with an original, two candidates of the first; one caption that only the selection has."""
     captions, selected, real, samples = [], [], [], []
     for place, thing in enumerate(things):
         text, uid = f"a picture of one {thing} on white", caption_uid(thing, "human")

@@ -97,7 +97,10 @@ def test_sets_that_were_not_analysed_are_not_measured(codes):
 def test_screened_captions_stand_for_the_paper_s_where_they_were_analysed(codes):
     sets = codes.diversity["sets"]
     screened = replace(codes, diversity=codes.diversity | {"sets": sets | {"screened": sets["invented"]}})
-    assert "`screened` against `human`, n = 6 of each, 2 seeds" in found(screened, ENTROPY).here
+    assert (
+        "`screened` against `human` (reference captions, templates at desk scale), n = 6 of each, 2 seeds"
+        in found(screened, ENTROPY).here
+    )
 
 
 def test_claims_are_told_by_verdict(codes):

@@ -34,7 +34,7 @@ def settings() -> Callable[..., Select]:
 
 
 def caption_row(text: str, source: str, reason: str | None, seed: int) -> dict:
-    """A row of CAPTIONS or REJECTED; human captions have an original picture."""
+    """A row of CAPTIONS or REJECTED; reference captions have an original picture."""
     row = dict.fromkeys(REJECTED.names) | {"uid": caption_uid(text, source), "text": text, "source": source}
     row |= {"concept": text.split()[-1], "drawings": [], "reason": reason, "detail": ""}
     return row | {"original": png(photo(32, seed)) if source == "human" else None}
@@ -42,7 +42,7 @@ def caption_row(text: str, source: str, reason: str | None, seed: int) -> dict:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """8 captions with 2 candidates each, one of which has no score; 2 human captions kept, 3 rejected."""
+    """8 captions with 2 candidates each, one of which has no score; 2 reference captions kept, 3 rejected."""
     folder = tmp_path / "data"
     manifest = write_images(folder / "images", TEXTS, 2, per_shard=6, broken={})
     rng = np.random.default_rng(0)
