@@ -6,7 +6,6 @@ import pandas as pd
 
 from synthpairs.artwork.drawings import of_split
 from synthpairs.artwork.pool import Pool, compose
-from synthpairs.artwork.world import World
 from synthpairs.params import load_params, read_mapping
 from synthpairs.realpairs.params import Pairs
 
@@ -21,7 +20,7 @@ def params(section: str | None = None) -> dict:
 
 def trained_concepts() -> list[str]:
     """The concepts of the desk world, from the main params.yaml."""
-    return load_params(World, "world").concepts
+    return load_params(dict[str, list[str]], "world")["concepts"]
 
 
 def load_drawings() -> pd.DataFrame:
