@@ -55,6 +55,23 @@ def test_the_same_few_pictures_are_checked_in_any_order(settings: Settings, tmp_
     assert len({manifest.set_index("key")["shard"][key] for key in read[0]}) > PICTURES / 5
 
 
+def test_rounding_and_the_order_of_sums_leave_no_trace(settings: Settings, tmp_path: Path) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS, 1, 5, broken={})
+    params = settings()
+    score_images(manifest, params, tmp_path / "images", tmp_path / "out")
+    scores = pd.read_parquet(tmp_path / "out/scores.parquet").sort_values("key")
+    pictures = reference.stored_pictures(manifest.set_index("key").loc[scores["key"], "shard"], tmp_path / "images")
+    exact = [reference.reference_ssim(picture, params.ssim) for picture in pictures]
+    for off, difference in ((0.9e-6, 0.0), (-0.9e-6, 0.0), (1.2e-6, 1e-6)):  # 0.5e-6 are rounding's
+        shifted = scores.assign(ssim=[value + off for value in exact])
+        metrics = check_scores(shifted, manifest, tmp_path / "images", params, tmp_path)
+        assert metrics["largest_ssim_difference"] == difference
+    with pytest.raises(ValueError, match="ssim is"):
+        check_scores(
+            scores.assign(ssim=[value + 1.6e-6 for value in exact]), manifest, tmp_path / "images", params, tmp_path
+        )
+
+
 def test_wrong_ssim_ends_the_stage(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
     plain = opening.self_similarity
