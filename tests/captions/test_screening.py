@@ -76,9 +76,7 @@ def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_sam
 
 
 @pytest.mark.parametrize("invention", ["all rejected", "none kept"])
-def test_nothing_left_is_a_result(
-    project: Callable[..., Path], limits: Callable[..., Limits], invention: str
-) -> None:
+def test_nothing_left_is_a_result(project: Callable[..., Path], limits: Callable[..., Limits], invention: str) -> None:
     root = project(limits=limits(words_min=90))
     path = root / "data/invented/captions.parquet"
     if invention == "none kept":

@@ -164,9 +164,7 @@ def test_key_tasks_that_were_not_asked_are_told(project, tasks, answer):
     assert answer in page.split("## The Synth2 route")[1].split("###")[0]
 
 
-@pytest.mark.parametrize(
-    "arms", ["[]", "[selected]", "[random]", "[real]", "[real, random]", "[selected, real]"]
-)
+@pytest.mark.parametrize("arms", ["[]", "[selected]", "[random]", "[real]", "[real, random]", "[selected, real]"])
 def test_any_arms_make_a_page(project, arms):
     page = changed(project, arms=arms)
     assert ("No arm was trained: `arms` is empty." in page) == (arms == "[]")
@@ -204,12 +202,16 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
     write_table(data / "selected/selected.parquet", selected, SELECTED)
     for arm in ARMS:
         pairs = read_table(data / f"selected/pairs/{arm}.parquet", "")
-        write_table(data / f"selected/pairs/{arm}.parquet", pairs[: arm != "real"], PAIRS)
+        write_table(data / f"selected/pairs/{arm}.parquet", pairs[: int(arm != "real")], PAIRS)
     write_table(data / "embedded/manifest.parquet", [], CANDIDATES)
-    empty = analyse({"human": SAID_ONCE, "invented": SAID_ONCE[:0]}, DIVERSITY, np.stack)
+    empty = analyse({"human": SAID_ONCE, "invented": SAID_ONCE[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2)))
     write_json(project / "reports/diversity.json", empty)
-    write_json(project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption with a picture"})
-    write_json(project / "reports/perplexity.json", PERPLEXITY | {"order": [], "left_out": ["models/vlm/real/finetuned"]})
+    write_json(
+        project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption with a picture"}
+    )
+    write_json(
+        project / "reports/perplexity.json", PERPLEXITY | {"order": [], "left_out": ["models/vlm/real/finetuned"]}
+    )
     page = changed(project)
     assert "Not asked: 1 caption with a picture." in page
     assert "Not asked: `models/vlm/real/finetuned` belong to arms that are not trained." in page

@@ -68,7 +68,7 @@ def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, 
         ('[{"conversations": []}, {"conversations": [', "record 2: "),
         ('[{"conversations": []}, {"id": 2}]', r"record 2: not a conversation as LLaVA's are \(KeyError"),
         ('[{"conversations": []},', "ends within its list, behind record 1"),
-        ('[]', "holds no conversation"),
+        ("[]", "holds no conversation"),
         ('[{"image": "a.png", "conversations": []}]', "record 1 has a picture: .*instructions.images is null"),
     ],
 )

@@ -130,9 +130,7 @@ def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(
-    narrow, pairs, instructions, training, tmp_path, count
-):
+def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(narrow, pairs, instructions, training, tmp_path, count):
     """Its projector starts at random, for there are no two captions to tell apart, and fine-tuning takes it from there."""
     start = ClosedForm(ridge=0.3, whitening=0.5)
     metrics = align(pairs(count), narrow, Align(**training, start=start), tmp_path / "aligned")
