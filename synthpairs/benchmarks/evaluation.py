@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 import synthpairs.benchmarks.scoring  # noqa: F401  the definitions name its functions
 from synthpairs.benchmarks.cider import cider_scores
 from synthpairs.benchmarks.definitions import BLIND, PICTURED, TEXT
+from synthpairs.schema import ANSWERS
 
 log = logging.getLogger(__name__)
 lm_eval.api.task.tqdm = partial(tqdm, disable=None)  # a bar on a terminal only; lm-eval has no setting for this one
@@ -55,7 +56,7 @@ def answer_all(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Answers to those of TASKS, which are defined in `directory`, as ANSWERS, and each task's version.
 
-    Pictures first, then the same questions blind, then text. FileNotFoundError when a definition is missing.
+    Pictures first, then the same questions blind, then text; none of no tasks. FileNotFoundError when a definition is missing.
     """
     manager = _tasks(directory, tasks)
     pictured = [task for task in PICTURED if task in tasks]
@@ -80,7 +81,8 @@ def answer_all(
             log.info("%s: %d answers in %.0f s", what, sum(map(len, tables[-len(asked) :])), time.monotonic() - started)
     finally:
         gc.unfreeze()
-    return pd.concat(tables, ignore_index=True).sort_values(["task", "blind", "uid"], ignore_index=True), versions
+    answers = pd.concat(tables, ignore_index=True) if tables else ANSWERS.empty_table().to_pandas()
+    return answers.sort_values(["task", "blind", "uid"], ignore_index=True), versions
 
 
 def answer_first(

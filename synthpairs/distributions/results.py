@@ -61,7 +61,9 @@ def against_real(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> 
     return told
 
 
-def superiority(ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: Distributions) -> dict[str, float | None]:
+def superiority(
+    ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: Distributions
+) -> dict[str, float | None]:
     """Chance that one of `ones` has more of a measure than one of `others`, `low` to `high` by resampling concepts of both.
 
     None where either is empty.

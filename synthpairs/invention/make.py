@@ -51,7 +51,9 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     rows = judge(asked, replies, concepts, params)
     metrics = tally(rows, len(concepts))
     if not metrics["kept"]:
-        log.warning("none of %d captions was kept (%s): see params.yaml: invent.prompt", len(asked), metrics["rejected"])
+        log.warning(
+            "none of %d captions was kept (%s): see params.yaml: invent.prompt", len(asked), metrics["rejected"]
+        )
     if folder and (hub := hub_record(params.local.llm, folder)):
         metrics["hub"] = hub
     write_table(out / "captions.parquet", sorted(rows, key=lambda row: (row["concept"], row["number"])), INVENTED)

@@ -43,9 +43,7 @@ def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any
             ids, losses[name] = read_by(name, text, params)
             seen = seen or ids
             if ids != seen:
-                raise ValueError(
-                    f"params.yaml: perplexity.models: {name} cuts text into other tokens than {names[0]}"
-                )
+                raise ValueError(f"params.yaml: perplexity.models: {name} cuts text into other tokens than {names[0]}")
             advance(1)
     places = window_of_each(seen)
     told = {name: _perplexity(values, places, params) for name, values in losses.items()}

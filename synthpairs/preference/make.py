@@ -28,7 +28,9 @@ def make_preference(
     """
     missing = [arm for arm in (params.synthetic, "real") if arm not in arms]
     couples = [] if missing else draw_couples(params, data)
-    names, left_out = split_models(params.local.models, arms) if params.engine == "local" else ([params.server.model], [])
+    names, left_out = (
+        split_models(params.local.models, arms) if params.engine == "local" else ([params.server.model], [])
+    )
     not_asked = _not_asked(missing, len(couples), names, params)
     asked, controls = comparisons(couples)
     answered: dict[str, list[Answer]] = {}

@@ -48,7 +48,13 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     write_table(out / "selected.parquet", selected, SELECTED)
     write_shards(out, _shards(selected, data / "images", params.samples_per_shard))
     write_json(out / "llava.json", llava_records(selected, generator["inputs"]["format"]))
-    counts = {"candidates": len(candidates), **lost, "competing": len(pool), "asked": params.k, "selected": len(selected)}
+    counts = {
+        "candidates": len(candidates),
+        **lost,
+        "competing": len(pool),
+        "asked": params.k,
+        "selected": len(selected),
+    }
     sourced = selected.merge(captions[["uid", "source"]], on="uid", how="left", validate="many_to_one")
     card = dataset_card(params, sourced, pool, counts, sizes, generator, scorer, pinned("artwork"))
     write_bytes(out / "README.md", card.encode())

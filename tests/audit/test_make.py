@@ -25,7 +25,7 @@ from synthpairs.audit.flags import (
 )
 from synthpairs.audit.make import make_audit
 from synthpairs.audit.params import Audit, Nsfw
-from synthpairs.schema import AUDIT, BENCHMARK
+from synthpairs.schema import AUDIT, BENCHMARK, CANDIDATES, PAIRS, SELECTED
 from synthpairs.scores.params import Scores
 from synthpairs.storage import read_shard, shard_bytes, write_table
 from tests.audit.conftest import item
@@ -162,6 +162,30 @@ def test_a_broken_picture_costs_its_own_row_only(data: Path, settings: Settings,
         for name in ("whole", "audit")
     )
     assert rest == whole
+
+
+@pytest.mark.parametrize("real", [None, 0, 1])
+@pytest.mark.parametrize("selected", [0, 1])
+def test_small_sets_are_counted_like_others(
+    data: Path, settings: Settings, scores: Callable, real: int | None, selected: int
+) -> None:
+    """A single candidate; `real` is None where that arm is not made."""
+    for path, count, schema in (("images/manifest", 1, CANDIDATES), ("selected/selected", selected, SELECTED)):
+        write_table(data / f"{path}.parquet", pd.read_parquet(data / f"{path}.parquet")[:count], schema)
+    only = set(pd.read_parquet(data / "images/manifest.parquet")["key"])
+    chosen = pd.read_parquet(data / "selected/selected.parquet")
+    write_table(data / "selected/selected.parquet", chosen.assign(key=sorted(only)[: len(chosen)]), SELECTED)
+    path = data / "selected/pairs/real.parquet"
+    if real is None:
+        path.unlink()
+    else:
+        write_table(path, pd.read_parquet(path)[:real], PAIRS)
+    metrics, rows = audited(data, settings(cosine_min=0.9), scores())
+    assert {name: one["pairs"] for name, one in metrics["sets"].items()} == {
+        "candidates": 1, "selected": selected, "real": real or 0,
+    }  # fmt: skip
+    assert len(rows) == 1 + (real or 0)
+    assert json.dumps(metrics, allow_nan=False)
 
 
 def test_inputs_that_are_missing_are_named(data: Path, settings: Settings, scores: Callable) -> None:

@@ -19,6 +19,7 @@ from synthpairs.benchmarks.params import Asked, Benchmark, Tasks
 from synthpairs.benchmarks.scoring import option, short_answer, yes_or_no
 from synthpairs.benchmarks.summary import add_overlap, summarise
 from synthpairs.schema import ANSWERS
+from synthpairs.storage import read_table, write_table
 from synthpairs.vlm.model import save
 
 Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
@@ -106,6 +107,13 @@ def test_text_is_the_likeliest_end(answered: tuple[pd.DataFrame, dict], tiny_vlm
                 log_probs = model(ids).logits[0, start - 1 : -1].log_softmax(-1)
             likelihoods[choice] = log_probs.gather(1, ids[0, start:, None]).sum().item()
         assert predictions[row.uid] == max(likelihoods, key=likelihoods.__getitem__)
+
+
+def test_no_tasks_have_no_numbers(tiny_vlm: Model, task_directory: Path, tmp_path: Path) -> None:
+    answers, versions = answer_all(*tiny_vlm, task_directory, 4, [])
+    assert summarise(answers, versions, PARAMS) == {}
+    write_table(tmp_path / "items.parquet", answers, ANSWERS)
+    assert read_table(tmp_path / "items.parquet", "").empty
 
 
 def test_numbers(answered: tuple[pd.DataFrame, dict]) -> None:

@@ -1,10 +1,12 @@
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from synthpairs.gallery.make import make_gallery
-from synthpairs.storage import file_sha256
+from synthpairs.schema import CANDIDATES, FAILED, PAIRS, REJECTED, SCORES, SELECTED
+from synthpairs.storage import file_sha256, write_table
 from tests.gallery.conftest import ARMS
 from tests.gallery.test_page import parsed
 
@@ -38,6 +40,22 @@ def test_a_limit_holds_for_each_kind(data, params, select, tmp_path):
     metrics = make_gallery(replace(params, limit=9), select, ARMS, data, tmp_path / "out")
     assert metrics["candidate"] == {"all": 21, "shown": 9}
     assert metrics["rejected"] == {"all": 4, "shown": 4}
+
+
+@pytest.mark.parametrize("arms", [[], ["selected"], ["real"], ["random", "real"]])
+def test_any_arms_and_empty_tables_make_a_page(data, params, select, tmp_path, arms):
+    """One candidate, not selected; nothing rejected, no real pair."""
+    tables = {
+        "images/manifest": (CANDIDATES, 1), "images/failed": (FAILED, 0), "scores/scores": (SCORES, 0),
+        "scores/failed": (FAILED, 0), "selected/selected": (SELECTED, 0), "captions/rejected": (REJECTED, 0),
+        "selected/pairs/real": (PAIRS, 0), "selected/pairs/selected": (PAIRS, 0), "selected/pairs/random": (PAIRS, 0),
+    }  # fmt: skip
+    for name, (schema, count) in tables.items():
+        path = data / f"{name}.parquet"
+        write_table(path, pd.read_parquet(path)[:count], schema)
+    metrics = make_gallery(params, select, arms, data, tmp_path / "out")
+    assert [metrics[kind]["all"] for kind in ("candidate", "real", "rejected")] == [1, 0, 0]
+    assert len(parsed((tmp_path / "out/data.js").read_bytes())["rows"]) == 1
 
 
 def test_a_missing_table_is_named_with_its_stage(data, params, select, tmp_path):

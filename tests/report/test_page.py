@@ -202,9 +202,9 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
     write_table(data / "selected/selected.parquet", selected, SELECTED)
     for arm in ARMS:
         pairs = read_table(data / f"selected/pairs/{arm}.parquet", "")
-        write_table(data / f"selected/pairs/{arm}.parquet", pairs[: arm != "real"], PAIRS)
+        write_table(data / f"selected/pairs/{arm}.parquet", pairs[: int(arm != "real")], PAIRS)
     write_table(data / "embedded/manifest.parquet", [], CANDIDATES)
-    empty = analyse({"human": SAID_ONCE, "invented": SAID_ONCE[:0]}, DIVERSITY, np.stack)
+    empty = analyse({"human": SAID_ONCE, "invented": SAID_ONCE[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2)))
     write_json(project / "reports/diversity.json", empty)
     write_json(
         project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption with a picture"}
