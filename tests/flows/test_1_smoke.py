@@ -47,7 +47,7 @@ def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke: Smoke, stages: 
         assert smoke.reads[stage.address], f"{stage.address} was not watched"
         known = stage.deps | stage.cached | stage.uncached
         for path in sorted(smoke.reads[stage.address]):
-            if Path(path).parts[0] in ("data", "models", "reports") and not any(within(path, name) for name in known):
+            if path.startswith(("data/", "models/", "reports/")) and not any(within(path, name) for name in known):
                 problems.append(f"{stage.address}: {path}")
     assert "reports/perplexity.json" in smoke.reads["report"]
     assert not problems, "\n".join(problems)
@@ -100,8 +100,7 @@ def test_nothing_is_left_to_do(smoke: Smoke) -> None:
     assert ran(smoke.again) == []
     changed = json.loads(project.run("dvc status --json"))
     assert [address for address in changed if ":" not in address] == []
-    for part in ("images", "select", "align", "finetune", "benchmark", "preference", "gallery"):
-        assert ran(project.run(f"dvc repro {part}")) == []
+    assert ran(project.run("dvc repro images select align finetune benchmark gallery")) == []
     assert project.changes() == []
 
 
