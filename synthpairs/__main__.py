@@ -249,7 +249,9 @@ def _clean(options: argparse.Namespace) -> None:
             note = ", a run works in it" if store.in_use else ""
             sys.stdout.write(f"{action} {store.size / 2**20:,.1f} MiB: {store.path}{note}\n")
     total, left = (sum(store.size for store in stores) / 2**30 for stores in (freed, kept))
-    sys.stdout.write(f"{total:.2f} GiB freed, {left:.2f} GiB kept; DVC's own cache is `dvc gc --workspace`'s to clean\n")
+    sys.stdout.write(
+        f"{total:.2f} GiB freed, {left:.2f} GiB kept; DVC's own cache is `dvc gc --workspace`'s to clean\n"
+    )
 
 
 def _sync(options: argparse.Namespace) -> None:

@@ -31,7 +31,6 @@ from synthpairs.execution.engine import load_engine
 from synthpairs.execution.hire import check
 from synthpairs.gallery.params import Gallery
 from synthpairs.images.params import Images
-from synthpairs.inference import compute_dtype
 from synthpairs.invention.params import Invent
 from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
@@ -239,7 +238,8 @@ def _machine(params: dict[str, Any], sound: bool) -> Iterator[Finding]:
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     yield Finding(f"cores: {usable_cores()}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
     if not devices:
-        slow_types = HALF if compute_dtype() == torch.bfloat16 else (*HALF, *BRAIN)
+        known = torch.cpu.get_capabilities()
+        slow_types = HALF if known.get("avx512_bf16") or known.get("amx_bf16") else (*HALF, *BRAIN)
         for keys, value in _strings(params, ()):
             if keys[-1] in ("dtype", "precision") and value in slow_types:
                 slow = "this CPU takes many times longer in it than in float32, or lacks the operation"

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from ruamel.yaml import YAML
 
 from synthpairs import doctor
@@ -71,12 +70,12 @@ def test_what_the_plan_needs_and_the_machine_lacks(project: Path, monkeypatch: p
     assert warned.what == "images.dtype: float16"
 
 
-@pytest.mark.parametrize(("fast", "warned"), [(torch.bfloat16, []), (torch.float32, ["images.dtype: bfloat16"])])
+@pytest.mark.parametrize(("fast", "warned"), [(True, []), (False, ["images.dtype: bfloat16"])])
 def test_bfloat16_is_for_cpus_that_multiply_it(
-    project: Path, monkeypatch: pytest.MonkeyPatch, fast: torch.dtype, warned: list[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, fast: bool, warned: list[str]
 ) -> None:
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
-    monkeypatch.setattr(doctor, "compute_dtype", lambda: fast)
+    monkeypatch.setattr(doctor.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
     edit(project, "dtype: float32                    # bfloat16", "dtype: bfloat16  # bfloat16")
     assert [finding.what for finding in doctor.examine() if finding.warning] == warned
 
@@ -95,8 +94,8 @@ def test_a_package_that_a_training_wants(project: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     for section in ("align_codes:", "curves:"):  # which follow the two that have adapters
         before, after = (project / "params.yaml").read_text().split(f"\n{section}")
-        at = before.rindex("  lora: null\n")
-        before = before[:at] + before[at:].replace("null", "{rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
+        at = before.rindex("  lora:\n")
+        before = before[:at] + before[at:].replace(":", ": {rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
         (project / "params.yaml").write_text(f"{before}\n{section}{after}")
     for section in ("finetune", "finetune_codes"):
         told = faults()[f"params.yaml: {section}"]
@@ -166,8 +165,8 @@ def test_without_params_there_is_one_finding_not_a_traceback(tmp_path: Path, mon
     [
         ("\nreport:\n", "\nreport:\n\tseed: 0\n", r"line \d+: found character that cannot start any token"),
         (
-            "arms: [selected, random, real] ",
-            "arms: [selected, random, real ",
+            "\n- selected\n- random\n",
+            "\n- [selected\n- random\n",
             r"line \d+: did not find expected ',' or ']'",
         ),
         ("\nreport:\n", "\nworld: {concepts: []}\nreport:\n", r'line \d+: found duplicate key "world"'),
@@ -196,8 +195,8 @@ def test_every_fault_is_a_finding_of_its_own(project: Path) -> None:
     (project / "presets/broken.yaml").write_text("select: [\n")
     edit(project, "\ngallery:\n", "\ngallery: null\ngalery:\n")
     edit(project, "sources: []", "sources: [corpora/a.tsv]")
-    edit(project, "  concepts: [monkey, dog,", "  concept: 5\n  concepts: [5, 6, ")
-    edit(project, "code_arms: [real-codes, genpair, synthetic]", "code_arms: null")
+    edit(project, "  concepts:\n  - monkey\n  - dog\n", "  concept: 5\n  concepts:\n  - 5\n  - 6\n")
+    edit(project, "\n- real-codes\n- genpair\n- synthetic\n", " null\n")
     (project / "packages.lock.yaml").write_text("artwork: {")
     shutil.rmtree(project / ".dvc")
     wrong = [(finding.what, finding.fault) for finding in doctor.examine() if finding.fault]
