@@ -55,7 +55,7 @@ def _edits(text: str, label: Any, node: Any, value: Any) -> list[tuple[int, int,
     start, end = node.start_mark.index, node.end_mark.index
     if start == end:  # `key:` alone says null, and its mark lies behind the comment
         start = end = colon
-    end -= len(_BELOW.search(text[start:end])[0])  # type: ignore[index]  # \Z is always there
+    end = start + len(_BELOW.sub("", text[start:end]))
     apart = text[colon:start].strip() != ""  # a comment stands between
     behind = colon if apart else end
     line_end = _line_end(text, behind)
@@ -141,13 +141,13 @@ def _walk(overlay: Any, params: Any, keys: list[str], path: Path) -> list[tuple[
         raise ValueError(f"{path}: {where} must be a {kind}, as in {PARAMS}")
     if not isinstance(overlay, dict):
         return [(keys, overlay)]
-    found = []
+    values = []
     for key, value in overlay.items():
         if key not in params:
             known = ", ".join(map(str, params))
             raise ValueError(f"{path}: {'.'.join([*keys, str(key)])} is not a key of {PARAMS}; known are {known}")
-        found += _walk(value, params[key], [*keys, key], path)
-    return found
+        values += _walk(value, params[key], [*keys, key], path)
+    return values
 
 
 def _hydra(value: Any) -> str:

@@ -82,15 +82,15 @@ def put(document: Any, keys: tuple[str, ...], value: Any) -> None:
 
 def comments(text: str) -> list[tuple[str, str]]:
     """Every comment and empty line with the key that it stands beside or before."""
-    found, above, key = [], [], None
+    placed, above, key = [], [], None
     for line in text.splitlines():
         code, *comment = re.split(r"(?:^|\s+)(?=#)", line, maxsplit=1)
         key = re.match(r"\s*([\w-]+):", code) or key
         above += comment or ([""] if not line else [])
         if code.strip():
-            found += [(comment, key[1]) for comment in above]
+            placed += [(comment, key[1]) for comment in above]
             above = []
-    return found + [(comment, "") for comment in above]
+    return placed + [(comment, "") for comment in above]
 
 
 def test_dvc_changes_hardly_more_than_the_value(params: Path) -> None:
