@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from synthpairs.params import PARAMS, read_mapping
+from synthpairs.params import PARAMS, parse_mapping, read_mapping
 from synthpairs.storage import write_bytes
 
 FOLDER = Path("presets")
@@ -112,14 +111,7 @@ def as_flags(name: str) -> str:
 def leaves(name: str, params: Any) -> list[tuple[list[str], Any]]:
     """A preset's values as (keys, value); ValueError when params.yaml has no such key."""
     path = _path(name)
-    return _walk(_load(path.read_bytes().decode(), path) or {}, params, [], path)
-
-
-def _load(text: str, path: Path) -> Any:
-    try:
-        return YAML(typ="safe").load(text)
-    except YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return _walk(parse_mapping(path.read_bytes() or b"{}", str(path)), params, [], path)
 
 
 def _path(name: str) -> Path:
@@ -133,7 +125,7 @@ def _path(name: str) -> Path:
 
 
 def _walk(overlay: Any, params: Any, keys: list[str], path: Path) -> list[tuple[list[str], Any]]:
-    where = ".".join(keys) or "the file"
+    where = ".".join(keys)
     if None in (overlay, params):  # what is switched on or off as a whole; the section's dataclass knows its keys
         return [(keys, overlay)]
     if isinstance(overlay, dict) != isinstance(params, dict):

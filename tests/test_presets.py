@@ -148,7 +148,7 @@ def test_a_file_that_is_no_yaml_is_named(folder):
         ("captoins: {}", "presets/small.yaml: captoins is not a key of params.yaml; known are world, captions, last"),
         ("captions: 3", "presets/small.yaml: captions must be a mapping, as in params.yaml"),
         ("captions: {count: {a: 1}}", "presets/small.yaml: captions.count must be a value, as in params.yaml"),
-        ("- 1", "presets/small.yaml: the file must be a mapping"),
+        ("- 1", "presets/small.yaml: not a mapping"),
         ("a: [", "presets/small.yaml: not valid YAML"),
     ],
 )

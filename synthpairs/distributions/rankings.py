@@ -17,9 +17,9 @@ STRATEGIES: tuple[Strategy, ...] = ("top", "clip-only", "ssim-only")
 def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distributions) -> dict[str, Any]:
     """{strategy: numbers} of selections that take this share of `pool`, rows of MEASURES of candidates.
 
-    `standardised`: how far the taken ones' means lie from all candidates', in standard deviations; `stability` as
-    synthpairs.selection.stability has it; `other_clip`: the share of the taken that is taken again with the second CLIP's
-    cosines, null without one; `chance`: what that share would be by chance.
+    `k`: how many that are, at least one. `standardised`: how far their means lie from all candidates', in standard deviations;
+    `stability` as synthpairs.selection.stability has it; `other_clip`: the share of them that is taken again with the second
+    CLIP's cosines, null without one; `chance`: what that share would be by chance.
     """
     k = max(1, min(len(pool), round(share * len(pool))))
     told = {}

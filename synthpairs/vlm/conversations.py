@@ -28,8 +28,8 @@ class Instructions:
 def read_conversations(instructions: Instructions) -> Iterator[tuple[Turns, Source | None]]:
     """(turns, picture) of each record; a picture outside of the folder is given as nothing that can be read.
 
-    FileNotFoundError or ValueError names the file and the record when it is no such list, or an empty one, or its pictures
-    have no folder.
+    FileNotFoundError or ValueError names the file and the record when it is no such list or an empty one, or its pictures have
+    no folder.
     """
     path = Path(instructions.path)
     if not path.is_file():
