@@ -66,9 +66,11 @@ class Recorder:
         """End the run, and show the pipeline execution in the state of its latest stage."""
         if not (store := self._store):
             return
-        shown = self._failure.with_suffix(".artifacts")  # a store of their own, which may fail alone
-        if status == "FINISHED" and not self._failure.exists() and not shown.exists():
-            with quietly("artifacts are not kept in this run", shown):
+        artifacts_failure = self._failure.with_suffix(
+            ".artifacts"
+        )  # they have a store of their own, which may fail alone
+        if status == "FINISHED" and not self._failure.exists() and not artifacts_failure.exists():
+            with quietly("artifacts are not kept in this run", artifacts_failure):
                 store.artifacts(self._run, self._stage)
         with self._attempt():
             if self._failure.exists():  # is it gone, or did it refuse something?
@@ -99,14 +101,12 @@ class Store:
         # something else, and makes a stray folder of the name as it is quoted.
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(os.path.relpath(root / 'mlflow.db'))}"
         location = None if address.startswith("http") else (root / "mlruns").as_uri()
-        with (
-            _only_one()
-        ):  # two processes that create one database break it, and one that writes it keeps the other waiting
+        with _only_one():  # a process that creates the database keeps others waiting for longer than they would
             check(address)
         from mlflow.client import MlflowClient
 
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings of each retry say what ours says once
-        with _only_one():
+        with _only_one():  # two that create one database break it
             client = MlflowClient(tracking_uri=address)
             if experiment := client.get_experiment_by_name(EXPERIMENT):
                 return cls(client, experiment.experiment_id, address)
@@ -125,16 +125,10 @@ class Store:
             run = self.client.create_run(self._experiment, tags=tags, run_name=label)
         from ruamel.yaml import YAML
 
-        self.params(run.info.run_id, flatten(YAML(typ="safe").load(document)))
+        self.params(run.info.run_id, flatten(YAML(typ="safe").load(document) or {}))
         return str(run.info.run_id)
 
-    def child(
-        self,
-        parent: str,
-        stage: str,
-        tags: dict[str, str] | None = None,
-        started: float | None = None,
-    ) -> str:
+    def child(self, parent: str, stage: str, tags: dict[str, str] | None = None, started: float | None = None) -> str:
         """A new run of a stage under a pipeline execution; earlier ones that never ended were killed."""
         for run in self.children(parent, stage):
             if run.info.status == "RUNNING":
@@ -144,8 +138,8 @@ class Store:
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!dvc.lock")
         ours |= {"git.rev": _revision(), "git.dirty": "true" if changed else "false"}
         begun = None if started is None else int(started * 1000)
-        run = self.client.create_run(self._experiment, tags=ours | (tags or {}), run_name=stage, start_time=begun)
         self.client.update_run(parent, "RUNNING")
+        run = self.client.create_run(self._experiment, tags=ours | (tags or {}), run_name=stage, start_time=begun)
         return str(run.info.run_id)
 
     def children(self, parent: str, stage: str) -> list[Any]:

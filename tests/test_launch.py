@@ -26,6 +26,11 @@ def test_a_stage_hands_itself_to_its_launcher():
     assert (done.returncode, done.stdout) == (0, "--nproc-per-node 2 -m stages.align nobody\n")
 
 
+def test_a_launcher_gets_the_process_group_that_its_processes_leave():
+    done = stage("sh -c 'echo $SYNTHPAIRS_GROUP'")
+    assert (done.returncode, done.stdout) == (0, f"{os.getpgrp()}\n")
+
+
 def test_what_a_launcher_started_does_not_start_again():
     done = stage("echo", LOCAL_RANK="0", RANK="0", WORLD_SIZE="1")
     assert done.returncode == 1

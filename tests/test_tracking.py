@@ -338,7 +338,8 @@ def test_names_are_those_that_mlflow_takes_and_stay_different():
     }
 
 
-def test_no_name_and_no_value_loses_the_others(workspace, tmp_path, caplog):
+def test_no_name_and_no_value_loses_the_others(workspace, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")  # as a server may be set
     run = opened(tmp_path / "failure", params=dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"})
     places = {name: place for place, name in enumerate(ODD_NAMES)}
     run.log({"by_source": places, "huge": 10**400, "nan": float("nan")})
