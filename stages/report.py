@@ -56,10 +56,10 @@ def main() -> None:
             ),
             preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["not_asked"])),
             perplexity=perplexity_section(
-                read_json(OUT / "perplexity.json", "dvc repro perplexity", ["models"]), inputs.results
+                read_json(OUT / "perplexity.json", "dvc repro perplexity", ["left_out"]), inputs.results
             ),
             distributions=distributions_section(
-                read_json(OUT / "distributions.json", "dvc repro distributions", ["sets"])
+                read_json(OUT / "distributions.json", "dvc repro distributions", ["captions_with_both"])
             ),
             synth2=route,
         )

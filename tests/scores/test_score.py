@@ -120,6 +120,15 @@ def test_an_edit_of_the_code_scores_all_anew(settings: Settings, tmp_path: Path,
     assert tokens[0] != tokens[1] == {7}
 
 
+@pytest.mark.parametrize("readable", [0, 1])
+def test_one_score_or_none_is_a_result(settings: Settings, tmp_path: Path, readable: int) -> None:
+    manifest = write_images(tmp_path / "images", TEXTS[:1], 2, 5, dict.fromkeys(range(readable, 2), b"no picture"))
+    metrics, _ = score_images(manifest, settings(max_failed_share=1.0), tmp_path / "images", tmp_path / "out")
+    assert (metrics["n"], metrics["failed"]) == (readable, 2 - readable)
+    assert (metrics["ssim"]["median"] is None) == (not readable)
+    assert json.dumps(metrics, allow_nan=False)
+
+
 def test_a_caption_that_was_let_go_is_embedded_again_to_the_same_bytes(
     settings: Settings, tmp_path: Path, monkeypatch
 ) -> None:
