@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from synthpairs.arms import read_arms
+from synthpairs.arms import Arm, CodeArm
 from synthpairs.params import load_params
 from synthpairs.perplexity.measure import measure_perplexity
 from synthpairs.perplexity.page import headline
@@ -16,10 +16,11 @@ OUT = Path("reports")
 
 def main() -> None:
     """Write reports/perplexity.json and its headline."""
-    params, arms = load_params(Perplexity, "perplexity"), read_arms("arms", "code_arms")
+    params = load_params(Perplexity, "perplexity")
+    arms, code_arms = load_params(list[Arm], "arms"), load_params(list[CodeArm], "code_arms")
     with stage_run("perplexity", params) as run:
         started = time.monotonic()
-        results = measure_perplexity(params, arms)
+        results = measure_perplexity(params, [*arms, *code_arms])
         metrics = headline(results)
         write_json(OUT / "perplexity.json", results)
         write_json(OUT / "metrics/perplexity.json", metrics)

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from synthpairs.arms import read_arms
+from synthpairs.arms import Arm, CodeArm
 from synthpairs.params import load_params
 from synthpairs.preference.make import make_preference
 from synthpairs.preference.page import headline
@@ -16,10 +16,11 @@ OUT = Path("reports")
 
 def main() -> None:
     """Write data/preference, reports/preference.json and its headline."""
-    params, arms = load_params(Preference, "preference"), read_arms("arms", "code_arms")
+    params = load_params(Preference, "preference")
+    arms, code_arms = load_params(list[Arm], "arms"), load_params(list[CodeArm], "code_arms")
     with stage_run("preference", params) as run:
         started = time.monotonic()
-        results, volatile = make_preference(params, arms, Path("data"), Path("data/preference"))
+        results, volatile = make_preference(params, [*arms, *code_arms], Path("data"), Path("data/preference"))
         metrics = headline(results)
         write_json(OUT / "preference.json", results)
         write_json(OUT / "metrics/preference.json", metrics)

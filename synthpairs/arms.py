@@ -12,14 +12,6 @@ UNTRAINED = "untrained"  # stands beside the arms in the benchmarks: the model t
 MODELS = Path("models/vlm")
 
 
-def read_arms(*sections: Literal["arms", "code_arms"]) -> list[str]:
-    """The arms of these lists of params.yaml, one list after the other."""
-    arms: list[str] = []
-    for section in sections:
-        arms += load_params(list[Arm], section) if section == "arms" else load_params(list[CodeArm], section)
-    return arms
-
-
 def split_models(models: Sequence[str], arms: Sequence[str]) -> tuple[list[str], list[str]]:
     """Model names, and apart from them those of arms that are not among `arms`, so that nobody trains them.
 
@@ -31,7 +23,9 @@ def split_models(models: Sequence[str], arms: Sequence[str]) -> tuple[list[str],
 
 def chosen_arm(arguments: Sequence[str], *sections: Literal["arms", "code_arms"]) -> str:
     """The one arm of these lists of params.yaml that a stage was started for; ValueError lists the arms that there are."""
-    arms = read_arms(*sections)
+    arms: list[str] = []
+    for section in sections:
+        arms += load_params(list[Arm], section) if section == "arms" else load_params(list[CodeArm], section)
     if len(arguments) != 1 or arguments[0] not in arms:
         where = f"params.yaml: {', '.join(sections)}"
         raise ValueError(f"name one arm of {', '.join(arms)} ({where}), got {' '.join(arguments) or 'none'}")

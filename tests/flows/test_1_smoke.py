@@ -91,6 +91,8 @@ def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke: Smoke, stages:
         assert {key: logged.get(key) for key in numbers} == pytest.approx(numbers)
     kept = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
     assert "reports/README.md" in kept
+    smoke.project.run("python -m synthpairs track sync")
+    assert " 0 added" in smoke.project.run("python -m synthpairs track sync"), "nothing is added twice"
 
 
 def test_nothing_is_left_to_do(smoke: Smoke) -> None:
@@ -107,6 +109,15 @@ def test_captions_made_anew_are_the_same(smoke: Smoke) -> None:
     assert ran(smoke.project.run("dvc repro -f captions")) == ["art", "language_model", "captions"]
     assert ran(smoke.project.run("dvc repro")) == []
     assert smoke.project.changes() == []
+
+
+def test_unfinished_work_is_cleared_away_and_not_missed(smoke: Smoke) -> None:
+    project = smoke.project
+    assert "0.00 GiB freed" in project.run("python -m synthpairs clean"), "all of it is of this code"
+    assert list((project.path / ".dvc/tmp/work").rglob("*.tar"))
+    project.run("python -m synthpairs clean --all")
+    assert list((project.path / ".dvc/tmp/work").rglob("*.tar")) == []
+    assert ran(project.run("dvc repro")) == []
 
 
 def test_mlflow_shows_its_pages(smoke: Smoke) -> None:

@@ -51,7 +51,7 @@ def test_comparisons_of_the_workspace_with_the_commit(smoke: Smoke) -> None:
         "old": "top",
         "new": "random",
     }
-    assert "reports/metrics/select.json" in json.loads(project.run("dvc metrics diff --json"))["diff"]
+    assert "reports/metrics/select.json" in json.loads(project.run("dvc metrics diff --json"))
     assert "select.strategy" in project.run("dvc exp diff HEAD random")
     project.run("dvc plots diff HEAD random")
     assert "random" in (project.path / "dvc_plots/index.html").read_text()

@@ -17,8 +17,8 @@ def published(smoke: Smoke) -> Project:
     project.run("dvc exp apply random")
     project.run(page_about_versions()["publish v2"])
     project.run("dvc push")
+    project.run("git checkout --quiet v1\ndvc checkout\ndvc push")
     assert "in sync" in project.run("dvc status --cloud")
-    project.run("git checkout --quiet v1\ndvc checkout")
     assert project.changes() == []
     return project
 
@@ -88,14 +88,15 @@ def folder(published: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
 
 
 def test_in_a_folder_of_a_larger_repository_results_come_from_the_cache(folder: Project, published: Project) -> None:
+    folder.run("dvc checkout")
     assert ran(folder.run("dvc repro")) == []
     assert chosen(folder) == chosen(published)
     assert folder.changes() == []
 
 
 def test_in_a_folder_of_a_larger_repository_experiments_run_and_are_compared(folder: Project) -> None:
-    assert ran(folder.run("dvc exp run -n few -S gallery.limit=6")) == ["gallery"]
-    assert "gallery.limit" in folder.run("python -m synthpairs compare HEAD few workspace")
+    assert ran(folder.run("dvc exp run -n fewer -S gallery.limit=5")) == ["gallery"]
+    assert "gallery.limit" in folder.run("python -m synthpairs compare HEAD fewer workspace")
     folder.run("git checkout -- .")
-    assert ran(folder.run("dvc exp run --temp -n wide -S report.columns=3")) == ["report"]
-    assert "report.columns" in folder.run("dvc exp diff HEAD wide")
+    assert ran(folder.run("dvc exp run --temp -n narrow -S report.columns=2")) == ["report"]
+    assert "report.columns" in folder.run("dvc exp diff HEAD narrow")

@@ -79,8 +79,8 @@ def test_the_stage_writes_the_same_twice(
     data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
-    monkeypatch.setattr(stage, "load_params", lambda kind, name: settings())
-    monkeypatch.setattr(stage, "read_arms", lambda *sections: ARMS)
+    sections = {"preference": settings(), "arms": ARMS, "code_arms": []}
+    monkeypatch.setattr(stage, "load_params", lambda kind, name: sections[name])
     written = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
