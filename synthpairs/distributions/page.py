@@ -134,7 +134,9 @@ def _other(results: dict[str, Any]) -> str:
     agreement = results["rankings"]["cosines"]
     if agreement is None:
         return "No other CLIP was asked (`distributions.other`)."
-    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman; - where nothing varies)"
+    if agreement["value"] is None:
+        return f"The other CLIP is `{results['other']}`; its cosines or those of `scores` do not vary."
+    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman)"
     return f"The other CLIP is `{results['other']}`; {told}."
 
 

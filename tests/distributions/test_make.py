@@ -103,4 +103,6 @@ def test_a_single_candidate_is_a_result(
     assert results["preferences"]["ssim"]["correlations"]["entropy"] == dict.fromkeys(("value", "low", "high"))
     assert results["sets"]["selected"]["measures"]["ssim"]["std"] is None
     assert json.dumps(results, allow_nan=False)
-    assert not re.search(r"nan|None", section(results))
+    page = section(results)
+    assert "do not vary." in page
+    assert not re.search(r"nan|None", page)
