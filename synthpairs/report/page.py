@@ -60,6 +60,7 @@ def build(
         summary(inputs, judged, compared, params),
         "About pairs whose pictures are never drawn: [the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
         "## The same questions over several seeds",
+        "These experiments are run apart from the main run; each page says from which commit its results are.",
         sections.studies,
         "Every number behind that, and how it came about: [studies](studies/README.md). The arms below come from one run; drawn "
         "and trained again under other seeds ([repeats](repeats/README.md)) they say:",
