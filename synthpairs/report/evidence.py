@@ -63,8 +63,8 @@ def curves_section(curves: dict[str, Any]) -> str:
         [
             f"![a line per arm with its band: the benchmark's value against the training step]({PLOT.name})",
             f"{curves['measure']} on {curves['task']} (n = {curves['n']:,}) against the step of training, {len(seeds)} seeds "
-            "for each arm, trained apart from the main run ([from which commit](../docs/two-machines.md#side-experiments)). The band "
-            "goes from the worst seed to the best.",
+            "for each arm, trained apart from the main run ([from which commit](../docs/two-machines.md#side-experiments)). The "
+            "band goes from the worst seed to the best.",
             markdown_table(["arm", f"mean at step {found.last:,} [worst, best seed]", *(f"seed {seed}" for seed in seeds)],
                            rows, words=[0]),
             f"`{MIXED}` has the {number(found.baseline)} that `{REAL}` ends with {found.told()}.",
