@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -48,10 +49,10 @@ class Project:
     path: Path
     env: dict[str, str] = field(repr=False)
 
-    def run(self, commands: str, seconds: float = 300) -> str:
-        """Output of shell commands, of which each must end with exit code 0."""
+    def run(self, commands: str, seconds: float = 900) -> str:
+        """Output of shell commands, of which each must end with exit code 0 and all within so many seconds."""
         executed.extend(filter(None, commands.splitlines()))
-        done = subprocess.run(
+        with subprocess.Popen(
             ["sh", "-e", "-c", commands],
             cwd=self.path,
             env=self.env,
@@ -59,10 +60,15 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=seconds,
-        )
-        assert done.returncode == 0, f"{commands}: exit code {done.returncode}\n{done.stdout[-6000:]}"
-        return done.stdout
+            process_group=0,
+        ) as process:
+            try:
+                printed = process.communicate(timeout=seconds)[0]
+            except BaseException:  # time is up, or Ctrl-C: what the shell has started shall not go on
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        assert process.returncode == 0, f"{commands}: exit code {process.returncode}\n{printed[-6000:]}"
+        return printed
 
     def commit(self, message: str) -> None:
         self.run(f"git add --all\ngit commit --quiet --allow-empty --message {shlex.quote(message)}")
