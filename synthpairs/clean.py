@@ -25,10 +25,11 @@ def work_stores() -> Iterator[Store]:
     """All work stores of this project."""
     programs = ["synthpairs.__main__", *(f"stages.{file.stem}" for file in (ROOT / "stages").glob("*.py"))]
     codes = {code_folder(program) for program in programs}
-    codes |= {f"{RECIPE}{version}" for version in (PICTURES, TOKENS)}
+    recipes = {"images": f"{RECIPE}{PICTURES}", "embed": f"{RECIPE}{TOKENS}"}
     for lock in sorted(work_folder().rglob(".lock")):
         size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())
-        yield Store(lock.parent, size, not codes.isdisjoint(lock.parent.parts), _locked(lock))
+        parts = lock.parent.relative_to(work_folder()).parts
+        yield Store(lock.parent, size, parts[-2] in {*codes, recipes.get(parts[0])}, _locked(lock))
 
 
 def _locked(path: Path) -> bool:

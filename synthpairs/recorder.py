@@ -66,17 +66,17 @@ class Recorder:
         """End the run, and show the pipeline execution in the state of its latest stage."""
         if not (store := self._store):
             return
+        with self._attempt():
+            if self._failure.exists():  # is it gone, or did it refuse something?
+                check(store.address)
+            for run in filter(None, (self._run, self._parent)):
+                store.client.set_terminated(run, status)
         artifacts_failure = self._failure.with_suffix(
             ".artifacts"
         )  # they have a store of their own, which may fail alone
         if status == "FINISHED" and not self._failure.exists() and not artifacts_failure.exists():
             with quietly("artifacts are not kept in this run", artifacts_failure):
                 store.artifacts(self._run, self._stage)
-        with self._attempt():
-            if self._failure.exists():  # is it gone, or did it refuse something?
-                check(store.address)
-            for run in filter(None, (self._run, self._parent)):
-                store.client.set_terminated(run, status)
 
     def _attempt(self) -> contextlib.AbstractContextManager[None]:
         return quietly(f"{self._stage} and what follows in this run are not recorded", self._failure)

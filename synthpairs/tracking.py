@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from synthpairs.launch import leads, relaunch, switched_on
+from synthpairs.source import source_hash
 
 log = logging.getLogger(__name__)
 LEVELS = ("debug", "info", "warning", "error")
@@ -49,6 +50,7 @@ def run_stage(main: Callable[[], None], spread: bool = False) -> None:
         if spread:
             os.environ.setdefault(GROUP, str(os.getpgrp()))
             relaunch()
+        source_hash()  # now, when what is on the disk is what was imported, and not after an edit meanwhile
         main()
     except (ValueError, OSError) as error:
         log.debug("traceback", exc_info=True)

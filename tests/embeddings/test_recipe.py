@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthpairs.embeddings.codes import TOKENS
+from synthpairs.embeddings.codes import TOKENS, VECTORS
 from synthpairs.embeddings.generator import MaskedGenerator
 from synthpairs.embeddings.make import grid_craft
 from synthpairs.embeddings.params import RECIPE, Embed
 from synthpairs.making import Maker
 from synthpairs.schema import digest
+from tests.embeddings.conftest import CHANNELS
 
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
 AGREE = 0.9  # of the tokens: low bits, which differ from machine to machine, may decide where two are as likely
@@ -28,3 +29,12 @@ def test_tokens_change_only_with_the_recipes_version(settings: Callable[..., Emb
     grids = [np.frombuffer(files["tokens"], TOKENS).tolist() for _, files in result.samples]
     print(json.dumps({str(RECIPE): {case: grids}}))
     assert np.mean(np.equal(grids, RECORDED[str(RECIPE)][case])) >= AGREE
+
+
+def test_soft_vectors_change_only_with_the_recipes_version(settings: Callable[..., Embed]) -> None:
+    batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
+    result = Maker(grid_craft(MaskedGenerator, settings(vectors="soft")))(batch)
+    vectors = np.array([np.frombuffer(files["vectors"], VECTORS) for _, files in result.samples], np.float64)
+    means = vectors.reshape(len(TEXTS), CHANNELS, -1).mean(2).round(3).tolist()
+    print(json.dumps(means))
+    np.testing.assert_allclose(means, RECORDED[str(RECIPE)]["soft vectors"], atol=0.05)

@@ -113,7 +113,7 @@ def test_captions_made_anew_are_the_same(smoke: Smoke) -> None:
 
 def test_unfinished_work_is_cleared_away_and_not_missed(smoke: Smoke) -> None:
     project = smoke.project
-    assert "0.00 GiB freed" in project.run("python -m synthpairs clean"), "all of it is of this code"
+    assert "freed " not in project.run("python -m synthpairs clean"), "all of it is of this code"
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar"))
     project.run("python -m synthpairs clean --all")
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar")) == []

@@ -13,6 +13,7 @@ PROGRAMS = ("dvc", "make", "mlflow", "python", "torchrun", "ray", "uv")
 PLACEHOLDER = re.compile(r"(?!HEAD$)[A-Z][A-Z0-9]+")
 NOT_RUN = {
     "make test": "runs everything else",
+    "make flows": "runs these",
     "make env": "installs for minutes; .ci/run does, before the flows",
     "make curves": "a side pipeline, 20 minutes",
     "make studies": "a side pipeline, 30 minutes",

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from synthpairs.images.make import picture_craft
+from synthpairs.images.marking import PACKET
 from synthpairs.images.params import RECIPE, Images
 from synthpairs.making import Maker
 from synthpairs.schema import digest
@@ -43,3 +44,7 @@ def test_pictures_change_only_with_the_recipes_version(settings: Callable[..., I
     means = [picture.reshape(4, 8, 4, 8, 3).mean((1, 3)).round(1).ravel().tolist() for picture in pictures]
     print(json.dumps({str(RECIPE): {case: means}}))
     np.testing.assert_allclose(means, RECORDED[str(RECIPE)][case], atol=TOLERANCE)
+
+
+def test_the_mark_in_the_files_changes_only_with_the_recipes_version() -> None:
+    assert digest(PACKET) == RECORDED[str(RECIPE)]["mark"]
