@@ -14,8 +14,7 @@ from synthpairs.significance import detectable
 GIB = 2**30
 DIFFERENT = 0.25  # share of the items that two arms answer differently; at desk scale 0.1 to 0.3
 NOT_COUNTED = (
-    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route but for `embed`, repairs "
-    "and waiting."
+    "Not counted: transfer of models, stages of seconds, the Synth2 route but for `embed`, repairs and waiting."
 )
 
 
@@ -150,9 +149,7 @@ def _times(machine: Machine, rows: Sequence[Estimate]) -> str:
         table.append([row.stage, row.part, *map(_time, seconds), *wall, _bytes(row.disk), *cost])
     widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
     pad = [str.ljust, str.ljust, *[str.rjust] * (len(head) - 2)]
-    lines = [
-        [align(cell, width) for align, cell, width in zip(pad, row, widths, strict=True)] for row in [head, *table]
-    ]
+    lines = [[just(cell, width) for just, cell, width in zip(pad, row, widths, strict=True)] for row in [head, *table]]
     return markdown_table(lines[0], lines[1:], {0, 1})
 
 

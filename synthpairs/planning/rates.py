@@ -20,9 +20,7 @@ class Rate:
     high: float
     unit: str  # the item, at the reference size
     source: str
-    reference: float = (
-        1.0  # size of the item: pixels of an image, or parameters of a language model; seconds grow with it
-    )
+    reference: float = 1.0  # size of the item, by which seconds grow: pixels, or parameters of a language model
     device: str = A100  # only what a GPU computes is faster on a faster one
     per_image: float = 0.0  # seconds beside the steps of an image: text encoders and VAE
     one_process: bool = False  # one process does it, however many GPUs there are
@@ -82,11 +80,12 @@ COMMON = {  # the same on any machine
 DESK = COMMON | {
     "captions.generation": _desk(0.107, 0.45, 2, "caption written, 135M parameters (640 in 68 s)", f"{_SHARES}: 36 of 78 s",
         135e6, one_process=True),
-    "captions.perplexity": _desk(0.0153, 0.45, 2, "caption, 135M parameters (1,540 in 24 s)", f"{_SHARES}: 12 of 78 s", 135e6,
+    "captions.perplexity": _desk(0.0153, 0.45, 2, "perplexity of a caption, 135M parameters (1,540 in 24 s)", f"{_SHARES}: 12 of 78 s", 135e6,
         one_process=True),
-    "captions.judge": _desk(0.0375, 0.45, 2, "caption, 135M parameters (1,540 in 58 s)", f"{_SHARES}: 30 of 78 s", 135e6,
+    "captions.judge": _desk(0.0375, 0.45, 2, "caption judged, 135M parameters (1,540 in 58 s)", f"{_SHARES}: 30 of 78 s", 135e6,
         one_process=True),
-    "captions.server": _desk(0.0375, 0.2, 5, "caption, 135M parameters", "guess: as the judge in the stage's own process", 135e6),
+    "captions.server": _desk(0.0375, 0.2, 5, "caption judged by a server, 135M parameters", "guess: as the judge in the stage's own process",
+        135e6),
     "captions.blip": _desk(1.0, 0.7, 2, "pair, BLIP base, 384 pixels", "measured with random weights: 0.92 to 1.10",
         one_process=True),
     "images": _desk(0.0125, 0.45, 2, "image and step, 64 pixels, guided (741 x 12 in 111 s)", _README, 64**2),
@@ -94,7 +93,7 @@ DESK = COMMON | {
     "scores": _desk(0.0054, 0.45, 2, "image of 64 pixels, CLIP and SSIM (741 in 4 s)", _README, 64**2),
     "audit.hashes": _desk(0.002, 0.45, 2, "image of 64 pixels, opened and hashed", _AUDIT, 64**2, one_process=True),
     "audit.clip": _desk(0.0035, 0.45, 2, "image of 64 pixels, CLIP", _AUDIT, 64**2, one_process=True),
-    "audit.nsfw": _desk(0.2, 0.7, 2, "image, ViT-B/16", "measured with random weights: 0.18 to 0.21", one_process=True),
+    "audit.nsfw": _desk(0.2, 0.7, 2, "image, NSFW by ViT-B/16", "measured with random weights: 0.18 to 0.21", one_process=True),
     "embed": _desk(0.0117, 0.45, 2, "token grid and step, guided (1,011 x 8 in 95 s)", _README),
     "align": _desk(0.15, 0.45, 2, "pair, forward and backward, 135M parameters",
         "measured: 2 to 4 s for 16 pairs of 32 tokens", 135e6),
@@ -108,7 +107,7 @@ DESK = COMMON | {
 GPU = COMMON | {
     "captions.generation": Rate(0.006, 0.4, 4, "caption written, 7B parameters",
         "derived: weights read once a token at 2 TB/s, 28 tokens, 64 captions at once, and as long again", 7e9, one_process=True),
-    "captions.perplexity": Rate(0.0037, 0.4, 3, "caption, 7B parameters", "derived: 2 FLOP x parameters x 25 tokens", 7e9,
+    "captions.perplexity": Rate(0.0037, 0.4, 3, "perplexity of a caption, 7B parameters", "derived: 2 FLOP x parameters x 25 tokens", 7e9,
         one_process=True),
     "captions.judge": Rate(0.022, 0.4, 3, "caption judged in this process, 7B parameters",
         "derived: 2 FLOP x parameters x 150 tokens", 7e9, one_process=True),
@@ -128,7 +127,7 @@ GPU = COMMON | {
         "measured: 23 ms to open it, on all threads, 3.3 to hash it", 1024**2, EIGHT_CORES, one_process=True),
     "audit.clip": Rate(0.006, 0.7, 2, "image of 1024 pixels, CLIP", "measured: 5.2 ms to crop it; derived: 9 GFLOP in float32",
         1024**2, CORE, one_process=True),
-    "audit.nsfw": Rate(0.006, 0.5, 3, "image of 1024 pixels, ViT-B/16",
+    "audit.nsfw": Rate(0.006, 0.5, 3, "image of 1024 pixels, NSFW by ViT-B/16",
         "derived: 34 GFLOP in float32; measured: 2.5 ms to transform it", one_process=True),
     "embed": Rate(0.0071, 0.7, 1.5, "token grid and step, aMUSEd-256",
         "open-muse, all.csv, batch 8: 0.60 to 0.76 s for 12 steps"),

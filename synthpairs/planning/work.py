@@ -171,9 +171,7 @@ def _images(images: Images, captions: int, count: int, pairs: int, notes: list[s
     if draft and draft.cosine_min is not None:
         notes.append("images.draft.cosine_min: how many drafts fall below is not known; all count as generated in full")
     if images.long_prompts == "chunk":
-        notes.append(
-            "images.long_prompts: a batch runs once for each length of its prompts, up to 4 times; counted once"
-        )
+        notes.append("images.long_prompts: batches run once for each length of prompts, up to 4 times; counted once")
     return [
         Work("images", "drafts", "images", drafts, pixels, draft_steps),
         Work("images", "CLIP of drafts", "images.clip", drafts, pixels),
@@ -202,9 +200,8 @@ def _training(params: _Params, pairs: int, arms: int, size: float | None, notes:
     conversations = mix.pictures + mix.text
     if params.get(dict[str, object] | None, "finetune.instructions") is not None:
         path = Path(params.get(str, "finetune.instructions.path"))
-        conversations = _conversations(path)
-        if not conversations:
-            conversations = MIX_665K
+        conversations = _conversations(path) or MIX_665K
+        if not path.is_file():
             notes.append(f"finetune.instructions: {path} is not there; counted as LLaVA-1.5's {MIX_665K:,} of them")
     trained = 1.0
     if params.get(dict[str, object] | None, "finetune.lora"):
@@ -219,7 +216,7 @@ def _training(params: _Params, pairs: int, arms: int, size: float | None, notes:
 
 def _conversations(path: Path) -> int:
     """Conversations in a JSON file of LLaVA's; 0 without one."""
-    if not path.is_file() or not path.stat().st_size:
+    if not path.is_file() or not path.stat().st_size:  # which mmap refuses
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys: quotes within texts are escaped
@@ -228,9 +225,8 @@ def _conversations(path: Path) -> int:
 def _benchmarks(params: _Params, arms: int, size: float | None, notes: list[str]) -> tuple[list[Work], dict[str, int]]:
     """Of all arms and the untrained model, and the items of the tasks whose answers are right or wrong."""
     tasks, suite = params.get(Tasks, "tasks"), params.get(Suite, "suite")
-    own = {
-        task: getattr(tasks, task.removeprefix("desk_")) for task in params.get(Benchmark, "benchmark").tasks.pictures
-    }
+    asked = params.get(Benchmark, "benchmark").tasks.pictures
+    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in asked}
     sizes = {task: QUESTIONS.get(task, suite.limit) for task in suite.pictures}
     pictures = {task: min(number, suite.limit or number) for task, number in sizes.items() if number is not None}
     text, tokens = dict[str, int](), 0
@@ -243,9 +239,7 @@ def _benchmarks(params: _Params, arms: int, size: float | None, notes: list[str]
         notes.append(f"suite: how many questions {', '.join(unknown)} have is not known; not counted")
     models, code_arms = arms + 1, len(params.get(list[CodeArm], "code_arms"))
     perplexity = params.get(Perplexity, "perplexity")
-    starts = (
-        5 + 2 * arms + models * (1 + len(suite.pictures))
-    )  # five stages, trainings, models with each task of lmms-eval
+    starts = 5 + 2 * arms + models * (1 + len(suite.pictures))  # lmms-eval: one for each task
     return [
         Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with images and without
         Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
