@@ -14,7 +14,8 @@ from synthpairs.significance import detectable
 GIB = 2**30
 DIFFERENT = 0.25  # share of the items that two arms answer differently; at desk scale 0.1 to 0.3
 NOT_COUNTED = (
-    "Not counted: transfer of models, stages of seconds, the Synth2 route but for `embed`, repairs and waiting."
+    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route but for `embed`, repairs "
+    "and waiting."
 )
 
 

@@ -66,7 +66,7 @@ _SHARES = "README.md's 150 s of the stage, divided as measured elsewhere"
 _AUDIT = "README.md's 10 s for 997 images, 4.5 of them imports, divided by guess"
 
 COMMON = {  # the same on any machine
-    "start": _core(6, 0.8, 1.3, "process, importing torch", "measured: 5.6 to 6.3 CPU seconds"),
+    "start": _core(6, 0.8, 1.3, "process that imports torch", "measured: 5.6 to 6.3 CPU seconds"),
     "captions.rules": _core(2.14e-4, 0.4, 2, "caption, rules and duplicates (1,000,000 in 214 s)",
         "measured: docs/paper-scale.md"),
     "captions.kenlm": _core(5e-5, 0.1, 4, "caption, 5-gram model", "measured: 5.5e-6 for 12 word pieces and tables of 0.4 GB; "

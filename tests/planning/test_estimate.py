@@ -81,10 +81,10 @@ def test_main_memory() -> None:
 
 def test_detectable_differences() -> None:
     """(t(0.975) + t(0.8)) x SE; four times the items show half the difference."""
-    found = differences(run(items={"vqa": 400, "pope": 1600, "none": 1}))
-    assert found["vqa"] == pytest.approx((student.ppf(0.975, 399) + student.ppf(0.8, 399)) * math.sqrt(0.25 / 400))
-    assert found["pope"] == pytest.approx(found["vqa"] / 2, rel=0.01)
-    assert "none" not in found
+    values = differences(run(items={"vqa": 400, "pope": 1600, "none": 1}))
+    assert values["vqa"] == pytest.approx((student.ppf(0.975, 399) + student.ppf(0.8, 399)) * math.sqrt(0.25 / 400))
+    assert values["pope"] == pytest.approx(values["vqa"] / 2, rel=0.01)
+    assert "none" not in values
 
 
 @pytest.mark.parametrize(

@@ -44,15 +44,15 @@ def test_the_desks_params(change: Change) -> None:
     assert (run.captions, run.images, run.steps, run.side, run.llm_parameters) == (1540, 1540, 12, 64, 135e6)
     assert run.items == {"desk_pope": 384, "desk_sqa": 304, "desk_text": 300, "desk_vqa": 384}
     assert len(run.notes) == 1  # of the captions
-    found = rows()
-    assert found["captions", "generation"].count == 640
-    assert found["captions", "original images"].count == 900
-    assert found["audit", "hashes"].count == 1540 + 256  # as many real ones as are selected
-    assert found["finetune", ""].count == 3 * 440
-    assert found["benchmark", "desk tasks"].count == 1672 * 2 * 4
-    assert found["embed", ""].count == 64 * 6 * 3
-    assert found["all stages", "process starts"].count == 5 + 3 + 3 + 4
-    assert ("align", "") not in found  # max_steps: 0
+    work = rows()
+    assert work["captions", "generation"].count == 640
+    assert work["captions", "original images"].count == 900
+    assert work["audit", "hashes"].count == 1540 + 256  # as many real ones as are selected
+    assert work["finetune", ""].count == 3 * 440
+    assert work["benchmark", "desk tasks"].count == 1672 * 2 * 4
+    assert work["embed", ""].count == 64 * 6 * 3
+    assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
+    assert ("align", "") not in work  # max_steps: 0
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_kept_captions_are_those_expected_or_stored(change: Change) -> None:
 def test_sources_with_images_and_without_limits(change: Change) -> None:
     tars = SOURCE | {"format": "webdataset", "columns": NO_IMAGE, "limit": 200}
     change({"captions.sources": [SOURCE, SOURCE | {"columns": NO_IMAGE}, tars]})
-    found = rows()
-    assert found["captions", "rules"].count == 1540 + 2200
-    assert found["captions", "original images"].count == 900 + 1200
+    work = rows()
+    assert work["captions", "rules"].count == 1540 + 2200
+    assert work["captions", "original images"].count == 900 + 1200
     change({"captions.sources": [SOURCE | {"limit": None}]})
     with pytest.raises(ValueError, match=r"captions.sources: pool has no limit, .* `--captions N`"):
         read_run(None)
@@ -184,10 +184,10 @@ def test_presets_can_be_planned(change: Change, presets: list[str], capsys: pyte
         assert main(["preset", preset]) == 0
     assert main(["plan"]) == 0
     if presets[0] == "paper":
-        found = rows()
-        assert found["images", ""].count == (2_000_000 if "better-synth" in presets else 1_000_000)
-        assert found["captions", "BLIP"].count == 2_558_128  # every caption of both sources has an image
-        assert ("benchmark", "lmms-eval") in found
+        work = rows()
+        assert work["images", ""].count == (2_000_000 if "better-synth" in presets else 1_000_000)
+        assert work["captions", "BLIP"].count == 2_558_128  # every caption of both sources has an image
+        assert ("benchmark", "lmms-eval") in work
         assert "665,298" in capsys.readouterr().out  # of the instructions, which are not there
 
 
