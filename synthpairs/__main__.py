@@ -68,15 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     plan = commands.add_parser(
-        "plan", help="say what a run takes: GPU-hours, hours, disk, money, smallest effect shown"
+        "plan", help="say what a run takes: device-hours, disk, memory, money, smallest difference shown"
     )
     plan.add_argument("--captions", metavar="N", type=int, help="kept captions to expect, where none are curated yet")
-    plan.add_argument("--gpu", help="A100, H100, H200, RTX4090, RTX3090, or cpu (default: by the size of the pictures)")
+    plan.add_argument("--gpu", help="A100, H100, H200, RTX4090, RTX3090, or cpu (default: by the size of the images)")
     plan.add_argument("--gpus", metavar="N", type=int, default=1, help="how many (default: %(default)s)")
-    plan.add_argument("--price", metavar="P", type=float, help="of one of them for an hour")
-    plan.add_argument(
-        "--measure", action="store_true", help="paint and score a few batches here instead of looking it up"
-    )
+    plan.add_argument("--price", metavar="P", type=float, help="price of one of them for an hour")
+    plan.add_argument("--measure", action="store_true", help="time a few batches of images and scores here")
     plan.add_argument("--json", action="store_true", help="for machines: seconds and bytes")
     plan.set_defaults(run=_plan)
 
@@ -154,18 +152,13 @@ def _plan(options: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from synthpairs.planning.costs import Machine, estimates
-    from synthpairs.planning.effects import effects
-    from synthpairs.planning.page import document, told
-    from synthpairs.planning.rates import CPU
-    from synthpairs.planning.work import DESK_SIDE, read_work
+    from synthpairs.planning.estimate import Machine, as_json, estimate, report
+    from synthpairs.planning.work import read_run
 
     if options.captions is not None and options.captions < 1:
         raise ValueError(f"--captions must be at least 1, got {options.captions}")
-    path, data = Path("params.yaml"), Path("data")
-    work = read_work(path, options.captions, data)
-    gpu = options.gpu or (CPU if work.side <= DESK_SIDE else "A100")
-    machine = Machine(gpu=gpu, gpus=options.gpus, price=options.price)
+    run = read_run(options.captions)
+    machine = Machine(gpu=options.gpu or run.device, gpus=options.gpus, price=options.price)
     rates = {}
     if options.measure:
         from synthpairs.images.params import Images
@@ -173,11 +166,10 @@ def _plan(options: argparse.Namespace) -> None:
         from synthpairs.scores.params import Scores
         from synthpairs.warmup import measured
 
-        rates = measured(load_params(Images, "images"), load_params(Scores, "scores"), data)
-    found = estimates(work.loads, machine, rates)
-    seen = effects(work.items, work.arms, Path("reports/benchmarks/items"))
-    page = json.dumps(document(work, machine, found, seen), indent=2) + "\n" if options.json else None
-    sys.stdout.write(page or told(work, machine, found, seen))
+        rates = measured(load_params(Images, "images"), load_params(Scores, "scores"), Path("data"))
+    rows = estimate(run, machine, rates)
+    text = json.dumps(as_json(run, machine, rows), indent=2) + "\n" if options.json else report(run, machine, rows)
+    sys.stdout.write(text)
 
 
 def _preview(options: argparse.Namespace) -> None:

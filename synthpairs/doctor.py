@@ -36,9 +36,9 @@ from synthpairs.language.params import GgufSource
 from synthpairs.packages import pinned
 from synthpairs.params import PARAMS, convert, convert_section, load_params, messages, read_mapping
 from synthpairs.perplexity.params import Perplexity
-from synthpairs.planning.costs import GIB, Machine, disk, estimates, hours, memory, together
+from synthpairs.planning.estimate import GIB, Machine, disk, estimate, memory, total
 from synthpairs.planning.rates import CPU
-from synthpairs.planning.work import DESK_SIDE, read_work
+from synthpairs.planning.work import read_run
 from synthpairs.preference.params import Preference
 from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
@@ -245,25 +245,25 @@ def _machine(params: dict[str, Any], sound: bool) -> Iterator[Finding]:
                 slow = "this CPU takes many times longer in it than in float32, or lacks the operation"
                 yield Finding(f"{'.'.join(keys)}: {value}", warning=slow)
     free = shutil.disk_usage(".").free / GIB
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     unknown = None if sound else f"what a run takes can be said once {PARAMS} is mended"
     if sound and any(source.limit is None for source in load_params(CaptionParams, "captions").sources):
         unknown = (
             "captions.sources has no limit somewhere: `python -m synthpairs plan --captions N` says what a run takes"
         )
     if unknown:
-        yield Finding(f"disk: {free:.0f} GiB free; memory: {total:.0f} GiB", warning=unknown)
+        yield Finding(f"disk: {free:.0f} GiB free; memory: {total_memory:.0f} GiB", warning=unknown)
         return
-    work = read_work(PARAMS, None, Path("data"))
-    large = work.side > DESK_SIDE
-    machine = Machine(gpu="A100" if large else CPU, gpus=max(1, len(devices)) if large else 1, price=None)
-    found = estimates(work.loads, machine, {})
-    room, main = disk(found) / GIB, memory(work, machine) / GIB
+    run = read_run(None)
+    large = run.device != CPU
+    machine = Machine(gpu=run.device, gpus=max(1, len(devices)) if large else 1)
+    rows = estimate(run, machine)
+    room, main = disk(rows) / GIB, memory(run, machine) / GIB
     yield Finding(
         f"disk: {free:.0f} GiB free", f"data, models and cache take about {room:,.0f} GiB" if free < room else None
     )
-    short = total < main - 0.5  # what the kernel keeps is not counted
-    yield Finding(f"memory: {total:.0f} GiB", f"about {main:,.0f} GiB are needed" if short else None)
+    short = total_memory < main - 0.5  # what the kernel keeps is not counted
+    yield Finding(f"memory: {total_memory:.0f} GiB", f"about {main:,.0f} GiB are needed" if short else None)
     if large and not devices:
-        days = hours(together(found).seconds, 0, 1) / 24
-        yield Finding(f"images.side: {work.side}", f"no GPU can be seen; an A100 would take some {days:,.0f} days")
+        days = total(rows).seconds / 3600 / 24
+        yield Finding(f"images.side: {run.side}", f"no GPU can be seen; an A100 would take some {days:,.0f} days")

@@ -1,1 +1,1 @@
-"""What a run will take, before it runs: GPU-hours, hours, disk, money, and the smallest effect that it can show."""
+"""What a run will take, before it runs: device-hours, disk, memory, money, and the smallest difference that it can show."""

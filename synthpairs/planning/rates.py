@@ -1,87 +1,142 @@
-"""What a rate is, and how fast GPUs are beside each other; the tables are in desk_rates.py and gpu_rates.py.
+"""Rates: seconds that one item of work takes on a reference device, with bounds and sources, and factors of other GPUs.
 
-`low` and `high` are the factors between which the truth is expected to lie. Sources are public measurements, this project's
-own (README.md, docs/performance.md), a derivation that is spelled out, or a guess that calls itself one.
+Sources are public measurements, this project's own (README.md, docs/performance.md), derivations, or guesses that say so. Derived
+rates take 30% of the A100's 312 TFLOP/s in bfloat16, and half of its 19.5 in float32, in which CLIP, BLIP and the classifier of
+`audit` compute. FLOP were counted by torch. Desk rates are README.md's; a faster machine took half as long, hence the bounds.
 """
 
 from dataclasses import dataclass
+from functools import partial
+
+CPU, CORE, DESK_CPU, EIGHT_CORES, A100 = "cpu", "1 CPU core", "2 CPU cores", "8 CPU cores", "A100 80 GB"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Rate:
-    """Seconds of one machine part (a GPU with its share of cores, or the desk's two cores) for one piece of work."""
+    """Seconds per item on one device, which lie between `low` and `high` times that value."""
 
     seconds: float
-    piece: str  # what is counted, at which size
-    hardware: str
-    source: str
     low: float
     high: float
-    fixed: float = 0.0  # seconds for each item beside its pieces
-    reference: float = 1.0  # size that the rate was measured at: pixels of a picture, or parameters of a language model
-    on_cpu: bool = False  # no GPU makes it faster
-    alone: bool = False  # one process with one GPU does it, however many there are
+    unit: str  # the item, at the reference size
+    source: str
+    reference: float = 1.0  # size of the item, by which seconds grow: pixels, or parameters of a language model
+    device: str = A100  # only what a GPU computes is faster on a faster one
+    per_image: float = 0.0  # seconds beside the steps of an image: text encoders and VAE
+    one_process: bool = False  # one process does it, however many GPUs there are
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.3g} s for each {self.unit} ({self.device}; {self.source})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Gpu:
-    """How fast a GPU is beside an A100 80 GB, fp16 or bf16."""
+    """Speed of a GPU relative to an A100 80 GB, in fp16 or bf16, with bounds."""
 
     speed: float
-    low: float  # of the speed
+    low: float
     high: float
     source: str
 
 
-CPU = "cpu"
 GPUS = {
-    "A100": Gpu(speed=1.0, low=0.9, high=1.3, source="reference; torch.compile: 1.3 times (diffusers, fast diffusion)"),
-    "H100": Gpu(
-        speed=2.5,
-        low=1.5,
-        high=4.8,
-        source="derived: 3.2 times the peak FLOP/s; MLPerf 4.1 has SDXL at 4.8 times, with TensorRT",
-    ),
-    "H200": Gpu(
-        speed=2.7,
-        low=1.6,
-        high=5.6,
-        source="derived as H100, by MLPerf 5.0's ratio of the two; TensorRT reaches 5.6 times",
-    ),
-    "RTX4090": Gpu(speed=1.1, low=0.8, high=1.4, source="SDXL, 25 steps, batch 1: 3.4 s, A100 3.8 s (LCM-LoRA blog)"),
-    "RTX3090": Gpu(speed=0.54, low=0.4, high=0.7, source="SDXL, 25 steps, batch 1: 7 s, A100 3.8 s (LCM-LoRA blog)"),
+    "A100": Gpu(1.0, 0.9, 1.3, "reference; torch.compile: 1.3 times (diffusers, fast diffusion)"),
+    "H100": Gpu(2.5, 1.5, 4.8, "derived: 3.2 times the peak FLOP/s; MLPerf 4.1 has SDXL at 4.8 times, with TensorRT"),
+    "H200": Gpu(2.7, 1.6, 5.6, "derived as H100, by MLPerf 5.0's ratio of the two; TensorRT reaches 5.6 times"),
+    "RTX4090": Gpu(1.1, 0.8, 1.4, "SDXL, 25 steps, batch 1: 3.4 s, A100 3.8 s (LCM-LoRA blog)"),
+    "RTX3090": Gpu(0.54, 0.4, 0.7, "SDXL, 25 steps, batch 1: 7 s, A100 3.8 s (LCM-LoRA blog)"),
 }
 
-_CORE = "1 CPU core"
+REFINER_STEP = 1.08  # of SDXL's refiner, relative to its base: 7.29 and 6.76 TFLOP at 1024 pixels, counted by torch
+BYTES_PER_PIXEL = 1.6  # of a lossless image; the desk's PNGs have 1.7, large ones were not measured
+IMAGE_COPIES = 3  # work store, DVC's cache, workspace; 2 where the file system has reflinks or hardlinks
+CAPTION_BYTES, SCORE_BYTES, GRID_BYTES = 500, 200, 2048  # a row of captions and of scores, and a token grid
+WEIGHT_BYTES = 2 * 2  # of a stored parameter: bfloat16, in DVC's cache and the workspace
+CHECKPOINT_BYTES = 12 * 2  # of a trained parameter: float32 weights and AdamW's moments; two of them for a moment
+LORA_SHARE = 3.7e-4  # of a 7B Llama's parameters, trained for each rank of adapters on all its linear layers
+DESK_DISK = 3 * 2**30  # bytes of data, models and cache at desk scale
+DESK_MEMORY, DESK_PARAMETERS = 8 * 2**30, 135e6  # peak of training a model of so many parameters on a CPU
+GPU_MEMORY = 16 * 2**30  # main memory for each GPU, its process and loaders: a rule of thumb, not measured
+SELECT_MEMORY = 1024  # bytes of a candidate in selection: 0.96 GiB for a million (docs/performance.md)
 
-# What takes as long on every machine: one process on one core, or a process for each core that is there.
-ANYWHERE = {
-    "captions.rules": Rate(
-        seconds=2.14e-4, piece="caption: rules and duplicates (1,000,000 in 214 s)", hardware=_CORE,
-        source="measured: docs/paper-scale.md", low=0.4, high=2.0, on_cpu=True, alone=True,
-    ),
-    "captions.kenlm": Rate(
-        seconds=5e-5, piece="caption, 5-gram model", hardware=_CORE,
-        source="measured: 5.5e-6 for 12 word pieces and tables of 0.4 GB; Wikipedia's are ten times as large, taken as ten "
-        "times as slow (a guess)",
-        low=0.1, high=4.0, on_cpu=True, alone=True,
-    ),
-    "captions.originals": Rate(
-        seconds=0.042, piece="picture of 384 pixels: made from the source's, opened again for CLIP", hardware=_CORE,
-        source="measured: 31 to 43 ms to make it, 4.5 to open it and to cut it for CLIP", low=0.7, high=2.0,
-        reference=384**2, on_cpu=True, alone=True,
-    ),
-    "select": Rate(
-        seconds=9.6e-6, piece="candidate (1,000,000 in 9.6 s)", hardware=_CORE,
-        source="docs/performance.md", low=0.7, high=2.0, on_cpu=True, alone=True,
-    ),
-    "audit.text": Rate(
-        seconds=0.6, piece="picture of 1024 pixels, text looked for", hardware=_CORE,
-        source="measured: 0.6 with text in it (params.yaml), 0.3 without", low=0.5, high=2.0, reference=1024**2,
-        on_cpu=True, alone=True,
-    ),
+_core = partial(Rate, device=CORE, one_process=True)
+_desk = partial(Rate, device=DESK_CPU)
+_README = "README.md, seconds of the stage less 8 to start"
+_SHARES = "README.md's 150 s of the stage, divided as measured elsewhere"
+_AUDIT = "README.md's 10 s for 997 images, 4.5 of them imports, divided by guess"
+
+COMMON = {  # the same on any machine
+    "start": _core(6, 0.8, 1.3, "process that imports torch", "measured: 5.6 to 6.3 CPU seconds"),
+    "captions.rules": _core(2.14e-4, 0.4, 2, "caption, rules and duplicates (1,000,000 in 214 s)",
+        "measured: docs/paper-scale.md"),
+    "captions.kenlm": _core(5e-5, 0.1, 4, "caption, 5-gram model", "measured: 5.5e-6 for 12 word pieces and tables of 0.4 GB; "
+        "Wikipedia's are ten times as large, taken as ten times as slow (a guess)"),
+    "captions.originals": _core(0.042, 0.7, 2, "image of 384 pixels, made from the source's and opened for CLIP",
+        "measured: 31 to 43 ms to make it, 4.5 to open it and to crop it for CLIP", 384**2),
+    "select": _core(9.6e-6, 0.7, 2, "candidate (1,000,000 in 9.6 s)", "docs/performance.md"),
+    "audit.text": _core(0.6, 0.5, 2, "image of 1024 pixels, text detection",
+        "measured: 0.6 with text in it (params.yaml), 0.3 without", 1024**2),
 }  # fmt: skip
-
-REFINER_STEP = 1.08  # of SDXL's refiner, beside its base's: 7.29 and 6.76 TFLOP at 1024 pixels, counted by torch
-BYTES_PER_PIXEL = 1.6  # of a lossless picture; the desk's PNGs have 1.7, and no more than that is known of large ones
-PICTURE_COPIES = 3  # work store, DVC's cache, workspace; 2 where the disk can link
+DESK = COMMON | {
+    "captions.generation": _desk(0.107, 0.45, 2, "caption written, 135M parameters (640 in 68 s)", f"{_SHARES}: 36 of 78 s",
+        135e6, one_process=True),
+    "captions.perplexity": _desk(0.0153, 0.45, 2, "perplexity of a caption, 135M parameters (1,540 in 24 s)",
+        f"{_SHARES}: 12 of 78 s", 135e6, one_process=True),
+    "captions.judge": _desk(0.0375, 0.45, 2, "caption judged, 135M parameters (1,540 in 58 s)", f"{_SHARES}: 30 of 78 s", 135e6,
+        one_process=True),
+    "captions.server": _desk(0.0375, 0.2, 5, "caption judged by a server, 135M parameters",
+        "guess: as the judge in the stage's own process", 135e6),
+    "captions.blip": _desk(1.0, 0.7, 2, "pair, BLIP base, 384 pixels", "measured with random weights: 0.92 to 1.10",
+        one_process=True),
+    "images": _desk(0.0125, 0.45, 2, "image and step, 64 pixels, guided (741 x 12 in 111 s)", _README, 64**2),
+    "images.clip": _desk(0.005, 0.3, 2, "draft of 64 pixels, CLIP", "guess: as an image of `scores`", 64**2),
+    "scores": _desk(0.0054, 0.45, 2, "image of 64 pixels, CLIP and SSIM (741 in 4 s)", _README, 64**2),
+    "audit.hashes": _desk(0.002, 0.45, 2, "image of 64 pixels, opened and hashed", _AUDIT, 64**2, one_process=True),
+    "audit.clip": _desk(0.0035, 0.45, 2, "image of 64 pixels, CLIP", _AUDIT, 64**2, one_process=True),
+    "audit.nsfw": _desk(0.2, 0.7, 2, "image, NSFW by ViT-B/16", "measured with random weights: 0.18 to 0.21", one_process=True),
+    "embed": _desk(0.0117, 0.45, 2, "token grid and step, guided (1,011 x 8 in 95 s)", _README),
+    "align": _desk(0.15, 0.45, 2, "pair, forward and backward, 135M parameters",
+        "measured: 2 to 4 s for 16 pairs of 32 tokens", 135e6),
+    "finetune": _desk(0.316, 0.45, 2, "conversation, 135M parameters (440 in 139 s)", _README, 135e6),
+    "benchmark": _desk(0.0203, 0.45, 2, "answer, 135M parameters (3,344 in 68 s)", _README, 135e6, one_process=True),
+    "lmms-eval": _desk(0.2, 0.4, 4, "question, one at a time, 135M parameters",
+        "measured: 0.10 s for 4 tokens of an answer, 0.36 for 16", 135e6, one_process=True),
+    "lm-eval": _desk(6.7e-4, 0.7, 2, "token read, 135M parameters", "measured: 4 contexts of 700 tokens in 1.9 s", 135e6,
+        one_process=True),
+}  # fmt: skip
+GPU = COMMON | {
+    "captions.generation": Rate(0.006, 0.4, 4, "caption written, 7B parameters",
+        "derived: weights read once a token at 2 TB/s, 28 tokens, 64 captions at once, and as long again", 7e9, one_process=True),
+    "captions.perplexity": Rate(0.0037, 0.4, 3, "perplexity of a caption, 7B parameters",
+        "derived: 2 FLOP x parameters x 25 tokens", 7e9, one_process=True),
+    "captions.judge": Rate(0.022, 0.4, 3, "caption judged in this process, 7B parameters",
+        "derived: 2 FLOP x parameters x 150 tokens", 7e9, one_process=True),
+    "captions.server": Rate(0.022, 0.4, 3, "caption judged by a server on these GPUs, 7B parameters",
+        "derived: 2 FLOP x parameters x 150 tokens", 7e9),
+    "captions.blip": Rate(0.018, 0.5, 2, "pair, BLIP base, 384 pixels",
+        "derived: 133 GFLOP in float32; measured: 4 ms to open and transform an image", one_process=True),
+    "images": Rate(0.0985, 0.8, 1.4, "image and step, SDXL, 1024 pixels, guided; 0.374 beside the steps",
+        "open-muse, all.csv, fp16, batch 8: 12.45 s for 12 steps, 18.75 s for 20; the line through both also meets "
+        "diffusers' 3.31 s for 30", 1024**2, per_image=0.374),
+    "images.clip": Rate(0.02, 0.5, 2, "draft of 1024 pixels, CLIP",
+        "measured: 13 ms to bytes, 5 to crop it for CLIP; derived: 15 GFLOP in float32", 1024**2, CORE),
+    "scores": Rate(0.0053, 0.5, 3, "image of 1024 pixels, CLIP and SSIM",
+        "docs/performance.md: 0.042 core seconds to decode, resize, compare; CLIP takes less meanwhile "
+        "(clip-retrieval, ViT-B/32: 1,450/s on an RTX 3080)", 1024**2, EIGHT_CORES),
+    "audit.hashes": Rate(0.0062, 0.7, 3, "image of 1024 pixels, opened and hashed",
+        "measured: 23 ms to open it, on all threads, 3.3 to hash it", 1024**2, EIGHT_CORES, one_process=True),
+    "audit.clip": Rate(0.006, 0.7, 2, "image of 1024 pixels, CLIP", "measured: 5.2 ms to crop it; derived: 9 GFLOP in float32",
+        1024**2, CORE, one_process=True),
+    "audit.nsfw": Rate(0.006, 0.5, 3, "image of 1024 pixels, NSFW by ViT-B/16",
+        "derived: 34 GFLOP in float32; measured: 2.5 ms to transform it", one_process=True),
+    "embed": Rate(0.0071, 0.7, 1.5, "token grid and step, aMUSEd-256",
+        "open-muse, all.csv, batch 8: 0.60 to 0.76 s for 12 steps"),
+    "align": Rate(0.181, 0.8, 1.5, "pair, LLaVA-1.5-7B", "LLaVA README: 558K pairs in 3.5 h on 8 GPUs", 7e9),
+    "finetune": Rate(0.433, 0.8, 1.5, "conversation, LLaVA-1.5-7B",
+        "LLaVA README: 665K conversations in about 10 h on 8 GPUs (40 GB)", 7e9),
+    "benchmark": Rate(0.25, 0.4, 4, "answer, 7B parameters", "derived: 700 tokens read, and as long again for the answer", 7e9,
+        one_process=True),
+    "lmms-eval": Rate(0.28, 0.5, 3, "question, one at a time, LLaVA-7B",
+        "github.com/InternLM/xtuner/issues/376: MMBench's 4,329 in about 20 minutes on one GPU", 7e9, one_process=True),
+    "lm-eval": Rate(1.5e-4, 0.7, 3, "token read, 7B parameters", "derived: 2 FLOP x parameters", 7e9, one_process=True),
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""A copy of params.yaml that tests change by key."""
+"""A copy of params.yaml in an empty folder, which tests change by key."""
 
 import shutil
 from collections.abc import Callable
@@ -8,31 +8,25 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from synthpairs.planning.params import Document
-
 ROOT = Path(__file__).parents[2]
-Change = Callable[..., Document]
+Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
-def params(tmp_path: Path) -> Path:
-    return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
+    """Set dotted keys in the working directory's params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
 
-
-@pytest.fixture
-def change(params: Path) -> Change:
-    """Sets dotted keys in the copy, which keeps them, and reads it."""
-
-    def changed(values: dict[str, Any] | None = None) -> Document:
+    def changed(values: dict[str, Any]) -> None:
         yaml = YAML(typ="safe")  # without comments
-        document = yaml.load(params)
-        for key, value in (values or {}).items():
+        document = yaml.load(path)
+        for key, value in values.items():
             *parts, last = key.split(".")
-            place = document
+            section = document
             for part in parts:
-                place = place[part]
-            place[last] = value
-        yaml.dump(document, params)
-        return Document(params)
+                section = section[part]
+            section[last] = value
+        yaml.dump(document, path)
 
     return changed

@@ -1,123 +1,196 @@
-"""The whole work of params.yaml: every switch adds the seconds that a calculation by hand says."""
+"""Work of params.yaml: every switch adds the items, seconds and bytes that a calculation by hand gives."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from synthpairs.planning.costs import Machine, estimates, together
-from synthpairs.planning.work import Work, read_work
+from synthpairs.__main__ import main
+from synthpairs.planning.estimate import Machine, estimate, total
+from synthpairs.planning.work import MIX_665K, Work, read_run
 from tests.planning.conftest import ROOT, Change
 
-A100 = Machine(gpu="A100", gpus=1, price=None)
-CPU = Machine(gpu="cpu", gpus=1, price=None)
 PAPER = {
     "images.side": 1024, "images.steps": 60, "images.guidance": 20.0, "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
-    "captions.llm": "lmsys/vicuna-7b-v1.5@abc",
+    "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "align.max_steps": None,
+    "perplexity.models": ["a"], "perplexity.tokens": 16,
 }  # fmt: skip
 DRAFT = {"steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
 SERVER = {"model": "meta-llama/Meta-Llama-3-70B-Instruct", "extra": {}}
 SERVED = {"engine": "server", "server": SERVER, "max_failed_share": 0.01}
+LORA = {"rank": 128, "alpha": 256, "dropout": 0.0, "quantize": None}
+SOURCE = {
+    "name": "pool", "path": "x.json", "format": "llava", "images": "x", "limit": 1000,
+    "columns": {"text": None, "image": "image", "source": None},
+}  # fmt: skip
+NO_IMAGE = {"text": None, "image": None, "source": None}
 
 
-def seconds(path: Path, machine: Machine = A100) -> float:
-    return together(estimates(read_work(path, None, path.parent / "data").loads, machine, {})).seconds
+def rows(captions: int | None = None) -> dict[tuple[str, str], Work]:
+    return {(row.stage, row.part): row for row in read_run(captions).work}
 
 
-def test_the_desks_params(params: Path, tmp_path: Path) -> None:
-    work = read_work(params, None, tmp_path / "data")
-    assert (work.captions, work.candidates, work.steps, work.side) == (1540, 1540, 12, 64)
-    assert work.items["desk_vqa"] == 384
-    stages = dict.fromkeys(load.stage for load in work.loads)
-    assert list(stages) == [
-        "captions",
-        "images",
-        "scores",
-        "select",
-        "audit",
-        "align",
-        "finetune",
-        "benchmark",
-        "perplexity",
-        "embed",
-    ]
-    assert not work.notes
+def seconds() -> float:
+    return total(estimate(read_run(None), Machine(gpu="A100"))).seconds
+
+
+def test_the_desks_params(change: Change) -> None:
+    run = read_run(None)
+    assert (run.captions, run.images, run.steps, run.side, run.llm_parameters) == (1540, 1540, 12, 64, 135e6)
+    assert run.items == {"desk_pope": 384, "desk_sqa": 304, "desk_text": 300, "desk_vqa": 384}
+    assert len(run.notes) == 1  # of the captions
+    work = rows()
+    assert work["captions", "generation"].count == 640
+    assert work["captions", "original images"].count == 900
+    assert work["audit", "hashes"].count == 1540 + 256  # as many real ones as are selected
+    assert work["finetune", ""].count == 3 * 440
+    assert work["benchmark", "desk tasks"].count == 1672 * 2 * 4
+    assert work["embed", ""].count == 64 * 6 * 3
+    assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
+    assert ("align", "") not in work  # max_steps: 0
 
 
 @pytest.mark.parametrize(
     ("switch", "more"),
     [
-        # 1,540 captions of which 900 have a picture
+        # 1,540 captions, of which 900 have an image
         ({"captions.blip": {"model": "x", "min": 0.8, "max": 1.0}}, 900 * 0.018),
         ({"captions.perplexity.engine": "kenlm"}, 1540 * (5e-5 - 0.0037)),
         ({"captions.judge": SERVED}, 1540 * 0.022 * 9),  # ten times the parameters
         ({"captions.judge": SERVED | {"engine": "none"}}, -1540 * 0.022),
-        # 1,540 pictures in 60 steps of 0.0985 s, 0.374 s beside them
+        # 1,540 images in 60 steps of 0.0985 s, 0.374 s beside them
         ({"images.refiner": {"model": "x", "base_share": 0.8}}, 1540 * 60 * 0.0985 * 0.2 * 0.08),
         ({"images.draft": DRAFT}, 1540 * (4 * 0.0985 + 0.374 + 0.02)),
-        ({"images.long_prompts": "chunk", "captions.limits.words_max": 100}, 1540 * (60 * 0.0985 + 0.374)),
         ({"images.limit": 1000}, -540 * (60 * 0.0985 + 0.374 + 0.0053 + 9.6e-6 + 0.0062 + 0.006)),
-        # 1,540 pictures and 256 real ones
+        ({"images.guidance": 1.0}, -1540 * 30 * 0.0985),
+        ({"images.side": 512}, -0.75 * (1540 * (60 * 0.0985 + 0.374 + 0.0053) + 1796 * 0.0122)),
+        # 1,540 images and 256 real ones
         ({"audit.text": True}, 1796 * 0.6),
         ({"audit.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch": 32}}, 1796 * 0.006),
         ({"audit.cosine_min": None}, -1796 * 0.006),
-        # four models with pictures, three more that see codes
-        ({"suite.pictures": ["pope"]}, 4 * 9000 * 0.28),
+        # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
+        ({"suite.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
+        ({"suite.pictures": ["pope"], "suite.limit": 10}, 4 * (10 * 0.28 + 6)),
         ({"suite.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
-        # 665,298 conversations in place of 440, for three arms
-        ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (665_298 - 440) * 0.433),
+        ({"suite.text": ["mmlu"], "suite.limit": 10, "suite.shots": 0}, 7 * 57 * 10 * 115 * 1.5e-4),
+        ({"perplexity.models": ["a", "b"], "perplexity.tokens": 10_000}, (20_000 - 16) * 1.5e-4),
+        # three arms, 256 pairs and 440 conversations
+        ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 440) * 0.433),
+        ({"align.max_steps": 10}, 3 * (10 * 4 - 256) * 0.181),
+        ({"align.epochs": 2}, 3 * 256 * 0.181),
+        ({"embed.guidance": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
+        ({"invent.banks": ["world", "imagenet"]}, 200 * 6 * 3 * 8 * 0.0071),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
-def test_each_switch_adds_what_a_calculation_by_hand_says(
-    params: Path, change: Change, switch: dict[str, Any], more: float
-) -> None:
+def test_each_switch_adds_what_a_calculation_by_hand_gives(change: Change, switch: dict[str, Any], more: float) -> None:
     change(PAPER)
-    before = seconds(params)
+    before = seconds()
     change(switch)
-    assert seconds(params) - before == pytest.approx(more, rel=1e-6)
+    assert seconds() - before == pytest.approx(more, rel=1e-6)
 
 
-def test_drafts_pay_where_few_of_many_candidates_are_painted(params: Path, change: Change) -> None:
-    change(PAPER | {"images.candidates": 5})
-    every = seconds(params)
-    change({"images.draft": DRAFT})
-    assert seconds(params) < 0.4 * every  # 20,000 s in place of 52,600
+def test_bytes_on_disk(change: Change) -> None:
+    change(PAPER)
+    assert rows()["images", ""].disk == pytest.approx(1540 * 1024**2 * 1.6 * 3)
+    assert rows()["finetune", ""].disk == 7e9 * (3 * 4 + 24)
+    change({"finetune.lora": LORA})
+    assert rows()["finetune", ""].disk == pytest.approx(7e9 * (3 * 4 + 24 * 128 * 3.7e-4))
+    assert any("full training" in note for note in read_run(None).notes)
 
 
-def test_the_desk_as_the_readme_has_it(params: Path, change: Change, tmp_path: Path) -> None:
-    """README.md's seconds, with 6 s to start in place of 8: 741 pictures of 1,540 captions, three arms of 440 conversations."""
-    data = tmp_path / "data"
-    for name, rows in (("captions/kept", 741), ("screened/kept", 337)):
-        (data / name).parent.mkdir(parents=True)
-        pd.DataFrame({"uid": range(rows)}).to_parquet(data / f"{name}.parquet")
-    found = estimates(read_work(params, None, data).loads, CPU, {})
-    stages = {name: sum(one.seconds for one in found if one.stage == name) for name in {one.stage for one in found}}
-    expected = {
-        "captions": 158, "images": 119, "scores": 4 + 8, "finetune": 3 * 147, "benchmark": 4 * 76, "embed": 103
-    }  # fmt: skip
-    starts = {"finetune": 3, "benchmark": 4}
-    for name, value in expected.items():
-        assert stages[name] == pytest.approx(value - 2 * starts.get(name, 1), rel=0.03), name
-    assert stages["align"] == 3 * 6
-    assert stages["audit"] == pytest.approx(10, rel=0.2)  # loads CLIP alone, which starts faster than 6 s
+def test_a_limit_lets_whole_captions_through(change: Change) -> None:
+    change({"images.candidates": 3, "images.limit": 20})
+    assert read_run(None).images == 18
+    change({"images.candidates": 5, "images.draft": DRAFT | {"keep": 2, "cosine_min": 0.2}, "images.limit": 100})
+    assert (rows()["images", "drafts"].count, read_run(None).images) == (250, 100)
+    assert any("cosine_min" in note for note in read_run(None).notes)
+
+
+def test_kept_captions_are_those_expected_or_stored(change: Change) -> None:
+    Path("data/captions").mkdir(parents=True)
+    pd.DataFrame({"uid": range(741)}).to_parquet("data/captions/kept.parquet")
+    assert (read_run(None).captions, read_run(5).captions) == (741, 5)
+    assert not read_run(None).notes
+
+
+def test_sources_with_images_and_without_limits(change: Change) -> None:
+    tars = SOURCE | {"format": "webdataset", "columns": NO_IMAGE, "limit": 200}
+    change({"captions.sources": [SOURCE, SOURCE | {"columns": NO_IMAGE}, tars]})
+    work = rows()
+    assert work["captions", "rules"].count == 1540 + 2200
+    assert work["captions", "original images"].count == 900 + 1200
+    change({"captions.sources": [SOURCE | {"limit": None}]})
+    with pytest.raises(ValueError, match=r"captions.sources: pool has no limit, .* `--captions N`"):
+        read_run(None)
+    assert rows(10_000)["captions", "original images"].count == 10_000 - 640
+
+
+def test_conversations_of_a_file_are_counted(change: Change) -> None:
+    change({"finetune.instructions": {"path": "mix.json", "images": None}})
+    turns = [{"from": "human", "value": 'what is "conversations": for?'}, {"from": "gpt", "value": "conversations"}]
+    Path("mix.json").write_text(json.dumps([{"id": "0", "conversations": turns}] * 7))
+    assert rows()["finetune", ""].count == 3 * 7
+    Path("mix.json").write_text("")
+    assert rows()["finetune", ""].count == 3 * MIX_665K
+
+
+@pytest.mark.parametrize(
+    ("llm", "parameters"),
+    [("Qwen/Qwen2.5-0.5B@main", 0.5e9), ("models/llm", 135e6), ("own", 1000), ("other", None)],
+)
+def test_the_size_of_a_model(change: Change, llm: str, parameters: float | None) -> None:
+    Path("own").mkdir()
+    Path("own/model.safetensors").write_bytes(bytes(2000))
+    change({"vlm.llm": llm})
+    run = read_run(None)
+    assert run.llm_parameters == parameters
+    assert any("other is not known" in note for note in run.notes) == (parameters is None)
+
+
+def test_tasks_of_unknown_size_are_named(change: Change) -> None:
+    change({"suite.pictures": ["pope", "mmvet", "mine"], "suite.text": ["theirs"]})
+    run = read_run(None)
+    assert rows()["benchmark", "lmms-eval"].count == 4 * 9_218
+    assert (run.items["pope"], "mmvet" in run.items) == (9_000, False)  # answers of mmvet are graded
+    assert "mine, theirs" in run.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("images.steps", 0, "images.steps must be from 1 to 1000, got 0"),
+        ("align.epochs", float("inf"), "align.epochs must be from 0 to 1000, got inf"),
+        ("align", None, "align.epochs is missing"),
+        ("finetune.lora", 16, "finetune.lora must be a mapping, got 16"),
+        ("captions.sources", [SOURCE | {"limit": "100"}], r"sources\[0\].limit must be of type int, got '100'"),
+    ],
+)
+def test_wrong_values_are_named(change: Change, key: str, value: Any, message: str) -> None:
+    change({key: value})
+    with pytest.raises(ValueError, match=rf"params.yaml: .*{message}"):
+        read_run(None)
 
 
 @pytest.mark.parametrize("presets", [["paper"], ["paper", "better-synth"], ["smoke"], ["sdxl-lightning"]])
-def test_presets_can_be_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, presets: list[str]) -> None:
-    from synthpairs.__main__ import main
-
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "presets", tmp_path / "presets")
-    monkeypatch.chdir(tmp_path)
+def test_presets_can_be_planned(change: Change, presets: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ROOT / "presets", "presets")
     for preset in presets:
         assert main(["preset", preset]) == 0
-    work: Work = read_work(Path("params.yaml"), None, Path("data"))
-    parts = {(load.stage, load.part): load for load in work.loads}
+    assert main(["plan"]) == 0
     if presets[0] == "paper":
-        assert work.candidates == (2_000_000 if "better-synth" in presets else 1_000_000)
-        assert parts["captions", "BLIP"].pieces == 2_558_128  # every caption of both sources has a picture
-        assert ("benchmark", "lmms-eval") in parts
-        assert len(work.notes) == 1  # of the instructions, which are not there
+        work = rows()
+        assert work["images", ""].count == (2_000_000 if "better-synth" in presets else 1_000_000)
+        assert work["captions", "BLIP"].count == 2_558_128  # every caption of both sources has an image
+        assert ("benchmark", "lmms-eval") in work
+        assert "665,298" in capsys.readouterr().out  # of the instructions, which are not there
+
+
+def test_torch_is_not_imported() -> None:
+    code = "import sys, synthpairs.planning.estimate; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
