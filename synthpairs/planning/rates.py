@@ -61,9 +61,9 @@ SELECT_MEMORY = 1024  # bytes of a candidate in selection: 0.96 GiB for a millio
 
 _core = partial(Rate, device=CORE, one_process=True)
 _desk = partial(Rate, device=DESK_CPU)
-_README = "README.md, seconds of the stage less 8 to start"
-_SHARES = "README.md's 150 s of the stage, divided as measured elsewhere"
-_AUDIT = "README.md's 10 s for 997 images, 4.5 of them imports, divided by guess"
+_README = "the desk run of commit a3f2f92, seconds of the stage less 8 to start"
+_SHARES = "the desk run's 150 s of the stage (a3f2f92), divided as measured elsewhere"
+_AUDIT = "the desk run's 10 s for 997 images (a3f2f92), 4.5 of them imports, divided by guess"
 
 COMMON = {  # the same on any machine
     "start": _core(6, 0.8, 1.3, "process that imports torch", "measured: 5.6 to 6.3 CPU seconds"),
