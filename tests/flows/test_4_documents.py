@@ -25,7 +25,6 @@ NOT_RUN = {
     "python -m pretrain.publish": "copies what has been trained for hours; pretrain/ has tests of its own",
     "python -m synthpairs vote --voter NAME": "a server and a browser: tests/preference",
     "python -m synthpairs preset paper": "params of a GPU and a hub: tests/test_presets.py",
-    "python -m synthpairs compare 3c51efc:ARM 7da175c:ARM": "commits of this repository's past",
     "dvc exp run -n bestof4 *": "paints four times as much; as `random`",
     "python -m synthpairs compare HEAD random bestof4": "as `compare HEAD random`",
     "dvc repro --single-item": "a figure of its time",
