@@ -25,7 +25,7 @@ def environment(base: Path) -> dict[str, str]:
         "HOME": str(base / "home"),
         "STORE": str(base / "store"),
         "URL": str(base / "project"),
-        "COLUMNS": "400",  # of tables
+        "COLUMNS": "4000",  # of tables
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(base / "site"),
         "DVC_GLOBAL_CONFIG_DIR": str(base / "global"),

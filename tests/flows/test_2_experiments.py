@@ -18,7 +18,7 @@ def shown(smoke: Smoke) -> dict[str, dict[str, str]]:
 
 
 def test_another_strategy_runs_what_depends_on_the_selection(smoke: Smoke) -> None:
-    printed = smoke.project.run("dvc exp run -n random -S select.strategy=random", seconds=1500)
+    printed = smoke.project.run("dvc exp run -n random -S select.strategy=random", seconds=2400)
     assert {"select", "align@selected", "benchmark@selected", "report"} <= set(ran(printed))
     assert not {"art", "captions", "images", "scores", "embed", "finetune-codes@genpair"} & set(ran(printed))
     assert "params.yaml" in smoke.project.changes()
