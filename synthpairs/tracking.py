@@ -115,8 +115,7 @@ class StageRun:
         if self._failure.exists():
             log.debug("not recorded: MLflow was not usable earlier in this run")
             return
-        address = os.environ.get("DVC_STAGE", "")
-        name = address if address.split(":")[-1].split("@")[0] == stage.split("@")[0] else stage
+        name = os.environ.get("DVC_STAGE") or stage
         paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         with quietly(f"{name} and what follows in this run are not recorded", self._failure):
             self._recorder = subprocess.Popen(

@@ -427,7 +427,12 @@ def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, caplog):
 
 
 def test_what_people_look_at_is_kept_with_the_run(workspace):
-    for page in ("reports/gallery/index.html", "reports/gallery/pictures/a.webp", "reports/README.md", "reports/x.png"):
+    for page in (
+        "reports/gallery/index.html",
+        "reports/gallery/pictures/a.webp",
+        "reports/README.md",
+        "reports/curves.png",
+    ):
         Path(page).parent.mkdir(parents=True, exist_ok=True)
         Path(page).write_text(page)
     with stage_run("gallery", PARAMS):
@@ -441,7 +446,7 @@ def test_what_people_look_at_is_kept_with_the_run(workspace):
         return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
 
     assert kept(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
-    assert kept(report, "reports") == ["reports/README.md", "reports/x.png"], "restored, so `sync` kept it"
+    assert kept(report, "reports") == ["reports/README.md", "reports/curves.png"], "restored, so `sync` kept it"
     with pytest.raises(ValueError, match="boom"), stage_run("report", PARAMS):
         raise ValueError("boom")
     failed = parent_and_children()[1][-1]
