@@ -88,7 +88,7 @@ def test_a_wrong_score_in_the_work_store_is_named(
 ) -> None:
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
-    (store,) = (tmp_path / ".dvc/tmp/work/scores").iterdir()
+    (store,) = (tmp_path / ".dvc/tmp/work/scores").glob("*/*")
     piece = sorted(store.glob("*.json"))[0]
     result = json.loads(piece.read_bytes())
     row = result["scored"][0]
