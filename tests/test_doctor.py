@@ -258,7 +258,7 @@ def test_what_git_says_is_passed_on(project: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to try it without another user
-    (told,) = faults().values()
-    assert told.startswith(f"git: detected dubious ownership in repository at '{project}'")
-    assert "safe.directory" in told
-    assert "git init" not in told
+    (fault,) = faults().values()
+    assert fault.startswith(f"git: detected dubious ownership in repository at '{project}'")
+    assert "safe.directory" in fault
+    assert "git init" not in fault

@@ -103,15 +103,15 @@ def test_the_stage_writes_the_same_twice(
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"question": "Is it good?"}, r"preference\.local\.question must hold {caption}, got 'Is it good\?'"),
         ({"models": []}, r"preference\.local\.models must be different models"),
         ({"models": ["a", "a"]}, r"preference\.local\.models must be different models"),
     ],
 )
-def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         LocalJudges(**{"models": ["m"], "question": "{caption}?", "margin": 0.0, "batch": 1} | changed)
 
 

@@ -158,7 +158,7 @@ def test_key_tasks_must_have_a_blind_baseline(project):
         ("[desk_sqa, desk_pope]", "Not asked: desk_sqa."),
     ],
 )
-def test_key_tasks_that_were_not_asked_are_told(project, tasks, answer):
+def test_key_tasks_that_were_not_asked_are_named(project, tasks, answer):
     page = changed(project, key_tasks=tasks)
     assert answer in page.split("## The same questions")[0]
     assert answer in page.split("## The Synth2 route")[1].split("###")[0]
