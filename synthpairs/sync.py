@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from synthpairs.params import read_mapping
 from synthpairs.recorder import Store, mlflow_names
 from synthpairs.tracking import flatten, quietly, tracking_on
 
@@ -33,9 +34,7 @@ def sync() -> None:
 
 
 def _record(store: Store) -> None:
-    from ruamel.yaml import YAML
-
-    stages = YAML(typ="safe").load(LOCK).get("stages", {})
+    stages = _stages()
     parent = store.parent()
     restored, metrics = 0, {}
     for name, entry in stages.items():
@@ -63,6 +62,15 @@ def _record(store: Store) -> None:
         store.client.set_tag(parent, "dvc.lock.sha256", total)
     store.client.set_terminated(parent, "FINISHED")
     log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
+
+
+def _stages() -> dict[str, Any]:
+    """The entries of dvc.lock by stage, without those that DVC keeps of stages that dvc.yaml no longer has."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        names = {stage.name for stage in repo.stage.collect("dvc.yaml")}
+    return {name: entry for name, entry in read_mapping(LOCK).get("stages", {}).items() if name in names}
 
 
 def _metrics(entry: dict[str, Any]) -> dict[str, Any]:

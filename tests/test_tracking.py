@@ -1,6 +1,7 @@
 """MLflow runs of stages, their sync with dvc.lock, and how a stage process ends."""
 
 import http.server
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from synthpairs import recorder, tracking
 from synthpairs.recorder import Recorder, Store, mlflow_names
@@ -388,8 +390,13 @@ def test_two_processes_may_create_the_database_at_once(workspace, tmp_path):
     assert (tmp_path / "mlflow.db").exists()
 
 
-def lock_of(stages):
-    """A dvc.lock with a metrics file per stage, as DVC writes it."""
+def lock_of(stages, gone=()):
+    """A dvc.lock with a metrics file per stage, as DVC writes it; dvc.yaml has all of them but those that are gone."""
+    if not Path(".dvc").exists():
+        Repo.init(no_scm=True).close()
+    names = {name: {"cmd": "true"} for name in stages if name not in gone and "@" not in name}
+    arms = {name.split("@")[0]: {"foreach": ["selected"], "do": {"cmd": "true"}} for name in stages if "@" in name}
+    Path("dvc.yaml").write_text(json.dumps({"stages": names | arms}))
     lines = ["schema: '2.0'", "stages:"]
     for name, rate in stages.items():
         path = Path(f"reports/metrics/{name.split('@')[0]}.json")
@@ -470,6 +477,15 @@ def test_sync_does_not_record_numbers_that_dvc_lock_does_not_vouch_for(workspace
     sync()
     assert parent_and_children()[1][0].data.metrics == {}
     assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
+
+
+def test_sync_leaves_out_stages_that_dvc_yaml_no_longer_has(workspace):
+    """DVC keeps them in dvc.lock."""
+    lock_of({"art": 1.0, "gallery": 2.0}, gone=["gallery"])
+    sync()
+    parent, runs = parent_and_children()
+    assert [run.info.run_name for run in runs] == ["art"]
+    assert parent.data.metrics == {"art/rate": 1.0}
 
 
 def test_sync_without_mlflow_warns_and_without_a_lock_says_what_to_run(workspace, monkeypatch, caplog):

@@ -106,7 +106,7 @@ def test_nothing_is_left_to_do(smoke: Smoke) -> None:
 
 
 def test_captions_made_anew_are_the_same(smoke: Smoke) -> None:
-    assert ran(smoke.project.run("dvc repro -f captions")) == ["art", "language_model", "captions"]
+    assert ran(smoke.project.run("dvc repro --force --single-item captions")) == ["captions"]
     assert ran(smoke.project.run("dvc repro")) == []
     assert smoke.project.changes() == []
 
