@@ -1,7 +1,6 @@
 """The project's commands for people; `python -m synthpairs --help` lists them. The pipeline itself is `dvc repro`."""
 
 import argparse
-import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ EXAMPLES = """examples:
   python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
   python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
   python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
-  python -m synthpairs vote --voter ada            generated or real? say which picture is better, in a browser
+  python -m synthpairs vote --voter ada            generated or real? a page that asks which picture is better
   python -m synthpairs clean                       free the space of unfinished work that no run takes up again
   python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
 """
@@ -90,9 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--out", metavar="FILE", help="keep the new picture there")
     replay.set_defaults(run=_replay)
 
-    vote = commands.add_parser("vote", help="ask you which pictures show their captions better, blind, in a browser")
-    vote.add_argument("--voter", metavar="NAME", default="", help="kept beside each vote; who comes back goes on")
-    vote.add_argument("--port", metavar="N", type=int, default=0, help="on 127.0.0.1 (default: one that is free)")
+    vote = commands.add_parser("vote", help="write a page that asks which images show their captions better, blind")
+    vote.add_argument("--voter", metavar="NAME", default="", help="kept beside each vote; order and sides are theirs")
+    vote.add_argument("--out", metavar="DIR", default="vote", help="where the page goes (default: %(default)s)")
+    vote.add_argument("--add", metavar="FILE", nargs="+", default=[], help="take in files that the page has saved")
     vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
     vote.set_defaults(run=_vote)
 
@@ -211,10 +211,10 @@ def _vote(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from synthpairs.params import load_params
-    from synthpairs.preference.booth import Ballot, Booth
-    from synthpairs.preference.couples import read_couples
+    from synthpairs.preference.image_pairs import read_image_pairs
     from synthpairs.preference.params import Preference
-    from synthpairs.preference.votes import VOTES, read_votes, summary
+    from synthpairs.preference.vote_page import read_saved_votes, write_vote_page
+    from synthpairs.preference.votes import VOTES, add_votes, read_votes, summary
     from synthpairs.report.inputs import read_json
 
     params = load_params(Preference, "preference")
@@ -222,14 +222,15 @@ def _vote(options: argparse.Namespace) -> None:
         results = read_json(Path("reports/preference.json"), "dvc repro preference", ["judges", "couples"])
         sys.stdout.write(summary(read_votes(VOTES), results, params))
         return
-    if not 0 <= options.port < 65536:
-        raise ValueError(f"--port must be from 0 to 65535, got {options.port}")
-    ballot = Ballot(read_couples(Path("data/preference")), VOTES, options.voter, params.seed)
-    with Booth(ballot, options.port) as booth:
-        sys.stdout.write(f"{booth.url} asks; votes go to {VOTES}; Ctrl-C ends\n")
-        sys.stdout.flush()
-        with contextlib.suppress(KeyboardInterrupt):
-            booth.serve_forever()
+    image_pairs = read_image_pairs(Path("data/preference"))
+    if not options.add:
+        page = write_vote_page(image_pairs, options.voter, params.seed, Path(options.out))
+        sys.stdout.write(
+            f"{page}: open it in a browser; `python -m synthpairs vote --add FILE` takes in what it saves\n"
+        )
+    for file, (votes, stale) in [(file, read_saved_votes(Path(file), image_pairs)) for file in options.add]:
+        note = f"; {stale} are left out, as their image pairs are no longer drawn" if stale else ""
+        sys.stdout.write(f"{file}: {add_votes(VOTES, votes)} new votes of {len(votes)} go to {VOTES}{note}\n")
 
 
 def _clean(options: argparse.Namespace) -> None:

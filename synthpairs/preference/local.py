@@ -1,6 +1,6 @@
-"""Judges in this process: a picture scores P(yes) of a vision-language model that is asked whether it shows the caption.
+"""VQAScore judges in this process: an image scores P(yes) of a vision-language model asked whether it shows the caption.
 
-That is VQAScore (Lin et al., arXiv 2404.01291, section 3): with one picture a question there is no order that could bias the
+The score is that of Lin et al. (arXiv 2404.01291, section 3): with one image a question there is no order that could bias the
 answer, as it biases judges that see both (Zheng et al., arXiv 2306.05685, section 3.3). Against VQAScore's P(Yes) alone, `no` is
 weighed too: small models do not always begin with either word.
 """
@@ -26,28 +26,28 @@ KEY = "preference.local.models"
 def local_answers(comparisons: Sequence[Comparison], name: str, params: LocalJudges) -> list[Answer]:
     """One model's answers, in order; FileNotFoundError or ValueError names the param when there is no such model."""
     model, processor = load(model_folder(name, KEY, made_by="`dvc repro finetune` makes models/vlm/ARM/finetuned"))
-    shown = [(one.caption, picture) for one in comparisons for picture in (one.first, one.second)]
-    different = list(dict.fromkeys(shown))
-    scores = dict(zip(different, yes_probability(model, processor, different, params), strict=True))
-    return [_answer(scores[shown[at]] - scores[shown[at + 1]], params.margin) for at in range(0, len(shown), 2)]
+    questions = list(dict.fromkeys((one.caption, image) for one in comparisons for image in (one.first, one.second)))
+    scores = dict(zip(questions, yes_probability(model, processor, questions, params), strict=True))
+    leads = [scores[one.caption, one.first] - scores[one.caption, one.second] for one in comparisons]
+    return [Answer(0.5 if abs(lead) <= params.margin else float(lead > 0)) for lead in leads]
 
 
 @torch.inference_mode()
 def yes_probability(
     model: LlavaForConditionalGeneration,
     processor: LlavaProcessor,
-    shown: Sequence[tuple[str, bytes]],
+    questions: Sequence[tuple[str, bytes]],
     params: LocalJudges,
 ) -> list[float]:
-    """P(yes) / (P(yes) + P(no)), by the answer's first token, for each caption and picture, in order."""
+    """P(yes) / (P(yes) + P(no)), by the answer's first token, for each caption and image, in order."""
     yes, no = (_first_tokens(processor, words) for words in (YES, NO))
     processor.tokenizer.padding_side = "left"  # so that every row's last token is the one before the answer
     values: list[float] = []
-    with progress("preference", len(shown), "pictures") as advance:
-        for start in range(0, len(shown), params.batch):
-            batch = filled(part := shown[start : start + params.batch], params.batch)
+    with progress("preference", len(questions), "pictures") as advance:
+        for start in range(0, len(questions), params.batch):
+            batch = filled(part := questions[start : start + params.batch], params.batch)
             inputs = processor(
-                images=[Image.open(io.BytesIO(picture)) for _, picture in batch],
+                images=[Image.open(io.BytesIO(image)) for _, image in batch],
                 text=[_prompt(processor, params.question, caption) for caption, _ in batch],
                 padding=True,
                 return_tensors="pt",
@@ -67,7 +67,3 @@ def _prompt(processor: LlavaProcessor, question: str, caption: str) -> str:
 def _first_tokens(processor: LlavaProcessor, words: Sequence[str]) -> list[int]:
     """The first token of each word: where the vocabulary has no word as a whole, its start tells it from the other."""
     return sorted({processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in words})
-
-
-def _answer(lead: float, margin: float) -> Answer:
-    return Answer(0.5 if abs(lead) <= margin else float(lead > 0))

@@ -1,7 +1,7 @@
-"""Shares, win rates and agreement of answers to "which of two", with what they rest on.
+"""Win rates of answers to "which of two", with intervals and a sign test.
 
 A win rate counts a tie as half a win, so 0.5 says that neither side is ahead. Its interval resamples whole concepts, as
-those of the benchmarks do; the sign test leaves ties out and takes couples as independent, so a preference is shown
+those of the benchmarks do; the sign test leaves ties out and takes image pairs as independent, so a preference is shown
 where both speak for it.
 """
 
@@ -15,7 +15,7 @@ from synthpairs.statistics import LEVEL, interval, mean
 
 DECIMALS = 4
 EVEN = 0.5
-CHOICES = {1.0: "synthetic", 0.0: "real", 0.5: "tie"}  # what the score of a couple says
+CHOICES = {1.0: "synthetic", 0.0: "real", 0.5: "tie"}  # what the score of an image pair says
 
 
 def won(scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: int) -> dict[str, Any]:
@@ -37,10 +37,11 @@ def won(scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: 
 
 def by_cluster(scores: Sequence[float], clusters: Sequence[str]) -> dict[str, dict[str, int]]:
     """Wins, ties and losses of each cluster."""
-    found = {name: Counter[float]() for name in sorted(set(clusters))}
-    for score, cluster in zip(scores, clusters, strict=True):
-        found[cluster][score] += 1
-    return {name: {"wins": one[1.0], "ties": one[0.5], "losses": one[0.0]} for name, one in found.items()}
+    counts = Counter(zip(clusters, scores, strict=True))
+    return {
+        name: {"wins": counts[name, 1.0], "ties": counts[name, 0.5], "losses": counts[name, 0.0]}
+        for name in sorted(set(clusters))
+    }
 
 
 def ahead(numbers: dict[str, Any]) -> str | None:
@@ -48,16 +49,3 @@ def ahead(numbers: dict[str, Any]) -> str | None:
     if numbers["p"] >= 1 - LEVEL or numbers["low"] <= EVEN <= numbers["high"]:
         return None
     return CHOICES[float(numbers["rate"] > EVEN)]
-
-
-def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:
-    """How far two raters of the same items agree: `n`, raw `agreement`, and Cohen's `kappa`.
-
-    Kappa (Educ. Psychol. Meas. 20, 1960) takes off what their habits alone would agree on; None where that is everything,
-    because both always give one and the same answer. ValueError without items.
-    """
-    observed = mean([float(first == second) for first, second in zip(one, other, strict=True)])
-    habits, others = Counter(one), Counter(other)
-    expected = sum(habits[choice] * others[choice] for choice in habits) / len(one) ** 2
-    kappa = None if expected == 1 else round((observed - expected) / (1 - expected), DECIMALS)
-    return {"n": len(one), "agreement": round(observed, DECIMALS), "kappa": kappa}

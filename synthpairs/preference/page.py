@@ -10,7 +10,7 @@ from synthpairs.significance import NO_DIFFERENCE, probability
 PAPER = {"GPT-4V": 0.633, "InternVL2": 0.692, "people": 0.758}
 HEADING = "## Picture against picture"
 HEAD = ("judge", "n", "synthetic", "tie", "real", "win rate", "p", "control, real", "control, synthetic")
-FEWEST = 2  # couples of a concept that the table by concept names
+FEWEST = 2  # image pairs of a concept that the table by concept names
 
 
 def headline(results: dict[str, Any]) -> dict[str, Any]:
@@ -64,29 +64,25 @@ def section(results: dict[str, Any]) -> str:
 
 
 def win_line(numbers: dict[str, Any]) -> str:
-    """Counts and win rate of synthetic pictures in a sentence."""
+    """Counts and win rate of synthetic images in a sentence."""
+    p = probability(numbers["p"])
     return (
         f"synthetic {numbers['wins']}, tie {numbers['ties']}, real {numbers['losses']} (n = {numbers['n']:,}); win rate "
-        f"{_rate(numbers)}, sign test p {_p(numbers)}."
+        f"{_rate(numbers)}, sign test p {p if p.startswith('<') else f'= {p}'}."
     )
 
 
 def agreement_table(judges: dict[str, dict[str, Any]]) -> str:
     """How far votes agree with each judge."""
-    rows = [
-        [
-            f"`{name}`",
-            f"{one['n']:,}",
-            f"{one['agreement']:.1%}",
-            "-" if one["kappa"] is None else f"{one['kappa']:.2f}",
-        ]
-        for name, one in judges.items()
-    ]
+    rows = []
+    for name, one in judges.items():
+        kappa = "-" if one["kappa"] is None else f"{one['kappa']:.2f}"
+        rows.append([f"`{name}`", f"{one['n']:,}", f"{one['agreement']:.1%}", kappa])
     return markdown_table(["judge", "votes", "agreement", "Cohen's kappa"], rows, words=[0])
 
 
 def trusted(judge: dict[str, Any]) -> bool:
-    """Whether the control on real pictures shows that the judge can tell a picture that fits from one that does not."""
+    """Whether the control on real images shows that the judge can tell an image that fits from one that does not."""
     control = judge["control"]["real"]
     return bool(control["n"] and control["low"] > EVEN)
 
@@ -94,12 +90,8 @@ def trusted(judge: dict[str, Any]) -> bool:
 def _row(name: str, one: dict[str, Any]) -> list[str]:
     numbers, control = one["preference"], one["control"]
     shares = [f"{numbers[key] / numbers['n']:.1%}" for key in ("wins", "ties", "losses")]
-    cells = [f"{numbers['n']:,}", *shares, _rate(numbers), probability(numbers["p"])]
-    return [
-        f"`{name}`",
-        *cells,
-        *(f"{_rate(control[origin])}, n = {control[origin]['n']:,}" for origin in ("real", "synthetic")),
-    ]
+    controls = [f"{_rate(control[origin])}, n = {control[origin]['n']:,}" for origin in ("real", "synthetic")]
+    return [f"`{name}`", f"{numbers['n']:,}", *shares, _rate(numbers), probability(numbers["p"]), *controls]
 
 
 def _engine(engine: str) -> str:
@@ -118,9 +110,9 @@ def _verdict(name: str, one: dict[str, Any]) -> str:
     if not trusted(one):
         return f"`{name}` cannot tell: on the control it is right in {_rate(control)}, which does not exclude guessing."
     side = ahead(numbers)
-    told = f"prefers the {side} pictures" if side else f"{NO_DIFFERENCE} between synthetic and real pictures"
-    noted = ", ".join(f"{count} {trouble}" for trouble, count in troubles.items() if count)
-    return f"`{name}`: {told} (win rate {_rate(numbers)}){f'; of its ties {noted}' if noted else ''}."
+    verdict = f"prefers the {side} pictures" if side else f"{NO_DIFFERENCE} between synthetic and real pictures"
+    involuntary = ", ".join(f"{count} {trouble}" for trouble, count in troubles.items() if count)
+    return f"`{name}`: {verdict} (win rate {_rate(numbers)}){f'; of its ties {involuntary}' if involuntary else ''}."
 
 
 def _overall(judges: dict[str, Any]) -> str:
@@ -135,21 +127,15 @@ def _overall(judges: dict[str, Any]) -> str:
 
 
 def _concepts(judges: dict[str, Any]) -> str:
-    """Wins - ties - losses of each concept with at least FEWEST couples, under each judge."""
-    concepts = sorted({name for one in judges.values() for name in one["concepts"]})
+    """Wins - ties - losses of each concept with at least FEWEST image pairs, under each judge."""
     rows = []
-    for concept in concepts:
-        found = [one["concepts"][concept] for one in judges.values()]
-        if (count := sum(found[0].values())) >= FEWEST:
-            rows.append([concept, str(count), *(f"{one['wins']} - {one['ties']} - {one['losses']}" for one in found)])
+    for concept, first in next(iter(judges.values()))["concepts"].items():
+        if (count := sum(first.values())) >= FEWEST:
+            counts = [one["concepts"][concept] for one in judges.values()]
+            rows.append([concept, str(count), *(f"{one['wins']} - {one['ties']} - {one['losses']}" for one in counts)])
     head = ["concept", "couples", *(f"`{name}`: synthetic - tie - real" for name in judges)]
     return f"Concepts with {FEWEST} couples or more.\n\n{markdown_table(head, rows, words=[0])}"
 
 
 def _rate(numbers: dict[str, Any]) -> str:
     return f"{numbers['rate']:.1%} [{numbers['low']:.1%}, {numbers['high']:.1%}]" if numbers["n"] else "-"
-
-
-def _p(numbers: dict[str, Any]) -> str:
-    told = probability(numbers["p"])
-    return told if told.startswith("<") else f"= {told}"

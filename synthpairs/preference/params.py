@@ -1,4 +1,4 @@
-"""Settings of the comparison of generated pictures with real ones, couple by couple."""
+"""Settings of the preference evaluation: generated against real images of the same captions."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ class LocalJudges:
 
     models: list[str]  # directories of finished LLaVA models, or OWNER/NAME@REVISION of the hub
     question: str  # with {caption}; P(yes) is what a picture scores
-    margin: Annotated[float, Within(0, 1)]  # of P(yes), up to which a couple is a tie
+    margin: Annotated[float, Within(0, 1)]  # of P(yes), up to which an image pair is a tie
     batch: Annotated[int, Within(1, 4096)]  # pictures at once
 
     def __post_init__(self) -> None:
@@ -26,10 +26,10 @@ class LocalJudges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Section `preference`: which couples of pictures are compared, and by whom."""
+    """Section `preference`: which image pairs are compared, and by whom."""
 
     seed: Annotated[int, Within(0)]  # of the draw, of the order and the sides that people see, and of the bootstrap
-    count: Annotated[int, Within(2)]  # couples; fewer where there are fewer
+    count: Annotated[int, Within(2)]  # image pairs; fewer where there are fewer
     synthetic: Literal["selected", "random"]  # the arm whose pictures are held against those of the arm `real`
     side: Annotated[int, Within(16, 4096)]  # pixels of a picture's longer side at most, for judges and people alike
     engine: Literal["local", "server"]

@@ -1,6 +1,6 @@
-"""A judge behind an OpenAI-compatible server: it sees both pictures at once, and is asked twice, with the order swapped.
+"""Pairwise judge behind an OpenAI-compatible server: it sees both images at once, and is asked twice, with the order swapped.
 
-Judges favour a place (Zheng et al., arXiv 2306.05685, section 3.3: GPT-4 kept its verdict in 65% of swapped pairs). Their
+Judges favour a position (Zheng et al., arXiv 2306.05685, section 3.3: GPT-4 kept its verdict in 65% of swapped pairs). Their
 remedy is taken here: a win must come out in both orders, all else is a tie, and ties by disagreement are counted.
 """
 
@@ -31,9 +31,9 @@ def served_answers(
     """
     total = 2 * len(comparisons)
     most = int(params.max_failed_share * total)
-    bodies = (body for one in comparisons for body in _both_orders(one, params))
+    bodies = (body for comparison in comparisons for body in _both_orders(comparison, params))
     replies, counts = server_replies(bodies, total, params.server, server, most, "preference")
-    return [_agreed(*replies[at : at + 2]) for at in range(0, total, 2)], counts
+    return [_agreed(*replies[start : start + 2]) for start in range(0, total, 2)], counts
 
 
 def parse_choice(text: str) -> float | None:
@@ -41,19 +41,15 @@ def parse_choice(text: str) -> float | None:
     return _CHOICES.get(re.sub(r"[\W_]+", " ", text).strip().casefold().removeprefix("picture "))
 
 
-def _both_orders(one: Comparison, params: Preference) -> Iterator[dict[str, Any]]:
-    for first, second in ((one.first, one.second), (one.second, one.first)):
-        content = [_text("Picture A:"), _picture(first), _text("Picture B:"), _picture(second)]
-        content.append(_text(QUESTION + one.caption))
+def _both_orders(comparison: Comparison, params: Preference) -> Iterator[dict[str, Any]]:
+    for order in ((comparison.first, comparison.second), (comparison.second, comparison.first)):
+        content: list[dict[str, Any]] = []
+        for letter, png in zip("AB", order, strict=True):
+            content.append({"type": "text", "text": f"Picture {letter}:"})
+            url = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+            content.append({"type": "image_url", "image_url": {"url": url}})
+        content.append({"type": "text", "text": QUESTION + comparison.caption})
         yield request_body(params.server, [("user", content)], temperature=0, top_p=1, max_tokens=ANSWER_TOKENS, seed=0)
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
-
-
-def _picture(png: bytes) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(png).decode()}"}}
 
 
 def _agreed(given: Reply, swapped: Reply) -> Answer:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from synthpairs.language.params import Served
-from synthpairs.preference.couples import Couple, draw_couples
+from synthpairs.preference.image_pairs import ImagePair, draw_image_pairs
 from synthpairs.preference.params import LocalJudges, Preference
 from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, caption_uid, digest
 from synthpairs.storage import shard_bytes, write_bytes, write_table
@@ -31,17 +31,17 @@ PARAMS = Preference(
 )
 
 
-def solid(colour: tuple[int, int, int], side: int = 32) -> bytes:
+def solid(colour: tuple[int, int, int]) -> bytes:
     """A PNG of one colour that says in its metadata where it comes from."""
-    told = PngImagePlugin.PngInfo()
-    told.add_itxt("XML:com.adobe.xmp", SECRET)
+    metadata = PngImagePlugin.PngInfo()
+    metadata.add_itxt("XML:com.adobe.xmp", SECRET)
     buffer = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(buffer, "PNG", pnginfo=told)
+    Image.new("RGB", (32, 32), colour).save(buffer, "PNG", pnginfo=metadata)
     return buffer.getvalue()
 
 
 def is_red(png: bytes) -> bool:
-    """Whether a picture is a generated one."""
+    """Whether an image is a generated one."""
     red, _, blue = Image.open(io.BytesIO(png)).convert("RGB").getpixel((0, 0))
     return red > blue
 
@@ -49,16 +49,16 @@ def is_red(png: bytes) -> bool:
 def write_arms(data: Path, things: tuple[str, ...] = THINGS) -> None:
     """Both arms: reference captions with an original, two candidates of the first; one caption that only the selection has."""
     captions, selected, real, samples = [], [], [], []
-    for place, thing in enumerate(things):
+    for index, thing in enumerate(things):
         text, uid = f"a picture of one {thing} on white", caption_uid(thing, "human")
         row = dict.fromkeys(CAPTIONS.names) | {"uid": uid, "text": text, "concept": thing, "drawings": []}
-        captions.append(row | {"source": "human", "original": solid((20, place, 200))})
+        captions.append(row | {"source": "human", "original": solid((20, index, 200))})
         pair = {"uid": uid, "text": text, "concept": thing}
         real.append(pair | {"key": uid, "origin": "real", "shard": None})
-        for number in range(2 if not place else 1):
+        for number in range(1 if index else 2):
             key = digest("candidate", uid, number)
             selected.append(pair | {"key": key, "origin": "synthetic", "shard": "shard-a.tar"})
-            samples.append((key, {"png": solid((200, place, number))}))
+            samples.append((key, {"png": solid((200, index, number))}))
     key = digest("lonely")
     lonely = {"key": key, "uid": caption_uid("lonely", "model"), "text": "a lonely moon", "concept": "moon"}
     selected.append(lonely | {"origin": "synthetic", "shard": "shard-a.tar"})
@@ -97,6 +97,6 @@ def settings(vlm: Path) -> Callable[..., Preference]:
 
 
 @pytest.fixture
-def couples(data: Path) -> list[Couple]:
-    """Six couples."""
-    return draw_couples(PARAMS, data)
+def image_pairs(data: Path) -> list[ImagePair]:
+    """Six pairs."""
+    return draw_image_pairs(PARAMS, data)

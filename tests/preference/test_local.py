@@ -9,21 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.preference.couples import Couple
-from synthpairs.preference.judges import Comparison
+from synthpairs.preference.image_pairs import ImagePair
+from synthpairs.preference.judges import Comparison, comparisons
 from synthpairs.preference.local import local_answers, yes_probability
 from synthpairs.preference.params import Preference
 from synthpairs.vlm import load
 
 
-def test_probability_is_that_of_the_picture_asked_alone(couples: list[Couple], vlm: Path, settings) -> None:
+def test_probability_is_that_of_the_image_asked_alone(image_pairs: list[ImagePair], vlm: Path, settings) -> None:
     model, processor = load(vlm)
     model.float()
-    shown = [(couple.text[: 20 + place], couple.synthetic) for place, couple in enumerate(couples)]
-    together = yes_probability(model, processor, shown, settings().local)
-    for (caption, picture), value in zip(shown, together, strict=True):
+    questions = [(pair.text[: 20 + index], pair.synthetic) for index, pair in enumerate(image_pairs)]
+    together = yes_probability(model, processor, questions, settings().local)
+    for (caption, image), value in zip(questions, together, strict=True):
         prompt = f"<|im_start|>user\n<image>\nIs this {caption}? Answer yes or no.<|im_end|>\n<|im_start|>assistant\n"
-        inputs = processor(images=[Image.open(io.BytesIO(picture))], text=[prompt], return_tensors="pt")
+        inputs = processor(images=[Image.open(io.BytesIO(image))], text=[prompt], return_tensors="pt")
         with torch.inference_mode():
             chances = model(**inputs).logits[0, -1].softmax(0)
         yes, no = (
@@ -33,18 +33,14 @@ def test_probability_is_that_of_the_picture_asked_alone(couples: list[Couple], v
     assert len(set(together)) > 1
 
 
-def test_the_order_of_two_pictures_changes_nothing(couples: list[Couple], vlm: Path, settings) -> None:
-    asked = [Comparison(couple.text, couple.synthetic, couple.real) for couple in couples]
+def test_the_order_of_two_images_changes_nothing(image_pairs: list[ImagePair], vlm: Path, settings) -> None:
+    asked, _ = comparisons(image_pairs)
     swapped = [Comparison(one.caption, one.second, one.first) for one in asked]
     scores = [answer.score for answer in local_answers(asked, str(vlm), settings().local)]
     assert [1 - answer.score for answer in local_answers(swapped, str(vlm), settings().local)] == scores
     assert set(scores) - {0.5}
-
-
-def test_near_probabilities_tie(couples: list[Couple], vlm: Path, settings: Callable[..., Preference]) -> None:
-    asked = [Comparison(couple.text, couple.synthetic, couple.real) for couple in couples]
     answers = local_answers(asked, str(vlm), replace(settings().local, margin=1.0))
-    assert {(answer.score, answer.trouble) for answer in answers} == {(0.5, None)}
+    assert {(answer.score, answer.trouble) for answer in answers} == {(0.5, None)}, "near probabilities tie"
 
 
 def test_a_model_that_is_not_there_is_named(settings: Callable[..., Preference]) -> None:

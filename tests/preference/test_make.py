@@ -13,7 +13,7 @@ import pytest
 
 from stages import preference as stage
 from synthpairs.language.server import Server
-from synthpairs.preference.couples import TABLE, draw_couples, read_couples
+from synthpairs.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs
 from synthpairs.preference.make import make_preference
 from synthpairs.preference.page import headline, section, trusted
 from synthpairs.preference.params import LocalJudges, Preference
@@ -34,11 +34,11 @@ def served(connection: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def knowing(data: Path) -> Callable[[str, dict[str, Any]], str]:
-    """A judge that recognises every picture of a caption, and among those the generated one as better."""
-    couples = {couple.text: couple for couple in draw_couples(PARAMS, data)}
+    """A judge that recognises every image of a caption, and among those the generated one as better."""
+    pairs = {pair.text: pair for pair in draw_image_pairs(PARAMS, data)}
 
     def say(name: str, body: dict[str, Any]) -> str:
-        worth = [couples[name].synthetic, couples[name].real]
+        worth = [pairs[name].synthetic, pairs[name].real]
         ranks = [worth.index(png) if png in worth else len(worth) for png in shown(body)]
         return "AB"[ranks.index(min(ranks))]
 
@@ -51,27 +51,27 @@ def test_a_judge_that_knows_passes_the_control(
 ) -> None:
     chat_server.say = knowing(data)
     results, counts = make_preference(settings(engine="server"), ARMS, data, tmp_path)
-    told = results["judges"]["pinned-1"]
+    judge = results["judges"]["pinned-1"]
     assert counts == {"cached": 0, "attempts_in_vain": 0}
-    assert told["preference"]["rate"] == told["control"]["real"]["rate"] == told["control"]["synthetic"]["rate"] == 1
-    assert told["troubles"] == {"inconsistent": 0, "unclear": 0, "failed": 0}
-    assert trusted(told)
+    assert judge["preference"]["rate"] == judge["control"]["real"]["rate"] == judge["control"]["synthetic"]["rate"] == 1
+    assert judge["troubles"] == {"inconsistent": 0, "unclear": 0, "failed": 0}
+    assert trusted(judge)
     assert {one["verdicts"]["pinned-1"] for one in results["couples"].values()} == {"synthetic"}
-    assert set(results["couples"]) == {couple.couple for couple in read_couples(tmp_path)}
+    assert set(results["couples"]) == {pair.couple for pair in read_image_pairs(tmp_path)}
 
 
 @pytest.mark.usefixtures("served")
 def test_a_judge_of_colours_fails_the_control(
     data: Path, tmp_path: Path, settings: Callable[..., Preference], chat_server: ChatServer
 ) -> None:
-    """It likes red pictures: always the generated one of a couple, and within one origin it cannot tell."""
+    """It likes red pictures: always the generated one of a pair, and within one origin it cannot tell."""
     chat_server.say = lambda name, body: {(1, 0): "A", (0, 1): "B"}.get(
         tuple(int(is_red(png)) for png in shown(body)), "tie"
     )
     results, _ = make_preference(settings(engine="server"), ARMS, data, tmp_path)
-    told = results["judges"]["pinned-1"]
-    assert told["preference"]["rate"] == 1
-    assert not trusted(told)
+    judge = results["judges"]["pinned-1"]
+    assert judge["preference"]["rate"] == 1
+    assert not trusted(judge)
     assert "`pinned-1` cannot tell" in section(results)
 
 
@@ -90,16 +90,11 @@ def test_the_stage_writes_the_same_twice(
             (tmp_path / f"{name}-data" / part).symlink_to(data / part)
         monkeypatch.chdir(tmp_path / name)
         stage.main()
-        files = [
-            Path("data/preference") / TABLE,
-            Path("reports/preference.json"),
-            Path("reports/metrics/preference.json"),
-        ]
-        written.append([file.read_bytes() for file in files])
+        files = (Path("data/preference") / TABLE, "reports/preference.json", "reports/metrics/preference.json")
+        written.append([Path(file).read_bytes() for file in files])
     assert written[0] == written[1]
-    told = json.loads(written[0][2])
-    assert told["couples"] == PARAMS.count
-    assert set(told["judges"]) == {str(vlm)}
+    metrics = json.loads(written[0][2])
+    assert (metrics["couples"], set(metrics["judges"])) == (PARAMS.count, {str(vlm)})
 
 
 @pytest.mark.parametrize(
@@ -118,7 +113,6 @@ def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("things", "arms", "reason"),
     [
-        ((), ARMS, "0 captions with a picture in both arms `selected` and `real`, 2 are needed"),
         (("dog",), ARMS, "1 caption with a picture in both arms `selected` and `real`, 2 are needed"),
         (("dog", "cat"), ["selected"], "`params.yaml: arms` has no `real`"),
         (("dog", "cat"), ["genpair"], "`params.yaml: arms` has no `selected` and no `real`"),
@@ -133,7 +127,7 @@ def test_too_little_to_ask_is_a_result(
     assert results["judges"] == {}
     assert section(results) == f"## Picture against picture\n\nNot asked: {reason}."
     assert headline(results) == {"couples": results["n"], "concepts": results["n"], "judges": {}}
-    assert len(read_couples(tmp_path / "preference")) == results["n"] == (len(things) if arms == ARMS else 0)
+    assert len(read_image_pairs(tmp_path / "preference")) == results["n"] == (len(things) if arms == ARMS else 0)
     assert summary([], results, settings()).startswith("No votes yet")
 
 
@@ -144,9 +138,9 @@ def test_captions_about_one_thing_leave_judges_untested(
     path = tmp_path / "selected/pairs/selected.parquet"
     write_table(path, read_table(path, "").assign(concept="dog"), PAIRS)
     results, _ = make_preference(settings(), ARMS, tmp_path, tmp_path / "preference")
-    one = results["judges"][str(vlm)]
-    assert (one["preference"]["n"], one["control"]["real"]["n"], one["control"]["real"]["rate"]) == (2, 0, None)
-    assert not trusted(one)
+    judge = results["judges"][str(vlm)]
+    assert (judge["preference"]["n"], judge["control"]["real"]["n"], judge["control"]["real"]["rate"]) == (2, 0, None)
+    assert not trusted(judge)
     page = section(results)
     assert f"`{vlm}` was not tested" in page
     assert "| -, n = 0 | -, n = 0 |" in page
