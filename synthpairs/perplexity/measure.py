@@ -1,9 +1,9 @@
-"""Each model's losses on the same text, and how they differ from those of the first."""
+"""Perplexity of language models on held-out text: each model's token losses, and how they differ from those of the first."""
 
 import gc
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from transformers.utils import logging as transformers_logging
 from synthpairs.arms import split_models
 from synthpairs.language.model import language_model_folder
 from synthpairs.language.model import load as load_language_model
+from synthpairs.packages import pinned
 from synthpairs.perplexity.params import Perplexity
-from synthpairs.perplexity.text import read_text, windows
 from synthpairs.progress import progress
 from synthpairs.significance import holm, paired, shown
 from synthpairs.statistics import interval, mean
 from synthpairs.vlm import load as load_vlm
 
-PLACES = 4
+DECIMALS = 4
 
 
 def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any]:
@@ -36,28 +36,65 @@ def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any
     text = read_text(params)
     names, left_out = split_models(params.models, arms)
     losses: dict[str, list[float]] = {}
-    seen: list[Sequence[int]] = []
+    ids: list[Sequence[int]] = []
     transformers_logging.disable_progress_bar()
     with progress("perplexity", len(names), "models") as advance:
         for name in names:
-            ids, losses[name] = read_by(name, text, params)
-            seen = seen or ids
-            if ids != seen:
+            own, losses[name] = read_by(name, text, params)
+            ids = ids or own
+            if own != ids:
                 raise ValueError(f"params.yaml: perplexity.models: {name} cuts text into other tokens than {names[0]}")
             advance(1)
-    places = window_of_each(seen)
-    told = {name: _perplexity(values, places, params) for name, values in losses.items()}
-    for name, difference in _differences(losses, places, params).items():
-        told[name]["against_first"] = difference
-    source = params.path if params.text is None else f"{params.text.package}: {params.text.file}"
+    clusters = window_of_each(ids)
+    models: dict[str, dict[str, Any]] = {}
+    for name, values in losses.items():
+        low, high = interval(values, clusters, params.resamples, params.seed)
+        models[name] = _perplexities(mean(values), low, high)
+    first = pd.Series(losses[names[0]]) if names else None
+    differences = [
+        paired(pd.Series(losses[name]), first, clusters, params.resamples, params.seed) for name in names[1:]
+    ]
+    for name, one, p in zip(names[1:], differences, holm([one.p for one in differences]), strict=True):
+        models[name]["against_first"] = _perplexities(one.value, one.low, one.high) | {
+            "p": None if math.isnan(p) else round(p, DECIMALS),
+            "shown": shown(p, one.low, one.high),
+        }
     return {
-        "models": told,
-        "order": list(losses),
+        "models": models,
+        "order": names,
         "left_out": left_out,
-        "tokens": len(places),
-        "windows": len(seen),
-        "text": source,
+        "tokens": len(clusters),
+        "windows": len(ids),
+        "text": params.path if params.text is None else f"{params.text.package}: {params.text.file}",
     }
+
+
+def read_text(params: Perplexity) -> str:
+    """The held-out text; ValueError for a package that is not pinned, FileNotFoundError for a file that is not there."""
+    if params.path is not None:
+        if not Path(params.path).is_file():
+            raise FileNotFoundError(f"params.yaml: perplexity.path: {params.path} is no file")
+        return Path(params.path).read_text(encoding="utf-8")
+    assert params.text
+    packages = {package.package: package for package in pinned("texts")}
+    if params.text.package not in packages:
+        raise ValueError(
+            f"params.yaml: perplexity.text.package must be one that packages.lock.yaml pins ({', '.join(packages)}), "
+            f"got {params.text.package!r}"
+        )
+    return packages[params.text.package].read(params.text.file).decode()
+
+
+def windows(text: str, tokenizer: PreTrainedTokenizerBase, params: Perplexity) -> Iterator[Sequence[int]]:
+    """Token ids of the documents, no window with parts of two, `params.tokens` in all."""
+    left = params.tokens
+    for document in text.split("\n\n"):
+        ids = tokenizer(document.strip(), add_special_tokens=False)["input_ids"][:left]
+        left -= len(ids)
+        for start in range(0, len(ids), params.window):
+            yield ids[start : start + params.window]
+        if not left:
+            return
 
 
 def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int]], list[float]]:
@@ -74,7 +111,7 @@ def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int
 
 def window_of_each(ids: Sequence[Sequence[int]]) -> list[str]:
     """The number of its window for each token: what its loss is not independent of."""
-    return [str(place) for place, window in enumerate(ids) for _ in window]
+    return [str(number) for number, window in enumerate(ids) for _ in window]
 
 
 @torch.inference_mode()
@@ -95,28 +132,10 @@ def _load(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return loaded.model, loaded.tokenizer
 
 
-def _perplexity(losses: Sequence[float], places: Sequence[str], params: Perplexity) -> dict[str, Any]:
-    low, high = interval(losses, places, params.resamples, params.seed)
-    edges = {"value": mean(losses), "low": low, "high": high}
-    return {name: round(math.exp(edge), PLACES) for name, edge in edges.items()}
-
-
-def _differences(
-    losses: dict[str, list[float]], places: Sequence[str], params: Perplexity
-) -> dict[str, dict[str, Any]]:
-    names = list(losses)
-    found = {
-        name: paired(pd.Series(losses[name]), pd.Series(losses[names[0]]), places, params.resamples, params.seed)
-        for name in names[1:]
-    }
-    adjusted = holm([one.p for one in found.values()])
+def _perplexities(value: float, low: float, high: float) -> dict[str, Any]:
+    """From mean losses, or their differences, to perplexities, or their ratios."""
     return {
-        name: {
-            "value": round(math.exp(one.value), PLACES),
-            "low": round(math.exp(one.low), PLACES),
-            "high": round(math.exp(one.high), PLACES),
-            "p": None if math.isnan(p) else round(p, PLACES),
-            "shown": shown(p, one.low, one.high),
-        }
-        for (name, one), p in zip(found.items(), adjusted, strict=True)
+        "value": round(math.exp(value), DECIMALS),
+        "low": round(math.exp(low), DECIMALS),
+        "high": round(math.exp(high), DECIMALS),
     }

@@ -1,4 +1,4 @@
-"""The report's section about the language that is kept."""
+"""Report section on perplexity: whether the language model keeps its language."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
-    """The section; of `benchmarks` (arm, task, value) that without pictures is told, too."""
+    """The section; `benchmarks` (arm, task, value) has the text-only task beside the perplexities."""
     text_task = benchmarks[benchmarks["task"] == TEXT].set_index("arm")["value"].to_dict()
     left_out = ", ".join(f"`{name}`" for name in results["left_out"])
     if not results["order"]:
@@ -41,7 +41,7 @@ def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
 
 def _row(name: str, one: Mapping[str, Any], text_task: Mapping[str, float]) -> list[str]:
     value = f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
-    score = text_task.get(_arm(name))
+    score = text_task.get(name.removeprefix("models/vlm/").removesuffix("/finetuned"))
     answered = "-" if score is None else f"{score:.3f}"
     against = one.get("against_first")
     if against is None:
@@ -49,7 +49,3 @@ def _row(name: str, one: Mapping[str, Any], text_task: Mapping[str, float]) -> l
     verdict = ("worse" if against["value"] > 1 else "better") if against["shown"] else NO_DIFFERENCE
     factor = f"x {against['value']:.3f} [{against['low']:.3f}, {against['high']:.3f}]"
     return [f"`{name}`", value, factor, probability(against["p"]), verdict, answered]
-
-
-def _arm(model: str) -> str:
-    return model.removeprefix("models/vlm/").removesuffix("/finetuned")

@@ -1,4 +1,4 @@
-"""Settings of the stage `perplexity`."""
+"""Settings of the perplexity measurement."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -22,7 +22,7 @@ class Perplexity:
     text: PackagedText | None  # null: `path`
     path: str | None  # a UTF-8 file of one's own, documents parted by blank lines
     tokens: Annotated[int, Within(16, 10_000_000)]  # read at most
-    window: Annotated[int, Within(8, 1_000_000)]  # tokens seen at once; each is predicted once
+    window: Annotated[int, Within(8, 1_000_000)]  # tokens read at once; each is predicted once
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval
     seed: Annotated[int, Within(0)]
 

@@ -1,4 +1,4 @@
-"""Perplexity against its definition, and what is said of models that differ and of one that does not."""
+"""Perplexity against its definition; models that differ and one that does not."""
 
 import json
 import math
@@ -8,16 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from synthpairs.perplexity.measure import measure_perplexity
+from synthpairs.perplexity.measure import measure_perplexity, read_text, windows
 from synthpairs.perplexity.page import headline, section
 from synthpairs.perplexity.params import PackagedText, Perplexity
-from synthpairs.perplexity.text import read_text, windows
 from synthpairs.vlm.model import save
 from tests.benchmarks.conftest import tiny_vlm  # noqa: F401
 
 TEXT = "A dog.\n\nTwo cats on red.\n"
+ABSENT = "models/vlm/real/finetuned"
+NO_TASK = pd.DataFrame({"arm": [], "task": [], "value": []})
 WINDOWS = ["A dog.", "Two cats", " on re"]  # of 20 tokens, 8 together: the tokenizer knows bytes
 
 
@@ -46,26 +47,29 @@ def params(models: list[str], tmp_path: Path) -> Perplexity:
 
 
 def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -> None:
-    found = measure_perplexity(params, [])
+    results = measure_perplexity(params, [])
     model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
-    tokenizer = _tokenizer(params)
+    tokenizer = AutoTokenizer.from_pretrained(params.models[0])
+    assert [tokenizer.decode(ids) for ids in windows(TEXT, tokenizer, params)] == WINDOWS
     total = sum(_likelihood(model, tokenizer, window) for window in WINDOWS)
-    assert (found["tokens"], found["windows"]) == (20, 3)
-    first = found["models"][params.models[0]]
+    assert (results["tokens"], results["windows"]) == (20, 3)
+    first = results["models"][params.models[0]]
     assert first["value"] == pytest.approx(math.exp(-total / 20), rel=0.02)  # bfloat16 where the machine is fast at it
     assert first["low"] < first["value"] < first["high"]
 
 
 def test_models_are_compared_token_by_token(params: Perplexity) -> None:
-    found = measure_perplexity(params, [])
+    results = measure_perplexity(params, [])
     same, vlm, other = params.models
-    assert "against_first" not in found["models"][same]
-    assert found["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01), "it is the same language model"
-    ratio = found["models"][other]["value"] / found["models"][same]["value"]
-    assert found["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
-    assert found == measure_perplexity(params, [])
-    assert headline(found)["perplexity"][other] == found["models"][other]["value"]
-    page = section(found, pd.DataFrame({"arm": [vlm], "task": "desk_text", "value": 0.512}))
+    assert "against_first" not in results["models"][same]
+    assert results["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01), (
+        "it is the same language model"
+    )
+    ratio = results["models"][other]["value"] / results["models"][same]["value"]
+    assert results["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
+    assert results == measure_perplexity(params, [])
+    assert headline(results)["perplexity"][other] == results["models"][other]["value"]
+    page = section(results, pd.DataFrame({"arm": [vlm], "task": "desk_text", "value": 0.512}))
     assert page.count("| 0.512 |") == 1
     assert page.count("\n| `") == 3
     assert "x 1.000" in page
@@ -86,45 +90,30 @@ def test_what_cannot_be_read_is_named(params: Perplexity, tmp_path: Path) -> Non
         measure_perplexity(params, [])
 
 
-ABSENT = "models/vlm/real/finetuned"
-
-
 def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> None:
     """The first that is there is what the others are compared with; a single model, or none, is a result."""
     same, _, other = params.models
-    nothing = pd.DataFrame({"arm": [], "task": [], "value": []})
-    found = measure_perplexity(replace(params, models=[ABSENT, other, same]), ["selected"])
-    assert (found["order"], found["left_out"]) == ([other, same], [ABSENT])
-    assert "against_first" in found["models"][same]
-    assert f"Not asked, as their arms are not trained: `{ABSENT}`." in section(found, nothing)
+    results = measure_perplexity(replace(params, models=[ABSENT, other, same]), ["selected"])
+    assert (results["order"], results["left_out"]) == ([other, same], [ABSENT])
+    assert "against_first" in results["models"][same]
+    assert f"Not asked, as their arms are not trained: `{ABSENT}`." in section(results, NO_TASK)
     alone = measure_perplexity(replace(params, models=[same]), [])
     assert list(alone["models"]) == [same]
-    assert f"| `{same}` |" in section(alone, nothing)
+    assert f"| `{same}` |" in section(alone, NO_TASK)
     none = measure_perplexity(replace(params, models=[ABSENT]), [])
     assert headline(none) == {"tokens": 0, "perplexity": {}}
-    assert section(none, nothing).endswith(f"Not asked: `{ABSENT}` belong to arms that are not trained.")
+    assert section(none, NO_TASK).endswith(f"Not asked: `{ABSENT}` belong to arms that are not trained.")
     with pytest.raises(FileNotFoundError, match=r"perplexity\.models: .*real/finetuned"):
         measure_perplexity(replace(params, models=[ABSENT]), ["real"])
 
 
 def test_one_window_has_no_test(params: Perplexity) -> None:
     Path(params.path or "").write_text("A dog and two cats.")
-    found = measure_perplexity(replace(params, tokens=16, window=16), [])
-    assert found["windows"] == 1
-    assert found["models"][params.models[1]]["against_first"]["p"] is None
-    assert json.dumps(found, allow_nan=False)
-    assert " | - | " in section(found, pd.DataFrame({"arm": [], "task": [], "value": []}))
-
-
-def test_windows_end_with_documents_and_with_the_tokens(params: Perplexity) -> None:
-    tokenizer = _tokenizer(params)
-    assert [tokenizer.decode(ids) for ids in windows(TEXT, tokenizer, params)] == WINDOWS
-
-
-def _tokenizer(params: Perplexity) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(params.models[0])
+    results = measure_perplexity(replace(params, tokens=16, window=16), [])
+    assert results["windows"] == 1
+    assert results["models"][params.models[1]]["against_first"]["p"] is None
+    assert json.dumps(results, allow_nan=False)
+    assert " | - | " in section(results, NO_TASK)
 
 
 def _likelihood(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, window: str) -> float:
