@@ -1,22 +1,31 @@
-"""From the tables and shards of data/ to the folder of the page."""
+"""Gallery: from the tables and shards of data/ to the folder of a static page with the pairs, their images and scores.
 
+One WebP file an image, not sheets: a view may order the rows in any way, and a browser decodes a sheet of a hundred images for
+each one that it shows; single files are loaded as they come into sight, and can be saved and linked.
+"""
+
+import hashlib
+import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from synthpairs.arms import Arm
-from synthpairs.gallery.choice import choose
-from synthpairs.gallery.page import DATA, data_script, static_files
-from synthpairs.gallery.params import Gallery
-from synthpairs.gallery.pictures import picture_files
-from synthpairs.gallery.rows import read_rows
-from synthpairs.selection.params import Select
-from synthpairs.storage import write_bytes
+import pandas as pd
+from PIL import Image
 
-PICTURES = "pictures"
+from synthpairs.arms import Arm
+from synthpairs.gallery.page import DATA, STATIC, data_script
+from synthpairs.gallery.params import Gallery
+from synthpairs.gallery.rows import choose, read_rows
+from synthpairs.opening import opened_picture
+from synthpairs.selection.params import Select
+from synthpairs.storage import read_shard, write_bytes
+
+IMAGES = "pictures"
+_EFFORT = 6  # libwebp's slowest: smaller files for a few milliseconds each
 
 
 def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Path, out: Path) -> dict[str, Any]:
@@ -26,33 +35,63 @@ def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Pat
     """
     every = read_rows(data, arms, select)
     rows = choose(every, params)
-    written: set[Path] = set()
-
-    def write(name: str, payload: bytes) -> None:
-        if (path := out / name) not in written:
-            write_bytes(path, payload)
-            written.add(path)
-
-    pictures: dict[str, str] = {}
-    for row, name, payload in picture_files(rows, data / "images", params):
-        write(f"{PICTURES}/{name}", payload)
-        pictures[row] = name
+    images: dict[str, str] = {}
+    for row, name, payload in image_files(rows, data / "images", params):
+        write_bytes(out / IMAGES / name, payload)
+        images[row] = name
     counts = {kind: {"all": len(every[kind]), "shown": len(rows[kind])} for kind in every}
     about = {"counts": counts, "limit": params.limit, "select": asdict(select), **_models(data)}
-    write(DATA, data_script(rows, pictures, about))
-    for name, payload in static_files().items():
-        write(name, payload)
-    for path in sorted(path for path in out.rglob("*") if path.is_file() and path not in written):
+    files = {name: (Path(__file__).parent / name).read_bytes() for name in STATIC}
+    for name, payload in (files | {DATA: data_script(rows, images, about)}).items():
+        write_bytes(out / name, payload)
+    current = {out / name for name in (*STATIC, DATA, *(f"{IMAGES}/{name}" for name in images.values()))}
+    for path in sorted(path for path in out.rglob("*") if path.is_file() and path not in current):
         path.unlink()
     status = Counter(status for table in rows.values() for status in table["status"])
-    files = sum(path.parent.name == PICTURES for path in written)
-    return counts | {"status": dict(status), "with_picture": len(pictures), "pictures": files}
+    return counts | {"status": dict(status), "with_picture": len(images), "pictures": len(set(images.values()))}
+
+
+def image_files(rows: dict[str, pd.DataFrame], images: Path, params: Gallery) -> Iterator[tuple[str, str, bytes]]:
+    """(kind:id, file name, WebP) of every row that has an image; the name is a hash of the file, so equal ones share one.
+
+    An image that cannot be decoded is left out: one bad file must not cost the page.
+    """
+    for row, payload in _payloads(rows, images):
+        if encoded := encode(payload, params):
+            yield row, f"{hashlib.sha256(encoded).hexdigest()[:24]}.webp", encoded
+
+
+def encode(payload: bytes, params: Gallery) -> bytes | None:
+    """An image as lossy WebP, at most `side` pixels wide and high; None when it cannot be decoded."""
+    image = opened_picture(payload)
+    if isinstance(image, str):
+        return None
+    image.thumbnail((params.side, params.side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=params.quality, method=_EFFORT)
+    return buffer.getvalue()
+
+
+def _payloads(rows: dict[str, pd.DataFrame], images: Path) -> Iterator[tuple[str, bytes]]:
+    for kind, table in rows.items():
+        if kind != "candidate":
+            for row, original in zip(table["id"], table["original"], strict=True):
+                if original is not None:
+                    yield f"{kind}:{row}", original
+            continue
+        for shard, group in table.groupby("shard"):
+            path, wanted = images / str(shard), set(group["id"])
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
+            for key, members in read_shard(path):
+                if key in wanted:
+                    yield f"{kind}:{key}", members.get("png") or members.get("webp") or b""
 
 
 def _models(data: Path) -> dict[str, str]:
-    """What painted and what scored, in words."""
+    """The generator and the scorer in words."""
     paths = data / "images/generator.json", data / "scores/scorer.json"
-    painter, scorer = (json.loads(path.read_text(encoding="utf-8"))["inputs"] for path in paths)
-    told = f"{painter['model']} ({painter['pipeline']}, {painter['steps']} steps, guidance {painter['guidance']:g})"
+    generator, scorer = (json.loads(path.read_text(encoding="utf-8"))["inputs"] for path in paths)
+    settings = f"{generator['pipeline']}, {generator['steps']} steps, guidance {generator['guidance']:g}"
     clip = f"{scorer['clip']['clip']} {scorer['clip']['pretrained'] or ''}".strip()
-    return {"generator": told, "scorer": clip}
+    return {"generator": f"{generator['model']} ({settings})", "scorer": clip}

@@ -1,4 +1,4 @@
-"""The page's files: what people wrote (HTML, CSS, JavaScript, copied as it is) and the data script beside it.
+"""The gallery page's files: what people wrote (HTML, CSS, JavaScript, copied as it is) and the data script beside it.
 
 Browsers let a page from disk load scripts, styles and pictures, but neither fetch files nor import modules: so the data
 is a script that assigns one global, and the code is plain scripts that share their names, in the order of index.html.
@@ -6,61 +6,24 @@ is a script that assigns one global, and the code is plain scripts that share th
 
 import json
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 # Names spelled out, so that tests/test_pipeline.py finds them among the stage's dependencies.
 STATIC = (
-    "index.html",
-    "page.css",
-    "rows.js",
-    "state.js",
-    "cards.js",
-    "windowed.js",
-    "groups.js",
-    "detail.js",
-    "page.js",
-)
+    "index.html", "page.css", "rows.js", "state.js", "cards.js", "windowed.js", "groups.js", "detail.js", "page.js",
+)  # fmt: skip
 DATA = "data.js"
-# What is told of every row, in this order; null where it has none.
+# Of every row, in this order; null where it has none. `id`: a candidate's key, a real pair's uid, uid.number of a rejected
+# caption; `picture`: file name in pictures/.
 FIELDS = (
-    "id",  # a candidate's key; a real pair's uid; uid.number of a rejected caption
-    "kind",
-    "status",
-    "uid",
-    "text",
-    "concept",
-    "source",
-    "arms",
-    "reason",
-    "detail",
-    "picture",  # file name in pictures/
-    "clip",
-    "ssim",
-    "score",
-    "rank",
-    "number",
-    "seed",
-    "generator",
-    "tokens",
-    "clip_tokens",
-    "sha256",
-    "shard",
-    "words",
-    "perplexity",
-    "judge_yes",
+    "id", "kind", "status", "uid", "text", "concept", "source", "arms", "reason", "detail", "picture", "clip", "ssim", "score",
+    "rank", "number", "seed", "generator", "tokens", "clip_tokens", "sha256", "shard", "words", "perplexity", "judge_yes",
     "clip_original",
-)
+)  # fmt: skip
 _DIGITS = 6  # of a fraction
 _LARGEST = 2**53  # above this, JavaScript rounds whole numbers
-
-
-def static_files() -> dict[str, bytes]:
-    """The hand-written files by name."""
-    return {name: (Path(__file__).parent / name).read_bytes() for name in STATIC}
 
 
 def data_script(rows: dict[str, pd.DataFrame], pictures: dict[str, str], about: dict[str, Any]) -> bytes:
@@ -68,18 +31,13 @@ def data_script(rows: dict[str, pd.DataFrame], pictures: dict[str, str], about: 
 
     ASCII, and no `<`: no caption can end a script element or a line of it.
     """
-    lines = [_json([_plain(row[field]) for field in FIELDS]) for row in _told(rows, pictures)]
+    lines = []
+    for kind, table in rows.items():
+        for row in table.to_dict("records"):
+            row |= {"kind": kind, "picture": pictures.get(f"{kind}:{row['id']}")}
+            lines.append(_json([_plain(row.get(field)) for field in FIELDS]))
     body = ",\n".join(lines)
     return f'globalThis.GALLERY = {{"about": {_json(about)},\n"fields": {_json(FIELDS)},\n"rows": [\n{body}\n]}};\n'.encode()
-
-
-def _told(rows: dict[str, pd.DataFrame], pictures: dict[str, str]) -> Sequence[dict[str, Any]]:
-    empty: dict[str, Any] = dict.fromkeys(FIELDS)
-    return [
-        empty | row | {"kind": kind, "picture": pictures.get(f"{kind}:{row['id']}")}
-        for kind, table in rows.items()
-        for row in table.to_dict("records")
-    ]
 
 
 def _plain(value: Any) -> Any:

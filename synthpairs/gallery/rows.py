@@ -1,17 +1,18 @@
-"""What there is to show: candidates, real pairs and rejected captions, each joined with all that is known about it."""
+"""The gallery's rows: candidates, real pairs and rejected captions, joined with all that is known; and which of them it shows."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from synthpairs.arms import Arm
+from synthpairs.gallery.params import Gallery
 from synthpairs.selection.arms import ALIGNMENT
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import fused_score, rank_candidates
+from synthpairs.selection.ranking import fused_score, hash_score, rank_candidates
 from synthpairs.storage import read_table
 
-KINDS = ("candidate", "real", "rejected")
 SELECTED, PASSED, FAILED, REAL, REJECTED = "selected", "not selected", "failed", "real", "rejected"  # statuses
 MEASURES = ["words", "perplexity", "judge_yes", "clip_original"]  # of the caption, as CAPTIONS has them
 
@@ -36,6 +37,39 @@ def read_rows(data: Path, arms: Sequence[Arm], select: Select) -> dict[str, pd.D
     }
 
 
+def choose(rows: dict[str, pd.DataFrame], params: Gallery) -> dict[str, pd.DataFrame]:
+    """At most `limit` rows of each kind, in their order; kinds as from `read_rows`."""
+    return {
+        kind: extremes_and_sample(table, params) if kind == "candidate" else sample(table, params)
+        for kind, table in rows.items()
+    }
+
+
+def extremes_and_sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
+    """Candidates of the best, of the worst and of random captions, a third of `limit` each; all when they fit.
+
+    A caption comes with all its candidates, so that they stand side by side; its best and its worst one count.
+    """
+    if len(rows) <= params.limit:
+        return rows
+    captions = rows.groupby("uid")["score"].agg(["max", "min", "size"]).reset_index()
+    captions["order"] = hash_score(captions["uid"], params.seed, "gallery")
+    chosen: set[str] = set()
+    for number, (column, ascending) in enumerate((("max", False), ("min", True), ("order", True)), start=1):
+        room = params.limit * number // 3 - int(captions.loc[captions["uid"].isin(chosen), "size"].sum())
+        left = captions[~captions["uid"].isin(chosen)].sort_values([column, "uid"], ascending=[ascending, True])
+        chosen.update(left.loc[left["size"].cumsum() <= room, "uid"])
+    return rows[rows["uid"].isin(chosen)]
+
+
+def sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
+    """`limit` rows by chance, which depends on their ids alone; all when they fit."""
+    if len(rows) <= params.limit:
+        return rows
+    order = hash_score(rows["id"], params.seed, "gallery")
+    return rows.loc[order.sort_values(kind="stable").index[: params.limit].sort_values()]
+
+
 def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], select: Select) -> pd.DataFrame:
     """Ordered by key."""
     manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
@@ -57,9 +91,7 @@ def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], sele
         rows = pd.concat([rows, lost], ignore_index=True)
     rows = rows.merge(errors, on="key", how="left").merge(kept[["uid", "source", *MEASURES]], on="uid", how="left")
     chosen, failed = rows["key"].isin(selected["key"]), rows["score"].isna()
-    rows["status"] = [
-        SELECTED if best else FAILED if broken else PASSED for best, broken in zip(chosen, failed, strict=True)
-    ]
+    rows["status"] = np.select([chosen, failed], [SELECTED, FAILED], PASSED)
     rows["arms"] = [[arm for arm, keys in pairs.items() if key in keys] for key in rows["key"]]
     rows = rows.rename(columns={"key": "id", "clip_cosine": "clip"})
     return rows.sort_values("id", ignore_index=True)

@@ -13,16 +13,10 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless=new",
-    "--no-sandbox",  # tests may run as root in a container
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-pipe",
-)
+    "--headless=new", "--no-sandbox",  # tests may run as root in a container
+    "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
+)  # fmt: skip
 SECONDS = 60  # to answer a command, on a busy machine
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "End": 35, "Home": 36}
 KEYS |= {"PageDown": 34, "Escape": 27, "Tab": 9, "Enter": 13}
@@ -51,9 +45,7 @@ class Browser:
             [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             preexec_fn=connect,
             close_fds=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL),
         )
         os.close(theirs_in)
         os.close(theirs_out)
@@ -125,17 +117,18 @@ class Browser:
 
     def press(self, key: str) -> None:
         """A key, as from a keyboard, and the frame after it."""
-        told = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]}
-        told |= {"text": "\r"} if key == "Enter" else {}
-        self.send("Input.dispatchKeyEvent", type="keyDown", **told)
-        self.send("Input.dispatchKeyEvent", type="keyUp", **told)
+        event = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]} | (
+            {"text": "\r"} if key == "Enter" else {}
+        )
+        for kind in ("keyDown", "keyUp"):
+            self.send("Input.dispatchKeyEvent", type=kind, **event)
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
 
     def type(self, text: str) -> None:
         """Text into what has the focus."""
         self.send("Input.insertText", text=text)
 
-    def told(self, name: str) -> str:
+    def state(self, name: str) -> str:
         """What the page says about itself in a data attribute of its root."""
         return self.run(f"document.documentElement.dataset.{name}")
 
@@ -148,11 +141,11 @@ class Browser:
     def problems(self) -> list[str]:
         """Exceptions and requests that left the disk since the page was opened."""
         self.run("0")
-        found = []
+        problems = []
         for event in self.events:
             if event.get("method") == "Runtime.exceptionThrown":
-                found.append(json.dumps(event["params"]["exceptionDetails"])[:500])
+                problems.append(json.dumps(event["params"]["exceptionDetails"])[:500])
             elif event.get("method") == "Network.requestWillBeSent":
                 url = event["params"]["request"]["url"]
-                found += [] if url.startswith(("file:", "data:")) else [url]
-        return found
+                problems += [] if url.startswith(("file:", "data:", "blob:")) else [url]
+        return problems

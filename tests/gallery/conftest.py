@@ -32,17 +32,9 @@ THINGS = ("dog", "cat", "bus", "bell", "snail", "rose")
 NASTY = "<b>two</b> </script><script>document.title = 'hit'</script> \u2028 & \"dogs\" \U0001f600"
 PARAMS = Gallery(limit=1000, seed=0, side=32, quality=80)
 SELECT = Select(
-    fusion="sum",
-    strategy="top",
-    k=5,
-    clip_weight=1.0,
-    clip_scale=2.0,
-    ssim_weight=0.5,
-    best_of=True,
-    per_concept=None,
-    seed=0,
-    samples_per_shard=8,
-)
+    fusion="sum", strategy="top", k=5, clip_weight=1.0, clip_scale=2.0, ssim_weight=0.5, best_of=True, per_concept=None,
+    seed=0, samples_per_shard=8,
+)  # fmt: skip
 
 
 def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
@@ -55,17 +47,20 @@ def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
     texts = [(f"a {thing}", thing, ("human", "model")[place % 2]) for place, thing in enumerate(things)]
     for place, (text, concept, source) in enumerate([*texts, (NASTY, "dog", "human")]):
         uid, human = caption_uid(text, source), source == "human"
-        row = (
-            dict.fromkeys(CAPTIONS.names) | measures | {"uid": uid, "text": text, "source": source, "concept": concept}
-        )
-        row |= {"drawings": [], "original": png(photo(48, place)) if human else None}
+        caption = {"uid": uid, "text": text, "concept": concept}
+        row = dict.fromkeys(CAPTIONS.names) | measures | caption | {"source": source, "drawings": []}
+        row["original"] = png(photo(48, place)) if human else None
         kept.append(row | {"clip_original": 0.5 + place / 100 if human else None})
         for number in range(3):
             key = candidate_key(uid, number, "painter")
-            told = {"key": key, "uid": uid, "text": text, "concept": concept, "number": number, "seed": noise_seed(key)}
-            candidates.append(
-                told | {"generator": "painter", "tokens": 9, "sha256": digest(key), "shard": "shard-0.tar"}
-            )
+            made = {
+                "key": key,
+                "number": number,
+                "seed": noise_seed(key),
+                "generator": "painter",
+                "sha256": digest(key),
+            }
+            candidates.append(caption | made | {"tokens": 9, "shard": "shard-0.tar"})
             score = {"clip_cosine": 0.1 + place / 20 + number / 100, "ssim": 0.9 - number / 50, "clip_tokens": 5}
             scores.append({"key": key, "uid": uid, "concept": concept} | score)
             samples.append((key, {"png": png(photo(48, 3 * place + number))}))
@@ -102,13 +97,9 @@ def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
     write_table(data / "selected/selected.parquet", selected, SELECTED)
     humans = [row for row in kept if row["source"] == "human"] + rejected[1:2]
     real = pd.DataFrame(humans).assign(origin="real", shard=None, key=lambda rows: rows["uid"])
-    arms = {
-        "selected": selected.assign(origin="synthetic"),
-        "random": pool.tail(3).assign(origin="synthetic"),
-        "real": real,
-    }
-    for arm, pairs in arms.items():
-        write_table(data / f"selected/pairs/{arm}.parquet", pairs, PAIRS)
+    for arm, pairs in {"selected": selected, "random": pool.tail(3)}.items():
+        write_table(data / f"selected/pairs/{arm}.parquet", pairs.assign(origin="synthetic"), PAIRS)
+    write_table(data / "selected/pairs/real.parquet", real, PAIRS)
 
 
 @pytest.fixture
@@ -137,7 +128,7 @@ def browser():
     if not program:
         pytest.skip("no Chromium on PATH: `apt-get install chromium` runs the tests of the page itself")
     profile = Path(tempfile.mkdtemp(prefix="chromium-"))
-    made = Browser(program, profile)
-    yield made
-    made.close()
+    browser = Browser(program, profile)
+    yield browser
+    browser.close()
     shutil.rmtree(profile, ignore_errors=True)
