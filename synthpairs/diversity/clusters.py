@@ -1,4 +1,4 @@
-"""k-means over the captions of all sets, and how evenly each set spreads over the clusters.
+"""Semantic diversity: k-means over the captions of all sets, and how evenly each set spreads over the clusters.
 
 Synth2 (2403.07750, figure 4) does not say on which captions the centroids are fitted, with what encoder, or for which k.
 Here all sets have equal weight in the fit, since centroids of one set alone would make that set look the most even, and
@@ -40,15 +40,15 @@ def analyse(
     drawn = {name: draw(captions, count, params.seed) for name, captions in sets.items()}
     texts = sorted({text for texts in drawn.values() for text in texts})
     clusters = sorted(k for k in params.clusters if k <= min(count, len(texts)))
-    place = {text: number for number, text in enumerate(texts)}
-    rows = {name: np.array([place[text] for text in texts]) for name, texts in drawn.items()}
+    index = {text: number for number, text in enumerate(texts)}
+    rows = {name: np.array([index[text] for text in own]) for name, own in drawn.items()}
     vectors = embed(texts)
     weights = sum((np.bincount(own, minlength=len(texts)) for own in rows.values()), np.zeros(len(texts)))
-    found: dict[str, dict[str, Any]] = {name: {} for name in sets}
+    by_clusters: dict[str, dict[str, Any]] = {name: {} for name in sets}
     for k in clusters:
         labels = np.stack([_fit(vectors, weights, k, run, params) for run in range(params.runs)])  # [run, text]
         for name, own in rows.items():
-            found[name][str(k)] = _measure(labels[:, own], k, params)
+            by_clusters[name][str(k)] = _measure(labels[:, own], k, params)
         log.info("k = %d: %d captions of each of %d sets in %d runs", k, count, len(sets), params.runs)
     return {
         "captions_per_set": count,
@@ -65,7 +65,7 @@ def analyse(
                 "captions": len(sets[name]),
                 "distinct": int(sets[name]["text"].nunique()),
                 "distinct_drawn": len(set(drawn[name])),
-                "by_clusters": found[name],
+                "by_clusters": by_clusters[name],
             }
             for name in sets
         },
@@ -87,7 +87,7 @@ def _measure(labels: np.ndarray, k: int, params: Diversity) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name, measure in MEASURES.items():
         values = measure(counts)
-        low, high = _interval(float(values.mean()), measure(resampled).mean(axis=0))
+        low, high = _interval(values.mean(), measure(resampled).mean(axis=0))
         limits = measure(np.stack([np.eye(1, k)[0], np.ones(k)]))  # of one cluster, and of all alike
         numbers = {
             "mean": values.mean(),
@@ -107,17 +107,16 @@ def _resample(labels: np.ndarray, k: int, params: Diversity) -> np.ndarray:
     sizes = np.empty((runs, params.resamples, k), dtype=np.int32)
     for number in range(params.resamples):
         captions = rng.integers(count, size=count)
-        for place, run in enumerate(rng.integers(runs, size=(runs,))):
-            sizes[place, number] = np.bincount(labels[run, captions], minlength=k)
+        for index, run in enumerate(rng.integers(runs, size=runs)):
+            sizes[index, number] = np.bincount(labels[run, captions], minlength=k)
     return sizes
 
 
-def _interval(value: float, resampled: np.ndarray) -> tuple[float, float]:
+def _interval(value: float, resampled: np.ndarray) -> np.ndarray:
     """95% interval around `value`: the resamples' percentiles, moved by how far their mean is from it.
 
     A resample misses some captions, so its entropy is below that of the captions themselves, by as much again as theirs
     is below that of the source. Every set is biased alike at equal numbers of captions, so the bias may stay; the plain
     percentiles, biased twice, would not even hold the value.
     """
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - resampled.mean() + value
-    return float(low), float(high)
+    return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - resampled.mean() + value

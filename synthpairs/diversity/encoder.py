@@ -1,4 +1,4 @@
-"""Sentence embeddings by a plain transformers model: the mean of the last layer over a text's tokens, at unit length.
+"""Sentence encoder from a plain transformers model: the mean of the last layer over a text's tokens, at unit length.
 
 That is how all-MiniLM-L6-v2 and most of its kind are trained and what their model cards do; see
 https://www.sbert.net. Encoders that pool otherwise are refused.
@@ -36,35 +36,27 @@ class SentenceEncoder:
     batch: int  # texts per forward pass
     inputs: dict[str, Any]  # everything that changes an embedding, spelled out
 
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, markers included, before any cut at the limit."""
-        if not texts:
-            return []
-        return [len(ids) for ids in self.tokenizer(list(texts), truncation=False, verbose=False).input_ids]
-
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors [n, width] in float32; texts of like length share a batch, so that little is padded."""
-        lengths = self.count_tokens(texts)
+        ids = self.tokenizer(list(texts), truncation=False, verbose=False).input_ids if texts else []
+        lengths = [len(one) for one in ids]  # markers included
         if cut := sum(length > self.limit for length in lengths):
             log.warning("%d of %d captions have more than %d tokens; the rest is not read", cut, len(texts), self.limit)
-        order = sorted(range(len(texts)), key=lambda place: (lengths[place], place))
+        order = np.argsort(lengths, kind="stable").tolist()
         vectors = np.empty((len(texts), self.model.config.hidden_size), dtype=np.float32)
         with progress("embeddings", len(texts), "captions") as advance:
             for start in range(0, len(order), self.batch):
-                places = order[start : start + self.batch]
+                batch = order[start : start + self.batch]
                 tokens = self.tokenizer(
-                    [texts[place] for place in places],
-                    padding=True,
-                    truncation=True,
-                    max_length=self.limit,
-                    return_tensors="pt",
-                ).to(self.model.device)
+                    [texts[index] for index in batch],
+                    padding=True, truncation=True, max_length=self.limit, return_tensors="pt",
+                ).to(self.model.device)  # fmt: skip
                 hidden = self.model(**tokens).last_hidden_state.float()
                 mask = tokens["attention_mask"][..., None].float()
                 means = (hidden * mask).sum(1) / mask.sum(1)  # a text has at least its markers
-                vectors[places] = F.normalize(means).cpu().numpy()
-                advance(len(places))
+                vectors[batch] = F.normalize(means).cpu().numpy()
+                advance(len(batch))
         return vectors
 
 

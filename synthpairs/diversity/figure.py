@@ -1,4 +1,4 @@
-"""The plot of cluster shares: PNG bytes, equal for equal results, readable in black and white (Synth2, figure 4)."""
+"""Figure of cluster shares: PNG bytes, equal for equal results, readable in black and white (Synth2, figure 4)."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ LINES = (
     ("P", INK, (0, (3, 3)), INK),
     ("<", "white", (0, (9, 3, 1, 3)), ACCENT),
 )
-MARKERS_APART = 0.12  # of the panel's diagonal
+MARKER_SPACING = 0.12  # of the panel's diagonal
 
 
 def shares_figure(results: dict[str, Any]) -> bytes:
@@ -46,12 +46,12 @@ def shares_figure(results: dict[str, Any]) -> bytes:
         return png(figure)
 
 
-def _panel(axes: Axes, k: int, found: dict[str, dict[str, Any]]) -> None:
-    for number, (name, measured) in enumerate(found.items()):
+def _panel(axes: Axes, k: int, sets: dict[str, dict[str, Any]]) -> None:
+    for number, (name, measured) in enumerate(sets.items()):
         marker, fill, dashes, colour = LINES[number % len(LINES)]
         # Markers at equal distances along each line, each line's a little further on than those of the line before.
-        apart = (MARKERS_APART * number / len(found), MARKERS_APART)
-        axes.plot(range(1, k + 1), measured["shares"], marker, markevery=apart, linestyle=dashes, color=colour,
+        spacing = (MARKER_SPACING * number / len(sets), MARKER_SPACING)
+        axes.plot(range(1, k + 1), measured["shares"], marker, markevery=spacing, linestyle=dashes, color=colour,
                   markerfacecolor=fill, markeredgecolor=INK, markersize=5.5, linewidth=1.3, label=name)  # fmt: skip
     axes.axhline(1 / k, color=MID, linewidth=0.9, linestyle=(0, (1, 3)), label="all clusters alike")
     if k > TOP:

@@ -1,27 +1,16 @@
-"""How evenly captions are spread over clusters. Counts are arrays [..., k], one count per cluster, empty ones included."""
+"""Evenness of counts [..., k] over clusters, empty ones included: entropy, share of the largest five, Gini coefficient."""
 
 from collections.abc import Callable
 
 import numpy as np
+from scipy import stats
 
 TOP = 5  # clusters whose share the paper reports
 
 
 def entropy(counts: np.ndarray) -> np.ndarray:
     """Shannon entropy in nats, from 0 (one cluster) to ln k (all alike)."""
-    shares = counts / counts.sum(-1, keepdims=True)
-    surprise = -np.log(np.where(shares > 0, shares, 1.0))  # 0 ln 0 is 0
-    return np.asarray(np.sum(shares * surprise, axis=-1) + 0.0)  # no -0.0 for a single cluster
-
-
-def normalised_entropy(counts: np.ndarray) -> np.ndarray:
-    """Entropy / ln k, from 0 to 1; comparable between different k."""
-    return np.asarray(entropy(counts) / np.log(counts.shape[-1]))
-
-
-def effective_clusters(counts: np.ndarray) -> np.ndarray:
-    """exp(entropy), from 1 to k: how many equally large clusters would have this entropy."""
-    return np.asarray(np.exp(entropy(counts)))
+    return np.asarray(stats.entropy(counts, axis=-1))
 
 
 def top_share(counts: np.ndarray) -> np.ndarray:
@@ -38,8 +27,8 @@ def gini(counts: np.ndarray) -> np.ndarray:
 
 MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "entropy": entropy,
-    "normalised_entropy": normalised_entropy,
+    "normalised_entropy": lambda counts: entropy(counts) / np.log(counts.shape[-1]),  # from 0 to 1, whatever k is
     "top5_share": top_share,
-    "effective_clusters": effective_clusters,
+    "effective_clusters": lambda counts: np.exp(entropy(counts)),  # so many equally large clusters have this entropy
     "gini": gini,
 }

