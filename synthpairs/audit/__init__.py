@@ -1,1 +1,1 @@
-"""The hygiene of the data: near duplicates, what is shared with the benchmarks, text and unsafe content in pictures."""
+"""Duplicates and contamination in the data: near duplicates, overlap with the benchmarks, text and unsafe content in images."""

@@ -1,4 +1,4 @@
-"""CLIP's cosine with the nearest benchmark picture, by the model that scores the pairs."""
+"""CLIP cosine with the nearest benchmark image, by the model that scores the pairs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ DECIMALS = 6  # further ones differ between machines
 
 
 class Cosines:
-    """The benchmarks' pictures, embedded."""
+    """The benchmarks' images, embedded."""
 
     def __init__(self, params: Scores, references: Mapping[str, Image.Image]) -> None:
         self._scorer = ClipScorer(
@@ -25,19 +25,19 @@ class Cosines:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Everything that changes a cosine, spelled out."""
+        """Everything that changes a cosine."""
         return self._scorer.inputs | {"batch": self._scorer.batch}
 
-    def take(self, pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
-        """`picture_cosine` and `picture_cosine_item` of each picture."""
-        values, places = (self._embed(pictures) @ self._embedded.T).max(dim=1)
+    def measure(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
+        """`picture_cosine` and `picture_cosine_item` of each image."""
+        values, indexes = (self._embed(images) @ self._embedded.T).max(dim=1)
         return [
-            {"picture_cosine": round(value, DECIMALS), "picture_cosine_item": self._items[place]}
-            for value, place in zip(values.tolist(), places.tolist(), strict=True)
+            {"picture_cosine": round(value, DECIMALS), "picture_cosine_item": self._items[index]}
+            for value, index in zip(values.tolist(), indexes.tolist(), strict=True)
         ]
 
-    def _embed(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    def _embed(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """One batch of views in memory at a time: at paper scale they are 600 KB each."""
         size = self._scorer.batch
-        batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
-        return torch.cat([self._scorer.embed_pictures([self._scorer.view(one) for one in batch]) for batch in batches])
+        batches = [images[start : start + size] for start in range(0, len(images), size)]
+        return torch.cat([self._scorer.embed_pictures(list(map(self._scorer.view, batch))) for batch in batches])

@@ -1,4 +1,4 @@
-"""How likely a picture is not safe to show, by any image classifier of transformers that has a label for it."""
+"""NSFW probability of images, by any image classifier of transformers that has a label for it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from synthpairs.storage import file_sha256
 DECIMALS = 6
 
 
-class Classifier:
+class NsfwClassifier:
     """A loaded classifier. ValueError or OSError when it cannot be had or has no such label."""
 
     def __init__(self, params: Nsfw) -> None:
@@ -35,21 +35,21 @@ class Classifier:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Everything that changes a probability, spelled out."""
-        told = {"model": self._params.model, "label": self._params.label, "batch": self._params.batch}
-        return told | {"weights": file_sha256(self._folder), "torch": torch.__version__.split("+")[0]}
+        """Everything that changes a probability."""
+        settings = {"model": self._params.model, "label": self._params.label, "batch": self._params.batch}
+        return settings | {"weights": file_sha256(self._folder), "torch": torch.__version__.split("+")[0]}
 
-    def take(self, pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
-        """`nsfw` of each picture: the label's probability."""
-        size, found = self._params.batch, []
+    def measure(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
+        """`nsfw` of each image: the label's probability."""
+        size, probabilities = self._params.batch, []
         with threads(self._threads):
-            for start in range(0, len(pictures), size):
-                batch = pictures[start : start + size]
-                found += self._run(filled(batch, size))[: len(batch)].tolist()
-        return [{"nsfw": round(value, DECIMALS)} for value in found]
+            for start in range(0, len(images), size):
+                batch = images[start : start + size]
+                probabilities += self._run(filled(batch, size))[: len(batch)].tolist()
+        return [{"nsfw": round(value, DECIMALS)} for value in probabilities]
 
     @torch.inference_mode()
-    def _run(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    def _run(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Probabilities [n] of the label for one batch."""
-        views = self._processor(images=list(pictures), return_tensors="pt").to(self._model.device)
+        views = self._processor(images=list(images), return_tensors="pt").to(self._model.device)
         return self._model(**views).logits.float().softmax(dim=-1)[:, self._label].cpu()

@@ -1,4 +1,4 @@
-"""Settings of the audit stage."""
+"""Settings of the audit for duplicates and contamination."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,12 +18,12 @@ class Nsfw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """Section `audit`: from where on a pair is flagged. Flags are told and counted; no pair is dropped for them."""
+    """Section `audit`: from where on a pair is flagged. Flags are written and counted; no pair is dropped for them."""
 
     hash_distance: Annotated[int, Within(0, 7)]  # differing bits of 64 up to which pictures are nearly the same
     caption_ngram: Annotated[int, Within(1, 50)]  # words
     caption_share: Annotated[float, Within(0, 1)]  # of a caption's n-grams, from which it is flagged if there is any
     cosine_min: Annotated[float | None, Within(-1, 1)]  # of CLIP, to a benchmark's picture; null: not measured
-    text: bool  # whether text in pictures is looked for; needs the packages of the extra `text`
+    text: bool  # whether text in images is read; needs the packages of the extra `text`
     nsfw: Nsfw | None  # null: not measured
     max_failed_share: Annotated[float, Within(0, 1)]  # of the pictures, above which the stage fails

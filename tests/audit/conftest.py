@@ -27,16 +27,8 @@ def item(uid: str, question: str, answers: list[str], picture: bytes | None) -> 
 @pytest.fixture
 def settings() -> Callable[..., Audit]:
     """Makes params: hashes and wordings alone."""
-    values = {
-        "hash_distance": 3,
-        "caption_ngram": 2,
-        "caption_share": 0.5,
-        "cosine_min": None,
-        "text": False,
-        "nsfw": None,
-        "max_failed_share": 0.0,
-    }
-    return lambda **changed: Audit(**values | changed)
+    values = {"hash_distance": 3, "caption_ngram": 2, "caption_share": 0.5, "max_failed_share": 0.0}
+    return lambda **changed: Audit(**{"cosine_min": None, "text": False, "nsfw": None} | values | changed)
 
 
 @pytest.fixture
@@ -52,7 +44,7 @@ def data(before: Path, select: Callable) -> Path:  # noqa: F811
     ]
     write_table(before / "tasks/seen.parquet", items, BENCHMARK)
     write_table(before / "tasks/text.parquet", [item("9", "a  Bell", [REFERENCE], None)], BENCHMARK)
-    (before / "tasks/instructions.parquet").write_bytes(b"is trained on, so it is not looked at")
+    (before / "tasks/instructions.parquet").write_bytes(b"is trained on, so it is not read")
     return before
 
 
