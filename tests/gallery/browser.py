@@ -1,6 +1,5 @@
 """A headless Chromium driven by its DevTools protocol through two pipes: real keys, real layout, no further package."""
 
-import base64
 import itertools
 import json
 import os
@@ -131,12 +130,6 @@ class Browser:
     def state(self, name: str) -> str:
         """What the page says about itself in a data attribute of its root."""
         return self.run(f"document.documentElement.dataset.{name}")
-
-    def screenshot(self, path: Path) -> Path:
-        """A PNG of what is in sight, once its pictures are loaded."""
-        self.wait("[...document.images].every((one) => one.complete || one.getBoundingClientRect().top > innerHeight)")
-        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))
-        return path
 
     def problems(self) -> list[str]:
         """Exceptions and requests that left the disk since the page was opened."""

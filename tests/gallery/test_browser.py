@@ -1,21 +1,16 @@
 """The page in a real browser, from disk. Skipped where no Chromium is on PATH."""
 
-import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
-from synthpairs.gallery.make import encode, make_gallery
-from synthpairs.gallery.page import STATIC, data_script
-from synthpairs.schema import digest
-from synthpairs.storage import write_bytes
+from synthpairs.gallery.make import make_gallery
+from synthpairs.gallery.page import data_script
 from tests.gallery.conftest import ARMS, NASTY, PARAMS, SELECT, make_data
-from tests.gallery.test_page import FOLDER, parsed
-from tests.scores.conftest import photo, png
+from tests.gallery.test_page import parsed
 
-MILLISECONDS = 100  # to filter, sort and draw 10,000 rows
 CARDS = 300  # at once, at most
 THINGS = tuple(f"thing {place:02d}" for place in range(40))
 
@@ -37,38 +32,19 @@ def rows(page):
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """A page with 10,000 candidates; they share a few pictures."""
+def large(page, rows, tmp_path_factory):
+    """A page with 10,000 candidates: one of the small page, under other names."""
     folder, count = tmp_path_factory.mktemp("large"), 10_000
-    rng = np.random.default_rng(0)
-    pictures = [f"{place}.webp" for place in range(20)]
-    for place, name in enumerate(pictures):
-        write_bytes(folder / "pictures" / name, encode(png(photo(64, place)), PARAMS))
-    rows = pd.DataFrame({"id": [digest("large", place) for place in range(count)]})
-    rows["uid"] = [digest("caption", place // 4) for place in range(count)]
-    rows["concept"] = [f"concept {place // 4 % 200}" for place in range(count)]
-    rows["text"] = [f"a {name} with a number {place} on a ground" for place, name in enumerate(rows["concept"])]
-    rows["source"], rows["status"], rows["arms"] = "human", "not selected", [["random"]] * count
-    rows["clip"], rows["ssim"] = rng.normal(0.3, 0.05, count), rng.normal(0.9, 0.02, count)
-    rows["score"] = rows["clip"] + rows["ssim"] / 2
-    rows["rank"] = rows["score"].rank(ascending=False).astype(int) - 1
-    shown = {f"candidate:{key}": pictures[place % 20] for place, key in enumerate(rows["id"])}
-    about = {
-        "counts": {"candidate": {"all": 1_000_000, "shown": count}},
-        "limit": count,
-        "generator": "x",
-        "scorer": "y",
-    }
-    about["select"] = dict(clip_weight=1, clip_scale=1, ssim_weight=0.5, k=9, strategy="top", best_of=True)  # noqa: C408
-    write_bytes(folder / "data.js", data_script({"candidate": rows}, shown, about))
-    for name in STATIC:
-        write_bytes(folder / name, (FOLDER / name).read_bytes())
+    shutil.copytree(page.parent, folder, dirs_exist_ok=True)
+    row = next(row for row in rows if row["kind"] == "candidate" and row["picture"])
+    about = parsed((folder / "data.js").read_bytes())["about"]
+    table = pd.DataFrame([row]).loc[[0] * count].reset_index(drop=True)
+    numbers = pd.Series(range(count))
+    table["id"], table["uid"] = "key " + numbers.astype(str), "caption " + (numbers // 4).astype(str)
+    table["concept"] = "concept " + (numbers // 4 % 200).astype(str)
+    images = {f"candidate:{key}": row["picture"] for key in table["id"]}
+    (folder / "data.js").write_bytes(data_script({"candidate": table}, images, about))
     return folder / "index.html"
-
-
-def ids(browser):
-    """Of the cards on the page, in their order."""
-    return browser.run("[...document.querySelectorAll('#pairs .card')].map((one) => one.dataset.id)")
 
 
 def focused(browser):
@@ -222,17 +198,14 @@ def test_failures_are_grouped_worst_first(browser, page, rows):
     assert titles == ["alignment", "exact_duplicate", "unusable"]
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 800)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_its_width_and_can_be_read(browser, page, rows, tmp_path, width, height, scheme):
-    for name, state in (("pairs", ""), ("concepts", "#view=concepts"), ("dialog", f"#pair={rows[0]['id']}")):
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(360, 740, "light"), (1280, 800, "dark"), (1280, 800, "light")]
+)
+def test_the_page_fits_its_width_and_can_be_read(browser, page, rows, width, height, scheme):
+    for state in ("", "#view=concepts", f"#pair={rows[0]['id']}"):
         browser.open(page, state, width, height, scheme)
         assert browser.run("document.documentElement.scrollWidth") <= width
-        picture = Image.open(browser.screenshot(tmp_path / f"{name}.png")).convert("RGB")
-        assert picture.size == (width, height)
-        assert len(picture.getcolors(width * height)) > 100
-        low = browser.run(CONTRAST)
-        assert low == [], (name, low)
+        assert browser.run(CONTRAST) == [], state
 
 
 # Texts with less contrast to the ground behind them than WCAG AA asks for, 4.5; disabled controls are exempt.
@@ -259,40 +232,17 @@ CONTRAST = """(() => {
 })()"""
 
 
-def test_ten_thousand_pairs_are_filtered_and_sorted_in_a_blink(browser, large, record_property):
-    browser.open(large)
-    assert browser.state("shown") == "10000"
-    times = {}
-    changes = [("sort", value) for value in ("clip", "ssim-low", "text", "concept", "random")]
-    changes += [
-        ("q", "number 77"),
-        ("q", "number"),
-        ("q", ""),
-        ("concept", "concept 7"),
-        ("concept", ""),
-        ("sort", "score"),
-    ]
-    for name, value in changes:
-        change = (
-            f"(() => {{ const field = document.querySelector('[name={name}]'); field.value = {json.dumps(value)};"
-            "field.dispatchEvent(new Event('input', { bubbles: true })); return document.documentElement.dataset.ms; })()"
-        )
-        times[f"{name}={value}"] = float(browser.run(change))
-        assert int(browser.state("cards")) <= CARDS
-    record_property("milliseconds", times)
-    assert np.median(list(times.values())) < MILLISECONDS, times
+def test_of_ten_thousand_pairs_only_the_cards_in_sight_are_made(browser, large):
     browser.open(large, "#view=concepts")
     assert int(browser.state("groups")) == 200
     assert int(browser.state("cards")) <= CARDS
-
-
-def test_scrolling_through_ten_thousand_pairs_keeps_few_cards(browser, large):
     browser.open(large)
+    assert browser.state("shown") == "10000"
     browser.run("document.querySelector('#pairs .card').focus()")
     first = focused(browser)
     browser.run("scrollTo(0, document.documentElement.scrollHeight / 2)")
     browser.wait("[...list.items.keys()].some((index) => index > 4000)")
-    assert len(ids(browser)) <= CARDS
+    assert browser.run("document.querySelectorAll('#pairs .card').length") <= CARDS
     assert focused(browser) == first  # a card with the focus stays
     browser.press("End")
     assert focused(browser) == browser.run("shown.at(-1).id")

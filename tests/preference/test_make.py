@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from stages import preference as stage
 from synthpairs.language.server import Server
 from synthpairs.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs
 from synthpairs.preference.make import make_preference
@@ -28,9 +27,13 @@ ARMS = ["selected", "real"]
 
 
 @pytest.fixture
-def served(connection: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names the test's server."""
+def judged(
+    data: Path, tmp_path: Path, settings: Callable[..., Preference], connection: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[], dict[str, Any]]:  # fmt: skip
+    """Asks the test's server, which stands in the environment."""
     monkeypatch.setattr(Server, "from_environment", classmethod(lambda cls: connection))
+    return lambda: make_preference(settings(engine="server"), ARMS, data, tmp_path)[0]
 
 
 def knowing(data: Path) -> Callable[[str, dict[str, Any]], str]:
@@ -45,55 +48,35 @@ def knowing(data: Path) -> Callable[[str, dict[str, Any]], str]:
     return say
 
 
-@pytest.mark.usefixtures("served")
 def test_a_judge_that_knows_passes_the_control(
-    data: Path, tmp_path: Path, settings: Callable[..., Preference], chat_server: ChatServer
+    data: Path, tmp_path: Path, judged: Callable[[], dict[str, Any]], chat_server: ChatServer
 ) -> None:
     chat_server.say = knowing(data)
-    results, counts = make_preference(settings(engine="server"), ARMS, data, tmp_path)
+    results = judged()
     judge = results["judges"]["pinned-1"]
-    assert counts == {"cached": 0, "attempts_in_vain": 0}
     assert judge["preference"]["rate"] == judge["control"]["real"]["rate"] == judge["control"]["synthetic"]["rate"] == 1
     assert judge["troubles"] == {"inconsistent": 0, "unclear": 0, "failed": 0}
     assert trusted(judge)
-    assert {one["verdicts"]["pinned-1"] for one in results["couples"].values()} == {"synthetic"}
+    assert {pair["verdicts"]["pinned-1"] for pair in results["couples"].values()} == {"synthetic"}
     assert set(results["couples"]) == {pair.couple for pair in read_image_pairs(tmp_path)}
 
 
-@pytest.mark.usefixtures("served")
-def test_a_judge_of_colours_fails_the_control(
-    data: Path, tmp_path: Path, settings: Callable[..., Preference], chat_server: ChatServer
-) -> None:
-    """It likes red pictures: always the generated one of a pair, and within one origin it cannot tell."""
-    chat_server.say = lambda name, body: {(1, 0): "A", (0, 1): "B"}.get(
-        tuple(int(is_red(png)) for png in shown(body)), "tie"
-    )
-    results, _ = make_preference(settings(engine="server"), ARMS, data, tmp_path)
+def test_a_judge_of_colours_fails_the_control(judged: Callable[[], dict[str, Any]], chat_server: ChatServer) -> None:
+    """It likes red images: always the generated one of a pair, and within one origin it cannot tell."""
+    answers = {(True, False): "A", (False, True): "B"}
+    chat_server.say = lambda name, body: answers.get(tuple(map(is_red, shown(body))), "tie")
+    results = judged()
     judge = results["judges"]["pinned-1"]
     assert judge["preference"]["rate"] == 1
     assert not trusted(judge)
     assert "`pinned-1` cannot tell" in section(results)
 
 
-def test_the_stage_writes_the_same_twice(
-    data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
-    sections = {"preference": settings(), "arms": ARMS, "code_arms": []}
-    monkeypatch.setattr(stage, "load_params", lambda kind, name: sections[name])
-    written = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "data").symlink_to(tmp_path / f"{name}-data")
-        (tmp_path / f"{name}-data").mkdir()
-        for part in ("captions", "images", "selected"):
-            (tmp_path / f"{name}-data" / part).symlink_to(data / part)
-        monkeypatch.chdir(tmp_path / name)
-        stage.main()
-        files = (Path("data/preference") / TABLE, "reports/preference.json", "reports/metrics/preference.json")
-        written.append([Path(file).read_bytes() for file in files])
-    assert written[0] == written[1]
-    metrics = json.loads(written[0][2])
+def test_the_same_is_written_twice(data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference]) -> None:
+    one, two = (make_preference(settings(), ARMS, data, tmp_path / name)[0] for name in ("one", "two"))
+    assert json.dumps(one) == json.dumps(two)
+    assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
+    metrics = headline(one)
     assert (metrics["couples"], set(metrics["judges"])) == (PARAMS.count, {str(vlm)})
 
 
