@@ -107,7 +107,7 @@ def _resample(labels: np.ndarray, k: int, params: Diversity) -> np.ndarray:
     sizes = np.empty((runs, params.resamples, k), dtype=np.int32)
     for number in range(params.resamples):
         captions = rng.integers(count, size=count)
-        for index, run in enumerate(rng.integers(runs, size=runs)):
+        for index, run in enumerate(rng.integers(runs, size=(runs,))):
             sizes[index, number] = np.bincount(labels[run, captions], minlength=k)
     return sizes
 

@@ -81,7 +81,7 @@ def write_image_pairs(image_pairs: Sequence[ImagePair], out: Path) -> None:
 
 def read_image_pairs(folder: Path) -> list[ImagePair]:
     """The pairs that the stage drew, in drawn order; FileNotFoundError says how to get them."""
-    return [ImagePair(**row) for row in read_table(folder / TABLE, "dvc repro preference").to_dict("records")]  # type: ignore[misc]
+    return [ImagePair(**row) for row in read_table(folder / TABLE, "dvc repro preference").to_dict("records")]
 
 
 def _mismatch(pair: ImagePair, other: ImagePair) -> bool:

@@ -29,15 +29,14 @@ def make_preference(
     missing = [arm for arm in (params.synthetic, "real") if arm not in arms]
     image_pairs = [] if missing else draw_image_pairs(params, data)
     write_image_pairs(image_pairs, out)
-    names, left_out = [params.server.model], []
-    if params.engine == "local":
-        names, left_out = split_models(params.local.models, arms)
+    local = params.engine == "local"
+    names, left_out = split_models(params.local.models, arms) if local else ([params.server.model], [])
     not_asked = _not_asked(missing, len(image_pairs), names, params)
     asked, controls = comparisons(image_pairs)
     questions = [*asked, *(comparison for part in controls.values() for comparison in part.values())]
     answers: dict[str, list[Answer]] = {}
     volatile: dict[str, int] = {}
-    if not_asked is None and params.engine == "local":
+    if not_asked is None and local:
         answers = {name: local_answers(questions, name, params.local) for name in names}
     elif not_asked is None:
         answers[params.server.model], volatile = served_answers(questions, params, Server.from_environment())
