@@ -31,13 +31,6 @@ def test_hashes_are_those_of_imagehash() -> None:
     assert perceptual_hashes([]).shape == (0,)
 
 
-def test_a_hash_survives_size_and_compression() -> None:
-    one, small = photo(256, 0), photo(256, 0).resize((96, 96), Image.Resampling.BICUBIC)
-    first, second, other = perceptual_hashes([one, small, photo(256, 1)])
-    assert int(first ^ second).bit_count() <= 3
-    assert int(first ^ other).bit_count() > 12
-
-
 @pytest.mark.parametrize("distance", [0, 1, 3, 6, 7])
 def test_near_pairs_are_exactly_those_of_comparing_all_with_all(distance: int) -> None:
     hashes = random_hashes(300, distance + 1, distance)
@@ -56,12 +49,9 @@ def test_bits_spread_over_all_bands_but_one_are_found() -> None:
         other = sum(1 << (16 * band + 7) for band in range(4) if band != spared)
         assert near_pairs(np.array([0, other], np.uint64), 3).tolist() == [[0, 1]]
     assert near_pairs(np.array([0, 0x0001_0001_0001_0001], np.uint64), 3).tolist() == []
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_few_hashes_have_no_pairs(count: int) -> None:
-    assert near_pairs(np.zeros(count, np.uint64), 3).shape == (0, 2)
-    assert near_groups(np.zeros(count, np.uint64), 3).shape == (count,)
+    for count in (0, 1):
+        assert near_pairs(np.zeros(count, np.uint64), 3).shape == (0, 2)
+        assert near_groups(np.zeros(count, np.uint64), 3).shape == (count,)
 
 
 def test_groups_are_chains_of_near_pairs() -> None:

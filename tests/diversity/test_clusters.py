@@ -69,21 +69,8 @@ def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
     assert results["captions_per_set"] == 80
     assert {name: one["captions"] for name, one in results["sets"].items()} == {"large": 800, "small": 80}
     assert {name: one["distinct_drawn"] for name, one in results["sets"].items()} == {"large": 80, "small": 80}
-    assert analyse(sets, settings(max_captions=50), embed)["captions_per_set"] == 50
-    assert analyse(sets, settings(max_captions=500), embed)["captions_per_set"] == 80
-
-
-def test_a_set_of_any_size_has_the_entropy_of_others_like_it():
-    """Without equal N the larger set's entropy would lie far above."""
-    rng = np.random.default_rng(0)
-
-    def noise(texts):
-        return rng.normal(size=(len(texts), 8)).astype(np.float32)
-
-    sets = {"large": captions(EVEN, 1600) + "!", "small": captions(EVEN, 80)}
-    results = analyse(sets, settings(clusters=[40]), noise)["sets"]
-    large, small = (results[name]["by_clusters"]["40"]["entropy"] for name in sets)
-    assert large["low"] < small["mean"] < large["high"]
+    for most, count in ((50, 50), (500, 80)):
+        assert analyse(sets, settings(max_captions=most), embed)["captions_per_set"] == count
 
 
 def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
@@ -112,11 +99,9 @@ def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, cluste
     assert results["clusters"] == clusters
     assert results["too_few"] == {"sets": short, "clusters": left_out}
     assert set(results["sets"]) == set(results["order"]) == sizes.keys() - short.keys()
-    for one in results["sets"].values():
-        assert list(one["by_clusters"]) == [str(k) for k in clusters]
+    assert all(list(one["by_clusters"]) == [str(k) for k in clusters] for one in results["sets"].values())
     page = markdown(results)
-    for name, count in short.items():
-        assert f"{name} (n = {count})" in page
+    assert all(f"{name} (n = {count})" in page for name, count in short.items())
     assert ("Too few captions to say: " in page) == (not clusters)
     if left_out == [31]:
         assert re.search(r"- Left out: k = 31 \(30 captions of each set, \d+ different ones in all\)\.\n", page)
@@ -125,10 +110,9 @@ def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, cluste
 
 
 def test_captions_that_are_all_the_same_cannot_be_clustered():
-    same = pd.DataFrame({"uid": [str(number) for number in range(30)], "text": ["0 same"] * 30})
-    results = analyse({"same": same}, settings(clusters=[2]), embed)
-    assert (results["clusters"], results["too_few"]) == ([], {"sets": {}, "clusters": [2]})
-    assert markdown(results) == "Too few captions to say: k = 2 (30 captions of each set, 1 different ones in all).\n"
+    same = pd.DataFrame({"uid": list("abc"), "text": ["0 same"] * 3})
+    page = markdown(analyse({"same": same}, settings(clusters=[2]), embed))
+    assert page == "Too few captions to say: k = 2 (3 captions of each set, 1 different ones in all).\n"
 
 
 @pytest.mark.parametrize(
@@ -155,11 +139,3 @@ def test_the_interval_covers_what_other_captions_of_the_same_source_would_give()
     truth = np.mean([one["mean"] for one in results])
     assert sum(one["low"] <= truth <= one["high"] for one in results) >= 88
     assert all(one["spread"] == 0 for one in results)
-
-
-def test_runs_that_disagree_widen_the_interval():
-    labels = np.random.default_rng(0).integers(0, 10, size=400)
-    alike = clusters._measure(np.stack([labels, labels]), 10, settings())["entropy"]
-    apart = clusters._measure(np.stack([labels, labels % 5]), 10, settings())["entropy"]
-    assert apart["spread"] > 0.4
-    assert apart["high"] - apart["low"] > 5 * (alike["high"] - alike["low"])

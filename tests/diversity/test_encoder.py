@@ -23,15 +23,6 @@ def test_an_embedding_is_the_unit_mean_over_the_tokens_of_the_text_alone(encoder
         assert vector == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
     assert not np.allclose(vectors[0], vectors[1], atol=0.01)
-
-
-def test_embeddings_do_not_depend_on_the_batch(encoder_folder):
-    reference = load(str(encoder_folder), batch=1).embed(TEXTS)
-    for batch in (3, 64):
-        encoder = load(str(encoder_folder), batch=batch)
-        assert encoder.embed(TEXTS) == pytest.approx(reference, abs=1e-5)
-        assert encoder.embed(TEXTS[::-1])[::-1] == pytest.approx(reference, abs=1e-5)
-        assert np.array_equal(encoder.embed(TEXTS), encoder.embed(TEXTS))
     assert encoder.embed([]).shape == (0, 16)
 
 

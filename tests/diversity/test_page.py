@@ -1,5 +1,4 @@
 import io
-import json
 
 import matplotlib
 import pytest
@@ -8,7 +7,6 @@ from PIL import Image
 from synthpairs.diversity.clusters import analyse
 from synthpairs.diversity.figure import LINES, shares_figure
 from synthpairs.diversity.page import headline, markdown
-from synthpairs.storage import write_json
 from tests.diversity.test_clusters import EVEN, SKEWED, TOPICS, captions, embed, settings
 
 
@@ -16,13 +14,6 @@ from tests.diversity.test_clusters import EVEN, SKEWED, TOPICS, captions, embed,
 def results():
     sets = {"skewed": captions(SKEWED), "even": captions(EVEN), "also even": captions(EVEN)}
     return analyse(sets, settings(clusters=[3, TOPICS]), embed)
-
-
-def test_results_survive_the_file(results, tmp_path):
-    write_json(tmp_path / "one.json", results)
-    read = json.loads((tmp_path / "one.json").read_text())
-    assert markdown(read) == markdown(results)
-    assert shares_figure(read) == shares_figure(results)
 
 
 def test_the_figure_is_the_same_twice_whatever_the_machine_s_style(results):

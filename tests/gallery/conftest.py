@@ -53,14 +53,8 @@ def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
         kept.append(row | {"clip_original": 0.5 + place / 100 if human else None})
         for number in range(3):
             key = candidate_key(uid, number, "painter")
-            made = {
-                "key": key,
-                "number": number,
-                "seed": noise_seed(key),
-                "generator": "painter",
-                "sha256": digest(key),
-            }
-            candidates.append(caption | made | {"tokens": 9, "shard": "shard-0.tar"})
+            made = {"number": number, "seed": noise_seed(key), "generator": "painter", "sha256": digest(key)}
+            candidates.append({"key": key} | caption | made | {"tokens": 9, "shard": "shard-0.tar"})
             score = {"clip_cosine": 0.1 + place / 20 + number / 100, "ssim": 0.9 - number / 50, "clip_tokens": 5}
             scores.append({"key": key, "uid": uid, "concept": concept} | score)
             samples.append((key, {"png": png(photo(48, 3 * place + number))}))
