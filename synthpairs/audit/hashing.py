@@ -35,12 +35,12 @@ def perceptual_hashes(pictures: Sequence[Image.Image]) -> np.ndarray:
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """All pairs of places [m, 2], the smaller first, in order, whose hashes differ in at most `distance` bits.
+    """All pairs of indexes [m, 2], the smaller first, in order, whose hashes differ in at most `distance` bits.
 
     Memory grows with hashes and pairs found. Time grows with how many hashes share a band: equal hashes should be there once.
     """
     count = len(hashes)
-    found = [np.empty((0, 2), np.int64)]
+    pieces = [np.empty((0, 2), np.int64)]
     for low, high in pairwise(np.linspace(0, BITS, distance + 2).astype(int).tolist()):
         band = (hashes >> np.uint64(low)) & np.uint64(2 ** (high - low) - 1)
         order = np.argsort(band, kind="stable")
@@ -49,30 +49,30 @@ def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
         while len(first := first[: np.searchsorted(first, count - step)]):
             first = first[band[first] == band[first + step]]  # a band that ends before one step ends before the next
             near = first[np.bitwise_count(ordered[first] ^ ordered[first + step]) <= distance]
-            found.append(np.stack([order[near], order[near + step]], axis=1))
+            pieces.append(np.stack([order[near], order[near + step]], axis=1))
             step += 1
-    pairs = np.sort(np.concatenate(found), axis=1)
+    pairs = np.sort(np.concatenate(pieces), axis=1)
     codes = np.unique(pairs[:, 0] * count + pairs[:, 1])  # a pair that shares two bands was found twice
     return np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1)
 
 
 def near_groups(hashes: np.ndarray, distance: int) -> np.ndarray:
     """A number [n] for each hash, the same for all that a chain of near pairs connects."""
-    different, places = np.unique(hashes, return_inverse=True)
+    different, inverse = np.unique(hashes, return_inverse=True)
     pairs = near_pairs(different, distance)
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(different),) * 2)
-    return connected_components(links, directed=False)[1][places]
+    return connected_components(links, directed=False)[1][inverse]
 
 
 def nearest(hashes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each hash [n] the fewest bits in which one of `others` (at least one) differs, and the first place of such a one.
+    """For each hash [n] the fewest bits in which one of `others` (at least one) differs, and the first index of such a one.
 
     All are compared: half a minute for a million hashes and 10,000 others.
     """
-    distances, places = np.empty(len(hashes), np.int64), np.empty(len(hashes), np.int64)
+    distances, indexes = np.empty(len(hashes), np.int64), np.empty(len(hashes), np.int64)
     size = max(1, _CHUNK // len(others))
     for start in range(0, len(hashes), size):
-        apart = np.bitwise_count(hashes[start : start + size, None] ^ others[None])
-        places[start : start + size] = apart.argmin(axis=1)
-        distances[start : start + size] = apart.min(axis=1)
-    return distances, places
+        bits = np.bitwise_count(hashes[start : start + size, None] ^ others[None])
+        indexes[start : start + size] = bits.argmin(axis=1)
+        distances[start : start + size] = bits.min(axis=1)
+    return distances, indexes

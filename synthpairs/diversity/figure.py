@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from synthpairs.diversity.measures import TOP
 from synthpairs.plots import ACCENT, INK, MID, PALE, empty_figure, plot_style, png
 
-# Marker, its fill, dashes and colour, by place in the list of sets: they differ without colour too.
+# Marker, its fill, dashes and colour, by position in the list of sets: they differ without colour too.
 LINES = (
     ("o", INK, "-", INK),
     ("s", "white", "--", ACCENT),

@@ -105,7 +105,7 @@ def _known(table: pd.DataFrame, manifest: pd.DataFrame, path: Path, command: str
 
 
 def _real(kept: pd.DataFrame, uids: Collection[str]) -> pd.DataFrame:
-    """The arm's captions that were kept; it may also hold rejected ones, which are told as rejected."""
+    """The arm's captions that were kept; it may also hold rejected ones, which stay rejected here."""
     rows = kept[kept["uid"].isin(uids)].sort_values("uid", ignore_index=True)
     return rows.assign(id=rows["uid"], status=REAL, arms=[["real"]] * len(rows), clip=rows["clip_original"])
 
