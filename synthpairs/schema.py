@@ -145,7 +145,7 @@ AUDIT = _table(
     written=pa.string(),  # text found in the picture; empty when there is none
     nsfw=pa.float64(),  # probability
     error=pa.string(),  # why the picture could not be looked at; null when it could
-    flags=pa.list_(pa.string()),  # see synthpairs.audit.flags
+    flags=pa.list_(pa.string()),  # see synthpairs.audit.make
 )
 
 # One row for each pair that the stage `distributions` looked at.

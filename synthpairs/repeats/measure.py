@@ -13,12 +13,11 @@ from synthpairs.arms import MODELS, UNTRAINED, Arm
 from synthpairs.benchmarks.evaluation import answer_all
 from synthpairs.benchmarks.params import Benchmark
 from synthpairs.pairs import with_pictures
-from synthpairs.perplexity.measure import read_by, window_of_each
+from synthpairs.perplexity.measure import read_by, read_text, window_of_each
 from synthpairs.perplexity.params import Perplexity
-from synthpairs.perplexity.text import read_text
-from synthpairs.preference.couples import Couple, draw_couples
+from synthpairs.preference.image_pairs import ImagePair, draw_image_pairs
+from synthpairs.preference.judges import comparisons
 from synthpairs.preference.local import local_answers
-from synthpairs.preference.make import comparisons
 from synthpairs.preference.params import Preference
 from synthpairs.progress import progress
 from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE, RUN, Repeats
@@ -82,7 +81,7 @@ def measure_repeats(setting: Setting) -> pd.DataFrame:
             f"got {setting.repeats.seeds}"
         )
     seeds = [RUN, *map(str, setting.repeats.seeds)]
-    couples = draw_couples(setting.preference, setting.data)
+    couples = draw_image_pairs(setting.preference, setting.data)
     if not comparisons(couples)[1]["real"]:
         raise ValueError(
             f"repeats: {len(couples)} captions have a picture in both arms `{setting.preference.synthetic}` and `real`, and no "
@@ -126,7 +125,7 @@ def _train(arm: Arm, setting: Setting, work: Path) -> Path:
     return work / "tuned"
 
 
-def _ask(folder: Path, setting: Setting, couples: Sequence[Couple]) -> pd.DataFrame:
+def _ask(folder: Path, setting: Setting, couples: Sequence[ImagePair]) -> pd.DataFrame:
     """Everything that the main run asks of a model, as rows of ANSWERS; with pictures where there are any."""
     model, processor = load(folder)
     told = setting.benchmark
@@ -144,7 +143,7 @@ def _losses(name: str, params: Perplexity) -> pd.DataFrame:
     return _rows(LOSS, dict(zip(places, losses, strict=True)), windows)
 
 
-def _judged(name: str, couples: Sequence[Couple], params: Preference) -> pd.DataFrame:
+def _judged(name: str, couples: Sequence[ImagePair], params: Preference) -> pd.DataFrame:
     """What the model makes of the couples, and of the control questions about real pictures."""
     asked, controls = comparisons(couples)
     tested = controls["real"]

@@ -9,7 +9,7 @@ import pytest
 from synthpairs.benchmarks.definitions import definitions
 from synthpairs.benchmarks.params import Asked, Benchmark
 from synthpairs.perplexity.params import Perplexity
-from synthpairs.preference.couples import Couple
+from synthpairs.preference.image_pairs import ImagePair
 from synthpairs.preference.params import Preference
 from synthpairs.repeats import measure
 from synthpairs.repeats.measure import Setting, measure_repeats
@@ -30,7 +30,7 @@ TEXT = "A dog.\n\nTwo cats on red.\n"
 def setting(data, settings, parts, training, tmp_path, monkeypatch) -> Setting:  # noqa: F811
     """Two arms, one further seed; the models of the main run lie where it puts them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "draw_couples", couples)
+    monkeypatch.setattr(measure, "draw_image_pairs", couples)
     turns = [{"question": "What is this?", "answer": "dog"}]
     rows = [{"uid": str(n), "task": "single", "turns": turns, "picture": _png(n), "drawings": []} for n in range(8)]
     write_table(data / "tasks/instructions.parquet", rows, INSTRUCTIONS)
@@ -65,10 +65,10 @@ def setting(data, settings, parts, training, tmp_path, monkeypatch) -> Setting: 
     return setting
 
 
-def couples(params: Preference, data: Path) -> list[Couple]:  # noqa: F811
+def couples(params: Preference, data: Path) -> list[ImagePair]:  # noqa: F811
     """Four captions about three things, a pair of pictures each."""
     return [
-        Couple(couple=f"c{n}", text=f"one {CONCEPTS[n % 3]}", concept=CONCEPTS[n % 3], synthetic_key=f"s{n}",
+        ImagePair(couple=f"c{n}", text=f"one {CONCEPTS[n % 3]}", concept=CONCEPTS[n % 3], synthetic_key=f"s{n}",
                real_key=f"r{n}", synthetic=_png(n), real=_png(9 - n))
         for n in range(4)
     ]  # fmt: skip
