@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from synthpairs.significance import holm, paired
+from synthpairs.statistics import holm, paired
 
 
 def scores(seed: int, count: int, shift: float = 0.0) -> pd.Series:

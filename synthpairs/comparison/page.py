@@ -8,8 +8,18 @@ import pandas as pd
 
 from synthpairs.comparison.revisions import Revision
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE, POWER, Difference, holm, paired, probability, shown
-from synthpairs.statistics import LEVEL, interval, mean
+from synthpairs.statistics import (
+    LEVEL,
+    NO_DIFFERENCE,
+    POWER,
+    Difference,
+    holm,
+    interval,
+    mean,
+    paired,
+    probability,
+    shown,
+)
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 ABSENT = "(absent)"

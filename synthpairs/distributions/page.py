@@ -7,7 +7,7 @@ from synthpairs.distributions.figure import LABELS
 from synthpairs.distributions.results import MEASURES
 from synthpairs.distributions.sets import SETS
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE, probability
+from synthpairs.statistics import NO_DIFFERENCE, probability
 
 RANKED_BY = {"top": "fused score", "clip-only": "CLIP cosine", "ssim-only": "SSIM"}
 CLEAR = 0.3  # of a rank correlation, from which on the text names it; open
@@ -61,8 +61,8 @@ def _differences(results: dict[str, Any]) -> str:
     rows = []
     for measure in MEASURES:
         one = couples.get(measure)
-        apart = [f"{one['real']:.3g}", _signed(one), probability(one["p"])] if one else ["-"] * 3
-        rows.append([LABELS[measure], *apart, *(_share(against[name][measure]) for name in against)])
+        apart = [f"{one['real']:.3g}", _with_interval(one), probability(one["p"])] if one else ["-"] * 3
+        rows.append([LABELS[measure], *apart, *(_with_interval(against[name][measure], ".0%") for name in against)])
     head = ["measure", "real", "synthetic - real", "p", *(f"{name}: more than a real one" for name in against)]
     return markdown_table(head, rows, words=[0])
 
@@ -113,7 +113,9 @@ def _correlations(preferences: Mapping[str, Any]) -> str:
     rows = []
     for name, label in LABELS.items():
         cells = [one["correlations"].get(name) for one in preferences.values()]
-        rows.append([label, *("-" if cell is None or cell["value"] is None else _signed(cell) for cell in cells)])
+        rows.append(
+            [label, *("-" if cell is None or cell["value"] is None else _with_interval(cell) for cell in cells)]
+        )
     return markdown_table(["measure", *(LABELS[score] for score in preferences)], rows, words=[0])
 
 
@@ -136,18 +138,10 @@ def _other(results: dict[str, Any]) -> str:
         return "No other CLIP was asked (`distributions.other`)."
     if agreement["value"] is None:
         return f"The other CLIP is `{results['other']}`; its cosines or those of `scores` do not vary."
-    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman)"
+    told = f"its cosines and those of `scores` correlate at {_with_interval(agreement)} (Spearman)"
     return f"The other CLIP is `{results['other']}`; {told}."
 
 
-def _signed(one: Mapping[str, float | None]) -> str:
-    return _with_interval(one, "+.3f")
-
-
-def _share(one: Mapping[str, float | None]) -> str:
-    return _with_interval(one, ".0%")
-
-
-def _with_interval(one: Mapping[str, float | None], shape: str) -> str:
+def _with_interval(one: Mapping[str, float | None], shape: str = "+.3f") -> str:
     value, low, high = (None if one[name] is None else f"{one[name]:{shape}}" for name in ("value", "low", "high"))
     return "-" if value is None else value if low is None else f"{value} [{low}, {high}]"
