@@ -16,7 +16,7 @@ import numpy as np
 from synthpairs.artwork.scenes import Scene
 from synthpairs.benchmarks.items import asked_item
 from synthpairs.benchmarks.questions import ask_existence
-from synthpairs.benchmarks.studio import Studio, choose, evenly
+from synthpairs.benchmarks.studio import Studio, choose, evenly, shuffled
 
 SHARE = 4  # one in so many concepts is popular, and is shown at least about so many times
 
@@ -27,7 +27,8 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
     couples = _couples(studio, rng)
     companion = dict(couples) | {second: first for first, second in couples}
     every = [name for place in evenly(rng, range(len(couples)), pictures // 2) for name in couples[place]]
-    few = _popular(couples, pictures, rng)
+    names = [name for couple in couples for name in couple]
+    few = evenly(rng, names[: max(4, min(len(names), pictures) // SHARE // 2 * 2)], pictures)  # each often
     present = {"random": every, "popular": few, "adversarial": every}
     scenes = {
         split: [
@@ -53,7 +54,7 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
 
 def _couples(studio: Studio, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Every concept with a companion, of its own kind as far as the numbers allow; with an odd number one is left over."""
-    order = [studio.names[place] for place in rng.permutation(len(studio.names))]
+    order = shuffled(rng, studio.names)
     pairs: list[tuple[str, str]] = []
     rest: list[str] = []
     for kind in sorted(set(studio.kinds.values())):
@@ -61,14 +62,7 @@ def _couples(studio: Studio, rng: np.random.Generator) -> list[tuple[str, str]]:
         pairs += zip(of_kind[::2], of_kind[1::2], strict=False)
         rest += of_kind[len(of_kind) // 2 * 2 :]
     pairs += zip(rest[::2], rest[1::2], strict=False)
-    return [pairs[place] for place in rng.permutation(len(pairs))]
-
-
-def _popular(couples: list[tuple[str, str]], pictures: int, rng: np.random.Generator) -> list[str]:
-    """What the pictures of the popular split show: few concepts, each often."""
-    names = [name for couple in couples for name in couple]
-    chosen = max(4, min(len(names), pictures) // SHARE // 2 * 2)
-    return evenly(rng, names[:chosen], pictures)
+    return shuffled(rng, pairs)
 
 
 def _scene(studio: Studio, rng: np.random.Generator, name: str, beside: str | None) -> Scene:
@@ -79,7 +73,7 @@ def _scene(studio: Studio, rng: np.random.Generator, name: str, beside: str | No
 
 def _rearranged(names: list[str], scenes: list[Scene], rng: np.random.Generator) -> list[str]:
     """The same names in an order in which none is in the scene at its place."""
-    order = [names[place] for place in rng.permutation(len(names))]
+    order = shuffled(rng, names)
     for place, scene in enumerate(scenes):
         if order[place] not in scene.names:
             continue

@@ -112,8 +112,3 @@ def four_kinds(studio: Studio) -> list[str]:
     if len(common) < 4:
         raise ValueError(f"params.yaml: world.concepts must be of four kinds or more, got {', '.join(common)}")
     return sorted(common)
-
-
-def shuffled(rng: np.random.Generator, values: list[str]) -> list[str]:
-    """The values in random order."""
-    return [values[place] for place in rng.permutation(len(values))]
