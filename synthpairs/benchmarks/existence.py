@@ -26,17 +26,17 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
     pictures = count // 6
     couples = _couples(studio, rng)
     companion = dict(couples) | {second: first for first, second in couples}
-    every = [name for place in evenly(rng, range(len(couples)), pictures // 2) for name in couples[place]]
+    every = [name for couple in evenly(rng, couples, pictures // 2) for name in couple]
     names = [name for couple in couples for name in couple]
     few = evenly(rng, names[: max(4, min(len(names), pictures) // SHARE // 2 * 2)], pictures)  # each often
     present = {"random": every, "popular": few, "adversarial": every}
     scenes = {
         split: [
             # One of every couple appears beside its companion; an adversarial picture must leave the companion out.
-            _scene(studio, rng, name, companion[name] if split != "adversarial" and place % 2 == 0 else None)
-            for place, name in enumerate(names)
+            _scene(studio, rng, name, companion[name] if split != "adversarial" and index % 2 == 0 else None)
+            for index, name in enumerate(shown)
         ]
-        for split, names in present.items()
+        for split, shown in present.items()
     }
     absent = {
         "random": _rearranged(every, scenes["random"], rng),
@@ -44,12 +44,12 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
         "adversarial": [companion[name] for name in every],
     }
     _check_popular(scenes, set(few))
-    rows = []
-    for split, names in present.items():
-        for scene, shown, missing in zip(scenes[split], names, absent[split], strict=True):
-            for name in (shown, missing):
-                rows.append(asked_item("desk_pope", ask_existence(scene, name), studio, split))
-    return rows
+    return [
+        asked_item("desk_pope", ask_existence(scene, name), studio, split)
+        for split, shown in present.items()
+        for scene, *both in zip(scenes[split], shown, absent[split], strict=True)
+        for name in both
+    ]
 
 
 def _couples(studio: Studio, rng: np.random.Generator) -> list[tuple[str, str]]:
@@ -72,22 +72,22 @@ def _scene(studio: Studio, rng: np.random.Generator, name: str, beside: str | No
 
 
 def _rearranged(names: list[str], scenes: list[Scene], rng: np.random.Generator) -> list[str]:
-    """The same names in an order in which none is in the scene at its place."""
+    """The same names in an order in which none is in the scene of its index."""
     order = shuffled(rng, names)
-    for place, scene in enumerate(scenes):
-        if order[place] not in scene.names:
+    for index, scene in enumerate(scenes):
+        if order[index] not in scene.names:
             continue
         partners = [
             other
-            for other, there in enumerate(scenes)
-            if order[other] not in scene.names and order[place] not in there.names
+            for other, other_scene in enumerate(scenes)
+            if order[other] not in scene.names and order[index] not in other_scene.names
         ]
         if not partners:
             raise ValueError(
                 "params.yaml: world.concepts are too few for tasks.pope; name more, or ask fewer questions"
             )
         other = choose(rng, partners)
-        order[place], order[other] = order[other], order[place]
+        order[index], order[other] = order[other], order[index]
     return order
 
 

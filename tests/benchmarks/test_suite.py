@@ -61,7 +61,8 @@ with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
 
 # Runs our own runner on an lmms-eval that takes its time; CALLS is locked as long as it lives.
 SLOW = """\
-import fcntl, os, runpy, sys, time, types
+import fcntl, os, runpy, sys, time
+from unittest.mock import MagicMock
 if sys.argv[1] == "-c":
     print("0.7.3")
     sys.exit()
@@ -70,14 +71,8 @@ def cli_evaluate():
     fcntl.flock(file, fcntl.LOCK_EX)
     print("asks", file=file, flush=True)
     time.sleep(120)
-registry = types.SimpleNamespace(register_manifest=lambda manifest: None)
-for name, held in {
-    "lmms_eval": {}, "lmms_eval.__main__": {"cli_evaluate": cli_evaluate}, "lmms_eval.models": {"MODEL_REGISTRY_V2": registry},
-    "lmms_eval.models.chat": {}, "lmms_eval.models.chat.llava_hf": {"LlavaHf": object},
-    "lmms_eval.models.registry_v2": {"ModelManifest": dict},
-}.items():
-    sys.modules[name] = types.ModuleType(name)
-    vars(sys.modules[name]).update(held)
+for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.llava_hf", ".models.registry_v2"):
+    sys.modules["lmms_eval" + name] = MagicMock(cli_evaluate=cli_evaluate, LlavaHf=object)
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -185,30 +180,25 @@ def test_bad_settings_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) 
             ask("two")
 
 
-def test_without_uv_there_is_one_clear_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(lmms_environment.VARIABLE)
-    monkeypatch.setenv("PATH", str(project))
-    monkeypatch.setattr(sys, "executable", str(project / "bin/python"))
-    with pytest.raises(FileNotFoundError, match="uv is not installed: run `make env`"):
-        lmms_environment.lmms_python()
-    assert list(Path(".dvc/tmp/environments").iterdir()) == []
-
-
 def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With real uv and a lock of nothing: where a sync fails, no half of an environment stays."""
+    environments, lock = Path(".dvc/tmp/environments"), project / "some.lock"
     monkeypatch.delenv(lmms_environment.VARIABLE)
-    lock = project / "some.lock"
     monkeypatch.setattr(lmms_environment, "LOCK", lock)
     lock.write_text("not-a-package==0 --hash=sha256:x\n")
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(project))
+        without.setattr(sys, "executable", str(project / "bin/python"))
+        with pytest.raises(FileNotFoundError, match="uv is not installed: run `make env`"):
+            lmms_environment.lmms_python()
     with pytest.raises(ConnectionError, match="the environment of lmms-eval cannot be made"):
         lmms_environment.lmms_python()
-    assert list(Path(".dvc/tmp/environments").iterdir()) == []
+    assert list(environments.iterdir()) == []
     lock.write_text("")
-    python = lmms_environment.lmms_python()
-    made = python.stat().st_ino
-    assert (python.parent.parent / "pyvenv.cfg").exists()
+    made = lmms_environment.lmms_python().stat().st_ino
     assert lmms_environment.lmms_python().stat().st_ino == made
-    assert list(Path(".dvc/tmp/environments").iterdir()) == [Path(os.path.relpath(python.parent.parent))]
+    (environment,) = environments.iterdir()
+    assert (environment / "pyvenv.cfg").exists()
 
 
 def test_the_lock_names_hashes_and_no_registry() -> None:
@@ -278,17 +268,22 @@ def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "tasks/mini.yaml").write_text(LOCAL.format(table=tmp_path / "mini.parquet"))
     (tmp_path / "tasks/mini.py").write_text(FUNCTIONS)
     questions = [
-        {"question_id": str(place), "question": f"Is there a dog {place}?", "answer": ["yes", "no"][place % 2],
-         "image_source": "x", "image": png(30 * place), "category": "random"}
-        for place in range(4)
-    ]  # fmt: skip
+        {
+            "question_id": "0",
+            "question": "Is there a dog?",
+            "answer": "yes",
+            "image_source": "x",
+            "image": png(0),
+            "category": "random",
+        }
+    ]
     write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", questions)
     results = ask("mini", "pope", include="tasks")
     assert {
         name: (numbers["metric"], numbers["n"], numbers["version"]) for name, numbers in results.numbers.items()
     } == {
         "mini": ("exact_match", 6, 1.5),
-        "pope": ("pope_accuracy", 4, 0.0),
+        "pope": ("pope_accuracy", 1, 0.0),
     }
     answers = {row["uid"]: row["prediction"] for row in results.rows}
     for place, row in enumerate(rows):
