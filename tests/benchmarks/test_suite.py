@@ -267,17 +267,9 @@ def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks/mini.yaml").write_text(LOCAL.format(table=tmp_path / "mini.parquet"))
     (tmp_path / "tasks/mini.py").write_text(FUNCTIONS)
-    questions = [
-        {
-            "question_id": "0",
-            "question": "Is there a dog?",
-            "answer": "yes",
-            "image_source": "x",
-            "image": png(0),
-            "category": "random",
-        }
-    ]
-    write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", questions)
+    question = {"question_id": "0", "question": "Is there a dog?", "answer": "yes", "image": png(0)}
+    question |= {"image_source": "x", "category": "random"}
+    write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", [question])
     results = ask("mini", "pope", include="tasks")
     assert {
         name: (numbers["metric"], numbers["n"], numbers["version"]) for name, numbers in results.numbers.items()
