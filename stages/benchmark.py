@@ -9,14 +9,12 @@ from typing import get_args
 
 from synthpairs.arms import MODELS, UNTRAINED, Arm, CodeArm
 from synthpairs.benchmarks.evaluation import answer_all
-from synthpairs.benchmarks.language import ask_text
-from synthpairs.benchmarks.params import Benchmark
-from synthpairs.benchmarks.suite import ask_pictures
-from synthpairs.benchmarks.suite_params import Suite
-from synthpairs.benchmarks.summary import CAPTIONING, add_overlap, summarise
+from synthpairs.benchmarks.params import Benchmark, Suite
+from synthpairs.benchmarks.suite import ask_pictures, ask_text
+from synthpairs.benchmarks.summary import summarise
 from synthpairs.params import load_params
 from synthpairs.schema import ANSWERS
-from synthpairs.storage import read_table, write_json, write_table
+from synthpairs.storage import write_json, write_table
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm import load
 
@@ -43,12 +41,9 @@ def main() -> None:
         model, processor = load(folder)
         answers, versions = answer_all(model, processor, TABLES, params.batch, tasks)
         metrics = summarise(answers, versions, params)
-        if suite.captions:
-            table = read_table(TABLES / f"{CAPTIONING}.parquet", "dvc repro tasks").set_index("uid")
-            add_overlap(metrics, answers, table["answers"], suite.captions, params)
         more |= ask_text(model, processor, suite, params)
         metrics |= more.numbers
-        write_table(OUT / "items" / f"{arm}.parquet", more.beside(answers), ANSWERS)
+        write_table(OUT / "items" / f"{arm}.parquet", more.joined(answers), ANSWERS)
         write_json(OUT / f"{arm}.json", metrics)
         run.log(metrics, seconds=time.monotonic() - started)
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from synthpairs.artwork.world import World
-from synthpairs.benchmarks.params import Tasks
+from synthpairs.benchmarks.task_params import Tasks
 from synthpairs.benchmarks.writing import make_tasks
 from synthpairs.params import load_params
 from synthpairs.storage import read_table, write_json

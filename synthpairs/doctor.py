@@ -16,8 +16,8 @@ import torch
 from synthpairs.arms import Arm, CodeArm
 from synthpairs.artwork.world import Art, World
 from synthpairs.audit.params import Audit
-from synthpairs.benchmarks.params import Benchmark, Tasks
-from synthpairs.benchmarks.suite_params import Suite
+from synthpairs.benchmarks.params import Benchmark, Suite
+from synthpairs.benchmarks.task_params import Tasks
 from synthpairs.captions.params import CaptionParams, Source
 from synthpairs.captions.reading.files import files_of
 from synthpairs.captions.reading.read import check_source

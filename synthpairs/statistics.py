@@ -1,17 +1,34 @@
-"""How sure a benchmark number is. Items about one concept are not independent, so whole concepts are resampled.
+"""Intervals and tests of benchmark numbers, clustered by concept: items about one concept are not independent.
 
-Standard errors and paired differences follow Miller 2024 (2411.00640): clustered by concept; two models that answered the
+Standard errors and paired differences follow Miller 2024 (arXiv 2411.00640, sections 3 and 4): two models that answered the
 same items are compared item by item.
 """
 
 import math
-from collections.abc import Sequence
-from statistics import NormalDist
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
+from scipy.stats import t as student
 
 LEVEL = 0.95
+POWER = 0.8  # chance of seeing an effect of `detectable` size
+NO_DIFFERENCE = "no difference shown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Mean of `scores - others` with its 95% bootstrap interval, and what a t-test with clusters - 1 degrees of freedom says."""
+
+    value: float
+    low: float
+    high: float
+    n: int  # items
+    clusters: int
+    p: float  # two-sided; NaN with fewer than two clusters
+    detectable: float  # smallest true difference that such a test sees four times in five; NaN likewise
 
 
 def mean(scores: Sequence[float]) -> float:
@@ -31,6 +48,24 @@ def standard_error(scores: Sequence[float], clusters: Sequence[str]) -> float:
     return float(np.sqrt(groups / (groups - 1) * np.sum(residuals**2)) / items)
 
 
+def bootstrap(
+    statistic: Callable[[np.ndarray], np.ndarray], clusters: int, resamples: int, seed: int
+) -> tuple[float, float]:
+    """95% percentile interval of a statistic over clusters drawn with replacement; equal input, equal interval.
+
+    `statistic` takes how often each cluster is drawn, [resample, cluster], and returns a value for each resample. Values that
+    are not finite do not count; NaN where none is.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(float)
+    values = statistic(drawn)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def interval(
     scores: Sequence[float],
     clusters: Sequence[str],
@@ -38,31 +73,61 @@ def interval(
     seed: int,
     bounds: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
-    """95% bootstrap interval of the mean: percentiles over resampled clusters; equal input, equal interval.
+    """95% cluster-bootstrap interval of the mean.
 
     `bounds` are the least and the largest possible score. Where every score is one of them the bootstrap would claim
     certainty; then Wilson's bound stands, with a cluster as one observation.
     """
     totals, sizes = _totals(scores, clusters)
     if bounds and len(set(scores)) == 1 and scores[0] in bounds:
-        return _wilson(scores[0], len(sizes), bounds)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)  # [resample, cluster]
-    low, high = np.quantile((drawn @ totals) / (drawn @ sizes), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+        least, largest = bounds
+        wilson = binomtest(0 if scores[0] == least else len(sizes), len(sizes)).proportion_ci(LEVEL, "wilson")
+        return least + (largest - least) * float(wilson.low), least + (largest - least) * float(wilson.high)
+    return bootstrap(lambda drawn: (drawn @ totals) / (drawn @ sizes), len(sizes), resamples, seed)
 
 
-def paired_difference(
-    scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamples: int, seed: int
-) -> tuple[float, float, float]:
-    """Mean of `scores - others` over the same items (equal indexes, in any order) with its 95% interval.
+def paired(scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamples: int, seed: int) -> Difference:
+    """Compare answers to the same items (equal indexes, in any order); `clusters` is in the order of `scores`.
 
-    `clusters` is in the order of `scores`. ValueError when the two are not about the same items.
+    ValueError when the two are not about the same items. Without any variation p is 1 where nothing differs, else 0.
     """
     if scores.index.has_duplicates or set(scores.index) != set(others.index) or len(scores) != len(others):
         raise ValueError("only answers to the same items can be compared pairwise; run both benchmarks again")
-    difference = (scores - others.reindex(scores.index)).to_numpy()
-    return mean(difference), *interval(difference, clusters, resamples, seed)
+    differences = (scores - others.reindex(scores.index)).to_numpy()
+    value, (low, high) = mean(differences), interval(differences, clusters, resamples, seed)
+    error, groups = standard_error(differences, clusters), len(set(clusters))
+    p = smallest = math.nan
+    if groups > 1:
+        p = float(2 * student.sf(abs(value) / error, groups - 1)) if error else float(value == 0)
+        smallest = detectable(error, groups - 1)
+    return Difference(value=value, low=low, high=high, n=len(scores), clusters=groups, p=p, detectable=smallest)
+
+
+def detectable(error: float, free: int) -> float:
+    """Smallest true difference that a two-sided t-test sees four times in five, of its standard error and degrees of freedom."""
+    return float((student.ppf((1 + LEVEL) / 2, free) + student.ppf(POWER, free)) * error)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values (Scand. J. Statist. 6, 1979), in the given order; NaN stays NaN and does not count.
+
+    Below 0.05 a difference is shown with at most a 5% chance that any of those shown is none.
+    """
+    p = np.asarray(values, dtype=float)
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]  # NaN comes last
+    adjusted = np.full(len(p), math.nan)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, np.arange(len(order), 0, -1) * p[order]))
+    return [float(value) for value in adjusted]
+
+
+def shown(p: float, low: float, high: float) -> bool:
+    """Whether there is a difference to report: the corrected p is below 0.05, and the interval does not hold 0."""
+    return p < 1 - LEVEL and not low <= 0 <= high
+
+
+def probability(p: float | None) -> str:
+    """A p-value as tables show it; `-` for none."""
+    return "-" if p is None or math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _totals(scores: Sequence[float], clusters: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -72,12 +137,5 @@ def _totals(scores: Sequence[float], clusters: Sequence[str]) -> tuple[np.ndarra
         raise ValueError(
             f"as many clusters as scores are needed, and at least one: got {len(values)} and {len(clusters)}"
         )
-    _, places = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    return np.bincount(places, weights=values), np.bincount(places).astype(float)
-
-
-def _wilson(score: float, observations: int, bounds: tuple[float, float]) -> tuple[float, float]:
-    least, largest = bounds
-    square = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
-    width = (largest - least) * square / (observations + square)
-    return (least, least + width) if score == least else (largest - width, largest)
+    _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    return np.bincount(index, weights=values), np.bincount(index).astype(float)

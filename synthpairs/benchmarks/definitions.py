@@ -7,21 +7,19 @@ pictures or all without, and `desk_text` is meant without the chat template. Rai
 """
 
 VERSION = 1.0
-PICTURED = ("desk_caption", "desk_pope", "desk_vqa", "desk_sqa")
+_SCORING = "!function synthpairs.benchmarks.scoring"
+# What judges an answer, how many tokens it may take (an untrained model never stops by itself), metric and aggregation.
+_SCORES = {
+    "desk_caption": ("caption", 24, "cider", "!function synthpairs.benchmarks.cider.mean_cider"),
+    "desk_pope": ("yes_or_no", 3, "accuracy", "mean"),
+    "desk_vqa": ("short_answer", 6, "accuracy", "mean"),
+    "desk_sqa": ("option", 6, "accuracy", "mean"),
+}
+PICTURED = tuple(_SCORES)
 TEXT = "desk_text"
 TASKS = (*PICTURED, TEXT)
 LETTERS = "ABCD"  # of the choices, in their order
 BLIND = "_blind"  # ending of the same questions without their picture
-
-_SCORING = "!function synthpairs.benchmarks.scoring"
-# What judges an answer, and how many tokens an answer may take: an untrained model never stops by itself.
-_JUDGES = {
-    "desk_caption": ("caption", 24),
-    "desk_pope": ("yes_or_no", 3),
-    "desk_vqa": ("short_answer", 6),
-    "desk_sqa": ("option", 6),
-}
-_METRICS = {"desk_caption": ("cider", "!function synthpairs.benchmarks.cider.mean_cider")}
 
 
 def definitions() -> dict[str, str]:
@@ -48,8 +46,7 @@ metadata:
 
 
 def _pictured(task: str) -> str:
-    judge, tokens = _JUDGES[task]
-    metric, aggregation = _METRICS.get(task, ("accuracy", "mean"))
+    judge, tokens, metric, aggregation = _SCORES[task]
     return f"""\
 {_common(task)}\
 output_type: generate_until

@@ -58,27 +58,22 @@ def answer_all(
 
     Pictures first, then the same questions blind, then text; none of no tasks. FileNotFoundError when a definition is missing.
     """
-    manager = _tasks(directory, tasks)
+    manager = _manager(directory, tasks)
     pictured = [task for task in PICTURED if task in tasks]
+    text = [task for task in tasks if task == TEXT]  # likelihoods of plain sentences, without chat template
     vlm = LoadedVlm(model, processor, batch)
     gc.collect()
     gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that is a matter of no time
     tables: list[pd.DataFrame] = []
     versions: dict[str, float] = {}
-    passes = (
-        ("pictures", pictured, True),
-        ("the same questions blind", [f"{task}{BLIND}" for task in pictured], True),
-        ("text", [task for task in tasks if task == TEXT], False),  # likelihoods of plain sentences
-    )
     try:
-        for what, asked, chat in passes:
-            if not asked:
-                continue
+        for asked in filter(None, (pictured, [f"{task}{BLIND}" for task in pictured], text)):
             started = time.monotonic()
-            results = evaluate(vlm, manager.load(asked), bootstrap_iters=0, apply_chat_template=chat)
+            results = evaluate(vlm, manager.load(asked), bootstrap_iters=0, apply_chat_template=asked != text)
             versions |= {task: results["versions"][task] for task in asked if not task.endswith(BLIND)}
             tables += [_answers(task, results["samples"][task]) for task in asked]
-            log.info("%s: %d answers in %.0f s", what, sum(map(len, tables[-len(asked) :])), time.monotonic() - started)
+            count = sum(map(len, tables[-len(asked) :]))
+            log.info("%s: %d answers in %.0f s", ", ".join(asked), count, time.monotonic() - started)
     finally:
         gc.unfreeze()
     answers = pd.concat(tables, ignore_index=True) if tables else ANSWERS.empty_table().to_pandas()
@@ -89,19 +84,16 @@ def answer_first(
     model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int, task: str, items: int
 ) -> pd.DataFrame:
     """Answers to the first `items` items of one of PICTURED alone, as ANSWERS; scored among themselves."""
-    loaded = _tasks(directory, [task]).load([task])
-    vlm = LoadedVlm(model, processor, batch)
+    vlm, loaded = LoadedVlm(model, processor, batch), _manager(directory, [task]).load([task])
     results = evaluate(vlm, loaded, limit=items, bootstrap_iters=0, apply_chat_template=True)
     return _answers(task, results["samples"][task])
 
 
-def _tasks(directory: Path, tasks: Sequence[str]) -> TaskManager:
+def _manager(directory: Path, tasks: Sequence[str]) -> TaskManager:
     missing = [task for task in tasks if not (directory / f"{task}.yaml").exists()]
     if missing:
         raise FileNotFoundError(f"{directory / missing[0]}.yaml is missing: run `dvc repro tasks` first")
-    logging.getLogger("lm_eval").setLevel(
-        logging.ERROR
-    )  # it warns of what is meant to be: a model handed over in memory
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of models in memory, which is meant to be
     return TaskManager(include_path=str(directory), include_defaults=False)
 
 
@@ -111,21 +103,11 @@ def _answers(task: str, samples: Sequence[dict]) -> pd.DataFrame:
     if task == TEXT:
         likelihoods = [[float(choice[0]) for choice in sample["filtered_resps"]] for sample in samples]
         predictions = [row["choices"][values.index(max(values))] for row, values in zip(rows, likelihoods, strict=True)]
-        scores = [float(sample["acc"]) for sample in samples]
     else:
         predictions = [str(sample["filtered_resps"][0]).strip() for sample in samples]
-        if task.startswith("desk_caption"):
-            scores = cider_scores(predictions, [row["answers"] for row in rows])
-        else:
-            scores = [float(sample["accuracy"]) for sample in samples]
-    return pd.DataFrame(
-        {
-            "uid": [row["uid"] for row in rows],
-            "task": task.removesuffix(BLIND),
-            "blind": task.endswith(BLIND),
-            "category": [row["category"] for row in rows],
-            "concept": [row["concept"] for row in rows],
-            "prediction": predictions,
-            "score": scores,
-        }
-    )
+    if task.startswith("desk_caption"):
+        scores = cider_scores(predictions, [row["answers"] for row in rows])
+    else:
+        scores = [float(sample["acc" if task == TEXT else "accuracy"]) for sample in samples]
+    table = pd.DataFrame(rows, columns=["uid", "task", "blind", "category", "concept"])
+    return table.assign(task=task.removesuffix(BLIND), blind=task.endswith(BLIND), prediction=predictions, score=scores)

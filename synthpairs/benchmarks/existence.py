@@ -16,7 +16,7 @@ import numpy as np
 from synthpairs.artwork.scenes import Scene
 from synthpairs.benchmarks.items import asked_item
 from synthpairs.benchmarks.questions import ask_existence
-from synthpairs.benchmarks.studio import Studio, choose, evenly
+from synthpairs.benchmarks.studio import Studio, choose, evenly, shuffled
 
 SHARE = 4  # one in so many concepts is popular, and is shown at least about so many times
 
@@ -26,16 +26,17 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
     pictures = count // 6
     couples = _couples(studio, rng)
     companion = dict(couples) | {second: first for first, second in couples}
-    every = [name for place in evenly(rng, range(len(couples)), pictures // 2) for name in couples[place]]
-    few = _popular(couples, pictures, rng)
+    every = [name for couple in evenly(rng, couples, pictures // 2) for name in couple]
+    names = [name for couple in couples for name in couple]
+    few = evenly(rng, names[: max(4, min(len(names), pictures) // SHARE // 2 * 2)], pictures)  # each often
     present = {"random": every, "popular": few, "adversarial": every}
     scenes = {
         split: [
             # One of every couple appears beside its companion; an adversarial picture must leave the companion out.
-            _scene(studio, rng, name, companion[name] if split != "adversarial" and place % 2 == 0 else None)
-            for place, name in enumerate(names)
+            _scene(studio, rng, name, companion[name] if split != "adversarial" and index % 2 == 0 else None)
+            for index, name in enumerate(shown)
         ]
-        for split, names in present.items()
+        for split, shown in present.items()
     }
     absent = {
         "random": _rearranged(every, scenes["random"], rng),
@@ -43,17 +44,17 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
         "adversarial": [companion[name] for name in every],
     }
     _check_popular(scenes, set(few))
-    rows = []
-    for split, names in present.items():
-        for scene, shown, missing in zip(scenes[split], names, absent[split], strict=True):
-            for name in (shown, missing):
-                rows.append(asked_item("desk_pope", ask_existence(scene, name), studio, split))
-    return rows
+    return [
+        asked_item("desk_pope", ask_existence(scene, name), studio, split)
+        for split, shown in present.items()
+        for scene, *both in zip(scenes[split], shown, absent[split], strict=True)
+        for name in both
+    ]
 
 
 def _couples(studio: Studio, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Every concept with a companion, of its own kind as far as the numbers allow; with an odd number one is left over."""
-    order = [studio.names[place] for place in rng.permutation(len(studio.names))]
+    order = shuffled(rng, studio.names)
     pairs: list[tuple[str, str]] = []
     rest: list[str] = []
     for kind in sorted(set(studio.kinds.values())):
@@ -61,14 +62,7 @@ def _couples(studio: Studio, rng: np.random.Generator) -> list[tuple[str, str]]:
         pairs += zip(of_kind[::2], of_kind[1::2], strict=False)
         rest += of_kind[len(of_kind) // 2 * 2 :]
     pairs += zip(rest[::2], rest[1::2], strict=False)
-    return [pairs[place] for place in rng.permutation(len(pairs))]
-
-
-def _popular(couples: list[tuple[str, str]], pictures: int, rng: np.random.Generator) -> list[str]:
-    """What the pictures of the popular split show: few concepts, each often."""
-    names = [name for couple in couples for name in couple]
-    chosen = max(4, min(len(names), pictures) // SHARE // 2 * 2)
-    return evenly(rng, names[:chosen], pictures)
+    return shuffled(rng, pairs)
 
 
 def _scene(studio: Studio, rng: np.random.Generator, name: str, beside: str | None) -> Scene:
@@ -78,22 +72,22 @@ def _scene(studio: Studio, rng: np.random.Generator, name: str, beside: str | No
 
 
 def _rearranged(names: list[str], scenes: list[Scene], rng: np.random.Generator) -> list[str]:
-    """The same names in an order in which none is in the scene at its place."""
-    order = [names[place] for place in rng.permutation(len(names))]
-    for place, scene in enumerate(scenes):
-        if order[place] not in scene.names:
+    """The same names in an order in which none is in the scene of its index."""
+    order = shuffled(rng, names)
+    for index, scene in enumerate(scenes):
+        if order[index] not in scene.names:
             continue
         partners = [
             other
-            for other, there in enumerate(scenes)
-            if order[other] not in scene.names and order[place] not in there.names
+            for other, other_scene in enumerate(scenes)
+            if order[other] not in scene.names and order[index] not in other_scene.names
         ]
         if not partners:
             raise ValueError(
                 "params.yaml: world.concepts are too few for tasks.pope; name more, or ask fewer questions"
             )
         other = choose(rng, partners)
-        order[place], order[other] = order[other], order[place]
+        order[index], order[other] = order[other], order[index]
     return order
 
 

@@ -18,20 +18,18 @@ from synthpairs.benchmarks.params import Benchmark
 from synthpairs.benchmarks.summary import PLACES, by_category, mean_numbers
 from synthpairs.statistics import LEVEL, mean
 
-ROWS = ("uid", "task", "blind", "category", "concept", "prediction", "score")
-
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HarnessResults:
     """Numbers by benchmark, and rows of ANSWERS, of whatever was asked beyond the five."""
 
     numbers: dict[str, dict] = field(default_factory=dict)
     rows: list[dict] = field(default_factory=list)
 
-    def __or__(self, other: "Asked") -> "Asked":
-        return Asked(self.numbers | other.numbers, self.rows + other.rows)
+    def __or__(self, other: "HarnessResults") -> "HarnessResults":
+        return HarnessResults(self.numbers | other.numbers, self.rows + other.rows)
 
-    def beside(self, answers: pd.DataFrame) -> pd.DataFrame:
+    def joined(self, answers: pd.DataFrame) -> pd.DataFrame:
         """Our own answers and these, in the order of ANSWERS."""
         if not self.rows:
             return answers
@@ -39,45 +37,39 @@ class Asked:
         return both.sort_values(["task", "blind", "uid"], ignore_index=True)
 
 
-def asked_of(
+def harness_results(
     task: str, results: Mapping[str, Any], samples: Mapping[str, Sequence[dict]], engine: str, params: Benchmark
-) -> Asked:
+) -> HarnessResults:
     """A task's numbers and answers from a harness's results; ValueError when it has no number.
 
     `value` is the first metric that the task defines, `metrics` has all of them. The interval is a bootstrap over questions
-    where `value` is their mean, else 1.96 standard errors, else null. Answers whose score cannot be told have no row.
+    where `value` is their mean, else 1.96 standard errors, else null. Answers that have no score have no row.
     """
-    found = Asked()
+    converted = HarnessResults()
     for name in _numbered(task, results):
         metrics, leaves = _metrics(name, results), [*_leaves(name, results)]
         rows = [row for leaf in leaves for row in _rows(name, leaf, samples.get(leaf, ()), metrics)]
         first = next(iter(metrics)).partition(",")[0]
         every = all(first in sample for leaf in leaves for sample in samples.get(leaf, ()))
-        found |= Asked(
-            {name: {"engine": engine} | _numbers(name, leaves, results, rows if every else [], params)}, rows
-        )
-    if not found.numbers:
+        numbers = {"engine": engine} | _numbers(name, leaves, results, rows if every else [], params)
+        converted |= HarnessResults({name: numbers}, rows)
+    if not converted.numbers:
         raise ValueError(
             f"{engine}: {task} gives no number; it may only write answers for a server that has the solutions"
         )
-    return found
+    return converted
 
 
-def _numbered(task: str, results: Mapping[str, Any]) -> Iterator[str]:
+def _numbered(task: str, results: Mapping[str, Any]) -> list[str]:
     """The task, or the tasks in its group that have numbers."""
     if _metrics(task, results):
-        yield task
-        return
-    for part in results["group_subtasks"].get(task, ()):
-        yield from _numbered(part, results)
+        return [task]
+    return [name for part in results["group_subtasks"].get(task, ()) for name in _numbered(part, results)]
 
 
-def _leaves(task: str, results: Mapping[str, Any]) -> Iterator[str]:
+def _leaves(task: str, results: Mapping[str, Any]) -> list[str]:
     parts = results["group_subtasks"].get(task, ())
-    if not parts:
-        yield task
-    for part in parts:
-        yield from _leaves(part, results)
+    return [leaf for part in parts for leaf in _leaves(part, results)] if parts else [task]
 
 
 def _entry(task: str, results: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -97,7 +89,7 @@ def _numbers(
     task: str, leaves: list[str], results: Mapping[str, Any], rows: list[dict], params: Benchmark
 ) -> dict[str, Any]:
     """The numbers; `rows` are those that the first metric is a mean of, if it is one."""
-    metrics, entry = _metrics(task, results), _entry(task, results)
+    metrics = _metrics(task, results)
     key, value = next(iter(metrics.items()))
     metric, _, filtered = key.partition(",")
     numbers: dict[str, Any] = {
@@ -105,7 +97,7 @@ def _numbers(
         "higher_is_better": (results["higher_is_better"].get(task) or {}).get(metric) is not False,
         "version": _version(task, leaves, results),
         "value": round(value, PLACES),
-        **_spread(value, entry.get(f"{metric}_stderr,{filtered}")),
+        **_spread(value, _entry(task, results).get(f"{metric}_stderr,{filtered}")),
         "n": sum(results["n-samples"][leaf]["effective"] for leaf in leaves),
         "categories": {},
     }
@@ -130,11 +122,8 @@ def _spread(value: float, stderr: Any) -> dict[str, float | None]:
     if not isinstance(stderr, int | float) or math.isnan(stderr):
         return {"stderr": None, "low": None, "high": None}
     reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * stderr
-    return {
-        "stderr": round(stderr, PLACES),
-        "low": round(value - reach, PLACES),
-        "high": round(value + reach, PLACES),
-    }
+    numbers = {"stderr": stderr, "low": value - reach, "high": value + reach}
+    return {name: round(number, PLACES) for name, number in numbers.items()}
 
 
 def _scaled(numbers: dict[str, Any], scale: int) -> dict[str, Any]:
@@ -160,9 +149,10 @@ def _version(task: str, leaves: list[str], results: Mapping[str, Any]) -> float 
 def _rows(task: str, leaf: str, samples: Sequence[dict], metrics: Mapping[str, float]) -> Iterator[dict]:
     """Rows of ANSWERS; a judge's name comes with them. ValueError when a judge has not judged."""
     names = [name.partition(",")[0] for name in metrics]
-    first = samples[0].get("filter") if samples else None
     for sample in samples:
-        if sample.get("filter") != first:  # lm-eval logs every question once for each way to read the answer
+        if sample.get("filter") != samples[0].get(
+            "filter"
+        ):  # lm-eval logs a question once for each way to read the answer
             continue
         measured = next((sample[name] for name in names if name in sample), None)
         judge = measured.get("eval_model") if isinstance(measured, dict) else None
@@ -175,9 +165,9 @@ def _rows(task: str, leaf: str, samples: Sequence[dict], metrics: Mapping[str, f
         if score is None:
             continue
         uid = f"{leaf}/{sample['doc_id']}"
-        prediction = _prediction(sample.get("filtered_resps"))
-        values = (uid, task, False, leaf if leaf != task else "", uid, prediction, score)
-        yield dict(zip(ROWS, values, strict=True)) | ({"judge": judge} if judge else {})
+        row = {"uid": uid, "task": task, "blind": False, "category": leaf if leaf != task else "", "concept": uid}
+        row |= {"prediction": _prediction(sample.get("filtered_resps")), "score": score}
+        yield row | ({"judge": judge} if judge else {})
 
 
 def _score(measured: Any) -> float | None:

@@ -6,12 +6,9 @@ words, not by its letter: measured on SmolLM2-135M with the thing's name in plac
 (0.83 of 64 right), while with letters in shuffled order the loss stays at that of guessing.
 """
 
-import hashlib
-
 import numpy as np
 
 from synthpairs.artwork.scenes import Scene
-from synthpairs.benchmarks.params import Mix
 from synthpairs.benchmarks.questions import (
     SIDES,
     Asked,
@@ -23,23 +20,16 @@ from synthpairs.benchmarks.questions import (
     ask_where,
     ask_which_colour,
     four_kinds,
-    shuffled,
 )
-from synthpairs.benchmarks.studio import Studio, choose, evenly
+from synthpairs.benchmarks.studio import Studio, choose, evenly, picture_row, shuffled
+from synthpairs.benchmarks.task_params import Mix
 from synthpairs.benchmarks.words import Words, text_questions
-from synthpairs.schema import digest
 
 # How likely a question is to be asked, relative to the others about a scene. Names come first: there are as many as concepts,
 # and each must be learnt.
 WEIGHTS = {
-    "what": 3.0,
-    "existence": 3.0,
-    "where": 1.5,
-    "kind": 1.0,
-    "caption": 0.7,
-    "how many": 0.5,
-    "which colour": 0.5,
-}
+    "what": 3.0, "existence": 3.0, "where": 1.5, "kind": 1.0, "caption": 0.7, "how many": 0.5, "which colour": 0.5,
+}  # fmt: skip
 
 
 def instruction_rows(studio: Studio, words: Words, mix: Mix, rng: np.random.Generator) -> list[dict]:
@@ -56,14 +46,8 @@ def instruction_rows(studio: Studio, words: Words, mix: Mix, rng: np.random.Gene
 
 
 def _row(task: str, turns: list[tuple[str, str]], picture: bytes | None = None, scene: Scene | None = None) -> dict:
-    shown = hashlib.sha256(picture).hexdigest() if picture else None
-    return {
-        "uid": digest("instruction", task, turns, shown),
-        "task": task,
-        "turns": [{"question": question, "answer": answer} for question, answer in turns],
-        "picture": picture,
-        "drawings": sorted({thing.drawing for thing in scene.things}) if scene else [],
-    }
+    columns = {"task": task, "turns": [{"question": question, "answer": answer} for question, answer in turns]}
+    return picture_row(("instruction", task, turns), columns, picture, scene)
 
 
 def questions_about(

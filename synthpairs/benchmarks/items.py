@@ -2,8 +2,6 @@
 none is a better guess than another.
 """
 
-import hashlib
-
 import numpy as np
 
 from synthpairs.artwork.scenes import BACKGROUNDS, NUMBERS, Scene, describe
@@ -19,10 +17,8 @@ from synthpairs.benchmarks.questions import (
     ask_where,
     ask_which_colour,
     four_kinds,
-    shuffled,
 )
-from synthpairs.benchmarks.studio import Studio, choose, evenly
-from synthpairs.schema import digest
+from synthpairs.benchmarks.studio import Studio, choose, evenly, picture_row, shuffled
 
 TRIES = 1000  # for distinct wordings of one scene; a caller who asks for more than there are gets a clear error
 
@@ -38,17 +34,8 @@ def item(
     choices: list[str] | None = None,
 ) -> dict:
     """One row of BENCHMARK; its uid is a digest of what is asked about which picture."""
-    shown = hashlib.sha256(picture).hexdigest() if picture else None
-    return {
-        "uid": digest(task, question, answers, sorted(choices or []), shown),
-        "question": question,
-        "answers": answers,
-        "choices": choices,
-        "category": category,
-        "concept": concept,
-        "picture": picture,
-        "drawings": sorted({thing.drawing for thing in scene.things}) if scene else [],
-    }
+    columns = {"question": question, "answers": answers, "choices": choices, "category": category, "concept": concept}
+    return picture_row((task, question, answers, sorted(choices or [])), columns, picture, scene)
 
 
 def asked_item(task: str, asked: Asked, studio: Studio, category: str, choices: list[str] | None = None) -> dict:

@@ -10,43 +10,19 @@ from synthpairs.benchmarks.studio import Studio, choose
 
 SIDES = ("left", "right")
 WORDINGS = {
-    "caption": (
-        "Describe the picture.",
-        "Write a caption for the picture.",
-        "Caption this picture.",
-        "Describe this image in a few words.",
-    ),
-    "existence": (
-        "{is_there} in the picture? Answer yes or no.",
-        "Does the picture show {a}? Answer yes or no.",
-        "Can you see {a}? Answer yes or no.",
-        "{is_there} in this image? Answer yes or no.",
-    ),
+    "caption": ("Describe the picture.", "Write a caption for the picture.", "Caption this picture.",
+        "Describe this image in a few words."),
+    "existence": ("{is_there} in the picture? Answer yes or no.", "Does the picture show {a}? Answer yes or no.",
+        "Can you see {a}? Answer yes or no.", "{is_there} in this image? Answer yes or no."),
     "what": ("What is in the picture?", "What is this?", "Name the thing in the picture.", "What can you see here?"),
-    "where": (
-        "What is on the {side}?",
-        "What can you see on the {side}?",
-        "Which thing is on the {side}?",
-        "Name the thing on the {side}.",
-    ),
-    "how many": (
-        "How many {many} are in the picture?",
-        "How many {many} are there?",
-        "Count the {many}.",
-        "How many {many} can you see?",
-    ),
-    "which colour": (
-        "What colour is the background?",
-        "Which colour is the background?",
-        "Name the colour of the background.",
-        "What is the background colour?",
-    ),
-    "kind": (
-        "What kind of thing is this? {options}",
-        "Which kind is it? {options}",
-        "Choose the right kind. {options}",
-    ),
-}
+    "where": ("What is on the {side}?", "What can you see on the {side}?", "Which thing is on the {side}?",
+        "Name the thing on the {side}."),
+    "how many": ("How many {many} are in the picture?", "How many {many} are there?", "Count the {many}.",
+        "How many {many} can you see?"),
+    "which colour": ("What colour is the background?", "Which colour is the background?", "Name the colour of the background.",
+        "What is the background colour?"),
+    "kind": ("What kind of thing is this? {options}", "Which kind is it? {options}", "Choose the right kind. {options}"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +88,3 @@ def four_kinds(studio: Studio) -> list[str]:
     if len(common) < 4:
         raise ValueError(f"params.yaml: world.concepts must be of four kinds or more, got {', '.join(common)}")
     return sorted(common)
-
-
-def shuffled(rng: np.random.Generator, values: list[str]) -> list[str]:
-    """The values in random order."""
-    return [values[place] for place in rng.permutation(len(values))]

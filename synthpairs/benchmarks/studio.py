@@ -1,8 +1,9 @@
 """Scenes on demand: this concept, this many, on this background, from the drawings of one split and no other."""
 
+import hashlib
 import io
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from PIL import Image
 
 from synthpairs.artwork.drawings import of_split, picture
 from synthpairs.artwork.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_scene
+from synthpairs.schema import digest
 
 T = TypeVar("T")
 TRIES = 10_000  # to find a scene that was not shown before; thousands of rejections mean that there is none
@@ -20,11 +22,24 @@ def choose(rng: np.random.Generator, values: Sequence[T]) -> T:
     return values[int(rng.integers(len(values)))]
 
 
+def shuffled(rng: np.random.Generator, values: Sequence[T]) -> list[T]:
+    """The values in random order."""
+    return [values[index] for index in rng.permutation(len(values))]
+
+
 def evenly(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]:
     """`count` values in random order, each as often as any other, give or take one."""
     passes = -(-count // len(values))
-    drawn = [values[place] for _ in range(passes) for place in rng.permutation(len(values))][:count]
-    return [drawn[place] for place in rng.permutation(count)]
+    return shuffled(rng, [value for _ in range(passes) for value in shuffled(rng, values)][:count])
+
+
+def picture_row(
+    identity: Sequence[Any], columns: dict[str, Any], picture: bytes | None = None, scene: Scene | None = None
+) -> dict[str, Any]:
+    """A row of BENCHMARK or INSTRUCTIONS: columns, picture and its drawings, and a uid made of `identity` and the picture."""
+    picture_hash = hashlib.sha256(picture).hexdigest() if picture else None
+    drawings = sorted({thing.drawing for thing in scene.things}) if scene else []
+    return {"uid": digest(*identity, picture_hash), **columns, "picture": picture, "drawings": drawings}
 
 
 class Studio:

@@ -1,17 +1,12 @@
 """From single answers to one arm's numbers: value, standard error, interval, per category, and against the blind baseline."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from synthpairs.benchmarks.overlap import overlap_numbers
 from synthpairs.benchmarks.params import Benchmark
-from synthpairs.benchmarks.suite_params import CaptionMetric
-from synthpairs.statistics import interval, mean, paired_difference, standard_error
+from synthpairs.statistics import interval, mean, paired, standard_error
 
 # Metric and largest possible score; the least is 0, and more is better, in every task.
-CAPTIONING = "desk_caption"
-METRICS = {CAPTIONING: ("cider_d", 10.0)}
+METRICS = {"desk_caption": ("cider_d", 10.0)}
 ACCURACY = ("accuracy", 1.0)
 PLACES = 6  # decimal places that are kept
 
@@ -28,35 +23,15 @@ def summarise(answers: pd.DataFrame, versions: dict, params: Benchmark) -> dict:
 
 def _task(task: str, rows: pd.DataFrame, version: float, params: Benchmark) -> dict:
     metric, top = METRICS.get(task, ACCURACY)
-    seen, blind = rows[~rows["blind"]], rows[rows["blind"]]
-    numbers = {"metric": metric, "higher_is_better": True, "version": version} | mean_numbers(seen, top, params)
-    numbers["categories"] = by_category(seen, top, params)
+    pictured, blind = rows[~rows["blind"]], rows[rows["blind"]]
+    numbers = {"metric": metric, "higher_is_better": True, "version": version} | mean_numbers(pictured, top, params)
+    numbers["categories"] = by_category(pictured, top, params)
     if len(blind):
         numbers["blind"] = mean_numbers(blind, top, params) | {"categories": by_category(blind, top, params)}
-        value, low, high = paired_difference(
-            seen.set_index("uid")["score"],
-            blind.set_index("uid")["score"],
-            list(seen["concept"]),
-            params.resamples,
-            params.seed,
-        )
-        numbers["gain"] = {"value": round(value, PLACES), "low": round(low, PLACES), "high": round(high, PLACES)}
+        scores, others = (part.set_index("uid")["score"] for part in (pictured, blind))
+        gain = paired(scores, others, list(pictured["concept"]), params.resamples, params.seed)
+        numbers["gain"] = {name: round(getattr(gain, name), PLACES) for name in ("value", "low", "high")}
     return numbers
-
-
-def add_overlap(
-    numbers: dict, answers: pd.DataFrame, references: pd.Series, metrics: Sequence[CaptionMetric], params: Benchmark
-) -> None:
-    """Put BLEU and ROUGE-L beside the CIDEr-D of CAPTIONING, as `overlap`; `references` are its captions by uid."""
-    for blind, rows in answers[answers["task"] == CAPTIONING].groupby("blind"):
-        captions = [list(wordings) for wordings in references[rows["uid"]]]
-        found = overlap_numbers(
-            list(rows["prediction"]), captions, list(rows["concept"]), metrics, params.resamples, params.seed
-        )
-        entry = numbers[CAPTIONING]["blind"] if blind else numbers[CAPTIONING]
-        entry["overlap"] = {
-            metric: {name: round(edge, PLACES) for name, edge in edges.items()} for metric, edges in found.items()
-        }
 
 
 def by_category(rows: pd.DataFrame, top: float, params: Benchmark) -> dict:

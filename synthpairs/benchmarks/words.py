@@ -12,7 +12,7 @@ import pandas as pd
 
 from synthpairs.artwork.scenes import article
 from synthpairs.benchmarks.items import item
-from synthpairs.benchmarks.studio import choose, evenly
+from synthpairs.benchmarks.studio import choose, evenly, shuffled
 from synthpairs.schema import digest
 
 # Class -> the group in which it is never set against another, and the names that carry its keyword for another reason.
@@ -76,14 +76,17 @@ def text_items(words: Words, count: int, rng: np.random.Generator) -> list[dict]
 
 def _four(words: Words, groups: list[str], stem: str, rng: np.random.Generator) -> dict[str, dict]:
     """Four sentences with the same four ends, each of which is right once."""
-    sorts = []
-    for place in rng.permutation(len(groups))[:4]:
-        sorts.append(choose(rng, [sort for sort in words if words[sort] and CLASSES[sort][0] == groups[place]]))
-    rows = []
+    sorts = [
+        choose(rng, [sort for sort in words if words[sort] and CLASSES[sort][0] == group])
+        for group in shuffled(rng, groups)[:4]
+    ]
+    rows = {}
     for sort in sorts:
         name = choose(rng, words[sort])
-        rows.append(item("desk_text", stem.format(a=_capital(article(name))), [sort], sort, name, choices=sorts))
-    return {row["uid"]: row for row in rows}
+        sentence = stem.format(a=article(name))
+        row = item("desk_text", sentence[:1].upper() + sentence[1:], [sort], sort, name, choices=sorts)
+        rows[row["uid"]] = row
+    return rows
 
 
 def text_questions(words: Words, count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
@@ -107,7 +110,3 @@ def text_questions(words: Words, count: int, rng: np.random.Generator) -> list[t
             raise ValueError(f"params.yaml: tasks.instructions.text: there are no {count} questions; ask for fewer")
         asked[question] = answer
     return list(asked.items())
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -11,8 +11,8 @@ from synthpairs.benchmarks.definitions import TASKS, TEXT, VERSION, definitions
 from synthpairs.benchmarks.existence import pope_items
 from synthpairs.benchmarks.instructions import instruction_rows
 from synthpairs.benchmarks.items import caption_items, sqa_items, vqa_items
-from synthpairs.benchmarks.params import Tasks
 from synthpairs.benchmarks.studio import Studio
+from synthpairs.benchmarks.task_params import Tasks
 from synthpairs.benchmarks.words import text_items, word_classes
 from synthpairs.schema import BENCHMARK, INSTRUCTIONS
 from synthpairs.storage import write_bytes, write_table

@@ -8,8 +8,18 @@ import pandas as pd
 
 from synthpairs.comparison.revisions import Revision
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE, POWER, Difference, holm, paired, probability, shown
-from synthpairs.statistics import LEVEL, interval, mean
+from synthpairs.statistics import (
+    LEVEL,
+    NO_DIFFERENCE,
+    POWER,
+    Difference,
+    holm,
+    interval,
+    mean,
+    paired,
+    probability,
+    shown,
+)
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 ABSENT = "(absent)"
@@ -52,15 +62,15 @@ def differences(
     names: Sequence[str], answers: Sequence[pd.DataFrame], tasks: Sequence[str]
 ) -> list[tuple[str, str, Difference]]:
     """(task, name, its difference to the first) for every task and every other one."""
-    found = []
+    results = []
     for task, (name, table) in itertools.product(tasks, zip(names[1:], answers[1:], strict=True)):
         ours, theirs = (part[part["task"] == task].set_index("uid") for part in (table, answers[0]))
         try:
             result = paired(ours["score"], theirs["score"], list(ours["concept"]), RESAMPLES, SEED)
         except ValueError as error:
             raise ValueError(f"{task}: {names[0]} and {name}: {error}") from None
-        found.append((task, name, result))
-    return found
+        results.append((task, name, result))
+    return results
 
 
 def _values(names: Sequence[str], answers: Sequence[pd.DataFrame], tasks: Sequence[str]) -> str:
@@ -78,21 +88,19 @@ def _values(names: Sequence[str], answers: Sequence[pd.DataFrame], tasks: Sequen
 def _tests(tested: Sequence[tuple[str, str, Difference]]) -> str:
     rows = []
     adjusted = holm([result.p for _, _, result in tested])
-    for (task, name, found), p in zip(tested, adjusted, strict=True):
-        better = "better" if found.value > 0 else "worse"
-        verdict = better if shown(p, found.low, found.high) else NO_DIFFERENCE
-        rows.append(
-            [task, name, f"{found.n:,}", f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", probability(p),
-             f"{found.detectable:.3f}", verdict]
-        )  # fmt: skip
+    for (task, name, one), p in zip(tested, adjusted, strict=True):
+        better = "better" if one.value > 0 else "worse"
+        verdict = better if shown(p, one.low, one.high) else NO_DIFFERENCE
+        interval_text = f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+        rows.append([task, name, f"{one.n:,}", interval_text, probability(p), f"{one.detectable:.3f}", verdict])
     return markdown_table(["task", "", "n", "paired difference", "p", "detectable", "verdict"], rows)
 
 
 def _changes(revisions: Sequence[Revision]) -> str:
     """Every param that is not the same in all of them."""
     values = {revision.name: revision.params() for revision in revisions}
-    keys = sorted({key for found in values.values() for key in found})
-    cells = {key: [found.get(key, ABSENT) for found in values.values()] for key in keys}
+    keys = sorted({key for params in values.values() for key in params})
+    cells = {key: [params.get(key, ABSENT) for params in values.values()] for key in keys}
     rows = [[f"`{key}`", *map(_cell, row)] for key, row in cells.items() if any(value != row[0] for value in row)]
     return markdown_table(["param", *values], rows) if rows else "None: the same params.yaml."
 

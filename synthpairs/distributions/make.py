@@ -28,13 +28,9 @@ def make_distributions(
     """
     chosen = choose(data, params.count, params.seed)
     rows, reused = measure(chosen.rows, params, scores, data)
-    if params.other is None:
-        rows = [row | {"other_cosine": None} for row in rows]
-    write_table(out / TABLE, rows, MEASURES)
-    table = pd.DataFrame(rows, columns=MEASURES.names)
-    if params.other is None:
-        table = table.drop(columns="other_cosine")
-    parts = {name: table[table["key"].isin(keys)] for name, keys in chosen.keys.items()}
+    write_table(out / TABLE, [{"other_cosine": None} | row for row in rows], MEASURES)
+    table = pd.DataFrame(rows, columns=[name for name in MEASURES.names if params.other or name != "other_cosine"])
+    parts = {name: chosen.of(name, table) for name in chosen.keys}
     if parts["candidates"].empty:
         raise ValueError("distributions: no picture of the candidates can be read; see data/audit/audit.parquet")
     candidates = pq.read_metadata(data / "images/manifest.parquet").num_rows

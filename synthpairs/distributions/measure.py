@@ -1,7 +1,8 @@
 """Measuring the chosen pairs: caption, picture, and both together, by the scorer of `scores` and by a second CLIP."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,24 @@ def measure(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Pat
 
     Candidates get the very numbers that the stage `scores` gave them.
     """
-    scorers = {"clip_cosine": _scorer("scores", scores.clip, scores.pretrained, scores)}
-    if other := params.other:
-        scorers["other_cosine"] = _scorer("distributions.other", other.clip, other.pretrained, scores)
-    ssim = {name: getattr(scores.ssim, name) for name in scores.ssim.__slots__}
-    inputs = {"ssim": ssim, "side": params.side, "batch": scores.batch}
+    clips = {"clip_cosine": ("scores", scores), "other_cosine": ("distributions.other", params.other)}
+    scorers = {
+        name: ClipScorer(
+            section, clip.clip, clip.pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch
+        )
+        for name, (section, clip) in clips.items()
+        if clip
+    }
+    inputs = {"ssim": asdict(scores.ssim), "side": params.side, "batch": scores.batch}
     inputs |= {name: scorer.inputs for name, scorer in scorers.items()}
-    concepts = dict(zip(rows["key"], rows["concept"], strict=True))
-    known = rows.set_index("key")[["uid", "origin"]].to_dict("index")
-    found: list[dict] = []
-    reused = 0
+    known = {row["key"]: row for row in rows[["key", "concept", "uid", "origin"]].to_dict("records")}
+    measured: list[dict] = []
+    reused, pictures = 0, with_pictures(rows, data)
     with (
         WorkStore("distributions", digest(inputs)).locked() as store,
         progress("distributions", len(rows), "pairs") as advance,
     ):
-        for pairs in _batches(with_pictures(rows, data)):
+        while pairs := list(islice(pictures, TOGETHER)):
             piece = f"{digest(*((key, text) for key, text, _ in pairs))}.json"
             stored = store.get(piece)
             if stored is None:
@@ -52,22 +56,9 @@ def measure(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Pat
             else:
                 cells = json.loads(stored)
                 reused += len(cells)
-            found += [
-                {"key": cell["key"], "concept": concepts[cell["key"]]} | known[cell["key"]] | cell for cell in cells
-            ]
+            measured += [known[cell["key"]] | cell for cell in cells]
             advance(len(pairs))
-    return sorted(found, key=lambda row: row["key"]), reused
-
-
-def _scorer(section: str, clip: str, pretrained: str | None, scores: Scores) -> ClipScorer:
-    return ClipScorer(section, clip, pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch)
-
-
-def _batches(
-    pairs: Iterator[tuple[str, str, Slice | bytes]],
-) -> Iterator[list[tuple[str, str, Slice | bytes]]]:
-    while some := list(islice(pairs, TOGETHER)):
-        yield some
+    return sorted(measured, key=lambda row: row["key"]), reused
 
 
 def _measured(

@@ -7,7 +7,7 @@ from synthpairs.distributions.figure import LABELS
 from synthpairs.distributions.results import MEASURES
 from synthpairs.distributions.sets import SETS
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE, probability
+from synthpairs.statistics import NO_DIFFERENCE, probability
 
 RANKED_BY = {"top": "fused score", "clip-only": "CLIP cosine", "ssim-only": "SSIM"}
 CLEAR = 0.3  # of a rank correlation, from which on the text names it; open
@@ -41,7 +41,7 @@ def section(results: dict[str, Any]) -> str:
             "had to agree with its original by this CLIP to be kept, and nothing was asked of the generated picture yet: that "
             "favours the real cosines.",
             _differences(results),
-            _told(couples, n),
+            _verdict(couples, n),
             "Concepts: " + "; ".join(_concepts(name, sets[name]["concepts"]) for name in SETS) + ".",
             "## What SSIM prefers",
             _preferred(results["preferences"]),
@@ -61,13 +61,13 @@ def _differences(results: dict[str, Any]) -> str:
     rows = []
     for measure in MEASURES:
         one = couples.get(measure)
-        apart = [f"{one['real']:.3g}", _signed(one), probability(one["p"])] if one else ["-"] * 3
-        rows.append([LABELS[measure], *apart, *(_share(against[name][measure]) for name in against)])
+        cells = [f"{one['real']:.3g}", _with_interval(one), probability(one["p"])] if one else ["-"] * 3
+        rows.append([LABELS[measure], *cells, *(_with_interval(against[name][measure], ".0%") for name in against)])
     head = ["measure", "real", "synthetic - real", "p", *(f"{name}: more than a real one" for name in against)]
     return markdown_table(head, rows, words=[0])
 
 
-def _told(couples: Mapping[str, Any], n: int) -> str:
+def _verdict(couples: Mapping[str, Any], n: int) -> str:
     if not couples:
         return f"Too few to say: n = {n} caption{'s' * (n != 1)} with both pictures, 2 are needed."
     more = [LABELS[name] for name, one in couples.items() if one["shown"] and one["value"] > 0]
@@ -91,29 +91,29 @@ def _concepts(name: str, one: Mapping[str, float]) -> str:
 
 
 def _preferred(preferences: Mapping[str, Any]) -> str:
-    found = preferences["ssim"]
-    known = {name: one for name, one in found["correlations"].items() if one["low"] is not None}
-    clear = {name: one["value"] for name, one in known.items() if not one["low"] <= 0 <= one["high"]}
-    clear = {name: rho for name, rho in clear.items() if abs(rho) >= CLEAR}
+    clear = {
+        name: one["value"]
+        for name, one in preferences["ssim"]["correlations"].items()
+        if one["low"] is not None and not one["low"] <= 0 <= one["high"] and abs(one["value"]) >= CLEAR
+    }
     more, less = ("; ".join(LABELS[name] for name, rho in clear.items() if rho * sign > 0) for sign in (1, -1))
     parts = [f"{how} ({names})" for how, names in (("more", more), ("less", less)) if names]
-    told = f"a high SSIM goes with {' and '.join(parts) or f'none of them at {CLEAR:g} or more'}"
+    ssim, clip = ("-" if one["of_concept"] is None else f"{one['of_concept']:.0%}"
+                  for one in (preferences["ssim"], preferences["clip_cosine"]))  # fmt: skip
     return (
-        f"Over the candidates, {told}. The concept explains {_of_concept(found)} of the variance of SSIM and "
-        f"{_of_concept(preferences['clip_cosine'])} of the CLIP cosine's (omega squared). Below: Spearman's correlation with its "
-        "95% interval."
+        f"Over the candidates, a high SSIM goes with {' and '.join(parts) or f'none of them at {CLEAR:g} or more'}. The concept "
+        f"explains {ssim} of the variance of SSIM and {clip} of the CLIP cosine's (omega squared). Below: Spearman's correlation "
+        "with its 95% interval."
     )
-
-
-def _of_concept(found: Mapping[str, Any]) -> str:
-    return "-" if found["of_concept"] is None else f"{found['of_concept']:.0%}"
 
 
 def _correlations(preferences: Mapping[str, Any]) -> str:
     rows = []
     for name, label in LABELS.items():
         cells = [one["correlations"].get(name) for one in preferences.values()]
-        rows.append([label, *("-" if cell is None or cell["value"] is None else _signed(cell) for cell in cells)])
+        rows.append(
+            [label, *("-" if cell is None or cell["value"] is None else _with_interval(cell) for cell in cells)]
+        )
     return markdown_table(["measure", *(LABELS[score] for score in preferences)], rows, words=[0])
 
 
@@ -136,18 +136,12 @@ def _other(results: dict[str, Any]) -> str:
         return "No other CLIP was asked (`distributions.other`)."
     if agreement["value"] is None:
         return f"The other CLIP is `{results['other']}`; its cosines or those of `scores` do not vary."
-    told = f"its cosines and those of `scores` correlate at {_signed(agreement)} (Spearman)"
-    return f"The other CLIP is `{results['other']}`; {told}."
+    return (
+        f"The other CLIP is `{results['other']}`; its cosines and those of `scores` correlate at {_with_interval(agreement)} "
+        "(Spearman)."
+    )
 
 
-def _signed(one: Mapping[str, float | None]) -> str:
-    return _with_interval(one, "+.3f")
-
-
-def _share(one: Mapping[str, float | None]) -> str:
-    return _with_interval(one, ".0%")
-
-
-def _with_interval(one: Mapping[str, float | None], shape: str) -> str:
+def _with_interval(one: Mapping[str, float | None], shape: str = "+.3f") -> str:
     value, low, high = (None if one[name] is None else f"{one[name]:{shape}}" for name in ("value", "low", "high"))
     return "-" if value is None else value if low is None else f"{value} [{low}, {high}]"

@@ -2,16 +2,12 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+from skimage.measure import shannon_entropy
 from skimage.segmentation import felzenszwalb
 
 CANNY = (100, 200)  # thresholds of the gradient of 8-bit gray, OpenCV's usual ones
-REGIONS = {
-    "scale": 100,
-    "sigma": 0.8,
-    "min_size": 20,
-}  # the example values of the segmentation's authors, for small pictures
+REGIONS = {"scale": 100, "sigma": 0.8, "min_size": 20}  # the segmentation's authors' example values, for small pictures
 NAMES = ("edge_density", "entropy", "clutter")
 
 
@@ -27,13 +23,6 @@ def picture_measures(picture: Image.Image, side: int) -> dict[str, float]:
     regions = felzenszwalb(np.asarray(small), **REGIONS)
     return {
         "edge_density": float(np.mean(cv2.Canny(gray, *CANNY) > 0)),
-        "entropy": gray_entropy(gray),
+        "entropy": float(shannon_entropy(gray)) + 0.0,  # not -0.0
         "clutter": float(len(np.unique(regions))),
     }
-
-
-def gray_entropy(gray: NDArray[np.uint8]) -> float:
-    """Shannon entropy in bits of the gray levels of a picture."""
-    shares = np.bincount(gray.ravel(), minlength=256) / gray.size
-    shares = shares[shares > 0]
-    return float(-(shares * np.log2(shares)).sum()) + 0.0

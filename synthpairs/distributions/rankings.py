@@ -22,12 +22,12 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
     CLIP's cosines, null without one; `chance`: what that share would be by chance.
     """
     k = max(1, min(len(pool), round(share * len(pool))))
-    told = {}
+    result = {}
     for strategy in STRATEGIES:
         chosen = replace(select, strategy=strategy, k=k)
         competing, _ = rank_candidates(pool, chosen)
         taken = select_top_k(competing, chosen)
-        told[strategy] = {
+        result[strategy] = {
             "k": len(taken),
             "chance": round(len(taken) / len(competing), PLACES),
             "concepts": concept_numbers(taken["concept"]),
@@ -36,7 +36,7 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
             "other_clip": _kept(pool, set(taken["key"]), chosen) if "other_cosine" in pool else None,
         }
     agreement = spearman(pool, "clip_cosine", "other_cosine", params) if "other_cosine" in pool else None
-    return {"strategies": told, "cosines": agreement}
+    return {"strategies": result, "cosines": agreement}
 
 
 def _kept(pool: pd.DataFrame, taken: set[str], select: Select) -> float:

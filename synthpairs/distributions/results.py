@@ -11,12 +11,11 @@ import pandas as pd
 
 from synthpairs.distributions.params import Distributions
 from synthpairs.distributions.sets import Chosen
-from synthpairs.significance import holm, paired, shown
-from synthpairs.statistics import LEVEL
+from synthpairs.statistics import bootstrap, holm, paired, shown
 
 PLACES = 4
-MEASURES = ("clip_cosine", "ssim", "words", "edge_density", "entropy", "clutter")
 OF_PICTURES = ("edge_density", "entropy", "clutter")
+MEASURES = ("clip_cosine", "ssim", "words", *OF_PICTURES)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -26,18 +25,18 @@ def describe(table: pd.DataFrame, chosen: Chosen) -> dict[str, Any]:
     `distance` of the concepts is half the summed differences of their shares to those of `real`: 0 where concepts are as
     frequent there, 1 where none is in both, None where one of the sets is empty.
     """
-    parts = {name: table[table["key"].isin(keys)] for name, keys in chosen.keys.items()}
+    parts = {name: chosen.of(name, table) for name in chosen.keys}
     shares = {name: part["concept"].value_counts(normalize=True) for name, part in parts.items()}
-    told = {}
+    result = {}
     for name, part in parts.items():
-        apart = shares[name].subtract(shares["real"], fill_value=0).abs().sum() / 2
+        distance = shares[name].subtract(shares["real"], fill_value=0).abs().sum() / 2
         comparable = len(part) and len(parts["real"])
-        told[name] = {
+        result[name] = {
             "n": len(part),
-            "concepts": concept_numbers(part["concept"]) | {"distance": _rounded(apart) if comparable else None},
+            "concepts": concept_numbers(part["concept"]) | {"distance": _rounded(distance) if comparable else None},
             "measures": {measure: _spread(part[measure]) for measure in MEASURES},
         }
-    return told
+    return result
 
 
 def concept_numbers(concepts: pd.Series) -> dict[str, float | None]:
@@ -53,12 +52,11 @@ def against_real(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> 
 
     0.5: neither has more. It is the area under the ROC curve, the Mann-Whitney statistic over the number of couples.
     """
-    real = table[table["key"].isin(chosen.keys["real"])]
-    told: dict[str, Any] = {}
-    for name in ("candidates", "selected"):
-        part = table[table["key"].isin(chosen.keys[name])]
-        told[name] = {measure: superiority(part, real, measure, params) for measure in MEASURES}
-    return told
+    real = chosen.of("real", table)
+    return {
+        name: {measure: superiority(chosen.of(name, table), real, measure, params) for measure in MEASURES}
+        for name in ("candidates", "selected")
+    }
 
 
 def superiority(
@@ -69,19 +67,20 @@ def superiority(
     None where either is empty.
     """
     if ones.empty or others.empty:
-        return {"value": None, "low": None, "high": None}
-    concepts = sorted(set(clusters(ones)) | set(clusters(others)))
-    place = {concept: number for number, concept in enumerate(concepts)}
-    rows, columns = ([place[concept] for concept in clusters(part)] for part in (ones, others))
+        return _estimate()
+    concepts, index = np.unique([*clusters(ones), *clusters(others)], return_inverse=True)
+    rows, columns, count = index[: len(ones)], index[len(ones) :], len(concepts)
     more = ones[measure].to_numpy()[:, None] - others[measure].to_numpy()[None, :]
-    won = np.zeros((len(concepts), len(concepts)))  # by concept of the one, then of the other
-    np.add.at(won, (np.array(rows)[:, None], np.array(columns)[None, :]), (np.sign(more) + 1) / 2)
-    sizes = np.bincount(rows, minlength=len(concepts)), np.bincount(columns, minlength=len(concepts))
-    drawn = _resampled(len(concepts), params)
-    wins = np.einsum("rc,cd,rd->r", drawn, won, drawn, optimize=True)
-    couples = (drawn @ sizes[0]) * (drawn @ sizes[1])
-    low, high = _edges(wins[couples > 0] / couples[couples > 0])
-    return {"value": _rounded(won.sum() / (len(ones) * len(others))), "low": low, "high": high}
+    wins = np.zeros((count, count))  # by concept of the one, then of the other
+    np.add.at(wins, np.ix_(rows, columns), (np.sign(more) + 1) / 2)
+    sizes, other_sizes = (np.bincount(part, minlength=count) for part in (rows, columns))
+
+    def share(drawn: np.ndarray) -> np.ndarray:
+        won = np.einsum("rc,cd,rd->r", drawn, wins, drawn, optimize=True)
+        with np.errstate(invalid="ignore"):  # a draw may hold concepts of one side only
+            return won / ((drawn @ sizes) * (drawn @ other_sizes))
+
+    return _estimate(wins.sum() / more.size, *bootstrap(share, count, params.resamples, params.seed))
 
 
 def with_both(table: pd.DataFrame, chosen: Chosen) -> pd.DataFrame:
@@ -98,56 +97,53 @@ def coupled(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[
     if len(both) < 2:
         return {}
     ours, theirs = (cells.loc[both[side]].set_index("uid") for side in ("synthetic", "real"))
-    names = [name for name in MEASURES if name != "words"]  # of one caption
-    found = {
-        name: paired(ours[name], theirs[name], clusters(ours.reset_index()), params.resamples, params.seed)
-        for name in names
+    concepts = clusters(ours.reset_index())
+    differences = {
+        name: paired(ours[name], theirs[name], concepts, params.resamples, params.seed)
+        for name in MEASURES
+        if name != "words"  # of one caption
     }
-    adjusted = dict(zip(names, holm([found[name].p for name in names]), strict=True))
+    adjusted = holm([one.p for one in differences.values()])
     return {
-        name: {
-            "n": one.n,
-            "real": _rounded(theirs[name].mean()),
-            "value": _rounded(one.value),
-            "low": _rounded(one.low),
-            "high": _rounded(one.high),
-            "p": _rounded(adjusted[name]),
-            "shown": shown(adjusted[name], one.low, one.high),
-        }
-        for name, one in found.items()
+        name: {"n": one.n, "real": _rounded(theirs[name].mean())}
+        | _estimate(one.value, one.low, one.high)
+        | {"p": _rounded(p), "shown": shown(p, one.low, one.high)}
+        for (name, one), p in zip(differences.items(), adjusted, strict=True)
     }
 
 
 def preferences(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[str, Any]:
     """What both scores go with among the candidates: rank correlations with measures, and how much the concept explains."""
-    part = table[table["key"].isin(chosen.keys["candidates"])]
-    told: dict[str, Any] = {}
-    for score, beside in (("ssim", "clip_cosine"), ("clip_cosine", "ssim")):
-        names = (*OF_PICTURES, "words", beside)
-        told[score] = {
-            "correlations": {name: spearman(part, score, name, params) for name in names},
+    part = chosen.of("candidates", table)
+    return {
+        score: {
+            "correlations": {name: spearman(part, score, name, params) for name in (*OF_PICTURES, "words", other)},
             "of_concept": omega_squared(part[score], clusters(part)),
         }
-    return told
+        for score, other in (("ssim", "clip_cosine"), ("clip_cosine", "ssim"))
+    }
 
 
 def spearman(table: pd.DataFrame, one: str, other: str, params: Distributions) -> dict[str, float | None]:
     """Spearman's correlation with its interval: concepts are resampled, ranks stay those of all; None where nothing varies."""
     x, y = (table[name].rank().to_numpy() for name in (one, other))
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return {"value": None, "low": None, "high": None}
+        return _estimate()
     x, y = x - x.mean(), y - y.mean()
-    _, places = np.unique(clusters(table), return_inverse=True)
-    sums = np.stack([np.bincount(places, weights) for weights in (np.ones_like(x), x, y, x * x, y * y, x * y)])
-    n, sx, sy, xx, yy, xy = sums @ _resampled(sums.shape[1], params).T
-    with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one concept again and again may not vary
-        drawn = (xy - sx * sy / n) / np.sqrt((xx - sx * sx / n) * (yy - sy * sy / n))
-    low, high = _edges(drawn[np.isfinite(drawn)])
-    return {"value": _rounded(x @ y / np.sqrt((x @ x) * (y @ y))), "low": low, "high": high}
+    _, index = np.unique(clusters(table), return_inverse=True)
+    sums = np.stack([np.bincount(index, weights) for weights in (np.ones_like(x), x, y, x * x, y * y, x * y)])
+
+    def correlation(drawn: np.ndarray) -> np.ndarray:
+        n, sx, sy, xx, yy, xy = sums @ drawn.T
+        with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one concept again and again may not vary
+            return (xy - sx * sy / n) / np.sqrt((xx - sx * sx / n) * (yy - sy * sy / n))
+
+    edges = bootstrap(correlation, sums.shape[1], params.resamples, params.seed)
+    return _estimate(x @ y / np.sqrt((x @ x) * (y @ y)), *edges)
 
 
 def omega_squared(values: pd.Series, groups: Sequence[str]) -> float | None:
-    """Share of the variance that groups explain, less what they would by chance (Hays 1963); None where nothing can be told."""
+    """Share of the variance that groups explain, less what they would by chance (Hays 1963); None where it is not defined."""
     by_group = values.groupby(np.asarray(groups))
     n, k = len(values), by_group.ngroups
     total = float(((values - values.mean()) ** 2).sum())
@@ -178,18 +174,8 @@ def _spread(values: pd.Series) -> dict[str, float | None]:
     return {name: _rounded(value) for name, value in ({"mean": values.mean(), "std": values.std()} | quantiles).items()}
 
 
-def _resampled(groups: int, params: Distributions) -> np.ndarray:
-    """How often each group is drawn, [resample, group]."""
-    rng = np.random.default_rng(params.seed)
-    return rng.multinomial(groups, np.full(groups, 1 / groups), size=params.resamples).astype(float)
-
-
-def _edges(values: np.ndarray) -> tuple[float | None, float | None]:
-    """The 95% interval; None where no resample has a value."""
-    if not len(values):
-        return None, None
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return _rounded(low), _rounded(high)
+def _estimate(value: float = np.nan, low: float = np.nan, high: float = np.nan) -> dict[str, float | None]:
+    return {"value": _rounded(value), "low": _rounded(low), "high": _rounded(high)}
 
 
 def _rounded(value: float) -> float | None:

@@ -21,6 +21,10 @@ class Chosen:
     keys: dict[str, list[str]]  # by name of SETS, in order of the keys
     couples: pd.DataFrame  # uid, synthetic, real: keys of the two pictures of a caption
 
+    def of(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a table with `key` that are of a set."""
+        return table[table["key"].isin(self.keys[name])]
+
 
 def choose(data: Path, count: int, seed: int) -> Chosen:
     """At most `count` pairs of each set, by hash, and so many couples; there are no real pairs without the arm `real`.
@@ -35,20 +39,15 @@ def choose(data: Path, count: int, seed: int) -> Chosen:
     first = candidates.sort_values("key").drop_duplicates("uid")[["uid", "key"]]
     couples = real[["uid", "key"]].merge(first, on="uid", suffixes=("_real", "_synthetic"))
     couples = drawn(couples.rename(columns={"key_real": "real", "key_synthetic": "synthetic"}), "real", count, seed)
-    parts = {
-        "candidates": drawn(candidates, "key", count, seed),
-        "selected": drawn(candidates[candidates["key"].isin(selected["key"])], "key", count, seed),
-        "real": drawn(real[COLUMNS], "key", count, seed),
-    }
-    beside = [
-        candidates[candidates["key"].isin(couples["synthetic"])],
-        real.loc[real["key"].isin(couples["real"]), COLUMNS],
-    ]
-    rows = pd.concat([*parts.values(), *beside]).drop_duplicates("key").sort_values("key", ignore_index=True)
-    return Chosen(rows=rows, keys={name: sorted(part["key"]) for name, part in parts.items()}, couples=couples)
+    every = pd.concat([candidates, real[COLUMNS]])
+    parts = {"candidates": candidates, "selected": candidates[candidates["key"].isin(selected["key"])], "real": real}
+    keys = {name: list(drawn(part, "key", count, seed)["key"]) for name, part in parts.items()}
+    wanted = {*keys["candidates"], *keys["selected"], *keys["real"], *couples["synthetic"], *couples["real"]}
+    rows = every[every["key"].isin(wanted)].sort_values("key", ignore_index=True)
+    return Chosen(rows=rows, keys=keys, couples=couples)
 
 
 def drawn(rows: pd.DataFrame, key: str, count: int, seed: int) -> pd.DataFrame:
     """At most `count` of the rows: those whose key has the smallest hash."""
-    place = hash_score(rows[key], seed, "distributions")
-    return rows.loc[place.sort_values(kind="stable").index[:count]].sort_values(key, ignore_index=True)
+    order = hash_score(rows[key], seed, "distributions").sort_values(kind="stable")
+    return rows.loc[order.index[:count]].sort_values(key, ignore_index=True)

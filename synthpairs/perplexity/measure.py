@@ -19,8 +19,7 @@ from synthpairs.language.model import load as load_language_model
 from synthpairs.packages import pinned
 from synthpairs.perplexity.params import Perplexity
 from synthpairs.progress import progress
-from synthpairs.significance import holm, paired, shown
-from synthpairs.statistics import interval, mean
+from synthpairs.statistics import holm, interval, mean, paired, shown
 from synthpairs.vlm import load as load_vlm
 
 DECIMALS = 4

@@ -7,7 +7,7 @@ import pandas as pd
 
 from synthpairs.benchmarks.definitions import TEXT
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE, probability
+from synthpairs.statistics import NO_DIFFERENCE, probability
 
 
 def headline(results: dict[str, Any]) -> dict[str, Any]:

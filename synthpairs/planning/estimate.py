@@ -9,7 +9,7 @@ from synthpairs.markdown import markdown_table
 from synthpairs.planning import rates
 from synthpairs.planning.rates import CPU, GPUS, Gpu, Rate
 from synthpairs.planning.work import Run
-from synthpairs.significance import detectable
+from synthpairs.statistics import detectable
 
 GIB = 2**30
 DIFFERENT = 0.25  # share of the items that two arms answer differently; at desk scale 0.1 to 0.3

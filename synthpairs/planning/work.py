@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from synthpairs.arms import Arm, CodeArm
 from synthpairs.artwork.world import World
 from synthpairs.audit.params import Audit
-from synthpairs.benchmarks.params import Benchmark, Tasks
-from synthpairs.benchmarks.suite_params import Suite
+from synthpairs.benchmarks.params import Benchmark, Suite
+from synthpairs.benchmarks.task_params import Tasks
 from synthpairs.captions.params import CaptionParams
 from synthpairs.embeddings.params import Embed
 from synthpairs.images.params import Images

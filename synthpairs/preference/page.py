@@ -4,7 +4,7 @@ from typing import Any
 
 from synthpairs.markdown import markdown_table
 from synthpairs.preference.measures import EVEN, ahead
-from synthpairs.significance import NO_DIFFERENCE, probability
+from synthpairs.statistics import NO_DIFFERENCE, probability
 
 # SynthVLM (2407.20756): how often 1,000 of its pictures beat real ones; it states neither prompts nor what ties count.
 PAPER = {"GPT-4V": 0.633, "InternVL2": 0.692, "people": 0.758}

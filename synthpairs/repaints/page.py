@@ -8,7 +8,7 @@ from synthpairs.distributions.figure import LABELS
 from synthpairs.distributions.page import RANKED_BY
 from synthpairs.distributions.results import MEASURES
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE
+from synthpairs.statistics import NO_DIFFERENCE
 
 Results = Sequence[dict[str, Any]]
 

@@ -6,8 +6,7 @@ from typing import Any
 from synthpairs.markdown import markdown_table
 from synthpairs.repeats.params import CONTROL, LOSS, PREFERENCE, RUN
 from synthpairs.repeats.results import side
-from synthpairs.significance import NO_DIFFERENCE, POWER, probability
-from synthpairs.statistics import LEVEL
+from synthpairs.statistics import LEVEL, NO_DIFFERENCE, POWER, probability
 from synthpairs.studies.page import by_seed, differences_table, edges, value, values_table, verdict
 
 SIDES = {1: "prefers the synthetic pictures", -1: "prefers the real pictures", 0: "no preference shown"}

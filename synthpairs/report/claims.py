@@ -11,7 +11,7 @@ from synthpairs.report.codes import MIXED, REAL, Codes
 from synthpairs.report.evidence import ROUTES, reached
 from synthpairs.report.summary import listed
 from synthpairs.report.tables import interval, number
-from synthpairs.significance import NO_DIFFERENCE
+from synthpairs.statistics import NO_DIFFERENCE
 
 CAPTIONING = "desk_caption"  # the benchmark that stands for COCO's captions
 HOLDS, OPPOSITE, DEPENDS, UNMEASURED = "holds here", "the opposite here", "depends on k", "not measured"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from synthpairs.report.inputs import Comparison, Inputs
 from synthpairs.report.params import Report
-from synthpairs.significance import holm, paired, shown
+from synthpairs.statistics import holm, paired, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from synthpairs.report.inputs import Inputs
 from synthpairs.report.params import Report
 from synthpairs.report.tables import interval, number
-from synthpairs.significance import NO_DIFFERENCE
+from synthpairs.statistics import NO_DIFFERENCE
 
 QUESTION = "**Are image-caption pairs made out of captions alone worth training a vision-language model on?**"
 SIGHT = "*Do the trained models use what they see?*"

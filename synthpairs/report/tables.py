@@ -9,7 +9,7 @@ import pandas as pd
 
 from synthpairs.markdown import markdown_table
 from synthpairs.report.inputs import Comparison
-from synthpairs.significance import NO_DIFFERENCE, probability
+from synthpairs.statistics import NO_DIFFERENCE, probability
 
 FIGURES = "figures"  # folder beside the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table

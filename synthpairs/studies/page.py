@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from synthpairs.markdown import markdown_table
-from synthpairs.significance import NO_DIFFERENCE, POWER, probability
-from synthpairs.statistics import LEVEL
+from synthpairs.statistics import LEVEL, NO_DIFFERENCE, POWER, probability
 from synthpairs.studies.params import GAP, Studies
 
 QUESTIONS = {

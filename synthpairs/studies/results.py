@@ -11,8 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
-from synthpairs.significance import holm, paired, shown
-from synthpairs.statistics import interval, mean
+from synthpairs.statistics import holm, interval, mean, paired, shown
 from synthpairs.studies.params import GAP, Study
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap

@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from synthpairs.benchmarks.params import Mix, Tasks
+from synthpairs.benchmarks.task_params import Mix, Tasks
 from synthpairs.benchmarks.words import CLASSES
 from synthpairs.benchmarks.writing import make_tasks
 from synthpairs.vlm.model import TEMPLATES
@@ -67,19 +67,16 @@ def small() -> Tasks:
 @pytest.fixture(scope="session")
 def drawings() -> pd.DataFrame:
     """A table as data/art/drawings.parquet: four styles of every concept, and words that only have keywords."""
-    rows = []
     named = [(name, kind, []) for kind, names in KINDS.items() for name in names]
-    for sort in CLASSES:
-        named += [(sort + letter * 2, "face", [sort]) for letter in "abcdef"]  # birdaa, birdbb, ...
-    for name, kind, keywords in named:
-        for style, split in STYLES.items():
-            rows.append(
-                {
-                    "drawing": f"{name}/{style}", "concept": name, "name": name, "kind": kind, "keywords": keywords,
-                    "style": style, "licence": "MIT", "split": split, "png": _png(name, style),
-                }
-            )  # fmt: skip
-    return pd.DataFrame(rows)
+    named += [(sort + letter * 2, "face", [sort]) for sort in CLASSES for letter in "abcdef"]  # birdaa, birdbb, ...
+    return pd.DataFrame(
+        {
+            "drawing": f"{name}/{style}", "concept": name, "name": name, "kind": kind, "keywords": keywords,
+            "style": style, "licence": "MIT", "split": split, "png": _png(name, style),
+        }
+        for name, kind, keywords in named
+        for style, split in STYLES.items()
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -129,3 +126,12 @@ def tiny_vlm() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
         chat_template=TEMPLATES["chatml"],
     )
     return model.eval(), processor
+
+
+def log_likelihood(model: LlavaForConditionalGeneration, processor: LlavaProcessor, context: str, end: str) -> float:
+    """Log-likelihood of `end` after `context`."""
+    start = len(processor.tokenizer(context)["input_ids"])
+    ids = processor.tokenizer(context + end, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        log_probs = model(ids).logits[0, start - 1 : -1].log_softmax(-1)
+    return log_probs.gather(1, ids[0, start:, None]).sum().item()

@@ -6,14 +6,12 @@ The real one is asked when its Python is named: `SYNTHPAIRS_LMMS_EVAL=PYTHON pyt
 import fcntl
 import io
 import os
-import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pytest
 from datasets import Dataset, Features, Image, Value
@@ -21,17 +19,15 @@ from PIL import Image as Pictures
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.benchmarks import lmms_environment
-from synthpairs.benchmarks.harness import Asked
-from synthpairs.benchmarks.local_data import local_first
-from synthpairs.benchmarks.params import Asked as Tasks
-from synthpairs.benchmarks.params import Benchmark
+from synthpairs.benchmarks.harness import HarnessResults
+from synthpairs.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.benchmarks.suite import ask_pictures
-from synthpairs.benchmarks.suite_params import Suite
+from tests.benchmarks.test_evaluation import directly
 
 ROOT = Path(__file__).parents[2]
 Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
-PARAMS = Benchmark(tasks=Tasks(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None, captions=[])
+PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
+SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None)
 REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test names another
 
 # Takes lmms-eval's arguments and leaves its files, as 0.7.3 names and fills them; tells what it was called with.
@@ -64,7 +60,8 @@ with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
 
 # Runs our own runner on an lmms-eval that takes its time; CALLS is locked as long as it lives.
 SLOW = """\
-import fcntl, os, runpy, sys, time, types
+import fcntl, os, runpy, sys, time
+from unittest.mock import MagicMock
 if sys.argv[1] == "-c":
     print("0.7.3")
     sys.exit()
@@ -73,14 +70,8 @@ def cli_evaluate():
     fcntl.flock(file, fcntl.LOCK_EX)
     print("asks", file=file, flush=True)
     time.sleep(120)
-registry = types.SimpleNamespace(register_manifest=lambda manifest: None)
-for name, held in {
-    "lmms_eval": {}, "lmms_eval.__main__": {"cli_evaluate": cli_evaluate}, "lmms_eval.models": {"MODEL_REGISTRY_V2": registry},
-    "lmms_eval.models.chat": {}, "lmms_eval.models.chat.llava_hf": {"LlavaHf": object},
-    "lmms_eval.models.registry_v2": {"ModelManifest": dict},
-}.items():
-    sys.modules[name] = types.ModuleType(name)
-    vars(sys.modules[name]).update(held)
+for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.llava_hf", ".models.registry_v2"):
+    sys.modules["lmms_eval" + name] = MagicMock(cli_evaluate=cli_evaluate, LlavaHf=object)
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -97,128 +88,106 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("stand_in.py").write_text(STAND_IN)
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path / "stand_in.py"} "$@"\n')
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    python.chmod(0o700)
     monkeypatch.setenv(lmms_environment.VARIABLE, str(python))
     return tmp_path
 
 
-def calls(project: Path) -> list[str]:
-    return (project / "calls").read_text().splitlines()
+def calls() -> list[str]:
+    return Path("calls").read_text().splitlines()
 
 
-def test_a_task_becomes_numbers_and_rows_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ask_pictures(Path("model"), SUITE, PARAMS)
-    assert found.numbers["two"]["value"] == 0.5
-    assert found.numbers["two"]["engine"] == "lmms-eval 0.7.3"
-    assert [(row["uid"], row["prediction"]) for row in found.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
-    assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == found.rows
-    assert len(calls(project)) == 1  # what is finished is kept
-    both = ask_pictures(Path("model"), replace(SUITE, pictures=["two", "three"]), PARAMS)
-    assert list(both.numbers) == ["two", "three"]
+def ask(*tasks: str, **changes: Any) -> HarnessResults:
+    return ask_pictures(Path("model"), replace(SUITE, pictures=list(tasks), **changes), PARAMS)
+
+
+def test_a_task_becomes_numbers_and_rows_once(project: Path) -> None:
+    results = ask("two")
+    assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
+    assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
+    assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == results.rows
+    assert len(calls()) == 1  # what is finished is kept
+    assert list(ask("two", "three").numbers) == ["two", "three"]
     Path("model/config.json").write_text('{"another": 1}')
-    ask_pictures(Path("model"), replace(SUITE, limit=3), PARAMS)
-    asked = calls(project)
-    assert [line.split()[0] for line in asked] == ["two", "three", "two"]
-    assert f"pretrained={project}/model,device=" in asked[0]
-    assert " None " in asked[0]
-    assert " 3 " in asked[2]
+    ask("two", limit=3)
+    assert [line.split()[0] for line in calls()] == ["two", "three", "two"]
+    assert f" None pretrained={project}/model,device=" in calls()[0]
+    assert " 3 " in calls()[2]
     (kept,) = Path(".dvc/tmp/work/benchmark").glob("*/*/three.json")
     assert "long" not in kept.read_text()
     assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*/*") if path.is_dir()]
-
-
-def test_nothing_is_run_for_no_tasks(project: Path) -> None:
-    assert ask_pictures(Path("model"), replace(SUITE, pictures=[]), PARAMS) == Asked()
-    assert not (project / "calls").exists()
+    assert ask() == HarnessResults()
+    assert len(calls()) == 3
 
 
 def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project: Path) -> None:
-    with pytest.raises(ValueError, match="lmms-eval: broken failed") as caught:
-        ask_pictures(Path("model"), replace(SUITE, pictures=["two", "broken"]), PARAMS)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="lmms-eval: broken failed") as caught:
+            ask("two", "broken")
     message = str(caught.value)
     assert message.endswith("| Model Responding:  20%|## | Traceback | KeyError: 'image'")
     assert "\x1b" not in message
     assert Path(message.partition("is in ")[2].partition(")")[0]).exists()
-    with pytest.raises(ValueError, match="broken failed"):
-        ask_pictures(Path("model"), replace(SUITE, pictures=["two", "broken"]), PARAMS)
-    assert [line.split()[0] for line in calls(project)] == ["two", "broken", "broken"]
+    assert [line.split()[0] for line in calls()] == ["two", "broken", "broken"]
 
 
 def test_lmms_eval_ends_with_its_killed_stage(project: Path) -> None:
     Path("stand_in.py").write_text(SLOW)
-    code = "from tests.benchmarks.test_suite import *; ask_pictures(Path('model'), SUITE, PARAMS)"
+    code = "from tests.benchmarks.test_suite import *; ask('two')"
     with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) as stage:
-        assert soon(lambda: Path("calls").is_file() and calls(project) == ["asks"])
+        assert any((Path("calls").is_file() and calls() == ["asks"]) or time.sleep(0.1) for _ in range(600))
         assert stage.poll() is None
         stage.kill()
+    started = time.monotonic()
     with Path("calls").open() as file:
-        assert soon(lambda: locked(file))
-
-
-def soon(holds: Callable[[], bool]) -> bool:
-    return any(holds() or time.sleep(0.1) for _ in range(600))
-
-
-def locked(file: IO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        fcntl.flock(file, fcntl.LOCK_EX)
+    assert time.monotonic() - started < 60, "it ended by itself"
 
 
 def test_data_sets_of_a_directory_are_found_by_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("sets/someone/POPE").mkdir(parents=True)
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", "sets")
-    ask_pictures(Path("model"), SUITE, PARAMS)
-    assert "['log.txt', 'someone']" in calls(project)[0]
+    ask("two")
+    assert "['log.txt', 'someone']" in calls()[0]
     assert Path("sets/someone/POPE").is_dir()  # the link went with the work, not what it leads to
-    with local_first():
-        assert Path("someone/POPE").is_dir()
-    assert Path.cwd() == project
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", "nowhere")
     with pytest.raises(FileNotFoundError, match="SYNTHPAIRS_DATASETS is 'nowhere', which is no directory"):
-        ask_pictures(Path("model"), replace(SUITE, pictures=["three"]), PARAMS)
+        ask("three")
 
 
 def test_bad_settings_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"suite\.pictures: '\.\./x,y' is no name of a task"):
-        ask_pictures(Path("model"), replace(SUITE, pictures=["../x,y"]), PARAMS)
+        ask("../x,y")
     with pytest.raises(FileNotFoundError, match=r"suite\.include: none is no directory"):
-        ask_pictures(Path("model"), replace(SUITE, include="none"), PARAMS)
-    monkeypatch.setenv(lmms_environment.VARIABLE, "no/python")
-    with pytest.raises(FileNotFoundError, match="SYNTHPAIRS_LMMS_EVAL is 'no/python', which is no Python interpreter"):
-        ask_pictures(Path("model"), SUITE, PARAMS)
-    monkeypatch.setenv(lmms_environment.VARIABLE, sys.executable)  # ours has none
-    with pytest.raises(FileNotFoundError, match=r"has no lmms-eval: install .*lmms_eval\.lock there"):
-        ask_pictures(Path("model"), SUITE, PARAMS)
+        ask("two", include="none")
+    for python, message in (
+        ("no/python", "SYNTHPAIRS_LMMS_EVAL is 'no/python', which is no Python interpreter"),
+        (sys.executable, r"has no lmms-eval: install .*lmms_eval\.lock there"),
+    ):
+        monkeypatch.setenv(lmms_environment.VARIABLE, python)
+        with pytest.raises(FileNotFoundError, match=message):
+            ask("two")
 
 
-def test_without_uv_there_is_one_clear_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(lmms_environment.VARIABLE)
-    monkeypatch.setenv("PATH", str(project))
-    monkeypatch.setattr(sys, "executable", str(project / "bin/python"))
-    with pytest.raises(FileNotFoundError, match="uv is not installed: run `make env`"):
-        lmms_environment.lmms_python()
-    assert list(Path(".dvc/tmp/environments").iterdir()) == []
-
-
-def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With real uv and a lock of nothing: where a sync fails, no half of an environment stays."""
+    environments, lock = Path(".dvc/tmp/environments"), project / "some.lock"
     monkeypatch.delenv(lmms_environment.VARIABLE)
-    lock = tmp_path / "some.lock"
     monkeypatch.setattr(lmms_environment, "LOCK", lock)
     lock.write_text("not-a-package==0 --hash=sha256:x\n")
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(project))
+        without.setattr(sys, "executable", str(project / "bin/python"))
+        with pytest.raises(FileNotFoundError, match="uv is not installed: run `make env`"):
+            lmms_environment.lmms_python()
     with pytest.raises(ConnectionError, match="the environment of lmms-eval cannot be made"):
         lmms_environment.lmms_python()
-    assert list(Path(".dvc/tmp/environments").iterdir()) == []
+    assert list(environments.iterdir()) == []
     lock.write_text("")
-    python = lmms_environment.lmms_python()
-    made = python.stat().st_ino
-    assert python.parent.parent.name.startswith("lmms-eval-")
-    assert (python.parent.parent / "pyvenv.cfg").exists()
+    made = lmms_environment.lmms_python().stat().st_ino
     assert lmms_environment.lmms_python().stat().st_ino == made
-    assert [entry.name for entry in Path(".dvc/tmp/environments").iterdir()] == [python.parent.parent.name]
+    (environment,) = environments.iterdir()
+    assert (environment / "pyvenv.cfg").exists()
 
 
 def test_the_lock_names_hashes_and_no_registry() -> None:
@@ -272,8 +241,6 @@ def png(shade: int) -> dict[str, bytes]:
 @pytest.mark.skipif(REAL is None, reason="needs an environment with lmms-eval: set SYNTHPAIRS_LMMS_EVAL to its Python")
 def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task written here, half of it without pictures, and its own POPE from a directory; answers are the model's own."""
-    from tests.benchmarks.test_evaluation import directly
-
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
@@ -282,28 +249,22 @@ def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest
     for part in tiny_vlm:
         part.save_pretrained("model")
     rows = [
-        {"question": f"What is {place}?", "answer": "a", "image": png(20 * place) if place % 2 else None}
-        for place in range(6)
+        {"question": f"What is {number}?", "answer": "a", "image": png(20 * number) if number % 2 else None}
+        for number in range(6)
     ]
     write_set(tmp_path / "mini.parquet", rows)
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks/mini.yaml").write_text(LOCAL.format(table=tmp_path / "mini.parquet"))
     (tmp_path / "tasks/mini.py").write_text(FUNCTIONS)
-    asked = [
-        {"question_id": str(place), "question": f"Is there a dog {place}?", "answer": ["yes", "no"][place % 2],
-         "image_source": "x", "image": png(30 * place), "category": "random"}
-        for place in range(4)
-    ]  # fmt: skip
-    write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", asked)
-    found = ask_pictures(Path("model"), replace(SUITE, pictures=["mini", "pope"], include="tasks"), PARAMS)
-    assert {name: (numbers["metric"], numbers["n"], numbers["version"]) for name, numbers in found.numbers.items()} == {
-        "mini": ("exact_match", 6, 1.5),
-        "pope": ("pope_accuracy", 4, 0.0),
-    }
-    answers = {row["uid"]: row["prediction"] for row in found.rows}
-    for place, row in enumerate(rows):
+    question = {"question_id": "0", "question": "Is there a dog?", "answer": "yes", "image": png(0)}
+    question |= {"image_source": "x", "category": "random"}
+    write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", [question])
+    results = ask("mini", "pope", include="tasks")
+    numbers = {name: (one["metric"], one["n"], one["version"]) for name, one in results.numbers.items()}
+    assert numbers == {"mini": ("exact_match", 6, 1.5), "pope": ("pope_accuracy", 1, 0.0)}
+    answers = {row["uid"]: row["prediction"] for row in results.rows}
+    for number, row in enumerate(rows):
         own = directly(*tiny_vlm, row["question"], row["image"] and row["image"]["bytes"])
-        assert answers[f"mini/{place}"].split("\n")[0].strip() == own
-    assert sorted(os.listdir()) == [".dvc", "home", "mini.parquet", "model", "sets", "tasks"]
+        assert answers[f"mini/{number}"].split("\n")[0].strip() == own
     with pytest.raises(ValueError, match=r"lmms-eval: no_such_task failed .*Tasks not found: no_such_task"):
-        ask_pictures(Path("model"), replace(SUITE, pictures=["no_such_task"]), PARAMS)
+        ask("no_such_task")

@@ -13,96 +13,94 @@ from synthpairs.comparison.revisions import resolve
 from synthpairs.schema import ANSWERS
 from synthpairs.storage import write_table
 
+ITEMS = Path("reports/benchmarks/items")
+
 
 def git(*arguments: str) -> str:
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.fixture
-def answered() -> Callable[..., None]:
-    """Writes an arm's answers to the workspace: scores that are `better` by so much than those of seed 0."""
-
-    def write(better: float, arm: str = "selected", tasks: tuple[str, ...] = ("desk_vqa",), count: int = 60) -> None:
-        rng, rows = np.random.default_rng(0), []
-        for task in tasks:
-            for number in range(count):
-                for blind in (False, True):
-                    score = float(rng.random() + (0 if blind else better))
-                    row = {"uid": f"{task}{number}", "task": task, "blind": blind, "concept": f"concept{number % 30}"}
-                    rows.append(row | {"category": "what", "prediction": "a | b", "score": score})
-        write_table(Path(f"reports/benchmarks/items/{arm}.parquet"), rows, ANSWERS)
-
-    return write
+def answer(better: float, arm: str = "selected", tasks: tuple[str, ...] = ("desk_vqa",), count: int = 60) -> None:
+    """Write an arm's answers to the workspace: scores that are `better` by so much than those of seed 0."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"uid": f"{task}{number}", "task": task, "blind": blind, "concept": f"concept{number % 30}", "category": "what",
+         "prediction": "a | b", "score": float(rng.random() + (0 if blind else better))}
+        for task in tasks
+        for number in range(count)
+        for blind in (False, True)
+    ]  # fmt: skip
+    write_table(ITEMS / f"{arm}.parquet", rows, ANSWERS)
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: Callable[..., None]) -> Path:
-    """A git repository with two commits and a DVC experiment; the second commit selects at random and answers worse."""
-    monkeypatch.chdir(tmp_path)
-    git("init", "--quiet", "--initial-branch=main")
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of a git repository with two commits and an experiment; the second selects at random and answers worse."""
+    folder = tmp_path / "mono repo/vision/synth pairs"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    git("-C", str(tmp_path / "mono repo"), "init", "--quiet", "--initial-branch=main")
     for strategy, better in (("top", 0.5), ("random", 0.0)):
         Path("params.yaml").write_text(f"select: {{strategy: {strategy}, k: 256}}\n")
-        answered(better)
+        answer(better)
         git("add", "--all")
         git("commit", "--quiet", "--message", strategy)
     git("update-ref", "refs/exps/ab/cdef/bold-name", git("rev-parse", "HEAD~1"))
-    return tmp_path
 
 
-def test_the_page(project: Path, answered: Callable[..., None]) -> None:
-    page = compare([(resolve(name), "selected") for name in ("HEAD", "bold-name", "workspace")])
+def page_of(*names: str) -> str:
+    return compare([(resolve(name), arm or "selected") for name, _, arm in (name.partition(":") for name in names)])
+
+
+def test_the_page(project: None) -> None:
+    page = page_of("HEAD", "bold-name", "workspace")
     assert page.startswith("# HEAD:selected against bold-name:selected, workspace:selected\n")
-    assert "| desk_vqa | bold-name:selected | 60 | +0.500 [+0.500, +0.500] | < 0.001 | 0.000 | better |" in page
-    assert (
-        "| desk_vqa | workspace:selected | 60 | +0.000 [+0.000, +0.000] | 1.000 | 0.000 | no difference shown |" in page
-    )
+    row = "| desk_vqa | {}:selected | 60 | {} | 0.000 | {} |"
+    assert row.format("bold-name", "+0.500 [+0.500, +0.500] | < 0.001", "better") in page
+    assert row.format("workspace", "+0.000 [+0.000, +0.000] | 1.000", "no difference shown") in page
     assert "| `select.strategy` | random | top | random |" in page
     assert "select.k" not in page
-    assert page == compare([(resolve(name), "selected") for name in ("HEAD", "bold-name", "workspace")])
+    assert page == page_of("HEAD", "bold-name", "workspace")
 
 
-def test_arms_of_one_revision(project: Path, answered: Callable[..., None]) -> None:
-    answered(-0.2, "real")
-    page = compare([(resolve("workspace"), "selected"), (resolve("workspace"), "real")])
+def test_arms_of_one_revision(project: None) -> None:
+    answer(-0.2, "real")
+    page = page_of("workspace", "workspace:real")
     assert "| desk_vqa | workspace:real | 60 | -0.200 " in page
     assert "worse |" in page
     assert "None: the same params.yaml." in page
 
 
-def test_only_tasks_that_both_answered_are_compared(project: Path, answered: Callable[..., None]) -> None:
-    answered(0.0, tasks=("desk_pope", "desk_vqa"))
-    subjects = [(resolve(name), "selected") for name in ("HEAD", "workspace")]
-    assert "desk_pope" not in compare(subjects)
-    answered(0.0, tasks=("desk_pope",))
-    with pytest.raises(ValueError, match="HEAD:selected, workspace:selected share no benchmark"):
-        compare(subjects)
+def test_only_tasks_that_both_answered_are_compared(project: None) -> None:
+    answer(0.0, tasks=("desk_pope", "desk_vqa"))
+    assert "desk_pope" not in page_of("HEAD", "workspace")
 
 
-def test_what_cannot_be_compared_is_named(project: Path, answered: Callable[..., None]) -> None:
-    with pytest.raises(ValueError, match="nonsense is neither workspace, nor a DVC experiment"):
-        resolve("nonsense")
-    with pytest.raises(ValueError, match="at least two different ones"):
-        compare([(resolve("HEAD"), "selected")] * 2)
-    with pytest.raises(FileNotFoundError, match=r"HEAD \(\w{7}\) holds no reports/benchmarks/items/real\.parquet"):
-        compare([(resolve("HEAD"), "real"), (resolve("workspace"), "real")])
-    answered(0.0, count=59)
-    with pytest.raises(
-        ValueError, match="desk_vqa: HEAD:selected and workspace:selected: only answers to the same items"
-    ):
-        compare([(resolve("HEAD"), "selected"), (resolve("workspace"), "selected")])
-    Path("reports/benchmarks/items/selected.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"workspace: .*selected\.parquet is no table of answers"):
-        compare([(resolve("HEAD"), "selected"), (resolve("workspace"), "selected")])
+@pytest.mark.parametrize(
+    ("names", "change", "message"),
+    [
+        ("nonsense HEAD", None, "nonsense is neither workspace, nor a DVC experiment"),
+        ("HEAD HEAD", None, "at least two different ones"),
+        ("HEAD HEAD~1:real", None, r"HEAD~1 \(\w{7}\) holds no .*real\.parquet: git: path '.*' does not exist in"),
+        ("HEAD workspace:real", None, r"real\.parquet is missing in the workspace"),
+        ("HEAD workspace", lambda: answer(0, tasks=("desk_pope",)), "HEAD:.*, workspace:.* share no benchmark"),
+        ("HEAD workspace", lambda: answer(0, count=59), "desk_vqa: HEAD:.* and workspace:.*: only answers to the same"),
+        ("HEAD workspace", lambda: (ITEMS / "selected.parquet").write_bytes(b"PAR1"), "is no table of answers"),
+        ("HEAD workspace", lambda: Path("params.yaml").write_text("a: [\n"), r"params\.yaml: not valid YAML: line 2: "),
+        ("HEAD bold-name", lambda: git("update-ref", "refs/exps/1/2/bold-name", "HEAD"), "names 2 experiments"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(
+    project: None, names: str, change: Callable[[], object] | None, message: str
+) -> None:
+    if change:
+        change()
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        page_of(*names.split())
 
 
-def test_an_experiment_of_two_commits_is_ambiguous(project: Path) -> None:
-    git("update-ref", "refs/exps/12/3456/bold-name", git("rev-parse", "HEAD"))
-    with pytest.raises(ValueError, match="bold-name names 2 experiments"):
-        resolve("bold-name")
-
-
-def test_the_command_prints_or_writes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_or_writes(project: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "HEAD", "HEAD~1"]) == 0
     printed = capsys.readouterr().out
     assert main(["compare", "HEAD", "HEAD~1:selected", "--out", "reports/comparison.md"]) == 0
@@ -110,36 +108,9 @@ def test_the_command_prints_or_writes(project: Path, capsys: pytest.CaptureFixtu
     assert main(["compare", "HEAD", "HEAD~1", "--arm", "real"]) == 1
 
 
-def test_a_project_within_a_larger_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    project = tmp_path / "mono repo/vision/synth pairs"
-    project.mkdir(parents=True)
-    monkeypatch.chdir(project)
-    git("-C", str(tmp_path / "mono repo"), "init", "--quiet")
-    Path("params.yaml").write_text("select: {strategy: top}\n")
-    answered(0.5)
-    git("add", "--all")
-    git("commit", "--quiet", "--message", "one")
-    git("update-ref", "refs/exps/ab/cdef/bold-name", git("rev-parse", "HEAD"))
-    Path("params.yaml").write_text("select: {strategy: random}\n")
-    assert main(["compare", "HEAD", "bold-name", "workspace"]) == 0
-    assert "| `select.strategy` | top | top | random |" in capsys.readouterr().out
-
-
-def test_what_git_says_is_passed_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"holds no .*real\.parquet: git: path '.*real\.parquet' does not exist in"
-    ):
-        resolve("HEAD").answers("real")
+def test_gits_own_reason_is_passed_on(project: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, "/dev/null")
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to try it without another user
     with pytest.raises(OSError, match=r"git: detected dubious ownership in repository at .* safe\.directory"):
         resolve("HEAD")
-
-
-def test_a_revision_whose_params_cannot_be_read_is_named(project: Path) -> None:
-    Path("params.yaml").write_text("select: [\n")
-    with pytest.raises(ValueError, match=r"workspace: params\.yaml: not valid YAML: line 2: "):
-        compare([(resolve("HEAD"), "selected"), (resolve("workspace"), "selected")])

@@ -26,10 +26,12 @@ def params() -> Distributions:
 def made_up_table() -> pd.DataFrame:
     """60 candidates of 12 concepts and 30 real pairs; the first 20 of either are of the same captions."""
     rng = np.random.default_rng(3)
-    rows = pd.DataFrame({"key": [f"s{place:03d}" for place in range(60)] + [f"z{place:03d}" for place in range(30)]})
-    rows["uid"] = [f"u{place:03d}" for place in [*range(60), *range(30)]]
-    rows["concept"] = [f"c{place % 12}" for place in [*range(60), *range(30)]]
-    rows["origin"] = ["synthetic"] * 60 + ["real"] * 30
+    numbers, origins = [*range(60), *range(30)], ["synthetic"] * 60 + ["real"] * 30
+    rows = pd.DataFrame({"origin": origins, "uid": [f"u{number:03d}" for number in numbers]})
+    rows["key"] = [
+        f"{'s' if origin == 'synthetic' else 'z'}{number:03d}" for origin, number in zip(origins, numbers, strict=True)
+    ]
+    rows["concept"] = [f"c{number % 12}" for number in numbers]
     rows["clutter"] = rng.integers(2, 20, 90).astype(float)
     rows["ssim"] = 1 - rows["clutter"] / 40 + rng.normal(0, 0.02, 90) + (rows["origin"] == "synthetic") * 0.1
     for name in ("clip_cosine", "entropy", "edge_density"):
@@ -40,7 +42,7 @@ def made_up_table() -> pd.DataFrame:
 
 def chosen_of(table: pd.DataFrame) -> Chosen:
     """The sets of that table: the 15 candidates of highest cosine are selected."""
-    synthetic, real = table[table["origin"] == "synthetic"], table[table["origin"] == "real"]
+    synthetic, real = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
     couples = pd.DataFrame({"uid": synthetic["uid"][:20], "synthetic": synthetic["key"][:20]})
     couples["real"] = list(real["key"][:20])
     best = synthetic.nlargest(15, "clip_cosine")
@@ -64,19 +66,6 @@ def results_of(table: pd.DataFrame, chosen: Chosen) -> dict:
     }
 
 
-@pytest.fixture
-def table() -> pd.DataFrame:
-    """As `made_up_table`."""
-    return made_up_table()
-
-
-@pytest.fixture
-def chosen(table: pd.DataFrame) -> Chosen:
-    """As `chosen_of`."""
-    return chosen_of(table)
-
-
-@pytest.fixture
-def results(table: pd.DataFrame, chosen: Chosen) -> dict:
-    """As `results_of`."""
-    return results_of(table, chosen)
+table = pytest.fixture(made_up_table)
+chosen = pytest.fixture(chosen_of)
+results = pytest.fixture(results_of)

@@ -11,25 +11,21 @@ from synthpairs.distributions.sets import Chosen
 
 
 def test_the_page_says_what_differs(results: dict) -> None:
-    page = section(results)
-    assert "the synthetic pictures have more: SSIM" in page
-    liked = re.search(r"a high SSIM goes with less \((.*?)\)\.", page)
-    assert liked
-    assert "regions of a segmentation" in liked[1]
-    assert "(n = 20)" in page
-    row = next(line for line in page.splitlines() if line.startswith("| SSIM | "))
-    assert row.count("|") == len(MEASURES) + 6
-    assert not any(word in page for word in ("nan", "None"))
-
-
-def test_columns_stand_under_their_names_however_the_json_is_sorted(results: dict) -> None:
     strategies = results["rankings"]["strategies"]
-    for one in strategies.values():
+    for one in strategies.values():  # columns stand under their names however the JSON is sorted
         one["standardised"] = dict(sorted(one["standardised"].items()))
     results["rankings"]["strategies"] = dict(sorted(strategies.items()))
-    *_, row = (line for line in section(results).splitlines() if line.startswith("| CLIP cosine | "))
-    told = [cell.strip() for cell in row.split("|")[2 : 2 + len(MEASURES)]]
-    assert told == [f"{strategies['clip-only']['standardised'][measure]:+.2f}" for measure in MEASURES]
+    page = section(results)
+    assert "the synthetic pictures have more: SSIM" in page
+    less = re.search(r"a high SSIM goes with less \((.*?)\)\.", page)
+    assert less
+    assert "regions of a segmentation" in less[1]
+    assert "(n = 20)" in page
+    *_, row = (line for line in page.splitlines() if line.startswith("| CLIP cosine | "))
+    assert row.count("|") == len(MEASURES) + 6
+    cells = [cell.strip() for cell in row.split("|")[2 : 2 + len(MEASURES)]]
+    assert cells == [f"{strategies['clip-only']['standardised'][measure]:+.2f}" for measure in MEASURES]
+    assert not re.search("nan|None", page)
 
 
 def test_without_couples_and_second_clip(results: dict) -> None:
@@ -44,6 +40,5 @@ def test_without_couples_and_second_clip(results: dict) -> None:
 
 
 def test_the_plot_is_the_same_twice(table: pd.DataFrame, chosen: Chosen) -> None:
-    parts = [table[table["key"].isin(keys)].assign(set=name) for name, keys in chosen.keys.items()]
-    drawn = pd.concat(parts, ignore_index=True)
+    drawn = pd.concat([chosen.of(name, table).assign(set=name) for name in chosen.keys], ignore_index=True)
     assert distributions_figure(drawn) == distributions_figure(drawn)

@@ -6,7 +6,7 @@ import pytest
 from synthpairs.report.claims import DEPENDS, HOLDS, OPPOSITE, UNMEASURED, claims, claims_told
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import differences
-from synthpairs.significance import NO_DIFFERENCE
+from synthpairs.statistics import NO_DIFFERENCE
 from tests.report.conftest import CODE_ARMS, CURVES, PARAMS, SPEED
 
 CAPTIONS, STEPS, SPEEDS, SHARE, ENTROPY = range(5)

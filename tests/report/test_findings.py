@@ -16,7 +16,7 @@ from synthpairs.report.findings import (
 from synthpairs.report.inputs import read_inputs
 from synthpairs.report.summary import summary
 from synthpairs.report.tables import differences_table
-from synthpairs.significance import NO_DIFFERENCE
+from synthpairs.statistics import NO_DIFFERENCE
 
 ARMS = ("selected", "random", "real")
 

@@ -73,7 +73,7 @@ def test_no_difference_is_said_to_be_none_shown():
 def test_p_values_are_corrected_for_all_tests_of_the_study():
     told = results_of(answers([0.25, 0.25]))
     assert told["comparisons"] == 2
-    from synthpairs.significance import paired
+    from synthpairs.statistics import paired
 
     table = answers([0.25, 0.25])
     raw = []
