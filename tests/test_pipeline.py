@@ -106,10 +106,12 @@ def test_a_stage_declares_every_section_that_it_loads(stages):
     for stage in stages:
         declared = {key.split(".")[0] for file, key in stage.params if file == "params.yaml"}
         for node in ast.walk(ast.parse((ROOT / stage.module).read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params":
-                section = ast.literal_eval(node.args[1])
-                if section not in declared:
-                    problems.append(f"{stage.address}: {section}")
+            sections = []
+            if isinstance(node, ast.FunctionDef) and node.name == "main":
+                sections = [argument.arg for argument in node.args.args if argument.arg != "arm"]
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params":
+                sections = [ast.literal_eval(node.args[1])]
+            problems += [f"{stage.address}: {section}" for section in sections if section not in declared]
     assert not problems, "\n".join(problems)
 
 
