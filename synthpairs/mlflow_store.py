@@ -108,7 +108,7 @@ class Store:
         self._log_params(run, parse_mapping(self._execution.params, str(PARAMS)))
         return run
 
-    def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
+    def _create_run(self, name: str, tags: dict[str, str]) -> str:
         begun, tags = self._execution.started, self._execution.tags | tags
         return str(self.client.create_run(self._experiment, begun, tags, run_name=name).info.run_id)
 
