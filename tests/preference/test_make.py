@@ -5,7 +5,7 @@ Few captions, missing arms and models of arms that nobody trains are results, no
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,8 @@ def test_the_stage_writes_the_same_twice(
     data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
-    sections = {"preference": asdict(settings()), "arms": ARMS, "code_arms": []}
+    sections = {"preference": settings(), "arms": ARMS, "code_arms": []}
+    monkeypatch.setattr(stage, "load_params", lambda kind, name: sections[name])
     written = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -88,7 +89,6 @@ def test_the_stage_writes_the_same_twice(
         for part in ("captions", "images", "selected"):
             (tmp_path / f"{name}-data" / part).symlink_to(data / part)
         monkeypatch.chdir(tmp_path / name)
-        Path("params.yaml").write_text(json.dumps(sections))
         stage.main()
         files = [
             Path("data/preference") / TABLE,
