@@ -3,7 +3,6 @@
 With `captions.judge.engine: server` it asks an OpenAI-compatible server: set SYNTHPAIRS_LLM_URL and SYNTHPAIRS_LLM_KEY.
 """
 
-import time
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -15,33 +14,30 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.reading.read import read_sources
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
-from synthpairs.params import load_params
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, read_table
-from synthpairs.tracking import run_stage, stage_run
+from synthpairs.tracking import Result, run_stage, stage
 
 
-def main() -> None:
-    """Gather, filter, count, write."""
-    params, world = load_params(CaptionParams, "captions"), load_params(World, "world")
-    with stage_run("captions", params) as run:
-        started = time.monotonic()
-        drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
-        brought = read_sources(params.sources, params.human.side, world.concepts)  # first: it may find mistakes
-        models = load_models(params, writes=params.model.per_concept > 0)
-        fingerprint = digest(models.weights, params.batch, asdict(params.model.sampling))
-        with WorkStore("captions", fingerprint).locked() as store:
-            ours = human_captions(drawings, world.concepts, params.human, params.seed)
-            if models.lm:
-                from synthpairs.captions.writing import model_captions  # with torch
+@stage()  # write_outcome writes the metrics file
+def main(captions: CaptionParams, world: World) -> Result:
+    """Write data/captions: the kept and the rejected ones."""
+    drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
+    brought = read_sources(captions.sources, captions.human.side, world.concepts)  # first: it may find mistakes
+    models = load_models(captions, writes=captions.model.per_concept > 0)
+    fingerprint = digest(models.weights, captions.batch, asdict(captions.model.sampling))
+    with WorkStore("captions", fingerprint).locked() as store:
+        ours = human_captions(drawings, world.concepts, captions.human, captions.seed)
+        if models.lm:
+            from synthpairs.captions.writing import model_captions  # with torch
 
-                ours += model_captions(models.lm, world.concepts, params.model, params.seed, params.batch, store)
-            curated = curate(chain(ours, brought), params, models, store)
-            if not curated.kept:
-                raise ValueError("data/captions: every caption was rejected; widen params.yaml: captions.limits")
-            metrics = write_outcome(curated, models, Path("data/captions"), Path("reports/metrics/captions.json"))
-        store.discard()
-        run.log(metrics, seconds=time.monotonic() - started)
+            ours += model_captions(models.lm, world.concepts, captions.model, captions.seed, captions.batch, store)
+        curated = curate(chain(ours, brought), captions, models, store)
+        if not curated.kept:
+            raise ValueError("data/captions: every caption was rejected; widen params.yaml: captions.limits")
+        metrics = write_outcome(curated, models, Path("data/captions"), Path("reports/metrics/captions.json"))
+    store.discard()
+    return metrics
 
 
 if __name__ == "__main__":

@@ -1,24 +1,18 @@
 """Stage `images`: paint candidates for every kept caption into shards; run by `dvc repro images`."""
 
-import time
 from pathlib import Path
 
 from synthpairs.images.make import make_images
 from synthpairs.images.params import Images
-from synthpairs.params import load_params
-from synthpairs.storage import read_table, write_json
-from synthpairs.tracking import run_stage, stage_run
+from synthpairs.storage import read_table
+from synthpairs.tracking import Result, run_stage, stage
 
 
-def main() -> None:
-    """Make data/images from data/captions/kept.parquet."""
-    params = load_params(Images, "images")
-    with stage_run("images", params) as run:
-        started = time.monotonic()
-        captions = read_table(Path("data/captions/kept.parquet"), "dvc repro captions")
-        metrics, volatile = make_images(captions, params, Path("data/images"))
-        write_json(Path("reports/metrics/images.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started, **volatile)
+@stage(metrics="reports/metrics/images.json")
+def main(images: Images) -> Result:
+    """Write data/images."""
+    captions = read_table(Path("data/captions/kept.parquet"), "dvc repro captions")
+    return make_images(captions, images, Path("data/images"))
 
 
 if __name__ == "__main__":

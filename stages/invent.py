@@ -3,25 +3,18 @@
 With `invent.engine: server` it asks an OpenAI-compatible server: set SYNTHPAIRS_LLM_URL and SYNTHPAIRS_LLM_KEY.
 """
 
-import time
 from pathlib import Path
 
 from synthpairs.artwork.world import World
 from synthpairs.invention.make import make_captions
 from synthpairs.invention.params import Invent
-from synthpairs.params import load_params
-from synthpairs.storage import write_json
-from synthpairs.tracking import run_stage, stage_run
+from synthpairs.tracking import Result, run_stage, stage
 
 
-def main() -> None:
-    """Make data/invented from class names alone."""
-    params, world = load_params(Invent, "invent"), load_params(World, "world")
-    with stage_run("invent", params) as run:
-        started = time.monotonic()
-        metrics, volatile = make_captions(params, world.concepts, Path("data/invented"))
-        write_json(Path("reports/metrics/invent.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started, **volatile)
+@stage(metrics="reports/metrics/invent.json")
+def main(invent: Invent, world: World) -> Result:
+    """Write data/invented, from class names alone."""
+    return make_captions(invent, world.concepts, Path("data/invented"))
 
 
 if __name__ == "__main__":

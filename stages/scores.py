@@ -1,24 +1,18 @@
 """Stage `scores`: CLIP cosine and SSIM of every candidate picture; run by `dvc repro scores`."""
 
-import time
 from pathlib import Path
 
-from synthpairs.params import load_params
 from synthpairs.scores.params import Scores
 from synthpairs.scores.score import score_images
-from synthpairs.storage import read_table, write_json
-from synthpairs.tracking import run_stage, stage_run
+from synthpairs.storage import read_table
+from synthpairs.tracking import Result, run_stage, stage
 
 
-def main() -> None:
-    """Make data/scores from data/images."""
-    params = load_params(Scores, "scores")
-    with stage_run("scores", params) as run:
-        started = time.monotonic()
-        manifest = read_table(Path("data/images/manifest.parquet"), "dvc repro images")
-        metrics, volatile = score_images(manifest, params, Path("data/images"), Path("data/scores"))
-        write_json(Path("reports/metrics/scores.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started, **volatile)
+@stage(metrics="reports/metrics/scores.json")
+def main(scores: Scores) -> Result:
+    """Write data/scores."""
+    manifest = read_table(Path("data/images/manifest.parquet"), "dvc repro images")
+    return score_images(manifest, scores, Path("data/images"), Path("data/scores"))
 
 
 if __name__ == "__main__":

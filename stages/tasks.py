@@ -1,27 +1,19 @@
 """Stage `tasks`: benchmarks on held-out drawings and instruction data on training drawings; run by `dvc repro tasks`."""
 
-import time
 from pathlib import Path
 
 from synthpairs.artwork.world import World
 from synthpairs.benchmarks.task_params import Tasks
 from synthpairs.benchmarks.writing import make_tasks
-from synthpairs.params import load_params
-from synthpairs.storage import read_table, write_json
-from synthpairs.tracking import run_stage, stage_run
-
-OUT = Path("data/tasks")
+from synthpairs.storage import read_table
+from synthpairs.tracking import Result, run_stage, stage
 
 
-def main() -> None:
-    """Write every table and definition into data/tasks."""
-    params, world = load_params(Tasks, "tasks"), load_params(World, "world")
-    with stage_run("tasks", params) as run:
-        started = time.monotonic()
-        drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
-        metrics = make_tasks(drawings, world.concepts, params, OUT)
-        write_json(Path("reports/metrics/tasks.json"), metrics)
-        run.log(metrics, seconds=time.monotonic() - started)
+@stage(metrics="reports/metrics/tasks.json")
+def main(tasks: Tasks, world: World) -> Result:
+    """Write data/tasks: every table and definition."""
+    drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
+    return make_tasks(drawings, world.concepts, tasks, Path("data/tasks"))
 
 
 if __name__ == "__main__":

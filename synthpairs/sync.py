@@ -9,12 +9,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from synthpairs.mlflow_store import Execution, Store, mlflow_names
 from synthpairs.params import read_mapping
-from synthpairs.recorder import Store, mlflow_names
-from synthpairs.tracking import flatten, quietly, tracking_on
+from synthpairs.tracking import quietly, tracking_on
 
 log = logging.getLogger(__name__)
 LOCK = Path("dvc.lock")
+ENTRY, SHA256 = "dvc.lock.entry", "dvc.lock.sha256"  # tags of a stage's run and of the parent run
 
 
 def sync() -> None:
@@ -30,38 +31,15 @@ def sync() -> None:
         log.info("tracking is off (SYNTHPAIRS_TRACKING=off)")
         return
     with quietly("nothing is recorded"):
-        _record(Store.connect())
-
-
-def _record(store: Store) -> None:
-    stages = _stages()
-    parent = store.parent()
-    restored, metrics = 0, {}
-    for name, entry in stages.items():
-        digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
-        metrics[name] = _metrics(entry)
-        run = next((run for run in store.children(parent, name) if run.info.status == "FINISHED"), None)
-        recorded = run.data.tags.get("dvc.lock.entry") if run else None
-        if recorded == digest:
-            continue
-        if run is None or recorded:  # it never ran here, or something older ran: DVC had this state in its cache
-            params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
-            run_id = store.child(parent, name, {"dvc.restored": "true"})
-            store.params(run_id, flatten(params))
-            store.metrics(run_id, metrics[name])
-            with quietly(f"the artifacts of {name} are not kept"):
-                store.artifacts(run_id, name)
-            store.client.set_terminated(run_id, "FINISHED")
-            restored += 1
-        else:
-            run_id = run.info.run_id
-        _hashes(store, run_id, entry, digest)
-    total = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if store.client.get_run(parent).data.tags.get("dvc.lock.sha256") != total:
-        store.metrics(parent, metrics)
-        store.client.set_tag(parent, "dvc.lock.sha256", total)
-    store.client.set_terminated(parent, "FINISHED")
-    log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
+        store, stages = Store(Execution.current()), _stages()
+        metrics = {name: _metrics(entry) for name, entry in stages.items()}
+        restored = sum(_record(store, name, entry, metrics[name]) for name, entry in stages.items())
+        digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+        if store.client.get_run(store.parent).data.tags.get(SHA256) != digest:
+            store.log_metrics(store.parent, metrics)
+            store.client.set_tag(store.parent, SHA256, digest)
+        store.client.set_terminated(store.parent, "FINISHED")
+        log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
 
 
 def _stages() -> dict[str, Any]:
@@ -87,13 +65,32 @@ def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
     return numbers
 
 
-def _hashes(store: Store, run: str, entry: dict[str, Any], digest: str) -> None:
+def _record(store: Store, name: str, entry: dict[str, Any], metrics: dict[str, Any]) -> bool:
+    """Have a run of the stage in this state; whether one had to be added."""
+    digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+    run = store.finished_run(name)
+    recorded = run.data.tags.get(ENTRY) if run else None
+    if recorded == digest:
+        return False
+    restored = run is None or recorded is not None  # it never ran here, or something older ran
+    if restored:
+        params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
+        run_id = store.add_run(name, "FINISHED", params, metrics, **{"dvc.restored": "true"})
+        with quietly(f"the artifacts of {name} are not kept"):
+            store.log_artifacts(run_id, name)
+    else:
+        run_id = run.info.run_id
+    _tag_hashes(store, run_id, entry)
+    store.client.set_tag(run_id, ENTRY, digest)  # last: a sync that was killed half-way starts over
+    return restored
+
+
+def _tag_hashes(store: Store, run: str, entry: dict[str, Any]) -> None:
     from mlflow.entities import Dataset, DatasetInput
 
     outs = {f"dvc.out.{out['path']}": out["md5"] for out in entry.get("outs", [])}
-    names = mlflow_names(outs)
-    for key, md5 in outs.items():
-        store.client.set_tag(run, names[key], md5)
+    for key, name in mlflow_names(outs).items():
+        store.client.set_tag(run, name, outs[key])
     inputs = [
         DatasetInput(Dataset(name=dep["path"], digest=dep["md5"], source_type="dvc", source=json.dumps(dep)), tags=[])
         for dep in entry.get("deps", [])
@@ -101,4 +98,3 @@ def _hashes(store: Store, run: str, entry: dict[str, Any], digest: str) -> None:
     ]
     if inputs:
         store.client.log_inputs(run, inputs)
-    store.client.set_tag(run, "dvc.lock.entry", digest)  # last: a sync that was killed half-way starts over

@@ -1,37 +1,69 @@
-"""The frame around a stage: logging, clean ends, and a run in MLflow. Nothing here changes what a stage makes.
+"""The frame around a stage: its params, metrics file, logging, clean ends, and a run in MLflow. Nothing here changes results.
 
-MLflow takes seconds to import, as long as a short stage takes for its work. So a process of its own keeps the record
-(synthpairs/recorder.py), beside the stage, which waits for it only at its end. Where MLflow is not usable the first stage
-of a run of DVC warns, and those after it do not ask again. `SYNTHPAIRS_TRACKING=off` keeps MLflow out;
-`SYNTHPAIRS_LOG=debug` shows the traceback of an error that otherwise ends as one line.
+MLflow takes seconds to import, so a run is written at once when the stage has ended; one that is killed outright leaves none.
+`SYNTHPAIRS_TRACKING=off` keeps MLflow out; `SYNTHPAIRS_LOG=debug` shows the traceback of an error that otherwise ends as one
+line.
 """
 
 import contextlib
 import ctypes
+import functools
 import hashlib
-import json
+import inspect
 import logging
 import os
+import re
 import resource
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from synthpairs.launch import leads, relaunch, switched_on
+from synthpairs.mlflow_store import Execution, Store, dvc_root
+from synthpairs.params import convert_section, read_mapping
 from synthpairs.source import source_hash
+from synthpairs.storage import write_json
 
 log = logging.getLogger(__name__)
 LEVELS = ("debug", "info", "warning", "error")
 GROUP = "SYNTHPAIRS_GROUP"  # the stage's process group, where a launcher starts its processes in groups of their own
 FAILURE_SECONDS = 3600  # after so long MLflow is asked again even in the same run
-END_SECONDS = (
-    120  # for which a stage that has ended waits for its recorder; making a database on a busy machine takes 30
-)
+Metrics = dict[str, Any]
+Result = Metrics | tuple[Metrics, Mapping[str, float]]
+
+
+def stage(
+    metrics: str = "", arm: Callable[[Sequence[str]], str] | None = None
+) -> Callable[[Callable[..., Result]], Callable[[], None]]:
+    """Decorator that makes a stage of a function of sections of params.yaml.
+
+    Each parameter has the name of a section, and the type that it is read as; MLflow shows the values of the first one. The
+    function returns the stage's metrics, or those and numbers that no tracked file may hold (rates, counts of cached results).
+    The metrics go to MLflow and into the file `metrics`, where that is named. `arm` reads the command's arguments; what it
+    returns becomes the parameter `arm` and replaces `{arm}` in the file's name.
+    """
+
+    def decorate(function: Callable[..., Result]) -> Callable[[], None]:
+        @functools.wraps(function)
+        def main() -> None:
+            arms = {"arm": arm(sys.argv[1:])} if arm else {}
+            document = read_mapping()
+            kinds = {name: kind for name, kind in inspect.get_annotations(function).items() if name != "return"}
+            sections = {name: convert_section(kind, name, document) for name, kind in kinds.items() if name not in arms}
+            with stage_run("@".join([Path(sys.argv[0]).stem, *arms.values()]), next(iter(sections.values()))) as run:
+                result = function(**arms, **sections)
+                numbers, volatile = result if isinstance(result, tuple) else (result, {})
+                if metrics and leads():
+                    write_json(Path(metrics.format(**arms)), numbers)
+                run.log(numbers, **volatile)
+
+        return main
+
+    return decorate
 
 
 def run_stage(main: Callable[[], None], spread: bool = False) -> None:
@@ -60,9 +92,8 @@ def run_stage(main: Callable[[], None], spread: bool = False) -> None:
 
 
 def _set_log_levels() -> None:
-    level = os.environ.get(
-        "SYNTHPAIRS_LOG", "info" if leads() else "warning"
-    ).lower()  # all processes would say the same
+    default = "info" if leads() else "warning"  # all processes would say the same
+    level = os.environ.get("SYNTHPAIRS_LOG", default).lower()
     if level not in LEVELS:
         raise ValueError(f"SYNTHPAIRS_LOG must be one of {', '.join(LEVELS)}, got {level!r}")
     for name in ("__main__", "synthpairs", "stages", "pretrain"):  # other people's libraries only warn
@@ -83,77 +114,50 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+class StageRun:
+    """What one execution of a stage has measured so far."""
+
+    def __init__(self) -> None:
+        self.metrics: Metrics = {"run": {}}
+
+    def log(self, metrics: Metrics, **volatile: float) -> None:
+        """Add metrics (nested is fine), and numbers that no tracked file may hold: seconds, rates, memory."""
+        self.metrics |= metrics | {"run": self.metrics["run"] | volatile}
+
+
 @contextlib.contextmanager
-def stage_run(stage: str, params: object) -> Iterator["StageRun"]:
-    """Record one execution of a stage: its params (a dataclass), its outcome, and what is given to `.log()`.
+def stage_run(stage: str, params: Any) -> Iterator[StageRun]:
+    """Record one execution of a stage at its end: params (a dataclass), metrics, seconds, peak memory and how it ended.
 
     Never fails the stage: without MLflow, its database or its server there is one warning in a whole run of DVC, and
     nothing is recorded. ValueError only for a SYNTHPAIRS_TRACKING that is neither on nor off.
     """
-    run = StageRun()
-    run.open(stage, params)
+    run, status, started = StageRun(), "FINISHED", time.monotonic()
+    execution = Execution.current() if tracking_on() else None
     try:
         yield run
     except BaseException as error:
-        run.close("KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED")
+        status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
         raise
-    run.close("FINISHED")
+    finally:
+        unit = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss counts bytes there, KiB elsewhere
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        run.log({}, seconds=time.monotonic() - started, peak_memory_gib=round(peak, 3))
+        if execution:
+            _record(execution, os.environ.get("DVC_STAGE") or stage, status, params, run.metrics)
 
 
-class StageRun:
-    """One stage's run, passed to the process that records it; where tracking is off every call does nothing."""
-
-    def __init__(self) -> None:
-        self._recorder: subprocess.Popen[str] | None = None
-        self._failure = Path()
-
-    def open(self, stage: str, params: object) -> None:
-        """Start the recorder and have it add this stage to the pipeline execution."""
-        if not tracking_on():
-            return
-        self._failure = failure_marker()
-        if self._failure.exists():
-            log.debug("not recorded: MLflow was not usable earlier in this run")
-            return
-        name = os.environ.get("DVC_STAGE") or stage
-        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        with quietly(f"{name} and what follows in this run are not recorded", self._failure):
-            self._recorder = subprocess.Popen(
-                [sys.executable, "-m", "synthpairs.recorder"],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                start_new_session=True,  # Ctrl-C is the stage's to answer; the recorder still has its end to note
-            )  # fmt: skip
-        self._tell(open=name, params=flatten(params), started=time.time(), failure=str(self._failure))
-
-    def log(self, metrics: dict[str, Any], **volatile: float) -> None:
-        """Record metrics (nested is fine), and numbers that no tracked file may hold: seconds, rates, memory."""
-        self._tell(metrics=metrics | {"run": volatile})
-
-    def close(self, status: str) -> None:
-        """Have the run ended, wait until it is, and pass on the first thing that the recorder complains of."""
-        if recorder := self._recorder:
-            unit = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss counts bytes there, KiB elsewhere
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-            self._tell(metrics={"run": {"peak_memory_gib": round(peak, 3)}})
-            self._tell(close=status)
-            with quietly("this stage and what follows in this run are not recorded", self._failure):
-                try:
-                    complaints = recorder.communicate(timeout=END_SECONDS)[0].splitlines()
-                except subprocess.TimeoutExpired:
-                    recorder.kill()
-                    raise
-                for position, line in enumerate(complaints):
-                    log.log(logging.DEBUG if position else logging.WARNING, "%s", line)
-                if recorder.returncode:
-                    raise ChildProcessError(f"the recorder ended with exit code {recorder.returncode}")
-
-    def _tell(self, **message: Any) -> None:
-        if self._recorder:
-            assert self._recorder.stdin
-            with contextlib.suppress(OSError):  # of a recorder that has died, `close` warns
-                self._recorder.stdin.write(json.dumps(message, default=str) + "\n")
-                self._recorder.stdin.flush()
+def _record(execution: Execution, stage: str, status: str, params: Any, metrics: Metrics) -> None:
+    failure, artifacts_failure = failure_marker(), failure_marker("artifacts")  # which have a store of their own
+    if _is_recent(failure):
+        log.debug("not recorded: MLflow was not usable earlier in this run")
+        return
+    with quietly(f"{stage} and what follows in this run are not recorded", failure):
+        store = Store(execution)
+        run = store.add_run(stage, status, asdict(params), metrics)
+        if status == "FINISHED" and not _is_recent(artifacts_failure):
+            with quietly("artifacts are not kept in this run", artifacts_failure):
+                store.log_artifacts(run, stage)
 
 
 def tracking_on() -> bool:
@@ -161,28 +165,22 @@ def tracking_on() -> bool:
     return switched_on("SYNTHPAIRS_TRACKING", default="on") and leads()
 
 
-def dvc_root() -> Path:
-    """The project that DVC runs in; under `dvc exp run --temp` not the copy but the original."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
-def failure_marker() -> Path:
-    """Path of the file which, where it exists, keeps the other stages of a run of DVC from asking an unusable MLflow again.
+def failure_marker(part: str = "") -> Path:
+    """Path of the file which, while it is recent, keeps the other stages of a run of DVC from asking an unusable MLflow again.
 
     A run is a process group, which an interactive shell makes for every command: the next `dvc repro` typed there asks
     again. All that a script, a CI job, `make` or a worker of DVC's queue starts shares one, so there each experiment and
-    each tracking address counts by itself. Markers end after an hour.
+    each tracking address counts by itself.
     """
-    folder = dvc_root() / ".dvc/tmp/mlflow-failures"
-    for path in folder.glob("*"):
-        with contextlib.suppress(OSError):  # another stage may be first
-            if time.time() - path.stat().st_mtime > FAILURE_SECONDS:
-                path.unlink()
     group = os.environ.get(GROUP) or str(os.getpgrp())
     with contextlib.suppress(OSError):  # when its first process started: in a container every run may be group 1
         group += " " + Path(f"/proc/{group}/stat").read_text().rpartition(")")[2].split()[19]
-    parts = [group, os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("DVC_EXP_NAME", "")]
-    return folder / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    parts = [group, os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("DVC_EXP_NAME", ""), part]
+    return dvc_root() / ".dvc/tmp/mlflow-failures" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _is_recent(marker: Path) -> bool:
+    return marker.exists() and time.time() - marker.stat().st_mtime < FAILURE_SECONDS
 
 
 @contextlib.contextmanager
@@ -191,21 +189,9 @@ def quietly(consequence: str, failure: Path | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
-        reason = f"{type(error).__name__}: {_one_line(error)[:300]}"
-        log.warning("%s: MLflow is not usable (%s)", consequence, reason)
+        reason = re.sub(r"(?<=//)[^/\s]*@", "", f"{type(error).__name__}: {_one_line(error)}")  # without passwords
+        log.warning("%s: MLflow is not usable (%s)", consequence, reason[:500])
         if failure:
             with contextlib.suppress(OSError):
                 failure.parent.mkdir(parents=True, exist_ok=True)
                 failure.touch()
-
-
-def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:
-    """Nested dataclasses and mappings as one mapping from joined names to leaves."""
-    if is_dataclass(value):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
-    if not isinstance(value, dict):
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= flatten(item, separator, f"{prefix}{separator}{key}" if prefix else str(key))
-    return flat

@@ -12,35 +12,29 @@ from synthpairs.launch import beside, leads, local_rank, processes, switched_on
 ROOT = Path(__file__).parents[1]
 
 
-def stage(launcher, **environment):
-    """What `python -m stages.align nobody` says under a launcher."""
-    settings = {"SYNTHPAIRS_LAUNCH": launcher, "SYNTHPAIRS_TRACKING": "off"} | environment
+def stage(launcher, command="stages.align nobody", cwd=ROOT, **environment):
+    """Exit code and output of a stage under a launcher."""
+    settings = {"SYNTHPAIRS_LAUNCH": launcher, "SYNTHPAIRS_TRACKING": "off", "PYTHONPATH": str(ROOT)} | environment
     kept = {name: value for name, value in os.environ.items() if name != "LOCAL_RANK"}
-    return subprocess.run(
-        [sys.executable, "-m", "stages.align", "nobody"], cwd=ROOT, env=kept | settings, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", *command.split()]
+    done = subprocess.run(command, cwd=cwd, env=kept | settings, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_stage_hands_itself_to_its_launcher():
-    done = stage("echo --nproc-per-node 2")
-    assert (done.returncode, done.stdout) == (0, "--nproc-per-node 2 -m stages.align nobody\n")
+    assert stage("echo --nproc-per-node 2") == (0, "--nproc-per-node 2 -m stages.align nobody\n", "")
 
 
-def test_a_launcher_gets_the_process_group_that_its_processes_leave():
-    done = stage("sh -c 'echo $SYNTHPAIRS_GROUP'")
-    assert (done.returncode, done.stdout) == (0, f"{os.getpgrp()}\n")
-
-
-def test_what_a_launcher_started_does_not_start_again():
-    done = stage("echo", LOCAL_RANK="0", RANK="0", WORLD_SIZE="1")
-    assert done.returncode == 1
-    assert "name one arm of" in done.stderr
-
-
-def test_a_launcher_that_is_not_there_is_named():
-    done = stage("no-such-launcher")
-    assert done.returncode == 1
-    assert done.stderr == "SYNTHPAIRS_LAUNCH: no-such-launcher cannot be run: No such file or directory\n"
+def test_a_launcher_starts_a_stage_once_and_tells_it_the_process_group(tmp_path):
+    """Its processes leave that group."""
+    (tmp_path / "probe.py").write_text(
+        "from synthpairs.tracking import run_stage\nrun_stage(lambda: print('ran'), spread=True)\n"
+    )
+    started = {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "1"}
+    assert stage("echo", "probe", tmp_path, **started) == (0, "ran\n", "")
+    assert stage("sh -c 'echo $SYNTHPAIRS_GROUP'", "probe", tmp_path) == (0, f"{os.getpgrp()}\n", "")
+    absent = "SYNTHPAIRS_LAUNCH: no-such-launcher cannot be run: No such file or directory\n"
+    assert stage("no-such-launcher", "probe", tmp_path) == (1, "", absent)
 
 
 def test_one_of_several_leads(monkeypatch):

@@ -101,15 +101,22 @@ def test_params_that_stages_declare_exist_and_every_section_is_used(stages):
     assert sections - {key.split(".")[0] for file, key in declared if file == "params.yaml"} == set()
 
 
+def _called(node):
+    """Name of the function that an expression calls, or an empty one."""
+    return getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+
+
 def test_a_stage_declares_every_section_that_it_loads(stages):
     problems = []
     for stage in stages:
         declared = {key.split(".")[0] for file, key in stage.params if file == "params.yaml"}
         for node in ast.walk(ast.parse((ROOT / stage.module).read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params":
-                section = ast.literal_eval(node.args[1])
-                if section not in declared:
-                    problems.append(f"{stage.address}: {section}")
+            sections = []
+            if isinstance(node, ast.FunctionDef) and "stage" in map(_called, node.decorator_list):
+                sections = [argument.arg for argument in node.args.args if argument.arg != "arm"]
+            elif _called(node) == "load_params":
+                sections = [ast.literal_eval(node.args[1])]
+            problems += [f"{stage.address}: {section}" for section in sections if section not in declared]
     assert not problems, "\n".join(problems)
 
 

@@ -1,14 +1,14 @@
-"""MLflow runs of stages, their sync with dvc.lock, and how a stage process ends."""
+"""The frame around stages: what they get and write, their runs in MLflow, the sync with dvc.lock, and how they end."""
 
-import http.server
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from hashlib import md5
@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from synthpairs import recorder, tracking
-from synthpairs.recorder import Recorder, Store, mlflow_names
+from synthpairs import mlflow_store
+from synthpairs.mlflow_store import Execution, Store, mlflow_names
 from synthpairs.sync import sync
-from synthpairs.tracking import GROUP, StageRun, failure_marker, flatten, stage_run
+from synthpairs.tracking import GROUP, failure_marker, stage, stage_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +42,7 @@ class Params:
 
 
 PARAMS = Params(count=3, inner=Inner(rate=0.5, words=["a", "b"]))
+SECTION = {"count": 3, "inner": {"rate": 0.5, "words": ["a", "b"]}}
 
 
 @pytest.fixture(scope="module")
@@ -58,23 +59,16 @@ def workspace(root, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(f"art: {{place: {tmp_path}, size: 3}}\n")
-    return tmp_path
+    Path("params.yaml").write_text(json.dumps({"art": SECTION, "world": ["dog"], "of": str(tmp_path)}))
+    yield tmp_path
+    shutil.rmtree(root / ".dvc/tmp/mlflow-failures", ignore_errors=True)
 
 
 def parent_and_children():
     """The pipeline execution of this workspace and its children, oldest first."""
-    store = Store.connect()
-    parent = store.parent()
-    query = f"tags.`mlflow.parentRunId` = '{parent}'"
-    return store.client.get_run(parent), store.client.search_runs(["1"], query, order_by=["start_time ASC"])
-
-
-def opened(failure, stage="art", params=None):
-    """A recorder in this process, with the run of a stage in it: it need not import MLflow again."""
-    run = Recorder()
-    run.open(stage, params or {}, started=time.time(), failure=failure)
-    return run
+    store = Store(Execution.current())
+    query = f"tags.`mlflow.parentRunId` = '{store.parent}'"
+    return store.client.get_run(store.parent), store.client.search_runs(["1"], query, order_by=["start_time ASC"])
 
 
 def warnings(caplog):
@@ -82,36 +76,64 @@ def warnings(caplog):
 
 
 def test_importing_it_costs_nothing_heavy():
-    code = "import sys, synthpairs.tracking; print({'mlflow', 'torch', 'numpy', 'pandas', 'ruamel'} & set(sys.modules))"
+    code = "import sys, synthpairs.tracking; print({'mlflow', 'torch', 'sqlalchemy', 'dvc'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_flatten_joins_the_names_of_nested_dataclasses_and_mappings():
-    assert flatten(PARAMS) == {"count": 3, "inner.rate": 0.5, "inner.words": ["a", "b"]}
-    assert flatten({"a": {"b": 1, "c": {"d": 2}}, "e": 3}, "/") == {"a/b": 1, "a/c/d": 2, "e": 3}
+@stage(metrics="reports/metrics/art.json")
+def draw(art: Params, world: list[str]):
+    return {"drawings": art.count, "split": {"train": 2}, "words": world}, {"per_second": 7.5}
 
 
-def test_stages_of_one_execution_are_children_of_one_parent(workspace, monkeypatch):
-    with stage_run("art", PARAMS) as run:
-        run.log({"drawings": 5, "split": {"train": 3, "note": "text is no metric"}}, seconds=1.5)
-    monkeypatch.setenv("DVC_STAGE", "align@selected")
-    with stage_run("align", PARAMS) as run:
-        run.log({"loss@end": 0.25})
-    parent, (art, align) = parent_and_children()
-    assert art.info.run_name == art.data.tags["dvc.stage"] == "art"
-    assert align.info.run_name == "align@selected"
-    assert art.data.params == {"count": "3", "inner.rate": "0.5", "inner.words": '["a", "b"]'}
-    assert {name: value for name, value in art.data.metrics.items() if name != "run/peak_memory_gib"} == {
-        "drawings": 5,
-        "split/train": 3,
-        "run/seconds": 1.5,
-    }
-    assert align.data.metrics["loss.end"] == 0.25
-    assert art.data.metrics["run/peak_memory_gib"] > 0
-    assert {run.info.status for run in (parent, art, align)} == {"FINISHED"}
-    assert art.data.tags["git.dirty"] == "false"
-    assert parent.data.params["art.size"] == "3"
+@stage(metrics="reports/metrics/align/{arm}.json", arm=lambda arguments: arguments[0])
+def align(arm: str, art: Params):
+    return {"loss@end": 0.25, "arm": arm}
+
+
+def test_a_stage_gets_its_sections_writes_its_metrics_and_is_recorded(workspace, monkeypatch):
+    draw()
+    monkeypatch.setattr(sys, "argv", ["stages/align.py", "real"])
+    align()
+    monkeypatch.setenv("DVC_STAGE", "align-codes@genpair")
+    align()
+    written = Path("reports/metrics/art.json").read_text()
+    assert written == json.dumps({"drawings": 3, "split": {"train": 2}, "words": ["dog"]}, indent=2) + "\n"
+    assert json.loads(Path("reports/metrics/align/real.json").read_text()) == {"loss@end": 0.25, "arm": "real"}
+    parent, (first, second, third) = parent_and_children()
+    assert [run.info.run_name for run in (second, third)] == ["align@real", "align-codes@genpair"]
+    assert third.data.tags["dvc.stage"] == "align-codes@genpair"
+    assert first.data.params == {"count": "3", "inner.rate": "0.5", "inner.words": '["a", "b"]'}
+    assert parent.data.params["art.inner.rate"] == "0.5"
+    measured = {name: value for name, value in first.data.metrics.items() if name[:4] != "run/"}
+    assert measured == {"drawings": 3, "split/train": 2}, "text is no metric"
+    assert first.data.metrics["run/per_second"] == 7.5
+    assert min(first.data.metrics[f"run/{name}"] for name in ("seconds", "peak_memory_gib")) > 0
+    assert second.data.metrics["loss.end"] == 0.25
+    assert {run.info.status for run in (parent, first, second)} == {"FINISHED"}
+    assert first.data.tags["git.dirty"] == "false"
+    assert parent.info.start_time <= first.info.start_time <= first.info.end_time <= second.info.start_time + 1
+
+
+def test_what_is_wrong_with_a_section_ends_a_stage_before_its_work(workspace):
+    Path("params.yaml").write_text(json.dumps({"art": SECTION}))
+    with pytest.raises(ValueError, match=r"params\.yaml: section 'world' is missing"):
+        draw()
+
+
+def test_of_several_processes_only_the_main_one_writes_and_records(workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("RANK", "1")
+    draw()
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_off_leaves_no_trace_in_mlflow(workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    draw()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "reports"]
 
 
 def test_changed_params_and_another_experiment_make_another_parent(workspace, monkeypatch):
@@ -119,76 +141,25 @@ def test_changed_params_and_another_experiment_make_another_parent(workspace, mo
     again, _ = parent_and_children()
     monkeypatch.setenv("DVC_EXP_NAME", "trial")
     experiment, _ = parent_and_children()
-    Path("params.yaml").write_text("art: {size: 4}\n")
-    changed, _ = parent_and_children()
+    with stage_run("art", PARAMS):  # what it is edited to now is for the next run
+        Path("params.yaml").write_text("art: {size: 4}\n")
+    changed, children = parent_and_children()
     assert first.info.run_id == again.info.run_id
     assert len({first.info.run_id, experiment.info.run_id, changed.info.run_id}) == 3
     assert experiment.info.run_name.startswith("trial-")
+    assert children == []
 
 
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
 )
 def test_a_stage_that_ends_early_says_so_and_its_error_passes(workspace, error, status):
-    with pytest.raises(error), stage_run("art", PARAMS):
+    Path("reports/gallery").mkdir(parents=True)
+    with pytest.raises(error), stage_run("gallery", PARAMS):
         raise error
     parent, (run,) = parent_and_children()
     assert (run.info.status, parent.info.status) == (status, status)
-
-
-def test_a_run_that_never_ended_is_marked_killed_when_its_stage_runs_again(workspace):
-    opened(workspace / "failure")
-    with stage_run("art", PARAMS):
-        pass
-    _, runs = parent_and_children()
-    assert [run.info.status for run in runs] == ["KILLED", "FINISHED"]
-
-
-def test_a_stage_that_is_killed_outright_is_recorded_as_killed(workspace):
-    started = time.time()
-    run = StageRun()
-    run.open("art", PARAMS)
-    run._recorder.stdin.close()  # what the kernel does for a process that has gone
-    assert (run._recorder.stdout.read(), run._recorder.wait()) == ("", 0)
-    parent, (child,) = parent_and_children()
-    assert (child.info.status, parent.info.status) == ("KILLED", "KILLED")
-    assert started - 1 < child.info.start_time / 1000 < started + 1  # not when MLflow was ready
-
-
-def test_a_recorder_that_dies_or_never_ends_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with stage_run("art", PARAMS) as run:
-        run._recorder.kill()
-        run._recorder.wait()
-        run.log({"a": 1})
-    (warning,) = warnings(caplog)
-    assert warning.endswith("(ChildProcessError: the recorder ended with exit code -9)")
-    caplog.clear()
-    monkeypatch.setenv("DVC_EXP_NAME", "another")
-    monkeypatch.setattr(tracking, "END_SECONDS", 0.1)
-    with stage_run("art", PARAMS) as run:
-        run._recorder.send_signal(signal.SIGSTOP)
-    (warning,) = warnings(caplog)
-    assert "TimeoutExpired" in warning
-    assert run._recorder.wait() == -9
-
-
-def test_off_leaves_no_trace(tmp_path, monkeypatch):
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
-    with stage_run("art", PARAMS) as run:
-        run.log({"a": 1}, seconds=1)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_mlflow_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    Path("mlflow.py").write_text("raise ImportError('not here')")  # comes first: the recorder runs in this directory
-    with stage_run("art", PARAMS) as run:
-        run.log({"a": 1})
-    assert warnings(caplog) == [
-        "art and what follows in this run are not recorded: MLflow is not usable (ImportError: not here)"
-    ]
+    assert Store(Execution.current()).client.list_artifacts(run.info.run_id) == []
 
 
 @pytest.fixture
@@ -200,69 +171,41 @@ def silent_server():
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.fixture
-def refusing_server():
-    """Address of a server that asks for a password which nobody has."""
-
-    class Refusing(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_error(401)
-
-        do_POST = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
         ("sqlite:///{folder}", "unable to open database file"),
-        ("sqlite:///{folder}/params.yaml", "file is not a database"),
-        ("sqlite:///{folder}/params.yaml/mlflow.db", "File exists"),
-        ("http://127.0.0.1:9", "Connection refused"),
-        ("http://{silent_server}", "no answer within 2 s"),
-        ("http://{refusing_server}", "401"),
-        ("nonsense://nowhere", "nonsense://nowhere"),
+        ("sqlite:///{folder}/text", "file is not a database"),
+        ("http://me:sesame@127.0.0.1:9", "Connection refused"),
+        ("http://{silent_server}", "timed out"),
+        ("absent", "ModuleNotFoundError"),
     ],
 )
 def test_what_is_wrong_with_mlflow_costs_the_first_stage_seconds_and_a_warning_and_the_others_nothing(
-    workspace, tmp_path, monkeypatch, caplog, silent_server, refusing_server, address, reason
+    workspace, tmp_path, monkeypatch, caplog, silent_server, address, reason
 ):
-    Path("params.yaml").write_text("# no database\n" * 100)
-    addresses = {"folder": tmp_path, "silent_server": silent_server, "refusing_server": refusing_server}
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(**addresses))
+    Path("text").write_text("no database\n" * 100)
+    if address == "absent":
+        monkeypatch.setitem(sys.modules, "mlflow.client", None)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(folder=tmp_path, silent_server=silent_server))
     started = time.monotonic()
-    for stage in ("art", "tasks"):
-        with stage_run(stage, PARAMS) as run:
-            run.log({"a": 1})
+    for name in ("art", "tasks"):
+        with stage_run(name, PARAMS):
+            pass
     assert time.monotonic() - started < 60, "MLflow itself tries a database for two minutes"
     (warning,) = warnings(caplog)
     assert warning.startswith("art and what follows in this run are not recorded: MLflow is not usable")
     assert reason in warning
-    assert run._recorder is None
+    assert "sesame" not in warning
 
 
-def test_a_password_is_not_in_the_warning(workspace):
-    with pytest.raises(ConnectionError, match=r"^http://127\.0\.0\.1:9: ") as caught:
-        recorder.check("http://me:sesame@127.0.0.1:9")
-    assert "sesame" not in str(caught.value)
-
-
-def test_mlflow_is_asked_again_in_another_run_at_another_address_and_after_an_hour(workspace, tmp_path, monkeypatch):
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+def test_mlflow_is_asked_again_in_another_run_at_another_address_and_after_an_hour(workspace, monkeypatch, caplog):
     code = "from synthpairs.tracking import failure_marker; print(failure_marker())"
 
     def in_another_process(**options):
         command = [sys.executable, "-c", code]
-        return Path(
-            subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, **options).stdout.strip()
-        )
+        return Path(subprocess.check_output(command, cwd=ROOT, text=True, **options).strip())
 
     marker = failure_marker()
     assert in_another_process() == marker, "the stages of one run"
@@ -275,40 +218,31 @@ def test_mlflow_is_asked_again_in_another_run_at_another_address_and_after_an_ho
             assert failure_marker() != marker
     marker.parent.mkdir(parents=True)
     marker.touch()
-    assert failure_marker().exists()
+    draw()
+    assert parent_and_children()[1] == []
     os.utime(marker, (time.time() - 3700,) * 2)
-    assert not failure_marker().exists()
+    draw()
+    assert len(parent_and_children()[1]) == 1
 
 
-def test_a_database_lost_half_way_is_one_warning(workspace, tmp_path, caplog):
-    run = opened(tmp_path / "failure")
-    run._run = "gone"
-    run.log({"a": 1})
-    run.log({"a": 2})
-    assert len(warnings(caplog)) == 1
-
-
-def test_a_run_is_ended_whatever_mlflow_refuses(workspace, tmp_path, monkeypatch, caplog):
-    run = opened(tmp_path / "failure")
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder, "NAME_LENGTH", 1000)
+def test_a_run_is_ended_whatever_mlflow_refuses(workspace, monkeypatch, caplog):
+    monkeypatch.setattr(mlflow_store, "NAME_LENGTH", 1000)
+    with stage_run("art", PARAMS) as run:
         run.log({"x" * 999: 1})
-    run.close("FINISHED")
     parent, (art,) = parent_and_children()
     assert (parent.info.status, art.info.status) == ("FINISHED", "FINISHED")
     assert len(warnings(caplog)) == 1
 
 
-def test_artifacts_that_cannot_be_kept_are_one_warning_and_the_numbers_stay(workspace, root, tmp_path, caplog):
+def test_artifacts_that_cannot_be_kept_are_one_warning_and_the_numbers_stay(workspace, root, caplog):
     Path("reports").mkdir()
     Path("reports/README.md").write_text("page")
     blocked = root / "mlruns"
     kept = blocked.rename(root / "kept") if blocked.exists() else None
     blocked.write_text("no directory")
     for _ in range(2):
-        run = opened(tmp_path / "failure", "report")
-        run.log({"pictures": 3})
-        run.close("FINISHED")
+        with stage_run("report", PARAMS) as run:
+            run.log({"pictures": 3})
     blocked.unlink()
     if kept:
         kept.rename(blocked)
@@ -325,14 +259,18 @@ ODD_NAMES = [
 ]  # fmt: skip
 
 
-def test_names_are_those_that_mlflow_takes_and_stay_different():
-    from mlflow.utils.validation import _validate_param
-
-    names = mlflow_names(ODD_NAMES)
-    for name in names.values():
-        assert _validate_param(name, "").key == name
-    assert len(set(names.values())) == len(ODD_NAMES)
-    assert names["a.b"] == "a.b"
+def test_no_name_and_no_value_loses_the_others(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")  # as a server may be set
+    metrics = {"by_source": {name: number for number, name in enumerate(ODD_NAMES)}}
+    metrics |= {"huge": 10**400, "nan": float("nan")} | {str(number): number for number in range(1500)}
+    params = dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"} | {f"p{number}": number for number in range(150)}
+    Store(Execution.current()).add_run("art", "FINISHED", params, metrics)
+    _, (art,) = parent_and_children()
+    assert len(art.data.params) == len(params)
+    assert len(art.data.params["a b"]) == 6000
+    numbers = [value for name, value in art.data.metrics.items() if name.startswith("by_source/")]
+    assert sorted(numbers) == list(range(len(ODD_NAMES)))
+    assert art.data.metrics["1499"] == 1499
     assert mlflow_names(["a@b", "http://x.example/y.jpg", "by/.."]) == {
         "a@b": "a.b",
         "http://x.example/y.jpg": "http./_/x.example/y.jpg",
@@ -340,54 +278,60 @@ def test_names_are_those_that_mlflow_takes_and_stay_different():
     }
 
 
-def test_no_name_and_no_value_loses_the_others(workspace, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")  # as a server may be set
-    run = opened(tmp_path / "failure", params=dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"})
-    places = {name: place for place, name in enumerate(ODD_NAMES)}
-    run.log({"by_source": places, "huge": 10**400, "nan": float("nan")})
-    run.log({str(number): number for number in range(1500)})
-    run.close("FINISHED")
-    parent, (art,) = parent_and_children()
-    assert warnings(caplog) == []
-    assert (parent.info.status, art.info.status) == ("FINISHED", "FINISHED")
-    assert len(art.data.params) == len(ODD_NAMES) + 1
-    assert len(art.data.params["a b"]) == 6000
-    numbers = [value for name, value in art.data.metrics.items() if name.startswith("by_source/")]
-    assert sorted(numbers) == list(range(len(ODD_NAMES)))
-    assert art.data.metrics["1499"] == 1499
+PROGRAM = """
+import logging, os, signal, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+from synthpairs.tracking import run_stage, stage_run
+
+@dataclass
+class Section:
+    size: int
+
+def main():
+    with stage_run("report", Section(3)) as run:
+        logging.getLogger(__name__).info("working")
+        try:
+            {body}
+        finally:
+            Path("cleaned").touch()
+
+run_stage(main)
+"""
 
 
-def test_a_project_may_lie_in_a_folder_of_any_name(workspace, tmp_path, monkeypatch, caplog):
+def stage_process(folder, body="pass", **env):
+    """A stage in a process of its own, whose root is the folder that it runs in."""
+    (folder / "stage.py").write_text(PROGRAM.replace("{body}", body))
+    (folder / "params.yaml").write_text("size: 3\n")
+    return subprocess.Popen(
+        [sys.executable, "stage.py"],
+        cwd=folder,
+        env=os.environ | {"DVC_ROOT": str(folder), "PYTHONPATH": str(ROOT), "SYNTHPAIRS_LOG": "info"} | env,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+    )
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_two_processes_may_create_the_database_at_once_in_a_folder_of_any_name(tmp_path):
     project = tmp_path / "a%20b%2Fc%(d)s?e#f g;h"
     (project / "reports").mkdir(parents=True)
     (project / "reports/README.md").write_text("page")
-    monkeypatch.setenv("DVC_ROOT", str(project))
-    monkeypatch.chdir(project)
-    with stage_run("report", PARAMS):
-        pass
-    assert warnings(caplog) == []
-    assert sorted(path.name for path in project.iterdir() if path.name[0] != ".") == ["mlflow.db", "mlruns", "reports"]
-    assert [path.read_text() for path in project.rglob("mlruns/**/README.md")] == ["page"]
-    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [project]
-    assert parent_and_children()[1][0].info.status == "FINISHED"
-
-
-def test_a_lock_that_is_never_released_is_one_warning(workspace, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(recorder, "LOCK_SECONDS", 0.2)
-    with recorder._only_one():
-        opened(tmp_path / "failure")
-    assert len(warnings(caplog)) == 1
-    assert "mlflow.lock" in warnings(caplog)[0]
-
-
-def test_two_processes_may_create_the_database_at_once(workspace, tmp_path):
-    code = "from synthpairs.tracking import stage_run\nwith stage_run('art', {'a': 1}) as run: run.log({'x': 1})"
-    env = os.environ | {"DVC_ROOT": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    both = [
-        subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    both = [stage_process(project, SYNTHPAIRS_LOG="warning") for _ in range(2)]
     assert [process.communicate()[1] for process in both] == ["", ""]
-    assert (tmp_path / "mlflow.db").exists()
+    made = {path.name for path in project.iterdir()} - {"cleaned", "params.yaml", "reports", "stage.py", ".dvc"}
+    assert made == {"mlflow.db", "mlruns"}
+    assert [path.read_text() for path in project.rglob("mlruns/**/README.md")] == ["page", "page"]
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [project]
 
 
 def lock_of(stages, gone=()):
@@ -397,22 +341,15 @@ def lock_of(stages, gone=()):
     names = {name: {"cmd": "true"} for name in stages if name not in gone and "@" not in name}
     arms = {name.split("@")[0]: {"foreach": ["selected"], "do": {"cmd": "true"}} for name in stages if "@" in name}
     Path("dvc.yaml").write_text(json.dumps({"stages": names | arms}))
-    lines = ["schema: '2.0'", "stages:"]
+    entries = {}
     for name, rate in stages.items():
         path = Path(f"reports/metrics/{name.split('@')[0]}.json")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'{{"rate": {rate}}}\n')
-        lines += [
-            f"  {name}:",
-            "    cmd: python -m stages.x",
-            "    deps:",
-            f"    - {{path: data/raw, hash: md5, md5: {'a' * 32}.dir, size: 1}}",
-            f"    - {{path: stages/x.py, hash: md5, md5: {'b' * 32}, size: 1}}",
-            "    params: {params.yaml: {x.weight: 0.5}}",
-            "    outs:",
-            f"    - {{path: {path}, hash: md5, md5: {md5(path.read_bytes()).hexdigest()}, size: 1}}",
-        ]
-    Path("dvc.lock").write_text("\n".join(lines) + "\n")
+        path.write_text(json.dumps({"rate": rate}))
+        deps = [{"path": "data/raw", "md5": "a" * 32 + ".dir"}, {"path": "stages/x.py", "md5": "b" * 32}]
+        outs = [{"path": str(path), "md5": md5(path.read_bytes()).hexdigest()}]
+        entries[name] = {"cmd": "true", "deps": deps, "params": {"params.yaml": {"x.weight": 0.5}}, "outs": outs}
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": entries}))
 
 
 def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, caplog):
@@ -434,58 +371,38 @@ def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, caplog):
 
 
 def test_what_people_look_at_is_kept_with_the_run(workspace):
-    for page in (
-        "reports/gallery/index.html",
-        "reports/gallery/pictures/a.webp",
-        "reports/README.md",
-        "reports/curves.png",
-    ):
-        Path(page).parent.mkdir(parents=True, exist_ok=True)
-        Path(page).write_text(page)
+    for page in ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "curves.png"):
+        path = Path("reports") / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page)
     with stage_run("gallery", PARAMS):
         pass
     lock_of({"gallery": 1.0, "report": 2.0})
     sync()
     _, (gallery, report) = parent_and_children()
-    client = Store.connect().client
+    client = Store(Execution.current()).client
 
     def kept(run, folder):
         return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
 
     assert kept(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
     assert kept(report, "reports") == ["reports/README.md", "reports/curves.png"], "restored, so `sync` kept it"
-    with pytest.raises(ValueError, match="boom"), stage_run("report", PARAMS):
-        raise ValueError("boom")
-    failed = parent_and_children()[1][-1]
-    assert failed.info.status == "FAILED"
-    assert client.list_artifacts(failed.info.run_id) == []
 
 
-def test_sync_records_an_older_state_that_came_back(workspace):
+def test_sync_records_an_older_state_that_came_back_and_nothing_that_is_no_longer_so(workspace, caplog):
+    """DVC keeps stages in dvc.lock that dvc.yaml has lost; numbers that dvc.lock does not vouch for are not recorded."""
     lock_of({"art": 1.0})
     sync()
-    lock_of({"art": 3.0})
+    lock_of({"art": 3.0, "gone": 2.0}, gone=["gone"])
     sync()
-    parent, runs = parent_and_children()
-    assert [run.data.metrics["rate"] for run in runs] == [1.0, 3.0]
-    assert parent.data.metrics["art/rate"] == 3.0
-
-
-def test_sync_does_not_record_numbers_that_dvc_lock_does_not_vouch_for(workspace, caplog):
-    lock_of({"art": 1.0})
+    lock_of({"art": 4.0})
     Path("reports/metrics/art.json").write_text('{"rate": 9}')
     sync()
-    assert parent_and_children()[1][0].data.metrics == {}
-    assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
-
-
-def test_sync_leaves_out_stages_that_dvc_yaml_no_longer_has(workspace):
-    """DVC keeps them in dvc.lock."""
-    lock_of({"art": 1.0, "gallery": 2.0}, gone=["gallery"])
-    sync()
     parent, runs = parent_and_children()
-    assert [run.info.run_name for run in runs] == ["art"]
-    assert parent.data.metrics == {"art/rate": 1.0}
+    assert [run.info.run_name for run in runs] == ["art"] * 3
+    assert [run.data.metrics.get("rate") for run in runs] == [1.0, 3.0, None]
+    assert parent.data.metrics == {"art/rate": 3.0}
+    assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
 
 
 def test_sync_without_mlflow_warns_and_without_a_lock_says_what_to_run(workspace, monkeypatch, caplog):
@@ -497,73 +414,25 @@ def test_sync_without_mlflow_warns_and_without_a_lock_says_what_to_run(workspace
     assert len(warnings(caplog)) == 1
 
 
-STAGE = """
-import logging, os, sys, time
-from pathlib import Path
-from synthpairs.tracking import run_stage
-
-def main():
-    logging.getLogger(__name__).info("working")
-    try:
-        {body}
-    finally:
-        Path("cleaned").touch()
-
-run_stage(main)
-"""
-
-
-def stage_process(folder, body, **env):
-    (folder / "stage.py").write_text(STAGE.format(body=body))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SYNTHPAIRS_LOG": "info", **env}
-    return subprocess.Popen(
-        [sys.executable, "stage.py"],
-        cwd=folder,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
-    )
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize(
-    ("body", "line"),
+    ("body", "variables", "line"),
     [
-        ("raise ValueError('params.yaml: x.y must be\\n  >= 1')", "params.yaml: x.y must be >= 1"),
-        ("open('nowhere')", "[Errno 2] No such file or directory: 'nowhere'"),
+        ("raise ValueError('params.yaml: x.y must be\\n  >= 1')", {}, "params.yaml: x.y must be >= 1"),
+        ("open('nowhere')", {}, "[Errno 2] No such file or directory: 'nowhere'"),
+        ("pass", {"SYNTHPAIRS_LOG": "loud"}, "SYNTHPAIRS_LOG must be one of debug, info, warning, error, got 'loud'"),
+        ("pass", {"SYNTHPAIRS_TRACKING": "0"}, "SYNTHPAIRS_TRACKING must be on or off, got '0'"),
     ],
 )
-def test_errors_that_users_can_mend_end_as_one_line(tmp_path, body, line):
-    process = stage_process(tmp_path, body)
-    shown = process.communicate()[1].splitlines()
+def test_errors_that_users_can_mend_end_as_one_line(tmp_path, body, variables, line):
+    process = stage_process(tmp_path, body, **{"SYNTHPAIRS_TRACKING": "off"} | variables)
+    lines = process.communicate()[1].splitlines()
     assert process.returncode == 1
-    assert len(shown) == 2
-    assert shown[0].endswith("INFO __main__: working")
-    assert shown[1].endswith(f"ERROR __main__: stage: error: {line}")
+    assert lines[-1].endswith(f"ERROR __main__: stage: error: {line}")
+    assert [line[9:] for line in lines[:-1]] == ([] if variables else ["INFO __main__: working"])
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "line"),
-    [
-        ("SYNTHPAIRS_LOG", "verbose", "SYNTHPAIRS_LOG must be one of debug, info, warning, error, got 'verbose'"),
-        ("SYNTHPAIRS_TRACKING", "0", "SYNTHPAIRS_TRACKING must be on or off, got '0'"),
-    ],
-)
-def test_a_variable_of_the_environment_that_says_nothing_known_ends_as_one_line(tmp_path, variable, value, line):
-    body = "with __import__('synthpairs.tracking').tracking.stage_run('art', {}): pass"
-    process = stage_process(tmp_path, body, **{variable: value})
-    assert process.communicate()[1].splitlines()[-1].endswith(f"ERROR __main__: stage: error: {line}")
-    assert process.returncode == 1
-
-
-def test_a_traceback_can_be_asked_for_and_a_bug_always_shows_one(tmp_path):
+def test_a_traceback_can_be_asked_for_and_a_bug_always_shows_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
     assert "Traceback" in stage_process(tmp_path, "raise ValueError", SYNTHPAIRS_LOG="debug").communicate()[1]
     process = stage_process(tmp_path, "raise KeyError('bug')")
     assert "Traceback" in process.communicate()[1]
@@ -571,21 +440,25 @@ def test_a_traceback_can_be_asked_for_and_a_bug_always_shows_one(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_unwinds_the_stage(tmp_path, number, code):
-    process = stage_process(tmp_path, "Path('started').touch(); time.sleep(60)")
-    wait_for((tmp_path / "started").exists)
+def test_a_signal_unwinds_the_stage_which_is_recorded_as_killed(workspace, number, code):
+    process = stage_process(workspace, "Path('started').touch(); time.sleep(60)")
+    wait_for((workspace / "started").exists)
     process.send_signal(number)
-    shown = process.communicate()[1]
+    assert "Traceback" not in process.communicate()[1]
     assert process.returncode == code
-    assert "Traceback" not in shown
-    assert (tmp_path / "cleaned").exists()
+    assert (workspace / "cleaned").exists()
+    with sqlite3.connect("mlflow.db") as database:
+        runs = database.execute("SELECT name, status FROM runs WHERE name = 'report'").fetchall()
+    assert runs == [("report", "KILLED")]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent's death signal is a feature of Linux")
 def test_a_killed_dvc_takes_its_stage_along(tmp_path):
-    (tmp_path / "stage.py").write_text(STAGE.format(body="Path('started').touch(); time.sleep(60)"))
-    code = "import subprocess, sys; subprocess.run([sys.executable, 'stage.py'])"
-    env = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": "art"}
+    command = [sys.executable, "stage.py"]
+    (tmp_path / "params.yaml").touch()
+    (tmp_path / "stage.py").write_text(PROGRAM.replace("{body}", "Path('started').touch(); time.sleep(60)"))
+    code = f"import subprocess; subprocess.run({command})"
+    env = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": "art", "SYNTHPAIRS_TRACKING": "off"}
     dvc = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
     wait_for((tmp_path / "started").exists)
     dvc.kill()

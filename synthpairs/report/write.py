@@ -1,0 +1,81 @@
+"""The report's files: the page, the figures that it shows, and the tables behind `dvc plots`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthpairs.distributions.page import section as distributions_section
+from synthpairs.diversity.page import markdown
+from synthpairs.embeddings.mixing import generated_pairs, real_pairs
+from synthpairs.perplexity.page import section as perplexity_section
+from synthpairs.preference.page import section as preference_section
+from synthpairs.realpairs.decoding import pictures
+from synthpairs.realpairs.params import Pairs
+from synthpairs.repaints.page import answers as repaints_answers
+from synthpairs.repeats.page import answers as repeats_answers
+from synthpairs.report.codes import read_codes
+from synthpairs.report.findings import Ranking, funnel
+from synthpairs.report.graph import read_stages
+from synthpairs.report.inputs import Inputs, read_inputs, read_json
+from synthpairs.report.page import Sections, build
+from synthpairs.report.params import Report
+from synthpairs.report.plotted import plot_tables
+from synthpairs.report.synth2 import synth2
+from synthpairs.report.tables import FIGURES
+from synthpairs.selection.params import Select
+from synthpairs.storage import write_bytes
+from synthpairs.studies.page import answers as studies_answers
+
+DATA, OUT = Path("data"), Path("reports")
+
+
+def write_report(
+    report: Report, select: Select, pairs: Pairs, arms: Sequence[str], code_arms: Sequence[str]
+) -> dict[str, int]:
+    """Write reports/README.md, reports/figures and reports/plots; returns how many pictures the page has.
+
+    Pictures of an earlier page are deleted. FileNotFoundError says which stage to run for what is not there.
+    """
+
+    def decode(keys: Sequence[str]) -> list[bytes]:
+        codes = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
+        return pictures([codes[key] for key in keys], Path(pairs.tokenizer), "params.yaml: pairs.tokenizer")
+
+    stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
+    route, figures = synth2(codes, markdown(codes.diversity), decode, report)
+    ranking = Ranking(
+        strategy=select.strategy,
+        fusion=select.fusion,
+        clip_weight=select.clip_weight * select.clip_scale,
+        ssim_weight=select.ssim_weight,
+    )
+    inputs = read_inputs(arms)
+    page, more = build(inputs, _sections(inputs, route), stages, ranking, report, DATA)
+    figures |= more
+    for stale in sorted((OUT / FIGURES).glob("*.png")):
+        if stale.name not in figures:
+            stale.unlink()
+    for name, payload in figures.items():
+        write_bytes(OUT / FIGURES / name, payload)
+    for name, payload in plot_tables(inputs, funnel(inputs)).items():
+        write_bytes(OUT / "plots" / name, payload)
+    write_bytes(OUT / "README.md", page.encode())
+    return {"pictures": len(figures)}
+
+
+def _sections(inputs: Inputs, route: str) -> Sections:
+    """What other packages say about the results that they have in reports/; `route` is the Synth2 route's."""
+    studies = read_json(OUT / "studies/studies.json", "make studies", ["studies"])
+    repeats = read_json(OUT / "repeats/repeats.json", "make repeats", ["benchmarks"])
+    repaints = read_json(OUT / "repaints/repaints.json", "make repaints", ["paintings"])
+    preference = read_json(OUT / "preference.json", "dvc repro preference", ["not_asked"])
+    perplexity = read_json(OUT / "perplexity.json", "dvc repro perplexity", ["left_out"])
+    distributions = read_json(OUT / "distributions.json", "dvc repro distributions", ["captions_with_both"])
+    return Sections(
+        studies=studies_answers(studies["studies"]),
+        repeats=repeats_answers(repeats),
+        repaints=repaints_answers(repaints["paintings"]),
+        preference=preference_section(preference),
+        perplexity=perplexity_section(perplexity, inputs.results),
+        distributions=distributions_section(distributions),
+        synth2=route,
+    )
