@@ -96,7 +96,7 @@ def _set_log_levels() -> None:
     level = os.environ.get("SYNTHPAIRS_LOG", default).lower()
     if level not in LEVELS:
         raise ValueError(f"SYNTHPAIRS_LOG must be one of {', '.join(LEVELS)}, got {level!r}")
-    for name in ("__main__", "synthpairs", "stages", "pretrain"):  # other people's libraries only warn
+    for name in ("__main__", "synthpairs", "stages", "desk_models"):  # other people's libraries only warn
         logging.getLogger(name).setLevel(level.upper())
 
 
