@@ -52,4 +52,4 @@ def _changed(learnt: dict[str, Any], described: dict[str, Any]) -> str:
     return "pairs.seed, pairs.kinds, world.concepts or art.side of params.yaml or the pinned artwork has changed"
 
 
-_RETRAIN = "train it anew: `dvc repro pretrain/dvc.yaml && python -m pretrain.publish`"
+_RETRAIN = "train it anew: `dvc --cd desk_models repro && python -m desk_models.publish`"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import AmusedPipeline
 
-from pretrain import masked
+from desk_models import masked
 from synthpairs.embeddings.codes import vectors_of
 from synthpairs.embeddings.generator import MaskedGenerator
 from synthpairs.embeddings.params import Embed

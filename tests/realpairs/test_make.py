@@ -82,7 +82,9 @@ def test_another_list_than_the_tokenizer_learnt_from_is_refused(
     root = project(**changed)
     learnt = json.loads((root / "models/masked" / RECORD).read_text())["sha256"]
     message = rf"models/masked/pairs\.json: the model learnt from the pair list {learnt} \(90 scenes\), but .* [0-9a-f]{{64}} "
-    with pytest.raises(ValueError, match=f"{message}.*{why}; put that back, or train it anew: `dvc repro pretrain"):
+    with pytest.raises(
+        ValueError, match=f"{message}.*{why}; put that back, or train it anew: `dvc --cd desk_models repro"
+    ):
         main()
     assert not (root / "data").joinpath("pairs").exists()
 

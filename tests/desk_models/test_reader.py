@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain import reader
-from pretrain.blurred import PATCHES
-from pretrain.reader import Classroom, Course, Lesson, build, evaluate
+from desk_models import reader
+from desk_models.blurred import PATCHES
+from desk_models.reader import Classroom, Course, Lesson, build, evaluate
 from synthpairs.inference import compute_dtype
 from synthpairs.vlm.examples import IGNORED
 from synthpairs.vlm.model import assemble
