@@ -33,8 +33,8 @@ from synthpairs.inference import best_device
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
 from synthpairs.vlm.examples import IGNORED, Example, collate, conversation, written
-from synthpairs.vlm.llava import Align
-from synthpairs.vlm.model import IMAGE_TOKEN, Vlm, assemble
+from synthpairs.vlm.model import IMAGE_TOKEN, assemble
+from synthpairs.vlm.params import Align, Vlm
 from synthpairs.vlm.warmstart import caption_targets
 
 OUT = Path("desk_models/trained/reader")

@@ -99,7 +99,7 @@ def read_comparison(arms: Sequence[str], tested: Sequence[str], root: Path, rout
 def read_desk_models(root: Path) -> dict[str, Any] | None:
     """How good the desk models are; None: they were not measured."""
     path = root / DESK_MODELS
-    return read_json(path, "python -m desk_models.publish") if path.exists() else None
+    return read_json(path, "python -m pretrain.publish") if path.exists() else None
 
 
 def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str, Any]:

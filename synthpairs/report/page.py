@@ -203,7 +203,7 @@ def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, draw
 
 def _desk_models(inputs: Inputs) -> str:
     if inputs.desk_models is None:
-        return f"## The desk models\n\n{DESK_MODELS} is missing: `python -m desk_models.publish` writes it."
+        return f"## The desk models\n\n{DESK_MODELS} is missing: `python -m pretrain.publish` writes it."
     return "\n\n".join(
         [
             "## The desk models",

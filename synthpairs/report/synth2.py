@@ -197,7 +197,7 @@ def _lost(counts: dict[str, int]) -> str:
 def _generator(codes: Codes) -> str:
     measured = codes.desk_models or {}
     if "masked" not in measured:
-        return f"Not measured: {DESK_MODELS} has no entry `masked`; `python -m desk_models.publish` writes it."
+        return f"Not measured: {DESK_MODELS} has no entry `masked`; `python -m pretrain.publish` writes it."
     shown = {name: one for name, one in measured.items() if name in ("masked", "referee_on_real")}
     return "\n\n".join(
         [

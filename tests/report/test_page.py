@@ -82,7 +82,7 @@ def test_desk_models_that_were_not_measured_are_a_line(project):
     (project / "models/desk/metrics.json").unlink()
     stage.main()
     assert (
-        "models/desk/metrics.json is missing: `python -m desk_models.publish` writes it."
+        "models/desk/metrics.json is missing: `python -m pretrain.publish` writes it."
         in (project / "reports/README.md").read_text()
     )
 

@@ -21,7 +21,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    from synthpairs.vlm.model import Vlm
+    from synthpairs.vlm.params import Vlm
 
     root = tmp_path_factory.mktemp("parts")
     _save_eye(root / "eye", 16)
@@ -76,7 +76,7 @@ def resampler(tmp_path_factory: pytest.TempPathFactory):
     import torch
     from diffusers import VQModel
 
-    from synthpairs.vlm.model import Resampler
+    from synthpairs.vlm.params import Resampler
 
     root = tmp_path_factory.mktemp("coded")
     torch.manual_seed(0)
@@ -189,7 +189,8 @@ def _png(seed: int) -> bytes:
 @pytest.fixture
 def aligned(parts, pairs, training, tmp_path):
     """Directory of a projector trained on a few pairs."""
-    from synthpairs.vlm.llava import Align, align
+    from synthpairs.vlm.llava import align
+    from synthpairs.vlm.params import Align
 
     align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
     return tmp_path / "aligned"

@@ -7,9 +7,10 @@ import torch
 
 from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
-from synthpairs.vlm.adapters import Lora, adapt, check_quantizer, merged
-from synthpairs.vlm.llava import Finetune, finetune
+from synthpairs.vlm.adapters import adapt, check_quantizer, merged
+from synthpairs.vlm.llava import finetune
 from synthpairs.vlm.model import assemble, load
+from synthpairs.vlm.params import Finetune, Lora
 from synthpairs.vlm.sharding import layers_to_shard
 from tests.vlm.conftest import changed_weights
 

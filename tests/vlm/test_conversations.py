@@ -5,9 +5,10 @@ import json
 import pytest
 
 from synthpairs.vlm import conversations
-from synthpairs.vlm.conversations import Instructions, read_conversations
+from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
 from synthpairs.vlm.model import assemble
+from synthpairs.vlm.params import Instructions
 
 
 def said(*texts):

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from synthpairs.storage import file_sha256
-from synthpairs.vlm.adapters import Lora
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, align, finetune, untrained
+from synthpairs.vlm.llava import MOMENTS, PROJECTOR, align, finetune, untrained
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
+from synthpairs.vlm.params import Align, ClosedForm, Finetune, Lora
+from synthpairs.vlm.warmstart import Moments, fit_projector
 from tests.vlm.conftest import changed_weights
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)

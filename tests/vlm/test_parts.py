@@ -17,8 +17,9 @@ from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
 from synthpairs.vlm import assemble, load, parts
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, align, finetune, untrained
-from synthpairs.vlm.model import Vlm, picture_tokens
+from synthpairs.vlm.llava import PROJECTOR, align, finetune, untrained
+from synthpairs.vlm.model import picture_tokens
+from synthpairs.vlm.params import Align, Finetune, Vlm
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
 CLIP, VICUNA = "c" * 40, "f" * 40  # commits

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 
 from synthpairs.vlm import fitting
 from synthpairs.vlm.examples import caption_examples
-from synthpairs.vlm.llava import Align, Finetune, align, finetune
+from synthpairs.vlm.llava import align, finetune
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.training import Learner, Training, train
+from synthpairs.vlm.params import Align, Finetune, Training
+from synthpairs.vlm.training import Learner, train
 
 ROOT = Path(__file__).parents[2]
 

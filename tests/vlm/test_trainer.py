@@ -4,8 +4,9 @@ from transformers import Trainer, TrainingArguments
 
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.model import assemble
+from synthpairs.vlm.params import Training
 from synthpairs.vlm.trainer import adamw
-from synthpairs.vlm.training import Learner, Training, train
+from synthpairs.vlm.training import Learner, train
 
 
 def settings(optimizer, learner):

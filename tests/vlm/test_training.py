@@ -9,7 +9,8 @@ import torch
 
 from synthpairs.vlm.examples import IGNORED, caption_examples, collate, instruction_examples
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.training import WINDOW, Learner, Training, order, train
+from synthpairs.vlm.params import Training
+from synthpairs.vlm.training import WINDOW, Learner, order, train
 
 
 def test_an_epoch_is_every_example_once(training):

@@ -10,7 +10,8 @@ from transformers import CLIPVisionModel
 from synthpairs.inference import compute_dtype
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.warmstart import BATCH, ClosedForm, Moments, fit_projector, whitening
+from synthpairs.vlm.params import ClosedForm
+from synthpairs.vlm.warmstart import BATCH, Moments, fit_projector, whitening
 
 
 def fitted(vlm, pairs, ridge, whitening=0.0):
