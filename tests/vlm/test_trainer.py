@@ -29,11 +29,11 @@ def learner(parts):
 
 @pytest.mark.parametrize("rate", [0.5, 0.0])
 def test_the_projector_has_its_rate_and_only_matrices_decay(learner, rate):
-    found = settings(adamw(learner, 0.01, rate, 0.1), learner)
+    groups = settings(adamw(learner, 0.01, rate, 0.1), learner)
     trained = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
-    assert found.keys() == trained.keys()
-    assert sum("multi_modal_projector" in name for name in found) == 4
-    for name, values in found.items():
+    assert groups.keys() == trained.keys()
+    assert sum("multi_modal_projector" in name for name in groups) == 4
+    for name, values in groups.items():
         assert values["lr"] == (rate if "multi_modal_projector" in name else 0.01)
         assert values["weight_decay"] == (0.1 if trained[name].ndim > 1 else 0.0)
 
@@ -54,6 +54,5 @@ def test_each_part_goes_at_its_rate(learner, pairs, training, tmp_path, parts, r
     before = {name: weight.clone() for name, weight in learner.state_dict().items()}
     train(learner, examples, Training(**training | {"learning_rate": rate}), tmp_path, projector_rate)
     changed = {name for name, weight in learner.state_dict().items() if not torch.equal(weight, before[name])}
-    assert {"multi_modal_projector" in name for name in changed} == (
-        set() if projector_rate is None else {projector_rate > 0}
-    )
+    expected = set() if projector_rate is None else {projector_rate > 0}
+    assert {"multi_modal_projector" in name for name in changed} == expected
