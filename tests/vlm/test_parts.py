@@ -11,7 +11,7 @@ import sentencepiece
 import torch
 from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
 from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
@@ -23,34 +23,8 @@ from synthpairs.vlm.params import Align, Vlm
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
 CLIP, VICUNA = "c" * 40, "f" * 40  # commits
-WORDS = [
-    "what",
-    "is",
-    "this",
-    "?",
-    "a",
-    "dog",
-    "snail",
-    "elephant",
-    "cat",
-    "on",
-    "red",
-    "ground",
-    "and",
-    "no",
-    "USER:",
-    "ASSISTANT:",
-    "0",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
-    "9",
-]
+TEXT = "what is this ? a dog snail elephant cat on red ground and no USER: ASSISTANT: 0 1 2 3 4 5 6 7 8 9"
+WORDS = TEXT.split()
 
 
 def whole_clip(folder):
@@ -241,13 +215,3 @@ def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model
     with pytest.raises((ValueError, OSError), match=message) as caught:
         assemble(PAPER)
     assert "\n" not in str(caught.value)
-
-
-def test_an_eye_alone_is_read_too(hub, tmp_path):
-    eye = CLIPVisionModel.from_pretrained(hub["openai/clip"])
-    eye.save_pretrained(tmp_path / "eye")
-    shutil.copy(hub["openai/clip"] / "preprocessor_config.json", tmp_path / "eye")
-    alone, _ = assemble(dataclasses.replace(PAPER, eye=str(tmp_path / "eye")))
-    whole, _ = assemble(PAPER)
-    for one, other in zip(alone.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(one, other)
