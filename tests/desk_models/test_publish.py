@@ -95,7 +95,7 @@ def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(project: Pa
         publish.main(["clip", "masked"])
     shutil.rmtree(project / publish.TRAINED / "clip")
     with pytest.raises(
-        FileNotFoundError, match=r"desk_models/trained/clip is missing: run `dvc repro desk_models/dvc\.yaml`"
+        FileNotFoundError, match=r"desk_models/trained/clip is missing: run `dvc --cd desk_models repro`"
     ):
         publish.main(["clip"])
     assert (project / publish.DESK / "clip/model.safetensors").read_bytes() == b"clip"
