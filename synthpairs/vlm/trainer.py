@@ -36,6 +36,7 @@ class OrderedDataset(torch.utils.data.Dataset):
 class LlavaTrainer(Trainer):
     """A Trainer whose projector has a learning rate of its own; None: that of the rest."""
 
+    optimizer: torch.optim.Optimizer | None
     projector_rate: float | None = None
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
