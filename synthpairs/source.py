@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("synthpairs", "stages", "pretrain")
+PACKAGES = ("synthpairs", "stages", "desk_models")
 RUNTIME = (
     "budget.py",
     "launch.py",

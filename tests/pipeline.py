@@ -23,15 +23,15 @@ class Stage:
     uncached: frozenset[str]
 
 
-def read_stages(root: Path, site: Path) -> list[Stage]:
-    """Every stage of every dvc.yaml below a project's root; DVC keeps its index of files in `site`."""
+def read_stages(root: Path, site: Path, repository: str = "") -> list[Stage]:
+    """Every stage of the DVC repository in a folder of a project; DVC keeps its index of files in `site`."""
     from dvc.dependency import ParamsDependency
     from dvc.repo import Repo
 
     stages = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(site))
-        patch.chdir(root)  # DVC's addresses are relative to where it is asked
+        patch.chdir(root / repository)  # DVC's addresses are relative to where it is asked
         repo = Repo()
         for stage in repo.index.stages:
             command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd)
@@ -45,7 +45,7 @@ def read_stages(root: Path, site: Path) -> list[Stage]:
             tracked = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
             stages.append(
                 Stage(
-                    address=stage.addressing,
+                    address=f"{repository}:{stage.addressing}" if repository else stage.addressing,
                     module=Path(module[1].replace(".", "/") + ".py"),
                     deps=frozenset(name(dep.def_path) for dep in files),
                     params=frozenset((name(dep.def_path), key) for dep in tracked for key in dep.params),

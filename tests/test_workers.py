@@ -81,7 +81,7 @@ def test_each_worker_begins_with_what_it_is_given() -> None:
 
 
 def test_there_is_no_other_way_to_start_a_pool() -> None:
-    files = [path for folder in ("synthpairs", "stages", "pretrain") for path in (ROOT / folder).rglob("*.py")]
+    files = [path for folder in ("synthpairs", "stages", "desk_models") for path in (ROOT / folder).rglob("*.py")]
     pools = {
         path.stem for path in files if re.search(r"ProcessPoolExecutor|\bPool\(\d|import .*\bPool$", path.read_text())
     }

@@ -30,17 +30,17 @@ def read_codes(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarr
     that is not what the manifest and generator.json say.
     """
     manifest = read_table(directory / "manifest.parquet", "dvc repro embed")
-    told = json.loads((directory / "generator.json").read_text())["inputs"]
-    rows, columns = told["grid"]
+    inputs = json.loads((directory / "generator.json").read_text())["inputs"]
+    rows, columns = inputs["grid"]
     for shard, listed in manifest.groupby("shard", sort=False):
         path, keys = directory / str(shard), []
         for key, files in read_shard(path):
             where = f"{path}: {key}"
             tokens = _array(files, "tokens", TOKENS, (rows, columns), where)
-            if tokens.max() >= told["codes"]:
-                raise ValueError(f"{where}: {_beyond(tokens, told['codes'])}; run `dvc repro embed` again")
-            shape = (told["channels"], rows, columns)
-            vectors = _array(files, "vectors", VECTORS, shape, where) if told["vectors"] == "soft" else None
+            if tokens.max() >= inputs["codes"]:
+                raise ValueError(f"{where}: {_beyond(tokens, inputs['codes'])}; run `dvc repro embed` again")
+            shape = (inputs["channels"], rows, columns)
+            vectors = _array(files, "vectors", VECTORS, shape, where) if inputs["vectors"] == "soft" else None
             yield key, files["txt"].decode(), tokens, vectors
             keys.append(key)
         if keys != listed["key"].tolist():
@@ -54,8 +54,8 @@ def _beyond(tokens: np.ndarray, codes: int) -> str:
 def _array(files: dict[str, bytes], name: str, dtype: np.dtype, shape: tuple[int, ...], where: str) -> np.ndarray:
     payload = files.get(name, b"")
     if len(payload) != dtype.itemsize * np.prod(shape):
-        told = f"{len(payload)} bytes of {name}, not those of {' x '.join(map(str, shape))}"
-        raise ValueError(f"{where}: {told}; run `dvc repro embed` again")
+        size = f"{len(payload)} bytes of {name}, not those of {' x '.join(map(str, shape))}"
+        raise ValueError(f"{where}: {size}; run `dvc repro embed` again")
     return np.frombuffer(payload, dtype).reshape(shape)
 
 

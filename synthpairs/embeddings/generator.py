@@ -57,17 +57,9 @@ class MaskedGenerator:
 
     def _settings(self) -> dict[str, Any]:
         """Everything that changes codes beside the files, and how to read them."""
-        settings = {
-            "steps": self.params.steps,
-            "guidance": self.params.guidance,
-            "temperature": self.params.temperature,
-            "schedule": self.params.schedule,
-            "vectors": self.params.vectors,
-            "dtype": self.params.dtype,
-            "grid": list(self.grid),
-            "codes": len(self._codebook),
-            "channels": self._codebook.shape[1],
-        }
+        names = ("steps", "guidance", "temperature", "schedule", "vectors", "dtype")
+        settings = {name: getattr(self.params, name) for name in names}
+        settings |= {"grid": list(self.grid), "codes": len(self._codebook), "channels": self._codebook.shape[1]}
         return settings | ({"recipe": RECIPE} if RECIPE > 1 else {})
 
     @property

@@ -51,18 +51,17 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterato
     synthetic = round(params.draws * params.synthetic[arm])
     real = params.draws - synthetic
     rng = np.random.default_rng(params.seed)
-    drawn = draw(real_pairs(data / "pairs"), real, rng) if real else []
-    made = draw(generated_pairs(data / "embedded"), synthetic, rng) if synthetic else []
-    counts = {
-        "real_draws": len(drawn),
-        "real_pairs": len({pair.key for pair in drawn}),
-        "synthetic_draws": len(made),
-        "synthetic_pairs": len({pair.key for pair in made}),
+    draws = {
+        "real": draw(real_pairs(data / "pairs"), real, rng) if real else [],
+        "synthetic": draw(generated_pairs(data / "embedded"), synthetic, rng) if synthetic else [],
     }
-    pairs = [*drawn, *made]
+    counts: dict[str, int] = {}
+    for name, drawn in draws.items():
+        counts |= {f"{name}_draws": len(drawn), f"{name}_pairs": len({pair.key for pair in drawn})}
+    pairs = [*draws["real"], *draws["synthetic"]]
     order = rng.permutation(len(pairs))
     book = read_codebook(tokenizer_folder(tokenizer, "resampler.tokenizer"), "params.yaml: resampler.tokenizer")
-    return _with_vectors([pairs[place] for place in order], book), counts
+    return _with_vectors([pairs[number] for number in order], book), counts
 
 
 def draw(pairs: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
@@ -70,16 +69,16 @@ def draw(pairs: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
     if not pairs:
         return []
     passes = [rng.permutation(len(pairs)) for _ in range(-(-count // len(pairs)))] if count > len(pairs) else []
-    places = np.concatenate(passes) if passes else np.arange(len(pairs))
-    return [pairs[place] for place in places[:count]]
+    order = np.concatenate(passes) if passes else np.arange(len(pairs))
+    return [pairs[number] for number in order[:count]]
 
 
 def real_pairs(directory: Path) -> list[CodedPair]:
     """The encoded pairs of the list that the generator was trained on, in its order."""
     rows = read_table(directory / "pairs.parquet", "dvc repro pairs")
     grid = json.loads((directory / "list.json").read_text())["grid"]
-    found = zip(rows["key"], rows["text"], rows["tokens"], strict=True)
-    return [CodedPair(key, text, tokens.reshape(grid)) for key, text, tokens in found]
+    pairs = zip(rows["key"], rows["text"], rows["tokens"], strict=True)
+    return [CodedPair(key, text, tokens.reshape(grid)) for key, text, tokens in pairs]
 
 
 def generated_pairs(directory: Path) -> list[CodedPair]:

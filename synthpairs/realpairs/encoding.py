@@ -23,14 +23,14 @@ class Encoder:
     @torch.no_grad()
     def tokens(self, pictures: Tensor) -> np.ndarray:
         """Token grids uint16 [picture, row, column] of pictures uint8 [picture, 3, side, side]."""
-        found = []
+        grids = []
         with threads(self._threads(pictures[0])), progress("tokens", len(pictures), "pictures") as advance:
             for batch in pictures.split(BATCH):
                 vectors = latents(self.vq, torch.stack(filled(list(batch), BATCH)))
                 codes = self.vq.quantize(vectors)[2][2].view(BATCH, *vectors.shape[2:])
-                found.append(codes[: len(batch)].cpu().numpy().astype(np.uint16))
+                grids.append(codes[: len(batch)].cpu().numpy().astype(np.uint16))
                 advance(len(batch))
-        return np.concatenate(found)
+        return np.concatenate(grids)
 
     def _threads(self, picture: Tensor) -> int:
         return steady_threads(lambda: latents(self.vq, torch.stack([picture] * BATCH)).cpu().numpy())

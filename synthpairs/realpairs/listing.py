@@ -35,12 +35,12 @@ def require_same(folder: Path, described: dict[str, Any]) -> None:
         raise FileNotFoundError(f"{path} is missing: it names the pair list that the model learnt from; {_RETRAIN}")
     try:
         learnt = json.loads(path.read_bytes())
-        told = f"{learnt['sha256']} ({learnt['scenes']} scenes)"
+        record = f"{learnt['sha256']} ({learnt['scenes']} scenes)"
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{path} names no pair list (sha256 and scenes); {_RETRAIN}") from None
     if learnt != described:
         raise ValueError(
-            f"{path}: the model learnt from the pair list {told}, but params.yaml and data/art make "
+            f"{path}: the model learnt from the pair list {record}, but params.yaml and data/art make "
             f"{described['sha256']} ({described['scenes']} scenes): {_changed(learnt, described)}; put that back, or "
             f"{_RETRAIN}"
         )
@@ -52,4 +52,4 @@ def _changed(learnt: dict[str, Any], described: dict[str, Any]) -> str:
     return "pairs.seed, pairs.kinds, world.concepts or art.side of params.yaml or the pinned artwork has changed"
 
 
-_RETRAIN = "train it anew: `dvc repro pretrain/dvc.yaml && python -m pretrain.publish`"
+_RETRAIN = "train it anew: `dvc --cd desk_models repro && python -m desk_models.publish`"

@@ -47,6 +47,6 @@ def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Sel
     """
     kept = captions[(captions["source"] == "human") & captions["pictured"]].assign(kept=True)
     spare = rejected[(rejected["source"] == "human") & rejected["pictured"] & (rejected["reason"] == ALIGNMENT)]
-    found = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
-    found["order"] = hash_score(found["uid"], params.seed, "arm")
-    return found.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)
+    pairs = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
+    pairs["order"] = hash_score(pairs["uid"], params.seed, "arm")
+    return pairs.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)

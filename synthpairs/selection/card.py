@@ -119,8 +119,8 @@ def dataset_card(
         f"{ssim['colour']}",
     }
     sources = Counter(map(str, selected["source"]))
-    told = counts | {f"selected, caption source: {source}": sources[source] for source in sorted(sources)}
-    told |= {f"pairs/{arm}.parquet": arms[arm]["pairs"] for arm in arms}
+    table = counts | {f"selected, caption source: {source}": sources[source] for source in sorted(sources)}
+    table |= {f"pairs/{arm}.parquet": arms[arm]["pairs"] for arm in arms}
     return _TEMPLATE.format(
         licences="\n".join(f"- {name}" for name in sorted({package.licence.lower() for package in trained})),
         size=next((name for limit, name in _SIZES if len(selected) < limit), "n>10M"),
@@ -128,7 +128,7 @@ def dataset_card(
         tried=counts["candidates"],
         strategy=params.strategy,
         made=markdown_table(("what", "value"), made.items()),
-        counts=markdown_table(("what", "number"), told.items()),
+        counts=markdown_table(("what", "number"), table.items()),
         scores=markdown_table(
             ("set", "n", "CLIP cosine: mean", "quartiles", "SSIM: mean", "quartiles"),
             [_scores("competing candidates", pool), _scores("selection", selected)],

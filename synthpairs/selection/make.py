@@ -6,19 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from synthpairs.arms import Arm
 from synthpairs.packages import pinned
 from synthpairs.schema import PAIRS, SELECTED
 from synthpairs.selection.arms import make_arm
+from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.card import dataset_card
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 from synthpairs.selection.records import llava_records
 from synthpairs.shards import cut, shard_name, write_shards
-from synthpairs.storage import read_shard, read_table, write_bytes, write_json, write_table
+from synthpairs.storage import read_shard, write_bytes, write_json, write_table
 
 log = logging.getLogger(__name__)
 
@@ -67,49 +66,18 @@ def _means(selected: pd.DataFrame) -> dict[str, float | None]:
     return {name: round(float(selected[name].mean()), 4) if len(selected) else None for name in names}
 
 
-def read_candidates(data: Path) -> pd.DataFrame:
-    """All candidates in `data` with their scores, NaN where there are none."""
-    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
-    return with_scores(manifest, read_table(data / "scores/scores.parquet", "dvc repro scores"))
-
-
-def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """All candidates with their scores, NaN where there are none."""
-    known = pc.is_in(pa.array(scores["key"]), value_set=pa.array(manifest["key"]))  # pandas' isin: 40 times as slow
-    unknown = sorted(scores.loc[~known.to_numpy(zero_copy_only=False), "key"])
-    if unknown:
-        raise ValueError(
-            f"data/scores/scores.parquet holds {len(unknown)} pictures that data/images does not, first {unknown[0]}: "
-            "run `dvc repro scores`"
-        )
-    told = manifest[["key", "uid", "text", "concept", "shard"]]  # what sorting need not carry along stays behind
-    return told.merge(scores[["key", "clip_cosine", "ssim"]], on="key", how="left", validate="one_to_one")
-
-
-def read_captions(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The captions in `data` that were kept and those that were not, with `pictured` in place of the originals' bytes."""
-    kept, rejected = (
-        read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
-    )
-    return _pictured(kept), _pictured(rejected)
-
-
-def _pictured(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(pictured=table["original"].notna()).drop(columns="original")
-
-
 def _shards(selected: pd.DataFrame, images: Path, size: int) -> Iterator[tuple[str, list]]:
     """The selection's samples, pictures byte for byte as painted, their JSON with rank and scores added."""
-    told = selected.set_index("key")[["shard", "rank", "score", "clip_cosine", "ssim"]].to_dict("index")
-    for keys in cut(told, size):
-        wanted = set(keys)
-        found: dict[str, dict[str, bytes]] = {}
-        for shard in sorted({told[key]["shard"] for key in keys}):
-            found |= {key: members for key, members in read_shard(images / shard) if key in wanted}
+    rows = selected.set_index("key")[["shard", "rank", "score", "clip_cosine", "ssim"]].to_dict("index")
+    for keys in cut(rows, size):
+        wanted, samples = set(keys), dict[str, dict[str, bytes]]()
+        for shard in sorted({rows[key]["shard"] for key in keys}):
+            samples |= {key: members for key, members in read_shard(images / shard) if key in wanted}
         for key in keys:
-            if key not in found:
-                raise ValueError(f"{images / told[key]['shard']}: picture {key} is missing; run `dvc repro images`")
-            more = {name: value for name, value in told[key].items() if name != "shard"}
-            document = json.loads(found[key]["json"]) | more
-            found[key]["json"] = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
-        yield shard_name(keys), [(key, found[key]) for key in keys]
+            row, shard = dict(rows[key]), rows[key]["shard"]
+            if key not in samples:
+                raise ValueError(f"{images / shard}: picture {key} is missing; run `dvc repro images`")
+            del row["shard"]
+            document = json.loads(samples[key]["json"]) | row
+            samples[key]["json"] = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+        yield shard_name(keys), [(key, samples[key]) for key in keys]

@@ -1,4 +1,4 @@
-"""How much of a selection is chance: who else happened to be there."""
+"""Stability of a selection under resampling of the captions."""
 
 import numpy as np
 import pandas as pd
@@ -12,18 +12,18 @@ RESAMPLES = 200  # of the captions
 def stability(candidates: pd.DataFrame, params: Select, resamples: int = RESAMPLES) -> float:
     """Chance that one of the selected is selected again when captions are drawn anew with replacement, if it is drawn.
 
-    The share k / captions is kept. 1: nobody's place depends on who else happens to be there; a selection by chance alone
-    has that share itself.
+    The share k / candidates is kept. 1: no selected one's rank depends on the others; a selection by chance alone has that
+    share itself.
     """
     pool, _ = rank_candidates(candidates, params)
-    captions, place = np.unique(pool["uid"], return_inverse=True)
+    captions, caption = np.unique(pool["uid"], return_inverse=True)
     rng, share = np.random.default_rng(params.seed), min(1.0, params.k / len(pool))
     selected = np.arange(len(pool)) < params.k
-    kept = seen = 0
+    kept = drawn_again = 0
     for _ in range(resamples):
-        drawn = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[place]
+        drawn = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[caption]
         before = np.cumsum(drawn) - drawn  # how many stand above, copies counted
         again = before < share * drawn.sum()
-        there = selected & (drawn > 0)
-        kept, seen = kept + int((again & there).sum()), seen + int(there.sum())
-    return kept / seen
+        present = selected & (drawn > 0)
+        kept, drawn_again = kept + int((again & present).sum()), drawn_again + int(present.sum())
+    return kept / drawn_again

@@ -5,26 +5,15 @@ A quantised training holds half a byte for each frozen weight instead of two; wh
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from transformers import BitsAndBytesConfig, LlavaForConditionalGeneration, PreTrainedModel
 
 from synthpairs.inference import best_device, compute_dtype
 from synthpairs.launch import local_rank
-from synthpairs.params import Within
 from synthpairs.vlm.model import seeded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lora:
-    """Low-rank adapters on every linear layer of the language model, merged into it at the end."""
-
-    rank: Annotated[int, Within(1, 4096)]
-    alpha: Annotated[float, Within(0.001)]
-    dropout: Annotated[float, Within(0, 1)]
-    quantize: Literal["nf4"] | None  # what those layers are held in meanwhile: 4-bit NormalFloat; null: bfloat16
+from synthpairs.vlm.params import Lora
 
 
 def check_quantizer(lora: Lora, section: str) -> None:
@@ -60,9 +49,8 @@ def merged(
     if lora.quantize is not None:
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-        trained = get_peft_model_state_dict(
-            adapted, save_embedding_layers=False
-        )  # else a hub is asked whether they grew
+        # With the embedding layers a hub would be asked whether they grew.
+        trained = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         projector, model = model.model.multi_modal_projector.cpu(), assembled()
         model.model.multi_modal_projector = projector
         adapted = _adapted(model.model.language_model, lora)

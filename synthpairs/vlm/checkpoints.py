@@ -12,10 +12,10 @@ from synthpairs.launch import leads, processes
 
 def checkpoint_to_resume(work: Path) -> Path | None:
     """The newest whole checkpoint, the same in every process; half-written ones are removed."""
-    found = [_newest(work) if leads() else None]
+    newest = [_newest(work) if leads() else None]
     if processes() > 1:
-        torch.distributed.broadcast_object_list(found)
-    return found[0]
+        torch.distributed.broadcast_object_list(newest)
+    return newest[0]
 
 
 def _newest(work: Path) -> Path | None:

@@ -26,7 +26,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
 from synthpairs.tokenizer import load_tokenizer, picture_side, pixel_range, tokenizer_folder
-from synthpairs.vlm.model import Resampler
+from synthpairs.vlm.params import Resampler
 
 
 class CodeEyeConfig(PreTrainedConfig):
@@ -145,10 +145,9 @@ AutoModel.register(CodeEyeConfig, CodeEye)
 
 def load_eye(resampler: Resampler) -> CodeEye:
     """The tokenizer of an AmusedPipeline as an eye. FileNotFoundError or ValueError names the param that is wrong."""
-    if resampler.width % resampler.heads:
-        raise ValueError(
-            f"params.yaml: resampler.width must be a multiple of heads, got {resampler.width} and {resampler.heads}"
-        )
+    width, heads = resampler.width, resampler.heads
+    if width % heads:
+        raise ValueError(f"params.yaml: resampler.width must be a multiple of heads, got {width} and {heads}")
     pipeline = tokenizer_folder(resampler.tokenizer, "resampler.tokenizer")
     vq = load_tokenizer(pipeline, "params.yaml: resampler.tokenizer")
     side, down = picture_side(pipeline, vq), 2 ** (len(vq.config.block_out_channels) - 1)
@@ -159,8 +158,8 @@ def load_eye(resampler: Resampler) -> CodeEye:
         hidden_size=vq.config.vq_embed_dim or vq.config.latent_channels,
         cells=(side // down) ** 2,
         latents=resampler.latents,
-        width=resampler.width,
-        heads=resampler.heads,
+        width=width,
+        heads=heads,
         depth=resampler.depth,
         words=resampler.words,
     )

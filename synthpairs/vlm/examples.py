@@ -20,7 +20,7 @@ from synthpairs.vlm.pictures import Picture, Source, looked_at
 IGNORED = -100  # label of a position that is not learnt
 ROLES = {"user": "question", "assistant": "answer"}  # who says which part of a turn
 # Pieces of text and of each whether it is learnt; the parts of them that somebody wrote; the picture.
-Worded = tuple[list[tuple[str, bool]], list[str], Source | np.ndarray | None]
+Templated = tuple[list[tuple[str, bool]], list[str], Source | np.ndarray | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Examples(Sequence[Example]):
     def __getitem__(self, index: slice) -> list[Example]: ...
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+            return [self[number] for number in range(*index.indices(len(self)))]
         index = range(len(self))[index]
         part = slice(self._starts[index], self._starts[index + 1])
         ids = self._ids[part].tolist()
@@ -90,28 +90,17 @@ def caption_examples(
     A picture may be given as what the eye would have made of it: codebook vectors [channels, rows, columns].
     """
     texts = (((text or "").strip(), picture) for _, text, picture in pairs)
-    return _made(
-        (([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture) for text, picture in texts),
-        processor,
-        max_tokens,
-    )
+    plain = (([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture) for text, picture in texts)
+    return _examples(plain, processor, max_tokens)
 
 
 def instruction_examples(
     rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int
 ) -> tuple[Examples, dict[str, int]]:
     """Conversations from rows of INSTRUCTIONS, in the chat template; every answer and its end are learnt."""
-    return conversation_examples(
-        (
-            (
-                [] if row["turns"] is None else list(row["turns"]),
-                row["picture"] if isinstance(row["picture"], bytes) else None,
-            )
-            for row in rows[["turns", "picture"]].to_dict("records")
-        ),
-        processor,
-        max_tokens,
-    )
+    pictures = (picture if isinstance(picture, bytes) else None for picture in rows["picture"])
+    turns = ([] if turns is None else list(turns) for turns in rows["turns"])
+    return conversation_examples(zip(turns, pictures, strict=True), processor, max_tokens)
 
 
 def conversation_examples(
@@ -121,12 +110,12 @@ def conversation_examples(
 ) -> tuple[Examples, dict[str, int]]:
     """The same from (turns, picture)."""
 
-    def worded() -> Iterator[Worded]:
+    def templated() -> Iterator[Templated]:
         for turns, picture in conversations:
-            said = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
-            yield conversation(turns, picture is not None, processor), said, picture
+            texts = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
+            yield conversation(turns, picture is not None, processor), texts, picture
 
-    return _made(worded(), processor, max_tokens)
+    return _examples(templated(), processor, max_tokens)
 
 
 def conversation(
@@ -143,18 +132,18 @@ def conversation(
     ]
     if pictured and messages:
         messages[0]["content"].insert(0, {"type": "image"})
-    written = str(processor.apply_chat_template(messages)) if messages else ""
-    pieces, done = [], 0
+    whole = str(processor.apply_chat_template(messages)) if messages else ""
+    ending, pieces, done = processor.tokenizer.eos_token, [], 0
     for answer in range(1, len(messages), 2):
         start = len(str(processor.apply_chat_template(messages[:answer], add_generation_prompt=True)))
-        end = written.index(processor.tokenizer.eos_token, start) + len(processor.tokenizer.eos_token)
-        pieces += [(written[done:start], False), (written[start:end], True)]
+        end = whole.index(ending, start) + len(ending)
+        pieces += [(whole[done:start], False), (whole[start:end], True)]
         done = end
     return pieces
 
 
 def written(pieces: Sequence[tuple[str, bool]], processor: LlavaProcessor) -> tuple[list[int], list[int]]:
-    """Ids and labels of pieces of text, of each of which is said whether it is learnt."""
+    """Ids and labels of pieces of text with, for each, whether it is learnt."""
     ids: list[int] = []
     labels: list[int] = []
     for number, (text, learnt) in enumerate(pieces):
@@ -164,40 +153,40 @@ def written(pieces: Sequence[tuple[str, bool]], processor: LlavaProcessor) -> tu
     return ids, labels
 
 
-def _made(worded: Iterable[Worded], processor: LlavaProcessor, max_tokens: int) -> tuple[Examples, dict[str, int]]:
+def _examples(
+    templated: Iterable[Templated], processor: LlavaProcessor, max_tokens: int
+) -> tuple[Examples, dict[str, int]]:
     """Examples of everything that can be learnt from, and how many were left out for each reason, every reason named."""
-    skipped: Counter[str] = Counter()
+    skipped = Counter(empty=0, control_token=0, too_long=0, unreadable_picture=0)
     examples = Examples()
-    shown = IMAGE_TOKEN * picture_tokens(processor)
+    image_tokens = IMAGE_TOKEN * picture_tokens(processor)
     control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
 
     def fitting() -> Iterator[tuple[list[int], list[int], Source | np.ndarray | None]]:
-        for pieces, said, picture in worded:
-            if not said or not all(said):
+        for pieces, texts, picture in templated:
+            if not texts or not all(texts):
                 skipped["empty"] += 1
-            elif any(token in text for token in control for text in said):
+            elif any(token in text for token in control for text in texts):
                 skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
             else:
                 ids, labels = written(
-                    [(text.replace(IMAGE_TOKEN, shown), learnt) for text, learnt in pieces], processor
+                    [(t.replace(IMAGE_TOKEN, image_tokens), learnt) for t, learnt in pieces], processor
                 )
                 if len(ids) > max_tokens:
                     skipped["too_long"] += 1
                 else:
                     yield ids, labels, picture
 
-    texts, seen = tee(fitting())
-    pictures = looked_at((None if isinstance(at, np.ndarray) else at for _, _, at in seen), processor.image_processor)
-    for (ids, labels, source), picture in zip(texts, pictures, strict=True):
+    tokenised, sources = tee(fitting())
+    files = (None if isinstance(source, np.ndarray) else source for *_, source in sources)
+    for (ids, labels, source), picture in zip(tokenised, looked_at(files, processor.image_processor), strict=True):
         if isinstance(source, np.ndarray):
             examples.add(ids, labels, torch.from_numpy(source).to(torch.bfloat16))
         elif source is not None and picture is None:
             skipped["unreadable_picture"] += 1
         else:
             examples.add(ids, labels, picture)
-    return examples, {
-        reason: skipped[reason] for reason in ("empty", "control_token", "too_long", "unreadable_picture")
-    }
+    return examples, dict(skipped)
 
 
 def fingerprint(examples: Iterable[Example]) -> str:

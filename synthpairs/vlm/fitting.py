@@ -14,9 +14,10 @@ from synthpairs.launch import leads
 from synthpairs.schema import digest
 from synthpairs.storage import WorkStore, file_sha256
 from synthpairs.vlm.examples import Example, Examples, collate, fingerprint
-from synthpairs.vlm.model import Resampler, Vlm, part_names
+from synthpairs.vlm.model import part_names
+from synthpairs.vlm.params import Resampler, Training, Vlm
 from synthpairs.vlm.parts import part_identity
-from synthpairs.vlm.training import Trained, Training, order, train
+from synthpairs.vlm.training import Trained, order, train
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,8 @@ def fit(task: Fit, write: Callable[[Path], None], out: Path) -> dict[str, Any]:
     """
     store = WorkStore(task.stage, task.fingerprint())
     with store.locked() if leads() else contextlib.nullcontext():
-        losses = train(
-            task.learner, task.examples, task.params, store.path, task.projector_rate, task.collator, task.watch
-        )
+        losses = train(task.learner, task.examples, task.params, store.path,
+                       task.projector_rate, task.collator, task.watch)  # fmt: skip
         if leads():
             finished = store.path / "finished"
             shutil.rmtree(finished, ignore_errors=True)
@@ -69,14 +69,14 @@ def _metrics(examples: Examples, params: Training, losses: Sequence[float]) -> d
     if not losses:
         return {"pairs": len(examples), "steps": 0}
     lengths, learnt = examples.lengths, examples.learnt
-    seen = order(lengths, params)
+    trained = order(lengths, params)
     tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
     return {
         "pairs": len(examples),
         "steps": len(losses),
-        "epochs": round(len(seen) / len(examples), 3),
-        "tokens": sum(lengths[place] for place in seen),
-        "tokens_learnt": sum(learnt[place] for place in seen),
+        "epochs": round(len(trained) / len(examples), 3),
+        "tokens": sum(lengths[index] for index in trained),
+        "tokens_learnt": sum(learnt[index] for index in trained),
         "loss_first": round(sum(losses[:tenth]) / tenth, 3),
         "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
     }

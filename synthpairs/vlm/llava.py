@@ -2,44 +2,26 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 from safetensors.torch import save_file
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from synthpairs.params import Within
-from synthpairs.vlm.adapters import Lora, adapt, check_quantizer, merged
-from synthpairs.vlm.conversations import Instructions, read_conversations
+from synthpairs.vlm.adapters import adapt, check_quantizer, merged
+from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import caption_examples, conversation_examples, instruction_examples
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
-from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts, save
+from synthpairs.vlm.model import assemble, hub_parts, save
+from synthpairs.vlm.params import Align, Finetune, Resampler, Vlm
 from synthpairs.vlm.parts import load_projector
 from synthpairs.vlm.pictures import Source
-from synthpairs.vlm.training import Learner, Training
-from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
+from synthpairs.vlm.training import Learner
+from synthpairs.vlm.warmstart import Moments, fit_projector
 
 PROJECTOR, MOMENTS = "projector.safetensors", "moments.safetensors"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Align(Training):
-    """Section `align`: the projector learns to say pictures to the language model (LLaVA-1.5's pretraining)."""
-
-    start: ClosedForm | None  # of the projector; null: a random one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finetune(Training):
-    """Section `finetune`: projector and language model learn to answer."""
-
-    start: ClosedForm | None  # of the projector, from align's pairs and the answers here; null: as align left it
-    projector_learning_rate: Annotated[float, Within(0, 1)] | None  # highest; null: as the language model's
-    lora: Lora | None  # null: all of the language model's weights
-    instructions: Instructions | None  # conversations from elsewhere; null: those of stage `tasks`
 
 
 def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
@@ -114,16 +96,8 @@ def finetune(
         whole = merged(model, params.lora, lambda: assemble(vlm, resampler)[0]) if params.lora else model
         save(whole, processor, directory)
 
-    task = Fit(
-        stage="finetune",
-        learner=Learner(model),
-        examples=examples,
-        params=params,
-        vlm=vlm,
-        resampler=resampler,
-        aligned=aligned,
-        projector_rate=params.projector_learning_rate,
-    )
+    task = Fit(stage="finetune", learner=Learner(model), examples=examples, params=params, vlm=vlm, resampler=resampler,
+               aligned=aligned, projector_rate=params.projector_learning_rate)  # fmt: skip
     metrics = fit(task, write, out)
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm, resampler)
 

@@ -1,4 +1,4 @@
-"""LLaVA's architecture from three parts: an eye, a projector, a language model.
+"""LLaVA's architecture from three parts: a vision tower, a projector, a language model.
 
 The parts are put into transformers' own LlavaForConditionalGeneration, so whatever takes LLaVA takes the result:
 `from_pretrained`, lm-eval's `hf-multimodal`, a server. One picture becomes (side / patch)^2 tokens, and one more
@@ -9,9 +9,8 @@ is a VQ tokenizer and the projector a Perceiver Resampler (`synthpairs.vlm.codes
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from transformers import (
@@ -28,7 +27,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from synthpairs.inference import best_device, computing
-from synthpairs.params import Within
+from synthpairs.vlm.params import Resampler, Vlm
 from synthpairs.vlm.parts import load_clip, load_llm, load_words, part_record, round_weights
 
 IMAGE_TOKEN = "<image>"
@@ -53,37 +52,6 @@ TEMPLATES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vlm:
-    """Section `vlm`: what the model is put together from."""
-
-    # Each a directory, or OWNER/NAME@REVISION of a hub model:
-    eye: str  # a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
-    llm: str  # a causal language model and its tokenizer
-    layers: Annotated[int, Within(1, 1000)] | None  # of the language model, the first ones; null: all
-    adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
-    vision_feature_layer: int  # which of the eye's hidden states the projector sees; -2 is the last layer's input
-    vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
-    aspect: Literal[
-        "crop", "pad"
-    ]  # of pictures that are not square: their middle, or all on a square of the mean colour
-    image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
-    chat: Literal["chatml", "vicuna"]  # how conversations are written
-    seed: int  # of the projector before any training
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resampler:
-    """Section `resampler`: how codes become tokens of the language model."""
-
-    tokenizer: str  # AmusedPipeline whose VQ tokenizer is the eye: directory, or OWNER/NAME@REVISION of a hub model
-    latents: Annotated[int, Within(1, 1024)]  # tokens that a picture takes
-    width: Annotated[int, Within(8, 8192)]
-    heads: Annotated[int, Within(1, 128)]
-    depth: Annotated[int, Within(1, 48)]  # blocks
-    words: Annotated[int, Within(1, 1_000_000)]  # in the table that tokens are mixed from
-
-
 def part_names(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, str]:
     """The names of the parts that a model is put together from, by the params' keys, the eye first."""
     eye = {"vlm.eye": vlm.eye} if resampler is None else {"resampler.tokenizer": resampler.tokenizer}
@@ -92,16 +60,17 @@ def part_names(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, str]:
 
 def hub_parts(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, Any]:
     """Metrics that say which models of the hub were used, nothing when all parts are directories: `hub`, by key."""
-    found = {key: part_record(name, key) for key, name in part_names(vlm, resampler).items()}
-    return {"hub": known} if (known := {key: record for key, record in found.items() if record}) else {}
+    records = {key: part_record(name, key) for key, name in part_names(vlm, resampler).items()}
+    records = {key: record for key, record in records.items() if record}
+    return {"hub": records} if records else {}
 
 
 def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     """The model with a random projector (float32, torch's own initialisation, as LLaVA's) and its processor, on the CPU.
 
-    The eye and the language model are in bfloat16, what both are finally stored in, unless `compute_dtype` is float32; a
-    training turns what it trains to float32. With a `resampler` the eye is its VQ tokenizer, in float32, and `vlm.eye` counts
-    for nothing.
+    The eye and the language model are read as bfloat16, what both are finally stored in, and are in `compute_dtype`: float32 on
+    a CPU. A training turns what it trains to float32. With a `resampler` the eye is its VQ tokenizer, in float32, and `vlm.eye`
+    counts for nothing.
     FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
@@ -128,11 +97,9 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
 def _clip_processing(eye: CLIPVisionModel, vlm: Vlm) -> dict[str, Any]:
     """What the processor must know of a CLIP eye."""
     layers = eye.config.num_hidden_layers
-    if not -layers - 1 <= vlm.vision_feature_layer <= layers:
-        raise ValueError(
-            f"params.yaml: vlm.vision_feature_layer must be from {-layers - 1} to {layers} for {vlm.eye}, "
-            f"got {vlm.vision_feature_layer}"
-        )
+    if not -layers - 1 <= (layer := vlm.vision_feature_layer) <= layers:
+        must = f"must be from {-layers - 1} to {layers} for {vlm.eye}, got {layer}"
+        raise ValueError(f"params.yaml: vlm.vision_feature_layer {must}")
     return {
         "patch_size": eye.config.patch_size,
         "vision_feature_select_strategy": vlm.vision_feature_select,
@@ -144,17 +111,12 @@ def _code_processing(side: int, pixels: tuple[float, float], latents: int) -> di
     """The same of a VQ tokenizer, whose picture is one patch and as many further tokens as there are further latents."""
     square, (low, high) = {"height": side, "width": side}, pixels
     return {
-        "image_processor": CLIPImageProcessor(
-            size={"shortest_edge": side},
-            crop_size=square,
-            resample=3,
-            image_mean=[low / (low - high)] * 3,
-            image_std=[1 / (high - low)] * 3,
-        ),
+        "image_processor": CLIPImageProcessor(size={"shortest_edge": side}, crop_size=square, resample=3,
+                                              image_mean=[low / (low - high)] * 3, image_std=[1 / (high - low)] * 3),
         "patch_size": side,
         "vision_feature_select_strategy": "full",
         "num_additional_image_tokens": latents - 1,
-    }
+    }  # fmt: skip
 
 
 def _padding(cropping: CLIPImageProcessor) -> LlavaImageProcessor:

@@ -35,15 +35,15 @@ class Picture:
     digest: bytes  # SHA-256 of the file's bytes
 
     def pixels(self) -> Tensor:
-        """The eye's input [3, side, side], bfloat16 because the eye is; an OSError names a file that has changed meanwhile."""
+        """The eye's input [3, side, side], bfloat16, as the eye is stored; an OSError names a file that has changed meanwhile."""
         try:
             image = _opened(_encoded(self.source)).convert("RGB")
-            found = self.processor(image, return_tensors="pt").pixel_values[0]
+            pixels = self.processor(image, return_tensors="pt").pixel_values[0]
         except UNREADABLE as error:
             file = self.source.path if isinstance(self.source, Slice) else self.source
             where = file if isinstance(file, Path) else "in memory"
             raise OSError(f"{where}: a picture that was whole before the training is not any more: {error}") from None
-        return found.to(torch.bfloat16)
+        return pixels.to(torch.bfloat16)
 
 
 def looked_at(sources: Iterable[Source | None], processor: BaseImageProcessor) -> Iterator[Picture | None]:

@@ -4,9 +4,8 @@ import logging
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,48 +16,14 @@ from transformers.trainer_callback import PrinterCallback
 
 from synthpairs.inference import compute_dtype
 from synthpairs.launch import beside, leads, processes, switched_on
-from synthpairs.params import Within
 from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
+from synthpairs.vlm.params import Training
 from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
-from synthpairs.vlm.trainer import OwnTrainer, Placed, adamw
-from synthpairs.vlm.watching import Progress, Watch
+from synthpairs.vlm.trainer import LlavaTrainer, OrderedDataset, Progress
 
 log = logging.getLogger(__name__)
 WINDOW = 16  # batches whose examples are sorted by length together; more would pad less and mix less
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """What sections `align` and `finetune` have in common."""
-
-    seed: int  # of the order of examples, of adapters, of dropout
-    epochs: Annotated[float, Within(0.001, 1000)]  # passes over the examples
-    max_steps: (
-        Annotated[int, Within(0)] | None
-    )  # stop there, however many epochs that is; 0: none at all; null: no limit
-    batch: Annotated[int, Within(1, 65536)]  # examples per step
-    micro_batch: Annotated[int, Within(1, 65536)]  # examples that the device holds at a time
-    learning_rate: Annotated[float, Within(0, 1)]  # highest; a cosine leads to 0
-    warmup: Annotated[float, Within(0, 1)]  # share of the steps in which the rate rises from 0
-    weight_decay: Annotated[float, Within(0, 1)]
-    max_tokens: Annotated[int, Within(2, 65536)]  # of picture and text; longer examples are left out
-    max_skipped: Annotated[float, Within(0, 1)]  # share of the examples; with more left out the stage fails
-    checkpoint_steps: Annotated[int, Within(1)]
-
-    def __post_init__(self) -> None:
-        if self.batch % self.micro_batch:
-            raise ValueError(
-                f"params.yaml: batch must be a multiple of micro_batch, got {self.batch} and {self.micro_batch} "
-                f"({type(self).__name__.lower()})"
-            )
-
-    def steps(self, examples: int) -> int:
-        """Optimiser steps over this many examples; none over none."""
-        if not examples:
-            return 0
-        steps = max(1, round(self.epochs * examples / self.batch))
-        return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
 class Trained(nn.Module):
@@ -87,9 +52,9 @@ class Trained(nn.Module):
 
 
 class Learner(Trained):
-    """It learns to say what it is asked.
+    """Causal-LM objective: cross-entropy on the labelled tokens.
 
-    The language model's head, a fifth of a step at 49,152 tokens, runs only where there is something to learn.
+    The language model's head, a fifth of a step at 49,152 tokens, runs only where there is a label.
     """
 
     all_take_part = False  # whether the projector must have a gradient, be it 0, from examples without pictures
@@ -153,8 +118,8 @@ def train(
 
     `collator` makes of a batch what the learner's `forward` takes. `watch` is called with the number of every step that is
     done, before its checkpoint is written, so a resumed training calls it for all that the checkpoint does not hold.
-    Trained weights must be float32; arithmetic is in `compute_dtype`, bfloat16 under autocast. ValueError when a loss is not
-    finite or the model cannot be divided as it should be, OSError when the disk has no room for the checkpoints.
+    Trained weights must be float32; a GPU that multiplies bfloat16 computes in it under autocast, a CPU in float32. ValueError
+    when a loss is not finite or the model cannot be divided, OSError when the disk has no room for the checkpoints.
     """
     if not training.steps(len(examples)):
         return []
@@ -166,17 +131,11 @@ def train(
         if sharded():
             layers, learner.all_take_part = layers_to_shard(learner.vlm), True
     arguments = _arguments(training, len(places) // training.batch, work, layers)
-    trainer = OwnTrainer(
-        learner,
-        arguments,
-        train_dataset=Placed(examples, places),
-        data_collator=collator,
-        callbacks=[Progress(training.batch), *([Watch(watch)] if watch and leads() else [])],
-    )
+    dataset, progress = OrderedDataset(examples, places), Progress(training.batch, watch)
+    trainer = LlavaTrainer(learner, arguments, train_dataset=dataset, data_collator=collator, callbacks=[progress])
     if layers and not trainer.is_fsdp_enabled:
         raise ValueError("SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs")
-    rate, decay = training.learning_rate, training.weight_decay
-    trainer.optimizer_of = lambda model: adamw(model, rate, rate if projector_rate is None else projector_rate, decay)
+    trainer.projector_rate = projector_rate
     trainer.remove_callback(PrinterCallback)
     checkpoint = checkpoint_to_resume(work)
     if leads():
@@ -190,28 +149,28 @@ def train(
 
 
 def _arguments(training: Training, steps: int, work: Path, layers: list[str] | None) -> TrainingArguments:
-    """What the Trainer is told, to divide `layers` among the processes for one; ValueError when `batch` cannot be divided."""
+    """The Trainer's settings; `layers` are divided among the processes. ValueError when `batch` cannot be divided."""
     cuda, count = torch.cuda.is_available(), processes()
     if training.batch % (training.micro_batch * count):
         raise ValueError(
             f"params.yaml: batch must be a multiple of micro_batch x processes, got {training.batch} and "
             f"{training.micro_batch} x {count} ({type(training).__name__.lower()})"
         )
+    shards = {"transformer_layer_cls_to_wrap": layers, "state_dict_type": "SHARDED_STATE_DICT"} if layers else None
     arguments = TrainingArguments(
         output_dir=str(work),
         per_device_train_batch_size=training.micro_batch,
         gradient_accumulation_steps=training.batch // (training.micro_batch * count),
         max_steps=steps,
         learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(training.warmup * steps),
         bf16=compute_dtype() == torch.bfloat16,
         use_cpu=not cuda,
         ddp_backend="gloo" if count > 1 and not cuda else None,
         fsdp=bool(layers),
-        fsdp_config={"transformer_layer_cls_to_wrap": layers, "state_dict_type": "SHARDED_STATE_DICT"}
-        if layers
-        else None,
+        fsdp_config=shards,
         ddp_find_unused_parameters=True,  # a process whose examples have no pictures does not use the projector
         seed=training.seed,
         full_determinism=cuda,  # CPU kernels are deterministic as they are

@@ -1,4 +1,4 @@
-"""A closed-form start for the projector: ridge regression from the eye's features to the words of the captions.
+"""Projector initialisation in closed form: ridge regression from the eye's features to the words of the captions.
 
 A random projector spends most of a small alignment finding out which direction of the eye means which word. That much is
 linear: a picture's class token is regressed on the mean input embedding of what is said about it, each token weighted by how
@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,21 +22,13 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
-from synthpairs.params import Within
 from synthpairs.vlm.examples import IGNORED, Example, pixels_of
+from synthpairs.vlm.params import ClosedForm
 
 log = logging.getLogger(__name__)
 BATCH = 64
 RAREST = 0.01  # weight of a token that is in every caption: the full stop, the line end
 FAINTEST = 1e-4  # share of the strongest direction's variance below which a direction is noise of the arithmetic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedForm:
-    """How the projector starts."""
-
-    ridge: Annotated[float, Within(1e-6, 1e6)]  # penalty, a share of the features' mean variance
-    whitening: Annotated[float, Within(0, 1)]  # of the outputs: 0 leaves their directions' spread, 1 makes it equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +52,8 @@ class Moments:
             shapes = (), (width,), (hidden,), (width, width), (width, hidden), ()
             return cls(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
         features = _features(model, pictured)
-        said = [[token for token in example.labels if token != IGNORED] for example in pictured]
-        targets = caption_targets(said, model.get_input_embeddings().weight.double())
+        texts = [[token for token in example.labels if token != IGNORED] for example in pictured]
+        targets = caption_targets(texts, model.get_input_embeddings().weight.double())
         x, t = features.flatten(0, 1), targets.repeat_interleave(features.shape[1], 0)
         return cls(torch.tensor(float(len(x))).double(), x.sum(0), t.sum(0), x.T @ x, x.T @ t, t.square().sum())
 
@@ -116,18 +107,18 @@ def fit_projector(
 def whitening(covariance: Tensor, degree: float) -> Tensor:
     """The symmetric map that takes each principal direction's variance v to v^(1 - degree); all [width, width]."""
     variances, directions = torch.linalg.eigh(covariance)
-    told = variances > FAINTEST * variances[-1]
-    return directions[:, told] @ (variances[told, None] ** (-degree / 2) * directions[:, told].T)
+    kept = variances > FAINTEST * variances[-1]
+    return directions[:, kept] @ (variances[kept, None] ** (-degree / 2) * directions[:, kept].T)
 
 
 def _features(model: LlavaForConditionalGeneration, examples: Sequence[Example]) -> Tensor:
     """The features that are to say the caption, float64 [example, token, width]: the class token, or without it every patch."""
-    found = []
+    batches = []
     for start in range(0, len(examples), BATCH):
         pixels = torch.stack(pixels_of(examples[start : start + BATCH]))
         states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
-        found.append(states[model.config.vision_feature_layer].double())
-    states = torch.cat(found)
+        batches.append(states[model.config.vision_feature_layer].double())
+    states = torch.cat(batches)
     return states[:, :1] if model.config.vision_feature_select_strategy == "full" else states[:, 1:]
 
 
@@ -148,9 +139,9 @@ def _write(projector: LlavaMultiModalProjector, linear: Tensor, middle: Tensor, 
     first, second = projector.linear_1, projector.linear_2
     identity = torch.eye(width, dtype=first.weight.dtype)
     first.bias[width * 2 :] = 0
-    for sign, place in ((1, slice(0, width)), (-1, slice(width, 2 * width))):
-        first.weight[place] = sign * identity
-        first.bias[place] = -sign * middle.to(first.bias)
-        second.weight[:, place] = sign * linear.T.to(second.weight)
+    for sign, units in ((1, slice(0, width)), (-1, slice(width, 2 * width))):
+        first.weight[units] = sign * identity
+        first.bias[units] = -sign * middle.to(first.bias)
+        second.weight[:, units] = sign * linear.T.to(second.weight)
     second.weight[:, 2 * width :] = 0
     second.bias.copy_(centre)

@@ -9,7 +9,7 @@ import torch
 from diffusers import AmusedPipeline, AmusedScheduler
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from pretrain import masked, tokenizer
+from desk_models import masked, tokenizer
 from synthpairs.embeddings.params import Embed
 from synthpairs.schema import caption_uid
 from tests.conftest import tiny_tokenizer

@@ -1,6 +1,5 @@
 """Token grids read back from shards as they were made; what is not what the tables say names shard and key."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -101,11 +100,3 @@ def test_reading_needs_no_model_library() -> None:
     code = "import sys, synthpairs.embeddings.codes; print({'torch', 'diffusers', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-def test_the_json_tells_the_grid(settings: Settings, tmp_path: Path) -> None:
-    make_embeddings(captions_of(TEXTS[:2]), settings(), tmp_path / "out")
-    for path in (tmp_path / "out").glob("shard-*.tar"):
-        for _, files in read_shard(path):
-            assert set(files) == {"tokens", "txt", "json"}
-            assert json.loads(files["json"])["grid"] == list(GRID)

@@ -10,7 +10,7 @@ import torch
 from diffusers import VQModel
 from ruamel.yaml import YAML
 
-from pretrain.tokenizer import build
+from desk_models.tokenizer import build
 from synthpairs.artwork.drawings import of_split
 from synthpairs.artwork.pool import draw_scenes
 from synthpairs.realpairs.listing import RECORD, describe

@@ -5,7 +5,7 @@ import pytest
 import torch
 from diffusers import VQModel
 
-from pretrain.tokenizer import build
+from desk_models.tokenizer import build
 from synthpairs.artwork.pool import SIDE
 from synthpairs.realpairs.encoding import BATCH, Encoder
 from tests.realpairs.conftest import CODES

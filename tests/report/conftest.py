@@ -13,7 +13,7 @@ import torch
 from diffusers import VQModel
 from PIL import Image, ImageDraw
 
-from pretrain.tokenizer import build
+from desk_models.tokenizer import build
 from synthpairs.benchmarks.params import Asked, Benchmark
 from synthpairs.benchmarks.summary import summarise
 from synthpairs.diversity.clusters import analyse

@@ -1,6 +1,5 @@
 """Ranking: the formula, the strategies, ties, and that the order of the rows never matters."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -29,8 +28,7 @@ def test_fusion_by_z_score(settings: Settings) -> None:
     step = 1 / 2.5**0.5
     expected = [-step - 0.5, step - 0.5, -2 * step + 0.5, 2 * step + 0.5]
     for scale in (1.0, 2.5):
-        found = fused_score(rows, settings(fusion="zscore", clip_scale=scale))
-        assert found.tolist() == pytest.approx(expected)
+        assert fused_score(rows, settings(fusion="zscore", clip_scale=scale)).tolist() == pytest.approx(expected)
     flat = fused_score(rows.assign(ssim=0.8), settings(fusion="zscore"))
     assert flat.tolist() == pytest.approx([-step, step, -2 * step, 2 * step])
 
@@ -38,8 +36,8 @@ def test_fusion_by_z_score(settings: Settings) -> None:
 def test_fusion_by_rank(settings: Settings) -> None:
     rows = pd.DataFrame({"clip_cosine": [0.1, 0.3, -0.2, 0.4], "ssim": [0.5, 0.5, 0.9, 0.7]})
     # Ranks of the cosines 2, 3, 1, 4; of SSIM 1.5, 1.5, 4, 3; each over 4.
-    found = fused_score(rows, settings(fusion="rank"))
-    assert found.tolist() == pytest.approx([0.5 + 0.1875, 0.75 + 0.1875, 0.25 + 0.5, 1 + 0.375])
+    score = fused_score(rows, settings(fusion="rank"))
+    assert score.tolist() == pytest.approx([0.5 + 0.1875, 0.75 + 0.1875, 0.25 + 0.5, 1 + 0.375])
     ranked, _ = rank_candidates(rows.assign(key=list("abcd"), uid=list("abcd")), settings(fusion="rank"))
     assert ranked["key"].tolist() == ["d", "b", "c", "a"]
 
@@ -52,34 +50,6 @@ def test_a_missing_score_stays_missing_and_counts_for_nothing(settings: Settings
     assert clip[:2].tolist() == fused_score(rows[:2], settings(fusion=fusion, ssim_weight=0.0)).tolist()
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_row_order_never_matters_to_a_fusion(settings: Settings, fusion: str) -> None:
-    rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"clip_cosine": rng.normal(0.3, 0.1, 999), "ssim": rng.uniform(0, 1, 999)})
-    rows["key"] = rows["uid"] = [f"{number:024x}" for number in rng.permutation(999)]
-    expected, _ = rank_candidates(rows, settings(fusion=fusion))
-    assert rank_candidates(rows.sample(frac=1, random_state=1), settings(fusion=fusion))[0].equals(expected)
-
-
-def test_time_grows_with_the_rows_not_with_their_square(settings: Settings) -> None:
-    """Sixteen times the rows: 16 to 20 times the work, 256 times if it were the square."""
-
-    def seconds(rows: int) -> float:
-        rng = np.random.default_rng(0)
-        table = pd.DataFrame({"key": [f"{number:024x}" for number in rng.permutation(rows)]})
-        table["uid"] = table["key"].to_numpy()[np.arange(rows) // 2]
-        table = table.assign(clip_cosine=rng.normal(size=rows).round(2), ssim=rng.uniform(size=rows).round(2))
-        took = []
-        for _ in range(3):
-            began = time.process_time()
-            rank_candidates(table, settings(strategy="rear", fusion="rank"))
-            took.append(time.process_time() - began)
-        return min(took)
-
-    seconds(1000)  # what pandas and Arrow do once
-    assert seconds(128_000) < 64 * seconds(8_000)
-
-
 def test_a_hash_score_is_the_start_of_a_digest(candidates: pd.DataFrame) -> None:
     for seed, purpose in ((0, "arm"), (-7, "strategy")):
         expected = [int(digest(purpose, seed, key)[:13], 16) / 16**13 for key in candidates["key"]]
@@ -88,9 +58,14 @@ def test_a_hash_score_is_the_start_of_a_digest(candidates: pd.DataFrame) -> None
 
 
 @pytest.mark.parametrize("best_of", [False, True])
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_row_order_never_matters(settings: Settings, candidates: pd.DataFrame, strategy: str, best_of: bool) -> None:
-    params = settings(strategy=strategy, best_of=best_of)
+@pytest.mark.parametrize(
+    ("strategy", "fusion"), [*((strategy, "sum") for strategy in STRATEGIES), ("top", "zscore"), ("top", "rank")]
+)
+def test_row_order_never_matters(
+    settings: Settings, candidates: pd.DataFrame, strategy: str, fusion: str, best_of: bool
+) -> None:
+    params = settings(strategy=strategy, fusion=fusion, best_of=best_of)
+    candidates["clip_cosine"] *= np.random.default_rng(0).choice([1, 1 / 3, 0.7], 30)  # sums of which are not exact
     expected, _ = rank_candidates(candidates, params)
     for seed in range(5):
         shuffled = candidates.sample(frac=1, random_state=seed)
@@ -124,9 +99,8 @@ def test_best_of_lets_one_candidate_of_each_caption_compete(
     assert pool["uid"].is_unique
     assert len(pool) == 10
     assert lost == {"unscored": 1, "beaten": 19}
-    everyone, _ = rank_candidates(
-        candidates, settings(strategy="top" if strategy == "rear" else strategy, best_of=False)
-    )
+    upwards = settings(strategy="top" if strategy == "rear" else strategy, best_of=False)
+    everyone, _ = rank_candidates(candidates, upwards)
     assert pool.set_index("uid")["score"].sort_index().equals(everyone.groupby("uid")["score"].max())
 
 

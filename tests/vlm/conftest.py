@@ -21,26 +21,17 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    from synthpairs.vlm.model import Vlm
+    from synthpairs.vlm.params import Vlm
 
     root = tmp_path_factory.mktemp("parts")
     _save_eye(root / "eye", 16)
     words = [*CONTROL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    llm = LlamaForCausalLM(
-        LlamaConfig(
-            hidden_size=24,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=3,
-            num_key_value_heads=1,
-            vocab_size=len(words),
-            max_position_embeddings=256,
-            tie_word_embeddings=True,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=2,
-        )
-    )
+    config = LlamaConfig(
+        hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
+        vocab_size=len(words), max_position_embeddings=256, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
+        pad_token_id=2,
+    )  # fmt: skip
+    llm = LlamaForCausalLM(config)
     llm.to(torch.bfloat16).save_pretrained(root / "llm")
     backend = Tokenizer(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=[]))
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
@@ -48,18 +39,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
     PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token=CONTROL[0], bos_token=CONTROL[1], eos_token=CONTROL[2], pad_token=CONTROL[2]
     ).save_pretrained(root / "llm")
-    return Vlm(
-        eye=str(root / "eye"),
-        llm=str(root / "llm"),
-        layers=None,
-        adapter=None,
-        vision_feature_layer=-2,
-        vision_feature_select="default",
-        aspect="crop",
-        image_slot="<empty_output>",
-        chat="chatml",
-        seed=0,
-    )
+    return Vlm(eye=str(root / "eye"), llm=str(root / "llm"), layers=None, adapter=None, vision_feature_layer=-2,
+               vision_feature_select="default", aspect="crop", image_slot="<empty_output>", chat="chatml", seed=0)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -76,21 +57,15 @@ def resampler(tmp_path_factory: pytest.TempPathFactory):
     import torch
     from diffusers import VQModel
 
-    from synthpairs.vlm.model import Resampler
+    from synthpairs.vlm.params import Resampler
 
     root = tmp_path_factory.mktemp("coded")
     torch.manual_seed(0)
     vq = VQModel(
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-        block_out_channels=[8] * 4,
-        latent_channels=4,
-        vq_embed_dim=4,
-        num_vq_embeddings=32,
-        norm_num_groups=4,
-        sample_size=16,
+        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4, block_out_channels=[8] * 4,
+        latent_channels=4, vq_embed_dim=4, num_vq_embeddings=32, norm_num_groups=4, sample_size=16,
         mid_block_add_attention=False,
-    )
+    )  # fmt: skip
     torch.nn.init.normal_(vq.quantize.embedding.weight)
     vq.half().save_pretrained(root / "vqvae")
     (root / "transformer").mkdir()
@@ -140,18 +115,18 @@ def instructions() -> Callable[[int], pd.DataFrame]:
 def training() -> dict[str, object]:
     """Values of a section that trains the tiny model, ten steps over forty examples."""
     return {
-        "seed": 3,
-        "epochs": 1.0,
-        "max_steps": None,
-        "batch": 4,
-        "micro_batch": 4,
-        "learning_rate": 0.01,
-        "warmup": 0.1,
-        "weight_decay": 0.0,
-        "max_tokens": 120,
-        "max_skipped": 0.0,
-        "checkpoint_steps": 3,
-    }
+        "seed": 3, "epochs": 1.0, "max_steps": None, "batch": 4, "micro_batch": 4, "learning_rate": 0.01, "warmup": 0.1,
+        "weight_decay": 0.0, "max_tokens": 120, "max_skipped": 0.0, "checkpoint_steps": 3,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def tuning(training):
+    """Makes params of `finetune`."""
+    from synthpairs.vlm.params import Finetune
+
+    values = {"projector_learning_rate": None, "lora": None, "instructions": None, "start": None}
+    return lambda **changed: Finetune(**training | values | changed)
 
 
 def _save_eye(directory: Path, width: int) -> None:
@@ -159,21 +134,12 @@ def _save_eye(directory: Path, width: int) -> None:
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
 
     torch.manual_seed(0)
-    eye = CLIPVisionModel(
-        CLIPVisionConfig(
-            hidden_size=width,
-            intermediate_size=32,
-            num_hidden_layers=3,
-            num_attention_heads=2,
-            image_size=16,
-            patch_size=8,
-        )
-    )
-    eye.half().save_pretrained(directory)
-    side = {"height": 16, "width": 16}
-    CLIPImageProcessor(
-        size={"shortest_edge": 16}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    ).save_pretrained(directory)
+    layers = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    config = CLIPVisionConfig(hidden_size=width, image_size=16, patch_size=8, **layers)
+    CLIPVisionModel(config).half().save_pretrained(directory)
+    side, half = {"height": 16, "width": 16}, [0.5] * 3
+    processor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=side, image_mean=half, image_std=half)
+    processor.save_pretrained(directory)
 
 
 def _picture(seed: int) -> Image.Image:
@@ -189,7 +155,8 @@ def _png(seed: int) -> bytes:
 @pytest.fixture
 def aligned(parts, pairs, training, tmp_path):
     """Directory of a projector trained on a few pairs."""
-    from synthpairs.vlm.llava import Align, align
+    from synthpairs.vlm.llava import align
+    from synthpairs.vlm.params import Align
 
     align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
     return tmp_path / "aligned"

@@ -45,9 +45,9 @@ def divided(self, *arguments, fsdp_plugin=None, **settings):
 
 if call["on_cpu"]:
     AcceleratorState.__init__ = divided
-take = trainer.Placed.__getitem__
+take = trainer.OrderedDataset.__getitem__
 if call["dies_at"]:
-    trainer.Placed.__getitem__ = dies
+    trainer.OrderedDataset.__getitem__ = dies
 sys.modules["synthpairs.vlm.fitting"].train = recorded
 metrics = getattr(llava, call["function"])(*call["arguments"])
 if leads():

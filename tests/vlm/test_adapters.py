@@ -7,9 +7,10 @@ import torch
 
 from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
-from synthpairs.vlm.adapters import Lora, adapt, check_quantizer, merged
-from synthpairs.vlm.llava import Finetune, finetune
+from synthpairs.vlm.adapters import adapt, check_quantizer, merged
+from synthpairs.vlm.llava import finetune
 from synthpairs.vlm.model import assemble, load
+from synthpairs.vlm.params import Lora
 from synthpairs.vlm.sharding import layers_to_shard
 from tests.vlm.conftest import changed_weights
 
@@ -20,9 +21,8 @@ NEEDS_BITSANDBYTES = pytest.mark.skipif(
 
 
 @pytest.fixture
-def params(training):
-    settings = training | {"epochs": 3.0, "micro_batch": 2}
-    return Finetune(**settings, projector_learning_rate=None, lora=QLORA, instructions=None, start=None)
+def params(tuning):
+    return tuning(epochs=3.0, micro_batch=2, lora=QLORA)
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def quantised(parts):
 
 def test_without_its_package_the_param_is_named(parts, instructions, params, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    told = r"params.yaml: finetune.lora.quantize: nf4 needs .*: pip install 'bitsandbytes>=0\.49', or set it to null"
-    with pytest.raises(ValueError, match=told):
+    message = r"params.yaml: finetune.lora.quantize: nf4 needs .*: pip install 'bitsandbytes>=0\.49', or set it to null"
+    with pytest.raises(ValueError, match=message):
         finetune(instructions(4), tmp_path / "aligned", parts, params, tmp_path / "out")
     check_quantizer(Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None), "finetune")
 

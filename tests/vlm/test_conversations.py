@@ -4,26 +4,27 @@ import json
 
 import pytest
 
-from synthpairs.vlm import conversations
-from synthpairs.vlm.conversations import Instructions, read_conversations
+from synthpairs import llava_json
+from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
 from synthpairs.vlm.model import assemble
+from synthpairs.vlm.params import Instructions
 
 
-def said(*texts):
+def talk(*texts):
     return [{"from": ("human", "gpt")[place % 2], "value": text} for place, text in enumerate(texts)]
 
 
 RECORDS = [
-    {"id": "1", "image": "coco/a.png", "conversations": said("<image>\nwhat?", "a dog", "and?", "no")},
-    {"id": "2", "image": "coco/a.png", "conversations": said("what?\n<image>", "a snail")},
-    {"id": "3", "model": "", "conversations": said("a? \u00e9 [}", "b")},
-    {"id": "4", "conversations": [{"from": "gpt", "value": "lost"}, *said("c?", "d", "never answered")]},
-    {"id": "5", "image": "coco/broken.png", "conversations": said("<image>\ne?", "f")},
-    {"id": "6", "image": "coco/missing.png", "conversations": said("<image>\ne?", "f")},
-    {"id": "7", "image": "../outside.png", "conversations": said("<image>\ne?", "f")},
+    {"id": "1", "image": "coco/a.png", "conversations": talk("<image>\nwhat?", "a dog", "and?", "no")},
+    {"id": "2", "image": "coco/a.png", "conversations": talk("what?\n<image>", "a snail")},
+    {"id": "3", "model": "", "conversations": talk("a? \u00e9 [}", "b")},
+    {"id": "4", "conversations": [{"from": "gpt", "value": "lost"}, *talk("c?", "d", "never answered")]},
+    {"id": "5", "image": "coco/broken.png", "conversations": talk("<image>\ne?", "f")},
+    {"id": "6", "image": "coco/missing.png", "conversations": talk("<image>\ne?", "f")},
+    {"id": "7", "image": "../outside.png", "conversations": talk("<image>\ne?", "f")},
     {"id": "8", "conversations": []},
-    {"id": "9", "conversations": said("what <image> is it?<image>", "f")},
+    {"id": "9", "conversations": talk("what <image> is it?<image>", "f")},
 ]
 
 
@@ -39,15 +40,15 @@ def corpus(tmp_path, png):
 
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
 def test_every_record_is_read_whatever_is_read_at_once(corpus, monkeypatch, chunk):
-    monkeypatch.setattr(conversations, "CHUNK", chunk)
-    found = [turns for turns, _ in read_conversations(corpus)]
-    assert found[:4] == [
+    monkeypatch.setattr(llava_json, "CHUNK", chunk)
+    turns = [turns for turns, _ in read_conversations(corpus)]
+    assert turns[:4] == [
         [{"question": "\nwhat?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],
         [{"question": "what?\n", "answer": "a snail"}],
         [{"question": "a? \u00e9 [}", "answer": "b"}],
         [{"question": "c?", "answer": "d"}],
     ]
-    assert len(found) == len(RECORDS)
+    assert len(turns) == len(RECORDS)
 
 
 def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, picture):
@@ -67,7 +68,7 @@ def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, 
         ('{"id": 1}', "is not a JSON list of records"),
         ('[{"conversations": []}, {"conversations": [', "record 2: "),
         ('[{"conversations": []}, {"id": 2}]', r"record 2: not a conversation as LLaVA's are \(KeyError"),
-        ('[{"conversations": []},', "ends within its list, behind record 1"),
+        ('[{"conversations": []},', "record 2: the file ends within its list"),
         ("[]", "holds no conversation"),
         ('[{"image": "a.png", "conversations": []}]', "record 1 has a picture: .*instructions.images is null"),
     ],

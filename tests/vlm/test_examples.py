@@ -54,9 +54,8 @@ def test_a_caption_follows_its_picture_and_is_learnt_with_its_end(processor, pic
 def test_an_instruction_is_prompted_as_it_will_be_asked(processor, picture, png):
     (example,), skipped = instruction_examples(row(TALK[0], picture=png(0)), processor, 80)
     turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what?"}]}
-    asked = processor(
-        text=processor.apply_chat_template([turn], add_generation_prompt=True), images=picture(0), return_tensors="pt"
-    )
+    prompt = processor.apply_chat_template([turn], add_generation_prompt=True)
+    asked = processor(text=prompt, images=picture(0), return_tensors="pt")
     start = asked.input_ids.shape[1]
     assert example.ids[:start] == asked.input_ids[0].tolist()
     assert example.labels == [IGNORED] * start + example.ids[start:]
@@ -86,11 +85,8 @@ def test_every_answer_of_a_conversation_is_learnt_with_its_end(chat, answers, pi
     (example,), skipped = instruction_examples(row(*TALK, picture=png(0) if pictured else None), processor, 200)
     assert skipped == NONE
     assert learnt(processor, example) == answers
-    messages = [
-        {"role": role, "content": [{"type": "text", "text": text}]}
-        for turn in TALK
-        for role, text in zip(("user", "assistant"), turn, strict=True)
-    ]
+    texts = zip(("user", "assistant") * 3, [text for turn in TALK for text in turn], strict=True)
+    messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in texts]
     if pictured:
         messages[0]["content"].insert(0, {"type": "image"})
     written = processor.apply_chat_template(messages).removesuffix("\n")  # nobody is asked for what follows the end
@@ -98,10 +94,7 @@ def test_every_answer_of_a_conversation_is_learnt_with_its_end(chat, answers, pi
     assert example.ids == list(whole.input_ids[0])
     shown = [place for place, token in enumerate(example.ids) if token == processor.image_token_id]
     assert len(shown) == 4 * pictured
-    assert written.count("<image>") == pictured
-    if pictured:
-        assert shown == list(range(shown[0], shown[0] + 4))
-        assert processor.tokenizer.decode(example.ids[shown[-1] + 1 :]).startswith("\nwhat?")
+    assert processor.tokenizer.decode(example.ids).count("<image>" * 4 + "\nwhat?") == pictured
 
 
 def test_an_answer_ends_with_the_language_models_own_token(parts):
@@ -112,9 +105,8 @@ def test_an_answer_ends_with_the_language_models_own_token(parts):
 
 def test_rows_are_the_same_from_a_file(processor, instructions, tmp_path):
     rows = instructions(8)
-    table = [
-        {"uid": str(number), "task": "", "drawings": []} | row for number, row in enumerate(rows.to_dict("records"))
-    ]
+    records = enumerate(rows.to_dict("records"))
+    table = [{"uid": str(number), "task": "", "drawings": []} | row for number, row in records]
     write_table(tmp_path / "rows.parquet", table, INSTRUCTIONS)
     read = pd.read_parquet(tmp_path / "rows.parquet")
     assert isinstance(read["turns"][1], np.ndarray)
@@ -158,24 +150,20 @@ def test_a_conversation_without_turns_is_empty(processor, png, turns, pictured):
     assert skipped == NONE | {"empty": 1}
 
 
-@pytest.mark.parametrize("broken", [b"no picture", b""])
-def test_what_is_no_picture_is_counted(processor, broken):
-    examples, skipped = instruction_examples(row(TALK[0], picture=broken), processor, 80)
+def test_what_is_no_picture_is_counted(processor, png):
+    broken = [row(TALK[0], picture=payload) for payload in (b"no picture", b"", png(0)[:-200])]
+    examples, skipped = instruction_examples(pd.concat(broken), processor, 80)
     assert not examples
-    assert skipped == NONE | {"unreadable_picture": 1}
-
-
-def test_a_picture_that_breaks_off_is_counted(processor, png):
-    examples, skipped = instruction_examples(row(TALK[0], picture=png(0)[:-200]), processor, 80)
-    assert not examples
-    assert skipped == NONE | {"unreadable_picture": 1}
+    assert skipped == NONE | {"unreadable_picture": 3}
 
 
 def test_a_batch_is_padded_behind_and_labelled_where_it_is_learnt():
     pixels = torch.ones(3, 2, 2, dtype=torch.bfloat16)
-    batch = collate(
-        [Example([5, 6, 7], [IGNORED, 6, IGNORED], None), Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], pixels)]
+    short, long = (
+        Example([5, 6, 7], [IGNORED, 6, IGNORED], None),
+        Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], pixels),
     )
+    batch = collate([short, long])
     assert batch["input_ids"].tolist() == [[5, 6, 7, 0, 0], [3, 8, 9, 4, 2]]
     assert batch["labels"].tolist() == [[IGNORED, 6] + [IGNORED] * 3, [IGNORED, IGNORED, IGNORED, 4, 2]]
     assert batch["pixel_values"].shape == (1, 3, 2, 2)

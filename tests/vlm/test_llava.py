@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from synthpairs.storage import file_sha256
-from synthpairs.vlm.adapters import Lora
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import MOMENTS, PROJECTOR, Align, Finetune, align, finetune, untrained
+from synthpairs.vlm.llava import MOMENTS, PROJECTOR, align, finetune, untrained
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.warmstart import ClosedForm, Moments, fit_projector
+from synthpairs.vlm.params import Align, ClosedForm, Lora
+from synthpairs.vlm.warmstart import Moments, fit_projector
 from tests.vlm.conftest import changed_weights
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)
@@ -26,14 +26,14 @@ import os, pickle, signal, sys
 from pathlib import Path
 from synthpairs.vlm import llava, trainer
 
-take = trainer.Placed.__getitem__
+take = trainer.OrderedDataset.__getitem__
 
 def take_or_die(self, index):
     if index == 30:  # of step 8, two steps after a checkpoint
         os.kill(os.getpid(), signal.SIGKILL)
     return take(self, index)
 
-trainer.Placed.__getitem__ = take_or_die
+trainer.OrderedDataset.__getitem__ = take_or_die
 name, arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
 getattr(llava, name)(*arguments)
 """
@@ -43,9 +43,8 @@ def killed(tmp_path, function, *arguments):
     """Run it in a process that is killed in its eighth step."""
     call = tmp_path / "call"
     call.write_bytes(pickle.dumps((function.__name__, arguments)))
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, call], capture_output=True, text=True, cwd=Path(__file__).parents[2]
-    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", KILLED, call], capture_output=True, text=True, cwd=root)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
@@ -55,6 +54,8 @@ def checkpoints():
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     out = tmp_path / "aligned"
+    out.mkdir()
+    (out / "of an earlier run").touch()
     metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}, start=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
     assert {name: tuple(weight.shape) for name, weight in load_file(out / PROJECTOR).items()} == {
@@ -70,11 +71,8 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
-def test_finetune_trains_projector_and_language_model(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(
-        **training | {"epochs": 3.0}, projector_learning_rate=None, lora=lora, instructions=None, start=None
-    )
-    metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
+def test_finetune_trains_projector_and_language_model(parts, instructions, tuning, tmp_path, aligned, lora):
+    metrics = finetune(instructions(40), aligned, parts, tuning(epochs=3.0, lora=lora), tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
     changed = changed_weights(parts, tmp_path)
     assert not any("vision_tower" in name for name in changed)
@@ -102,23 +100,13 @@ def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_p
 
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
-def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, training, tmp_path, aligned, lora):
-    params = Finetune(
-        **training | {"micro_batch": 2}, projector_learning_rate=0.02, lora=lora, instructions=None, start=None
-    )
+def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, tuning, tmp_path, aligned, lora):
+    params = tuning(micro_batch=2, projector_learning_rate=0.02, lora=lora)
     expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
     killed(tmp_path, finetune, instructions(40), aligned, parts, params, tmp_path / "resumed")
     assert checkpoints() == ["checkpoint-6"]
     assert finetune(instructions(40), aligned, parts, params, tmp_path / "resumed") == expected
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
-
-
-def test_an_earlier_result_is_replaced_whole(parts, pairs, training, tmp_path):
-    out = tmp_path / "aligned"
-    out.mkdir()
-    (out / "left over").touch()
-    align(pairs(8), parts, Align(**training, start=None), out)
-    assert [path.name for path in out.iterdir()] == [PROJECTOR]
 
 
 def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
@@ -130,21 +118,21 @@ def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(narrow, pairs, instructions, training, tmp_path, count):
+def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(
+    narrow, pairs, instructions, training, tuning, tmp_path, count
+):
     """Its projector starts at random, for there are no two captions to tell apart, and fine-tuning takes it from there."""
     start = ClosedForm(ridge=0.3, whitening=0.5)
     metrics = align(pairs(count), narrow, Align(**training, start=start), tmp_path / "aligned")
     assert (metrics["pairs"], metrics["steps"], metrics["start"]) == (count, count, {"r2": None})
-    params = Finetune(**training, start=start, projector_learning_rate=None, lora=None, instructions=None)
-    tuned = finetune(instructions(8), tmp_path / "aligned", narrow, params, tmp_path / "tuned")
+    tuned = finetune(instructions(8), tmp_path / "aligned", narrow, tuning(start=start), tmp_path / "tuned")
     assert tuned["steps"] == 2
     assert tuned["start"]["r2"] is not None
 
 
-def test_finetune_needs_an_aligned_projector(parts, instructions, training, tmp_path):
-    params = Finetune(**training, projector_learning_rate=None, lora=None, instructions=None, start=None)
+def test_finetune_needs_an_aligned_projector(parts, instructions, tuning, tmp_path):
     with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
-        finetune(instructions(4), tmp_path / "aligned", parts, params, tmp_path / "out")
+        finetune(instructions(4), tmp_path / "aligned", parts, tuning(), tmp_path / "out")
 
 
 def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, tmp_path):
@@ -156,9 +144,8 @@ def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, t
             assert torch.equal(weight, start[name.removeprefix("multi_modal_projector.")].to(torch.bfloat16))
     assert metrics["picture_tokens"] == 4
     assert metrics["projector_parameters"] == 17 * 24 + 25 * 24
-    assert json.loads((tmp_path / "untrained/config.json").read_text())["architectures"] == [
-        "LlavaForConditionalGeneration"
-    ]
+    config = json.loads((tmp_path / "untrained/config.json").read_text())
+    assert config["architectures"] == ["LlavaForConditionalGeneration"]
 
 
 def test_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
@@ -166,19 +153,22 @@ def test_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
     metrics = align(pairs(40), narrow, params, tmp_path / "aligned")
     model, processor = assemble(narrow)
     start = fit_projector(
-        model, Moments.of(model, caption_examples(pairs(40), processor, 120)[0]), START, "finetune.start"
+        model, Moments.of(model, caption_examples(pairs(40), processor, 120)[0]), START, "align.start"
     )
     assert metrics["start"] == start
     assert start.keys() == {"r2"}
     projector = model.model.multi_modal_projector.state_dict()
-    for name, weight in load_file(tmp_path / "aligned" / PROJECTOR).items():
-        assert torch.equal(weight, projector[name])
+    still = {file: load_file(tmp_path / "aligned" / file) for file in (PROJECTOR, MOMENTS)}
+    assert all(torch.equal(weight, projector[name]) for name, weight in still[PROJECTOR].items())
+    metrics = align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"]) == (40, 0)
+    for file, values in still.items():
+        again = load_file(tmp_path / "aligned" / file)
+        assert all(torch.equal(values[name], again[name]) for name in values)
 
 
-def test_the_projector_has_a_rate_of_its_own(parts, instructions, training, tmp_path, aligned):
-    params = Finetune(
-        **training | {"learning_rate": 0.0}, projector_learning_rate=0.01, lora=None, instructions=None, start=None
-    )
+def test_the_projector_has_a_rate_of_its_own(parts, instructions, tuning, tmp_path, aligned):
+    params = tuning(learning_rate=0.0, projector_learning_rate=0.01)
     finetune(instructions(8), aligned, parts, params, tmp_path / "finetuned")
     untrained(parts, tmp_path / "untrained")
     after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
@@ -187,19 +177,8 @@ def test_the_projector_has_a_rate_of_its_own(parts, instructions, training, tmp_
     assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()
 
 
-def test_without_gradient_steps_align_is_the_closed_form_alone(narrow, pairs, training, tmp_path):
-    metrics = align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
-    assert (metrics["pairs"], metrics["steps"]) == (40, 0)
-    align(pairs(40), narrow, Align(**training | {"learning_rate": 0.0}, start=START), tmp_path / "still")
-    for file in (PROJECTOR, MOMENTS):
-        start, still = load_file(tmp_path / "aligned" / file), load_file(tmp_path / "still" / file)
-        assert all(torch.equal(start[name], still[name]) for name in start)
-
-
-def test_finetune_can_start_anew_from_captions_and_answers(narrow, pairs, instructions, training, tmp_path):
-    params = Finetune(
-        **training | {"max_steps": 0}, projector_learning_rate=None, lora=None, instructions=None, start=START
-    )
+def test_finetune_can_start_anew_from_captions_and_answers(narrow, pairs, instructions, training, tuning, tmp_path):
+    params = tuning(max_steps=0, start=START)
     align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
     metrics = finetune(instructions(40), tmp_path / "aligned", narrow, params, tmp_path / "finetuned")
     model, processor = assemble(narrow)

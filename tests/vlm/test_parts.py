@@ -11,45 +11,20 @@ import sentencepiece
 import torch
 from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
 from synthpairs.inference import compute_dtype
 from synthpairs.storage import file_sha256
 from synthpairs.vlm import assemble, load, parts
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import PROJECTOR, Align, Finetune, align, finetune, untrained
-from synthpairs.vlm.model import Vlm, picture_tokens
+from synthpairs.vlm.llava import PROJECTOR, align, finetune, untrained
+from synthpairs.vlm.model import picture_tokens
+from synthpairs.vlm.params import Align, Vlm
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
 CLIP, VICUNA = "c" * 40, "f" * 40  # commits
-WORDS = [
-    "what",
-    "is",
-    "this",
-    "?",
-    "a",
-    "dog",
-    "snail",
-    "elephant",
-    "cat",
-    "on",
-    "red",
-    "ground",
-    "and",
-    "no",
-    "USER:",
-    "ASSISTANT:",
-    "0",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "8",
-    "9",
-]
+TEXT = "what is this ? a dog snail elephant cat on red ground and no USER: ASSISTANT: 0 1 2 3 4 5 6 7 8 9"
+WORDS = TEXT.split()
 
 
 def whole_clip(folder):
@@ -68,19 +43,12 @@ def whole_clip(folder):
 def vicuna(folder):
     """As lmsys/vicuna-7b-v1.5 lies there: a sentencepiece model, and settings of sampling that no longer go together."""
     folder.mkdir(parents=True)
-    (folder / "words.txt").write_text("\n".join(" ".join(WORDS[place:] + WORDS[:place]) for place in range(len(WORDS))))
+    (folder / "words.txt").write_text("\n".join(" ".join(WORDS[n:] + WORDS[:n]) for n in range(len(WORDS))))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "words.txt"),
-        model_prefix=str(folder / "tokenizer"),
-        vocab_size=330,
-        hard_vocab_limit=False,
-        model_type="bpe",
-        byte_fallback=True,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        allow_whitespace_only_pieces=True,
-        minloglevel=2,
-    )
+        input=str(folder / "words.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=330, hard_vocab_limit=False,
+        model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True, minloglevel=2,
+    )  # fmt: skip
     vocabulary = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
     for name in ("words.txt", "tokenizer.vocab"):
         (folder / name).unlink()
@@ -116,18 +84,8 @@ def hub(cached, monkeypatch):
     return cached
 
 
-PAPER = Vlm(
-    eye="openai/clip@refs/pr/8",
-    llm="lmsys/vicuna@main",
-    layers=None,
-    adapter=None,
-    vision_feature_layer=-2,
-    vision_feature_select="default",
-    aspect="crop",
-    image_slot=None,
-    chat="vicuna",
-    seed=0,
-)
+PAPER = Vlm(eye="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", layers=None, adapter=None, vision_feature_layer=-2,
+            vision_feature_select="default", aspect="crop", image_slot=None, chat="vicuna", seed=0)  # fmt: skip
 
 
 def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
@@ -143,32 +101,25 @@ def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
         assert torch.equal(seen, expected)
 
 
-def test_the_first_layers_alone_are_the_language_model(hub):
+def test_the_first_layers_alone_can_be_the_language_model(hub):
     whole, cut = (assemble(dataclasses.replace(PAPER, layers=layers))[0].model.language_model for layers in (2, 1))
     assert (len(whole.layers), len(cut.layers), cut.config.num_hidden_layers) == (2, 1, 1)
     expected = whole.state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in cut.state_dict().items())
-
-
-def test_more_layers_than_there_are_are_refused(hub):
     with pytest.raises(ValueError, match=r"params.yaml: vlm.layers must be from 1 to 2, .*got 3"):
         assemble(dataclasses.replace(PAPER, layers=3))
 
 
-def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tmp_path):
+def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tuning, tmp_path):
     records = {
-        "vlm.eye": {"model": PAPER.eye, "commit": CLIP},
-        "vlm.llm": {"model": PAPER.llm, "commit": VICUNA},
+        "vlm.eye": {"model": PAPER.eye, "commit": CLIP, "sha256": file_sha256(hub["openai/clip"])},
+        "vlm.llm": {"model": PAPER.llm, "commit": VICUNA, "sha256": file_sha256(hub["lmsys/vicuna"])},
     }
-    for key, model in {"vlm.eye": "openai/clip", "vlm.llm": "lmsys/vicuna"}.items():
-        records[key]["sha256"] = file_sha256(hub[model])
-    params = training | {"max_tokens": 300}
-    aligned = align(pairs(16), PAPER, Align(**params | {"epochs": 2.0}, start=None), tmp_path / "aligned")
+    params = Align(**training | {"max_tokens": 300, "epochs": 2.0}, start=None)
+    aligned = align(pairs(16), PAPER, params, tmp_path / "aligned")
     assert aligned["loss_last"] < aligned["loss_first"]
     assert aligned["hub"] == records
-    settings = Finetune(
-        **params | {"learning_rate": 1e-3}, projector_learning_rate=None, lora=None, instructions=None, start=None
-    )
+    settings = tuning(max_tokens=300, learning_rate=1e-3)
     tuned = finetune(instructions(8), tmp_path / "aligned", PAPER, settings, tmp_path / "tuned")
     assert tuned["hub"] == records
     assert tuned["skipped"] == dict.fromkeys(tuned["skipped"], 0)
@@ -176,6 +127,10 @@ def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, train
     inputs = processor(text="USER: <image>\nwhat is this? ASSISTANT:", images=picture(0), return_tensors="pt")
     answer = model.generate(**inputs, max_new_tokens=4, do_sample=False)
     assert answer.shape[1] > inputs.input_ids.shape[1]
+    file = tmp_path / "aligned" / PROJECTOR
+    save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
+    with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):
+        finetune(instructions(4), tmp_path / "aligned", PAPER, settings, tmp_path / "out")
 
 
 def test_what_is_trained_on_is_tokenised_as_it_will_be_asked(hub, picture, png):
@@ -255,31 +210,8 @@ def drop_a_weight(folder):
 def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model, spoil, message):
     shutil.copytree(hub[model], tmp_path / "spoilt")
     spoil(tmp_path / "spoilt")
-    monkeypatch.setattr(
-        "huggingface_hub.snapshot_download", lambda name, **_: str(tmp_path / "spoilt" if name == model else hub[name])
-    )
+    folders = hub | {model: tmp_path / "spoilt"}
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: str(folders[name]))
     with pytest.raises((ValueError, OSError), match=message) as caught:
         assemble(PAPER)
     assert "\n" not in str(caught.value)
-
-
-def test_a_projector_of_another_model_says_what_to_run(hub, instructions, training, tmp_path, pairs):
-    params = training | {"max_tokens": 300}
-    align(pairs(4), PAPER, Align(**params, start=None), tmp_path / "aligned")
-    settings = Finetune(**params, projector_learning_rate=None, lora=None, instructions=None, start=None)
-    file = tmp_path / "aligned" / PROJECTOR
-    save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
-    with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):
-        finetune(instructions(4), tmp_path / "aligned", PAPER, settings, tmp_path / "out")
-
-
-def test_an_eye_alone_is_read_too(hub, tmp_path):
-    eye = CLIPVisionModel.from_pretrained(hub["openai/clip"])
-    eye.save_pretrained(tmp_path / "eye")
-    (tmp_path / "eye/preprocessor_config.json").write_bytes(
-        (hub["openai/clip"] / "preprocessor_config.json").read_bytes()
-    )
-    alone, _ = assemble(dataclasses.replace(PAPER, eye=str(tmp_path / "eye")))
-    whole, _ = assemble(PAPER)
-    for one, other in zip(alone.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(one, other)

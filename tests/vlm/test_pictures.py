@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.storage import Slice, locate_shard, read_shard, shard_bytes
+from synthpairs.storage import Slice, locate_shard, shard_bytes
 from synthpairs.vlm import pictures
 from synthpairs.vlm.examples import IGNORED, Example, Examples, caption_examples
 from synthpairs.vlm.model import assemble, load, save
@@ -31,15 +31,12 @@ def test_a_picture_is_the_same_wherever_it_lies(processor, picture, png, tmp_pat
     (tmp_path / "a.png").write_bytes(png(0))
     (tmp_path / "s.tar").write_bytes(shard_bytes([("k", {"png": png(0), "txt": b"a dog"}), ("l", {"png": png(1)})]))
     shard = dict(locate_shard(tmp_path / "s.tar"))
-    assert {key: {name: at.read() for name, at in members.items()} for key, members in shard.items()} == dict(
-        read_shard(tmp_path / "s.tar")
-    )
-    found = list(looked_at([png(0), tmp_path / "a.png", shard["k"]["png"], picture(0), None], processor))
+    *images, none = looked_at([png(0), tmp_path / "a.png", shard["k"]["png"], picture(0), None], processor)
     expected = processor(picture(0), return_tensors="pt").pixel_values[0].bfloat16()
-    assert found.pop() is None
-    assert all(torch.equal(seen.pixels(), expected) for seen in found)
-    assert len({seen.digest for seen in found[:3]}) == 1
-    assert torch.equal(pickle.loads(pickle.dumps(found[1])).pixels(), expected)  # a loader's worker has it so
+    assert none is None
+    assert all(torch.equal(image.pixels(), expected) for image in images)
+    assert len({image.digest for image in images[:3]}) == 1
+    assert torch.equal(pickle.loads(pickle.dumps(images[1])).pixels(), expected)  # a loader's worker has it so
 
 
 @pytest.mark.parametrize("ahead", [2, 1024])
@@ -47,15 +44,8 @@ def test_broken_ones_are_found_in_their_places(processor, picture, png, tmp_path
     monkeypatch.setattr(pictures, "AHEAD", ahead)
     photo = jpeg(picture(0))
     sources = [png(0), png(0)[:-200], photo, photo[: len(photo) // 2], b"", tmp_path / "none.png", png(1)]
-    assert [seen is not None for seen in looked_at(sources, processor)] == [
-        True,
-        False,
-        True,
-        False,
-        False,
-        False,
-        True,
-    ]
+    whole = [image is not None for image in looked_at(sources, processor)]
+    assert whole == [True, False, True, False, False, False, True]
 
 
 def test_a_picture_that_breaks_later_is_named(processor, png, tmp_path):
@@ -85,11 +75,9 @@ def test_many_examples_are_what_was_put_in_and_small():
 
 
 def test_pairs_in_shards_are_not_held(parts, png, tmp_path):
-    """Of a pair whose picture lies in a shard neither file nor pixels are kept."""
     (tmp_path / "s.tar").write_bytes(shard_bytes([(f"k{number}", {"png": png(number)}) for number in range(8)]))
     pairs = [(key, "a dog", members["png"]) for key, members in locate_shard(tmp_path / "s.tar")]
     examples, _ = caption_examples(pairs, assemble(parts)[1], 80)
-    assert [example.picture.source for example in examples] == [at for _, _, at in pairs]
     assert all(isinstance(example.picture.source, Slice) for example in examples)
 
 

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 
 from synthpairs.vlm import fitting
 from synthpairs.vlm.examples import caption_examples
-from synthpairs.vlm.llava import Align, Finetune, align, finetune
+from synthpairs.vlm.llava import finetune
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.training import Learner, Training, train
+from synthpairs.vlm.params import Training
+from synthpairs.vlm.training import Learner, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,9 +27,8 @@ def spread(tmp_path):
 
     def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
         call = tmp_path / f"{function}-{count}.call"
-        call.write_bytes(
-            pickle.dumps({"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu})
-        )
+        settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
+        call.write_bytes(pickle.dumps(settings))
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
         done = subprocess.run(
             [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)],
@@ -48,19 +48,14 @@ def spread(tmp_path):
 
 
 @pytest.fixture
-def params(training):
-    """Micro-batches of one, so that every second process's has no picture now and then."""
-    settings = training | {"micro_batch": 1, "learning_rate": 1e-3, "max_steps": 8}
-    return Finetune(**settings, projector_learning_rate=None, lora=None, instructions=None, start=None)
+def alone(parts, instructions, aligned, tuning, tmp_path, monkeypatch):
+    """The call that is spread, without its out, and its losses in this process.
 
-
-@pytest.fixture
-def alone(parts, pairs, instructions, training, params, tmp_path, monkeypatch):
-    """The call that is spread, without its out, and its losses in this process."""
-    align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
+    Micro-batches are of one, so that every second process's has no picture now and then.
+    """
     losses = []
     monkeypatch.setattr(fitting, "train", lambda *arguments: losses.append(train(*arguments)) or losses[-1])
-    call = ("finetune", instructions(40), tmp_path / "aligned", parts, params)
+    call = ("finetune", instructions(40), aligned, parts, tuning(micro_batch=1, learning_rate=1e-3, max_steps=8))
     finetune(*call[1:], tmp_path / "alone")
     return call, losses[0]
 
@@ -112,8 +107,8 @@ def test_activations_computed_twice_change_no_loss(parts, pairs, training, tmp_p
 def test_where_no_model_is_divided_the_switch_is_an_error(spread, alone, tmp_path):
     """Accelerate says nothing, and every process would hold the whole model."""
     call, _ = alone
-    told = "ValueError: SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs"
-    spread(2, *call, tmp_path / "whole", fails=told, SYNTHPAIRS_FSDP="on")
+    message = "ValueError: SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs"
+    spread(2, *call, tmp_path / "whole", fails=message, SYNTHPAIRS_FSDP="on")
 
 
 @pytest.mark.parametrize(

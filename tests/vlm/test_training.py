@@ -9,7 +9,8 @@ import torch
 
 from synthpairs.vlm.examples import IGNORED, caption_examples, collate, instruction_examples
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.training import WINDOW, Learner, Training, order, train
+from synthpairs.vlm.params import Training
+from synthpairs.vlm.training import WINDOW, Learner, order, train
 
 
 def test_an_epoch_is_every_example_once(training):
@@ -72,14 +73,18 @@ def test_the_loss_is_the_one_of_transformers(parts, instructions):
     torch.testing.assert_close(Learner(model)(**batch, num_items_in_batch=2 * count)["loss"], theirs / 2)
 
 
-def test_micro_batches_add_up_to_the_batch(parts, pairs, training, tmp_path):
-    losses = []
-    for micro in (4, 1):
-        model, processor = assemble(parts)
-        examples, _ = caption_examples(pairs(40), processor, 80)
-        params = Training(**training | {"micro_batch": micro})
-        losses.append(train(Learner(model.float()), examples, params, tmp_path / str(micro)))
-    np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)  # bfloat16
+@pytest.fixture
+def task(parts, pairs):
+    """A learner of all the model, in float32, and examples for it."""
+    model, processor = assemble(parts)
+    return Learner(model.float()), caption_examples(pairs(40), processor, 80)[0]
+
+
+def test_micro_batches_add_up_to_the_batch(task, parts, training, tmp_path):
+    whole = train(*task, Training(**training), tmp_path / "whole")
+    again = Learner(assemble(parts)[0].float())
+    micro = train(again, task[1], Training(**training | {"micro_batch": 1}), tmp_path / "micro")
+    np.testing.assert_allclose(micro, whole, rtol=0.02)  # bfloat16, on a GPU
 
 
 def test_checkpoints_hold_what_is_trained_and_nothing_else(parts):
@@ -95,46 +100,37 @@ def test_checkpoints_hold_what_is_trained_and_nothing_else(parts):
         learner.load_state_dict({})
 
 
-def test_every_step_is_watched_and_after_a_kill_those_behind_the_checkpoint_again(parts, pairs, training, tmp_path):
-    model, processor = assemble(parts)
-    examples, _ = caption_examples(pairs(40), processor, 80)
-    seen = []
+def test_every_step_is_watched_and_after_a_kill_those_behind_the_checkpoint_again(task, training, tmp_path):
+    steps = []
 
     def watch(step):
-        seen.append(step)
-        if len(seen) == 5:
+        steps.append(step)
+        if len(steps) == 5:
             raise KeyboardInterrupt
 
-    learner = Learner(model.float())
     with pytest.raises(KeyboardInterrupt):
-        train(learner, examples, Training(**training), tmp_path, watch=watch)
-    train(learner, examples, Training(**training), tmp_path, watch=watch)
-    assert seen == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9, 10]
+        train(*task, Training(**training), tmp_path, watch=watch)
+    train(*task, Training(**training), tmp_path, watch=watch)
+    assert steps == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9, 10]
 
 
-def test_a_half_written_checkpoint_is_not_resumed_from(parts, pairs, training, tmp_path, caplog):
+def test_a_half_written_checkpoint_is_not_resumed_from(task, training, tmp_path, caplog):
     caplog.set_level(logging.INFO, "synthpairs")
-    model, processor = assemble(parts)
-    examples, _ = caption_examples(pairs(40), processor, 80)
     half = tmp_path / "checkpoint-6"
     half.mkdir()
     (half / "model.safetensors").write_bytes(b"cut")
     (half / "trainer_state.json").write_text('{"global_st')
-    assert len(train(Learner(model.float()), examples, Training(**training), tmp_path)) == 10
+    assert len(train(*task, Training(**training), tmp_path)) == 10
     assert "resuming" not in caplog.text
 
 
-def test_a_loss_that_is_not_finite_ends_the_training(parts, pairs, training, tmp_path):
-    model, processor = assemble(parts)
-    model.float().model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
-    examples, _ = caption_examples(pairs(8), processor, 80)
+def test_a_loss_that_is_not_finite_ends_the_training(task, training, tmp_path):
+    task[0].vlm.model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
     with pytest.raises(ValueError, match="loss at step 1 is nan; lower learning_rate"):
-        train(Learner(model), examples, Training(**training), tmp_path)
+        train(*task, Training(**training), tmp_path)
 
 
-def test_a_full_disk_is_told_before_the_work(parts, pairs, training, tmp_path, monkeypatch):
-    model, processor = assemble(parts)
-    examples, _ = caption_examples(pairs(8), processor, 80)
+def test_a_full_disk_is_noticed_before_the_work(task, training, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(OSError, match=r"needs .* GiB for checkpoints"):
-        train(Learner(model.float()), examples, Training(**training), tmp_path)
+        train(*task, Training(**training), tmp_path)

@@ -8,7 +8,7 @@ from typing import IO
 
 from synthpairs.captions.params import Source
 
-LONGEST = 2**22  # bytes of a line, characters of a JSON record: more is no row of captions but a broken file
+LONGEST = 2**22  # bytes of a line: more is no row of captions but a broken file
 _BOM = b"\xef\xbb\xbf"
 _ENDINGS = {
     "llava": (".json",),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from synthpairs.captions.reading import json_files
+from synthpairs import llava_json
 from synthpairs.captions.record import Caption
 from tests.captions.reading.conftest import encoded, outcome
 
@@ -55,13 +55,13 @@ def test_llava_lists_read_the_same_wherever_they_are_cut(
     for ascii_only in (True, False):
         payload = json.dumps([record(text) for text in texts], indent=indent, ensure_ascii=ascii_only).encode()
         for chunk in (1, 2, 3, 5, 7, 64, 10_000):
-            monkeypatch.setattr(json_files, "CHUNK", chunk)
+            monkeypatch.setattr(llava_json, "CHUNK", chunk)
             captions = read("a.json", b"\xef\xbb\xbf" + payload + b"\n", "llava")
             assert outcome(captions) == [(text, None) for text in texts]
 
 
 def test_a_number_that_is_cut_is_one_record(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "CHUNK", 1)
+    monkeypatch.setattr(llava_json, "CHUNK", 1)
     captions = read("a.json", b'[12, 345, {"text": "a cat"}]', "llava", text="text")
     assert [caption.reason for caption in captions] == ["unreadable", "unreadable", None]
 
@@ -88,7 +88,7 @@ def test_a_number_that_is_cut_is_one_record(read: Read, monkeypatch: pytest.Monk
 def test_a_bad_record_loses_no_neighbour(
     bad: str, fault: str, chunk: int, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_files, "CHUNK", chunk)
+    monkeypatch.setattr(llava_json, "CHUNK", chunk)
     good = [json.dumps(record(text)) for text in ("a cat", "a dog", "a bus", "a bus")]
     payload = f"[{good[0]},\n{bad},{bad},\n{good[1]}, {good[2]} {good[3]}, ]".encode()
     captions = read("a.json", payload, "llava")
@@ -100,8 +100,8 @@ def test_a_bad_record_loses_no_neighbour(
 
 
 def test_a_bad_record_that_nothing_follows_for_long_is_given_up(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "CHUNK", 100)
-    monkeypatch.setattr(json_files, "LONGEST", 1000)
+    monkeypatch.setattr(llava_json, "CHUNK", 100)
+    monkeypatch.setattr(llava_json, "LONGEST", 1000)
     payload = f'[{json.dumps(record("a cat"))}, {{"id": "{"x" * 5000}"}}, {json.dumps(record("a dog"))}]'
     captions = read("a.json", payload.encode(), "llava")
     assert [caption.reason for caption in captions] == [None, "unreadable", None]

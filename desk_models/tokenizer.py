@@ -1,9 +1,9 @@
-"""Train the VQ tokenizer of the Synth2 route; run as `python -m pretrain.tokenizer`. Writes data/pretrain/tokenizer.
+"""Training of the VQ tokenizer of the Synth2 route; run as `python -m desk_models.tokenizer`.
 
-A VQModel (van den Oord et al. 2017, arXiv 1711.00937; Esser et al. 2021, arXiv 2012.09841) that turns a 64-pixel picture into
-8 x 8 codes. Its layers near the pixels start from the generator's autoencoder, which has learnt the same scenes. It learns
-without codes first; then the codebook starts from what the encoder says, and a code that nothing uses is put where something
-is, so that few codes lie idle.
+Writes desk_models/trained/tokenizer, a VQModel (van den Oord et al. 2017, arXiv 1711.00937; Esser et al. 2021, arXiv
+2012.09841) that turns a 64-pixel picture into 8 x 8 codes. Its layers near the pixels start from the generator's autoencoder,
+which has learnt the same scenes. It learns without codes first; then the codebook starts from what the encoder says, and a code
+that nothing uses is put where something is, so that few codes lie idle.
 """
 
 import logging
@@ -15,16 +15,15 @@ import torch
 from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
 
-from pretrain.autoencoder import difference
-from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import params, training_pool, training_rows
+from desk_models.autoencoder import difference, psnr_of
+from desk_models.loop import Schedule, autocast, train
+from desk_models.pool import params, training_pool, training_rows
 from synthpairs.artwork.pool import SIDE, Pool
-from synthpairs.inference import best_device
 from synthpairs.realpairs.listing import RECORD, describe
 from synthpairs.storage import write_json
 
-OUT = Path("data/pretrain/tokenizer")
-AUTOENCODER = Path("data/pretrain/vae")
+OUT = Path("desk_models/trained/tokenizer")
+AUTOENCODER = Path("desk_models/trained/vae")
 
 
 class Learner(nn.Module):
@@ -91,7 +90,6 @@ def loss_of(
     commitment: float,
 ) -> Tensor:
     """The difference after encoding and decoding, the distance to the codes, and the care of the codebook."""
-    torch.manual_seed(int(rng.integers(2**31)))
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
     codebook = learner.vq.quantize.embedding.weight
     learner.step += 1
@@ -112,10 +110,10 @@ def loss_of(
         codes = torch.cdist(flat, codebook).argmin(1)
         learner.idle[codes] = 0
         learner.idle[stale] = 0
-    found = codebook[codes]
-    committed = (flat - found.detach()).square().mean()
-    moved = (found - flat.detach()).square().mean()
-    quantised = found.view(len(pixels), *vectors.shape[2:], -1).permute(0, 3, 1, 2)
+    nearest = codebook[codes]
+    committed = (flat - nearest.detach()).square().mean()
+    moved = (nearest - flat.detach()).square().mean()
+    quantised = nearest.view(len(pixels), *vectors.shape[2:], -1).permute(0, 3, 1, 2)
     with autocast():
         decoded = learner.decode(vectors + (quantised - vectors).detach())
     return difference(decoded, pixels) + commitment * committed + moved
@@ -124,15 +122,15 @@ def loss_of(
 @torch.no_grad()
 def evaluate(model: VQModel, pool: Pool, count: int = 512) -> dict[str, float]:
     """Reconstruction PSNR in dB and the share of codes in use, over the pool's last scenes."""
-    squared, used = [], set()
-    for numbers in torch.arange(len(pool.scenes) - count, len(pool.scenes)).split(64):
-        pixels = pool.pixels(numbers)
+    used: set[int] = set()
+
+    def rebuild(pixels: Tensor) -> Tensor:
         vectors, _, (_, _, codes) = model.quantize(model.encode(pixels).latents)
-        decoded = model.decoder(model.post_quant_conv(vectors))
-        squared.append(((decoded.clamp(-1, 1) - pixels) / 2).square().mean(dim=(1, 2, 3)))
-        used |= set(codes.flatten().tolist())
-    psnr = -10 * torch.cat(squared).log10().mean()
-    return {"psnr_db": round(psnr.item(), 2), "codes_used": round(len(used) / model.config.num_vq_embeddings, 4)}
+        used.update(codes.flatten().tolist())
+        return model.decoder(model.post_quant_conv(vectors))
+
+    psnr = psnr_of(rebuild, pool, count)
+    return {"psnr_db": psnr, "codes_used": round(len(used) / model.config.num_vq_embeddings, 4)}
 
 
 def main() -> None:
@@ -145,12 +143,10 @@ def main() -> None:
     care = {key: spec.pop(key) for key in ("free_steps", "idle_steps", "commitment")}
     schedule = Schedule(**spec)
     pool = training_pool()
-    spent = train(learner, lambda _, rng: loss_of(learner, rng, pool, schedule.batch, **care), schedule, seed,
-                  Path(".dvc/tmp/pretrain/tokenizer.pt"))  # fmt: skip
-    measured = evaluate(learner.vq, pool)
+    train(learner, lambda _, rng: loss_of(learner, rng, pool, schedule.batch, **care), schedule, seed, "tokenizer")
+    logging.info("measured %s", evaluate(learner.vq, pool))
     learner.vq.half().save_pretrained(OUT)
     write_json(OUT / RECORD, describe(pool.scenes, training_rows()))
-    logging.info("spent %s, measured %s on %s", spent, measured, best_device())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Train the masked generator of the Synth2 route; run as `python -m pretrain.masked`. Writes data/pretrain/masked.
+"""Training of the masked generator of the Synth2 route; run as `python -m desk_models.masked`.
 
-An AmusedPipeline directory (arXiv 2401.01808, after Muse, arXiv 2301.00704): a U-ViT that fills in masked codes of the VQ
-tokenizer from a caption. It sees real training pairs only, the same that the route's vision-language models see.
+Writes desk_models/trained/masked, an AmusedPipeline directory (arXiv 2401.01808, after Muse, arXiv 2301.00704): a U-ViT that
+fills in masked codes of the VQ tokenizer from a caption. It sees real training pairs only, the same that the route's
+vision-language models see.
 """
 
 import logging
@@ -16,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import params, training_pool, training_rows
-from pretrain.text import load_text
+from desk_models.export import load_text
+from desk_models.loop import Schedule, autocast, train
+from desk_models.pool import params, training_pool, training_rows
 from synthpairs.artwork.pool import SIDE
 from synthpairs.embeddings import generator
 from synthpairs.inference import best_device
@@ -26,12 +27,9 @@ from synthpairs.realpairs.encoding import Encoder
 from synthpairs.realpairs.listing import RECORD, describe, require_same
 from synthpairs.storage import write_json
 
-OUT = Path("data/pretrain/masked")
-TOKENIZER = Path("data/pretrain/tokenizer")
-MICRO, MICRO_WIDTH = (
-    5,
-    32,
-)  # micro-conditions beside the caption (synthpairs.embeddings.generator), and the width of each
+OUT = Path("desk_models/trained/masked")
+TOKENIZER = Path("desk_models/trained/tokenizer")
+MICRO, MICRO_WIDTH = 5, 32  # micro-conditions beside the caption (synthpairs.embeddings.generator), the width of each
 
 
 def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjection) -> UVit2DModel:
@@ -100,18 +98,13 @@ def main() -> None:
     logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
 
     def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
-        torch.manual_seed(int(rng.integers(2**31)))
         numbers, captions, _ = pool.batch(rng, schedule.batch)
-        told = [
-            "" if dropped else text
-            for text, dropped in zip(captions, rng.random(len(captions)) < drop_text, strict=True)
-        ]
-        return masked_loss(
-            learner, codes[numbers].long().to(best_device()), conditions(told, tokenizer, encoder), mask_id, smoothing
-        )
+        dropped = rng.random(len(captions)) < drop_text
+        texts = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
+        grids = codes[numbers].long().to(best_device())
+        return masked_loss(learner, grids, conditions(texts, tokenizer, encoder), mask_id, smoothing)
 
-    spent = train(model, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/masked.pt"))
-    logging.info("spent %s", spent)
+    train(model, loss_of, schedule, seed, "masked")
     vq.register_to_config(pixel_range=[-1, 1])  # of its pictures; without a word from it, aMUSEd's [0, 1] is meant
     AmusedPipeline(
         vqvae=vq.half(), tokenizer=tokenizer, text_encoder=encoder.half(), transformer=model.half(),

@@ -1,4 +1,4 @@
-"""The training loop that all desk models share: a wall-time budget, EMA weights, checkpoints, exact resumption of data."""
+"""Training loop of all desk models: a wall-time budget, EMA weights, checkpoints, exact resumption of data."""
 
 import copy
 import logging
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from synthpairs.inference import best_device, compute_dtype
 
 log = logging.getLogger(__name__)
+CHECKPOINTS = Path("desk_models/.dvc/tmp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,15 @@ def train(
     loss_of: Callable[[nn.Module, np.random.Generator], Tensor],
     schedule: Schedule,
     seed: int,
-    checkpoint: Path,
+    name: str,
 ) -> dict[str, float]:
     """Train until the minutes are spent, then load the EMA weights into `model`; returns steps, samples and last loss.
 
-    `loss_of(model, rng)` makes its own batch from `rng`, which depends on the seed and the step alone, so a resumed run
-    sees the batches that the killed one would have seen. The learning rate follows a cosine over the time budget.
+    `loss_of(model, rng)` makes its own batch from `rng` and from torch's generator. Both depend on the seed and the step alone,
+    so a run that resumes from the checkpoint `name` sees the batches that the killed one would have seen. The learning rate
+    follows a cosine over the time budget.
     """
+    checkpoint = CHECKPOINTS / f"{name}.pt"
     model.to(best_device()).train()
     average = copy.deepcopy(model).requires_grad_(False)
     pairs = zip(average.parameters(), model.parameters(), strict=True)
@@ -66,7 +69,9 @@ def train(
         rate = schedule.learning_rate * min(1.0, (step + 1) / schedule.warmup_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * seconds / budget)))
-        loss = loss_of(model, np.random.default_rng([seed, step]))
+        rng = np.random.default_rng([seed, step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        loss = loss_of(model, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -89,7 +94,9 @@ def train(
                                "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds})  # fmt: skip
     model.load_state_dict(average.state_dict())
     model.eval()
-    return {"steps": step, "samples": step * schedule.batch, "loss": round(smooth, 4)}
+    spent = {"steps": step, "samples": step * schedule.batch, "loss": round(smooth, 4)}
+    log.info("spent %s", spent)
+    return spent
 
 
 def _save(path: Path, state: dict) -> None:

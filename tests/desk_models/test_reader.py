@@ -1,16 +1,15 @@
 """Reading practice: conversations about scenes that nobody renders, and an adapter that merges."""
 
 import dataclasses
-from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain import reader
-from pretrain.blurred import PATCHES
-from pretrain.reader import Classroom, Course, Lesson, build, evaluate
+from desk_models import reader
+from desk_models.blurred import PATCHES
+from desk_models.reader import Classroom, Course, Lesson, build, evaluate
 from synthpairs.inference import compute_dtype
 from synthpairs.vlm.examples import IGNORED
 from synthpairs.vlm.model import assemble
@@ -44,11 +43,11 @@ def test_a_course_goes_from_its_first_values_to_its_last_and_stays():
 
 
 def test_tokens_stand_where_a_picture_would(classroom):
-    place = classroom.processor.image_token_id
+    image = classroom.processor.image_token_id
     for lesson, counts in ((BLURRED, {0, 1 + PATCHES}), (Lesson(0, 0, (1, 1)), {0, 1}), (Lesson(1, 0, (1, 1)), {0})):
-        made = turns(classroom, lesson)
-        assert {turned.ids.count(place) for turned in made} == counts
-        assert all(len(turned.tokens) == turned.ids.count(place) for turned in made)
+        conversations = turns(classroom, lesson)
+        assert {turned.ids.count(image) for turned in conversations} == counts
+        assert all(len(turned.tokens) == turned.ids.count(image) for turned in conversations)
 
 
 def test_only_answers_and_their_ends_are_learnt(classroom):
@@ -60,9 +59,8 @@ def test_only_answers_and_their_ends_are_learnt(classroom):
             assert learnt == "".join(f"{answer}<|im_end|>" for answer in answers)
 
 
-def test_told_in_words_the_caption_is_there(classroom):
-    made = [turned for turned in turns(classroom, Lesson(1.0, 0.0, (1, 1))) if turned.asked]
-    for turned in made:
+def test_in_words_the_caption_is_there(classroom):
+    for turned in (turned for turned in turns(classroom, Lesson(1.0, 0.0, (1, 1))) if turned.asked):
         text = classroom.processor.tokenizer.decode(turned.ids)
         first = turned.asked[0].scene.things[0].name
         assert first[:3] in text.split("\n")[1]
@@ -71,10 +69,8 @@ def test_told_in_words_the_caption_is_there(classroom):
 def test_a_reader_learns_and_comes_back_from_its_checkpoint(classroom, parts):  # noqa: F811
     torch.manual_seed(0)
     learner = build(parts.llm, 4)
-    assert {name.split(".")[-3] for name, weight in learner.named_parameters() if weight.requires_grad} == {
-        "lora_A",
-        "lora_B",
-    }
+    trained = {name.split(".")[-3] for name, weight in learner.named_parameters() if weight.requires_grad}
+    assert trained == {"lora_A", "lora_B"}
     picture = classroom.processor.image_token_id
     batch = turns(classroom, BLURRED, 8)
     optimizer = torch.optim.Adam([weight for weight in learner.parameters() if weight.requires_grad], lr=0.02)
@@ -122,6 +118,6 @@ def test_an_adapter_of_another_model_is_refused(parts, tmp_path):  # noqa: F811
 
 
 def test_measuring_asks_what_is_there(classroom, parts):  # noqa: F811
-    found = evaluate(build(parts.llm, 2), classroom, classroom.processor.image_token_id, count=8)
-    assert Counter(found.keys()) == Counter(["in_words", "clearness_0.8", "clearness_0.4", "clearness_0.2"])
-    assert all(0 <= share <= 1 for share in found.values())
+    shares = evaluate(build(parts.llm, 2), classroom, classroom.processor.image_token_id, count=8)
+    assert shares.keys() == {"in_words", "clearness_0.8", "clearness_0.4", "clearness_0.2"}
+    assert all(0 <= share <= 1 for share in shares.values())

@@ -1,7 +1,7 @@
-"""Train a desk CLIP with open_clip; run as `python -m pretrain.clip`, or `python -m pretrain.clip second_clip`.
+"""Training of a desk CLIP with open_clip; run as `python -m desk_models.clip NAME`, NAME being clip or second_clip.
 
-Writes data/pretrain/clip: an open_clip directory (load with `local-dir:data/pretrain/clip`) with its tokenizer. The second
-one, another tower from another seed, selects nothing: it says how far scores depend on which CLIP is asked.
+Writes desk_models/trained/NAME: an open_clip directory (load with `local-dir:`) with its tokenizer. The second one, another
+tower from another seed, selects nothing: it says how far scores depend on which CLIP is asked.
 """
 
 import gzip
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
-from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import CLIPS, params, training_pool
+from desk_models.loop import Schedule, autocast, train
+from desk_models.pool import CLIPS, chosen, params, training_pool
 from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
-OUT = Path("data/pretrain")
+OUT = Path("desk_models/trained")
 HEAD = 32  # width of an attention head
 MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
 CONTEXT = 32
@@ -38,9 +38,8 @@ def write_tokenizer(out: Path) -> CLIPTokenizer:
     letters = list(open_clip.tokenizer.bytes_to_unicode().values())
     words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(merge.split()) for merge in merges)]
     vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    tokenizer = CLIPTokenizer(
-        vocab=vocabulary, merges=[tuple(merge.split()) for merge in merges], model_max_length=CONTEXT
-    )
+    pairs = [tuple(merge.split()) for merge in merges]
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=pairs, model_max_length=CONTEXT)
     tokenizer.save_pretrained(out)
     return tokenizer
 
@@ -68,6 +67,12 @@ def config(vocabulary: int, side: int, patches: int, width: int) -> dict:
     }
 
 
+def build(config: dict) -> open_clip.CLIP:
+    """A random model of a configuration, less what open_clip reads its tokenizer by."""
+    text = {k: v for k, v in config["text_cfg"].items() if k not in ("hf_tokenizer_name", "tokenizer_kwargs")}
+    return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], text, init_logit_scale=math.log(1 / 0.07))
+
+
 def augment(pixels: Tensor, flip: Tensor, side: int) -> Tensor:
     """Views [n, 3, side, side] of pictures in [-1, 1]: mirrored where `flip`, shifted, recoloured and blurred a little.
 
@@ -92,7 +97,6 @@ def loss_of(
     model: nn.Module, rng: np.random.Generator, pool: Pool, tokenizer: CLIPTokenizer, batch: int, side: int
 ) -> Tensor:
     """The symmetric contrastive loss over one batch; normalisation maps [-1, 1] straight to the tower (mean = std = 0.5)."""
-    torch.manual_seed(int(rng.integers(2**31)))
     numbers, captions, scenes = pool.batch(rng, batch)
     ids = tokenizer(captions, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
     may_flip = torch.tensor([scene.kind != "pair" for scene in scenes])  # left and right matter in a pair
@@ -105,11 +109,14 @@ def loss_of(
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Train and write data/pretrain/NAME; ValueError for a name that is none."""
-    name = arguments[0] if arguments else CLIPS[0]
-    if name not in CLIPS or len(arguments) > 1:
-        raise ValueError(f"usage: python -m pretrain.clip NAME, with NAME one of {', '.join(CLIPS)}; got {arguments}")
+def main(names: Sequence[str]) -> None:
+    """Train the named models, or both; ValueError for a name that is none."""
+    for name in chosen("clip", names, CLIPS):
+        train_clip(name)
+
+
+def train_clip(name: str) -> None:
+    """Train and write desk_models/trained/NAME."""
     spec, out = params(name), OUT / name
     side, patches, width = (spec.pop(key) for key in ("input", "patches", "width"))
     schedule = Schedule(**spec)
@@ -118,24 +125,14 @@ def main(arguments: Sequence[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = write_tokenizer(out)
     model_config = config(len(tokenizer), side, patches, width)
-    model = open_clip.CLIP(
-        embed_dim=model_config["embed_dim"],
-        vision_cfg=model_config["vision_cfg"],
-        text_cfg={
-            k: v for k, v in model_config["text_cfg"].items() if k not in ("hf_tokenizer_name", "tokenizer_kwargs")
-        },
-        init_logit_scale=math.log(1 / 0.07),
-    )
+    model = build(model_config)
     pool = training_pool()
-    spent = train(model, lambda m, rng: loss_of(m, rng, pool, tokenizer, schedule.batch, side), schedule, seed,
-                  Path(f".dvc/tmp/pretrain/{name}.pt"))  # fmt: skip
+    train(model, lambda m, rng: loss_of(m, rng, pool, tokenizer, schedule.batch, side), schedule, seed, name)
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, out / "open_clip_model.safetensors")
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
-    (out / "open_clip_config.json").write_text(
-        json.dumps({"model_cfg": model_config, "preprocess_cfg": preprocess}, indent=2) + "\n"
-    )
-    logging.info("spent %s", spent)
+    document = {"model_cfg": model_config, "preprocess_cfg": preprocess}
+    (out / "open_clip_config.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from pretrain.pool import trained_concepts
+from desk_models.pool import trained_concepts
 from synthpairs.artwork.drawings import of_split, picture
 from synthpairs.artwork.pool import SIDE
 from synthpairs.artwork.scenes import Scene, Thing, draw_scene, render_scene

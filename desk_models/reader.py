@@ -1,10 +1,10 @@
-"""Teach the language model to read a picture's tokens, in words alone; run as `python -m pretrain.reader`.
+"""Teach the language model to read a picture's tokens, in words alone; run as `python -m desk_models.reader`.
 
 SmolLM2-135M cannot compare: told in words what a picture shows, and asked whether a thing is in it, its answers are no better
 than chance. Vicuna, fifty times its size, brings that along to LLaVA. Here it is practised before any training on pictures,
 on scenes that are drawn up but never rendered: part of the time the scene's caption stands where the picture would, the rest
 of the time tokens made of its words (blurred.py), clear ones first. No picture, eye or projector takes part. What is learnt is
-a low-rank adapter (Hu et al. 2021, arXiv 2106.09685), written to data/pretrain/reader.
+a low-rank adapter (Hu et al. 2021, arXiv 2106.09685), written to desk_models/trained/reader.
 """
 
 import logging
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, LlavaProcessor
 
-from pretrain.blurred import PATCHES, Blur
-from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import load_drawings, params, trained_concepts
+from desk_models.blurred import PATCHES, Blur
+from desk_models.loop import Schedule, autocast, train
+from desk_models.pool import load_drawings, params, trained_concepts
 from synthpairs.artwork.pool import SIDE
 from synthpairs.artwork.wording import word_scene
 from synthpairs.benchmarks.instructions import questions_about
@@ -33,12 +33,12 @@ from synthpairs.inference import best_device
 from synthpairs.params import load_params
 from synthpairs.storage import write_json
 from synthpairs.vlm.examples import IGNORED, Example, collate, conversation, written
-from synthpairs.vlm.llava import Align
-from synthpairs.vlm.model import IMAGE_TOKEN, Vlm, assemble
+from synthpairs.vlm.model import IMAGE_TOKEN, assemble
+from synthpairs.vlm.params import Align, Vlm
 from synthpairs.vlm.warmstart import caption_targets
 
-OUT = Path("data/pretrain/reader")
-METRICS = Path("pretrain/reader.json")
+OUT = Path("desk_models/trained/reader")
+METRICS = Path("desk_models/reader.json")
 SKETCHES = 4000  # scenes whose captions are mixed
 TEXTS, TEXT_SHARE = 200, 0.1  # questions about no scene, so that the instruction data's bring nothing unheard of
 
@@ -197,15 +197,14 @@ def main() -> None:
     schedule = Schedule(**spec)
 
     def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
-        torch.manual_seed(int(rng.integers(2**31)))
         lesson = course.at(int(reader.step))
         reader.step += 1
         batch = [classroom.turn(rng, lesson, int(rng.integers(1, turns + 1))) for _ in range(schedule.batch)]
         return F.cross_entropy(*learner(batch, picture))
 
-    spent = train(reader, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/reader.pt"))
+    spent = train(reader, loss_of, schedule, seed, "reader")
     measured = evaluate(reader, classroom, picture)
-    logging.info("spent %s, measured %s", spent, measured)
+    logging.info("measured %s", measured)
     for name, weight in reader.llm.named_parameters():
         if "lora_" in name:
             weight.data = weight.data.half()

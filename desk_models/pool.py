@@ -1,5 +1,6 @@
-"""What the trainings share: their parameters, and the pool of scenes that section `pairs` of params.yaml describes."""
+"""Parameters of the trainings, and the pool of scenes that section `pairs` of params.yaml describes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,13 +10,20 @@ from synthpairs.artwork.pool import Pool, compose
 from synthpairs.params import load_params, read_mapping
 from synthpairs.realpairs.params import Pairs
 
-CLIPS = ("clip", "second_clip")  # sections of pretrain/params.yaml, and what the trained models are called
+CLIPS = ("clip", "second_clip")  # sections of desk_models/params.yaml, and what the trained models are called
 
 
 def params(section: str | None = None) -> dict:
     """This pipeline's parameters, or one section of them."""
-    values = read_mapping(Path("pretrain/params.yaml"))
+    values = read_mapping(Path("desk_models/params.yaml"))
     return values[section] if section else values
+
+
+def chosen(program: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The known names that a program was given, in their order, or all; ValueError for one that is none."""
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"python -m desk_models.{program}: no part {unknown[0]!r}; parts are {', '.join(known)}")
+    return [name for name in known if not names or name in names]
 
 
 def trained_concepts() -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain.tokenizer import Learner, build, evaluate, loss_of
+from desk_models.tokenizer import Learner, build, evaluate, loss_of
 from synthpairs.artwork.pool import SIDE, Pool
 
 FREE, IDLE = 2, 4
@@ -65,6 +65,6 @@ def test_codes_decode_as_amused_decodes_them(pool: Pool) -> None:
 
 
 def test_measures(pool: Pool) -> None:
-    found = evaluate(trained(pool, 4)[0].vq.eval(), pool, count=16)
-    assert 0 < found["psnr_db"] < 60
-    assert 0 < found["codes_used"] <= 1
+    measured = evaluate(trained(pool, 4)[0].vq.eval(), pool, count=16)
+    assert 0 < measured["psnr_db"] < 60
+    assert 0 < measured["codes_used"] <= 1

@@ -1,10 +1,11 @@
-"""Train the generator's AutoencoderKL; run as `python -m pretrain.autoencoder`. Writes data/pretrain/vae.
+"""Training of the generator's AutoencoderKL; run as `python -m desk_models.autoencoder`. Writes desk_models/trained/vae.
 
 First both halves, then the decoder alone, with the encoder and so the latents left as they are: the generator may train
 on the latents at the same time.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import params, training_pool
+from desk_models.loop import Schedule, autocast, train
+from desk_models.pool import params, training_pool
 from synthpairs.artwork.pool import SIDE, Pool
-from synthpairs.inference import best_device
 
-OUT = Path("data/pretrain/vae")
+OUT = Path("desk_models/trained/vae")
 
 
 def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
@@ -38,7 +38,6 @@ def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
 
 def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, kl: float) -> Tensor:
     """The difference after encoding and decoding, plus a small KL."""
-    torch.manual_seed(int(rng.integers(2**31)))
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
     with autocast():
         posterior = model.encode(pixels).latent_dist
@@ -54,7 +53,6 @@ def difference(decoded: Tensor, pixels: Tensor) -> Tensor:
 
 def decoder_loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, noise: float) -> Tensor:
     """The decoder alone, from latents with a little noise: the generator's latents are never exact."""
-    torch.manual_seed(int(rng.integers(2**31)))
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
     with autocast():
         with torch.no_grad():
@@ -67,14 +65,23 @@ def decoder_loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batc
 @torch.no_grad()
 def evaluate(model: AutoencoderKL, pool: Pool, count: int = 512) -> dict[str, float]:
     """Reconstruction PSNR in dB and the latents' standard deviation, over the pool's last scenes."""
-    squared, latents = [], []
+    latents: list[Tensor] = []
+
+    def rebuild(pixels: Tensor) -> Tensor:
+        latents.append(model.encode(pixels).latent_dist.mode())
+        return model.decode(latents[-1]).sample
+
+    psnr = psnr_of(rebuild, pool, count)
+    return {"psnr_db": psnr, "latent_std": round(torch.cat(latents).std().item(), 4)}
+
+
+def psnr_of(rebuild: Callable[[Tensor], Tensor], pool: Pool, count: int) -> float:
+    """Mean PSNR in dB, to two decimals, of rebuilt pictures in [-1, 1], over the pool's last `count` scenes."""
+    squared = []
     for numbers in torch.arange(len(pool.scenes) - count, len(pool.scenes)).split(64):
         pixels = pool.pixels(numbers)
-        mean = model.encode(pixels).latent_dist.mode()
-        squared.append(((model.decode(mean).sample.clamp(-1, 1) - pixels) / 2).square().mean(dim=(1, 2, 3)))
-        latents.append(mean)
-    psnr = -10 * torch.cat(squared).log10().mean()
-    return {"psnr_db": round(psnr.item(), 2), "latent_std": round(torch.cat(latents).std().item(), 4)}
+        squared.append(((rebuild(pixels).clamp(-1, 1) - pixels) / 2).square().mean(dim=(1, 2, 3)))
+    return round((-10 * torch.cat(squared).log10().mean()).item(), 2)
 
 
 def main() -> None:
@@ -85,18 +92,16 @@ def main() -> None:
     kl, decoder = spec.pop("kl"), spec.pop("decoder")
     schedule = Schedule(**spec)
     pool = training_pool()
-    spent = train(model, lambda m, rng: loss_of(m, rng, pool, schedule.batch, kl), schedule, seed,
-                  Path(".dvc/tmp/pretrain/autoencoder.pt"))  # fmt: skip
+    train(model, lambda m, rng: loss_of(m, rng, pool, schedule.batch, kl), schedule, seed, "autoencoder")
     model.encoder.requires_grad_(False)
     model.quant_conv.requires_grad_(False)
     noise = decoder.pop("noise")
     schedule = replace(schedule, **decoder)
-    spent_on_decoder = train(model, lambda m, rng: decoder_loss_of(m, rng, pool, schedule.batch, noise), schedule, seed + 1,
-                             Path(".dvc/tmp/pretrain/decoder.pt"))  # fmt: skip
+    train(model, lambda m, rng: decoder_loss_of(m, rng, pool, schedule.batch, noise), schedule, seed + 1, "decoder")
     measured = evaluate(model, pool)
     model.register_to_config(scaling_factor=1 / measured["latent_std"])
     model.half().save_pretrained(OUT)
-    logging.info("spent %s and %s, measured %s on %s", spent, spent_on_decoder, measured, best_device())
+    logging.info("measured %s", measured)
 
 
 if __name__ == "__main__":

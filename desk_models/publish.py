@@ -1,6 +1,6 @@
 """Put trained and measured desk models into models/desk, where the main pipeline uses them.
 
-Run as `python -m pretrain.publish [PART ...]`, without a part for all of them. They are committed to git, so every file must
+Run as `python -m desk_models.publish [PART ...]`, without a part for all of them. They are committed to git, so every file must
 stay under GitHub's and our own limits; old weights are replaced.
 """
 
@@ -13,16 +13,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pretrain.pool import CLIPS, load_drawings, params, trained_concepts
+from desk_models.pool import CLIPS, chosen, load_drawings, params, trained_concepts
 from synthpairs.realpairs.listing import RECORD
 from synthpairs.storage import file_sha256, write_bytes
 
-TRAINED = Path("data/pretrain")
+TRAINED = Path("desk_models/trained")
 DESK = Path("models/desk")
 PARTS = (*CLIPS, "eye", "generator", "masked", "reader")
-METRICS = Path("pretrain/metrics.json")
-PRACTICE = Path("pretrain/reader.json")
-SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": PRACTICE.name}  # in pretrain/
+METRICS = Path("desk_models/metrics.json")
+PRACTICE = Path("desk_models/reader.json")
+SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": PRACTICE.name}  # in desk_models/
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
@@ -35,22 +35,16 @@ def card() -> str:
     rows = [f"| {styles} | {licence} |" for licence, styles in ((n, ", ".join(sorted(s))) for n, s in licences.items())]
     pictures = hashlib.sha256(b"".join(hashlib.sha256(png).digest() for png in used["png"])).hexdigest()
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    real, masked = metrics["referee_on_real"], (DESK / "masked").is_dir()
+    masked = (DESK / "masked").is_dir()
     spent = params()
-    trained = (
-        *CLIPS,
-        "autoencoder",
-        "generator",
-        *(("tokenizer", "masked") if masked else ()),
-        "reader",
-    )
+    trained = (*CLIPS, "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "reader")
     minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in trained)
     read = ", ".join(f"{share} ({name})" for name, share in sorted(practised["existence"].items()))
     return "\n".join(
         [
             "# The desk models",
             "",
-            "Small real models of the emoji world, trained from scratch by `pretrain/` on drawings and scenes of "
+            "Small real models of the emoji world, trained from scratch by `desk_models/` on drawings and scenes of "
             f"{len(trained_concepts())} concepts ({len(used)} drawings, none held out). Nothing else was used.",
             "",
             "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `eye` is its image tower for transformers.",
@@ -63,16 +57,16 @@ def card() -> str:
             "| measure | n | @1 | @5 |",
             "| --- | --- | --- | --- |",
             *(
-                _recalled(f"`{name}` text-to-image recall, {told}", metrics[name][split])
+                _row(f"`{name}` text-to-image recall, {text}", metrics[name][split], "recall_at")
                 for name in CLIPS
-                for split, told in (
+                for split, text in (
                     ("heldout_combination", "held-out combinations"),
                     ("heldout_style", "held-out style"),
                 )
             ),
-            _named("the generated picture's", metrics["generator"]),
-            *([_named("the decoded tokens'", metrics["masked"])] if masked else []),
-            _named("a held-out real drawing's", real),
+            _row("referee names the generated picture's concept", metrics["generator"], "top"),
+            *([_row("referee names the decoded tokens' concept", metrics["masked"], "top")] if masked else []),
+            _row("referee names a held-out real drawing's concept", metrics["referee_on_real"], "top"),
             "",
             f"Minutes of training: {minutes}, decoder alone {spent['autoencoder']['decoder']['minutes']}. Seed {spent['seed']}.",
             f"SHA-256 of the training drawings: `{pictures}`. Code revision: `{revision}`.",
@@ -94,28 +88,18 @@ def _masked(measured: dict[str, float]) -> str:
     )
 
 
-def _recalled(what: str, measured: dict[str, float]) -> str:
-    return f"| {what} | {measured['n']} | {measured['recall_at_1']} | {measured['recall_at_5']} |"
-
-
-def _named(whose: str, judged: dict[str, float]) -> str:
-    return f"| referee names {whose} concept | {judged['n']} | {judged['top_1']} | {judged['top_5']} |"
+def _row(measure: str, values: dict[str, float], key: str) -> str:
+    return f"| {measure} | {values['n']} | {values[f'{key}_1']} | {values[f'{key}_5']} |"
 
 
 def check(parts: Sequence[str]) -> None:
-    """ValueError for a part that is none, that was not measured, or with which models/desk would be too large.
-
-    FileNotFoundError for one that was not trained.
-    """
-    if unknown := sorted(set(parts) - set(PARTS)):
-        raise ValueError(f"python -m pretrain.publish: no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    """FileNotFoundError for a part that was not trained; ValueError without its measures, or if models/desk gets too large."""
     if missing := [part for part in parts if not (TRAINED / part).is_dir()]:
-        raise FileNotFoundError(f"{TRAINED / missing[0]} is missing: run `dvc repro pretrain/dvc.yaml` first")
+        raise FileNotFoundError(f"{TRAINED / missing[0]} is missing: run `dvc --cd desk_models repro` first")
     for part in (*CLIPS, "generator", "masked"):
         if part in parts and part not in json.loads(METRICS.read_text()):
-            raise ValueError(
-                f"{METRICS} does not say how good {part} is: run `python -m pretrain.measure {part}` first"
-            )
+            how = f"run `python -m desk_models.measure {part}` first"
+            raise ValueError(f"{METRICS} does not say how good {part} is: {how}")
     folders = [(TRAINED if part in parts else DESK) / part for part in PARTS]
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
     large = [f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in files if file.stat().st_size > FILE_LIMIT]
@@ -126,7 +110,7 @@ def check(parts: Sequence[str]) -> None:
 
 def main(parts: Sequence[str]) -> None:
     """Check the named parts, or all, then replace them in models/desk, with their measures and the card."""
-    parts = parts or PARTS
+    parts = chosen("publish", parts, PARTS)
     check(parts)
     for part in parts:
         shutil.rmtree(DESK / part, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""Blurred tokens: as clear as they are told to be, as long as words, and where a projector's answers lie."""
+"""Blurred tokens: their clearness, their length, and where they lie."""
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain.blurred import PATCHES, Blur
+from desk_models.blurred import PATCHES, Blur
 
 WIDTH = 64
 
@@ -18,7 +18,7 @@ def blur() -> Blur:
     return Blur.of(captions + 0.5, words, 0.5)
 
 
-def said(blur: Blur, clearness: float, patches: int, count: int = 300) -> torch.Tensor:
+def draw(blur: Blur, clearness: float, patches: int, count: int = 300) -> torch.Tensor:
     rng = np.random.default_rng(1)
     return torch.stack([blur.tokens(place, clearness, patches, rng) for place in range(count)])
 
@@ -32,18 +32,18 @@ def test_directions_are_unit_vectors_around_the_captions_mean(blur):
 
 @pytest.mark.parametrize("clearness", [0.1, 0.5, 1.0])
 def test_a_class_token_is_as_clear_as_asked(blur, clearness):
-    tokens = said(blur, clearness, 0)[:, 0]
+    tokens = draw(blur, clearness, 0)[:, 0]
     cosine = F.cosine_similarity(tokens - tokens.mean(0), blur.captions).mean().item()
     assert cosine == pytest.approx(clearness, abs=0.12)
 
 
 def test_a_class_token_lies_about_as_far_from_the_centre_as_a_word_from_the_mean(blur):
-    tokens = said(blur, 0.3, 0)[:, 0]
+    tokens = draw(blur, 0.3, 0)[:, 0]
     assert (tokens - blur.centre).norm(dim=1).mean() == pytest.approx(blur.spread * WIDTH**0.5, rel=0.25)
 
 
 def test_patches_say_less_than_the_class_token(blur):
-    tokens = said(blur, 0.9, PATCHES)
+    tokens = draw(blur, 0.9, PATCHES)
     assert tokens.shape == (300, 1 + PATCHES, WIDTH)
     tokens = tokens - tokens.mean((0, 1))
     cosine = F.cosine_similarity(tokens, blur.captions[:, None], dim=2).mean(0)
@@ -51,4 +51,4 @@ def test_patches_say_less_than_the_class_token(blur):
 
 
 def test_equal_seeds_give_equal_tokens(blur):
-    assert torch.equal(said(blur, 0.4, 4, 5), said(blur, 0.4, 4, 5))
+    assert torch.equal(draw(blur, 0.4, 4, 5), draw(blur, 0.4, 4, 5))

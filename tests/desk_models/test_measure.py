@@ -12,14 +12,14 @@ from diffusers import AmusedPipeline, AmusedScheduler
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pretrain import measure, referee
-from pretrain.tokenizer import evaluate
+from desk_models import measure, referee
+from desk_models.tokenizer import evaluate
 from synthpairs.artwork.pool import SIDE, compose
 from synthpairs.schema import DRAWINGS
 from synthpairs.storage import write_table
 from synthpairs.tokenizer import load_tokenizer
 from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
-from tests.pretrain.test_masked import CODES, parts  # noqa: F401
+from tests.desk_models.test_masked import CODES, parts  # noqa: F401
 
 EMBED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")["embed"] | {"steps": 2, "batch": 6}
 KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
@@ -35,12 +35,12 @@ def project(
     scheduler = AmusedScheduler(mask_token_id=CODES)
     AmusedPipeline(vq, words, text, model, scheduler).save_pretrained(tmp_path / measure.MASKED)
     write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
-    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "desk_models").mkdir(exist_ok=True)
     pairs = {"seed": 0, "scenes": 30, "kinds": KINDS, "used": 1, "tokenizer": "models/desk/masked"}
     judging = {"input": 32, "views": 2, "samples": 2, "steps": 1, "guidance": 1.0}
     for path, values in {
         "params.yaml": {"world": {"concepts": CONCEPTS}, "pairs": pairs, "embed": EMBED},
-        "pretrain/params.yaml": {"seed": 0, "referee": judging},
+        "desk_models/params.yaml": {"seed": 0, "referee": judging},
     }.items():
         with (tmp_path / path).open("w") as file:
             YAML(typ="safe").dump(values, file)
@@ -64,14 +64,12 @@ def test_one_part_is_measured_without_the_others_and_their_entries_stay(
     metrics = json.loads(written["metrics.json"])
     assert set(metrics) == {"clip", "masked", "referee_on_real"}
     assert metrics["clip"] == 1
-    found = metrics["masked"]
-    assert set(found) == {"n", "top_1", "top_5", "psnr_db", "codes_used"}
-    assert (found["n"], metrics["referee_on_real"]["n"]) == (2 * len(CONCEPTS), len(CONCEPTS))
-    assert 0 <= found["top_1"] <= found["top_5"] <= 1
+    masked = metrics["masked"]
+    assert set(masked) == {"n", "top_1", "top_5", "psnr_db", "codes_used"}
+    assert (masked["n"], metrics["referee_on_real"]["n"]) == (2 * len(CONCEPTS), len(CONCEPTS))
+    assert 0 <= masked["top_1"] <= masked["top_5"] <= 1
     pool = compose(list(drawings[drawings["split"] == "train"].to_dict("records")), 0, 30, KINDS)
-    assert evaluate(load_tokenizer(measure.MASKED, "it"), pool, 20) == {
-        name: found[name] for name in ("psnr_db", "codes_used")
-    }
+    assert evaluate(load_tokenizer(measure.MASKED, "it"), pool, 20).items() <= masked.items()
     assert Image.open(io.BytesIO(written["masked_samples.png"])).size == (16 * SIDE, 2 * SIDE)
     assert project() == written
 

@@ -1,4 +1,4 @@
-"""How good the desk models are; run as `python -m pretrain.measure [PART ...]`, without a part for all of them.
+"""How good the desk models are; run as `python -m desk_models.measure [PART ...]`, without a part for all of them.
 
 `clip`, `second_clip`: text-to-image recall over all trained concepts, on drawings that no training saw. `generator`, `masked`:
 how often the referee names the concept that a picture was asked to show. `masked` also: how well its tokenizer gives a picture
@@ -20,9 +20,9 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 
-from pretrain.pool import CLIPS, load_drawings, params, trained_concepts, training_rows
-from pretrain.referee import Referee, alone, share
-from pretrain.tokenizer import evaluate
+from desk_models.pool import CLIPS, chosen, load_drawings, params, trained_concepts, training_rows
+from desk_models.referee import Referee, alone, share
+from desk_models.tokenizer import evaluate
 from synthpairs.artwork.drawings import of_split
 from synthpairs.artwork.pool import SIDE, Pool, draw_scenes, keywords_of, render_scenes
 from synthpairs.artwork.scenes import BACKGROUNDS, article
@@ -36,18 +36,18 @@ from synthpairs.storage import write_json
 from synthpairs.tokenizer import load_tokenizer
 
 PARTS = (*CLIPS, "generator", "masked")
-METRICS = Path("pretrain/metrics.json")
-GRIDS = {"generator": Path("pretrain/samples.png"), "masked": Path("pretrain/masked_samples.png")}
-MASKED = Path("data/pretrain/masked")
+METRICS = Path("desk_models/metrics.json")
+GRIDS = {"generator": Path("desk_models/samples.png"), "masked": Path("desk_models/masked_samples.png")}
+MASKED = Path("desk_models/trained/masked")
 REBUILT = 512  # scenes whose pictures the tokenizer gives back
 
 
 @torch.no_grad()
 def clip_recall(name: str, drawings: pd.DataFrame, split: str) -> dict[str, float]:
     """Recall@1 and @5 of one of CLIPS: each concept's text against one held-out drawing of every concept, on white."""
-    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:data/pretrain/{name}")
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:desk_models/trained/{name}")
     model.eval()
-    tokenizer = open_clip.get_tokenizer(f"local-dir:data/pretrain/{name}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:desk_models/trained/{name}")
     rows = {row["name"]: row for row in of_split(drawings, split, trained_concepts())}
     names = sorted(rows)
     images = torch.stack([preprocess(alone(rows[name], "white")) for name in names])
@@ -62,16 +62,14 @@ def asked(samples: int, seed: int) -> tuple[list[str], list[str]]:
     rng = np.random.default_rng([seed, 9])
     names = [name for name in trained_concepts() for _ in range(samples)]
     grounds = [list(BACKGROUNDS)[number] for number in rng.integers(len(BACKGROUNDS), size=len(names))]
-    return names, [
-        f"{article(name)} on {article(ground)} background" for name, ground in zip(names, grounds, strict=True)
-    ]
+    pairs = zip(names, grounds, strict=True)
+    return names, [f"{article(name)} on {article(ground)} background" for name, ground in pairs]
 
 
 def painted(captions: Sequence[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
     """The diffusion generator's pictures of captions."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained("data/pretrain/generator", torch_dtype=torch.float32).to(
-        best_device()
-    )
+    folder = "desk_models/trained/generator"
+    pipeline = StableDiffusionXLPipeline.from_pretrained(folder, torch_dtype=torch.float32).to(best_device())
     pipeline.set_progress_bar_config(disable=True)
     pictures: list[Image.Image] = []
     for start in range(0, len(captions), 32):
@@ -88,8 +86,8 @@ def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
     keys = [digest("measure", seed, number) for number in range(len(captions))]
     pictures: list[Image.Image] = []
     for start in range(0, len(captions), spec.batch):
-        chosen = slice(start, start + spec.batch)
-        tokens, _ = generator.decode(keys[chosen], captions[chosen])
+        batch = slice(start, start + spec.batch)
+        tokens, _ = generator.decode(keys[batch], captions[batch])
         pixels = (generator.pictures(tokens) * 255).round().astype(np.uint8)
         pictures += [Image.fromarray(picture) for picture in pixels]
     return pictures
@@ -116,13 +114,11 @@ def grid(pictures: list[Image.Image], samples: int) -> Image.Image:
 
 
 def main(parts: Sequence[str]) -> None:
-    """Measure the named parts, or all; updates their entries of pretrain/metrics.json and their sample grids."""
-    if unknown := sorted(set(parts) - set(PARTS)):
-        raise ValueError(f"python -m pretrain.measure: no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    """Measure the named parts, or all; updates their entries of desk_models/metrics.json and their sample grids."""
+    parts = chosen("measure", parts, PARTS)
     spec, seed, drawings = params("referee"), params()["seed"], load_drawings()
     metrics: dict[str, Any] = json.loads(METRICS.read_text()) if METRICS.exists() else {}
-    chosen = [part for part in PARTS if part in (parts or PARTS)]
-    for part in (part for part in chosen if part in CLIPS):
+    for part in (part for part in parts if part in CLIPS):
         metrics[part] = {
             split: clip_recall(part, drawings, split) for split in ("heldout_combination", "heldout_style")
         }
@@ -130,18 +126,17 @@ def main(parts: Sequence[str]) -> None:
         "generator": partial(painted, steps=spec["steps"], guidance=spec["guidance"], seed=seed),
         "masked": partial(decoded, seed=seed),
     }
-    if judged := [part for part in chosen if part in painters]:
+    if judged := [part for part in parts if part in painters]:
         referee = Referee(drawings, spec["input"], spec["views"], seed)
         held_out = list(of_split(drawings, "heldout_combination", trained_concepts()))
-        metrics["referee_on_real"] = referee.judge(
-            [alone(row, "white") for row in held_out], [row["name"] for row in held_out]
-        )
+        real = [alone(row, "white") for row in held_out]
+        metrics["referee_on_real"] = referee.judge(real, [row["name"] for row in held_out])
         names, captions = asked(spec["samples"], seed)
         for part in judged:
             pictures = painters[part](captions)
             metrics[part] = referee.judge(pictures, names)
             grid(pictures, spec["samples"]).save(GRIDS[part])
-    if "masked" in chosen:
+    if "masked" in parts:
         metrics["masked"] |= rebuilt()
     write_json(METRICS, metrics)
 

@@ -1,6 +1,6 @@
-"""Train the generator's UNet and assemble the pipeline; run as `python -m pretrain.generator`.
+"""Training of the generator's UNet, and the whole pipeline; run as `python -m desk_models.generator`.
 
-Writes data/pretrain/generator, a StableDiffusionXLPipeline directory: SDXL's text conditioning (penultimate hidden states,
+Writes desk_models/trained/generator, a StableDiffusionXLPipeline directory: SDXL's text conditioning (penultimate hidden states,
 pooled embedding, size and crop ids) at a fraction of its size. Needs the autoencoder and the exported text encoder.
 """
 
@@ -13,14 +13,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, U
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from pretrain.loop import Schedule, autocast, train
-from pretrain.pool import params, training_pool
-from pretrain.text import encode, load_text
+from desk_models.export import encode, load_text
+from desk_models.loop import Schedule, autocast, train
+from desk_models.pool import params, training_pool
 from synthpairs.artwork.pool import SIDE, Pool
 from synthpairs.inference import best_device
 
-OUT = Path("data/pretrain/generator")
-VAE = Path("data/pretrain/vae")
+OUT = Path("desk_models/trained/generator")
+VAE = Path("desk_models/trained/vae")
 TIME_IDS = (SIDE, SIDE, 0, 0, SIDE, SIDE)  # original size, crop corner, target size: always the whole picture
 
 
@@ -97,7 +97,6 @@ def main() -> None:
                  tuple(latents.shape), latents.float().std())  # fmt: skip
 
     def loss_of(model: nn.Module, rng: np.random.Generator) -> Tensor:
-        torch.manual_seed(int(rng.integers(2**31)))
         numbers, captions, _ = pool.batch(rng, schedule.batch)
         clean = latents[numbers].to(best_device()).float()
         # One time step per stratum of [0, 1000): the same expectation as independent draws, with less variance.
@@ -114,8 +113,7 @@ def main() -> None:
         weight = (ratio.clamp(max=5) + 1) / (ratio + 1)  # min-SNR (arXiv 2303.09556) for velocity; 1 where noise rules
         return (error * weight.to(error.device)).mean()
 
-    spent = train(unet, loss_of, schedule, seed, Path(".dvc/tmp/pretrain/generator.pt"))
-    logging.info("spent %s", spent)
+    train(unet, loss_of, schedule, seed, "generator")
     StableDiffusionXLPipeline(
         vae=vae.half(), text_encoder=None, text_encoder_2=encoder.half(), tokenizer=None, tokenizer_2=tokenizer,
         unet=unet.half(), scheduler=noise_schedule, force_zeros_for_empty_prompt=True, add_watermarker=False,

@@ -1,6 +1,6 @@
-"""The desk CLIP's two towers in transformers' form, with the same outputs; run as `python -m pretrain.export`.
+"""Conversion of the desk CLIP's two towers to transformers, with the same outputs; run as `python -m desk_models.export`.
 
-Writes data/pretrain/eye (CLIPVisionModel: what the VLM sees with) and data/pretrain/text (the generator's text
+Writes desk_models/trained/eye (CLIPVisionModel: what the VLM sees with) and desk_models/trained/text (the generator's text
 encoder and tokenizer).
 """
 
@@ -18,9 +18,11 @@ from transformers import (
     CLIPVisionModel,
 )
 
-CLIP = Path("data/pretrain/clip")
-EYE = Path("data/pretrain/eye")
-TEXT = Path("data/pretrain/text")
+from synthpairs.inference import best_device
+
+CLIP = Path("desk_models/trained/clip")
+EYE = Path("desk_models/trained/eye")
+TEXT = Path("desk_models/trained/text")
 
 
 def _blocks(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
@@ -91,25 +93,34 @@ def text_tower(model: open_clip.CLIP, tokenizer: CLIPTokenizer) -> CLIPTextModel
         "final_layer_norm.bias": state["ln_final.bias"],
         **_blocks(state, "transformer.resblocks.", "encoder.layers."),
     }
-    target = CLIPTextModelWithProjection(config)
-    prefix = "text_model." if any(name.startswith("text_model.") for name in target.state_dict()) else ""
-    return _filled(target, {f"{prefix}{name}": value for name, value in converted.items()}
-                   | {"text_projection.weight": state["text_projection"].T})  # fmt: skip
+    named = {f"text_model.{name}": value for name, value in converted.items()}
+    return _filled(CLIPTextModelWithProjection(config), named | {"text_projection.weight": state["text_projection"].T})
 
 
 def _filled(target: torch.nn.Module, state: dict[str, Tensor]) -> torch.nn.Module:
-    known = target.state_dict()
-    if isinstance(target, CLIPVisionModel) and any(name.startswith("vision_model.") for name in known):
-        state = {f"vision_model.{name}": value for name, value in state.items()}
-    values = {name: value.float().contiguous() for name, value in state.items()}
-    missing, unexpected = target.load_state_dict(values, strict=False)
-    assert not unexpected, unexpected
-    assert all(name.endswith("position_ids") for name in missing), missing  # buffers that older releases stored
+    target.load_state_dict({name: value.float().contiguous() for name, value in state.items()})
     return target.eval()
 
 
+def load_text() -> tuple[CLIPTokenizer, CLIPTextModelWithProjection]:
+    """The exported tokenizer and text encoder, in evaluation mode on the device: every desk generator's condition."""
+    encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
+    return CLIPTokenizer.from_pretrained(TEXT / "tokenizer"), encoder.float().to(best_device()).eval()
+
+
+@torch.no_grad()
+def encode(
+    captions: list[str], tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
+) -> tuple[Tensor, Tensor]:
+    """Penultimate hidden states [n, 32, width] and pooled embeddings [n, width], as SDXL takes them."""
+    length = tokenizer.model_max_length
+    ids = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt", max_length=length).input_ids
+    encoded = encoder(ids.to(best_device()), output_hidden_states=True)
+    return encoded.hidden_states[-2], encoded.text_embeds
+
+
 def main() -> None:
-    """Export both towers of data/pretrain/clip."""
+    """Export both towers of desk_models/trained/clip."""
     model = open_clip.create_model(f"local-dir:{CLIP}").eval()
     tokenizer = CLIPTokenizer.from_pretrained(CLIP)
     eye = vision_tower(model)
