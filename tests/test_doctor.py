@@ -164,11 +164,7 @@ def test_without_params_there_is_one_finding_not_a_traceback(tmp_path: Path, mon
     ("old", "new", "message"),
     [
         ("\nreport:\n", "\nreport:\n\tseed: 0\n", r"line \d+: found character that cannot start any token"),
-        (
-            "\n- selected\n- random\n",
-            "\n- [selected\n- random\n",
-            r"line \d+: did not find expected ',' or ']'",
-        ),
+        ("\n- selected\n- random\n", "\n- [selected\n- random\n", r"line \d+: did not find expected ',' or ']'"),
         ("\nreport:\n", "\nworld: {concepts: []}\nreport:\n", r'line \d+: found duplicate key "world"'),
     ],
 )

@@ -49,12 +49,7 @@ def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Human, s
         drawn = tuple(thing.drawing for thing in scene.things)
         made.append(
             Caption(
-                text=text,
-                source="human",
-                concept=scene.names[0],
-                drawings=drawn,
-                original=png.getvalue(),
-                noise=noise,
+                text=text, source="human", concept=scene.names[0], drawings=drawn, original=png.getvalue(), noise=noise
             )
         )
     return made

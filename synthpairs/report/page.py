@@ -7,15 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.report import figures, grids, samples, tables
-from synthpairs.report.findings import (
-    Ranking,
-    against_blind,
-    concept_means,
-    differences,
-    funnel,
-    rejections,
-    shares,
-)
+from synthpairs.report.findings import Ranking, against_blind, concept_means, differences, funnel, rejections, shares
 from synthpairs.report.graph import Stage, mermaid, stage_table
 from synthpairs.report.hygiene import hygiene
 from synthpairs.report.inputs import DESK_MODELS, Inputs

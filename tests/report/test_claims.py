@@ -58,8 +58,7 @@ def test_fewer_steps_holds_when_every_seed_is_there_before_the_baseline_itself(c
 
 
 @pytest.mark.parametrize(
-    ("ratio", "verdict"),
-    [([1.2, 1.1, 1.3], HOLDS), ([1.0, 0.9, 1.1], NO_DIFFERENCE), ([0.8, 0.7, 0.9], OPPOSITE)],
+    ("ratio", "verdict"), [([1.2, 1.1, 1.3], HOLDS), ([1.0, 0.9, 1.1], NO_DIFFERENCE), ([0.8, 0.7, 0.9], OPPOSITE)]
 )
 def test_speed_is_judged_by_its_spread(codes, ratio, verdict):
     assert found(replace(codes, speed=SPEED | {"ratio": ratio}), SPEEDS).verdict == verdict

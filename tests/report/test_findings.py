@@ -4,15 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthpairs.report.findings import (
-    Ranking,
-    against_blind,
-    concept_means,
-    differences,
-    funnel,
-    rejections,
-    shares,
-)
+from synthpairs.report.findings import Ranking, against_blind, concept_means, differences, funnel, rejections, shares
 from synthpairs.report.inputs import read_inputs
 from synthpairs.report.summary import summary
 from synthpairs.report.tables import differences_table
