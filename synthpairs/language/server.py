@@ -10,6 +10,7 @@ import email.utils
 import json
 import os
 import random
+import re
 import threading
 import time
 import urllib.request
@@ -28,9 +29,9 @@ from synthpairs.progress import progress
 from synthpairs.schema import digest
 from synthpairs.storage import write_bytes
 
-Content = (
-    str | list[dict[str, Any]]
-)  # of a message: text, or parts: {"type": "text", ...} and {"type": "image_url", ...}
+# Of a message: text, or parts: {"type": "text", ...} and {"type": "image_url", ...}.
+Content = str | list[dict[str, Any]]
+THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)  # before an answer
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})  # worth another attempt
 _WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # address, key or model: no request will do better
 _LONGEST_WAIT_S = 300.0
