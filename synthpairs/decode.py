@@ -16,6 +16,16 @@ def decode_image(payload: bytes) -> Image.Image:
         raise ValueError(decoder_message(error)) from None
 
 
+def image_or_error(payload: bytes | None) -> Image.Image | str:
+    """The RGB image, or what is wrong with it."""
+    if payload is None:
+        return "there is no picture under this key"
+    try:
+        return decode_image(payload)
+    except ValueError as error:
+        return str(error)
+
+
 def decoder_message(error: Exception) -> str:
     """What a decoder complains of, in one line without the address of its bytes."""
     return f"{type(error).__name__}: {_ADDRESS.sub('', ' '.join(str(error).split()))}"[:500]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from synthpairs.audit.hashing import perceptual_hashes
 from synthpairs.audit.params import Audit
-from synthpairs.opening import opened_picture
+from synthpairs.decode import image_or_error
 from synthpairs.schema import digest
 from synthpairs.scores.params import Scores
 
@@ -42,7 +42,7 @@ class Look:
         source = iter(pictures)
         while some := list(islice(source, _TOGETHER)):
             with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
-                opened = list(pool.map(opened_picture, (payload for _, payload in some)))
+                opened = list(pool.map(image_or_error, (payload for _, payload in some)))
             readable = [picture for picture in opened if not isinstance(picture, str)]
             cells: list[dict[str, Any]] = [{"phash": f"{value:016x}"} for value in perceptual_hashes(readable)]
             for measure in self.measures.values() if readable else ():
@@ -59,7 +59,7 @@ def prepare(params: Audit, scores: Scores, references: Mapping[str, bytes]) -> L
     """
     pictures: dict[str, Image.Image] = {}
     for item, payload in references.items():
-        picture = opened_picture(payload)
+        picture = image_or_error(payload)
         if isinstance(picture, str):
             raise ValueError(
                 f"data/tasks: the picture of {item} cannot be read ({picture}); run `dvc repro tasks` again"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.reading.files import LONGEST, lines, opened
-from synthpairs.captions.reading.rows import SHOWN, Fields, Row, describe
+from synthpairs.captions.reading.rows import LONGEST, SHOWN, Fields, Row, describe, lines, opened
 
 CHUNK = 2**20  # bytes read at once
 _SPACE, _BETWEEN = re.compile(r"[ \t\r\n]*"), re.compile(r"[ \t\r\n,]*")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from synthpairs.captions.reading.files import LONGEST
+from synthpairs.captions.reading.rows import LONGEST
 from synthpairs.captions.record import Caption
 from tests.captions.reading.conftest import outcome
 
