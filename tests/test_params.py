@@ -136,6 +136,8 @@ def test_choices_are_compared_with_their_type(tmp_path):
         (b"x: " + b"9" * 5000, "not valid YAML: Exceeds the limit"),
         (b"x: " + b"[" * 5000 + b"]" * 5000, "not valid YAML: maximum recursion depth exceeded"),
         (b"x: &a [*a]", "not valid YAML: Circular reference detected"),
+        (b"x: !!bool maybe", "not valid YAML: a value is not what its tag says: 'maybe'"),
+        (b"x: !!int ''", "not valid YAML: a value is not what its tag says: string index out of range"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_name_and_the_line(tmp_path, content, message):

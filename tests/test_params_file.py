@@ -196,6 +196,6 @@ def test_flags_write_what_the_preset_writes(name: str, params: Path) -> None:
     assert list(to_path_overrides(flags[1::2])) == ["params.yaml"]
     by_dvc = Path(shutil.copy("params.yaml", "by_dvc.yaml"))
     apply_overrides(by_dvc, to_path_overrides(flags[1::2])["params.yaml"])
-    apply_overrides(params, [])  # which breaks the long line
     presets.apply(name)
+    apply_overrides(params, [])  # which breaks long lines
     assert re.sub(" +#", " #", by_dvc.read_text()) == re.sub(" +#", " #", params.read_text())
