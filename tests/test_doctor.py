@@ -148,13 +148,6 @@ def test_presets_are_looked_at(project: Path) -> None:
     assert found["presets/wrong.yaml: a preset"] == "presets/wrong.yaml: images.steps must be from 1 to 1000, got 0"
 
 
-def test_the_command_ends_with_1_when_something_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert "FAIL git repository" in lines
-    assert any(line.startswith("ok   images.generator: models/desk/generator") for line in lines)
-
-
 def test_without_params_there_is_one_finding_not_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert faults()["params.yaml"] == "params.yaml is not here, nor in a folder above: this is no project"

@@ -108,13 +108,6 @@ def test_yes_probability_compares_the_next_tokens_yes_and_no(lm: LanguageModel) 
     assert yes_probability(lm, PROMPTS[:1], 1)[0] == pytest.approx(values[0], rel=1e-4)
 
 
-def test_equal_prompts_and_no_prompts(lm: LanguageModel) -> None:
-    assert yes_probability(lm, [], 4) == []
-    assert generate(lm, [], [], HOT, 4) == []
-    first, second = generate(lm, PROMPTS[:1] * 2, [7, 7], HOT, 2)
-    assert first == second
-
-
 def test_missing_directory_names_the_stage(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="dvc repro language_model"):
         load(tmp_path)

@@ -57,9 +57,3 @@ def test_tables_that_are_joined_agree_on_their_keys():
     for column in ("uid", "key", "concept", "shard", "drawings", "picture"):
         types = {name: table.field(column).type for name, table in TABLES.items() if column in table.names}
         assert len(set(types.values())) == 1, types
-
-
-def test_no_table_repeats_a_column_and_rejected_adds_the_reason():
-    for name, table in TABLES.items():
-        assert len(set(table.names)) == len(table.names), name
-    assert TABLES["REJECTED"].names == [*TABLES["CAPTIONS"].names, "reason", "detail"]

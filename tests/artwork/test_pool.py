@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.artwork.pool import SIDE, Pool, compose, draw_scenes, render_scenes
+from synthpairs.artwork.pool import Pool, compose, draw_scenes, render_scenes
 from synthpairs.realpairs.listing import pair_list_hash
 
 KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
@@ -28,13 +28,6 @@ ROWS = [
 @pytest.fixture(scope="module")
 def pool() -> Pool:
     return compose(ROWS, 3, 50, KINDS)
-
-
-def test_same_seed_same_pool(pool: Pool) -> None:
-    again = compose(ROWS, 3, 50, KINDS)
-    assert again.scenes == pool.scenes
-    assert torch.equal(again.pictures, pool.pictures)
-    assert compose(ROWS, 4, 50, KINDS).scenes != pool.scenes
 
 
 def test_scenes_stay_what_they_are(pool: Pool) -> None:
@@ -61,9 +54,3 @@ def test_kinds_that_are_none_are_refused(kinds: dict[str, float]) -> None:
 
 def test_a_kind_that_is_not_named_is_not_drawn() -> None:
     assert {scene.kind for scene in draw_scenes(ROWS, 0, 40, {"pair": 1.0})} == {"pair"}
-
-
-def test_pixels_are_scaled(pool: Pool) -> None:
-    pixels = pool.pixels(torch.arange(20))
-    assert pixels.shape == (20, 3, SIDE, SIDE)
-    assert -1 <= pixels.min() < pixels.max() <= 1

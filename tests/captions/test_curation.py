@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,23 +13,17 @@ from ruamel.yaml import YAML
 
 from stages.captions import main
 from synthpairs.captions import chunks
-from synthpairs.captions.curation import Tally, curate
+from synthpairs.captions.curation import Curated, curate
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import Blip, CaptionParams, Columns, Judge, Limits, Model, Perplexity, Source
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
+from synthpairs.captions.tables import write_outcome
 from synthpairs.language.params import Sampling, Served
-from synthpairs.schema import CAPTIONS, DRAWINGS, REJECTED
+from synthpairs.schema import CAPTIONS, DRAWINGS
 from synthpairs.storage import WorkStore, write_table
 from tests.captions.conftest import CONCEPTS
 from tests.captions.tiny import save_blip
-
-
-def tallied(captions: list[Caption]) -> dict[str, Any]:
-    tally = Tally(blip=False)
-    for caption in captions:
-        tally.add(caption)
-    return tally.metrics()
 
 
 def test_each_filter_sees_only_what_the_ones_before_it_left(
@@ -45,8 +38,9 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
         Caption(text="One quite different dog on a mat", source="extra", concept="dog"),
         Caption(text="One quite different dog on a mat.", source="extra", concept="dog"),
     ]
-    curated = curate(captions, params, load_models(params), store)
-    found = list(curated)
+    models = load_models(params)
+    curated = curate(captions, params, models, store)
+    found = list(curated.captions)
     assert [caption.uid for caption in found] == sorted(caption.uid for caption in captions)
     by_text = {caption.text: caption for caption in found}
     captions = [by_text[caption.text] for caption in captions]
@@ -59,7 +53,7 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
     assert "perplexity" in captions[-2].measures
     assert "judge_yes" not in captions[-2].measures
     assert set(captions[-3].measures) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = tallied(found)
+    metrics = write_outcome(Curated(iter(found), curated.kept), models, store.path, store.path / "metrics.json")
     assert curated.kept == metrics["kept_total"]
     extra, human = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
@@ -67,21 +61,6 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
     assert human["read"] == 40 == human["kept"] + sum(human["rejected"].values())
     assert metrics["noise"]["html"]["kept"] == 0 < metrics["noise"]["html"]["read"] == human["rejected"]["unusable"]
     assert metrics["kept_total"] == human["kept"] + 1
-
-
-def test_counts_that_do_not_add_up_are_an_error() -> None:
-    caption = Caption(text="a dog", source="extra", concept="dog", reason="")
-    with pytest.raises(ValueError, match="extra: 1 read, but 0 kept and 0 rejected"):
-        tallied([caption])
-
-
-def test_rows_have_every_column(tmp_path: Path) -> None:
-    caption = Caption(text="a dog", source="extra", concept="dog", measures={"words": 2})
-    caption.reject("words", "2 < 3")
-    write_table(tmp_path / "rejected.parquet", [caption.row()], REJECTED)
-    row = pd.read_parquet(tmp_path / "rejected.parquet").iloc[0]
-    assert (row["uid"], row["reason"], row["detail"], row["words"]) == (caption.uid, "words", "2 < 3", 2)
-    assert row[["perplexity", "judge_yes", "original"]].isna().all()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Every measure against values worked out by hand from Data-Juicer's definitions, and against counting one by one."""
 
 import math
-import sys
 from collections import Counter
 
 import numpy as np
@@ -105,23 +104,6 @@ def test_no_texts_have_no_measures() -> None:
             texts.flagged_ratios(),
         ):
             assert not values.any()
-
-
-def test_words_are_counted_as_before_when_the_vocabulary_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "nude dogs and more dogs and more"
-    expected = Texts([text]).word_repetitions(2).tolist()
-    monkeypatch.setattr(measures, "_VOCABULARY", 0)
-    for _ in range(2):
-        assert Texts([text]).word_repetitions(2).tolist() == expected
-        assert Texts([text]).flagged_ratios().tolist() == [1 / 7]
-
-
-def test_white_space_is_special_and_lower_case_stays_as_it_is() -> None:
-    """So that words of a text can be taken one by one."""
-    for character in map(chr, range(sys.maxunicode + 1)):
-        assert character.lower().lower() == character.lower()
-        assert character.isspace() <= measures.is_special(character)
-        assert character.lower().split() == character.split() or not character.isspace()
 
 
 def ratio(part: int, whole: int) -> float:

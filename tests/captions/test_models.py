@@ -46,7 +46,7 @@ def align(captions: list[Caption], params: CaptionParams) -> int:
     alignment.measure(captions[:5])
     alignment.measure(captions[5:])
     assert len(
-        list(alignment.dropped((caption.uid, caption) for caption in sorted(captions, key=lambda one: one.uid)))
+        list(alignment.filtered((caption.uid, caption) for caption in sorted(captions, key=lambda one: one.uid)))
     ) == len(captions)
     return alignment.kept()
 
@@ -69,14 +69,6 @@ def test_the_judge_keeps_what_it_says_yes_to(
     drop_unclear(captions, limits(judge_min=limit - 1e-3), lm, 3, store)
     assert [caption.measures["judge_yes"] for caption in captions] == pytest.approx(values, abs=2e-4)
     assert [caption.reason for caption in captions] == [None if value >= limit else "judge" for value in values]
-
-
-def test_the_judge_reads_criteria_examples_and_the_caption_last() -> None:
-    prompt = judge_prompt("a\ndog")
-    for criterion in ("detailed", "coherent", "clear", "enough information", "Yes or No"):
-        assert criterion in prompt
-    assert prompt.endswith("Caption: a dog\nGood enough:")
-    assert prompt.count("Good enough: Yes") == prompt.count("Good enough: No") == 9
 
 
 def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(
@@ -152,16 +144,6 @@ def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(
     drop_refused(again, limits(judge_min=0.5), JUDGE, connection)
     assert [caption.reason for caption in again] == [None, "judge", "judge_unclear"]
     assert len(chat_server.seen) == seen  # nothing is paid for twice
-
-
-def test_a_server_that_fails_too_often_ends_the_stage(
-    limits: Callable[..., Limits], chat_server: ChatServer, connection: Server
-) -> None:
-    chat_server.script = {text: [(400, {})] for text in TEXTS}
-    with pytest.raises(
-        ValueError, match=r"captions\.judge: 2 of .*params\.yaml: captions\.judge\.max_failed_share allows"
-    ):
-        drop_refused(made(), limits(), JUDGE, connection)
 
 
 @pytest.fixture(scope="module")

@@ -37,10 +37,3 @@ def test_repeated_n_grams_are_those_that_counting_finds(
         text, count = repeated(numbers, np.array([len(sequence) for sequence in sequences], np.int64), n)
         assert (np.diff(text) >= 0).all()
         assert sorted(zip(text.tolist(), count.tolist(), strict=True)) == counted(sequences, n)
-
-
-def test_an_n_gram_over_the_border_of_two_texts_is_none() -> None:
-    text, count = repeated(np.array([1, 2, 1, 2, 1, 2]), np.array([1, 2, 2, 1]), 2)
-    assert (text.tolist(), count.tolist()) == ([], [])
-    text, count = repeated(np.array([1, 2, 1, 2, 1, 2]), np.array([0, 6, 0]), 2)
-    assert sorted(zip(text.tolist(), count.tolist(), strict=True)) == [(1, 2), (1, 3)]

@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 
 from stages.screen import main
 from synthpairs.captions.params import CaptionParams, Limits
-from synthpairs.captions.tables import invented_captions
 from synthpairs.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
 from synthpairs.storage import write_table
 from tests.captions.conftest import WIDE
@@ -100,19 +99,6 @@ def test_nothing_left_is_a_result(project: Callable[..., Path], limits: Callable
     assert (len(kept), list(kept.columns)) == (0, CAPTIONS.names)
     assert len(rejected) == (5 if invention == "all rejected" else 0)
     assert json.loads((root / "reports/metrics/screen.json").read_text())["kept_total"] == 0
-
-
-def test_a_missing_table_names_the_stage_that_makes_it(project: Callable[..., Path]) -> None:
-    (project() / "data/invented/captions.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"invented/captions\.parquet is missing: run `dvc repro invent` first"):
-        main()
-
-
-def test_only_what_was_kept_is_read() -> None:
-    table = pd.DataFrame([invented("a cat"), invented("a dog", "rejected"), invented(None, "failed")])
-    (caption,) = invented_captions(table)
-    assert (caption.text, caption.source, caption.concept) == ("a cat", "invented", "cat")
-    assert caption.uid == table["uid"][0]
 
 
 def test_a_killed_screening_leaves_no_worker() -> None:

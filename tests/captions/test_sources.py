@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from synthpairs.captions.filters import examined
-from synthpairs.captions.noise import SPOILERS
 from synthpairs.captions.params import Human, Limits
-from synthpairs.captions.sources import human_captions, mentioned
+from synthpairs.captions.sources import NOISE, human_captions, mentioned
 from tests.captions.conftest import CONCEPTS
 
 KINDS = {"single": 0.6, "pair": 0.2, "several": 0.2}
@@ -53,7 +52,7 @@ def test_rules_catch_the_noise_that_rules_can_catch(drawings: pd.DataFrame, limi
         flagged_max=0.0, words_min=3, words_max=20,
     )  # fmt: skip
     for kind in ("adult", "file_name", "html", "repeated"):
-        assert kind in SPOILERS
+        assert kind in NOISE
         texts = [caption.text for caption in human_captions(drawings, CONCEPTS, human(40, **{kind: 1.0}), 0)]
         assert [text for text, found in zip(texts, examined(texts, strict), strict=True) if not found.reason] == []
 

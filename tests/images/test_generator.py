@@ -61,13 +61,6 @@ def test_company_and_place_in_the_batch_change_no_bit(
     assert not np.array_equal(together[0], together[1])
 
 
-def test_another_batch_size_moves_low_bits_at_most(settings: Settings) -> None:
-    small = Generator(settings(batch=2)).paint(KEYS[:2], TEXTS[:2])
-    large = Generator(settings(batch=8)).paint(KEYS[:8], TEXTS[:8])
-    assert np.abs(small - large[:2]).max() < 1e-4
-    assert Generator(settings(batch=2)).fingerprint == Generator(settings(batch=8)).fingerprint
-
-
 def test_an_installed_watermark_package_changes_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     without = Generator(settings()).paint(KEYS[:1], TEXTS[:1])
     monkeypatch.setattr(pipeline_stable_diffusion_xl, "is_invisible_watermark_available", lambda: True)

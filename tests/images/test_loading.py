@@ -72,17 +72,6 @@ def test_base_and_refiner_paint_what_the_documented_loop_of_two_pipelines_paints
     assert not np.allclose(ours, decoded, atol=1e-5), "the refiner did nothing"
 
 
-def test_company_changes_no_bit_of_a_refined_picture(settings: Settings, base: Path, refiner: Path) -> None:
-    spec = Refiner(model=str(refiner), base_share=0.5)
-    generator = Generator(
-        settings(generator=str(base), refiner=spec, steps=4, scheduler="EulerAncestralDiscreteScheduler")
-    )
-    together = generator.paint(KEYS, TEXTS)
-    assert np.array_equal(together[::-1], generator.paint(KEYS[::-1], TEXTS[::-1]))
-    assert np.array_equal(together[2], generator.paint(KEYS[2:3], TEXTS[2:3])[0])
-    assert not np.array_equal(together[0], together[1])
-
-
 def test_a_refiner_shares_its_bases_weights_and_is_in_the_fingerprint(
     settings: Settings, base: Path, refiner: Path, tmp_path: Path
 ) -> None:
@@ -170,19 +159,6 @@ def test_low_rank_weights_that_do_not_fit_say_why(
         ValueError, match=r"images.lora: .*tiny_lora.safetensors does not fit StableDiffusionXLPipeline"
     ):
         made("tiny_lora.safetensors", tiny_generator)  # whose cross-attention is half as wide
-
-
-@pytest.mark.parametrize("scheduler", ["LCMScheduler", "TCDScheduler", "EulerDiscreteScheduler", "DDPMScheduler"])
-def test_few_step_schedulers_paint_alike_in_any_company(settings: Settings, base: Path, scheduler: str) -> None:
-    generator = Generator(
-        settings(
-            generator=str(base), guidance=0.0, scheduler=scheduler, scheduler_options={"timestep_spacing": "trailing"}
-            if scheduler == "EulerDiscreteScheduler" else None,
-        )
-    )  # fmt: skip
-    pictures = generator.paint(KEYS, TEXTS)
-    assert np.isfinite(pictures).all()
-    assert np.array_equal(generator.paint(KEYS[1:2], TEXTS[1:2])[0], pictures[1])
 
 
 def test_scheduler_options_are_checked_and_fingerprinted(settings: Settings, base: Path) -> None:

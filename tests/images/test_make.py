@@ -80,21 +80,6 @@ def test_another_version_of_the_recipe_makes_all_anew_and_an_edit_beside_it_noth
     assert first.isdisjoint(pd.read_parquet(tmp_path / "out/manifest.parquet")["key"])
 
 
-def test_change_in_curation_paints_only_new_captions(settings: Settings, tmp_path: Path, monkeypatch) -> None:
-    make_images(captions_of(TEXTS[:5]), settings(), tmp_path / "out")
-    old = set((tmp_path / "out").glob("shard-*.tar"))
-    metrics, volatile = make_images(captions_of(TEXTS[1:]), settings(), tmp_path / "out")
-    assert metrics["made"] == 14
-    assert volatile == {"reused": 8}
-    manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
-    shards = {path.name for path in (tmp_path / "out").glob("shard-*.tar")}
-    assert shards == set(manifest["shard"])
-    assert old != shards
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    make_images(captions_of(TEXTS[1:]), settings(), tmp_path / "fresh")
-    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
-
-
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -121,17 +106,6 @@ def test_killed_and_run_again_gives_the_same_bytes(settings: Settings, tmp_path:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
     make_images(captions_of(TEXTS), params, tmp_path / "reference")
     assert contents(tmp_path / "out") == contents(tmp_path / "reference")
-
-
-def test_two_processes_paint_the_same_bytes(
-    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_images(captions, settings(), tmp_path / "alone")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    monkeypatch.setenv("SYNTHPAIRS_ENGINE_WORKERS", "2")
-    _, volatile = make_images(captions, settings(), tmp_path / "together")
-    assert volatile == {"reused": 0}
-    assert contents(tmp_path / "together") == contents(tmp_path / "alone")
 
 
 def test_damaged_pieces_are_made_again(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:

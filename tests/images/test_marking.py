@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from synthpairs.images.make import encoded, make_images
-from synthpairs.images.marking import SOURCE_TYPE
+from synthpairs.images.make import SOURCE_TYPE, encoded, make_images
 from synthpairs.images.params import Images
 from synthpairs.images.replay import replay
 from synthpairs.storage import read_shard
@@ -69,12 +68,6 @@ def test_the_packet_says_what_iptc_says(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_pillow_finds_it(form: str) -> None:
-    picture = Image.open(io.BytesIO(encoded(PICTURE, form, marked=True)[form]))
-    assert SOURCE_TYPE in str(picture.getxmp())
-
-
-@pytest.mark.parametrize("form", FORMS)
 def test_pixels_stay_and_equal_pictures_give_equal_bytes(form: str) -> None:
     marked, plain = (encoded(PICTURE, form, marked=marked)[form] for marked in (True, False))
     assert encoded(PICTURE, form, marked=True)[form] == marked
@@ -83,12 +76,6 @@ def test_pixels_stay_and_equal_pictures_give_equal_bytes(form: str) -> None:
     assert one.mode == other.mode == "RGB"
     assert np.array_equal(np.asarray(one), np.asarray(other))
     assert np.array_equal(np.asarray(one), (PICTURE * 255).round().astype(np.uint8))
-
-
-def test_an_unmarked_file_is_the_plain_file() -> None:
-    buffer = io.BytesIO()
-    Image.fromarray((PICTURE * 255).round().astype(np.uint8)).save(buffer, "PNG")
-    assert encoded(PICTURE, "png", marked=False)["png"] == buffer.getvalue()
 
 
 def files(folder: Path) -> dict[str, bytes]:

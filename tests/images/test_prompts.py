@@ -13,7 +13,6 @@ from synthpairs.images.make import make_images
 from synthpairs.images.params import Images, Refiner
 from synthpairs.images.prompts import MOST_CHUNKS, chunk_counts, count_cut, embeddings, readers
 from synthpairs.schema import digest
-from tests.conftest import tiny_tokenizer
 from tests.images import tiny
 from tests.images.conftest import captions_of
 
@@ -126,7 +125,3 @@ def test_long_captions_are_read_whole_and_short_ones_stay_the_same(
         )
     )  # fmt: skip
     assert not np.array_equal(refined.paint(KEYS[:1], [LONG]), refined.paint(KEYS[:1], [other]))
-
-
-def test_the_tokenizer_of_the_tests_makes_a_token_of_a_letter() -> None:
-    assert len(tiny_tokenizer()(LONG, truncation=False).input_ids) == 152

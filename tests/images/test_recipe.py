@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthpairs.images.make import picture_craft
-from synthpairs.images.marking import PACKET
+from synthpairs.images.make import PACKET, picture_craft
 from synthpairs.images.params import RECIPE, Images
 from synthpairs.making import Maker
 from synthpairs.schema import digest

@@ -31,10 +31,6 @@ def test_a_new_key_changes_its_own_shard_only() -> None:
     assert len(before - after) == len(after - before) == 1
 
 
-def test_cut_of_nothing_is_nothing() -> None:
-    assert cut([], 10) == []
-
-
 def test_write_shards_leaves_no_other_shard(tmp_path: Path) -> None:
     write_shards(tmp_path, [("shard-a.tar", [("k", {"txt": b"1"})]), ("shard-b.tar", [])])
     (tmp_path / "manifest.parquet").write_bytes(b"")

@@ -45,11 +45,6 @@ def test_people_are_left_out_but_on_request(settings: Callable[..., Invent]) -> 
     assert not {"person", "dog", "statue", "griffon"} & people
 
 
-def test_no_bank_is_an_error(settings: Callable[..., Invent]) -> None:
-    with pytest.raises(ValueError, match=r"invent\.banks must name at least one bank"):
-        concept_bank(settings(banks=[]), WORLD)
-
-
 def test_a_request_depends_on_seed_class_and_number_alone(settings: Callable[..., Invent]) -> None:
     params = settings(per_class=2)
     few = requests(concept_bank(params, ["cat"]), params)
@@ -63,12 +58,6 @@ def test_a_request_depends_on_seed_class_and_number_alone(settings: Callable[...
         ("user", "Write one caption of 6 words. Subject: cat."),
     )
     assert requests(concept_bank(params, ["cat"]), settings(per_class=2, seed=1))[0].seed != few[0].seed
-
-
-def test_without_system_and_examples_there_is_one_message(settings: Callable[..., Invent]) -> None:
-    prompt = replace(settings().prompt, system="", examples=[])
-    params = settings(prompt=prompt)
-    assert len(requests(concept_bank(params, ["cat"]), params)[0].messages) == 1
 
 
 SLOTTED = {

@@ -5,9 +5,8 @@ from collections import Counter
 
 import pytest
 
-from synthpairs.invention.balance import balanced
 from synthpairs.invention.bank import Concept
-from synthpairs.invention.matching import Matcher
+from synthpairs.invention.matching import Matcher, balanced
 
 BANK = [
     Concept("mouse", "world", ("mouse",)),

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from synthpairs.report.claims import DEPENDS, HOLDS, OPPOSITE, UNMEASURED, claims, claims_told
+from synthpairs.report.claims import DEPENDS, HOLDS, OPPOSITE, UNMEASURED, claims
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import differences
 from synthpairs.significance import NO_DIFFERENCE
@@ -100,9 +100,3 @@ def test_screened_captions_stand_for_the_paper_s_where_they_were_analysed(codes)
         "`screened` against `human` (reference captions, templates at desk scale), n = 6 of each, 2 seeds"
         in found(screened, ENTROPY).here
     )
-
-
-def test_claims_are_told_by_verdict(codes):
-    told = claims_told(claims(codes, differences(codes, PARAMS, [("genpair", "real-codes")])))
-    assert "olds here: fewer steps to the level of real pairs and faster training than through pixels" in told
-    assert told.endswith(".")

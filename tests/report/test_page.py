@@ -236,12 +236,3 @@ def test_broken_json_names_its_stage(project):
     write_bytes(project / "reports/metrics/align/real.json", b"{")
     with pytest.raises(ValueError, match=r"real\.json: not valid JSON .* run `dvc repro align` again"):
         stage.main()
-
-
-def test_one_arm_alone_is_reported_without_contests(project):
-    params = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(params.replace("arms: [selected, random, real]\n", "arms: [random]\n"))
-    stage.main()
-    page = (project / "reports/README.md").read_text()
-    assert "against" not in page.split("*How sure is that?*")[0].split("blind).")[1]
-    assert not (project / "reports" / FIGURES / "real.png").exists()

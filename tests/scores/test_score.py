@@ -129,17 +129,6 @@ def test_one_score_or_none_is_a_result(settings: Settings, tmp_path: Path, reada
     assert json.dumps(metrics, allow_nan=False)
 
 
-def test_a_caption_that_was_let_go_is_embedded_again_to_the_same_bytes(
-    settings: Settings, tmp_path: Path, monkeypatch
-) -> None:
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
-    score_images(manifest, settings(), tmp_path / "images", tmp_path / "kept")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(score, "TEXTS", 1)
-    score_images(manifest, settings(), tmp_path / "images", tmp_path / "let_go")
-    assert (tmp_path / "kept/scores.parquet").read_bytes() == (tmp_path / "let_go/scores.parquet").read_bytes()
-
-
 def test_no_more_captions_are_kept_than_allowed(settings: Settings, monkeypatch) -> None:
     monkeypatch.setattr(score, "TEXTS", 2)
     params = settings()

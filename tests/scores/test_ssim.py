@@ -1,12 +1,9 @@
 """SSIM with the small version of a picture: every option, against scikit-image and against the formula."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
-from scipy.ndimage import uniform_filter
 from skimage.metrics import structural_similarity
 
 from synthpairs.scores.params import Ssim
@@ -81,34 +78,3 @@ def test_a_picture_smaller_than_the_window_is_named(window: str, side: int) -> N
     )
     with pytest.raises(ValueError, match=message):
         self_similarity(photo(side, seed=0).resize((40, side - 1)), spec)
-
-
-def test_threads_get_the_same_answers() -> None:
-    pictures = [photo(side, seed=side) for side in range(60, 84)]
-    for window in TOLERANCE:
-        spec = Ssim(**SSIM | {"window": window, "colour": "rgb"})
-        alone = [self_similarity(picture, spec) for picture in pictures]
-        with ThreadPoolExecutor(4) as pool:
-            assert list(pool.map(lambda picture, spec=spec: self_similarity(picture, spec), pictures)) == alone
-
-
-def test_agrees_with_the_formula() -> None:
-    picture = photo(64, seed=5)
-    one = np.asarray(picture.convert("L")).astype(float)
-    other = np.asarray(picture.resize((21, 21), 2).resize((64, 64), 2).convert("L")).astype(float)
-    mean_one, mean_other = uniform_filter(one, 7), uniform_filter(other, 7)
-    unbias = 49 / 48
-    var_one = unbias * (uniform_filter(one**2, 7) - mean_one**2)
-    var_other = unbias * (uniform_filter(other**2, 7) - mean_other**2)
-    both = unbias * (uniform_filter(one * other, 7) - mean_one * mean_other)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    field = (2 * mean_one * mean_other + c1) * (2 * both + c2)
-    field /= (mean_one**2 + mean_other**2 + c1) * (var_one + var_other + c2)
-    assert self_similarity(picture, Ssim(**SSIM)) == pytest.approx(field[3:-3, 3:-3].mean(), abs=1e-6)
-
-
-def test_smooth_pictures_keep_all_and_noise_loses_most() -> None:
-    flat = Image.new("RGB", (64, 64), (90, 120, 30))
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    assert self_similarity(flat, Ssim(**SSIM)) == pytest.approx(1)
-    assert self_similarity(noise, Ssim(**SSIM)) < 0.3

@@ -99,14 +99,6 @@ def test_a_bad_record_loses_no_neighbour(
     assert f"a.json record 2: {fault}" in lost[0].detail
 
 
-def test_a_bad_record_that_nothing_follows_for_long_is_given_up(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "CHUNK", 100)
-    monkeypatch.setattr(json_files, "LONGEST", 1000)
-    payload = f'[{json.dumps(record("a cat"))}, {{"id": "{"x" * 5000}"}}, {json.dumps(record("a dog"))}]'
-    captions = read("a.json", payload.encode(), "llava")
-    assert [caption.reason for caption in captions] == [None, "unreadable", None]
-
-
 @pytest.mark.parametrize(
     ("payload", "reasons"),
     [
