@@ -55,16 +55,9 @@ def load(text, tmp_path):
 
 def test_a_good_section_is_read_as_yaml_1_2(tmp_path):
     assert load(GOOD, tmp_path) == Section(
-        steps=3,
-        rate=0.0001,
-        mode="top",
-        on=True,
-        limit=None,
-        words=["on", "no"],
-        weights={"a": 1.0, "b": 0.5},
-        part=Part(name="n", share=0.0),
-        options={"a": True, "b": "x", "c": 1.5},
-    )
+        steps=3, rate=0.0001, mode="top", on=True, limit=None, words=["on", "no"], weights={"a": 1.0, "b": 0.5},
+        part=Part(name="n", share=0.0), options={"a": True, "b": "x", "c": 1.5},
+    )  # fmt: skip
     assert isinstance(load(GOOD.replace("rate: 1e-4", "rate: 2"), tmp_path).rate, float)
     assert load(GOOD.replace("limit: null", "limit: 4"), tmp_path).limit == 4.0
 
@@ -165,12 +158,7 @@ def test_a_number_that_no_float_holds_is_named(tmp_path):
 def test_a_range_holds_its_ends_and_no_nan():
     both = Within(0, 1)
     assert [both.hold(value) for value in (-0.1, 0, 0.5, 1, 1.1, float("nan"))] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+        False, True, True, True, False, False,
+    ]  # fmt: skip
     assert Within(low=2).hold(float("inf"))
     assert (str(both), str(Within(low=2)), str(Within(high=3))) == ("from 0 to 1", ">= 2", "<= 3")

@@ -149,13 +149,9 @@ captions: {count: 3, rate: 2.0e-4, judge: false, shares: {pair: 0.1}, limit: nul
     flags = capsys.readouterr().out.split()
     assert flags[::2] == ["-S"] * 6
     assert flags[1::2] == [
-        "world.concepts=['dog','null']",
-        "captions.count=3",
-        "captions.rate=0.0002",
-        "captions.judge=false",
-        "captions.shares.pair=0.1",
-        "captions.limit=null",
-    ]
+        "world.concepts=['dog','null']", "captions.count=3", "captions.rate=0.0002", "captions.judge=false",
+        "captions.shares.pair=0.1", "captions.limit=null",
+    ]  # fmt: skip
 
 
 def test_flags_are_what_dvc_understands(folder, tmp_path):

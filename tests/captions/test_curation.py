@@ -2,9 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,20 +13,18 @@ from stages.captions import main
 from synthpairs.captions import chunks
 from synthpairs.captions.curation import Curated, curate
 from synthpairs.captions.models import load_models
-from synthpairs.captions.params import Blip, CaptionParams, Columns, Judge, Limits, Model, Perplexity, Source
+from synthpairs.captions.params import Blip, Columns, Judge, Model, Perplexity, Source
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
 from synthpairs.language.params import Sampling, Served
 from synthpairs.schema import CAPTIONS, DRAWINGS
-from synthpairs.storage import WorkStore, write_table
+from synthpairs.storage import write_table
 from tests.captions.conftest import CONCEPTS
 from tests.captions.tiny import save_blip
 
 
-def test_each_filter_sees_only_what_the_ones_before_it_left(
-    drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits], store: WorkStore
-) -> None:
+def test_each_filter_sees_only_what_the_ones_before_it_left(drawings, settings, limits, store):
     params = settings(limits=limits(words_min=3, clip_top_share=0.5))
     captions = [
         *human_captions(drawings, CONCEPTS, params.human, 0),
@@ -64,12 +60,10 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, drawings: pd.DataFrame, settings: Callable[..., CaptionParams], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
+def project(tmp_path, drawings, settings, monkeypatch):
     """A directory in which the stage runs; changes of its params."""
 
-    def build(**changed: object) -> Path:
+    def build(**changed):
         write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
         values = {"world": {"concepts": CONCEPTS}, "captions": asdict(settings(**changed))}
         with (tmp_path / "params.yaml").open("w") as file:
@@ -82,9 +76,7 @@ def project(
     return build
 
 
-def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(
-    project: Callable[..., Path], limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(project, limits, monkeypatch):
     columns = Columns(text=None, image=None, source=None)
     extra = Source(name="extra", path="extra.csv", format="csv", columns=columns, images=None, limit=None)
     nobody = Served(model="", extra={})
@@ -112,7 +104,7 @@ def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(
     assert outputs(root) == first
 
 
-def test_blips_measure_has_a_column_where_it_is_asked_for(project: Callable[..., Path], tmp_path: Path) -> None:
+def test_blips_measure_has_a_column_where_it_is_asked_for(project, tmp_path):
     model = tmp_path / "blip"
     model.mkdir()
     root = project(blip=Blip(model=str(save_blip(model)), min=0.0, max=1.0))
@@ -125,12 +117,12 @@ def test_blips_measure_has_a_column_where_it_is_asked_for(project: Callable[...,
     assert counts["model"]["blip_skipped"] == counts["model"]["kept"]
 
 
-def outputs(root: Path) -> dict[str, bytes]:
+def outputs(root):
     files = [*(root / "data/captions").iterdir(), root / "reports/metrics/captions.json"]
     return {file.name: file.read_bytes() for file in files}
 
 
-def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project: Callable[..., Path]) -> None:
+def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project):
     columns = Columns(text=None, image=None, source=None)
     extra = Source(name="extra", path="extra.jsonl", format="jsonl", columns=columns, images=None, limit=None)
     root = project(sources=[extra])
@@ -151,7 +143,7 @@ def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project: Callab
     assert outputs(root) == first
 
 
-def test_the_stage_fails_when_nothing_is_left(project: Callable[..., Path], limits: Callable[..., Limits]) -> None:
+def test_the_stage_fails_when_nothing_is_left(project, limits):
     root = project(limits=limits(words_min=90))
     with pytest.raises(ValueError, match="every caption was rejected"):
         main()

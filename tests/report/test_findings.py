@@ -104,13 +104,9 @@ def test_summary_agrees_with_the_table_of_differences(inputs, params):
 def test_funnel_counts_by_source_and_loses_nothing(inputs):
     steps = funnel(inputs)
     assert steps.sum(axis=1).to_dict() == {
-        "captions read": 66,
-        "captions kept": 60,
-        "pictures asked for": 120,
-        "pictures made": 120,
-        "pictures scored": 120,
-        "pairs selected": 20,
-    }
+        "captions read": 66, "captions kept": 60, "pictures asked for": 120, "pictures made": 120,
+        "pictures scored": 120, "pairs selected": 20,
+    }  # fmt: skip
     assert list(steps.columns) == ["human", "model"]
     failed = inputs.manifest.head(3)[["key", "uid"]].assign(error="broken")
     fewer = replace(inputs, manifest=inputs.manifest.iloc[3:], unmade=failed)

@@ -16,13 +16,13 @@ from tests.scores.test_ssim import OPTIONS, reference
 KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
-def stacked(*pictures: Image.Image) -> torch.Tensor:
+def stacked(*pictures):
     return torch.from_numpy(np.stack([np.array(picture) for picture in pictures]))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(("side", "sizes"), [(64, [(21, 21), (64, 30), (131, 69)]), (300, [(97, 97), (336, 512)])])
-def test_resizing_is_pillows(side: int, sizes: list[tuple[int, int]], kernel: str) -> None:
+def test_resizing_is_pillows(side, sizes, kernel):
     rng = np.random.default_rng(side)
     noise = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     hard = Image.fromarray((np.indices((side, side)).sum(axis=0) % 3 == 0).astype(np.uint8) * 255).convert("RGB")
@@ -34,7 +34,7 @@ def test_resizing_is_pillows(side: int, sizes: list[tuple[int, int]], kernel: st
 
 
 @pytest.mark.parametrize(("side", "start", "down"), [(64, None, 21), (64, 48, 21), (301, 256, 97)])
-def test_agrees_with_the_path_for_the_cpu(side: int, start: int | None, down: int) -> None:
+def test_agrees_with_the_path_for_the_cpu(side, start, down):
     pictures = [photo(side, seed=seed) for seed in range(3)]
     for kernel, window, colour in OPTIONS:
         spec = Ssim(start=start, down=down, kernel=kernel, window=window, colour=colour)
@@ -44,7 +44,7 @@ def test_agrees_with_the_path_for_the_cpu(side: int, start: int | None, down: in
 
 
 @pytest.mark.parametrize(("window", "colour"), [("uniform7", "gray"), ("gaussian11", "rgb")])
-def test_agrees_with_scikit_image_at_the_papers_size(window: str, colour: str) -> None:
+def test_agrees_with_scikit_image_at_the_papers_size(window, colour):
     picture = photo(1024, seed=5)
     again = picture.resize((336, 336), Image.Resampling.BILINEAR).resize((1024, 1024), Image.Resampling.BILINEAR)
     mode = "L" if colour == "gray" else "RGB"
@@ -53,7 +53,7 @@ def test_agrees_with_scikit_image_at_the_papers_size(window: str, colour: str) -
     assert self_similarities(stacked(picture), spec).item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_picture_smaller_than_the_window_is_named() -> None:
+def test_a_picture_smaller_than_the_window_is_named():
     with pytest.raises(
         ValueError, match=r"scores.ssim.window: gaussian11 needs .* at least 11 x 11 pixels, got 10 x 10"
     ):
