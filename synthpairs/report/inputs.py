@@ -27,9 +27,8 @@ class Comparison:
 
     arms: tuple[str, ...]  # that were trained, in the order in which they are shown
     trainings: dict[str, dict[str, dict[str, Any]]]  # by stage, then arm
-    benchmarks: dict[
-        str, dict[str, Any]
-    ]  # by arm, and after them `untrained` where it was asked too: the file as it is
+    # By arm, and after them `untrained` where it was asked too: the file as it is.
+    benchmarks: dict[str, dict[str, Any]]
     results: pd.DataFrame
     fixed_answers: dict[str, float]  # by task: what the best fixed answer to each kind of question scores; not for all
     answers: dict[str, pd.DataFrame]  # by arm, as `benchmarks`
