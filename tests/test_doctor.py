@@ -78,16 +78,6 @@ def test_bfloat16_is_for_cpus_that_multiply_it(project, monkeypatch, fast, warne
     assert [finding.what for finding in doctor.examine() if finding.warning] == warned
 
 
-def test_broken_params_are_each_named(project):
-    text = (project / "params.yaml").read_text()
-    text = text.replace("strategy: top ", "strategy: best ").replace("\nreport:\n", "\nraport:\n")
-    (project / "params.yaml").write_text(text)
-    found = faults()
-    assert "params.yaml: select.strategy must be one of top" in found["params.yaml: select"]
-    assert found["params.yaml: report"] == "params.yaml: section 'report' is missing"
-    assert "is the name misspelt" in found["params.yaml: raport"]
-
-
 def test_a_package_that_a_training_wants(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     for section in ("align_codes:", "curves:"):  # which follow the two that have adapters
@@ -133,17 +123,6 @@ def test_an_engine_that_does_not_fit_is_named(project, monkeypatch):
     assert faults()["engine"] == "engine.yaml: devices: there is no accelerator 0: this process can see none"
     (project / "engine.yaml").write_text("worker: 2\n")
     assert faults()["engine"].startswith("engine.yaml: worker is not a known setting")
-
-
-def test_presets_are_looked_at(project):
-    (project / "presets").mkdir()
-    (project / "presets/good.yaml").write_text("images: {steps: 3}\n")
-    (project / "presets/unknown.yaml").write_text("images: {stepz: 3}\n")
-    (project / "presets/wrong.yaml").write_text("images: {steps: 0}\n")
-    found = {what: fault for what, fault in faults().items() if what.startswith("presets/")}
-    assert set(found) == {"presets/unknown.yaml: a preset", "presets/wrong.yaml: a preset"}
-    assert "images.stepz is not a key of params.yaml" in found["presets/unknown.yaml: a preset"]
-    assert found["presets/wrong.yaml: a preset"] == "presets/wrong.yaml: images.steps must be from 1 to 1000, got 0"
 
 
 def test_without_params_there_is_one_finding_not_a_traceback(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from synthpairs.language.likelihood import perplexity, yes_probability
 from synthpairs.language.model import load
 from synthpairs.language.params import GgufSource, Sampling
-from synthpairs.language.sampling import choose, discourage, generate, gumbel
+from synthpairs.language.sampling import choose, generate
 from synthpairs.language.weights import unpack_gguf
 from synthpairs.storage import file_sha256
 from tests.captions.tiny import save_language_model
@@ -54,12 +54,6 @@ def test_a_penalty_makes_used_tokens_rare_and_leaves_the_prompts_and_the_first_t
     assert generate(lm, PROMPTS[::-1], seeds[::-1], HOT, 2, 1e6) == strict[::-1]
 
 
-def test_a_penalty_divides_what_is_positive_and_multiplies_what_is_negative():
-    logits = torch.tensor([[3.0, -3.0, 1.0, 0.0], [3.0, -3.0, 1.0, 0.0]])
-    discourage(logits, [[0, 1, 1, 3], []], 1.5)
-    assert logits.tolist() == [[2.0, -4.5, 1.0, 0.0], [3.0, -3.0, 1.0, 0.0]]
-
-
 def test_tokens_are_drawn_by_their_probability_within_top_p_and_top_k():
     shares = torch.tensor([0.5, 0.3, 0.15, 0.05])
     logits = shares.log().repeat(20_000, 1)
@@ -74,16 +68,6 @@ def test_tokens_are_drawn_by_their_probability_within_top_p_and_top_k():
     assert choose(
         logits, seeds, 0, Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)
     ).unique().tolist() == [0]
-
-
-def test_noise_is_a_function_of_seed_step_and_token_and_of_gumbel_form():
-    seeds, tokens = np.array([3, 4], dtype=np.uint64), np.arange(50_000)[None].repeat(2, axis=0)
-    noise = gumbel(seeds, 5, tokens)
-    assert (gumbel(seeds[1:], 5, tokens[1:, 7:9]) == noise[1:, 7:9]).all()
-    assert not (gumbel(seeds, 6, tokens) == noise).any()
-    assert not (noise[0] == noise[1]).any()
-    assert noise.mean() == pytest.approx(0.5772, abs=0.02)
-    assert noise.var() == pytest.approx(math.pi**2 / 6, abs=0.05)
 
 
 def test_perplexity_is_the_mean_surprise_over_all_tokens_whatever_the_batch(lm):

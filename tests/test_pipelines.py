@@ -89,17 +89,6 @@ def test_what_the_hub_refuses_is_told_as_the_hub_told_it(monkeypatch, tmp_path, 
     assert "stacktrace" not in str(caught.value)
 
 
-def test_a_file_that_is_refused_is_told_too(monkeypatch):
-    def refuse(*arguments, **more):
-        raise refusal(errors.GatedRepoError, 403, "Access to model owner/gated is restricted: gated")
-
-    monkeypatch.setattr(pipeline_utils, "_resolve_revision", lambda name, revision, **more: revision)
-    monkeypatch.setattr(pipeline_utils, "model_info", lambda *arguments, **more: None)
-    monkeypatch.setattr(pipeline_utils, "hf_hub_download", refuse)
-    with pytest.raises(OSError, match="gated"):
-        load("owner/gated@abc")
-
-
 def test_a_broken_index_is_named(copy):
     (copy / "model_index.json").write_text("{")
     with pytest.raises(OSError, match=r"model_index.json"):

@@ -184,12 +184,6 @@ def test_what_no_flag_can_hold_is_refused(folder, value, what):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_presets_of_the_repository_fit_params_yaml(path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    assert presets.leaves(path.stem, YAML(typ="safe").load(ROOT / "params.yaml"))
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
 def test_with_a_preset_of_the_repository_every_section_can_be_read(path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)

@@ -95,17 +95,6 @@ def test_many_texts_at_once_have_to_the_last_bit_what_each_has_when_all_is_count
         assert value.tolist() == expected
 
 
-def test_no_texts_have_no_measures():
-    for texts in (Texts([]), Texts([""])):
-        for values in (
-            texts.alnum_ratios(),
-            texts.char_repetitions(2),
-            texts.word_repetitions(2),
-            texts.flagged_ratios(),
-        ):
-            assert not values.any()
-
-
 def ratio(part, whole):
     return part / whole if whole else 0.0
 

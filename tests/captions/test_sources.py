@@ -34,16 +34,6 @@ def test_a_picture_depends_on_seed_and_number_alone(drawings):
     assert human_captions(drawings, CONCEPTS, human(10, html=0.3), 2) != many[:10]
 
 
-def test_noise_comes_in_its_shares(drawings):
-    shares = {"mismatch": 0.25, "repeated": 0.25}
-    captions = human_captions(drawings, CONCEPTS, human(400, **shares), 0)
-    for kind in shares:
-        assert sum(caption.noise == kind for caption in captions) == pytest.approx(100, abs=30)
-    for caption in captions:
-        if caption.noise == "mismatch":
-            assert not mentioned(caption.text, [drawing.split("/")[0] for drawing in caption.drawings])
-
-
 def test_rules_catch_the_noise_that_rules_can_catch(drawings, limits):
     strict = limits(
         alnum_min=0.6, special_min=0.1, special_max=0.42, char_repetition_max=0.094, word_repetition_max=0.3,

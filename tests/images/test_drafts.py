@@ -68,19 +68,6 @@ def test_drafts_resume_and_other_choices_take_them_over(settings, captions, spec
     assert sum(judged) == 8 + 16
 
 
-def test_drafts_are_seen_by_clip_where_they_are_painted(settings, captions, spec, monkeypatch):
-    def nothing(*_):
-        raise AssertionError("the driver computes nothing where a worker is to do it")
-
-    monkeypatch.setenv("SYNTHPAIRS_ENGINE_WORKERS", "1")
-    for method in ("embed_pictures", "embed_texts"):
-        monkeypatch.setattr(drafts.ClipScorer, method, nothing)
-    monkeypatch.setattr(Generator, "paint", nothing)
-    rows = drafts.drafted(captions[:2], settings(draft=spec))
-    assert [row["error"] for row in rows] == [None] * 4
-    assert sum(row["painted"] for row in rows) == 2
-
-
 def test_a_candidate_without_a_draft_is_painted_if_no_other_is_left(settings, captions, spec, tmp_path, monkeypatch):
     paint = Generator.paint
 
@@ -98,11 +85,6 @@ def test_a_candidate_without_a_draft_is_painted_if_no_other_is_left(settings, ca
     lost = table[table["clip_cosine"].isna()]
     assert lost["error"].tolist() == ["the draft holds values that are not finite"] * 2
     assert lost["painted"].tolist() == [True, False]
-
-
-def test_a_clip_model_that_cannot_be_had_names_the_param(settings, captions, spec, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"images.draft.clip: .*open_clip_config.json is missing"):
-        make_images(captions, settings(draft=replace(spec, clip=f"local-dir:{tmp_path}")), tmp_path / "out")
 
 
 def test_a_limit_leaves_captions_out_and_a_higher_one_adds_some(settings, captions, spec, tmp_path):

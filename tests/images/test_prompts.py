@@ -6,12 +6,10 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from synthpairs.images.generator import Generator
-from synthpairs.images.make import make_images
 from synthpairs.images.params import Refiner
 from synthpairs.images.prompts import MOST_CHUNKS, chunk_counts, count_cut, embeddings, readers
 from synthpairs.schema import digest
 from tests.images import tiny
-from tests.images.conftest import captions_of
 
 KEYS = [digest("test", number) for number in range(4)]
 LONG = "x" * 150  # letters, of which tiny_tokenizer makes tokens: 62 fit beside the markers
@@ -54,14 +52,6 @@ def test_cut_captions_are_counted_for_each_encoder(tmp_path):
     }
 
 
-def test_metrics_say_more_only_when_a_caption_is_cut(settings, tmp_path):
-    metrics, _ = make_images(captions_of(["a dog", LONG]), settings(candidates=1), tmp_path / "out")
-    assert metrics == {
-        "captions": 2, "candidates": 2, "made": 2, "failed": 0, "prompts_truncated": 1,
-        "prompts_truncated_by": {"tokenizer_2": 1}, "prompt_tokens_longest": 152,
-    }  # fmt: skip
-
-
 def test_captions_are_read_in_as_many_chunks_as_they_need(pipeline):
     both = readers(pipeline, None, chunks=True)
     assert {reader.limit for reader in both} == {62 * MOST_CHUNKS + 2}
@@ -83,19 +73,6 @@ def test_one_chunk_is_what_the_pipeline_makes_of_it(pipeline, negative):
     }  # fmt: skip
     assert set(ours) == set(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-@torch.inference_mode()
-def test_chunks_are_the_captions_pieces_one_after_the_other(pipeline):
-    text = "".join("abcdefg"[place % 7] for place in range(150))
-    ours = embeddings(pipeline, [text], 3, None, guided=False)
-    pieces = [
-        pipeline.encode_prompt([text[start : start + 62]], do_classifier_free_guidance=False) for start in (0, 62)
-    ]
-    assert ours["prompt_embeds"].shape == (1, 3 * 64, 64)
-    # A tokenizer marks the last letter of a word, and a piece's last letter is none: the pieces agree up to there.
-    assert torch.equal(ours["prompt_embeds"][:, :62], pieces[0][0][:, :62])
-    assert torch.equal(ours["prompt_embeds"][:, 64:126], pieces[1][0][:, :62])
 
 
 def test_long_captions_are_read_whole_and_short_ones_stay_the_same(settings, base, tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from synthpairs.images.make import make_images
 from synthpairs.images.replay import replay
-from synthpairs.storage import read_shard, write_bytes
+from synthpairs.storage import read_shard
 
 
 @pytest.fixture
@@ -58,10 +58,3 @@ def test_other_settings_are_named(made):
 def test_a_key_that_is_none(made, key, fault):
     with pytest.raises(ValueError, match=fault):
         replay(key, made[0], made[1])
-
-
-def test_a_shard_without_the_picture(made):
-    params, out, manifest = made
-    write_bytes(out / manifest["shard"][0], bytes(10240))
-    with pytest.raises(ValueError, match=r"holds no png of .*: run `dvc repro images` again"):
-        replay(manifest["key"][0], params, out)

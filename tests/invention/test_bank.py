@@ -6,7 +6,7 @@ import pytest
 
 from synthpairs.invention.bank import concept_bank
 from synthpairs.invention.params import ImageNet
-from synthpairs.invention.prompts import fragments, requests
+from synthpairs.invention.prompts import requests
 from tests.invention.conftest import WORLD
 
 
@@ -93,7 +93,3 @@ def test_slots_request_and_examples_must_agree(settings, changed, named):
 def test_a_template_must_name_the_class_and_nothing_unknown(settings, request_):
     with pytest.raises(ValueError, match=r"params\.yaml: invent\.prompt\.request"):
         requests([], settings(prompt=replace(settings().prompt, request=request_)))
-
-
-def test_fragments_are_the_sentences_around_the_fields(settings):
-    assert fragments(settings().prompt) == ["you write captions", "write one caption of"]

@@ -1,6 +1,5 @@
 """Which concepts a caption names, and which captions stay when some are named too often."""
 
-import time
 from collections import Counter
 
 import pytest
@@ -35,15 +34,6 @@ def test_matches(text, about, names):
     matcher = Matcher(BANK)
     assert matcher.matched(text, about) == names
     assert matcher.mentions(text, about) == (about in names)
-
-
-def test_a_caption_costs_no_more_with_as_many_concepts_as_imagenet():
-    names = [f"thing {number} of kind {number % 7}" for number in range(21_000)]
-    matcher = Matcher([Concept(name, "imagenet", (name,)) for name in names])
-    text = f"a picture of {names[5]} beside {names[-1]}"
-    started = time.monotonic()
-    assert all(matcher.matched(text, names[5]) == [names[-1], names[5]] for _ in range(2000))
-    assert time.monotonic() - started < 5  # measured 0.2 s for these, 6 s for 100,000 captions and ImageNet-21k
 
 
 def test_rare_concepts_keep_everything_and_common_ones_about_the_limit():

@@ -115,25 +115,6 @@ def test_the_server_says_how_long_to_wait(ask, chat_server, form):
     assert time.monotonic() - started >= 0.9
 
 
-def test_requests_are_made_as_answers_come(connection):
-    made = 0
-
-    def bodies():
-        nonlocal made
-        for number in range(200):
-            made += 1
-            yield request_body(SERVED, [("user", f"Subject: {number}.")], 0, 1, 8, number)
-
-    def refuse(*_):
-        raise ValueError("enough")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("synthpairs.language.server._Client.reply", refuse)
-        with pytest.raises(ValueError, match="enough"):
-            server_replies(bodies(), 200, SERVED, connection, 0, "invent")
-    assert made <= 4 * connection.concurrency
-
-
 def test_no_more_requests_at_once_than_allowed(ask, chat_server):
     ask(concurrency=2)
     assert chat_server.busiest <= 2

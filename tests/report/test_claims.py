@@ -91,12 +91,3 @@ def test_a_share_of_all_clusters_says_nothing(codes):
 def test_sets_that_were_not_analysed_are_not_measured(codes):
     sets = {"human": codes.diversity["sets"]["human"]}
     assert found(replace(codes, diversity=codes.diversity | {"sets": sets}), ENTROPY).verdict == UNMEASURED
-
-
-def test_screened_captions_stand_for_the_paper_s_where_they_were_analysed(codes):
-    sets = codes.diversity["sets"]
-    screened = replace(codes, diversity=codes.diversity | {"sets": sets | {"screened": sets["invented"]}})
-    assert (
-        "`screened` against `human` (reference captions, templates at desk scale), n = 6 of each, 2 seeds"
-        in found(screened, ENTROPY).here
-    )

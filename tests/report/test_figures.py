@@ -36,13 +36,6 @@ def test_every_figure_is_the_same_twice_whatever_the_machine_s_style(inputs):
         assert not {"Software", "Creation Time"} & set(Image.open(io.BytesIO(payload)).info)
 
 
-def test_nothing_rejected_and_nothing_selected_make_figures(inputs):
-    none = rejections(inputs).iloc[:0]
-    assert figures.funnel_figure(funnel(inputs), none)
-    assert figures.histograms_figure(inputs.scores, inputs.selected.iloc[:0], NAMES)
-    assert figures.scatter_figure(inputs.scores, inputs.selected.iloc[:0], NAMES)
-
-
 def test_of_many_concepts_both_ends_are_shown():
     rng = np.random.default_rng(0)
     names = [f"thing{number}" for number in range(300)]

@@ -46,13 +46,6 @@ def test_an_unreadable_picture_leaves_an_empty_frame(payload):
     assert sheet[PADDING, PADDING].tolist() != [255, 255, 255]
 
 
-def test_a_picture_keeps_its_shape():
-    wide = encoded(Image.new("RGB", (80, 20), (255, 0, 0)))
-    sheet = opened(grid([Cell(picture=wide, caption="")], 1, 40))
-    assert sheet[PADDING + 20, PADDING + 20].tolist() == [255, 0, 0]
-    assert sheet[PADDING + 5, PADDING + 20].tolist() == [255, 255, 255]
-
-
 @pytest.mark.parametrize("text", ["word " * 5000, "x" * 100_000, "a \x00 b\nc\td", ""])
 def test_wrapped_text_fits(text):
     lines = wrap(text, 100)

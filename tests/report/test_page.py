@@ -123,13 +123,6 @@ def test_a_shard_with_unreadable_pictures_costs_no_report(project):
     assert Image.open(project / "reports" / FIGURES / "best.png").size[0] == 2 * (32 + 16)
 
 
-def test_nothing_rejected_is_fine(project):
-    write_table(project / "data/captions/rejected.parquet", [], REJECTED)
-    stage.main()
-    kept = len(read_table(project / "data/captions/kept.parquet", ""))
-    assert f"| captions read | {kept // 2} | {kept // 2} | {kept} |" in (project / "reports/README.md").read_text()
-
-
 def changed(project, **values):
     """The project with other values of these keys of params.yaml, and the page that the stage makes of it."""
     params = (project / "params.yaml").read_text()

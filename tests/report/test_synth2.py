@@ -41,12 +41,6 @@ def test_the_section_holds_every_part(project):
     assert "| masked | 0.875 | 24 | 21.500 | 0.125 | 0.500 |" in text
 
 
-def test_every_arm_says_how_many_pairs_it_saw(project):
-    text, _ = section()
-    assert "| `genpair` | **40** | **40** | **40** | **10** |" in text
-    assert "`real-codes` 40 real, `genpair` 40 real and 10 generated, `synthetic` 10 generated" in text
-
-
 def test_captions_against_the_blind_self_are_told_either_way(project):
     write_answers(project, "genpair", answers("genpair", {"desk_caption": (0.1, 0.1), "desk_pope": (0.9, 0.5),
                                                           "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}))  # fmt: skip
@@ -67,12 +61,6 @@ def test_a_generator_that_was_not_measured_is_a_line(project):
     write_json(project / "models/desk/metrics.json", {"clip": {"n": 6}})
     text, _ = section()
     assert "Not measured: models/desk/metrics.json has no entry `masked`" in text
-
-
-def test_one_arm_alone_is_reported_without_contests(project):
-    text, _ = section(["genpair"])
-    assert "*Does it pay" not in text
-    assert "not asked of both arms `genpair` and `real-codes`" in text
 
 
 def test_the_stage_decodes_each_cell_from_its_own_codes(project):

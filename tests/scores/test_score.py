@@ -125,16 +125,6 @@ def test_one_score_or_none_is_a_result(settings, tmp_path, readable):
     assert json.dumps(metrics, allow_nan=False)
 
 
-def test_no_more_captions_are_kept_than_allowed(settings, monkeypatch):
-    monkeypatch.setattr(score, "TEXTS", 2)
-    params = settings()
-    texts = score.Texts(ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=4))
-    rows = [{"uid": text, "text": text} for text in [*TEXTS, TEXTS[0]]]
-    made = texts.of(rows)
-    assert torch.equal(made[0], made[-1])
-    assert list(texts._kept) == TEXTS[-2:]
-
-
 def test_ssim_may_be_left_to_a_device(settings, tmp_path, monkeypatch):
     """What a GPU does, done on the CPU: same rows, SSIM within the last written digits, broken pictures told as ever."""
     broken = {1: b"not a picture", 7: None}

@@ -125,15 +125,3 @@ def test_a_broken_header_is_no_end(read):
     payload[1024 + 148] ^= 1  # the checksum of the second header
     assert [caption.reason for caption in read("a.tar", bytes(payload), "webdataset")] == [None, "unreadable"]
     assert [caption.reason for caption in read("a.tar", b"no tar at all", "webdataset")] == ["unreadable"]
-
-
-def test_a_picture_is_what_it_holds_whatever_its_name_says(read):
-    payload = tar_of(
-        ("0.jpg", encoded(form="PNG")), ("0.txt", b"a cat"),
-        ("1.jpg", b"<html>not found</html>"), ("1.txt", b"a dog"),
-        ("2.png", b""), ("2.txt", b"a bus"),
-    )  # fmt: skip
-    captions = read("a.tar", payload, "webdataset")
-    assert outcome(captions) == [("a cat", None), ("a dog", "unreadable"), ("a bus", None)]
-    assert "a.tar sample 1: picture: UnidentifiedImageError" in captions[1].detail
-    assert [caption.original is None for caption in captions] == [False, True, True]

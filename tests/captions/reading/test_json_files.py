@@ -44,12 +44,6 @@ def test_llava_lists_read_the_same_wherever_they_are_cut(indent, read, monkeypat
             assert outcome(captions) == [(text, None) for text in texts]
 
 
-def test_a_number_that_is_cut_is_one_record(read, monkeypatch):
-    monkeypatch.setattr(json_files, "CHUNK", 1)
-    captions = read("a.json", b'[12, 345, {"text": "a cat"}]', "llava", text="text")
-    assert [caption.reason for caption in captions] == ["unreadable", "unreadable", None]
-
-
 @pytest.mark.parametrize("chunk", [3, 10_000])
 @pytest.mark.parametrize(
     ("bad", "fault"),
