@@ -6,6 +6,7 @@ SYNTHPAIRS_LLM_TIMEOUT (60 seconds), SYNTHPAIRS_LLM_ATTEMPTS (6 for each request
 (.dvc/tmp/llm): answers are kept there under their request, so that nothing is paid for twice.
 """
 
+import contextlib
 import email.utils
 import json
 import os
@@ -234,11 +235,8 @@ def _excerpt(error: HTTPError) -> str:
 def _retry_after(headers: Message) -> float:
     """Seconds that the server asks to wait, given as a number or as a date; 0 when it does not."""
     value = headers.get("Retry-After", "")
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0
+    return 0.0
