@@ -63,12 +63,16 @@ def curate(captions: Iterable[Caption], params: CaptionParams, models: Models, s
 
 def _language_model_filters(params: CaptionParams, models: Models, store: WorkStore) -> tuple[list[Drop], list[Drop]]:
     """Those of perplexity (that of the 5-gram model is in `screened`) and of judging, none or one of each."""
-    if not (models.lm or models.server):
-        return [], []
-    from synthpairs.captions.judging import drop_refused, drop_surprising, drop_unclear  # with torch
+    perplexity: list[Drop] = []
+    judge: list[Drop] = []
+    if models.lm or models.server:
+        from synthpairs.captions.judging import drop_refused, drop_surprising, drop_unclear  # with torch
 
-    surprising = partial(drop_surprising, limits=params.limits, lm=models.lm, batch=params.batch, store=store)
-    unclear = partial(drop_unclear, limits=params.limits, lm=models.lm, batch=params.batch, store=store)
-    refused = partial(drop_refused, limits=params.limits, judge=params.judge, server=models.server)
-    judges: dict[str, list[Drop]] = {"none": [], "llm": [unclear], "server": [refused]}
-    return [surprising] if params.perplexity.engine == "llm" else [], judges[params.judge.engine]
+        limits, batch = params.limits, params.batch
+        if models.server:
+            judge = [partial(drop_refused, limits=limits, judge=params.judge, server=models.server)]
+        elif models.lm and params.judge.engine == "llm":
+            judge = [partial(drop_unclear, limits=limits, lm=models.lm, batch=batch, store=store)]
+        if models.lm and params.perplexity.engine == "llm":
+            perplexity = [partial(drop_surprising, limits=limits, lm=models.lm, batch=batch, store=store)]
+    return perplexity, judge

@@ -1,5 +1,6 @@
 """Caption tables: those that were invented, read for curation, and what curation made of any, written."""
 
+import math
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -48,25 +49,32 @@ def _with_blip(schema: pa.Schema, blip: bool) -> pa.Schema:
 
 def _counts(out: Path, blip: bool) -> dict[str, Any]:
     """Counts of each source: read, kept, rejected by filter, kept without a picture; medians of what was kept."""
-    measures = [*MEASURES, *BLIP_ITM.names] if blip else MEASURES
+    measures = [*MEASURES, *BLIP_ITM.names] if blip else [*MEASURES]
     kept = pd.read_parquet(out / "kept.parquet", columns=["source", "concept", *measures])
     rejected = pd.read_parquet(out / "rejected.parquet", columns=["source", "reason"])
-    kept_of, rejected_of = dict(iter(kept.groupby("source"))), dict(iter(rejected.groupby("source")["reason"]))
-    sources = {}
-    for source in sorted(kept_of.keys() | rejected_of.keys()):
-        rows, reasons = kept_of.get(source, kept.head(0)), rejected_of.get(source, rejected["reason"].head(0))
-        skipped = int(rows["clip_original"].isna().sum())  # what has an original is measured
+    groups = kept.assign(skipped=kept["clip_original"].isna()).groupby("source")  # what has an original is measured
+    counts = groups.agg(n=("concept", "size"), concepts=("concept", "nunique"), skipped=("skipped", "sum")).to_dict(
+        "index"
+    )
+    medians = groups[measures].median().to_dict("index")
+    reasons: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (source, reason), number in rejected.value_counts().items():
+        reasons[source][reason] = int(number)
+    sources: dict[str, Any] = {}
+    for source in sorted({*kept["source"], *rejected["source"]}):
+        row = counts.get(source, {"n": 0, "concepts": 0, "skipped": 0})
         sources[source] = {
-            "read": len(rows) + len(reasons),
-            "kept": len(rows),
-            "kept_concepts": rows["concept"].nunique(),
-            "alignment_skipped": skipped,
-            **({"blip_skipped": skipped} if blip else {}),
-            "rejected": reasons.value_counts().sort_index().to_dict(),
-            "median": {name: _median(rows[name]) for name in measures},
+            "read": row["n"] + sum(reasons[source].values()),
+            "kept": row["n"],
+            "kept_concepts": row["concepts"],
+            "alignment_skipped": row["skipped"],
+            "rejected": dict(sorted(reasons[source].items())),
+            "median": {name: _rounded(medians.get(source, {}).get(name)) for name in measures},
         }
+        if blip:
+            sources[source]["blip_skipped"] = row["skipped"]
     return {"kept_total": len(kept), "source": sources}
 
 
-def _median(values: pd.Series) -> float | None:
-    return round(float(values.median()), 4) if values.notna().any() else None
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 4)
