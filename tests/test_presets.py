@@ -60,7 +60,7 @@ last: 'true'
         "count: 12 ": "count: 3  ",
         "rate: 1.0e-3": "rate: 0.0002",
         "judge: true": "judge: false",
-        '"A photo of"   ': "a picture of   ",
+        '"A photo of"   ': '"a picture of" ',
         "  - human\n": "",
         "pair: 0.4": "pair: 0.1",
         "limit:  ": "limit: 5",
