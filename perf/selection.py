@@ -17,7 +17,7 @@ import pandas as pd
 from synthpairs.params import load_params
 from synthpairs.schema import CANDIDATES, SCORES
 from synthpairs.selection.arms import make_arm
-from synthpairs.selection.make import with_scores
+from synthpairs.selection.candidates import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 from synthpairs.storage import read_table, write_table

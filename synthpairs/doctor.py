@@ -19,8 +19,8 @@ from synthpairs.audit.params import Audit
 from synthpairs.benchmarks.params import Benchmark, Suite
 from synthpairs.benchmarks.task_params import Tasks
 from synthpairs.captions.params import CaptionParams, Source
-from synthpairs.captions.reading.files import files_of
 from synthpairs.captions.reading.read import check_source
+from synthpairs.captions.reading.rows import files_of
 from synthpairs.comparison.revisions import git
 from synthpairs.curves.params import Curves
 from synthpairs.distributions.params import Distributions

@@ -18,26 +18,6 @@ from synthpairs.execution.memory import free, out_of_memory
 log = logging.getLogger(__name__)
 
 
-class Settings(Protocol):
-    """What every params section about candidates says; a frozen dataclass."""
-
-    @property
-    def candidates(self) -> int:
-        """How many for each caption."""
-
-    @property
-    def batch(self) -> int:
-        """How many are made at once."""
-
-    @property
-    def samples_per_shard(self) -> int:
-        """About, or fewer."""
-
-    @property
-    def max_failed_share(self) -> float:
-        """Of the candidates, above which the stage fails."""
-
-
 class Generator(Protocol):
     """A loaded model that makes them."""
 
@@ -45,7 +25,7 @@ class Generator(Protocol):
     fingerprint: str  # of the inputs
     device: torch.device
     tokenizer: Any  # the one that cuts prompts first
-    params: Any  # its Settings; replaced by some with a smaller batch when memory runs out
+    params: Any  # candidates, batch, samples_per_shard, max_failed_share; another batch when memory runs out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +38,7 @@ class Craft:
     make: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # a result for each of a batch's keys and texts
     encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError says why it is not one
     told: Mapping[str, Any]  # entries of every sample's json beside its row of the manifest
-    recipe: int | None = (
-        None  # version of what makes them, where a code edit is not to make all of them anew; see WorkStore
-    )
+    recipe: int | None = None  # version of what makes them, where a code edit is to make none anew; see WorkStore
     added: Mapping[str, Any] = field(default_factory=dict)  # what files carry beside what was made; no part of any key
     count: Callable[[Sequence[str]], dict[str, Any]] | None = None  # metrics of the captions beside those of all crafts
 

@@ -100,7 +100,7 @@ def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
         raise ValueError(f"{where}: not UTF-8: {_line(content, error.start)}: {error.reason}") from None
     except ReaderError as error:
         raise ValueError(f"{where}: not valid YAML: {_line(content, error.position)}: {error.reason}") from None
-    except (YAMLError, ValueError, RecursionError) as error:
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:
         raise ValueError(f"{where}: not valid YAML: {textwrap.shorten(_reason(error), LONGEST)}") from None
     if not isinstance(document, dict):
         raise ValueError(f"{where}: not a mapping")
@@ -113,6 +113,8 @@ def _line(content: bytes, position: int) -> str:
 
 def _reason(error: Exception) -> str:
     """What a parser complains of, and the lines that it names."""
+    if isinstance(error, LookupError):  # ruamel's, for `!!bool maybe`
+        return f"a value is not what its tag says: {error}"
     if not isinstance(error, MarkedYAMLError):
         return str(error)
     parts = ((error.problem, error.problem_mark), (error.context, error.context_mark))

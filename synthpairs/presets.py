@@ -1,6 +1,6 @@
 """Presets: values for params.yaml at another scale. A preset file holds only what differs.
 
-params.yaml stays the one place where values stand: a preset is written into it, so `git diff params.yaml` and
+params.yaml stays the one place where values stand: a preset is written into it as DVC writes, so `git diff params.yaml` and
 `dvc params diff` show what it changed, and `git checkout params.yaml` takes it back.
 """
 
@@ -18,82 +18,28 @@ from synthpairs.storage import write_bytes
 FOLDER = Path("presets")
 _KEY = re.compile(r"(?!(?i:null|true|false|inf|nan)$)[A-Za-z_][\w-]*")  # what a mapping's key may be in a flag
 _NO_FLAG = {r"\s": "a space", "'": "a quote", r"\\": "a backslash", r"\$\{": "${", r"^\?\?\?$": "???"}
-_BELOW = re.compile(r"(?:\r?\n[ \t]*(?:#[^\r\n]*)?)*\Z")  # empty lines and comments behind a block
 
 
 def apply(name: str) -> dict[str, Any]:
-    """Write a preset into params.yaml, whose other bytes stay as they are; returns what changed, by dotted key."""
+    """Write a preset into params.yaml, whose comments and line ends stay; returns what changed, by dotted key."""
     current, text = read_mapping(PARAMS), PARAMS.read_bytes().decode()  # read_text would change CRLF into LF
-    root = YAML().compose(text)
-    changed: dict[str, Any] = {}
-    edits = []
-    for keys, value in leaves(name, current):
-        old, parent, label, node = current, root, root, root
-        for key in keys:
-            old, parent = old[key], node
-            label, node = next(item for item in parent.value if item[0].value == str(key))
-        if (type(old), old) == (type(value), value):
-            continue
-        changed[".".join(keys)] = value
-        if parent.flow_style:
-            edits.append((node.start_mark.index, node.end_mark.index, json.dumps(value, ensure_ascii=False)))
-        else:
-            edits += _edits(text, label, node, value)
-    for start, end, written in sorted(edits, reverse=True):  # from the end, so that earlier places stay true
-        text = text[:start] + written + text[end:]
-    if changed:
-        write_bytes(PARAMS, text.encode())
-    return changed
-
-
-def _edits(text: str, label: Any, node: Any, value: Any) -> list[tuple[int, int, str]]:
-    """Where to write what for a key of a block mapping: as DVC writes values, the comment still in its column."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    head, block = (part.replace("\n", newline) for part in _written(label, value))
-    colon = text.index(":", label.end_mark.index) + 1
-    start, end = node.start_mark.index, node.end_mark.index
-    if start == end:  # `key:` alone says null, and its mark lies behind the comment
-        start = end = colon
-    end = start + len(_BELOW.sub("", text[start:end]))
-    apart = text[colon:start].strip() != ""  # a comment stands between
-    behind = colon if apart else end
-    line_end = _line_end(text, behind)
-    comment = text[behind:line_end].lstrip()
-    if comment:
-        column = line_end - len(comment) - _line_start(text, line_end)
-        begun = len(head) - _line_start(head, len(head)) + (0 if "\n" in head else label.end_mark.column + 1)
-        head += " " * max(column - begun, 1) + comment
-    if not apart:
-        return [(colon, line_end, head + block)]
-    return [(colon, line_end, head), (_line_end(text, _line_start(text, start) - 1), end, block)]
-
-
-def _line_start(text: str, index: int) -> int:
-    return text.rfind("\n", 0, index) + 1
-
-
-def _line_end(text: str, index: int) -> int:
-    end = text.find("\n", index)
-    if end < 0:
-        return len(text)
-    return end - 1 if text[end - 1] == "\r" else end
-
-
-def _written(label: Any, value: Any) -> tuple[str, str]:
-    """What stands between `key:` and the comment, and what below, in the form in which DVC writes it."""
     yaml = YAML()
-    yaml.default_flow_style = False
-    stream = io.StringIO()
-    document = {label.value: value}
-    for _ in range(label.start_mark.column // 2):  # as deep, since long lines break at a column
-        document = {"": document}
-    yaml.dump(document, stream)
-    _, _, text = stream.getvalue().removesuffix("\n").partition(f"{label.value}:")
-    text = text.replace("\n", "\n" + " " * (label.start_mark.column % 2))
-    if isinstance(value, list | dict):
-        head, line_end, below = text.partition("\n")
-        return head, line_end + below
-    return text, ""
+    yaml.preserve_quotes, yaml.default_flow_style, yaml.width = True, False, 4096
+    document = yaml.load(text.replace("\r\n", "\n"))
+    changed: dict[str, Any] = {}
+    for (*parents, last), value in leaves(name, current):
+        old, place = current, document
+        for key in parents:
+            old, place = old[key], place[key]
+        if (type(old[last]), old[last]) != (type(value), value):
+            place[last] = changed[".".join([*parents, last])] = value
+            if value == [] and last in place.ca.items:
+                place.ca.items[last][3] = None  # else ruamel leaves a line end out, and nobody can read the file
+    if changed:
+        stream = io.StringIO()
+        yaml.dump(document, stream)
+        write_bytes(PARAMS, stream.getvalue().replace("\n", "\r\n" if "\r\n" in text else "\n").encode())
+    return changed
 
 
 def as_flags(name: str) -> str:

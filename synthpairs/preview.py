@@ -13,10 +13,11 @@ import pandas as pd
 
 from synthpairs.images.make import make_images
 from synthpairs.images.params import Images
-from synthpairs.report.grids import Cell, grid
+from synthpairs.report.grids import grid
+from synthpairs.report.samples import synthetic_cells
 from synthpairs.scores.params import Scores
 from synthpairs.scores.score import score_images
-from synthpairs.storage import read_shard, read_table, write_bytes
+from synthpairs.storage import read_table, write_bytes
 
 log = logging.getLogger(__name__)
 COLUMNS, SIDE = 6, 192  # of the contact sheet; pixels of a picture in it
@@ -49,19 +50,5 @@ def preview(count: int, images: Images, scores: Scores, data: Path, out: Path) -
     rows = manifest.merge(measured[["key", "clip_cosine", "ssim"]], on="key")
     rows = rows.sort_values(["clip_cosine", "key"], ascending=[False, True], ignore_index=True)
     sheet = out / "preview.png"
-    write_bytes(sheet, grid(_cells(rows, out / "images", images.format), COLUMNS, SIDE))
+    write_bytes(sheet, grid(synthetic_cells(rows, out), COLUMNS, SIDE))
     return Preview(rows=rows, sheet=sheet, seconds=seconds, painted=len(manifest) - volatile["reused"])
-
-
-def _cells(rows: pd.DataFrame, images: Path, extension: str) -> list[Cell]:
-    pictures = {
-        key: files[extension] for shard in sorted(set(rows["shard"])) for key, files in read_shard(images / shard)
-    }
-    return [
-        Cell(
-            picture=pictures[row["key"]],
-            caption=row["text"],
-            note=f"CLIP {row['clip_cosine']:.3f}  SSIM {row['ssim']:.3f}",
-        )
-        for row in rows.to_dict("records")
-    ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-OURS = "models/desk/"  # the models that pretrain/ trained on drawings alone
+OURS = "models/desk/"  # the models that desk_models/ trained on drawings alone
 _SOURCES = {
     "human": "reference captions: templates over emoji names, or from files that `captions.sources` calls `human`",
     "model": "written by the language model about the concepts of params.yaml",

@@ -47,7 +47,7 @@ REJECTED = pa.schema([*CAPTIONS, *_table(reason=pa.string(), detail=pa.string())
 
 # Stands in both tables after clip_original where captions.blip asks for it.
 BLIP_ITM = _table(
-    blip_itm=pa.float64(),  # P(match); null without an original picture
+    blip_itm=pa.float64()  # P(match); null without an original picture
 )
 
 # One row for each caption that was asked for, known by concept and number; the uids of kept captions are unique.
@@ -79,11 +79,7 @@ CANDIDATES = _table(
     sha256=pa.string(),  # of what was made: the picture, or token grid and vectors
 )
 
-FAILED = _table(
-    key=pa.string(),
-    uid=pa.string(),
-    error=pa.string(),
-)
+FAILED = _table(key=pa.string(), uid=pa.string(), error=pa.string())
 
 # One row for each candidate that was painted in few steps, to see whether it is worth all of them.
 DRAFTS = _table(

@@ -11,11 +11,6 @@ def refuse(model, revision):
     raise AssertionError("nothing was to be fetched")
 
 
-def test_a_directory_is_taken_as_it_is(tmp_path):
-    (tmp_path / "a@b").mkdir()
-    assert model_folder(str(tmp_path / "a@b"), "images.generator", refuse) == tmp_path / "a@b"
-
-
 def test_a_hub_model_is_fetched_at_its_revision(tmp_path):
     asked = []
 

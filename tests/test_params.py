@@ -55,16 +55,9 @@ def load(text, tmp_path):
 
 def test_a_good_section_is_read_as_yaml_1_2(tmp_path):
     assert load(GOOD, tmp_path) == Section(
-        steps=3,
-        rate=0.0001,
-        mode="top",
-        on=True,
-        limit=None,
-        words=["on", "no"],
-        weights={"a": 1.0, "b": 0.5},
-        part=Part(name="n", share=0.0),
-        options={"a": True, "b": "x", "c": 1.5},
-    )
+        steps=3, rate=0.0001, mode="top", on=True, limit=None, words=["on", "no"], weights={"a": 1.0, "b": 0.5},
+        part=Part(name="n", share=0.0), options={"a": True, "b": "x", "c": 1.5},
+    )  # fmt: skip
     assert isinstance(load(GOOD.replace("rate: 1e-4", "rate: 2"), tmp_path).rate, float)
     assert load(GOOD.replace("limit: null", "limit: 4"), tmp_path).limit == 4.0
 
@@ -109,17 +102,6 @@ def test_what_is_wrong_is_named(tmp_path, good, bad, message):
     assert "\n" not in str(error.value)
 
 
-def test_choices_are_compared_with_their_type(tmp_path):
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class Channels:
-        channels: Literal[1, 3]
-
-    path = tmp_path / "params.yaml"
-    path.write_text("x: {channels: true}")
-    with pytest.raises(ValueError, match="must be one of 1, 3; got True"):
-        load_params(Channels, "x", path)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -136,6 +118,8 @@ def test_choices_are_compared_with_their_type(tmp_path):
         (b"x: " + b"9" * 5000, "not valid YAML: Exceeds the limit"),
         (b"x: " + b"[" * 5000 + b"]" * 5000, "not valid YAML: maximum recursion depth exceeded"),
         (b"x: &a [*a]", "not valid YAML: Circular reference detected"),
+        (b"x: !!bool maybe", "not valid YAML: a value is not what its tag says: 'maybe'"),
+        (b"x: !!int ''", "not valid YAML: a value is not what its tag says: string index out of range"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_name_and_the_line(tmp_path, content, message):
@@ -146,14 +130,6 @@ def test_a_broken_file_is_one_line_with_its_name_and_the_line(tmp_path, content,
     assert str(error.value).startswith(f"{path}: {message}")
     assert len(str(error.value)) < len(str(path)) + 350
     assert "\n" not in str(error.value)
-
-
-def test_a_repeated_section_is_not_quoted_whole(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("x: {words: [" + "word, " * 1000 + "]}\n" + "x: 1\n")
-    with pytest.raises(ValueError, match='line 2: found duplicate key "x"') as error:
-        load_params(Section, "x", path)
-    assert len(str(error.value)) < len(str(path)) + 350
 
 
 def test_all_that_is_wrong_in_a_section_is_named(tmp_path):
@@ -179,20 +155,10 @@ def test_a_number_that_no_float_holds_is_named(tmp_path):
         load(GOOD.replace("rate: 1e-4", "rate: 1" + "0" * 400), tmp_path)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.yaml"):
-        load_params(Section, "x", tmp_path / "none.yaml")
-
-
 def test_a_range_holds_its_ends_and_no_nan():
     both = Within(0, 1)
     assert [both.hold(value) for value in (-0.1, 0, 0.5, 1, 1.1, float("nan"))] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+        False, True, True, True, False, False,
+    ]  # fmt: skip
     assert Within(low=2).hold(float("inf"))
     assert (str(both), str(Within(low=2)), str(Within(high=3))) == ("from 0 to 1", ">= 2", "<= 3")

@@ -1,19 +1,17 @@
 """What a killed run had finished is not done again."""
 
-from pathlib import Path
-
 import pytest
 
 from synthpairs.pieces import in_pieces
 from synthpairs.storage import WorkStore
 
 
-def test_a_killed_run_works_only_on_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit_code) -> None:
+def test_a_killed_run_works_only_on_what_is_missing(tmp_path, monkeypatch, edit_code):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("synthpairs.pieces.PIECE", 2)
-    seen: list[str] = []
+    seen = []
 
-    def work(piece: list[str], kill_at: str = "") -> list[str]:
+    def work(piece, kill_at=""):
         if kill_at in piece:
             raise KeyboardInterrupt
         seen.extend(piece)

@@ -1,6 +1,5 @@
 """Presets change their values in params.yaml and not one other byte; what params.yaml does not know is refused."""
 
-import shlex
 import shutil
 from pathlib import Path
 
@@ -18,17 +17,17 @@ PARAMS = """\
 # The top, with an accent: \u00e9
 world:
   # all of them
-  concepts: [monkey, dog,
-             lipstick]   # a list on two lines
+  concepts:
+  - monkey
+  - dog
 captions:
   count: 12        # per concept
   rate: 1.0e-3     # of learning
   judge: true
   prefix: "A photo of"   # as in the paper
   sources:         # two
-    - human
-    - model
-    # the end of the list
+  - human
+  - model
   shares: {single: 0.6, pair: 0.4}
   limit:   # none
 last: x
@@ -57,34 +56,29 @@ last: 'true'
     changed = presets.apply("small")
     expected = PARAMS
     for old, new in {
-        " [monkey, dog,\n             lipstick]   # a list on two lines": "              # a list on two lines\n"
-        "  - dog\n  - 'null'\n  - a b",
+        "  - monkey\n  - dog\n": "  - dog\n  - 'null'\n  - a b\n",
         "count: 12 ": "count: 3  ",
         "rate: 1.0e-3": "rate: 0.0002",
         "judge: true": "judge: false",
-        '"A photo of"   ': "a picture of   ",
-        "    - human\n    - model": "  - model",
+        '"A photo of"   ': '"a picture of" ',
+        "  - human\n": "",
         "pair: 0.4": "pair: 0.1",
         "limit:  ": "limit: 5",
         "last: x": "last: 'true'",
     }.items():
+        assert old in expected
         expected = expected.replace(old, new)
     assert Path("params.yaml").read_text() == expected
     assert changed["captions.shares.pair"] == 0.1
     assert len(changed) == 9
-    values = YAML(typ="safe").load(Path("params.yaml"))
-    assert values["world"]["concepts"] == ["dog", "null", "a b"]
-    assert values["last"] == "true"
     assert presets.apply("small") == {}
 
 
 def test_a_whole_mapping_is_switched_on_and_off(folder):
     folder("captions: {limit: {model: a/b@c, share: 0.8, tag: 'null'}, shares: null}")
     assert "-S captions.limit={model:'a/b@c',share:0.8,tag:'null'}" in presets.as_flags("small")
-    assert presets.apply("small") == {
-        "captions.limit": {"model": "a/b@c", "share": 0.8, "tag": "null"},
-        "captions.shares": None,
-    }
+    changed = {"captions.limit": {"model": "a/b@c", "share": 0.8, "tag": "null"}, "captions.shares": None}
+    assert presets.apply("small") == changed
     text = Path("params.yaml").read_text()
     assert "  limit:   # none\n    model: a/b@c\n    share: 0.8\n    tag: 'null'\nlast" in text
     assert "  shares:\n" in text
@@ -93,7 +87,7 @@ def test_a_whole_mapping_is_switched_on_and_off(folder):
     text = Path("params.yaml").read_text()
     assert "  limit:   # none\nlast" in text
     assert "  shares:\n    single: 1\n  limit" in text
-    assert "  sources: []      # two\n    # the end of the list\n" in text
+    assert "  sources: []      # two\n" in text
 
 
 def test_what_dvc_needs_quotes_for_is_not_put_between_braces(folder):
@@ -116,26 +110,6 @@ def test_line_ends_stay(folder):
     folder(preset.replace("\n", "\r\n"))
     presets.apply("small")
     assert Path("params.yaml").read_bytes() == expected
-
-
-def test_a_long_text_keeps_its_comment(folder):
-    """DVC breaks long lines: at spaces, or before a word that is too long."""
-    for text in ("so many words " * 20, "corpora/" * 20 + "x", "a: b " * 30):
-        folder(f"captions: {{prefix: '{text}'}}\nlast: '{text}'")
-        for _ in range(2):
-            presets.apply("small")
-            folder(f"captions: {{prefix: '{text}x'}}\nlast: '{text}x'")
-        values = YAML(typ="safe").load(Path("params.yaml"))
-        assert values["captions"]["prefix"] == values["last"] == f"{text}x"
-        assert Path("params.yaml").read_text().count(" # as in the paper\n") == 1
-
-
-def test_a_file_that_is_no_yaml_is_named(folder):
-    folder("last: y")
-    Path("params.yaml").write_text("last: x\nlast: x\n")
-    for act in (presets.apply, presets.as_flags):
-        with pytest.raises(ValueError, match=r"^params\.yaml: not valid YAML: [^\n]*last[^\n]*$"):
-            act("small")
 
 
 @pytest.mark.parametrize(
@@ -175,13 +149,9 @@ captions: {count: 3, rate: 2.0e-4, judge: false, shares: {pair: 0.1}, limit: nul
     flags = capsys.readouterr().out.split()
     assert flags[::2] == ["-S"] * 6
     assert flags[1::2] == [
-        "world.concepts=['dog','null']",
-        "captions.count=3",
-        "captions.rate=0.0002",
-        "captions.judge=false",
-        "captions.shares.pair=0.1",
-        "captions.limit=null",
-    ]
+        "world.concepts=['dog','null']", "captions.count=3", "captions.rate=0.0002", "captions.judge=false",
+        "captions.shares.pair=0.1", "captions.limit=null",
+    ]  # fmt: skip
 
 
 def test_flags_are_what_dvc_understands(folder, tmp_path):
@@ -214,12 +184,6 @@ def test_what_no_flag_can_hold_is_refused(folder, value, what):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_presets_of_the_repository_fit_params_yaml(path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    assert presets.leaves(path.stem, YAML(typ="safe").load(ROOT / "params.yaml"))
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
 def test_with_a_preset_of_the_repository_every_section_can_be_read(path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
@@ -227,8 +191,3 @@ def test_with_a_preset_of_the_repository_every_section_can_be_read(path, monkeyp
     assert presets.apply(path.stem)
     for section, kind in SECTIONS.items():
         load_params(kind, section)
-
-
-def test_shells_leave_the_flags_alone(folder):
-    folder("world: {concepts: [dog]}\ncaptions: {count: 3}")
-    assert shlex.split(presets.as_flags("small"))[1] == "world.concepts=[dog]"

@@ -1,15 +1,11 @@
 """A preview paints and scores a few captions, leaves the outs alone, and what it painted is not painted again."""
 
 import hashlib
-from collections.abc import Callable
-from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
 
 from synthpairs.images.make import make_images
-from synthpairs.images.params import Images
 from synthpairs.preview import COLUMNS, preview
 from synthpairs.scores.params import Scores, Ssim
 from tests.images.conftest import captions, settings  # noqa: F401
@@ -17,21 +13,21 @@ from tests.scores.conftest import SSIM
 
 
 @pytest.fixture
-def scores(tiny_clip: Path) -> Scores:
+def scores(tiny_clip):
     """Section `scores` with the tiny CLIP."""
     return Scores(clip=f"local-dir:{tiny_clip}", pretrained=None, prefix="", precision="fp32", batch=4, ssim=Ssim(**SSIM),
                   max_failed_share=0.0)  # fmt: skip
 
 
 @pytest.fixture
-def data(captions: pd.DataFrame, tmp_path: Path) -> Path:  # noqa: F811
+def data(captions, tmp_path):  # noqa: F811
     """Curated captions and nothing else."""
     (tmp_path / "data/captions").mkdir(parents=True)
     captions.to_parquet(tmp_path / "data/captions/kept.parquet")
     return tmp_path / "data"
 
 
-def listing(folder: Path) -> dict[str, str]:
+def listing(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -40,8 +36,8 @@ def listing(folder: Path) -> dict[str, str]:
 
 
 def test_a_few_captions_are_painted_scored_and_shown(
-    data: Path, captions: pd.DataFrame, settings: Callable[..., Images], scores: Scores, tmp_path: Path  # noqa: F811
-) -> None:  # fmt: skip
+    data, captions, settings, scores, tmp_path  # noqa: F811
+):  # fmt: skip
     params, before = settings(), listing(data)
     made = preview(3, params, scores, data, tmp_path / "preview")
     assert len(made.rows) == made.painted == 3 * params.candidates
@@ -59,7 +55,7 @@ def test_a_few_captions_are_painted_scored_and_shown(
     assert volatile["reused"] == 3 * params.candidates
 
 
-def test_it_needs_captions(data: Path, settings: Callable[..., Images], scores: Scores, tmp_path: Path) -> None:  # noqa: F811
+def test_it_needs_captions(data, settings, scores, tmp_path):  # noqa: F811
     with pytest.raises(ValueError, match="at least one caption"):
         preview(0, settings(), scores, data, tmp_path / "preview")
     (data / "captions/kept.parquet").unlink()

@@ -47,19 +47,7 @@ def test_identities_stay_what_they_are():
     assert (uid, key, noise_seed(key)) == ("10a680fd46f684f80bd6a1b7", "04f85f34c791e6d5945a8421", 179070425333560170)
 
 
-def test_candidates_of_one_caption_have_their_own_keys_and_noise():
-    keys = [candidate_key("uid", number, generator) for number in range(100) for generator in ("a", "b")]
-    assert len(set(keys)) == len({noise_seed(key) for key in keys}) == 200
-    assert all(0 <= noise_seed(key) < 2**63 for key in [*keys, "f" * 24])
-
-
 def test_tables_that_are_joined_agree_on_their_keys():
     for column in ("uid", "key", "concept", "shard", "drawings", "picture"):
         types = {name: table.field(column).type for name, table in TABLES.items() if column in table.names}
         assert len(set(types.values())) == 1, types
-
-
-def test_no_table_repeats_a_column_and_rejected_adds_the_reason():
-    for name, table in TABLES.items():
-        assert len(set(table.names)) == len(table.names), name
-    assert TABLES["REJECTED"].names == [*TABLES["CAPTIONS"].names, "reason", "detail"]

@@ -136,7 +136,7 @@ def _svg(icons: dict, name: str) -> tuple[str, bool]:
 def _render(size: int, drawn: tuple[str, bool]) -> bytes:
     svg, mirrored = drawn
     rendered = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
-    image = Image.open(io.BytesIO(rendered)).convert("RGBA")
+    image = picture(rendered)
     square = Image.new("RGBA", (size, size))
     square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     if mirrored:

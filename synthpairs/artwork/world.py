@@ -8,7 +8,7 @@ from synthpairs.params import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The `world` section of params.yaml; changing it asks for new desk models (see pretrain/)."""
+    """The `world` section of params.yaml; changing it asks for new desk models (see desk_models/)."""
 
     concepts: list[str]  # CLDR names of emoji
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from synthpairs.audit.hashing import perceptual_hashes
 from synthpairs.audit.params import Audit
-from synthpairs.opening import opened_picture
+from synthpairs.decode import image_or_error
 from synthpairs.schema import digest
 from synthpairs.scores.params import Scores
 
@@ -42,7 +42,7 @@ class Inspector:
         source = iter(images)
         while batch := list(islice(source, _BATCH)):
             with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
-                decoded = list(pool.map(opened_picture, (payload for _, payload in batch)))
+                decoded = list(pool.map(image_or_error, (payload for _, payload in batch)))
             readable = [image for image in decoded if not isinstance(image, str)]
             cells: list[dict[str, Any]] = [{"phash": f"{value:016x}"} for value in perceptual_hashes(readable)]
             for measure in self.measures.values() if readable else ():
@@ -59,7 +59,7 @@ def load_inspector(params: Audit, scores: Scores, references: Mapping[str, bytes
     """
     images: dict[str, Image.Image] = {}
     for item, payload in references.items():
-        image = opened_picture(payload)
+        image = image_or_error(payload)
         if isinstance(image, str):
             raise ValueError(f"data/tasks: the picture of {item} cannot be read ({image}); run `dvc repro tasks` again")
         images[item] = image

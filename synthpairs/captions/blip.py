@@ -1,15 +1,14 @@
 """The filter that asks BLIP whether a caption and the picture that it came with belong together."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from transformers import AutoProcessor, BlipForImageTextRetrieval
 
 from synthpairs.captions.params import Blip
 from synthpairs.captions.record import Caption
+from synthpairs.decode import decode_image
 from synthpairs.hub import model_folder
 from synthpairs.inference import best_device
 from synthpairs.schema import normalise
@@ -41,19 +40,19 @@ class BlipFilter:
         """Softmax of the matching head, positive class, of each text with its encoded picture."""
         inputs = self._processor(
             text=list(texts),
-            images=[Image.open(io.BytesIO(png)).convert("RGB") for png in pictures],
+            images=[decode_image(png) for png in pictures],
             return_tensors="pt",
             padding=True,
             truncation=True,
             max_length=self._model.config.text_config.max_position_embeddings,
         ).to(self._model.device)
         # The parts one by one: transformers' own forward makes the picture's mask on the CPU, wherever the model is.
-        seen = self._model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
-        read = self._model.text_encoder(
+        states = self._model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
+        output = self._model.text_encoder(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
-            encoder_hidden_states=seen,
-            encoder_attention_mask=torch.ones(seen.shape[:-1], dtype=torch.long, device=seen.device),
+            encoder_hidden_states=states,
+            encoder_attention_mask=torch.ones(states.shape[:-1], dtype=torch.long, device=states.device),
         )
-        matching: list[float] = self._model.itm_head(read.last_hidden_state[:, 0]).softmax(1)[:, 1].tolist()
+        matching: list[float] = self._model.itm_head(output.last_hidden_state[:, 0]).softmax(1)[:, 1].tolist()
         return matching

@@ -50,44 +50,29 @@ def unusable(text: str, limits: Limits) -> str | None:
     return None
 
 
-def alnum(texts: Texts, limits: Limits) -> Found:
-    """Too few letters and digits."""
-    return _outside("alnum_ratio", texts.alnum_ratios(), limits.alnum_min, 1)
-
-
-def special(texts: Texts, limits: Limits) -> Found:
-    """Too few special characters, white space being one of them, or too many."""
-    return _outside("special_ratio", texts.special_ratios(), limits.special_min, limits.special_max)
-
-
-def char_repetition(texts: Texts, limits: Limits) -> Found:
-    """The same stretches of characters again and again."""
-    return _outside("char_repetition", texts.char_repetitions(limits.char_ngram), 0, limits.char_repetition_max)
-
-
-def word_repetition(texts: Texts, limits: Limits) -> Found:
-    """The same runs of words again and again."""
-    return _outside("word_repetition", texts.word_repetitions(limits.word_ngram), 0, limits.word_repetition_max)
-
-
-def flagged(texts: Texts, limits: Limits) -> Found:
-    """Words that no caption may have."""
-    return _outside("flagged_ratio", texts.flagged_ratios(), 0, limits.flagged_max)
-
-
-def words(texts: Texts, limits: Limits) -> Found:
-    """Too short to say anything, or too long for a caption."""
-    return _outside("words", texts.word_counts(), limits.words_min, limits.words_max)
+def _outside(measure: str, values: np.ndarray, low: float, high: float) -> Found:
+    numbers: list[float] = values.tolist()
+    wrong = {}
+    for place in np.flatnonzero((values < low) | (values > high)).tolist():
+        value = numbers[place]
+        wrong[place] = f"{value:.4g} < {low}" if value < low else f"{value:.4g} > {high}"
+    return Found(measure, numbers, wrong)
 
 
 # In the order in which they are asked: the paper's, cheap ones first.
 TEXT_FILTERS: dict[str, TextFilter] = {
-    "alnum": alnum,
-    "special": special,
-    "char_repetition": char_repetition,
-    "word_repetition": word_repetition,
-    "flagged": flagged,
-    "words": words,
+    "alnum": lambda texts, limits: _outside("alnum_ratio", texts.alnum_ratios(), limits.alnum_min, 1),
+    "special": lambda texts, limits: _outside(
+        "special_ratio", texts.special_ratios(), limits.special_min, limits.special_max
+    ),
+    "char_repetition": lambda texts, limits: _outside(
+        "char_repetition", texts.char_repetitions(limits.char_ngram), 0, limits.char_repetition_max
+    ),
+    "word_repetition": lambda texts, limits: _outside(
+        "word_repetition", texts.word_repetitions(limits.word_ngram), 0, limits.word_repetition_max
+    ),
+    "flagged": lambda texts, limits: _outside("flagged_ratio", texts.flagged_ratios(), 0, limits.flagged_max),
+    "words": lambda texts, limits: _outside("words", texts.word_counts(), limits.words_min, limits.words_max),
 }
 
 
@@ -97,10 +82,9 @@ def examined(texts: Sequence[str], limits: Limits) -> list[Finding]:
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
         troubles = [unusable(text, limits) for text in batch]
-        # Those are never laid out for the others, which lets these be as long as they like.
-        rest = iter(
-            _filtered(Texts([text for text, trouble in zip(batch, troubles, strict=True) if not trouble]), limits)
-        )
+        # Unusable texts, which may be of any length, are not laid out among the others.
+        usable = [text for text, trouble in zip(batch, troubles, strict=True) if not trouble]
+        rest = iter(_filtered(Texts(usable), limits))
         findings += [Finding({}, "unusable", trouble) if trouble else next(rest) for trouble in troubles]
     return findings
 
@@ -115,12 +99,3 @@ def _filtered(texts: Texts, limits: Limits) -> list[Finding]:
             measures = findings[place].measures
             findings[place] = Finding({measure: measures[measure] for measure in names[:asked]}, name, detail)
     return findings
-
-
-def _outside(measure: str, values: np.ndarray, low: float, high: float) -> Found:
-    numbers: list[float] = values.tolist()
-    wrong = {}
-    for place in np.flatnonzero((values < low) | (values > high)).tolist():
-        value = numbers[place]
-        wrong[place] = f"{value:.4g} < {low}" if value < low else f"{value:.4g} > {high}"
-    return Found(measure, numbers, wrong)

@@ -7,7 +7,7 @@ from synthpairs.captions.params import Judge, Limits
 from synthpairs.captions.record import Caption
 from synthpairs.language.likelihood import perplexity, yes_probability
 from synthpairs.language.model import LanguageModel
-from synthpairs.language.server import Server, request_body, server_replies
+from synthpairs.language.server import THOUGHTS, Server, request_body, server_replies
 from synthpairs.pieces import in_pieces
 from synthpairs.schema import normalise
 from synthpairs.storage import WorkStore
@@ -40,10 +40,8 @@ _EXAMPLES = (
     ("caption of the image", "No"),
     ("A small clock hangs on a green wall", "Yes"),
 )
-_ANSWER_TOKENS = (
-    8  # of a server's answer: room for "Yes." and quotes; a model that thinks first needs `extra: {max_tokens: ...}`
-)
-_THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)
+# Of a server's answer: room for "Yes." and quotes; a model that thinks first needs `extra: {max_tokens: ...}`.
+_ANSWER_TOKENS = 8
 
 
 def judge_prompt(text: str) -> str:
@@ -103,7 +101,7 @@ def drop_refused(captions: Sequence[Caption], limits: Limits, judge: Judge, serv
 
 def parse_verdict(answer: str) -> bool | None:
     """True for Yes, False for No, whatever marks stand around it or thoughts before it; None for any other answer."""
-    word = re.sub(r"[\W_]+", " ", _THOUGHTS.sub("", answer)).strip().casefold()
+    word = re.sub(r"[\W_]+", " ", THOUGHTS.sub("", answer)).strip().casefold()
     return {"yes": True, "no": False}.get(word)
 
 

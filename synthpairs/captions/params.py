@@ -16,7 +16,7 @@ class Human:
     pictures: Annotated[int, Within(0)]
     side: Annotated[int, Within(16, 1024)]  # pixels of an original
     kinds: dict[str, Share]  # of scenes, relative to their sum
-    noise: dict[str, Share]  # of pictures whose caption is spoilt in this way (captions/noise.py)
+    noise: dict[str, Share]  # of pictures whose caption is spoilt in this way (captions/sources.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

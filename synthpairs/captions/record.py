@@ -1,5 +1,6 @@
 """One caption on its way through the filters."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,3 +42,8 @@ class Caption:
         row |= {"uid": self.uid, "text": self.text, "source": self.source, "concept": self.concept}
         row |= {"drawings": list(self.drawings), "original": self.original}
         return row | {"reason": self.reason, "detail": self.detail}
+
+
+def alive(captions: Iterable[Caption]) -> list[Caption]:
+    """Those that were not rejected so far."""
+    return [caption for caption in captions if caption.reason is None]

@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import cache, partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from synthpairs.captions.duplicates import fingerprint
 from synthpairs.captions.filters import Finding, examined
 from synthpairs.captions.params import Limits
-from synthpairs.captions.record import Caption
+from synthpairs.captions.record import Caption, alive
 from synthpairs.language.kenlm import Kenlm
 from synthpairs.workers import process_pool, usable_cores
 
@@ -32,17 +32,16 @@ def screened(
     """
     examine = partial(_verdicts, limits=limits, kenlm=kenlm)
     rest = iter(chunks)
-    first, second = next(rest, None), next(rest, None)
-    if first is None:
-        return
-    if second is None:
-        yield first, _apply(first, examine(_questions(first)))
+    first = list(islice(rest, 2))
+    if len(first) < 2:
+        for chunk in first:
+            yield chunk, _apply(chunk, examine(_questions(chunk)))
         return
     cores = usable_cores()
     waiting: deque[tuple[list[Caption], Future[list[Verdict]]]] = deque()
     # Forked, for a new interpreter would import the stage with all its models; the workers need Python and NumPy alone.
     with process_pool(cores, "fork") as pool:
-        for chunk in chain([first, second], rest):
+        for chunk in chain(first, rest):
             waiting.append((chunk, pool.submit(examine, _questions(chunk))))
             if len(waiting) > cores + 1:
                 done, future = waiting.popleft()
@@ -54,15 +53,14 @@ def screened(
 
 def _questions(chunk: Sequence[Caption]) -> list[tuple[str, str]]:
     """Text and concept of those that were not rejected by whoever read or wrote them."""
-    return [(caption.text, caption.concept) for caption in chunk if caption.reason is None]
+    return [(caption.text, caption.concept) for caption in alive(chunk)]
 
 
 def _apply(chunk: Sequence[Caption], verdicts: Sequence[Verdict]) -> list[bytes]:
-    alive = [caption for caption in chunk if caption.reason is None]
-    for caption, verdict in zip(alive, verdicts, strict=True):
-        caption.measures |= verdict.finding.measures
-        if verdict.finding.reason is not None:
-            caption.reject(verdict.finding.reason, verdict.finding.detail)
+    for caption, (finding, _) in zip(alive(chunk), verdicts, strict=True):
+        caption.measures |= finding.measures
+        if finding.reason is not None:
+            caption.reject(finding.reason, finding.detail)
     return [verdict.fingerprint for verdict in verdicts if verdict.finding.reason is None]
 
 
@@ -74,12 +72,10 @@ def _verdicts(questions: Sequence[tuple[str, str]], limits: Limits, kenlm: Path 
 def _verdict(text: str, concept: str, finding: Finding, limits: Limits, kenlm: Path | None) -> Verdict:
     if finding.reason is None and kenlm is not None:
         value = _kenlm(kenlm).perplexity(text)
-        wrong = value > limits.perplexity_max
-        finding = Finding(
-            finding.measures | {"perplexity": value},
-            "perplexity" if wrong else None,
-            f"{value:.1f} > {limits.perplexity_max}" if wrong else "",
+        reason, detail = (
+            ("perplexity", f"{value:.1f} > {limits.perplexity_max}") if value > limits.perplexity_max else (None, "")
         )
+        finding = Finding(finding.measures | {"perplexity": value}, reason, detail)
     return Verdict(finding, fingerprint(text, concept, limits) if finding.reason is None else b"")
 
 

@@ -1,14 +1,16 @@
 """Caption tables: those that were invented, read for curation, and what curation made of any, written."""
 
+import math
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from synthpairs.captions.curation import Curated, Tally
+from synthpairs.captions.curation import Curated
 from synthpairs.captions.models import Models
-from synthpairs.captions.record import Caption
+from synthpairs.captions.record import MEASURES, Caption
 from synthpairs.schema import BLIP_ITM, CAPTIONS, REJECTED
 from synthpairs.storage import TableWriter, write_json
 
@@ -25,18 +27,54 @@ def invented_captions(table: pd.DataFrame) -> list[Caption]:
 def write_outcome(curated: Curated, models: Models, out: Path, metrics_file: Path) -> dict[str, Any]:
     """Write `out`/kept.parquet and rejected.parquet, ordered by uid, and the counts, which are returned."""
     blip = models.blip is not None
-    tally = Tally(blip)
+    noise: defaultdict[str, Counter[str]] = defaultdict(lambda: Counter(read=0, kept=0))
     with (
         TableWriter(out / "kept.parquet", _with_blip(CAPTIONS, blip)) as kept,
         TableWriter(out / "rejected.parquet", _with_blip(REJECTED, blip)) as rejected,
     ):
-        for caption in curated:
-            tally.add(caption)
+        for caption in curated.captions:
             (kept if caption.reason is None else rejected).add(caption.row())
-        metrics = tally.metrics() | ({"hub": models.hub} if models.hub else {})
+            if caption.noise:
+                noise[caption.noise].update(read=1, kept=caption.reason is None)
+    metrics = _counts(out, blip) | {"noise": {kind: dict(counts) for kind, counts in noise.items()}}
+    if models.hub:
+        metrics["hub"] = models.hub
     write_json(metrics_file, metrics)
     return metrics
 
 
 def _with_blip(schema: pa.Schema, blip: bool) -> pa.Schema:
     return schema.insert(schema.get_field_index("clip_original") + 1, BLIP_ITM.field(0)) if blip else schema
+
+
+def _counts(out: Path, blip: bool) -> dict[str, Any]:
+    """Counts of each source: read, kept, rejected by filter, kept without a picture; medians of what was kept."""
+    measures = [*MEASURES, *BLIP_ITM.names] if blip else [*MEASURES]
+    kept = pd.read_parquet(out / "kept.parquet", columns=["source", "concept", *measures])
+    rejected = pd.read_parquet(out / "rejected.parquet", columns=["source", "reason"])
+    groups = kept.assign(skipped=kept["clip_original"].isna()).groupby("source")  # what has an original is measured
+    counts = groups.agg(n=("concept", "size"), concepts=("concept", "nunique"), skipped=("skipped", "sum")).to_dict(
+        "index"
+    )
+    medians = groups[measures].median().to_dict("index")
+    reasons: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (source, reason), number in rejected.value_counts().items():
+        reasons[source][reason] = int(number)
+    sources: dict[str, Any] = {}
+    for source in sorted({*kept["source"], *rejected["source"]}):
+        row = counts.get(source, {"n": 0, "concepts": 0, "skipped": 0})
+        sources[source] = {
+            "read": row["n"] + sum(reasons[source].values()),
+            "kept": row["n"],
+            "kept_concepts": row["concepts"],
+            "alignment_skipped": row["skipped"],
+            "rejected": dict(sorted(reasons[source].items())),
+            "median": {name: _rounded(medians.get(source, {}).get(name)) for name in measures},
+        }
+        if blip:
+            sources[source]["blip_skipped"] = row["skipped"]
+    return {"kept_total": len(kept), "source": sources}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 4)

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from synthpairs.decode import image_or_error
 from synthpairs.distributions.params import Distributions
 from synthpairs.distributions.pictures import picture_measures
-from synthpairs.opening import opened_picture
 from synthpairs.pairs import with_pictures
 from synthpairs.progress import progress
 from synthpairs.schema import digest
@@ -69,7 +69,7 @@ def _measured(
 ) -> list[dict[str, Any]]:
     opened: list[tuple[str, str, Image.Image]] = []
     for key, text, where in pairs:
-        picture = opened_picture(read_bytes(where))
+        picture = image_or_error(read_bytes(where))
         if not isinstance(picture, str):  # what is wrong with it, of which `audit` tells
             opened.append((key, text, picture))
     cells: list[dict[str, Any]] = [

@@ -17,10 +17,10 @@ import pandas as pd
 from PIL import Image
 
 from synthpairs.arms import Arm
+from synthpairs.decode import image_or_error
 from synthpairs.gallery.page import DATA, STATIC, data_script
 from synthpairs.gallery.params import Gallery
 from synthpairs.gallery.rows import choose, read_rows
-from synthpairs.opening import opened_picture
 from synthpairs.selection.params import Select
 from synthpairs.storage import read_shard, write_bytes
 
@@ -63,7 +63,7 @@ def image_files(rows: dict[str, pd.DataFrame], images: Path, params: Gallery) ->
 
 def encode(payload: bytes, params: Gallery) -> bytes | None:
     """An image as lossy WebP, at most `side` pixels wide and high; None when it cannot be decoded."""
-    image = opened_picture(payload)
+    image = image_or_error(payload)
     if isinstance(image, str):
         return None
     image.thumbnail((params.side, params.side), Image.Resampling.LANCZOS)

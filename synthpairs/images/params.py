@@ -8,6 +8,11 @@ from synthpairs.params import Within
 # Version of how a picture comes of a key, a caption and the settings, to be raised by whoever changes that, which
 # tests/images/test_recipe.py notices. Pictures of other versions have other keys; an edit that changes none repaints none.
 RECIPE = 1
+Scheduler = Literal[
+    "DDIMScheduler", "DDPMScheduler", "DPMSolverMultistepScheduler", "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "HeunDiscreteScheduler", "LCMScheduler", "TCDScheduler",
+    "UniPCMultistepScheduler",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,28 +58,13 @@ class Images:
     guidance: Annotated[float, Within(0, 100)]  # classifier-free guidance scale; 1 or less: none
     negative_prompt: str | None  # null: the pipeline's own idea of nothing, which differs from "" for SDXL
     side: Annotated[int, Within(8, 4096)]  # pixels, a multiple of 8
-    scheduler: (
-        Literal[
-            "DDIMScheduler",
-            "DDPMScheduler",
-            "DPMSolverMultistepScheduler",
-            "EulerAncestralDiscreteScheduler",
-            "EulerDiscreteScheduler",
-            "FlowMatchEulerDiscreteScheduler",
-            "HeunDiscreteScheduler",
-            "LCMScheduler",
-            "TCDScheduler",
-            "UniPCMultistepScheduler",
-        ]
-        | None
-    )  # null: the one in the model's files
+    scheduler: Scheduler | None  # null: the one in the model's files
     scheduler_options: dict[str, object] | None  # over those in the model's files, e.g. {timestep_spacing: trailing}
     max_sequence_length: Annotated[int | None, Within(1, 4096)]  # tokens that T5 reads; null: the pipeline's own number
     long_prompts: Literal["cut", "chunk"]  # at CLIP's 77 tokens; or read in pieces of 75 (SDXL alone)
     dtype: Literal["float32", "bfloat16", "float16"]
-    batch: Annotated[
-        int, Within(1, 1024)
-    ]  # pictures at once; an odd number may keep it to one core, see synthpairs.inference
+    # Pictures at once; an odd number may keep it to one core, see synthpairs.inference.
+    batch: Annotated[int, Within(1, 1024)]
     format: Literal["png", "webp"]  # both lossless
     mark: bool  # whether files say by XMP that a model made them
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

@@ -1,14 +1,13 @@
 """One picture made again from what its manifest says, and held against the stored one."""
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from synthpairs.decode import decode_image
 from synthpairs.images.generator import Generator
 from synthpairs.images.make import encoded
 from synthpairs.images.params import Images
@@ -44,22 +43,25 @@ def replay(key: str, params: Images, images: Path) -> Replay:
         )
     generator = Generator(params)
     if generator.fingerprint != row["generator"]:
-        told = json.loads((images / "generator.json").read_text())["inputs"]
+        before = json.loads((images / "generator.json").read_text())["inputs"]
+        names = sorted(before.keys() | generator.inputs.keys())
+        changed = [name for name in names if before.get(name) != generator.inputs.get(name)]
         raise ValueError(
-            f"{row['key']} was made by another generator: {', '.join(_changed(told, generator.inputs)) or 'an older one'} "
-            "differ; put that back, or run `dvc repro images`"
+            f"{row['key']} was made by another generator: {', '.join(changed) or 'an older one'} differ; put that back, or "
+            "run `dvc repro images`"
         )
     files = encoded(generator.paint([row["key"]], [row["text"]])[0], params.format, params.mark)
-    payload, before = files[params.format], stored[params.format]
-    apart = np.abs(_pixels(payload) - _pixels(before))
+    payload, stored_file = files[params.format], stored[params.format]
+    new, old = (np.asarray(decode_image(file)).astype(int) for file in (payload, stored_file))
+    difference = np.abs(new - old)
     return Replay(
         key=row["key"],
         text=row["text"],
         picture=payload,
-        equal_bytes=payload == before,
-        largest=int(apart.max()),
-        mean=float(apart.mean()),
-        share=float(apart.any(axis=-1).mean()),
+        equal_bytes=payload == stored_file,
+        largest=int(difference.max()),
+        mean=float(difference.mean()),
+        share=float(difference.any(axis=-1).mean()),
     )
 
 
@@ -70,11 +72,3 @@ def _row(key: str, images: Path) -> dict[str, Any]:
         fault = f"begins {len(found)} keys" if len(found) else "begins no key"
         raise ValueError(f"{key!r} {fault} of {images}/manifest.parquet; give at least {SHORTEST} characters of one")
     return {str(name): value for name, value in found.iloc[0].to_dict().items()}
-
-
-def _pixels(payload: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(payload)).convert("RGB")).astype(int)
-
-
-def _changed(told: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    return sorted(name for name in told.keys() | now.keys() if told.get(name) != now.get(name))

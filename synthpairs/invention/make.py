@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from synthpairs.hub import hub_record
-from synthpairs.invention.balance import balanced
 from synthpairs.invention.bank import Concept, concept_bank
-from synthpairs.invention.local import local_replies
-from synthpairs.invention.matching import Matcher
+from synthpairs.invention.matching import Matcher, balanced
 from synthpairs.invention.params import Invent
 from synthpairs.invention.prompts import Request, requests
 from synthpairs.invention.replies import Parsed, parse
-from synthpairs.language.model import language_model_folder
+from synthpairs.language.model import language_model_folder, load
+from synthpairs.language.sampling import generate
 from synthpairs.language.server import Reply, Server, request_body, server_replies
+from synthpairs.pieces import in_pieces
 from synthpairs.schema import INVENTED, caption_uid, digest
 from synthpairs.storage import WorkStore, file_sha256, write_table
 
@@ -33,21 +33,17 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     concepts = concept_bank(params, world)
     asked = requests(concepts, params)
     log.info("%d captions about %d classes", len(asked), len(concepts))
-    local = params.engine == "local"
-    folder = language_model_folder(params.local.llm, "invent.local.llm") if local else None
+    folder = language_model_folder(params.local.llm, "invent.local.llm") if params.engine == "local" else None
     model = f"{params.local.llm}@{file_sha256(folder)[:12]}" if folder else params.server.model
     volatile: dict[str, int] = {}
-    with WorkStore(
-        "invent", digest(params.engine, model, asdict(params.local), asdict(params.sampling))
-    ).locked() as store:
+    fingerprint = digest(params.engine, model, asdict(params.local), asdict(params.sampling))
+    with WorkStore("invent", fingerprint).locked() as store:
         if folder:
-            replies = local_replies(asked, folder, params.local, params.sampling, model, store)
+            replies = _local_replies(asked, folder, params, model, store)
         else:
-            most = int(params.max_failed_share * len(asked))
-            bodies = (_body(request, params) for request in asked)
-            replies, volatile = server_replies(
-                bodies, len(asked), params.server, Server.from_environment(), most, "invent"
-            )
+            most, bodies = int(params.max_failed_share * len(asked)), (_body(request, params) for request in asked)
+            server = Server.from_environment()
+            replies, volatile = server_replies(bodies, len(asked), params.server, server, most, "invent")
     rows = judge(asked, replies, concepts, params)
     metrics = tally(rows, len(concepts))
     if not metrics["kept"]:
@@ -61,16 +57,24 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     return metrics, volatile
 
 
+def _local_replies(asked: Sequence[Request], folder: Path, params: Invent, model: str, store: WorkStore) -> list[Reply]:
+    """One reply per request, in order, from the model in `folder`, to be called `model`. Finished pieces come from the store."""
+    lm, sampling, local = load(folder), params.sampling, params.local
+    chats = {messages: lm.chat(messages) for messages in {request.messages for request in asked}}
+
+    def write(piece: Sequence[tuple[str, int]]) -> list[str]:
+        prompts, seeds = zip(*piece, strict=True)
+        return generate(lm, prompts, seeds, sampling, local.batch, local.repetition_penalty)
+
+    texts = in_pieces(store, "invent", [(chats[request.messages], request.seed) for request in asked], write)
+    # A text has at most as many tokens as were drawn: rarely it can be said in fewer, and then a cut goes unnoticed.
+    return [Reply(text, model, cut=len(lm.ids(text)) >= sampling.max_new_tokens) for text in texts]
+
+
 def _body(request: Request, params: Invent) -> dict[str, Any]:
-    sampling = params.sampling
-    return request_body(
-        params.server,
-        request.messages,
-        sampling.temperature,
-        sampling.top_p,
-        sampling.max_new_tokens,
-        request.seed >> 32,
-    )
+    values = params.sampling
+    numbers = values.temperature, values.top_p, values.max_new_tokens, request.seed >> 32
+    return request_body(params.server, request.messages, *numbers)
 
 
 def judge(
@@ -80,12 +84,9 @@ def judge(
     matcher = Matcher(concepts)
     rows = []
     for request, reply in zip(asked, replies, strict=True):
-        name = request.concept.name
-        if reply.error is None:
-            parsed = parse(reply, params.prompt, params.replies, partial(matcher.mentions, name=name))
-            rows.append(_row(request, reply, parsed))
-        else:
-            rows.append(_row(request, reply, None))
+        mentions = partial(matcher.mentions, name=request.concept.name)
+        parsed = parse(reply, params.prompt, params.replies, mentions) if reply.error is None else None
+        rows.append(_row(request, reply, parsed))
     alive = [row for row in rows if row["status"] == "kept"]
     first: dict[str, dict[str, Any]] = {}
     for row in sorted(alive, key=lambda row: digest("first", row["concept"], row["number"])):
@@ -117,17 +118,11 @@ def _reject(row: dict[str, Any], reason: str, detail: str) -> None:
 
 
 def tally(rows: Sequence[dict[str, Any]], classes: int) -> dict[str, Any]:
-    """Counts of asked, kept, rejected by reason, failed; and about the kept: words, concepts named, classes reached.
-
-    ValueError when the counts do not add up.
-    """
+    """Counts of asked, kept, rejected by reason, failed; and about the kept: words, concepts named, classes reached."""
     kept = [row for row in rows if row["status"] == "kept"]
     rejected = Counter(row["reason"] for row in rows if row["status"] == "rejected")
     failed = sum(row["status"] == "failed" for row in rows)
-    if len(kept) + rejected.total() + failed != len(rows):
-        raise ValueError(
-            f"invent: {len(rows)} asked, but {len(kept)} kept, {rejected.total()} rejected, {failed} failed"
-        )
+    assert len(kept) + rejected.total() + failed == len(rows)
     return {
         "asked": len(rows),
         "kept": len(kept),

@@ -1,12 +1,13 @@
-"""Which concepts a caption names: one walk over its words, however many concepts there are."""
+"""Which concepts captions name, and balancing by them after MetaCLIP and SynthCLIP: of what many captions name, some go."""
 
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from synthpairs.invention.bank import Concept
 from synthpairs.nouns import inflector
+from synthpairs.schema import digest
 
 Gram = tuple[str, ...]
 _WORD = re.compile(r"[^\W_]+")
@@ -61,3 +62,22 @@ def _singular(word: str) -> str:
     if len(word) <= 3 or word.endswith(("us", "ss")) or not word.isalpha():
         return word
     return str(inflector().singular_noun(word) or word)
+
+
+def balanced(matched: Mapping[str, Sequence[str]], limit: int, seed: int) -> set[str]:
+    """The uids to keep of captions {uid: concepts that it names}.
+
+    Each concept lets a caption stay with probability limit / max(count, limit), where count is the number of captions
+    that name it; one is enough. The lots are hashes of seed, uid and concept, so the order of captions is nothing.
+    """
+    counts = Counter(concept for concepts in matched.values() for concept in concepts)
+    return {
+        uid
+        for uid, concepts in matched.items()
+        if any(_lot(seed, uid, concept) * max(counts[concept], limit) < limit for concept in concepts)
+    }
+
+
+def _lot(seed: int, uid: str, concept: str) -> float:
+    """Uniform in [0, 1)."""
+    return int(digest("balance", seed, uid, concept)[:13], 16) / 16**13

@@ -23,9 +23,8 @@ class Prompt:
     system: str  # empty: none
     request: str
     slots: dict[str, list[str]]  # of the request, and what may stand in each: one of them is drawn for every caption
-    examples: list[
-        dict[str, str]
-    ]  # name, slots and caption, shown as earlier turns; small models follow them, not rules
+    # Name, slots and caption, shown as earlier turns; small models follow them, not rules.
+    examples: list[dict[str, str]]
     words: Annotated[int, Within(1, 200)]  # asked for
 
 
@@ -56,9 +55,8 @@ class Invent:
     per_class: Annotated[int, Within(1)]  # captions asked for
     prompt: Prompt
     replies: Replies
-    balance: (
-        Annotated[int, Within(1)] | None
-    )  # SynthCLIP's t: captions of a class from which on some go; null: all stay
+    # SynthCLIP's t: captions of a class from which on some go; null: all stay.
+    balance: Annotated[int, Within(1)] | None
     engine: Literal["local", "server"]
     local: Local
     server: Served

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from synthpairs.invention.params import Prompt, Replies
 from synthpairs.invention.prompts import fragments
-from synthpairs.language.server import Reply
+from synthpairs.language.server import THOUGHTS, Reply
 
-_THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)
 _LABEL = re.compile(r"^\W*caption\W*:\s*", re.IGNORECASE)
 _OPENING = re.compile(
     r"(here|here's|sure|certainly|okay|of course|as an? (ai|language)|(the|this|a) caption|caption)\b", re.IGNORECASE
@@ -35,7 +34,7 @@ def parse(reply: Reply, prompt: Prompt, limits: Replies, mentions: Callable[[str
 
     Reasons: empty, chatter, prompt, cut, language, length, unmentioned.
     """
-    lines = [line for line in _THOUGHTS.sub("", reply.text).splitlines() if line.strip()]
+    lines = [line for line in THOUGHTS.sub("", reply.text).splitlines() if line.strip()]
     text = " ".join(_LABEL.sub("", lines[0]).split()).strip("\"'`*\u201c\u201d ") if lines else ""
     if not text:
         return Parsed("", "empty")

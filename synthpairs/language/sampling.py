@@ -12,12 +12,7 @@ from synthpairs.language.params import Sampling
 
 @torch.inference_mode()
 def generate(
-    lm: LanguageModel,
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-    sampling: Sampling,
-    size: int,
-    penalty: float = 1.0,
+    lm: LanguageModel, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, size: int, penalty: float = 1.0
 ) -> list[str]:
     """One answer per prompt, in order, without special tokens; `size` prompts at a time, a row leaves when it ends.
 

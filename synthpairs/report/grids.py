@@ -9,6 +9,8 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from synthpairs.decode import image_or_error
+
 INK, PALE = (27, 27, 27), (208, 208, 208)
 PADDING, LINE, FONT_SIZE, SMALLEST = 8, 17, 13, 8  # pixels
 CAPTION_LINES = 4
@@ -53,11 +55,8 @@ def grid(cells: Sequence[Cell], columns: int, side: int) -> bytes:
 
 
 def _fitted(payload: bytes, side: int) -> Image.Image | None:
-    try:
-        picture = Image.open(io.BytesIO(payload)).convert("RGB")
-    except Exception:  # there is no saying what a broken file makes its decoder raise
-        return None
-    return ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS)
+    picture = image_or_error(payload)
+    return None if isinstance(picture, str) else ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS)
 
 
 def wrap(text: str, pixels: int) -> list[str]:

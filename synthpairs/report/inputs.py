@@ -27,9 +27,8 @@ class Comparison:
 
     arms: tuple[str, ...]  # that were trained, in the order in which they are shown
     trainings: dict[str, dict[str, dict[str, Any]]]  # by stage, then arm
-    benchmarks: dict[
-        str, dict[str, Any]
-    ]  # by arm, and after them `untrained` where it was asked too: the file as it is
+    # By arm, and after them `untrained` where it was asked too: the file as it is.
+    benchmarks: dict[str, dict[str, Any]]
     results: pd.DataFrame
     fixed_answers: dict[str, float]  # by task: what the best fixed answer to each kind of question scores; not for all
     answers: dict[str, pd.DataFrame]  # by arm, as `benchmarks`
@@ -99,7 +98,7 @@ def read_comparison(arms: Sequence[str], tested: Sequence[str], root: Path, rout
 def read_desk_models(root: Path) -> dict[str, Any] | None:
     """How good the desk models are; None: they were not measured."""
     path = root / DESK_MODELS
-    return read_json(path, "python -m pretrain.publish") if path.exists() else None
+    return read_json(path, "python -m desk_models.publish") if path.exists() else None
 
 
 def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str, Any]:

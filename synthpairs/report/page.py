@@ -7,15 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.report import figures, grids, samples, tables
-from synthpairs.report.findings import (
-    Ranking,
-    against_blind,
-    concept_means,
-    differences,
-    funnel,
-    rejections,
-    shares,
-)
+from synthpairs.report.findings import Ranking, against_blind, concept_means, differences, funnel, rejections, shares
 from synthpairs.report.graph import Stage, mermaid, stage_table
 from synthpairs.report.hygiene import hygiene
 from synthpairs.report.inputs import DESK_MODELS, Inputs
@@ -67,62 +59,58 @@ def build(
         sections.repeats,
         "And its captions, painted again with other noise ([repaints](repaints/README.md)):",
         sections.repaints,
-        _arms(inputs, compared, drawn),
+        *_arms(inputs, compared, drawn),
         sections.preference,
         sections.perplexity,
         sections.distributions,
         sections.synth2,
-        _pipeline(stages),
-        _counts(inputs, drawn),
-        _scores(inputs, ranking, drawn),
-        _pictures(inputs, ranking, params, data, drawn),
+        *_pipeline(stages),
+        *_counts(inputs, drawn),
+        *_scores(inputs, ranking, drawn),
+        *_pictures(inputs, ranking, params, data, drawn),
         hygiene(inputs),
-        _desk_models(inputs),
+        *_desk_models(inputs),
     ]
     return "\n\n".join(parts) + "\n", drawn
 
 
-def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> str:
+def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
     if inputs.results.empty:
-        return "## Arms side by side\n\nNo benchmark was asked: `benchmark.tasks.pictures` is empty."
+        return ["## Arms side by side", "No benchmark was asked: `benchmark.tasks.pictures` is empty."]
     drawn["arms.png"] = figures.arms_figure(inputs.results, inputs.fixed_answers)
-    return "\n\n".join(
-        [
-            "## Arms side by side",
-            "Every arm is the same model, trained in the same way on as many pairs; only the pairs differ: the best by "
-            "score (`selected`), any of the same candidates (`random`), original pictures with their reference captions "
-            "(`real`; at desk scale drawings with templates over emoji names). `untrained` has "
-            "seen nothing. In brackets: 95% intervals, resampled over concepts. *Without the picture* is the same "
-            "model asked the same questions blind; *best fixed answer* is what one answer to all questions of a kind "
-            "scores.",
-            image("arms.png", "a dot and its interval for every arm on every task"),
-            tables.arms_table(inputs),
-            "### Do the arms differ?",
-            "The arms answered the same questions, so they are compared question by question. *p* is of a t-test clustered "
-            f"by concept, corrected by Holm for the {len(compared)} comparisons of the table: a difference is shown where it is "
-            "below 0.05. *Detectable* is the smallest true difference that this many questions would show four times in five "
-            "before the correction.",
-            tables.differences_table(compared),
-            folded("By kind of question", tables.categories_table(inputs)),
-            folded("The trainings", tables.trainings_table(inputs)),
-        ]
-    )
+    return [
+        "## Arms side by side",
+        "Every arm is the same model, trained in the same way on as many pairs; only the pairs differ: the best by "
+        "score (`selected`), any of the same candidates (`random`), original pictures with their reference captions "
+        "(`real`; at desk scale drawings with templates over emoji names). `untrained` has "
+        "seen nothing. In brackets: 95% intervals, resampled over concepts. *Without the picture* is the same "
+        "model asked the same questions blind; *best fixed answer* is what one answer to all questions of a kind "
+        "scores.",
+        image("arms.png", "a dot and its interval for every arm on every task"),
+        tables.arms_table(inputs),
+        "### Do the arms differ?",
+        "The arms answered the same questions, so they are compared question by question. *p* is of a t-test clustered "
+        f"by concept, corrected by Holm for the {len(compared)} comparisons of the table: a difference is shown where it is "
+        "below 0.05. *Detectable* is the smallest true difference that this many questions would show four times in five "
+        "before the correction.",
+        tables.differences_table(compared),
+        folded("By kind of question", tables.categories_table(inputs)),
+        folded("The trainings", tables.trainings_table(inputs)),
+    ]
 
 
-def _pipeline(stages: Sequence[Stage]) -> str:
-    return "\n\n".join(
-        [
-            "## The pipeline",
-            "`dvc repro` runs it. Rounded boxes come with the repository; arrows between stages that "
-            "follow from others are left out.",
-            mermaid(stages),
-            stage_table(stages),
-            "Every stage also writes its numbers to `reports/metrics/`.",
-        ]
-    )
+def _pipeline(stages: Sequence[Stage]) -> list[str]:
+    return [
+        "## The pipeline",
+        "`dvc repro` runs it. Rounded boxes come with the repository; arrows between stages that "
+        "follow from others are left out.",
+        mermaid(stages),
+        stage_table(stages),
+        "Every stage also writes its numbers to `reports/metrics/`.",
+    ]
 
 
-def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> str:
+def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> list[str]:
     steps, reasons = funnel(inputs), rejections(inputs)
     drawn["funnel.png"] = figures.funnel_figure(steps, reasons)
     parts = [
@@ -140,10 +128,10 @@ def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> str:
         read, kept = (sum(counts[name] for counts in noise.values()) for name in ("read", "kept"))
         missed = ", ".join(f"{counts['kept']} of {counts['read']} {kind}" for kind, counts in sorted(noise.items()))
         parts.append(f"Kept of {read} captions spoilt on purpose: {kept} ({missed}).".replace("_", " "))
-    return "\n\n".join(parts)
+    return parts
 
 
-def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> str:
+def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> list[str]:
     found = shares(inputs.scores, ranking)
     drawn["scores.png"] = figures.histograms_figure(inputs.scores, inputs.selected, SCORES)
     drawn["scatter.png"] = figures.scatter_figure(inputs.scores, inputs.selected, SCORES)
@@ -163,18 +151,16 @@ def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> str:
     }.get(ranking.strategy, f"The selection uses one score alone (strategy `{ranking.strategy}`).")
     if ranking.strategy in ("top", "rear") and ranking.fusion != "sum":
         used = f"{used[:-1]} by `fusion: {ranking.fusion}`; what follows is about the weighted sum instead."
-    return "\n\n".join(
-        [
-            "## Scores",
-            f"{used} {decided} The two correlate with r = {number(found.pearson)} (Pearson) and "
-            f"{number(found.spearman)} (Spearman), n = {len(inputs.scores):,}.",
-            image("scores.png", "histograms of both scores, all candidates against the selected ones"),
-            image("scatter.png", "scatter plot of the two scores"),
-        ]
-    )
+    return [
+        "## Scores",
+        f"{used} {decided} The two correlate with r = {number(found.pearson)} (Pearson) and "
+        f"{number(found.spearman)} (Spearman), n = {len(inputs.scores):,}.",
+        image("scores.png", "histograms of both scores, all candidates against the selected ones"),
+        image("scatter.png", "scatter plot of the two scores"),
+    ]
 
 
-def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, drawn: dict[str, bytes]) -> str:
+def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, drawn: dict[str, bytes]) -> list[str]:
     best, worst = samples.extremes(inputs, ranking, params.pictures)
     shown = {
         "best": samples.synthetic_cells(best, data),
@@ -190,7 +176,7 @@ def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, draw
         parts += [f"### {title}", image(f"{name}.png", f"{title}: pictures with their captions")]
     concepts = concept_means(inputs.scores)
     if concepts.empty:
-        return "\n\n".join([*parts, "### By concept", "No candidate has a score."])
+        return [*parts, "### By concept", "No candidate has a score."]
     drawn["concepts.png"] = figures.concepts_figure(concepts, "mean CLIP cosine")
     parts += [
         "### By concept",
@@ -198,20 +184,18 @@ def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, draw
         f"{int(concepts['n'].median())} pictures.",
         image("concepts.png", "bars: mean CLIP cosine of every concept"),
     ]
-    return "\n\n".join(parts)
+    return parts
 
 
-def _desk_models(inputs: Inputs) -> str:
+def _desk_models(inputs: Inputs) -> list[str]:
     if inputs.desk_models is None:
-        return f"## The desk models\n\n{DESK_MODELS} is missing: `python -m pretrain.publish` writes it."
-    return "\n\n".join(
-        [
-            "## The desk models",
-            "What painted and scored, measured on drawings that no training saw. `clip`: each concept's text against "
-            "one held-out drawing of every concept. `generator`: how often an independent referee (a linear probe on "
-            "ImageNet features of real drawings) names what a generated picture was asked to show; `referee on real` "
-            "is the same referee on real held-out drawings. Chance is 1, or 5, in the number of concepts. The masked "
-            "generator is in the section about its route.",
-            tables.nested_table({name: one for name, one in inputs.desk_models.items() if name != "masked"}, "measure"),
-        ]
-    )
+        return ["## The desk models", f"{DESK_MODELS} is missing: `python -m desk_models.publish` writes it."]
+    return [
+        "## The desk models",
+        "What painted and scored, measured on drawings that no training saw. `clip`: each concept's text against "
+        "one held-out drawing of every concept. `generator`: how often an independent referee (a linear probe on "
+        "ImageNet features of real drawings) names what a generated picture was asked to show; `referee on real` "
+        "is the same referee on real held-out drawings. Chance is 1, or 5, in the number of concepts. The masked "
+        "generator is in the section about its route.",
+        tables.nested_table({name: one for name, one in inputs.desk_models.items() if name != "masked"}, "measure"),
+    ]

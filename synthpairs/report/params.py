@@ -15,9 +15,8 @@ class Report:
 
     seed: Annotated[int, Within(0)]  # of the random samples and of the bootstrap
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind differences between arms
-    key_tasks: list[
-        KeyTask
-    ]  # by which the summary judges, if they were asked: every arm must beat its blind self there
+    # By which the summary judges, if they were asked: every arm must beat its blind self there.
+    key_tasks: list[KeyTask]
     pictures: Annotated[int, Within(1, 1000)]  # in each grid
     columns: Annotated[int, Within(1, 20)]  # of a grid
     side: Annotated[int, Within(16, 1024)]  # pixels of a picture in a grid

@@ -1,18 +1,15 @@
 """Which pairs the report shows, and their pictures as cells of a grid."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
+from synthpairs.pairs import originals
 from synthpairs.report.findings import Ranking, fused
 from synthpairs.report.grids import Cell
 from synthpairs.report.inputs import Inputs
 from synthpairs.storage import read_shard
-
-ORIGINALS = ("captions/kept.parquet", "captions/rejected.parquet")  # where a real pair's picture can be
 
 
 def extremes(inputs: Inputs, ranking: Ranking, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -54,16 +51,8 @@ def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
 
 def real_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
     """Cells of real pairs, pictures from the captions' originals."""
-    pictures = _originals(rows["uid"], data)
+    wanted, pictures = set(rows["uid"]), dict[str, bytes]()
+    for uid, picture in originals(data):
+        if picture is not None and uid in wanted:
+            pictures.setdefault(uid, picture)  # of a duplicate's the kept one
     return [Cell(picture=pictures.get(row["uid"], b""), caption=row["text"]) for row in rows.to_dict("records")]
-
-
-def _originals(uids: Iterable[str], data: Path) -> dict[str, bytes]:
-    wanted = set(uids)
-    found: dict[str, bytes] = {}
-    for name in ORIGINALS:
-        for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
-            for uid, picture in zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True):
-                if uid in wanted and picture is not None:
-                    found.setdefault(uid, picture)
-    return found

@@ -57,9 +57,9 @@ def synth2(
         "### Speed",
         speed_section(codes.speed),
         "### From class names to pairs",
-        _funnel(codes),
+        *_funnel(codes),
         "### The masked generator",
-        _generator(codes),
+        *_generator(codes),
         *_grid(shown, paint, params, drawn),
         "### How diverse the captions are",
         "![share of each set's captions by cluster](diversity.png)",
@@ -70,7 +70,7 @@ def synth2(
 
 def _arms(codes: Codes, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
     """What the arms saw, what they answered, and how they differ."""
-    parts = ["### How many pairs each arm saw", _draws(codes), "### The arms of codes side by side"]
+    parts = ["### How many pairs each arm saw", *_draws(codes), "### The arms of codes side by side"]
     if codes.results.empty:
         return [*parts, "No benchmark was asked: `benchmark.tasks.codes` is empty."]
     drawn["code-arms.png"] = figures.arms_figure(codes.results, codes.fixed_answers)
@@ -149,20 +149,18 @@ def _captioning(judged: pd.DataFrame) -> str:
     return f"On {CAPTIONING} ({rows[0]['metric']}, n = {rows[0]['n']:,}) {'; '.join(told)}."
 
 
-def _draws(codes: Codes) -> str:
+def _draws(codes: Codes) -> list[str]:
     """How much of what every arm was trained on."""
     counts = codes.trainings["align"]
     rows = [[f"`{arm}`", *(f"**{number(counts[arm].get(name))}**" for name in DRAWS)] for arm in codes.arms]
-    return "\n\n".join(
-        [
-            "A draw is one pair in one step of training, and all arms make as many draws: one that sees generated pairs sees "
-            "fewer real ones. Where there are fewer different pairs than draws, pairs come round again.",
-            markdown_table(["arm", *DRAWS.values()], rows, words=[0]),
-        ]
-    )
+    return [
+        "A draw is one pair in one step of training, and all arms make as many draws: one that sees generated pairs sees "
+        "fewer real ones. Where there are fewer different pairs than draws, pairs come round again.",
+        markdown_table(["arm", *DRAWS.values()], rows, words=[0]),
+    ]
 
 
-def _funnel(codes: Codes) -> str:
+def _funnel(codes: Codes) -> list[str]:
     """What became of every caption that was asked for, and where the real pairs come from."""
     invent, screen, pairs, embed = (codes.metrics[stage] for stage in ("invent", "screen", "pairs", "embed"))
     sources = screen["source"].values()
@@ -179,13 +177,11 @@ def _funnel(codes: Codes) -> str:
         ["real scenes on the list that the generator learnt from", pairs["scenes"], ""],
         ["real pairs that arms may see", pairs["used"], ""],
     ]
-    return "\n\n".join(
-        [
-            "What `invent` rejected is in `data/invented/captions.parquet`, what `screen` rejected in "
-            "`data/screened/rejected.parquet`, each with its reason; grids that failed in `data/embedded/failed.parquet`.",
-            markdown_table(["step", "count", "lost before it"], [[a, number(b), c] for a, b, c in rows], words=[0, 2]),
-        ]
-    )
+    return [
+        "What `invent` rejected is in `data/invented/captions.parquet`, what `screen` rejected in "
+        "`data/screened/rejected.parquet`, each with its reason; grids that failed in `data/embedded/failed.parquet`.",
+        markdown_table(["step", "count", "lost before it"], [[a, number(b), c] for a, b, c in rows], words=[0, 2]),
+    ]
 
 
 def _lost(counts: dict[str, int]) -> str:
@@ -194,19 +190,17 @@ def _lost(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {literal(reason)}" for reason, count in ordered if count) or "none"
 
 
-def _generator(codes: Codes) -> str:
+def _generator(codes: Codes) -> list[str]:
     measured = codes.desk_models or {}
     if "masked" not in measured:
-        return f"Not measured: {DESK_MODELS} has no entry `masked`; `python -m pretrain.publish` writes it."
+        return [f"Not measured: {DESK_MODELS} has no entry `masked`; `python -m desk_models.publish` writes it."]
     shown = {name: one for name, one in measured.items() if name in ("masked", "referee_on_real")}
-    return "\n\n".join(
-        [
-            "How often the independent referee of *The desk models* names what a picture decoded from generated codes was "
-            "asked to show, first or among its first five, and what it makes of real drawings. `psnr_db` and `codes_used`: "
-            "how well the tokenizer gives pictures of its own list back, and the share of the codebook that it needs for them.",
-            tables.nested_table(shown, "measure"),
-        ]
-    )
+    return [
+        "How often the independent referee of *The desk models* names what a picture decoded from generated codes was "
+        "asked to show, first or among its first five, and what it makes of real drawings. `psnr_db` and `codes_used`: "
+        "how well the tokenizer gives pictures of its own list back, and the share of the codebook that it needs for them.",
+        tables.nested_table(shown, "measure"),
+    ]
 
 
 def _cells(shown: pd.DataFrame, paint: Callable[[Sequence[str]], Sequence[bytes]]) -> list[grids.Cell]:

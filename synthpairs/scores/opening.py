@@ -4,8 +4,6 @@ That is work for all cores: in threads on a small machine, else in processes, wh
 Either way a picture's result is the same.
 """
 
-import io
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from synthpairs.decode import decoder_message, image_or_error
 from synthpairs.scores.params import Ssim
 from synthpairs.scores.ssim import check_size, self_similarity
 from synthpairs.workers import process_pool, usable_cores
 
 THREADS_UP_TO = 2  # cores; with a GPU or more of them processes pay
 WORTH = 4096  # pictures, from which on they pay for the seconds that their start takes
-_ADDRESS = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # of the bytes in memory, another one in every run
 View = Callable[[Image.Image], Any]
 
 
@@ -38,17 +36,16 @@ class Opened:
 
 def opened(payload: bytes | None, view: View, spec: Ssim, on_gpu: bool) -> Opened | str:
     """A stored picture made ready, or what is wrong with it."""
-    if payload is None:
-        return "the shard holds no picture under this key"
+    picture = "the shard holds no picture under this key" if payload is None else image_or_error(payload)
+    if isinstance(picture, str):
+        return picture
     try:
-        picture = Image.open(io.BytesIO(payload)).convert("RGB")
         if on_gpu:
             check_size(*(picture.size if spec.start is None else (spec.start, spec.start)), spec.window)
             return Opened(view(picture).numpy(), None, np.array(picture))
         return Opened(view(picture).numpy(), self_similarity(picture, spec), None)
-    except Exception as error:  # there is no saying what a broken file makes its decoder raise
-        message = _ADDRESS.sub("", " ".join(str(error).split()))
-        return f"{type(error).__name__}: {message}"[:500]
+    except ValueError as error:  # it is too small, or too long
+        return decoder_message(error)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ caption at a time. A score that differs by more than its tolerance ends the stag
 """
 
 import heapq
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from synthpairs.decode import decode_image
 from synthpairs.inference import best_device
 from synthpairs.schema import digest
 from synthpairs.scores.clip import full_float32
@@ -78,7 +78,7 @@ def stored_pictures(shards: pd.Series, images: Path) -> list[Image.Image]:
     for key, shard in shards.items():
         members = samples[shard][key]
         payload = (members.get("png") or members["webp"]).read()
-        pictures.append(Image.open(io.BytesIO(payload)).convert("RGB"))
+        pictures.append(decode_image(payload))
     return pictures
 
 

@@ -11,10 +11,9 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from synthpairs.artwork.drawings import concepts, of_split, picture, render_drawings, split_of
+from synthpairs.artwork.drawings import concepts, picture, render_drawings, split_of
 from synthpairs.schema import DRAWINGS
 from synthpairs.storage import write_table
 from tests.conftest import kill_with_workers
@@ -33,10 +32,6 @@ def test_every_concept_has_exactly_one_held_out_combination():
         for count in range(2, len(STYLES) + 1):
             found = list(splits(concept, STYLES[:count]).values())
             assert sorted(found) == ["heldout_combination"] + ["train"] * (count - 1)
-
-
-def test_evaluation_styles_are_always_held_out():
-    assert {split_of(concept, "openmoji", "evaluate", STYLES) for concept in NAMES} == {"heldout_style"}
 
 
 def test_the_held_out_combination_depends_on_nothing_but_the_concept_and_its_styles():
@@ -151,12 +146,6 @@ def test_the_table_holds_every_drawing_of_concepts_with_two_training_styles(pack
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_drawings_of_some_concepts_are_those_of_the_whole_table(packages):
-    some = render_drawings(16, ["anchor"])
-    whole = render_drawings(16)
-    pd.testing.assert_frame_equal(some, whole[whole["concept"] == "anchor"].reset_index(drop=True))
-
-
 def pixels(table, drawing):
     return np.asarray(picture(table.set_index("drawing").loc[drawing, "png"]))
 
@@ -174,13 +163,6 @@ def test_drawings_are_square_and_mirrored_where_the_set_says_so(packages):
     assert (narrow[:, 4:12] == [0, 0, 255, 255]).all()
     assert (narrow[:, :4, 3] == 0).all()
     assert (narrow[:, 12:, 3] == 0).all()
-
-
-def test_of_split_yields_the_chosen_names_of_one_split_in_table_order():
-    table = pd.DataFrame({"drawing": ["a/1", "a/2", "b/1", "c/1"], "name": ["a", "a", "b", "c"],
-                          "split": ["train", "heldout_combination", "train", "train"]})  # fmt: skip
-    assert [row["drawing"] for row in of_split(table, "train", ["a", "c"])] == ["a/1", "c/1"]
-    assert list(of_split(table, "heldout_style", ["a"])) == []
 
 
 def test_a_killed_rendering_leaves_no_worker(packages):

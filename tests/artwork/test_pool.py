@@ -6,13 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.artwork.pool import SIDE, Pool, compose, draw_scenes, render_scenes
+from synthpairs.artwork.pool import compose, draw_scenes, render_scenes
 from synthpairs.realpairs.listing import pair_list_hash
 
 KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
 
 
-def png(shade: int) -> bytes:
+def png(shade):
     buffer = io.BytesIO()
     Image.new("RGBA", (24, 24), (shade, 0, 255 - shade, 255)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -26,44 +26,31 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def pool() -> Pool:
+def pool():
     return compose(ROWS, 3, 50, KINDS)
 
 
-def test_same_seed_same_pool(pool: Pool) -> None:
-    again = compose(ROWS, 3, 50, KINDS)
-    assert again.scenes == pool.scenes
-    assert torch.equal(again.pictures, pool.pictures)
-    assert compose(ROWS, 4, 50, KINDS).scenes != pool.scenes
-
-
-def test_scenes_stay_what_they_are(pool: Pool) -> None:
+def test_scenes_stay_what_they_are(pool):
     """The published models learnt from scenes drawn like this; a change here makes the `pairs` stage refuse them."""
     found = pair_list_hash(pool.scenes, {row["drawing"]: b"png" for row in ROWS})
     assert found == "85f3608f4a4c8a137d899729b3627b9bda7420d2b21a00c6c6331606a12fbffc"
 
 
-def test_scenes_do_not_depend_on_how_many_are_drawn_or_rendered(pool: Pool) -> None:
+def test_scenes_do_not_depend_on_how_many_are_drawn_or_rendered(pool):
     assert draw_scenes(ROWS, 3, 20, KINDS) == pool.scenes[:20]
     assert torch.equal(render_scenes([pool.scenes[7], pool.scenes[31]], ROWS), pool.pictures[[7, 31]])
 
 
-def test_held_out_drawings_are_no_part_of_it() -> None:
+def test_held_out_drawings_are_no_part_of_it():
     with pytest.raises(AssertionError):
         draw_scenes([*ROWS, ROWS[0] | {"split": "heldout_style"}], 0, 1, KINDS)
 
 
 @pytest.mark.parametrize("kinds", [{"single": 1.0, "triple": 0.5}, {"single": 0.0}, {}])
-def test_kinds_that_are_none_are_refused(kinds: dict[str, float]) -> None:
+def test_kinds_that_are_none_are_refused(kinds):
     with pytest.raises(ValueError, match=r"params\.yaml: pairs\.kinds must give shares of single, pair, several"):
         draw_scenes(ROWS, 0, 1, kinds)
 
 
-def test_a_kind_that_is_not_named_is_not_drawn() -> None:
+def test_a_kind_that_is_not_named_is_not_drawn():
     assert {scene.kind for scene in draw_scenes(ROWS, 0, 40, {"pair": 1.0})} == {"pair"}
-
-
-def test_pixels_are_scaled(pool: Pool) -> None:
-    pixels = pool.pixels(torch.arange(20))
-    assert pixels.shape == (20, 3, SIDE, SIDE)
-    assert -1 <= pixels.min() < pixels.max() <= 1

@@ -25,12 +25,6 @@ def words(text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equal_seeds_make_equal_captions(kind):
-    assert list(captions(kind, 20)) == list(captions(kind, 20))
-    assert len({text for _, text in captions(kind)}) > 150
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_every_thing_is_named_and_no_other(kind):
     for scene, text in captions(kind):
         shown = {plural(name) if kind == "several" else name for name in scene.names}
@@ -66,12 +60,6 @@ def test_left_and_right_are_never_swapped():
             assert text.index(right) < text.index(left), text
             sides += 1
     assert sides > 300
-
-
-def test_keywords_belong_to_the_thing_shown():
-    found = [scene.names for scene, text in captions("single") if "pet" in words(text)]
-    assert found
-    assert {name for names in found for name in names} == {"dog"}
 
 
 def test_a_style_is_named_only_where_all_things_share_it():

@@ -1,8 +1,6 @@
 """A small world of drawn discs, settings that let everything pass, and a tiny random language model."""
 
 import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -23,13 +21,13 @@ WIDE = {
 
 
 @pytest.fixture
-def limits() -> Callable[..., Limits]:
+def limits():
     """Limits that let everything pass but what is named."""
     return lambda **changed: Limits(**WIDE | changed)
 
 
 @pytest.fixture(scope="session")
-def drawings() -> pd.DataFrame:
+def drawings():
     """As data/art/drawings.parquet: discs in four styles, one of them only for evaluation."""
     rows = []
     styles = {"flat": "train", "fox": "train", "noto": "heldout_combination", "openmoji": "heldout_style"}
@@ -49,13 +47,13 @@ def drawings() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def language_model(tmp_path_factory):
     """Directory of a tiny random language model."""
     return save_language_model(tmp_path_factory.mktemp("llm"))
 
 
 @pytest.fixture
-def settings(language_model: Path, tiny_clip: Path, limits: Callable[..., Limits]) -> Callable[..., CaptionParams]:
+def settings(language_model, tiny_clip, limits):
     """Section `captions` with the tiny models."""
     sampling = Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)
     values = {
@@ -76,7 +74,7 @@ def settings(language_model: Path, tiny_clip: Path, limits: Callable[..., Limits
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkStore]:
+def store(tmp_path, monkeypatch):
     """A work store in the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with WorkStore("captions", "test").locked() as store:

@@ -2,10 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,28 +11,20 @@ from ruamel.yaml import YAML
 
 from stages.captions import main
 from synthpairs.captions import chunks
-from synthpairs.captions.curation import Tally, curate
+from synthpairs.captions.curation import Curated, curate
 from synthpairs.captions.models import load_models
-from synthpairs.captions.params import Blip, CaptionParams, Columns, Judge, Limits, Model, Perplexity, Source
+from synthpairs.captions.params import Blip, Columns, Judge, Model, Perplexity, Source
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
+from synthpairs.captions.tables import write_outcome
 from synthpairs.language.params import Sampling, Served
-from synthpairs.schema import CAPTIONS, DRAWINGS, REJECTED
-from synthpairs.storage import WorkStore, write_table
+from synthpairs.schema import CAPTIONS, DRAWINGS
+from synthpairs.storage import write_table
 from tests.captions.conftest import CONCEPTS
 from tests.captions.tiny import save_blip
 
 
-def tallied(captions: list[Caption]) -> dict[str, Any]:
-    tally = Tally(blip=False)
-    for caption in captions:
-        tally.add(caption)
-    return tally.metrics()
-
-
-def test_each_filter_sees_only_what_the_ones_before_it_left(
-    drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits], store: WorkStore
-) -> None:
+def test_each_filter_sees_only_what_the_ones_before_it_left(drawings, settings, limits, store):
     params = settings(limits=limits(words_min=3, clip_top_share=0.5))
     captions = [
         *human_captions(drawings, CONCEPTS, params.human, 0),
@@ -45,8 +34,9 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
         Caption(text="One quite different dog on a mat", source="extra", concept="dog"),
         Caption(text="One quite different dog on a mat.", source="extra", concept="dog"),
     ]
-    curated = curate(captions, params, load_models(params), store)
-    found = list(curated)
+    models = load_models(params)
+    curated = curate(captions, params, models, store)
+    found = list(curated.captions)
     assert [caption.uid for caption in found] == sorted(caption.uid for caption in captions)
     by_text = {caption.text: caption for caption in found}
     captions = [by_text[caption.text] for caption in captions]
@@ -59,7 +49,7 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
     assert "perplexity" in captions[-2].measures
     assert "judge_yes" not in captions[-2].measures
     assert set(captions[-3].measures) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = tallied(found)
+    metrics = write_outcome(Curated(iter(found), curated.kept), models, store.path, store.path / "metrics.json")
     assert curated.kept == metrics["kept_total"]
     extra, human = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
@@ -69,28 +59,11 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(
     assert metrics["kept_total"] == human["kept"] + 1
 
 
-def test_counts_that_do_not_add_up_are_an_error() -> None:
-    caption = Caption(text="a dog", source="extra", concept="dog", reason="")
-    with pytest.raises(ValueError, match="extra: 1 read, but 0 kept and 0 rejected"):
-        tallied([caption])
-
-
-def test_rows_have_every_column(tmp_path: Path) -> None:
-    caption = Caption(text="a dog", source="extra", concept="dog", measures={"words": 2})
-    caption.reject("words", "2 < 3")
-    write_table(tmp_path / "rejected.parquet", [caption.row()], REJECTED)
-    row = pd.read_parquet(tmp_path / "rejected.parquet").iloc[0]
-    assert (row["uid"], row["reason"], row["detail"], row["words"]) == (caption.uid, "words", "2 < 3", 2)
-    assert row[["perplexity", "judge_yes", "original"]].isna().all()
-
-
 @pytest.fixture
-def project(
-    tmp_path: Path, drawings: pd.DataFrame, settings: Callable[..., CaptionParams], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
+def project(tmp_path, drawings, settings, monkeypatch):
     """A directory in which the stage runs; changes of its params."""
 
-    def build(**changed: object) -> Path:
+    def build(**changed):
         write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
         values = {"world": {"concepts": CONCEPTS}, "captions": asdict(settings(**changed))}
         with (tmp_path / "params.yaml").open("w") as file:
@@ -103,9 +76,7 @@ def project(
     return build
 
 
-def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(
-    project: Callable[..., Path], limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(project, limits, monkeypatch):
     columns = Columns(text=None, image=None, source=None)
     extra = Source(name="extra", path="extra.csv", format="csv", columns=columns, images=None, limit=None)
     nobody = Served(model="", extra={})
@@ -133,7 +104,7 @@ def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(
     assert outputs(root) == first
 
 
-def test_blips_measure_has_a_column_where_it_is_asked_for(project: Callable[..., Path], tmp_path: Path) -> None:
+def test_blips_measure_has_a_column_where_it_is_asked_for(project, tmp_path):
     model = tmp_path / "blip"
     model.mkdir()
     root = project(blip=Blip(model=str(save_blip(model)), min=0.0, max=1.0))
@@ -146,12 +117,12 @@ def test_blips_measure_has_a_column_where_it_is_asked_for(project: Callable[...,
     assert counts["model"]["blip_skipped"] == counts["model"]["kept"]
 
 
-def outputs(root: Path) -> dict[str, bytes]:
+def outputs(root):
     files = [*(root / "data/captions").iterdir(), root / "reports/metrics/captions.json"]
     return {file.name: file.read_bytes() for file in files}
 
 
-def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project: Callable[..., Path]) -> None:
+def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project):
     columns = Columns(text=None, image=None, source=None)
     extra = Source(name="extra", path="extra.jsonl", format="jsonl", columns=columns, images=None, limit=None)
     root = project(sources=[extra])
@@ -172,7 +143,7 @@ def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project: Callab
     assert outputs(root) == first
 
 
-def test_the_stage_fails_when_nothing_is_left(project: Callable[..., Path], limits: Callable[..., Limits]) -> None:
+def test_the_stage_fails_when_nothing_is_left(project, limits):
     root = project(limits=limits(words_min=90))
     with pytest.raises(ValueError, match="every caption was rejected"):
         main()

@@ -1,13 +1,10 @@
 """What each text filter lets pass, and what it says about what it does not."""
 
-from collections.abc import Callable
-
 import pytest
 
 from synthpairs.captions import filters
 from synthpairs.captions.filters import TEXT_FILTERS, examined, unusable
 from synthpairs.captions.measures import Texts
-from synthpairs.captions.params import Limits
 
 
 @pytest.mark.parametrize(
@@ -25,7 +22,7 @@ from synthpairs.captions.params import Limits
         ("a dog<!-- ad", "HTML"),
     ],
 )
-def test_unusable(text: str, says: str, limits: Callable[..., Limits]) -> None:
+def test_unusable(text, says, limits):
     detail = unusable(text, limits())
     assert detail is not None
     assert says in detail
@@ -34,7 +31,7 @@ def test_unusable(text: str, says: str, limits: Callable[..., Limits]) -> None:
 @pytest.mark.parametrize(
     "text", ["a dog\non two lines", "2 < 3 dogs > 1", "salt & pepper; red", "un caf\u00e9 \U0001f600"]
 )
-def test_usable(text: str, limits: Callable[..., Limits]) -> None:
+def test_usable(text, limits):
     assert unusable(text, limits()) is None
 
 
@@ -51,9 +48,7 @@ def test_usable(text: str, limits: Callable[..., Limits]) -> None:
         ("words", {"words_max": 4}, "a dog on a mat", "words", 5, 5),
     ],
 )
-def test_limits_are_inclusive_and_measures_are_kept(
-    name: str, limit: dict, text: str, measure: str, value: float, passing: float, limits: Callable[..., Limits]
-) -> None:
+def test_limits_are_inclusive_and_measures_are_kept(name, limit, text, measure, value, passing, limits):
     found = TEXT_FILTERS[name](Texts([text]), limits(**limit))
     assert found.wrong[0].startswith(f"{value:g} ")
     assert (found.measure, found.values) == (measure, [pytest.approx(value)])
@@ -61,9 +56,7 @@ def test_limits_are_inclusive_and_measures_are_kept(
     assert not TEXT_FILTERS[name](Texts([text]), limits(**limit | {changed: passing})).wrong
 
 
-def test_the_first_filter_to_reject_names_the_reason_and_later_ones_are_not_asked(
-    limits: Callable[..., Limits], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_filter_to_reject_names_the_reason_and_later_ones_are_not_asked(limits, monkeypatch):
     texts = ["a red dog", "", "$$$ $$$ $$$", "xxx dog", "xxx", "a <b>dog</b>"]
     strict = limits(alnum_min=0.5, flagged_max=0.0, words_min=2)
     found = examined(texts, strict)

@@ -2,12 +2,8 @@
 
 import io
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import open_clip
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -16,42 +12,39 @@ from synthpairs.captions.alignment import Alignment
 from synthpairs.captions.blip import BlipFilter
 from synthpairs.captions.judging import drop_refused, drop_surprising, drop_unclear, judge_prompt, parse_verdict
 from synthpairs.captions.models import load_models
-from synthpairs.captions.params import Blip, CaptionParams, Human, Judge, Limits, Perplexity
+from synthpairs.captions.params import Blip, Human, Judge, Perplexity
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.language.likelihood import perplexity, yes_probability
-from synthpairs.language.model import LanguageModel, load
+from synthpairs.language.model import load
 from synthpairs.language.params import Served
-from synthpairs.language.server import Server
-from synthpairs.storage import WorkStore
 from tests.captions.conftest import CONCEPTS
 from tests.captions.tiny import save_blip
-from tests.chat import ChatServer
 
 TEXTS = ["a dog", "two cats on a mat", "a bus  against\na red background", "x"]
 
 
 @pytest.fixture(scope="module")
-def lm(language_model: Path) -> LanguageModel:
+def lm(language_model):
     return load(language_model)
 
 
-def made() -> list[Caption]:
+def made():
     return [Caption(text=text, source="extra", concept="") for text in TEXTS]
 
 
-def align(captions: list[Caption], params: CaptionParams) -> int:
+def align(captions, params):
     """Measure in two chunks, then decide; how many are said to stay."""
     alignment = Alignment(params)
     alignment.measure(captions[:5])
     alignment.measure(captions[5:])
     assert len(
-        list(alignment.dropped((caption.uid, caption) for caption in sorted(captions, key=lambda one: one.uid)))
+        list(alignment.filtered((caption.uid, caption) for caption in sorted(captions, key=lambda one: one.uid)))
     ) == len(captions)
     return alignment.kept()
 
 
-def test_the_most_surprising_go(lm: LanguageModel, limits: Callable[..., Limits], store: WorkStore) -> None:
+def test_the_most_surprising_go(lm, limits, store):
     values = [round(value, 1) for value in perplexity(lm, [" ".join(text.split()) for text in TEXTS], 1)]
     limit = sorted(values)[1]
     captions = made()
@@ -60,9 +53,7 @@ def test_the_most_surprising_go(lm: LanguageModel, limits: Callable[..., Limits]
     assert [caption.reason is None for caption in captions] == [value <= limit for value in values]
 
 
-def test_the_judge_keeps_what_it_says_yes_to(
-    lm: LanguageModel, limits: Callable[..., Limits], store: WorkStore
-) -> None:
+def test_the_judge_keeps_what_it_says_yes_to(lm, limits, store):
     values = [round(value, 4) for value in yes_probability(lm, [judge_prompt(text) for text in TEXTS], 1)]
     limit = sorted(values)[2]
     captions = made()
@@ -71,17 +62,7 @@ def test_the_judge_keeps_what_it_says_yes_to(
     assert [caption.reason for caption in captions] == [None if value >= limit else "judge" for value in values]
 
 
-def test_the_judge_reads_criteria_examples_and_the_caption_last() -> None:
-    prompt = judge_prompt("a\ndog")
-    for criterion in ("detailed", "coherent", "clear", "enough information", "Yes or No"):
-        assert criterion in prompt
-    assert prompt.endswith("Caption: a dog\nGood enough:")
-    assert prompt.count("Good enough: Yes") == prompt.count("Good enough: No") == 9
-
-
-def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(
-    drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits]
-) -> None:
+def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(drawings, settings, limits):
     human = human_captions(drawings, CONCEPTS, Human(pictures=9, side=32, kinds={"single": 1.0}, noise={}), 0)
     captions = [*human, Caption(text="a dog", source="model", concept="dog")]
     params = settings(limits=limits(clip_top_share=0.4), batch=4)
@@ -102,9 +83,7 @@ def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(
     assert all(caption.measures["clip_original"] <= worst for caption in human if caption.reason)
 
 
-def test_a_least_cosine_rejects_even_the_best(
-    drawings: pd.DataFrame, settings: Callable[..., CaptionParams], limits: Callable[..., Limits]
-) -> None:
+def test_a_least_cosine_rejects_even_the_best(drawings, settings, limits):
     human = human_captions(drawings, CONCEPTS, Human(pictures=3, side=32, kinds={"single": 1.0}, noise={}), 0)
     assert align(human, settings(limits=limits(clip_min=1.0))) == 0
     assert {caption.reason for caption in human} == {"alignment"}
@@ -114,7 +93,7 @@ def test_a_least_cosine_rejects_even_the_best(
 JUDGE = Judge(engine="server", server=Served(model="pinned-1", extra={}), max_failed_share=0.25)
 
 
-def said(content: str) -> dict[str, Any]:
+def said(content):
     return {"model": "pinned-1-of-may", "choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
 
 
@@ -125,13 +104,11 @@ def said(content: str) -> dict[str, Any]:
         ("Yes, it is clear", None), ("Not sure", None), ("", None), ("<think>Yes", None), ("Yes No", None),
     ],
 )  # fmt: skip
-def test_a_verdict_is_yes_or_no_and_nothing_else(answer: str, verdict: bool | None) -> None:
+def test_a_verdict_is_yes_or_no_and_nothing_else(answer, verdict):
     assert parse_verdict(answer) is verdict
 
 
-def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(
-    limits: Callable[..., Limits], chat_server: ChatServer, connection: Server
-) -> None:
+def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(limits, chat_server, connection):
     texts = ["a dog", "thing", "two cats on a mat", "a bus"]
     chat_server.script = {
         "a dog": [(503, {}), said("Yes.")], "thing": [said("No")], "two cats on a mat": [said("It depends")],
@@ -154,22 +131,12 @@ def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(
     assert len(chat_server.seen) == seen  # nothing is paid for twice
 
 
-def test_a_server_that_fails_too_often_ends_the_stage(
-    limits: Callable[..., Limits], chat_server: ChatServer, connection: Server
-) -> None:
-    chat_server.script = {text: [(400, {})] for text in TEXTS}
-    with pytest.raises(
-        ValueError, match=r"captions\.judge: 2 of .*params\.yaml: captions\.judge\.max_failed_share allows"
-    ):
-        drop_refused(made(), limits(), JUDGE, connection)
-
-
 @pytest.fixture(scope="module")
-def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def blip(tmp_path_factory):
     return save_blip(tmp_path_factory.mktemp("blip"))
 
 
-def test_blip_matches_as_transformers_does_and_pictureless_captions_pass(blip: Path, drawings: pd.DataFrame) -> None:
+def test_blip_matches_as_transformers_does_and_pictureless_captions_pass(blip, drawings):
     from transformers import AutoProcessor, BlipForImageTextRetrieval
 
     human = human_captions(drawings, CONCEPTS, Human(pictures=6, side=32, kinds={"single": 1.0}, noise={}), 0)
@@ -189,12 +156,10 @@ def test_blip_matches_as_transformers_does_and_pictureless_captions_pass(blip: P
     assert (captions[-1].reason, captions[-1].measures) == (None, {})
 
 
-def test_models_of_the_hub_are_fetched_without_code_and_recorded(
-    language_model: Path, settings: Callable[..., CaptionParams], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_of_the_hub_are_fetched_without_code_and_recorded(language_model, settings, tmp_path, monkeypatch):
     snapshot = tmp_path / "snapshots" / ("0123456789" * 4)
 
-    def fetch(model: str, revision: str, allow_patterns: list[str]) -> str:
+    def fetch(model, revision, allow_patterns):
         assert (model, revision) == ("owner/name", "v1")
         assert {"*.safetensors", "*.json"} <= set(allow_patterns)
         assert not {pattern for pattern in allow_patterns if pattern.endswith((".bin", ".pt", ".py", "*"))}
@@ -209,7 +174,7 @@ def test_models_of_the_hub_are_fetched_without_code_and_recorded(
     assert load_models(settings()).hub == {}
 
 
-def test_what_nobody_asks_need_not_be_there(settings: Callable[..., CaptionParams]) -> None:
+def test_what_nobody_asks_need_not_be_there(settings):
     values = {
         "perplexity": Perplexity(engine="none", kenlm="none"),
         "judge": Judge(engine="none", server=JUDGE.server, max_failed_share=0),

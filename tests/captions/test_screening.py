@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +13,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.screen import main
-from synthpairs.captions.params import CaptionParams, Limits
-from synthpairs.captions.tables import invented_captions
 from synthpairs.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
 from synthpairs.storage import write_table
 from tests.captions.conftest import WIDE
@@ -33,7 +30,7 @@ for _ in screened(([Caption(text="a cat", source="x", concept="cat")] for _ in r
 TEXTS = ["a cat on a mat", "A cat on a mat", "a <b>dog</b> on a mat", "dog", "two buses in the rain"]
 
 
-def invented(text: str | None, status: str = "kept") -> dict[str, object]:
+def invented(text, status="kept"):
     """A row of the invented captions."""
     uid = caption_uid(text, "invented") if text else None
     return dict.fromkeys(INVENTED.names) | {
@@ -42,12 +39,10 @@ def invented(text: str | None, status: str = "kept") -> dict[str, object]:
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, settings: Callable[..., CaptionParams], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
+def project(tmp_path, settings, monkeypatch):
     """A directory in which the stage runs; changes of its params."""
 
-    def build(**changed: object) -> Path:
+    def build(**changed):
         rows = [*map(invented, TEXTS), invented("a dog on a hat", "rejected"), invented(None, "failed")]
         write_table(tmp_path / "data/invented/captions.parquet", rows, INVENTED)
         with (tmp_path / "params.yaml").open("w") as file:
@@ -60,14 +55,12 @@ def project(
     return build
 
 
-def outputs(root: Path) -> dict[str, bytes]:
+def outputs(root):
     files = [*(root / "data/screened").iterdir(), root / "reports/metrics/screen.json"]
     return {file.name: file.read_bytes() for file in files}
 
 
-def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_same_twice(
-    project: Callable[..., Path], limits: Callable[..., Limits]
-) -> None:
+def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_same_twice(project, limits):
     root = project(limits=limits(words_min=2))
     main()
     first = outputs(root)
@@ -90,7 +83,7 @@ def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_sam
 
 
 @pytest.mark.parametrize("invention", ["all rejected", "none kept"])
-def test_nothing_left_is_a_result(project: Callable[..., Path], limits: Callable[..., Limits], invention: str) -> None:
+def test_nothing_left_is_a_result(project, limits, invention):
     root = project(limits=limits(words_min=90))
     path = root / "data/invented/captions.parquet"
     if invention == "none kept":
@@ -102,18 +95,5 @@ def test_nothing_left_is_a_result(project: Callable[..., Path], limits: Callable
     assert json.loads((root / "reports/metrics/screen.json").read_text())["kept_total"] == 0
 
 
-def test_a_missing_table_names_the_stage_that_makes_it(project: Callable[..., Path]) -> None:
-    (project() / "data/invented/captions.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"invented/captions\.parquet is missing: run `dvc repro invent` first"):
-        main()
-
-
-def test_only_what_was_kept_is_read() -> None:
-    table = pd.DataFrame([invented("a cat"), invented("a dog", "rejected"), invented(None, "failed")])
-    (caption,) = invented_captions(table)
-    assert (caption.text, caption.source, caption.concept) == ("a cat", "invented", "cat")
-    assert caption.uid == table["uid"][0]
-
-
-def test_a_killed_screening_leaves_no_worker() -> None:
+def test_a_killed_screening_leaves_no_worker():
     kill_with_workers(subprocess.Popen([sys.executable, "-c", PROGRAM], env=os.environ | {"PYTHONPATH": str(ROOT)}))

@@ -1,14 +1,12 @@
 """What becomes of the language model's replies."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from synthpairs.captions.params import CaptionParams, Model
+from synthpairs.captions.params import Model
 from synthpairs.captions.writing import model_captions, parse_reply
 from synthpairs.language.model import load
-from synthpairs.storage import WorkStore
 
 
 @pytest.mark.parametrize(
@@ -27,13 +25,11 @@ from synthpairs.storage import WorkStore
         ("A cat on a mat", "A cat on a mat", "does not mention dog"),
     ],
 )
-def test_reply(reply: str, text: str, fault: str | None) -> None:
+def test_reply(reply, text, fault):
     assert parse_reply(reply, "dog") == (text, fault)
 
 
-def test_every_reply_is_counted_and_depends_on_its_number_alone(
-    settings: Callable[..., CaptionParams], store: WorkStore
-) -> None:
+def test_every_reply_is_counted_and_depends_on_its_number_alone(settings, store):
     params = settings()
     lm = load(Path(params.llm))
     few = model_captions(lm, ["cat", "dog"], params.model, 0, 4, store)

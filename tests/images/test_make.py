@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +16,18 @@ from stages import images as stage
 from synthpairs.images import make
 from synthpairs.images.generator import Generator
 from synthpairs.images.make import make_images
-from synthpairs.images.params import Images
 from synthpairs.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.storage import read_shard
 from tests.conftest import killed_with_work
 from tests.images.conftest import TEXTS, captions_of
 
-Settings = Callable[..., Images]
 
-
-def contents(folder: Path) -> dict[str, str]:
+def contents(folder):
     """Every file's hash by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def test_candidates_keep_their_keys_and_captions(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+def test_candidates_keep_their_keys_and_captions(settings, captions, tmp_path):
     metrics, volatile = make_images(captions, settings(), tmp_path / "out")
     assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
     assert volatile == {"reused": 0}
@@ -60,7 +56,7 @@ def test_candidates_keep_their_keys_and_captions(settings: Settings, captions: p
     assert sorted(seen) == manifest["key"].tolist()
 
 
-def test_written_twice_byte_for_byte(settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch) -> None:
+def test_written_twice_byte_for_byte(settings, captions, tmp_path, monkeypatch):
     make_images(captions, settings(), tmp_path / "one")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
     make_images(captions.sample(frac=1, random_state=1), settings(), tmp_path / "two")
@@ -68,8 +64,8 @@ def test_written_twice_byte_for_byte(settings: Settings, captions: pd.DataFrame,
 
 
 def test_another_version_of_the_recipe_makes_all_anew_and_an_edit_beside_it_nothing(
-    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit_code
-) -> None:
+    settings, captions, tmp_path, monkeypatch, edit_code
+):
     make_images(captions, settings(), tmp_path / "out")
     first = set(pd.read_parquet(tmp_path / "out/manifest.parquet")["key"])
     edit_code()
@@ -78,21 +74,6 @@ def test_another_version_of_the_recipe_makes_all_anew_and_an_edit_beside_it_noth
         monkeypatch.setattr(f"synthpairs.images.{module}.RECIPE", 2)
     assert make_images(captions, settings(), tmp_path / "out")[1] == {"reused": 0}
     assert first.isdisjoint(pd.read_parquet(tmp_path / "out/manifest.parquet")["key"])
-
-
-def test_change_in_curation_paints_only_new_captions(settings: Settings, tmp_path: Path, monkeypatch) -> None:
-    make_images(captions_of(TEXTS[:5]), settings(), tmp_path / "out")
-    old = set((tmp_path / "out").glob("shard-*.tar"))
-    metrics, volatile = make_images(captions_of(TEXTS[1:]), settings(), tmp_path / "out")
-    assert metrics["made"] == 14
-    assert volatile == {"reused": 8}
-    manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
-    shards = {path.name for path in (tmp_path / "out").glob("shard-*.tar")}
-    assert shards == set(manifest["shard"])
-    assert old != shards
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    make_images(captions_of(TEXTS[1:]), settings(), tmp_path / "fresh")
-    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
 PROGRAM = """
@@ -105,7 +86,7 @@ make_images(captions_of(TEXTS), Images(**{params!r}), Path({out!r}))
 """
 
 
-def test_killed_and_run_again_gives_the_same_bytes(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_killed_and_run_again_gives_the_same_bytes(settings, tmp_path, monkeypatch):
     params = settings(batch=2, candidates=3, steps=12)
     program = PROGRAM.format(
         params={name: getattr(params, name) for name in params.__slots__}, out=str(tmp_path / "out")
@@ -123,18 +104,7 @@ def test_killed_and_run_again_gives_the_same_bytes(settings: Settings, tmp_path:
     assert contents(tmp_path / "out") == contents(tmp_path / "reference")
 
 
-def test_two_processes_paint_the_same_bytes(
-    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_images(captions, settings(), tmp_path / "alone")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    monkeypatch.setenv("SYNTHPAIRS_ENGINE_WORKERS", "2")
-    _, volatile = make_images(captions, settings(), tmp_path / "together")
-    assert volatile == {"reused": 0}
-    assert contents(tmp_path / "together") == contents(tmp_path / "alone")
-
-
-def test_damaged_pieces_are_made_again(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+def test_damaged_pieces_are_made_again(settings, captions, tmp_path):
     make_images(captions, settings(), tmp_path / "out")
     whole = contents(tmp_path / "out")
     pieces = sorted((tmp_path / ".dvc/tmp/work/images").glob("*/*/*.tar"))
@@ -163,7 +133,7 @@ class Fussy(Generator):
         return pictures
 
 
-def test_bad_captions_fail_alone(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_bad_captions_fail_alone(settings, tmp_path, monkeypatch):
     make_images(captions_of(TEXTS), settings(batch=8, candidates=1), tmp_path / "good")
     monkeypatch.setattr(make, "Generator", Fussy)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
@@ -178,7 +148,7 @@ def test_bad_captions_fail_alone(settings: Settings, tmp_path: Path, monkeypatch
     assert good.drop(columns="shard").equals(rest.drop(columns="shard")), "their neighbours' pictures are untouched"
 
 
-def test_too_many_failures_end_the_stage_and_keep_the_work(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_too_many_failures_end_the_stage_and_keep_the_work(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(make, "Generator", Fussy)
     texts = [*TEXTS, "poison", "more poison"]
     with pytest.raises(
@@ -192,7 +162,7 @@ def test_too_many_failures_end_the_stage_and_keep_the_work(settings: Settings, t
     assert metrics["failed"] == 2
 
 
-def test_long_prompts_are_counted_and_painted(settings: Settings, tmp_path: Path) -> None:
+def test_long_prompts_are_counted_and_painted(settings, tmp_path):
     texts = ["short", "word " * 40, "x" * 100_000, "nul \0 byte"]
     metrics, _ = make_images(captions_of(texts), settings(), tmp_path / "out")
     assert metrics["prompts_truncated"] == 2
@@ -202,7 +172,7 @@ def test_long_prompts_are_counted_and_painted(settings: Settings, tmp_path: Path
     assert set(tokens["x" * 100_000]) == {100_002}
 
 
-def test_webp_holds_the_same_pixels(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+def test_webp_holds_the_same_pixels(settings, captions, tmp_path):
     make_images(captions[:1], settings(format="webp", candidates=1), tmp_path / "out")
     (row,) = pd.read_parquet(tmp_path / "out/manifest.parquet").to_dict("records")
     ((_, members),) = read_shard(tmp_path / "out" / row["shard"])
@@ -211,12 +181,12 @@ def test_webp_holds_the_same_pixels(settings: Settings, captions: pd.DataFrame, 
     assert np.array_equal(np.asarray(Image.open(tmp_path / "one.webp")), (painted * 255).round().astype(np.uint8))
 
 
-def test_no_captions_is_an_error(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+def test_no_captions_is_an_error(settings, captions, tmp_path):
     with pytest.raises(ValueError, match="holds no caption"):
         make_images(captions[:0], settings(), tmp_path / "out")
 
 
-def test_the_stage_writes_its_outs(settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch) -> None:
+def test_the_stage_writes_its_outs(settings, captions, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
     params = settings()

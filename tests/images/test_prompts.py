@@ -1,39 +1,32 @@
 """What encoders read of a caption: limits and counts of each, and long captions in chunks."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
 from synthpairs.images.generator import Generator
-from synthpairs.images.make import make_images
-from synthpairs.images.params import Images, Refiner
+from synthpairs.images.params import Refiner
 from synthpairs.images.prompts import MOST_CHUNKS, chunk_counts, count_cut, embeddings, readers
 from synthpairs.schema import digest
-from tests.conftest import tiny_tokenizer
 from tests.images import tiny
-from tests.images.conftest import captions_of
 
-Settings = Callable[..., Images]
 KEYS = [digest("test", number) for number in range(4)]
 LONG = "x" * 150  # letters, of which tiny_tokenizer makes tokens: 62 fit beside the markers
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tmp_path_factory):
     return tiny.sdxl(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
-def pipeline(base: Path) -> StableDiffusionXLPipeline:
+def pipeline(base):
     return StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
 
 
-def test_each_encoder_has_its_limit_and_the_tightest_leads(tmp_path: Path) -> None:
-    def limits(kind: Callable[[Path], Path], length: int | None) -> dict[str, int]:
+def test_each_encoder_has_its_limit_and_the_tightest_leads(tmp_path):
+    def limits(kind, length):
         made = loaded(kind(tmp_path / kind.__name__))
         return {reader.name: reader.limit for reader in readers(made, length, chunks=False)}
 
@@ -43,13 +36,13 @@ def test_each_encoder_has_its_limit_and_the_tightest_leads(tmp_path: Path) -> No
     assert limits(tiny.flux, None) == {"tokenizer": 64, "tokenizer_2": 512}
 
 
-def loaded(folder: Path):
+def loaded(folder):
     from diffusers import DiffusionPipeline
 
     return DiffusionPipeline.from_pretrained(folder)
 
 
-def test_cut_captions_are_counted_for_each_encoder(tmp_path: Path) -> None:
+def test_cut_captions_are_counted_for_each_encoder(tmp_path):
     both = readers(loaded(tiny.sd3(tmp_path)), 4, chunks=False)
     assert count_cut(both, ["a dog", "two cats"]) == {"prompts_truncated": 0}
     assert count_cut(both, ["a dog", "word word word word", LONG]) == {
@@ -59,15 +52,7 @@ def test_cut_captions_are_counted_for_each_encoder(tmp_path: Path) -> None:
     }
 
 
-def test_metrics_say_more_only_when_a_caption_is_cut(settings: Settings, tmp_path: Path) -> None:
-    metrics, _ = make_images(captions_of(["a dog", LONG]), settings(candidates=1), tmp_path / "out")
-    assert metrics == {
-        "captions": 2, "candidates": 2, "made": 2, "failed": 0, "prompts_truncated": 1,
-        "prompts_truncated_by": {"tokenizer_2": 1}, "prompt_tokens_longest": 152,
-    }  # fmt: skip
-
-
-def test_captions_are_read_in_as_many_chunks_as_they_need(pipeline: StableDiffusionXLPipeline) -> None:
+def test_captions_are_read_in_as_many_chunks_as_they_need(pipeline):
     both = readers(pipeline, None, chunks=True)
     assert {reader.limit for reader in both} == {62 * MOST_CHUNKS + 2}
     texts = ["", "a dog", "x" * 62, "x" * 63, "x" * 124, LONG, "x" * 10_000]
@@ -78,7 +63,7 @@ def test_captions_are_read_in_as_many_chunks_as_they_need(pipeline: StableDiffus
 
 @pytest.mark.parametrize("negative", [None, "", "blurred"])
 @torch.inference_mode()
-def test_one_chunk_is_what_the_pipeline_makes_of_it(pipeline: StableDiffusionXLPipeline, negative: str | None) -> None:
+def test_one_chunk_is_what_the_pipeline_makes_of_it(pipeline, negative):
     ours = embeddings(pipeline, ["a dog", "two cats"], 1, negative, guided=True)
     nothing = None if negative is None else [negative] * 2
     given, without, pooled, pooled_without = pipeline.encode_prompt(["a dog", "two cats"], negative_prompt=nothing)
@@ -90,22 +75,7 @@ def test_one_chunk_is_what_the_pipeline_makes_of_it(pipeline: StableDiffusionXLP
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@torch.inference_mode()
-def test_chunks_are_the_captions_pieces_one_after_the_other(pipeline: StableDiffusionXLPipeline) -> None:
-    text = "".join("abcdefg"[place % 7] for place in range(150))
-    ours = embeddings(pipeline, [text], 3, None, guided=False)
-    pieces = [
-        pipeline.encode_prompt([text[start : start + 62]], do_classifier_free_guidance=False) for start in (0, 62)
-    ]
-    assert ours["prompt_embeds"].shape == (1, 3 * 64, 64)
-    # A tokenizer marks the last letter of a word, and a piece's last letter is none: the pieces agree up to there.
-    assert torch.equal(ours["prompt_embeds"][:, :62], pieces[0][0][:, :62])
-    assert torch.equal(ours["prompt_embeds"][:, 64:126], pieces[1][0][:, :62])
-
-
-def test_long_captions_are_read_whole_and_short_ones_stay_the_same(
-    settings: Settings, base: Path, tmp_path: Path
-) -> None:
+def test_long_captions_are_read_whole_and_short_ones_stay_the_same(settings, base, tmp_path):
     cut, chunked = (
         Generator(settings(generator=str(base), long_prompts=how, negative_prompt="blurred"))
         for how in ("cut", "chunk")
@@ -126,7 +96,3 @@ def test_long_captions_are_read_whole_and_short_ones_stay_the_same(
         )
     )  # fmt: skip
     assert not np.array_equal(refined.paint(KEYS[:1], [LONG]), refined.paint(KEYS[:1], [other]))
-
-
-def test_the_tokenizer_of_the_tests_makes_a_token_of_a_letter() -> None:
-    assert len(tiny_tokenizer()(LONG, truncation=False).input_ids) == 152

@@ -6,16 +6,14 @@ recipes.json under the new version: all pictures then get other keys and are pai
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from synthpairs.images.make import picture_craft
-from synthpairs.images.marking import PACKET
-from synthpairs.images.params import RECIPE, Images
+from synthpairs.images.make import PACKET, picture_craft
+from synthpairs.images.params import RECIPE
 from synthpairs.making import Maker
 from synthpairs.schema import digest
 
@@ -36,7 +34,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_pictures_change_only_with_the_recipes_version(settings: Callable[..., Images], case: str) -> None:
+def test_pictures_change_only_with_the_recipes_version(settings, case):
     batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
     result = Maker(picture_craft(settings(**CASES[case])))(batch)
     assert result.failed == {}
@@ -46,5 +44,5 @@ def test_pictures_change_only_with_the_recipes_version(settings: Callable[..., I
     np.testing.assert_allclose(means, RECORDED[str(RECIPE)][case], atol=TOLERANCE)
 
 
-def test_the_mark_in_the_files_changes_only_with_the_recipes_version() -> None:
+def test_the_mark_in_the_files_changes_only_with_the_recipes_version():
     assert digest(PACKET) == RECORDED[str(RECIPE)]["mark"]

@@ -1,21 +1,17 @@
 """Faster kernels when the engine asks for them: nearly the same pictures, under the same fingerprint."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 
 from synthpairs.images.generator import Generator
-from synthpairs.images.params import Images
 from synthpairs.schema import digest
 
-Settings = Callable[..., Images]
 KEYS, CAPTIONS = [digest("test", number) for number in range(4)], ["a red dog", "two cats", "a bell", "fire"]
 
 
 @pytest.mark.parametrize("name", ["channels_last", "compile"])
-def test_tuned_kernels_paint_nearly_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_tuned_kernels_paint_nearly_the_same(settings, monkeypatch, name):
     plain = Generator(settings())
     pictures = plain.paint(KEYS, CAPTIONS)
     monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", "true")

@@ -1,8 +1,6 @@
 """A tiny random language model of few words, and a section of params for it."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -15,7 +13,7 @@ WORLD = ["cat", "dog", "bus", "cherries"]
 
 
 @pytest.fixture(scope="session")
-def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def language_model(tmp_path_factory):
     """Directory of a tiny random language model that knows a few words only, and so happens on captions now and then."""
     words = ["<unk>", "<|im_start|>", "<|im_end|>", *WORLD, "A", "a", "the", "red", "on", "in", "sits"]
     raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
@@ -24,7 +22,7 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(language_model: Path) -> Callable[..., Invent]:
+def settings(language_model):
     """Section `invent` with the tiny model."""
     params = Invent(
         seed=0,

@@ -1,24 +1,18 @@
 """Which concepts a caption names, and which captions stay when some are named too often."""
 
-import time
 from collections import Counter
 
 import pytest
 
-from synthpairs.invention.balance import balanced
 from synthpairs.invention.bank import Concept
-from synthpairs.invention.matching import Matcher
+from synthpairs.invention.matching import Matcher, balanced
 
 BANK = [
-    Concept("mouse", "world", ("mouse",)),
-    Concept("cherries", "world", ("cherries",)),
-    Concept("bus", "world", ("bus",)),
-    Concept("dog", "imagenet", ("dog", "Canis familiaris")),
-    Concept("hot dog", "imagenet", ("hot dog", "red hot")),
-    Concept("prie-dieu", "imagenet", ("prie-dieu",)),
-    Concept("plate", "imagenet", ("plate", "shell")),
-    Concept("shell", "imagenet", ("shell",)),
-]
+    Concept("mouse", "world", ("mouse",)), Concept("cherries", "world", ("cherries",)),
+    Concept("bus", "world", ("bus",)), Concept("dog", "imagenet", ("dog", "Canis familiaris")),
+    Concept("hot dog", "imagenet", ("hot dog", "red hot")), Concept("prie-dieu", "imagenet", ("prie-dieu",)),
+    Concept("plate", "imagenet", ("plate", "shell")), Concept("shell", "imagenet", ("shell",)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -36,22 +30,13 @@ BANK = [
         ("", "dog", []),
     ],
 )
-def test_matches(text: str, about: str, names: list[str]) -> None:
+def test_matches(text, about, names):
     matcher = Matcher(BANK)
     assert matcher.matched(text, about) == names
     assert matcher.mentions(text, about) == (about in names)
 
 
-def test_a_caption_costs_no_more_with_as_many_concepts_as_imagenet() -> None:
-    names = [f"thing {number} of kind {number % 7}" for number in range(21_000)]
-    matcher = Matcher([Concept(name, "imagenet", (name,)) for name in names])
-    text = f"a picture of {names[5]} beside {names[-1]}"
-    started = time.monotonic()
-    assert all(matcher.matched(text, names[5]) == [names[-1], names[5]] for _ in range(2000))
-    assert time.monotonic() - started < 5  # measured 0.2 s for these, 6 s for 100,000 captions and ImageNet-21k
-
-
-def test_rare_concepts_keep_everything_and_common_ones_about_the_limit() -> None:
+def test_rare_concepts_keep_everything_and_common_ones_about_the_limit():
     matched = {f"dog {number}": ["dog"] for number in range(2000)} | {f"bus {number}": ["bus"] for number in range(5)}
     stay = balanced(matched, 100, 0)
     counts = Counter(uid.split()[0] for uid in stay)
@@ -59,11 +44,11 @@ def test_rare_concepts_keep_everything_and_common_ones_about_the_limit() -> None
     assert counts["dog"] == pytest.approx(100, abs=40)  # four standard deviations
 
 
-def test_one_rare_concept_is_enough_to_stay() -> None:
+def test_one_rare_concept_is_enough_to_stay():
     matched = {f"{number}": ["dog", *(["unicorn"] if number == 77 else [])] for number in range(2000)}
     assert "77" in balanced(matched, 1, 0)
 
 
-def test_lots_depend_on_seed_and_caption_not_on_the_order() -> None:
+def test_lots_depend_on_seed_and_caption_not_on_the_order():
     matched = {f"{number}": ["dog", "bus"] for number in range(300)}
     assert balanced(dict(reversed(matched.items())), 30, 0) == balanced(matched, 30, 0) != balanced(matched, 30, 1)

@@ -1,12 +1,9 @@
 """What becomes of a model's replies."""
 
-from collections.abc import Callable
-
 import pytest
 
 from synthpairs.invention.bank import Concept
 from synthpairs.invention.matching import Matcher
-from synthpairs.invention.params import Invent
 from synthpairs.invention.replies import Parsed, Reply, parse
 
 
@@ -40,13 +37,13 @@ from synthpairs.invention.replies import Parsed, Reply, parse
         ("A dogged cat", "A dogged cat", "unmentioned"),
     ],
 )
-def test_reply(settings: Callable[..., Invent], reply: str, text: str, reason: str | None) -> None:
+def test_reply(settings, reply, text, reason):
     params, matcher = settings(), Matcher([Concept("dog", "world", ("dog",))])
     parsed = parse(Reply(reply, "m"), params.prompt, params.replies, lambda caption: matcher.mentions(caption, "dog"))
     assert (parsed.text, parsed.reason) == (text, reason)
 
 
-def test_a_reply_cut_in_its_first_line_is_none(settings: Callable[..., Invent]) -> None:
+def test_a_reply_cut_in_its_first_line_is_none(settings):
     params = settings()
     for text, reason in [("A dog on a", "cut"), ("A dog on a mat\nand the", None)]:
         reply = Reply(text, "m", cut=True)

@@ -36,14 +36,14 @@ NEEDS_KENLM = pytest.mark.skipif(importlib.util.find_spec("kenlm") is None, reas
 class ArpaModel:
     """Reads a small ARPA file of two orders and scores a line as KenLM does: what the tests compare with."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path):
         self.weights: dict[tuple[str, ...], tuple[float, float]] = {}
         for line in Path(path).read_text().splitlines():
             cells = line.split("\t")
             if len(cells) >= 2:
                 self.weights[tuple(cells[1].split())] = float(cells[0]), float(cells[2]) if len(cells) > 2 else 0.0
 
-    def score(self, line: str) -> float:
+    def score(self, line):
         total, before = 0.0, "<s>"
         for word in [*(word if (word,) in self.weights else "<unk>" for word in line.split()), "</s>"]:
             if (before, word) in self.weights:
@@ -55,7 +55,7 @@ class ArpaModel:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     """A directory with both files; the pieces are whole words."""
     folder = tmp_path_factory.mktemp("kenlm")
     (folder / "en.arpa.bin").write_text(ARPA)  # KenLM reads text as well as its binary form
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=[pytest.param("kenlm", marks=NEEDS_KENLM), "reader"])
-def model(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kenlm:
+def model(request, folder, monkeypatch):
     """By the package itself, and by the tests' own reader of ARPA files."""
     if request.param == "reader":
         monkeypatch.setitem(sys.modules, "kenlm", SimpleNamespace(Model=ArpaModel))
@@ -84,16 +84,16 @@ def model(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Monk
         ("a  bird", -0.25 - 0.125 - 1.5 - 1.0, 2),  # unknown; SentencePiece takes two spaces for one
     ],
 )
-def test_perplexity_is_what_the_arpa_file_adds_up_to(model: Kenlm, text: str, log10: float, words: int) -> None:
+def test_perplexity_is_what_the_arpa_file_adds_up_to(model, text, log10, words):
     assert model.perplexity(text) == round(10 ** (-log10 / (words + 1)), 1)
 
 
-def test_a_text_without_pieces_has_none(model: Kenlm) -> None:
+def test_a_text_without_pieces_has_none(model):
     assert model.perplexity(" ") == 0.0
 
 
 @NEEDS_KENLM
-def test_the_reader_is_no_other_than_the_package(folder: Path) -> None:
+def test_the_reader_is_no_other_than_the_package(folder):
     import kenlm as package
 
     ours, theirs = ArpaModel(str(folder / "en.arpa.bin")), package.Model(str(folder / "en.arpa.bin"))
@@ -101,24 +101,22 @@ def test_the_reader_is_no_other_than_the_package(folder: Path) -> None:
         assert ours.score(line) == pytest.approx(theirs.score(line), abs=1e-6)
 
 
-def test_without_the_package_one_line_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_one_line_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "kenlm", None)
     with pytest.raises(ValueError, match=r"perplexity\.engine: kenlm needs .*: pip install 'kenlm>=0\.3'"):
         Kenlm(folder)
 
 
-def test_the_files_are_found_in_a_directory_or_in_the_hubs_folder(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_files_are_found_in_a_directory_or_in_the_hubs_folder(folder, tmp_path, monkeypatch):
     assert kenlm_folder(str(folder), "x") == folder
     with pytest.raises(FileNotFoundError, match=r"params\.yaml: x: .* holds no en\.arpa\.bin and en\.sp\.model"):
         kenlm_folder(str(tmp_path), "x")
     (tmp_path / "hub/wikipedia").mkdir(parents=True)
     for name in ("en.arpa.bin", "en.sp.model"):
         (tmp_path / "hub/wikipedia" / name).write_bytes((folder / name).read_bytes())
-    asked: list[tuple[str, str, list[str]]] = []
+    asked = []
 
-    def fetch(model: str, revision: str, allow_patterns: list[str]) -> str:
+    def fetch(model, revision, allow_patterns):
         asked.append((model, revision, allow_patterns))
         return str(tmp_path / "hub")
 

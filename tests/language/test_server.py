@@ -2,27 +2,22 @@
 
 import email.utils
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from synthpairs.language.params import Served
 from synthpairs.language.server import Reply, Server, request_body, server_replies
-from tests.chat import ChatServer
 
-Ask = Callable[..., tuple[list[Reply], dict[str, int]]]
 WORLD = ["cat", "dog", "bus", "cherries"]
 SERVED = Served(model="pinned-1", extra={"top_k": 50.0, "presence_penalty": 0.5})
 
 
 @pytest.fixture
-def ask(connection: Server) -> Ask:
+def ask(connection):
     """All replies to one request for each thing of the world, and what happened."""
 
-    def go(most_failed: int = 0, **changed: Any) -> tuple[list[Reply], dict[str, int]]:
+    def go(most_failed=0, **changed):
         asked = [[("system", "You write captions."), ("user", f"Subject: {name}.")] for name in WORLD]
         bodies = (
             request_body(SERVED, messages, temperature=1, top_p=0.95, max_tokens=16, seed=number)
@@ -33,7 +28,7 @@ def ask(connection: Server) -> Ask:
     return go
 
 
-def test_replies_come_in_order_and_requests_say_all_that_shapes_them(ask: Ask, chat_server: ChatServer) -> None:
+def test_replies_come_in_order_and_requests_say_all_that_shapes_them(ask, chat_server):
     replies, counts = ask()
     expected = [f"A {name} on mat {number}" for number, name in enumerate(WORLD)]
     assert replies == [Reply(text, "pinned-1-of-may") for text in expected]
@@ -48,7 +43,7 @@ def test_replies_come_in_order_and_requests_say_all_that_shapes_them(ask: Ask, c
     assert chat_server.keys == {"Bearer sesame"}
 
 
-def test_trouble_that_passes_costs_attempts_and_no_caption(ask: Ask, chat_server: ChatServer) -> None:
+def test_trouble_that_passes_costs_attempts_and_no_caption(ask, chat_server):
     chat_server.script = {
         "cat": ["hang", (500, {})],
         "dog": ["half", "nonsense"],
@@ -61,7 +56,7 @@ def test_trouble_that_passes_costs_attempts_and_no_caption(ask: Ask, chat_server
     assert counts == {"cached": 0, "attempts_in_vain": 10}
 
 
-def test_a_rerun_asks_only_for_what_failed(ask: Ask, chat_server: ChatServer) -> None:
+def test_a_rerun_asks_only_for_what_failed(ask, chat_server):
     chat_server.script = {"dog": [(500, {})] * 4}
     first, _ = ask(most_failed=1)
     assert first[1].error == "4 attempts, the last: HTTP 500 Internal Server Error"
@@ -75,7 +70,7 @@ def test_a_rerun_asks_only_for_what_failed(ask: Ask, chat_server: ChatServer) ->
     assert ask()[0] == second
 
 
-def test_what_no_attempt_can_mend_fails_at_once_with_what_the_server_says(ask: Ask, chat_server: ChatServer) -> None:
+def test_what_no_attempt_can_mend_fails_at_once_with_what_the_server_says(ask, chat_server):
     chat_server.script = {"dog": [(400, {})]}
     replies, counts = ask(most_failed=1)
     assert replies[1] == Reply("", "pinned-1", error='HTTP 400 Bad Request: {"error": "told to"}')
@@ -83,34 +78,34 @@ def test_what_no_attempt_can_mend_fails_at_once_with_what_the_server_says(ask: A
 
 
 @pytest.mark.parametrize("status", [401, 404])
-def test_a_wrong_address_or_key_ends_the_stage(ask: Ask, chat_server: ChatServer, status: int) -> None:
+def test_a_wrong_address_or_key_ends_the_stage(ask, chat_server, status):
     chat_server.script = {name: [(status, {})] for name in WORLD}
     with pytest.raises(ValueError, match=f"HTTP {status} .*SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY") as caught:
         ask(most_failed=4)
     assert "sesame" not in str(caught.value)
 
 
-def test_the_key_is_not_sent_where_a_redirect_points(ask: Ask, chat_server: ChatServer) -> None:
+def test_the_key_is_not_sent_where_a_redirect_points(ask, chat_server):
     chat_server.script = {name: [(302, {"Location": f"{chat_server.url}/chat/completions"})] for name in WORLD}
     with pytest.raises(ValueError, match="HTTP 302"):
         ask(most_failed=4, concurrency=1)
     assert len(chat_server.seen) <= len(WORLD)
 
 
-def test_too_many_failures_end_the_stage_before_everything_was_tried(ask: Ask, chat_server: ChatServer) -> None:
+def test_too_many_failures_end_the_stage_before_everything_was_tried(ask, chat_server):
     chat_server.script = {name: [(500, {})] * 9 for name in WORLD}
     with pytest.raises(ValueError, match=r"2 of 2 requests failed, more than .*max_failed_share.*HTTP 500"):
         ask(most_failed=1, concurrency=1)
     assert len(chat_server.seen) < 4 * len(WORLD)
 
 
-def test_nobody_at_the_address_is_an_error_of_each_request(ask: Ask) -> None:
+def test_nobody_at_the_address_is_an_error_of_each_request(ask):
     replies, _ = ask(most_failed=4, url="http://127.0.0.1:9/v1", attempts=2)
     assert all("2 attempts, the last: URLError" in str(reply.error) for reply in replies)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_the_server_says_how_long_to_wait(ask: Ask, chat_server: ChatServer, form: str) -> None:
+def test_the_server_says_how_long_to_wait(ask, chat_server, form):
     until = (
         "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
     )  # dates are whole seconds
@@ -120,31 +115,12 @@ def test_the_server_says_how_long_to_wait(ask: Ask, chat_server: ChatServer, for
     assert time.monotonic() - started >= 0.9
 
 
-def test_requests_are_made_as_answers_come(connection: Server) -> None:
-    made = 0
-
-    def bodies() -> Iterator[dict[str, Any]]:
-        nonlocal made
-        for number in range(200):
-            made += 1
-            yield request_body(SERVED, [("user", f"Subject: {number}.")], 0, 1, 8, number)
-
-    def refuse(*_: object) -> Reply:
-        raise ValueError("enough")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("synthpairs.language.server._Client.reply", refuse)
-        with pytest.raises(ValueError, match="enough"):
-            server_replies(bodies(), 200, SERVED, connection, 0, "invent")
-    assert made <= 4 * connection.concurrency
-
-
-def test_no_more_requests_at_once_than_allowed(ask: Ask, chat_server: ChatServer) -> None:
+def test_no_more_requests_at_once_than_allowed(ask, chat_server):
     ask(concurrency=2)
     assert chat_server.busiest <= 2
 
 
-def test_a_reply_without_text_and_one_that_was_cut(ask: Ask, chat_server: ChatServer) -> None:
+def test_a_reply_without_text_and_one_that_was_cut(ask, chat_server):
     chat_server.script = {
         "cat": [{"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}],
         "dog": [{"choices": [{"message": {"content": "A dog \ud83d"}, "finish_reason": "length"}]}],
@@ -154,7 +130,7 @@ def test_a_reply_without_text_and_one_that_was_cut(ask: Ask, chat_server: ChatSe
     assert replies[1] == Reply("A dog ?", "pinned-1", cut=True)
 
 
-def test_the_environment_says_where_the_server_is(tmp_path: Path) -> None:
+def test_the_environment_says_where_the_server_is(tmp_path):
     env = {"SYNTHPAIRS_LLM_URL": "http://localhost:8000/v1/", "SYNTHPAIRS_LLM_KEY": "sesame\n"}
     server = Server.from_environment(env | {"DVC_ROOT": str(tmp_path), "SYNTHPAIRS_LLM_TIMEOUT": "2.5"})
     assert (server.url, server.key, server.timeout_s) == ("http://localhost:8000/v1", "sesame", 2.5)
@@ -173,7 +149,7 @@ def test_the_environment_says_where_the_server_is(tmp_path: Path) -> None:
         ("SYNTHPAIRS_LLM_ATTEMPTS", "nan"),
     ],
 )
-def test_a_bad_environment_names_the_variable_and_never_the_key(name: str, value: str) -> None:
+def test_a_bad_environment_names_the_variable_and_never_the_key(name, value):
     with pytest.raises(ValueError, match=f"^{name} ") as caught:
         Server.from_environment({"SYNTHPAIRS_LLM_URL": "http://localhost/v1"} | {name: value})
     assert "sesame" not in str(caught.value)

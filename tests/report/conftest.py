@@ -4,13 +4,11 @@ import hashlib
 import io
 import shutil
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from diffusers import VQModel
 from PIL import Image, ImageDraw
 
 from desk_models.tokenizer import build
@@ -155,7 +153,7 @@ report: {seed: 0, resamples: 200, key_tasks: [desk_vqa, desk_pope], pictures: 4,
 """
 
 
-def png(seed: int) -> bytes:
+def png(seed):
     """A disc on a plain ground, 16 pixels wide; equal seeds give equal pictures."""
     rng = np.random.default_rng(seed)
     picture = Image.new("RGB", (16, 16), tuple(int(value) for value in rng.integers(256, size=3)))
@@ -165,7 +163,7 @@ def png(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def answers(arm: str, skill: dict[str, tuple[float, float | None]], items: int = 120) -> pd.DataFrame:
+def answers(arm, skill, items=120):
     """Rows of ANSWERS: each arm errs on questions of its own."""
     rng = np.random.default_rng(int(hashlib.sha256(arm.encode()).hexdigest()[:8], 16))
     rows = []
@@ -174,19 +172,15 @@ def answers(arm: str, skill: dict[str, tuple[float, float | None]], items: int =
             for item in range(items if share is not None else 0):
                 rows.append(
                     {
-                        "uid": f"{task}-{item:04d}",
-                        "task": task,
-                        "blind": blind,
-                        "category": ("what", "where")[item % 2],
-                        "concept": CONCEPTS[item % len(CONCEPTS)],
-                        "prediction": "yes",
-                        "score": float(rng.random() < share),
+                        "uid": f"{task}-{item:04d}", "task": task, "blind": blind,
+                        "category": ("what", "where")[item % 2], "concept": CONCEPTS[item % len(CONCEPTS)],
+                        "prediction": "yes", "score": float(rng.random() < share),
                     }
-                )
+                )  # fmt: skip
     return pd.DataFrame(rows).sort_values(["task", "blind", "uid"], ignore_index=True)
 
 
-def write_answers(root: Path, arm: str, table: pd.DataFrame) -> None:
+def write_answers(root, arm, table):
     """One arm's benchmark files."""
     write_table(root / f"reports/benchmarks/items/{arm}.parquet", table, ANSWERS)
     versions = dict.fromkeys(table["task"], 1.0)
@@ -194,7 +188,7 @@ def write_answers(root: Path, arm: str, table: pd.DataFrame) -> None:
 
 
 @cache
-def tiny_vq() -> VQModel:
+def tiny_vq():
     """A tokenizer with random weights: 16-pixel pictures, GRID cells."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -204,7 +198,7 @@ def tiny_vq() -> VQModel:
     return vq
 
 
-def make_route(root: Path) -> None:
+def make_route(root):
     """What the Synth2 route leaves: five captions with two grids each, forty real pairs, its arms, curves and speed."""
     rng = np.random.default_rng(8)
     tiny_vq().save_pretrained(root / "models/masked/vqvae")
@@ -260,7 +254,7 @@ def make_route(root: Path) -> None:
     write_json(root / "reports/repeats/repeats.json", repeat_results(made_up_repeats(), REPEATED))
 
 
-def write_audit(root: Path, manifest: pd.DataFrame, chosen: pd.DataFrame) -> None:
+def write_audit(root, manifest, chosen):
     """One row a candidate: the first two of the selection are near duplicates, and one shares its caption."""
     rows = manifest[["key", "uid", "text"]].assign(origin="synthetic", selected=manifest["key"].isin(chosen["key"]))
     rows = rows.assign(**dict.fromkeys(AUDIT.names[5:])).assign(phash="0" * 16, picture_bits=9, caption_share=0.0)
@@ -280,7 +274,7 @@ def write_audit(root: Path, manifest: pd.DataFrame, chosen: pd.DataFrame) -> Non
     write_json(root / "reports/metrics/audit.json", {"sets": sets, "benchmarks": against, "limits": limits})
 
 
-def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) -> None:
+def make_project(root, arms=ARMS, captions=5):
     """Everything the report reads, `captions` per concept and source with two candidates each."""
     rng = np.random.default_rng(7)
     kept, rejected, candidates, scores = [], [], [], []
@@ -351,16 +345,9 @@ def make_project(root: Path, arms: tuple[str, ...] = ARMS, captions: int = 5) ->
 
 
 DIVERSITY = Diversity(
-    encoder="none",
-    batch=4,
-    sets=["human", "invented"],
-    max_captions=None,
-    clusters=[2, 6],
-    runs=2,
-    restarts=1,
-    resamples=10,
-    seed=0,
-)
+    encoder="none", batch=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2, restarts=1,
+    resamples=10, seed=0,
+)  # fmt: skip
 SAID = ["a dog", "two dogs", "a red bus", "a blue bus", "a cat", "a bell"]
 
 

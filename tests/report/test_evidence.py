@@ -17,12 +17,6 @@ def test_a_level_that_is_not_reached_is_never():
     assert reached(curves).told().startswith("never; by seed: 100, never, 100;")
 
 
-def test_a_baseline_that_is_early_at_its_own_end_is_told():
-    curves = deepcopy(CURVES)
-    curves["arms"]["real-codes"] = [[0.9, 0.9, 0.9]] * 3
-    assert reached(curves).own == 100
-
-
 def test_curves_show_every_seed_and_their_mean():
     lines = curves_section(CURVES).splitlines()
     assert lines[0].endswith("(curves.png)")

@@ -36,23 +36,6 @@ def test_every_figure_is_the_same_twice_whatever_the_machine_s_style(inputs):
         assert not {"Software", "Creation Time"} & set(Image.open(io.BytesIO(payload)).info)
 
 
-def test_arms_differ_without_colour():
-    assert len({marker for marker, _ in figures.MARKERS}) == len(figures.MARKERS)
-    assert len(set(zip(figures.HATCHES, figures.FILLS, strict=True))) == len(figures.HATCHES)
-
-
-def test_one_task_and_one_arm_make_a_figure(inputs):
-    one = inputs.results[(inputs.results["arm"] == "real") & (inputs.results["task"] == "desk_text")]
-    assert Image.open(io.BytesIO(figures.arms_figure(one, {}))).width > 100
-
-
-def test_nothing_rejected_and_nothing_selected_make_figures(inputs):
-    none = rejections(inputs).iloc[:0]
-    assert figures.funnel_figure(funnel(inputs), none)
-    assert figures.histograms_figure(inputs.scores, inputs.selected.iloc[:0], NAMES)
-    assert figures.scatter_figure(inputs.scores, inputs.selected.iloc[:0], NAMES)
-
-
 def test_of_many_concepts_both_ends_are_shown():
     rng = np.random.default_rng(0)
     names = [f"thing{number}" for number in range(300)]

@@ -4,18 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthpairs.report.findings import (
-    Ranking,
-    against_blind,
-    concept_means,
-    differences,
-    funnel,
-    rejections,
-    shares,
-)
+from synthpairs.report.findings import Ranking, against_blind, differences, funnel, rejections, shares
 from synthpairs.report.inputs import read_inputs
 from synthpairs.report.summary import summary
-from synthpairs.report.tables import differences_table
 from synthpairs.statistics import NO_DIFFERENCE
 
 ARMS = ("selected", "random", "real")
@@ -34,20 +25,6 @@ def with_scores(inputs, arm, scores):
     return replace(inputs, answers=inputs.answers | {arm: table})
 
 
-def verdicts(inputs, params):
-    """(verdict, whether the interval holds 0) of every row of the table of differences."""
-    compared = differences(inputs, params)
-    cells = [line.split(" | ")[-1].removesuffix(" |") for line in differences_table(compared).splitlines()[2:]]
-    return list(zip(cells, (compared["low"] <= 0) & (compared["high"] >= 0), strict=True))
-
-
-def test_no_difference_is_shown_where_the_interval_holds_zero(inputs, params):
-    found = verdicts(with_scores(inputs, "random", 0.0), params)
-    assert {holds for _, holds in found} == {True, False}
-    assert all(verdict == NO_DIFFERENCE for verdict, holds in found if holds)
-    assert any(verdict != NO_DIFFERENCE for verdict, _ in found)
-
-
 def test_a_difference_must_survive_the_correction_for_all_comparisons(inputs, params):
     answers = inputs.answers["selected"]
     asked = answers[(answers["task"] == "desk_vqa") & ~answers["blind"].astype(bool)]
@@ -63,14 +40,6 @@ def test_a_difference_must_survive_the_correction_for_all_comparisons(inputs, pa
     assert of_task[1]["better"] == ""
 
 
-def test_equal_answers_show_no_difference(inputs, params):
-    same = replace(inputs, answers=inputs.answers | {"random": inputs.answers["selected"]})
-    compared = differences(same, params)
-    rows = compared[(compared["one"] == "selected") & (compared["other"] == "random")]
-    assert (rows[["value", "low", "high"]] == 0).all(axis=None)
-    assert set(rows["better"]) == {""}
-
-
 def test_better_names_the_better_arm_either_way(inputs, params):
     compared = differences(with_scores(inputs, "random", 0.0), params).set_index(["task", "one", "other"])
     assert compared.loc[("desk_vqa", "selected", "random"), "better"] == "selected"
@@ -83,12 +52,6 @@ def test_lower_can_be_better(inputs, params):
     inputs = replace(inputs, results=inputs.results.assign(higher_is_better=False))
     compared = differences(inputs, params).set_index(["task", "one", "other"])
     assert compared.loc[("desk_vqa", "selected", "random"), "better"] == "random"
-
-
-def test_order_of_answers_does_not_matter(inputs, params):
-    turned = inputs.answers["random"].iloc[::-1].reset_index(drop=True)
-    other = replace(inputs, answers=inputs.answers | {"random": turned})
-    pd.testing.assert_frame_equal(differences(inputs, params), differences(other, params))
 
 
 def test_intervals_that_touch_are_not_clear(inputs, params):
@@ -126,13 +89,9 @@ def test_summary_agrees_with_the_table_of_differences(inputs, params):
 def test_funnel_counts_by_source_and_loses_nothing(inputs):
     steps = funnel(inputs)
     assert steps.sum(axis=1).to_dict() == {
-        "captions read": 66,
-        "captions kept": 60,
-        "pictures asked for": 120,
-        "pictures made": 120,
-        "pictures scored": 120,
-        "pairs selected": 20,
-    }
+        "captions read": 66, "captions kept": 60, "pictures asked for": 120, "pictures made": 120,
+        "pictures scored": 120, "pairs selected": 20,
+    }  # fmt: skip
     assert list(steps.columns) == ["human", "model"]
     failed = inputs.manifest.head(3)[["key", "uid"]].assign(error="broken")
     fewer = replace(inputs, manifest=inputs.manifest.iloc[3:], unmade=failed)
@@ -163,11 +122,3 @@ def test_shares_of_what_does_not_vary_are_unknown(rows, ranking):
     found = shares(pd.DataFrame(rows, columns=["clip_cosine", "ssim"], dtype=float), ranking)
     assert np.isnan(found.clip)
     assert np.isnan(found.pearson)
-
-
-def test_concept_means_are_sorted_and_one_picture_has_no_margin():
-    scores = pd.DataFrame({"concept": ["b", "b", "", "a"], "clip_cosine": [0.2, 0.4, 0.1, 0.5]})
-    table = concept_means(scores)
-    assert list(table.index) == ["(unknown)", "b", "a"]
-    assert table.loc["a", "margin"] == 0
-    assert table.loc["b", "margin"] == pytest.approx(1.96 * 0.1)

@@ -77,12 +77,6 @@ def test_what_is_no_pipeline_is_named(project, text, complaint):
         read_stages(Path("dvc.yaml"), Path("params.yaml"))
 
 
-def test_a_missing_pipeline_is_named(project):
-    Path("dvc.yaml").unlink()
-    with pytest.raises(FileNotFoundError, match=r"dvc\.yaml is missing: run `git checkout dvc\.yaml` first"):
-        read_stages(Path("dvc.yaml"), Path("params.yaml"))
-
-
 def test_graph_of_this_project_has_no_loose_stage():
     stages = read_stages(ROOT / "dvc.yaml", ROOT / "params.yaml")
     linked = {name for link in links(stages) for name in link}

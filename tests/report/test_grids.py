@@ -39,27 +39,11 @@ def test_captions_and_notes_are_drawn():
     assert noted.shape[0] == captioned.shape[0] + LINE
 
 
-def test_equal_cells_give_equal_bytes():
-    cells = [Cell(picture=RED, caption="one", note="x"), Cell(picture=RED, caption="two")]
-    assert grid(cells, 2, 40) == grid(list(cells), 2, 40)
-
-
 @pytest.mark.parametrize("payload", [b"", b"no picture", RED[:40]])
 def test_an_unreadable_picture_leaves_an_empty_frame(payload):
     sheet = opened(grid([Cell(picture=payload, caption="")], 1, 40))
     assert sheet[PADDING + 20, PADDING + 20].tolist() == [255, 255, 255]
     assert sheet[PADDING, PADDING].tolist() != [255, 255, 255]
-
-
-def test_a_picture_keeps_its_shape():
-    wide = encoded(Image.new("RGB", (80, 20), (255, 0, 0)))
-    sheet = opened(grid([Cell(picture=wide, caption="")], 1, 40))
-    assert sheet[PADDING + 20, PADDING + 20].tolist() == [255, 0, 0]
-    assert sheet[PADDING + 5, PADDING + 20].tolist() == [255, 255, 255]
-
-
-def test_no_cells_still_make_a_picture():
-    assert opened(grid([], 3, 40)).shape[1] == 3 * (40 + 2 * PADDING)
 
 
 @pytest.mark.parametrize("text", ["word " * 5000, "x" * 100_000, "a \x00 b\nc\td", ""])

@@ -5,16 +5,16 @@ import dataclasses
 import pytest
 
 from synthpairs.report.hygiene import EXAMPLES, hygiene
-from synthpairs.report.inputs import Inputs, read_inputs
+from synthpairs.report.inputs import read_inputs
 from tests.report.conftest import ARMS
 
 
 @pytest.fixture
-def inputs(project) -> Inputs:
+def inputs(project):
     return read_inputs(ARMS, project)
 
 
-def with_counts(inputs: Inputs, **counts: int | None) -> Inputs:
+def with_counts(inputs, **counts):
     """The same with other counts of flags in every set."""
     told = inputs.metrics["audit"]
     sets = {
@@ -24,7 +24,7 @@ def with_counts(inputs: Inputs, **counts: int | None) -> Inputs:
     return dataclasses.replace(inputs, metrics=inputs.metrics | {"audit": told | {"sets": sets}})
 
 
-def test_counts_stand_by_set_and_what_was_not_measured_says_so(inputs: Inputs) -> None:
+def test_counts_stand_by_set_and_what_was_not_measured_says_so(inputs):
     page = hygiene(inputs)
     assert "50 different texts and 40 different pictures" in page
     assert "candidates (n = 120) | selected (n = 20) | real (n = 0)" in page
@@ -38,7 +38,7 @@ def test_counts_stand_by_set_and_what_was_not_measured_says_so(inputs: Inputs) -
     assert "at most 3 differing bits of 64 for hashes, a cosine of at least 0.98 for embeddings; wording" in page
 
 
-def test_examples_are_the_flagged_ones(inputs: Inputs) -> None:
+def test_examples_are_the_flagged_ones(inputs):
     page = hygiene(inputs)
     rows = page.split("| flag | pair |")[1].split("\n\n")[0].splitlines()[2:]
     assert len(rows) == 2 <= EXAMPLES
@@ -48,7 +48,7 @@ def test_examples_are_the_flagged_ones(inputs: Inputs) -> None:
     assert "| flag | pair |" not in hygiene(clean)
 
 
-def test_shared_pictures_are_told_apart_from_shared_captions(inputs: Inputs) -> None:
+def test_shared_pictures_are_told_apart_from_shared_captions(inputs):
     page = hygiene(inputs)
     assert "The same few sentences say what scenes of few things show" in page
     assert "none is near a benchmark's" in page
@@ -58,7 +58,7 @@ def test_shared_pictures_are_told_apart_from_shared_captions(inputs: Inputs) -> 
     assert "not measured" in hygiene(with_counts(inputs, benchmark_picture_cosine=None))
 
 
-def test_privacy_is_that_of_the_selections_sources(inputs: Inputs) -> None:
+def test_privacy_is_that_of_the_selections_sources(inputs):
     page = hygiene(inputs).split("### Privacy")[1]
     counts = inputs.selected.merge(inputs.kept[["uid", "source"]], on="uid")["source"].value_counts()
     for source, count in counts.items():

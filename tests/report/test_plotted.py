@@ -1,7 +1,6 @@
 """Tables that DVC can draw: every number is one that the report has."""
 
 import io
-from pathlib import Path
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from synthpairs.report.plotted import plot_tables
 from tests.report.conftest import ARMS
 
 
-def test_tables_hold_what_the_page_says(project: Path) -> None:
+def test_tables_hold_what_the_page_says(project):
     inputs = read_inputs(ARMS, project)
     tables = {name: pd.read_csv(io.BytesIO(text)) for name, text in plot_tables(inputs, funnel(inputs)).items()}
     values = tables["benchmarks.csv"].set_index("benchmark")["value"]

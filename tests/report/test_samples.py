@@ -23,14 +23,6 @@ def test_best_and_worst_by_fused_score_one_per_caption(inputs, ranking):
     assert len(everything) == inputs.scores["uid"].nunique()
 
 
-def test_a_sample_depends_on_keys_and_seed_alone(inputs):
-    rows = inputs.selected
-    chosen = sample(rows, 5, 0)
-    assert sample(rows.iloc[::-1], 5, 0)["key"].tolist() == chosen["key"].tolist()
-    assert sample(rows, 5, 1)["key"].tolist() != chosen["key"].tolist()
-    assert sample(rows, 1000, 0)["key"].nunique() == len(rows)
-
-
 def test_cells_carry_their_own_picture_and_scores(inputs, ranking):
     best, _ = extremes(inputs, ranking, 3)
     row = best.iloc[0]

@@ -16,8 +16,7 @@ from synthpairs.report.tables import (
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0.12345, "0.123"), (1234, "1,234"), (0, "0"), (None, "-"), (math.nan, "-"), (-0.5, "-0.500")],
+    ("value", "shown"), [(0.12345, "0.123"), (1234, "1,234"), (0, "0"), (None, "-"), (math.nan, "-"), (-0.5, "-0.500")]
 )
 def test_numbers(value, shown):
     assert number(value) == shown

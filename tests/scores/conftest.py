@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +17,7 @@ from synthpairs.storage import write_table
 SSIM = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
 
 
-def photo(side: int, seed: int) -> Image.Image:
+def photo(side, seed):
     """A picture with what photos have: smooth shades, a hard-edged patch, a flat one, a noisy one."""
     rng = np.random.default_rng(seed)
     shades = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
@@ -33,16 +31,14 @@ def photo(side: int, seed: int) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def png(picture: Image.Image) -> bytes:
+def png(picture):
     """The picture's file."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def write_images(
-    folder: Path, texts: list[str], candidates: int, per_shard: int, broken: dict[int, bytes | None]
-) -> pd.DataFrame:
+def write_images(folder, texts, candidates, per_shard, broken):
     """Shards and manifest for some captions; `broken` puts other bytes in the place of single pictures, by row."""
     rows = []
     for text in texts:
@@ -72,16 +68,11 @@ def write_images(
 
 
 @pytest.fixture
-def settings(tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scores]:
+def settings(tiny_clip, tmp_path, monkeypatch):
     """Makes params for the tiny CLIP; the work store goes to the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
-        "clip": f"local-dir:{tiny_clip}",
-        "pretrained": None,
-        "prefix": "A photo depicts ",
-        "precision": "fp32",
-        "batch": 4,
-        "ssim": Ssim(**SSIM),
-        "max_failed_share": 0.5,
-    }
+        "clip": f"local-dir:{tiny_clip}", "pretrained": None, "prefix": "A photo depicts ", "precision": "fp32",
+        "batch": 4, "ssim": Ssim(**SSIM), "max_failed_share": 0.5,
+    }  # fmt: skip
     return lambda **changed: Scores(**values | changed)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from synthpairs.scores.batched import self_similarities
 from synthpairs.scores.clip import ClipScorer
 from synthpairs.scores.opening import Opened, opened, openers, worker_processes
-from synthpairs.scores.params import Scores, Ssim
+from synthpairs.scores.params import Ssim
 from tests.conftest import kill_with_workers
 from tests.scores.conftest import SSIM, photo, png
 
@@ -29,8 +28,8 @@ with openers(print, Ssim(**{SSIM}), False, 1) as begin:
 """
 
 
-def test_threads_and_processes_give_the_same(settings) -> None:
-    params: Scores = settings()
+def test_threads_and_processes_give_the_same(settings):
+    params = settings()
     scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=4)
     payloads = [*(png(photo(side, seed=side)) for side in (40, 64, 50)), b"no picture", None]
     results = []
@@ -45,8 +44,8 @@ def test_threads_and_processes_give_the_same(settings) -> None:
         assert (one.view == other.view).all()
 
 
-def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_told() -> None:
-    def view(picture: Image.Image) -> torch.Tensor:
+def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_told():
+    def view(picture):
         return torch.zeros(3, 2, 2)
 
     picture = photo(64, seed=1)
@@ -60,7 +59,7 @@ def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_told() -> None:
     assert "at least 7 x 7 pixels, got 6 x 6" in opened(small, view, SPEC, True)
 
 
-def test_processes_are_for_many_pictures_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_are_for_many_pictures_and_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(2)), raising=False)
     assert [worker_processes(count, gpu) for count, gpu in [(1_000_000, False), (1_000_000, True), (9, True)]] == [
         0,
@@ -71,7 +70,7 @@ def test_processes_are_for_many_pictures_and_cores(monkeypatch: pytest.MonkeyPat
     assert [worker_processes(count, False) for count in (1_000_000, 741)] == [16, 0]
 
 
-def test_a_killed_process_leaves_none_of_its_openers() -> None:
+def test_a_killed_process_leaves_none_of_its_openers():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True

@@ -2,10 +2,8 @@
 
 import io
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import open_clip
 import pandas as pd
@@ -16,17 +14,15 @@ from PIL import Image
 from stages import scores as stage
 from synthpairs.scores import score
 from synthpairs.scores.clip import ClipScorer
-from synthpairs.scores.params import Scores
 from synthpairs.scores.score import score_images
 from synthpairs.scores.ssim import self_similarity
 from synthpairs.storage import read_shard
 from tests.scores.conftest import write_images
 
-Settings = Callable[..., Scores]
 TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
 
 
-def test_scores_are_those_of_a_plain_loop(settings: Settings, tiny_clip: Path, tmp_path: Path) -> None:
+def test_scores_are_those_of_a_plain_loop(settings, tiny_clip, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 2, per_shard=5, broken={})
     params = settings()
     metrics, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "out")
@@ -49,7 +45,7 @@ def test_scores_are_those_of_a_plain_loop(settings: Settings, tiny_clip: Path, t
             assert rows.loc[key, "clip_tokens"] == 2 + len(f"Aphotodepicts{members['txt'].decode()}".replace(" ", ""))
 
 
-def test_batches_and_shards_change_nothing(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_batches_and_shards_change_nothing(settings, tmp_path, monkeypatch):
     tables = []
     for place, (batch, per_shard) in enumerate([(4, 5), (4, 100), (5, 5)]):
         monkeypatch.setenv("DVC_ROOT", str(tmp_path / str(place)))
@@ -61,7 +57,7 @@ def test_batches_and_shards_change_nothing(settings: Settings, tmp_path: Path, m
     pd.testing.assert_frame_equal(tables[0], tables[2], atol=1e-5)
 
 
-def test_unreadable_pictures_fail_alone(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_unreadable_pictures_fail_alone(settings, tmp_path, monkeypatch):
     good = write_images(tmp_path / "good", TEXTS, 2, 5, broken={})
     score_images(good, settings(), tmp_path / "good", tmp_path / "good_out")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
@@ -79,7 +75,7 @@ def test_unreadable_pictures_fail_alone(settings: Settings, tmp_path: Path, monk
         score_images(manifest, settings(max_failed_share=0.2), tmp_path / "images", tmp_path / "out")
 
 
-def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings: Settings, tmp_path: Path) -> None:
+def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
     last = tmp_path / "images" / sorted(set(manifest["shard"]))[-1]
     whole = last.read_bytes()
@@ -91,7 +87,7 @@ def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings: Settings, t
     assert volatile == {"reused": 12 - (manifest["shard"] == last.name).sum()}
 
 
-def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings: Settings, tmp_path: Path) -> None:
+def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
     files = ("scores.parquet", "failed.parquet", "scorer.json")
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
@@ -109,7 +105,7 @@ def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings: Se
         assert (tmp_path / "one/scorer.json").read_bytes() != (tmp_path / "two/scorer.json").read_bytes()
 
 
-def test_an_edit_of_the_code_scores_all_anew(settings: Settings, tmp_path: Path, monkeypatch, edit_code) -> None:
+def test_an_edit_of_the_code_scores_all_anew(settings, tmp_path, monkeypatch, edit_code):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
     monkeypatch.setattr(score.ClipScorer, "count_tokens", lambda self, text: 7)
@@ -121,7 +117,7 @@ def test_an_edit_of_the_code_scores_all_anew(settings: Settings, tmp_path: Path,
 
 
 @pytest.mark.parametrize("readable", [0, 1])
-def test_one_score_or_none_is_a_result(settings: Settings, tmp_path: Path, readable: int) -> None:
+def test_one_score_or_none_is_a_result(settings, tmp_path, readable):
     manifest = write_images(tmp_path / "images", TEXTS[:1], 2, 5, dict.fromkeys(range(readable, 2), b"no picture"))
     metrics, _ = score_images(manifest, settings(max_failed_share=1.0), tmp_path / "images", tmp_path / "out")
     assert (metrics["n"], metrics["failed"]) == (readable, 2 - readable)
@@ -129,28 +125,7 @@ def test_one_score_or_none_is_a_result(settings: Settings, tmp_path: Path, reada
     assert json.dumps(metrics, allow_nan=False)
 
 
-def test_a_caption_that_was_let_go_is_embedded_again_to_the_same_bytes(
-    settings: Settings, tmp_path: Path, monkeypatch
-) -> None:
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
-    score_images(manifest, settings(), tmp_path / "images", tmp_path / "kept")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(score, "TEXTS", 1)
-    score_images(manifest, settings(), tmp_path / "images", tmp_path / "let_go")
-    assert (tmp_path / "kept/scores.parquet").read_bytes() == (tmp_path / "let_go/scores.parquet").read_bytes()
-
-
-def test_no_more_captions_are_kept_than_allowed(settings: Settings, monkeypatch) -> None:
-    monkeypatch.setattr(score, "TEXTS", 2)
-    params = settings()
-    texts = score.Texts(ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=4))
-    rows = [{"uid": text, "text": text} for text in [*TEXTS, TEXTS[0]]]
-    made = texts.of(rows)
-    assert torch.equal(made[0], made[-1])
-    assert list(texts._kept) == TEXTS[-2:]
-
-
-def test_ssim_may_be_left_to_a_device(settings: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_ssim_may_be_left_to_a_device(settings, tmp_path, monkeypatch):
     """What a GPU does, done on the CPU: same rows, SSIM within the last written digits, broken pictures told as ever."""
     broken = {1: b"not a picture", 7: None}
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken)
@@ -165,13 +140,13 @@ def test_ssim_may_be_left_to_a_device(settings: Settings, tmp_path: Path, monkey
     assert failed[0] == failed[1]
 
 
-def test_captions_beyond_the_limit_are_counted(settings: Settings, tmp_path: Path) -> None:
+def test_captions_beyond_the_limit_are_counted(settings, tmp_path):
     manifest = write_images(tmp_path / "images", ["short", "long " * 40], 2, 5, broken={})
     metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     assert metrics["texts_truncated"] == 1
 
 
-def test_a_model_that_cannot_be_had_is_an_error(tiny_clip: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_had_is_an_error(tiny_clip, tmp_path):
     load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
     with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
         load(f"local-dir:{tmp_path}", None)
@@ -186,12 +161,12 @@ def test_a_model_that_cannot_be_had_is_an_error(tiny_clip: Path, tmp_path: Path)
         load("ViT-Z", None)
 
 
-def test_no_pictures_is_an_error(settings: Settings, tmp_path: Path) -> None:
+def test_no_pictures_is_an_error(settings, tmp_path):
     with pytest.raises(ValueError, match="holds no picture"):
         score_images(pd.DataFrame(), settings(), tmp_path, tmp_path)
 
 
-def test_the_stage_writes_its_outs(tiny_clip: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_stage_writes_its_outs(tiny_clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.reading.files import opened
 from synthpairs.captions.reading.pictures import LARGEST
-from synthpairs.captions.reading.rows import Fields, Row, describe
+from synthpairs.captions.reading.rows import Fields, Row, describe, opened
 
 _PICTURES = ("jpg", "jpeg", "png", "webp")
 _NAME = re.compile(r"((?:.*/)?[^/.]*)\.?(.*)", re.DOTALL)  # as webdataset: up to the first dot of the file's own name
@@ -34,7 +33,7 @@ def read_webdataset(path: Path, source: Source, key: str) -> Iterator[Row]:
     """
     pictures = _PICTURES if source.columns.image is None else (source.columns.image,)
     fields = Fields(path, key, source.columns, source.columns.text or "caption")
-    fields.unseen -= {"image"} if source.columns.text else {"image", "text"}
+    fields.missing -= {"image"} if source.columns.text else {"image", "text"}
     sample = _Sample()
     with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         while True:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.reading.files import lines
-from synthpairs.captions.reading.rows import SHOWN, Row, describe
+from synthpairs.captions.reading.rows import SHOWN, Row, column_names, describe, lines
 
 
 class _Record(NamedTuple):
@@ -67,9 +66,7 @@ def _csv_records(path: Path) -> Iterator[_Record]:
 
 def _rows(records: Iterator[_Record], path: Path, source: Source, key: str, text: str) -> Iterator[Row]:
     """The rows of records. Columns that are all numbers mean that there is no header line."""
-    columns = source.columns
-    named = {"text": columns.text or text, "source": columns.source, "image": columns.image}
-    wanted = {part: name for part, name in named.items() if name is not None}
+    wanted = column_names(source.columns, text)
     headless = all(name.isdecimal() for name in wanted.values())
     titles: list[str] = []
     if not headless:

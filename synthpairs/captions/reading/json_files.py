@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.reading.files import lines, opened
-from synthpairs.captions.reading.rows import SHOWN, Fields, Row, describe
+from synthpairs.captions.reading.rows import SHOWN, Fields, Row, describe, lines, opened
 from synthpairs.llava_json import first_answer, read_records
 
 

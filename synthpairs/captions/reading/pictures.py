@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from synthpairs.decode import decoder_message
+
 LARGEST = 2**26  # bytes of an encoded picture, and of whatever else is read at once
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of the others some start programs
 
@@ -32,7 +34,7 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
                 image.draft("RGB", (2 * side, 2 * side))  # of a large JPEG only what is needed is decoded
                 small = ImageOps.fit(_on_white(ImageOps.exif_transpose(image)), (side, side), Image.Resampling.LANCZOS)
     except Exception as error:  # on broken data PIL's decoders raise nearly anything
-        raise ValueError(f"picture: {type(error).__name__}: {error}") from None
+        raise ValueError(f"picture: {decoder_message(error)}") from None
     png = io.BytesIO()
     small.save(png, "PNG")
     return png.getvalue()

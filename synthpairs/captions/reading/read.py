@@ -13,10 +13,9 @@ import pyarrow as pa
 from synthpairs.captions.params import Source
 from synthpairs.captions.reading.archives import read_webdataset
 from synthpairs.captions.reading.delimited import read_csv, read_text, read_tsv
-from synthpairs.captions.reading.files import files_of
 from synthpairs.captions.reading.json_files import read_jsonl, read_llava
 from synthpairs.captions.reading.pictures import original
-from synthpairs.captions.reading.rows import Row, describe
+from synthpairs.captions.reading.rows import Row, describe, files_of
 from synthpairs.captions.reading.tables import read_huggingface, read_parquet
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import mentioned

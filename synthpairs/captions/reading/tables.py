@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.reading.rows import Row, describe
+from synthpairs.captions.reading.rows import Row, column_names, describe
 
 BATCH = 1024  # rows at once
 PICTURES = 16  # rows at once that may hold pictures
@@ -17,8 +17,8 @@ PICTURES = 16  # rows at once that may hold pictures
 def read_parquet(path: Path, source: Source, key: str) -> Iterator[Row]:
     """A Parquet file's rows; the caption is in the column `text` if params.yaml does not say otherwise."""
     with pq.ParquetFile(path, buffer_size=2**20) as file:  # else whole column chunks are read at once
-        places = _places(file.schema_arrow.names, path, source, key)
-        yield from _rows(file.iter_batches(_batch(source), columns=sorted(set(places.values()))), places, str(path))
+        columns = _checked_columns(file.schema_arrow.names, path, source, key)
+        yield from _rows(file.iter_batches(_batch(source), columns=sorted(set(columns.values()))), columns, str(path))
 
 
 def read_huggingface(path: Path, source: Source, key: str) -> Iterator[Row]:
@@ -37,10 +37,10 @@ def read_huggingface(path: Path, source: Source, key: str) -> Iterator[Row]:
         raise ValueError(f"{key}.path: {path} is no data set for `datasets`: {error}") from None
     for split, part in splits.items():
         what = f"{path} {split}".strip()
-        places = _places(names[split], path, source, key)
-        chosen = part.select_columns(sorted(set(places.values()))).with_format("arrow")
+        columns = _checked_columns(names[split], path, source, key)
+        chosen = part.select_columns(sorted(set(columns.values()))).with_format("arrow")
         try:
-            yield from _rows(chosen.iter(batch_size=_batch(source)), places, what)
+            yield from _rows(chosen.iter(batch_size=_batch(source)), columns, what)
         except (ValueError, datasets.exceptions.DatasetsError) as error:  # of whichever library reads the files
             yield Row(f"{what} from here on", "", fault=describe(error))
 
@@ -49,22 +49,20 @@ def _batch(source: Source) -> int:
     return BATCH if source.columns.image is None else PICTURES
 
 
-def _places(names: list[str], path: Path, source: Source, key: str) -> dict[str, str]:
+def _checked_columns(known: list[str], path: Path, source: Source, key: str) -> dict[str, str]:
     """The column of each part of a row; ValueError when the table lacks one."""
-    columns = source.columns
-    named = {"text": columns.text or "text", "source": columns.source, "image": columns.image}
-    places = {part: name for part, name in named.items() if name is not None}
-    for part, name in places.items():
-        if name not in names:
-            raise ValueError(f"{key}.columns.{part}: {path} has no column {name!r}; it has {', '.join(names)}")
-    return places
+    names = column_names(source.columns, "text")
+    for part, name in names.items():
+        if name not in known:
+            raise ValueError(f"{key}.columns.{part}: {path} has no column {name!r}; it has {', '.join(known)}")
+    return names
 
 
-def _rows(batches: Iterator[Any], places: dict[str, str], what: str) -> Iterator[Row]:
+def _rows(batches: Iterator[Any], columns: dict[str, str], what: str) -> Iterator[Row]:
     """Rows of record batches or tables."""
     number = 0
     for batch in batches:
-        cells = {part: _cells(batch.column(name)) for part, name in places.items()}
+        cells = {part: _cells(batch.column(name)) for part, name in columns.items()}
         for values in zip(*cells.values(), strict=True):
             number += 1
             yield Row(f"{what} row {number}", **dict(zip(cells, values, strict=True)))

@@ -11,7 +11,7 @@ from tests.captions.reading.conftest import encoded
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_an_original_is_a_small_rgb_png(form: str) -> None:
+def test_an_original_is_a_small_rgb_png(form):
     png = original(encoded("red", (200, 100), form), Path(), 16)
     assert png
     image = Image.open(io.BytesIO(png))
@@ -21,7 +21,7 @@ def test_an_original_is_a_small_rgb_png(form: str) -> None:
     assert green < 15 > blue
 
 
-def test_the_central_square_is_kept_upright_on_white() -> None:
+def test_the_central_square_is_kept_upright_on_white():
     image = Image.new("RGBA", (30, 10), "red")
     image.paste((0, 0, 255, 255), (10, 0, 20, 5))
     image.paste((0, 0, 0, 0), (10, 5, 20, 10))
@@ -33,12 +33,12 @@ def test_the_central_square_is_kept_upright_on_white() -> None:
     assert (found.getpixel((5, 1)), found.getpixel((5, 8))) == ((255, 255, 255), (0, 0, 255))
 
 
-def test_no_picture_is_no_original() -> None:
+def test_no_picture_is_no_original():
     assert [original(cell, Path(), 16) for cell in (None, "", b"", {"bytes": None, "path": None})] == [None] * 4
 
 
 @pytest.mark.parametrize("times", [1.5, 3])  # PIL warns about the one and refuses the other
-def test_a_bomb_is_refused(times: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_refused(times, monkeypatch):
     payload = encoded("red", (100, int(10 * times)), "PNG")
     assert original(payload, Path(), 16)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
@@ -48,7 +48,7 @@ def test_a_bomb_is_refused(times: float, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("cut", [0.05, 0.5, 0.95])
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_cut_picture_is_refused(cut: float, form: str) -> None:
+def test_a_cut_picture_is_refused(cut, form):
     noise = Image.effect_noise((64, 64), 90)
     buffer = io.BytesIO()
     noise.save(buffer, form)
@@ -56,7 +56,7 @@ def test_a_cut_picture_is_refused(cut: float, form: str) -> None:
         original(buffer.getvalue()[: int(cut * buffer.tell())], Path(), 64)
 
 
-def test_formats_that_start_programs_are_not_tried() -> None:
+def test_formats_that_start_programs_are_not_tried():
     with pytest.raises(ValueError, match="UnidentifiedImageError"):
         original(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", Path(), 16)
     with pytest.raises(ValueError, match="must be encoded bytes or a path, got int"):

@@ -3,23 +3,18 @@
 import gzip
 import json
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.reading.read import READERS, read_sources
-from synthpairs.captions.record import Caption
 from synthpairs.params import load_params
 from tests.captions.conftest import CONCEPTS
 from tests.captions.reading.conftest import encoded, outcome, source_of
 
-Read = Callable[..., list[Caption]]
 
-
-def test_the_readers_are_the_formats_of_params_yaml(tmp_path: Path) -> None:
+def test_the_readers_are_the_formats_of_params_yaml(tmp_path):
     text = Path("params.yaml").read_text()
     entry = "{name: n, path: p, format: %s, columns: {text: null, image: null, source: null}, images: null, limit: 3}"
     for kind in READERS:
@@ -31,7 +26,7 @@ def test_the_readers_are_the_formats_of_params_yaml(tmp_path: Path) -> None:
         load_params(CaptionParams, "captions", tmp_path / "params.yaml")
 
 
-def test_sources_and_files_come_in_order_and_a_limit_is_over_all_files(tmp_path: Path) -> None:
+def test_sources_and_files_come_in_order_and_a_limit_is_over_all_files(tmp_path):
     for name in ("b", "a", "c"):
         (tmp_path / f"{name}.txt").write_text(f"{name} cat\n{name} dog\n")
     (tmp_path / "a.csv").write_text("text\na bus\n")
@@ -44,7 +39,7 @@ def test_sources_and_files_come_in_order_and_a_limit_is_over_all_files(tmp_path:
     assert [caption.text for caption in found] == ["b cat", "b dog", "c cat", "c dog"]
 
 
-def test_a_columns_source_is_the_captions_and_an_empty_one_the_sources(read: Read) -> None:
+def test_a_columns_source_is_the_captions_and_an_empty_one_the_sources(read):
     captions = read("a.csv", b"text,from\na cat,flickr\na dog,\n", "csv", source="from")
     assert [caption.source for caption in captions] == ["flickr", "web"]
     captions = read(
@@ -58,7 +53,7 @@ def test_a_columns_source_is_the_captions_and_an_empty_one_the_sources(read: Rea
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv", "text", "llava"])
-def test_compressed_files_are_read_and_a_cut_one_keeps_what_came_before(kind: str, read: Read) -> None:
+def test_compressed_files_are_read_and_a_cut_one_keeps_what_came_before(kind, read):
     rows = [f"{number} a cat on a mat" for number in range(20_000)]
     payload = {
         "jsonl": "\n".join(json.dumps({"text": row}) for row in rows),
@@ -81,20 +76,17 @@ def test_compressed_files_are_read_and_a_cut_one_keeps_what_came_before(kind: st
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv", "text", "llava"])
-def test_a_byte_order_mark_is_taken_off_and_other_bytes_are_replaced(kind: str, read: Read) -> None:
+def test_a_byte_order_mark_is_taken_off_and_other_bytes_are_replaced(kind, read):
     rows = {
-        "jsonl": b'{"text": "a caf\xe9"}\n',
-        "csv": b"text\na caf\xe9\n",
-        "tsv": b"a caf\xe9\turl\n",
-        "text": b"a caf\xe9\n",
-        "llava": b'[{"text": "a caf\xe9"}]',
-    }
+        "jsonl": b'{"text": "a caf\xe9"}\n', "csv": b"text\na caf\xe9\n", "tsv": b"a caf\xe9\turl\n",
+        "text": b"a caf\xe9\n", "llava": b'[{"text": "a caf\xe9"}]',
+    }  # fmt: skip
     captions = read("a", b"\xef\xbb\xbf" + rows[kind], kind, **({"text": "text"} if kind == "llava" else {}))
     assert outcome(captions) == [("a caf\ufffd", None)]
 
 
 @pytest.mark.parametrize(("kind", "rows"), [("jsonl", 60_000), ("csv", 150_000), ("llava", 60_000)])
-def test_memory_does_not_grow_with_the_file(kind: str, rows: int, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(kind, rows, tmp_path):
     path = tmp_path / "many"
     with path.open("w") as file:
         file.write({"jsonl": "", "csv": "url,text\n", "llava": "["}[kind])
@@ -115,7 +107,7 @@ def test_memory_does_not_grow_with_the_file(kind: str, rows: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["text", "tsv", "csv", "jsonl"])
-def test_a_line_that_unpacks_to_a_hundred_megabytes_is_never_held(kind: str, tmp_path: Path) -> None:
+def test_a_line_that_unpacks_to_a_hundred_megabytes_is_never_held(kind, tmp_path):
     path = tmp_path / "a.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b"text\na cat\n" if kind == "csv" else b'{"text": "a cat"}\n' if kind == "jsonl" else b"a cat\n")
@@ -134,7 +126,7 @@ def test_a_line_that_unpacks_to_a_hundred_megabytes_is_never_held(kind: str, tmp
     assert peak < 40 * 2**20
 
 
-def test_pictures_come_from_paths_and_an_unreadable_one_rejects_its_row_alone(tmp_path: Path, read: Read) -> None:
+def test_pictures_come_from_paths_and_an_unreadable_one_rejects_its_row_alone(tmp_path, read):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/a.jpg").write_bytes(encoded())
     (tmp_path / "outside.jpg").write_bytes(encoded())
@@ -180,9 +172,7 @@ def test_pictures_come_from_paths_and_an_unreadable_one_rejects_its_row_alone(tm
         ("csv", "a.csv", {"image": "url", "images": "x"}, "images: 'x' is not a directory"),
     ],
 )
-def test_a_mistake_in_params_yaml_is_named(
-    kind: str, name: str, changed: dict[str, Any], error: str, tmp_path: Path
-) -> None:
+def test_a_mistake_in_params_yaml_is_named(kind, name, changed, error, tmp_path):
     (tmp_path / "a.csv").write_text("url,text\nhttp://e,a cat\n")
     (tmp_path / "a.tsv").write_text("a cat\thttp://e\n")
     (tmp_path / "a.jsonl").write_text('{"text": "a cat"}\n')

@@ -1,9 +1,6 @@
 """Parquet files and Hugging Face data sets: the columns that are asked for, cell by cell."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import datasets
 import pyarrow as pa
@@ -12,27 +9,26 @@ import pytest
 from PIL import Image
 
 from synthpairs.captions.reading.read import read_sources
-from synthpairs.captions.record import Caption
 from tests.captions.conftest import CONCEPTS
 from tests.captions.reading.conftest import encoded, outcome, source_of
 
 
-def read(path: Path, kind: str, **changed: Any) -> list[Caption]:
+def read(path, kind, **changed):
     return list(read_sources([source_of(path, kind, **changed)], 16, CONCEPTS))
 
 
 @pytest.fixture
-def parquet(tmp_path: Path) -> Callable[..., Path]:
+def parquet(tmp_path):
     """A Parquet file of columns."""
 
-    def write(**columns: Any) -> Path:
+    def write(**columns):
         pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=2)
         return tmp_path / "a.parquet"
 
     return write
 
 
-def test_parquet_rows_with_sources_and_pictures(parquet: Callable[..., Path]) -> None:
+def test_parquet_rows_with_sources_and_pictures(parquet):
     image = [encoded(), None, b"broken", encoded()]
     path = parquet(
         TEXT=pa.array(["a cat", "a dog", "a bus", None]).dictionary_encode(), origin=["x", None, "", "y"], jpg=image
@@ -45,7 +41,7 @@ def test_parquet_rows_with_sources_and_pictures(parquet: Callable[..., Path]) ->
     assert "a.parquet row 4: text and source must be strings, got NoneType" in captions[3].detail
 
 
-def test_cells_that_are_not_utf8_leave_their_neighbours_alone(parquet: Callable[..., Path]) -> None:
+def test_cells_that_are_not_utf8_leave_their_neighbours_alone(parquet):
     data = pa.py_buffer(b"a catcaf\xe9a dog")
     text = pa.Array.from_buffers(
         pa.string(), 3, [None, pa.py_buffer(bytes(memoryview(pa.array([0, 5, 9, 14], pa.int32()).buffers()[1]))), data]
@@ -53,7 +49,7 @@ def test_cells_that_are_not_utf8_leave_their_neighbours_alone(parquet: Callable[
     assert [caption.text for caption in read(parquet(text=text), "parquet")] == ["a cat", "caf\ufffd", "a dog"]
 
 
-def test_a_broken_parquet_file_is_one_row_and_the_next_is_read(parquet: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_broken_parquet_file_is_one_row_and_the_next_is_read(parquet, tmp_path):
     whole = parquet(text=["a cat", "a dog"]).read_bytes()
     (tmp_path / "0.parquet").write_bytes(whole[:-20])
     captions = read(tmp_path, "parquet")
@@ -61,7 +57,7 @@ def test_a_broken_parquet_file_is_one_row_and_the_next_is_read(parquet: Callable
     assert "0.parquet from here on: ArrowInvalid" in captions[0].detail
 
 
-def test_a_column_that_a_table_lacks_is_named(parquet: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_column_that_a_table_lacks_is_named(parquet, tmp_path):
     path = parquet(caption=["a cat"], url=["u"])
     with pytest.raises(
         ValueError, match=r"sources\[0\]\.columns\.text: .*a\.parquet has no column 'text'; it has caption, url"
@@ -72,7 +68,7 @@ def test_a_column_that_a_table_lacks_is_named(parquet: Callable[..., Path], tmp_
         read(tmp_path / "saved", "huggingface")
 
 
-def test_a_saved_data_set_is_read_split_by_split_with_pictures(tmp_path: Path) -> None:
+def test_a_saved_data_set_is_read_split_by_split_with_pictures(tmp_path):
     features = datasets.Features({"image": datasets.Image(), "caption": datasets.Value("string")})
     rows = {"caption": ["a cat", "a dog"], "image": [Image.new("RGB", (20, 20), "red"), None]}
     split = datasets.Dataset.from_dict(rows, features=features)
@@ -85,7 +81,7 @@ def test_a_saved_data_set_is_read_split_by_split_with_pictures(tmp_path: Path) -
         read(tmp_path / "saved", "huggingface", text="caption")
 
 
-def test_a_directory_that_load_dataset_knows_is_streamed(tmp_path: Path) -> None:
+def test_a_directory_that_load_dataset_knows_is_streamed(tmp_path):
     (tmp_path / "hub/data").mkdir(parents=True)
     lines = [json.dumps({"text": text, "n": 1}) for text in ("a cat", "a dog")]
     (tmp_path / "hub/data/train.jsonl").write_text("\n".join(lines))
