@@ -29,9 +29,7 @@ from synthpairs.progress import progress
 from synthpairs.storage import read_table, write_json
 from synthpairs.tokenizer import FOLDER
 from synthpairs.tracking import run_stage
-from synthpairs.vlm.llava import Finetune
-from synthpairs.vlm.model import Resampler, Vlm
-from synthpairs.vlm.training import Training
+from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 
 log = logging.getLogger(__name__)
 SAMPLES = 128

@@ -14,8 +14,7 @@ import torch
 from perf.samples import read
 from perf.steps import ROUTES, Course, Route, Steps
 from synthpairs.params import load_params
-from synthpairs.vlm.llava import Finetune
-from synthpairs.vlm.model import Resampler, Vlm
+from synthpairs.vlm.params import Finetune, Resampler, Vlm
 
 STEPS = 3
 

@@ -20,8 +20,9 @@ from synthpairs.naming import Namer, prepare, words_said
 from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
-from synthpairs.vlm.model import Resampler, Vlm, assemble
-from synthpairs.vlm.training import Learner, Trained, Training
+from synthpairs.vlm.model import assemble
+from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.training import Learner, Trained
 
 Route = Literal["embeddings", "pixels"]
 ROUTES: tuple[Route, Route] = ("embeddings", "pixels")

@@ -4,7 +4,7 @@ from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.pairs import load_pairs
 from synthpairs.tracking import Result, run_stage, stage
 from synthpairs.vlm import llava
-from synthpairs.vlm.model import Vlm
+from synthpairs.vlm.params import Vlm
 
 
 @stage(metrics="reports/metrics/align/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "arms"))

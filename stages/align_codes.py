@@ -6,8 +6,7 @@ from synthpairs import naming
 from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.embeddings.mixing import Mixing, mixed
 from synthpairs.tracking import Result, run_stage, stage
-from synthpairs.vlm.model import Resampler, Vlm
-from synthpairs.vlm.training import Training
+from synthpairs.vlm.params import Resampler, Training, Vlm
 
 
 @stage(metrics="reports/metrics/align/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "code_arms"))

@@ -6,7 +6,7 @@ from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.storage import read_table
 from synthpairs.tracking import Result, run_stage, stage
 from synthpairs.vlm import llava
-from synthpairs.vlm.model import Vlm
+from synthpairs.vlm.params import Vlm
 
 
 @stage(metrics="reports/metrics/finetune/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "arms"))

@@ -3,7 +3,7 @@
 from synthpairs.arms import MODELS, UNTRAINED
 from synthpairs.tracking import Result, run_stage, stage
 from synthpairs.vlm import llava
-from synthpairs.vlm.model import Vlm
+from synthpairs.vlm.params import Vlm
 
 
 @stage(metrics="reports/metrics/untrained.json")

@@ -49,9 +49,7 @@ from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
 from synthpairs.studies.params import Studies
 from synthpairs.vlm.adapters import check_quantizer
-from synthpairs.vlm.llava import Align, Finetune
-from synthpairs.vlm.model import Resampler, Vlm
-from synthpairs.vlm.training import Training
+from synthpairs.vlm.params import Align, Finetune, Resampler, Training, Vlm
 from synthpairs.workers import usable_cores
 
 SECTIONS: dict[str, Any] = {

@@ -21,8 +21,9 @@ from synthpairs.vlm.codes import CodeLlava, WordResampler, codebook
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples, pixels_of
 from synthpairs.vlm.fitting import Fit, check_skipped, fit
 from synthpairs.vlm.llava import only_projector, save_projector
-from synthpairs.vlm.model import Resampler, Vlm, assemble, hub_parts
-from synthpairs.vlm.training import Trained, Training
+from synthpairs.vlm.model import assemble, hub_parts
+from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.training import Trained
 from synthpairs.vlm.warmstart import RAREST
 
 log = logging.getLogger(__name__)

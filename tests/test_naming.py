@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from synthpairs.naming import Namer, align_codes, prepare, words_said
 from synthpairs.vlm import assemble, load
 from synthpairs.vlm.examples import caption_examples
-from synthpairs.vlm.llava import PROJECTOR, Finetune, finetune
-from synthpairs.vlm.training import Training
+from synthpairs.vlm.llava import PROJECTOR, finetune
+from synthpairs.vlm.params import Finetune, Training
 from tests.vlm.conftest import WORDS, _png, instructions, pairs, parts, resampler, training  # noqa: F401
 
 

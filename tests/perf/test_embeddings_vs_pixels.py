@@ -14,8 +14,7 @@ from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Course, Steps
 from synthpairs.embeddings.generator import MaskedGenerator
-from synthpairs.vlm.llava import Finetune
-from synthpairs.vlm.training import Training
+from synthpairs.vlm.params import Finetune, Training
 from tests.embeddings.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import parts, resampler, training  # noqa: F401
 
