@@ -7,8 +7,8 @@ from pathlib import Path
 from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.embeddings.mixing import Mixing, mixed
 from synthpairs.launch import leads
-from synthpairs.naming import align_codes
 from synthpairs.params import load_params
+from synthpairs.resampler_pretraining import align_codes
 from synthpairs.storage import write_json
 from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm.model import Resampler, Vlm

@@ -3,18 +3,20 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from synthpairs.arms import Arm, CodeArm
 from synthpairs.distributions.page import section as distributions_section
 from synthpairs.diversity.page import markdown
 from synthpairs.embeddings.mixing import generated_pairs, real_pairs
+from synthpairs.experiments.noise_seeds_page import answers as noise_seeds_answers
+from synthpairs.experiments.seeds_page import answers as seeds_answers
+from synthpairs.experiments.strategies_page import answers as strategies_answers
 from synthpairs.params import load_params
 from synthpairs.perplexity.page import section as perplexity_section
 from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
-from synthpairs.repaints.page import answers as repaints_answers
-from synthpairs.repeats.page import answers as repeats_answers
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking, funnel
 from synthpairs.report.graph import read_stages
@@ -26,7 +28,6 @@ from synthpairs.report.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
 from synthpairs.storage import write_bytes
-from synthpairs.studies.page import answers as studies_answers
 from synthpairs.tracking import run_stage, stage_run
 
 DATA, OUT = Path("data"), Path("reports")
@@ -42,6 +43,9 @@ def main() -> None:
         known = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
         return pictures([known[key] for key in keys], Path(pairs.tokenizer), "params.yaml: pairs.tokenizer")
 
+    def experiment(name: str, key: str) -> dict[str, Any]:
+        return read_json(OUT / f"experiments/{name}.json", "make experiments", [key])
+
     with stage_run("report", params) as run:
         started = time.monotonic()
         stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
@@ -49,11 +53,9 @@ def main() -> None:
         ranking = Ranking(strategy=select.strategy, fusion=select.fusion, **weights)
         inputs = read_inputs(arms)
         sections = Sections(
-            studies=studies_answers(read_json(OUT / "studies/studies.json", "make studies", ["studies"])["studies"]),
-            repeats=repeats_answers(read_json(OUT / "repeats/repeats.json", "make repeats", ["benchmarks"])),
-            repaints=repaints_answers(
-                read_json(OUT / "repaints/repaints.json", "make repaints", ["paintings"])["paintings"]
-            ),
+            strategies=strategies_answers(experiment("strategies", "studies")["studies"]),
+            seeds=seeds_answers(experiment("seeds", "benchmarks")),
+            noise_seeds=noise_seeds_answers(experiment("noise_seeds", "paintings")["paintings"]),
             preference=preference_section(read_json(OUT / "preference.json", "dvc repro preference", ["not_asked"])),
             perplexity=perplexity_section(
                 read_json(OUT / "perplexity.json", "dvc repro perplexity", ["left_out"]), inputs.results
