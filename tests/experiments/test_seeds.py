@@ -88,7 +88,7 @@ def test_every_model_answers_the_same_and_is_made_once(setting, monkeypatch):
     assert (losses["selected"][RUN] != losses["selected"]["1"]).any()
     assert set(answers[answers["task"].isin([PREFERENCE, CONTROL])]["score"]) <= {0.0, 0.5, 1.0}
 
-    monkeypatch.setattr(seeds, "_trial", None)
+    monkeypatch.setattr(seeds, "_trial", lambda *_: pytest.fail("trained again"))
     assert measure_seeds(setting) == results
     pd.testing.assert_frame_equal(given[1], answers)
 
