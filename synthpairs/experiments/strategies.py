@@ -79,8 +79,8 @@ def measure_strategies(setting: StrategiesSetting) -> dict[str, Any]:
             tasks = params.tasks if chosen in tuned and seed in params.seeds[: params.tuned_seeds] else []
             run = partial(_trial, chosen, setting.of_seed(seed), tasks, scorer, items, unseen)
             trials.append(Trial(set=str(chosen), seed=seed, kind="tuned" if tasks else "probed", run=run))
-    tasks = [f"tasks/{task}.{ending}" for task in {*params.tasks, PROBED} for ending in ("parquet", "yaml")]
-    names = ("art", "captions", "images", "scores", "tasks/instructions.parquet", *tasks)
+    names = ["art", "captions", "images", "scores", "tasks/instructions.parquet"]
+    names += [f"tasks/{task}.{ending}" for task in {*params.tasks, PROBED} for ending in ("parquet", "yaml")]
     answers = run_trials("strategies", setting.shape().fingerprint(names), trials)
     results = {name: study_results(sets, tasks_of(name, params), answers) for name, sets in studies.items()}
     return {"seeds": params.seeds, "steps": params.steps, "studies": results}
