@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro curves studies repeats repaints speed test flows lock
+.PHONY: help env repro experiments speed test flows lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -21,24 +21,8 @@ repro: $(STAMP) ## run every stage that is out of date, then record the rest in 
 	dvc repro
 	python -m synthpairs track sync
 
-curves: $(STAMP) ## learning curves of the Synth2 route: two arms, three seeds
-	dvc repro curves/dvc.yaml
-	cp data/curves/curves.json data/curves/curves.png reports/
-
-studies: $(STAMP) ## ways to come by a training set, compared over several seeds
-	dvc repro studies/dvc.yaml
-	mkdir -p reports/studies
-	cp data/studies/* reports/studies/
-
-repeats: $(STAMP) ## the arms of the main run under other seeds, asked everything anew
-	dvc repro repeats/dvc.yaml
-	mkdir -p reports/repeats
-	cp data/repeats/* reports/repeats/
-
-repaints: $(STAMP) ## its captions painted again with other noise
-	dvc repro repaints/dvc.yaml
-	mkdir -p reports/repaints
-	cp data/repaints/* reports/repaints/
+experiments: $(STAMP) ## the main run's questions over several seeds: an hour and a half
+	dvc repro experiments/dvc.yaml
 
 speed: $(STAMP) ## training fed by embeddings against training fed by pixels
 	python -m perf.embeddings_vs_pixels

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from perf.samples import Sample
 from synthpairs.embeddings.codes import TOKENS, vectors_of
 from synthpairs.inference import best_device, compute_dtype
-from synthpairs.naming import Namer, prepare, words_said
+from synthpairs.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
@@ -88,8 +88,8 @@ class Steps:
         self._learner: Trained
         if course.kind == "align":
             only_projector(model)
-            self._learner, self._rest = Namer(model), "resampler"
-            self._collate = words_said(words, course.resampler.words, self._examples)
+            self._learner, self._rest = BagOfWordsObjective(model), "resampler"
+            self._collate = bag_of_words_collator(words, course.resampler.words, self._examples)
         else:
             model.model.language_model.float()  # as `finetune` does, with the head
             model.lm_head.float()

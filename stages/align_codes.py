@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from synthpairs import naming
+from synthpairs import resampler_pretraining
 from synthpairs.arms import MODELS, chosen_arm
 from synthpairs.embeddings.mixing import Mixing, mixed
 from synthpairs.tracking import Result, run_stage, stage
@@ -13,7 +13,7 @@ from synthpairs.vlm.params import Resampler, Training, Vlm
 def main(arm: str, align_codes: Training, vlm: Vlm, resampler: Resampler, mixing: Mixing) -> Result:
     """Write models/vlm/ARM/aligned."""
     pairs, counts = mixed(arm, mixing, Path("data"), resampler.tokenizer)
-    return naming.align_codes(pairs, vlm, resampler, align_codes, MODELS / arm / "aligned") | counts
+    return resampler_pretraining.align_codes(pairs, vlm, resampler, align_codes, MODELS / arm / "aligned") | counts
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ from synthpairs.captions.params import CaptionParams, Source
 from synthpairs.captions.reading.read import check_source
 from synthpairs.captions.reading.rows import files_of
 from synthpairs.comparison.revisions import git
-from synthpairs.curves.params import Curves
 from synthpairs.distributions.params import Distributions
 from synthpairs.diversity.params import Diversity, PackagedEncoder
 from synthpairs.embeddings.mixing import Mixing
 from synthpairs.embeddings.params import Embed
 from synthpairs.execution.engine import load_engine
 from synthpairs.execution.hire import check
+from synthpairs.experiments.params import Experiments
 from synthpairs.gallery.params import Gallery
 from synthpairs.images.params import Images
 from synthpairs.invention.params import Invent
@@ -42,12 +42,9 @@ from synthpairs.planning.work import read_run
 from synthpairs.preference.params import Preference
 from synthpairs.presets import FOLDER, leaves
 from synthpairs.realpairs.params import Pairs
-from synthpairs.repaints.params import Repaints
-from synthpairs.repeats.params import Repeats
 from synthpairs.report.params import Report
 from synthpairs.scores.params import Scores
 from synthpairs.selection.params import Select
-from synthpairs.studies.params import Studies
 from synthpairs.vlm.adapters import check_quantizer
 from synthpairs.vlm.params import Align, Finetune, Resampler, Training, Vlm
 from synthpairs.workers import usable_cores
@@ -57,8 +54,7 @@ SECTIONS: dict[str, Any] = {
     "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
     "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
     "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "curves": Curves, "studies": Studies, "repeats": Repeats, "repaints": Repaints,
-    "benchmark": Benchmark, "suite": Suite,
+    "finetune_codes": Finetune, "experiments": Experiments, "benchmark": Benchmark, "suite": Suite,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing

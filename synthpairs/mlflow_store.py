@@ -41,7 +41,7 @@ ARTIFACTS = {  # what people look at, by the stage that makes it: kept under the
     "diversity": ("reports/diversity.png",),
     "distributions": ("reports/distributions.png",),
     "gallery": ("reports/gallery",),
-    "report": ("reports/README.md", "reports/curves.png", "reports/figures"),
+    "report": ("reports/README.md", "reports/experiments/learning_curves.png", "reports/figures"),
 }
 
 

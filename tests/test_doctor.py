@@ -80,7 +80,7 @@ def test_bfloat16_is_for_cpus_that_multiply_it(project, monkeypatch, fast, warne
 
 def test_a_package_that_a_training_wants(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    for section in ("align_codes:", "curves:"):  # which follow the two that have adapters
+    for section in ("align_codes:", "experiments:"):  # which follow the two that have adapters
         before, after = (project / "params.yaml").read_text().split(f"\n{section}")
         at = before.rindex("  lora:\n")
         before = before[:at] + before[at:].replace(":", ": {rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)

@@ -371,7 +371,7 @@ def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, caplog):
 
 
 def test_what_people_look_at_is_kept_with_the_run(workspace):
-    for page in ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "curves.png"):
+    for page in ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "experiments/learning_curves.png"):
         path = Path("reports") / page
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page)
@@ -386,7 +386,7 @@ def test_what_people_look_at_is_kept_with_the_run(workspace):
         return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
 
     assert kept(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
-    assert kept(report, "reports") == ["reports/README.md", "reports/curves.png"], "restored, so `sync` kept it"
+    assert kept(report, "reports") == ["reports/README.md", "reports/experiments"], "restored, so `sync` kept it"
 
 
 def test_sync_records_an_older_state_that_came_back_and_nothing_that_is_no_longer_so(workspace, caplog):

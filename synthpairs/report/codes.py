@@ -14,7 +14,7 @@ from synthpairs.storage import read_table
 
 REAL, MIXED, SYNTHETIC = "real-codes", "genpair", "synthetic"  # arms; the others are compared with the first
 STAGES = ("invent", "screen", "pairs", "embed")  # with one metrics file each
-CURVES, PLOT, CURVES_COMMAND = Path("reports/curves.json"), Path("reports/curves.png"), "make curves"
+CURVES, CURVES_COMMAND = Path("reports/experiments/learning_curves.json"), "make experiments"
 SPEED, SPEED_COMMAND = Path("reports/speed.json"), "make speed"
 CURVES_KEYS = ("measure", "task", "n", "seeds", "steps", "arms", "reached")
 SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "align")
@@ -36,8 +36,6 @@ class Codes(Comparison):
 def read_codes(arms: Sequence[str], root: Path = Path()) -> Codes:
     """Read all of it; FileNotFoundError says what to run for what is not there."""
     data = root / "data"
-    if not (root / PLOT).exists():
-        raise FileNotFoundError(f"{root / PLOT} is missing: run `{CURVES_COMMAND}` first")
     generated = read_table(data / "embedded/manifest.parquet", "dvc repro embed")
     real = read_table(data / "pairs/pairs.parquet", "dvc repro pairs")
     return Codes(

@@ -1,4 +1,4 @@
-"""Learning curves and speed of the Synth2 route, from the two files that `make curves` and `make speed` write."""
+"""Learning curves and speed of the Synth2 route, from the two files that `make experiments` and `make speed` write."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from synthpairs.markdown import markdown_table
-from synthpairs.report.codes import MIXED, PLOT, REAL
+from synthpairs.report.codes import MIXED, REAL
 from synthpairs.report.tables import literal, number
 
 ROUTES = ("embeddings", "pixels")
@@ -61,7 +61,7 @@ def curves_section(curves: dict[str, Any]) -> str:
         rows.append([f"`{arm}`", span, *map(number, final)])
     return "\n\n".join(
         [
-            f"![a line per arm with its band: the benchmark's value against the training step]({PLOT.name})",
+            "![a line per arm with its band: the benchmark's value against the training step](experiments/learning_curves.png)",
             f"{curves['measure']} on {curves['task']} (n = {curves['n']:,}) against the step of training, {len(seeds)} seeds "
             "for each arm, trained apart from the main run ([from which commit](../docs/two-machines.md#side-experiments)). The "
             "band goes from the worst seed to the best.",

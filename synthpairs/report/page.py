@@ -28,9 +28,9 @@ _GRIDS = {
 class Sections:
     """What other packages say about their own results, as Markdown."""
 
-    studies: str  # the answers alone: the studies have a page of their own
-    repeats: str  # likewise
-    repaints: str  # likewise
+    strategies: str  # the answers alone: the experiment has a page of its own
+    seeds: str  # likewise
+    noise_seeds: str  # likewise
     preference: str
     perplexity: str
     distributions: str
@@ -53,12 +53,12 @@ def build(
         "About pairs whose pictures are never drawn: [the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
         "## The same questions over several seeds",
         "These experiments are run apart from the main run; each page says from which commit its results are.",
-        sections.studies,
-        "Every number behind that, and how it came about: [studies](studies/README.md). The arms below come from one run; drawn "
-        "and trained again under other seeds ([repeats](repeats/README.md)) they say:",
-        sections.repeats,
-        "And its captions, painted again with other noise ([repaints](repaints/README.md)):",
-        sections.repaints,
+        sections.strategies,
+        "Every number behind that, and how it came about: [strategies](experiments/strategies.md). The arms below come from one "
+        "run; drawn and trained again under other seeds ([seeds](experiments/seeds.md)) they say:",
+        sections.seeds,
+        "And its captions, painted again with other noise ([noise seeds](experiments/noise_seeds.md)):",
+        sections.noise_seeds,
         *_arms(inputs, compared, drawn),
         sections.preference,
         sections.perplexity,

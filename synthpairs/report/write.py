@@ -6,12 +6,13 @@ from pathlib import Path
 from synthpairs.distributions.page import section as distributions_section
 from synthpairs.diversity.page import markdown
 from synthpairs.embeddings.mixing import generated_pairs, real_pairs
+from synthpairs.experiments.noise_seeds_page import answers as noise_seeds_answers
+from synthpairs.experiments.seeds_page import answers as seeds_answers
+from synthpairs.experiments.strategies_page import answers as strategies_answers
 from synthpairs.perplexity.page import section as perplexity_section
 from synthpairs.preference.page import section as preference_section
 from synthpairs.realpairs.decoding import pictures
 from synthpairs.realpairs.params import Pairs
-from synthpairs.repaints.page import answers as repaints_answers
-from synthpairs.repeats.page import answers as repeats_answers
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking, funnel
 from synthpairs.report.graph import read_stages
@@ -23,7 +24,6 @@ from synthpairs.report.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
 from synthpairs.storage import write_bytes
-from synthpairs.studies.page import answers as studies_answers
 
 DATA, OUT = Path("data"), Path("reports")
 
@@ -64,16 +64,16 @@ def write_report(
 
 def _sections(inputs: Inputs, route: str) -> Sections:
     """What other packages say about the results that they have in reports/; `route` is the Synth2 route's."""
-    studies = read_json(OUT / "studies/studies.json", "make studies", ["studies"])
-    repeats = read_json(OUT / "repeats/repeats.json", "make repeats", ["benchmarks"])
-    repaints = read_json(OUT / "repaints/repaints.json", "make repaints", ["paintings"])
+    strategies = read_json(OUT / "experiments/strategies.json", "make experiments", ["studies"])
+    seeds = read_json(OUT / "experiments/seeds.json", "make experiments", ["benchmarks"])
+    noise_seeds = read_json(OUT / "experiments/noise_seeds.json", "make experiments", ["paintings"])
     preference = read_json(OUT / "preference.json", "dvc repro preference", ["not_asked"])
     perplexity = read_json(OUT / "perplexity.json", "dvc repro perplexity", ["left_out"])
     distributions = read_json(OUT / "distributions.json", "dvc repro distributions", ["captions_with_both"])
     return Sections(
-        studies=studies_answers(studies["studies"]),
-        repeats=repeats_answers(repeats),
-        repaints=repaints_answers(repaints["paintings"]),
+        strategies=strategies_answers(strategies["studies"]),
+        seeds=seeds_answers(seeds),
+        noise_seeds=noise_seeds_answers(noise_seeds["paintings"]),
         preference=preference_section(preference),
         perplexity=perplexity_section(perplexity, inputs.results),
         distributions=distributions_section(distributions),

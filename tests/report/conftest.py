@@ -16,7 +16,7 @@ from synthpairs.benchmarks.params import Asked, Benchmark
 from synthpairs.benchmarks.summary import summarise
 from synthpairs.diversity.clusters import analyse
 from synthpairs.diversity.params import Diversity
-from synthpairs.repeats.results import repeat_results
+from synthpairs.experiments.results import seed_results
 from synthpairs.report.findings import Ranking
 from synthpairs.report.params import Report
 from synthpairs.schema import (
@@ -36,8 +36,8 @@ from synthpairs.schema import (
 )
 from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
 from tests.distributions.conftest import chosen_of, made_up_table, results_of
-from tests.repeats.conftest import ARMS as REPEATED
-from tests.repeats.conftest import made_up_repeats
+from tests.experiments.conftest import ARMS as SEEDED
+from tests.experiments.conftest import made_up_answers
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
@@ -241,17 +241,16 @@ def make_route(root):
     }
     for stage, counts in metrics.items():
         write_json(root / f"reports/metrics/{stage}.json", counts)
-    write_json(root / "reports/curves.json", CURVES)
-    write_bytes(root / "reports/curves.png", png(0))
+    write_json(root / "reports/experiments/learning_curves.json", CURVES)
     write_json(root / "reports/preference.json", PREFERENCE)
     table = made_up_table()
     measured = results_of(table, chosen_of(table))
     write_json(root / "reports/distributions.json", measured)
-    write_json(root / "reports/repaints/repaints.json", {"paintings": [measured] * 2})
+    write_json(root / "reports/experiments/noise_seeds.json", {"paintings": [measured] * 2})
     write_json(root / "reports/perplexity.json", PERPLEXITY)
     write_json(root / "reports/speed.json", SPEED)
-    write_json(root / "reports/studies/studies.json", {"studies": {"selection": STUDY}})
-    write_json(root / "reports/repeats/repeats.json", repeat_results(made_up_repeats(), REPEATED))
+    write_json(root / "reports/experiments/strategies.json", {"studies": {"selection": STUDY}})
+    write_json(root / "reports/experiments/seeds.json", seed_results(made_up_answers(), ["llm", "untrained"], SEEDED))
 
 
 def write_audit(root, manifest, chosen):

@@ -36,8 +36,7 @@ def test_couples_depend_on_keys_and_seed_alone(codes):
         ("reports/metrics/finetune/synthetic.json", "dvc repro finetune-codes"),
         ("reports/metrics/screen.json", "dvc repro screen"),
         ("reports/diversity.json", "dvc repro diversity"),
-        ("reports/curves.json", "make curves"),
-        ("reports/curves.png", "make curves"),
+        ("reports/experiments/learning_curves.json", "make experiments"),
         ("reports/speed.json", "make speed"),
     ],
 )

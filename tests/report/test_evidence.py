@@ -19,7 +19,7 @@ def test_a_level_that_is_not_reached_is_never():
 
 def test_curves_show_every_seed_and_their_mean():
     lines = curves_section(CURVES).splitlines()
-    assert lines[0].endswith("(curves.png)")
+    assert lines[0].endswith("(experiments/learning_curves.png)")
     assert "| `real-codes` | 0.900 [0.800, 1.000] | 0.900 | 1.000 | 0.800 |" in lines
     assert lines.index("| `real-codes` | 0.900 [0.800, 1.000] | 0.900 | 1.000 | 0.800 |") + 1 == lines.index(
         "| `genpair` | 1.167 [1.100, 1.200] | 1.100 | 1.200 | 1.200 |"

@@ -1,0 +1,126 @@
+"""Differences between training sets, over several seeds: numbers and figure.
+
+Two things are uncertain: which questions were asked, and how a training happened to go. A difference is shown only where both
+speak for it: the paired test over items (means over the seeds, clustered by concept, Holm's correction over all tests of the
+comparison) and every seed's own difference, all on one side of 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from synthpairs.plots import ACCENT, INK, MID, plot_style, png
+from synthpairs.statistics import holm, interval, mean, paired, shown
+
+RESAMPLES, SEED = 2000, 0  # of the bootstrap
+DECIMALS = 4
+COLUMNS = 2  # of a figure's panels, at most
+ZERO_SHOT, UNSEEN, GAP = "naming", "naming_unseen", "style_gap"  # tasks of `strategies`, which that module explains
+LOSS, PREFERENCE, CONTROL = "text_loss", "preference", "control"  # tasks of `seeds`, likewise
+Measure = tuple[str, tuple[float, float]]  # its name, and the least and the largest score of an item
+MEASURES: Mapping[str, Measure] = {
+    "desk_caption": ("cider_d", (0.0, 10.0)),
+    GAP: ("accuracy lost", (-1.0, 1.0)),
+    LOSS: ("nats per token", (0.0, 100.0)),
+    PREFERENCE: ("win rate", (0.0, 1.0)),
+    CONTROL: ("right", (0.0, 1.0)),
+}
+ACCURACY: Measure = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
+
+
+def compare(names: Sequence[str], tasks: Sequence[str], answers: pd.DataFrame) -> dict[str, Any]:
+    """{sets, comparisons, tasks} of `answers`, as `run_trials` gives them; every set against the first of `names`.
+
+    Of each task: measure, n, sets and differences, by set. Of a set: value, low, high, and the values of the seeds; of a
+    difference also p, detectable, and whether it is shown. Every seed of a set must have answered the same items.
+    """
+    results = {task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ACCURACY)) for task in tasks}
+    differences = [results[task]["differences"][name] for task in tasks for name in names[1:]]
+    for difference, p in zip(differences, holm([difference["p"] for difference in differences]), strict=True):
+        seeds_agree = min(difference["seeds"]) > 0 or max(difference["seeds"]) < 0
+        difference["shown"] = shown(p, difference["low"], difference["high"]) and seeds_agree
+        difference["p"] = round(p, DECIMALS)
+    return {"sets": list(names), "comparisons": len(differences), "tasks": results}
+
+
+def seed_results(answers: pd.DataFrame, untouched: Sequence[str], arms: Sequence[str]) -> dict[str, Any]:
+    """{seeds, benchmarks, language, preference} of experiment `seeds`, the last three as `compare` has them.
+
+    Arms are compared with the first of them; language with the first of `untouched`, models that no arm has trained.
+    """
+    tasks = sorted(set(answers["task"]) - {LOSS, PREFERENCE, CONTROL})
+    return {
+        "seeds": sorted(set(answers["seed"])),  # the order of every value's own list of seeds
+        "benchmarks": compare(arms, tasks, answers),
+        "language": compare([*untouched, *arms], [LOSS], answers),
+        "preference": compare(arms, [PREFERENCE, CONTROL], answers),
+    }
+
+
+def _task(names: Sequence[str], answers: pd.DataFrame, measure: str, bounds: tuple[float, float]) -> dict[str, Any]:
+    tables = {  # scores [item, seed]
+        name: answers[answers["set"] == name].pivot(index=["uid", "concept"], columns="seed", values="score")
+        for name in names
+    }
+    return {
+        "measure": measure,
+        "n": len(tables[names[0]]),
+        "sets": {name: _values(table, bounds) for name, table in tables.items()},
+        "differences": {name: _difference(tables[name], tables[names[0]]) for name in names[1:]},
+    }
+
+
+def _values(table: pd.DataFrame, bounds: tuple[float, float]) -> dict[str, Any]:
+    scores = table.mean(axis=1).tolist()
+    low, high = interval(scores, _concepts(table), RESAMPLES, SEED, bounds)
+    return _rounded(value=mean(scores), low=low, high=high) | {"seeds": _by_seed(table.mean())}
+
+
+def _difference(table: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
+    scores, others = (part.mean(axis=1).droplevel("concept") for part in (table, first))
+    test = paired(scores, others, _concepts(table), RESAMPLES, SEED)
+    numbers = _rounded(value=test.value, low=test.low, high=test.high, detectable=test.detectable)
+    return numbers | {"p": test.p, "seeds": _by_seed(table.mean() - first.mean())}
+
+
+def _concepts(table: pd.DataFrame) -> list[str]:
+    return list(table.index.get_level_values("concept"))
+
+
+def _by_seed(means: pd.Series) -> list[float]:
+    return [round(float(value), DECIMALS) for value in means]
+
+
+def _rounded(**numbers: float) -> dict[str, Any]:
+    return {name: round(number, DECIMALS) for name, number in numbers.items()}
+
+
+def comparison_figure(results: dict[str, Any]) -> bytes:
+    """PNG of what `compare` gives: of each task a panel with every set's mean, its 95% interval, and its seeds' values.
+
+    Equal results give equal bytes; readable in black and white.
+    """
+    names, tasks = results["sets"], results["tasks"]
+    columns = min(COLUMNS, len(tasks))
+    rows = -(-len(tasks) // columns)
+    with plot_style():
+        figure = Figure(figsize=(7.6, (0.75 + 0.34 * len(names)) * rows), layout="constrained")
+        panels = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+        for (task, numbers), axes in zip(tasks.items(), panels, strict=False):
+            for position, name in enumerate(names):
+                row = numbers["sets"][name]
+                axes.plot([row["low"], row["high"]], [position] * 2, color=INK, linewidth=1.6, solid_capstyle="butt")
+                fill = "white" if position else ACCENT
+                axes.plot(row["value"], position, "o", markerfacecolor=fill, markeredgecolor=INK, markersize=7)
+                axes.plot(row["seeds"], [position + 0.28] * len(row["seeds"]), "|", color=MID, markersize=7)
+            axes.axvline(numbers["sets"][names[0]]["value"], color=MID, linewidth=0.8, linestyle=":")
+            axes.set_title(f"{task} ({numbers['measure']}, n = {numbers['n']:,})")
+            axes.set_yticks(range(len(names)), names)
+            axes.grid(axis="x")
+        for axes in panels[len(tasks) :]:
+            axes.axis("off")
+        panels[0].invert_yaxis()
+        figure.supxlabel("dot: mean of the seeds; line: 95% interval over items; ticks below: the seeds", fontsize=9)
+        return png(figure)

@@ -1,0 +1,86 @@
+"""A runner of trials: of a training set and a seed a model is trained and asked; finished trials are not run again."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from synthpairs.progress import progress
+from synthpairs.schema import ANSWERS, digest
+from synthpairs.storage import WorkStore, file_sha256, read_table, write_table
+from synthpairs.vlm.model import part_names
+from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
+from synthpairs.vlm.parts import part_identity
+
+log = logging.getLogger(__name__)
+SEEDED = ("select", "mixing", "vlm", "align", "finetune")  # sections whose `seed` a trial sets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The sections of params.yaml that shape a trial, to which an experiment adds its own; and the pipeline's data."""
+
+    vlm: Vlm
+    align: Training
+    finetune: Finetune
+    data: Path
+
+    def of_seed(self, seed: int) -> Self:
+        """The same with everything that is drawn at random drawn anew."""
+        sections = {name: replace(getattr(self, name), seed=seed) for name in SEEDED if hasattr(self, name)}
+        return replace(self, **sections)
+
+    def fingerprint(self, names: Iterable[str], resampler: Resampler | None = None) -> str:
+        """Of all params, of the models, and of what `names` names in the pipeline's data."""
+        settings = {name: value for name, value in asdict(self).items() if name != "data"}
+        models = [part_identity(name, key) for key, name in part_names(self.vlm, resampler).items()]
+        return digest(settings, models, [file_sha256(self.data / name) for name in sorted(names)])
+
+    def instructions(self) -> pd.DataFrame:
+        """The instruction data of stage `tasks`."""
+        return read_table(self.data / "tasks/instructions.parquet", "dvc repro tasks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A training set, a seed, and how they become answers."""
+
+    set: str
+    seed: int | str
+    run: Callable[[Path], pd.DataFrame]  # rows of ANSWERS; the folder holds what a killed run of the trial has left
+    kind: str = "all"  # what is asked, where trials of one set and seed may differ in it
+
+
+def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd.DataFrame:
+    """Answers of all trials, rows of ANSWERS with `set` and `seed` before it.
+
+    Finished trials lie in the work store of `fingerprint`, which is of all that shapes an answer beside set, seed and kind.
+    """
+    tables = []
+    with (
+        WorkStore(experiment, fingerprint).locked() as store,
+        progress(experiment, len(trials), "trials") as advance,
+    ):
+        for trial in trials:
+            name = f"{trial.set}-{trial.seed}-{trial.kind}"
+            file, work = store.path / f"{name}.parquet", store.path / name
+            if not file.exists():
+                write_table(file, trial.run(work), ANSWERS)
+                shutil.rmtree(work, ignore_errors=True)
+            answers = read_table(file, f"dvc repro experiments/dvc.yaml:{experiment}")
+            means = {task: round(float(rows.mean()), 3) for task, rows in answers.groupby("task")["score"]}
+            log.info("%s, seed %s: %s", trial.set, trial.seed, json.dumps(means))
+            tables.append(answers.assign(set=trial.set, seed=trial.seed))
+            advance(1)
+    return pd.concat(tables, ignore_index=True)[["set", "seed", *ANSWERS.names]]
+
+
+def answer_rows(task: str, uids: Iterable[str], concepts: Iterable[str], scores: Iterable[float]) -> pd.DataFrame:
+    """Rows of ANSWERS of a task that is no benchmark; `concepts` are the clusters by which they are resampled."""
+    columns = {"uid": list(uids), "concept": list(concepts), "score": list(scores)}
+    return pd.DataFrame(columns).assign(task=task, blind=False, category=task, prediction="")

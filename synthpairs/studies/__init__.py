@@ -1,1 +1,0 @@
-"""Studies: several ways to come by a training set, each trained for several seeds and asked the same questions."""

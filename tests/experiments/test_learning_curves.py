@@ -1,0 +1,192 @@
+"""Curves come from one training per arm and seed, resume by trial, and say when the baseline is reached."""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from synthpairs.benchmarks.definitions import definitions
+from synthpairs.embeddings.codes import encoded
+from synthpairs.embeddings.mixing import Mixing
+from synthpairs.experiments import learning_curves
+from synthpairs.experiments.learning_curves import (
+    TASK,
+    LearningCurvesSetting,
+    caption_questions,
+    first_reached,
+    learning_curves_figure,
+    measure_learning_curves,
+)
+from synthpairs.experiments.params import LearningCurves, Reading
+from synthpairs.experiments.trials import answer_rows
+from synthpairs.schema import BENCHMARK, INSTRUCTIONS, REAL_PAIRS
+from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
+from synthpairs.vlm.llava import PROJECTOR
+from synthpairs.vlm.params import Finetune, Training
+from tests.vlm.conftest import WORDS, _png, parts, resampler, training  # noqa: F401
+
+GRID, CODES, CHANNELS = (2, 2), 32, 4  # of the tiny tokenizer
+QUESTION = "Describe the picture."
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Everything that a run reads; the codes of a pair say which of WORDS is its caption."""
+    folder, rng = tmp_path / "data", np.random.default_rng(0)
+    grids = rng.integers(0, CODES, (len(WORDS), *GRID)).astype(np.uint16)
+    pairs = [
+        {"key": f"k{n:02}", "text": WORDS[n % 5], "concept": "", "drawings": [], "tokens": grids[n % 5].ravel()}
+        for n in range(24)
+    ]
+    write_table(folder / "pairs/pairs.parquet", pairs, REAL_PAIRS)
+    write_json(folder / "pairs/list.json", {"grid": GRID})
+    made = [(f"g{n}", encoded(grids[n], None, CODES) | {"txt": WORDS[n].encode()}) for n in range(len(WORDS))]
+    write_bytes(folder / "embedded/shard-0.tar", shard_bytes(made))
+    pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]}).to_parquet(
+        folder / "embedded/manifest.parquet"
+    )
+    generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
+    write_json(folder / "embedded/generator.json", {"inputs": generator})
+    turns = [{"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}]
+    rows = [{"uid": str(n), "task": "single", "turns": turns[n % 2 :], "picture": _png(n)} for n in range(6)]
+    rows += [{"uid": "named", "turns": turns[:1], "picture": _png(9)}, {"uid": "text", "turns": turns, "picture": None}]
+    write_table(folder / "tasks/instructions.parquet", [row | {"drawings": []} for row in rows], INSTRUCTIONS)
+    items = [
+        {"uid": str(n), "question": QUESTION, "answers": [WORDS[n % 5], "a thing"], "category": "single",
+         "concept": WORDS[n % 5], "picture": _png(n)}
+        for n in range(6)
+    ]  # fmt: skip
+    write_table(
+        folder / f"tasks/{TASK}.parquet", [item | {"choices": None, "drawings": []} for item in items], BENCHMARK
+    )
+    write_bytes(folder / f"tasks/{TASK}.yaml", definitions()[f"{TASK}.yaml"].encode())
+    return folder
+
+
+@pytest.fixture
+def setting(data, parts, resampler, training, monkeypatch):  # noqa: F811
+    """Makes a setting of ten steps; changes of its section `learning_curves`. The work store goes to the test's own directory."""
+    monkeypatch.setenv("DVC_ROOT", str(data.parent))
+    values = {"seeds": [0, 1], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
+    return lambda **changed: LearningCurvesSetting(
+        learning_curves=LearningCurves(**values | changed),
+        mixing=Mixing(seed=7, draws=40, synthetic={"real-codes": 0.0, "genpair": 0.5}),
+        align=Training(**training),
+        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        vlm=parts,
+        resampler=resampler,
+        batch=4,
+        data=data,
+    )
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Weights by which a resampler is known, as ARM-SEED/STEP; they stand for its score, for captions take seconds."""
+    found = {}
+
+    def answers(aligned, setting, rows, work):
+        weights = load_file(aligned / PROJECTOR)["ask.weight"]
+        found[f"{work.name.removesuffix('-all')}/{aligned.name}"] = weights
+        return answer_rows("", ["a"], [""], [float(weights.sum())])
+
+    monkeypatch.setattr(learning_curves, "caption_answers", answers)
+    return found
+
+
+def test_captions_are_scored_after_reading(setting):
+    results = measure_learning_curves(setting(seeds=[3], points=[1.0]))
+    assert (results["steps"], results["n"], results["seeds"]) == ([10], 4, [3])
+    assert (results["task"], results["measure"]) == ("desk_caption", "cider_d")
+    assert [len(values[0]) for values in results["arms"].values()] == [1, 1]
+    assert all(0 <= values[0][0] <= 10 for values in results["arms"].values())
+
+
+def test_every_run_is_a_training_of_its_own_with_all_its_points(setting, seen):
+    results = measure_learning_curves(setting())
+    names = [f"{arm}-{seed}/{step}" for arm in ("real-codes", "genpair") for seed in (0, 1) for step in (2, 10)]
+    assert sorted(seen) == sorted(names)
+    values = [value for runs in results["arms"].values() for values in runs for value in values]
+    assert values == [round(float(seen[name].sum()), 6) for name in names]
+    assert len(set(values)) == len(values)
+
+
+def test_points_on_the_way_change_nothing_and_two_measurements_are_equal(setting, seen, tmp_path, monkeypatch):
+    results = measure_learning_curves(setting(seeds=[3]))
+    last = {name: weights for name, weights in seen.items() if name.endswith("/10")}
+    seen.clear()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "second"))
+    assert json.dumps(measure_learning_curves(setting(seeds=[3]))) == json.dumps(results)
+    measure_learning_curves(setting(seeds=[3], points=[1.0]))
+    assert all(torch.equal(weights, seen[name]) for name, weights in last.items())
+
+
+def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, seen, tmp_path, monkeypatch):
+    whole = measure_learning_curves(setting(seeds=[3]))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "killed"))
+    aligned, scored = [], []
+    align, score = learning_curves.align_codes, learning_curves.caption_answers
+
+    def aligning(*arguments):
+        aligned.append(1)
+        return align(*arguments)
+
+    def dies(*arguments):
+        scored.append(1)
+        if len(scored) == 4:
+            raise KeyboardInterrupt
+        return score(*arguments)
+
+    monkeypatch.setattr(learning_curves, "align_codes", aligning)
+    monkeypatch.setattr(learning_curves, "caption_answers", dies)
+    with pytest.raises(KeyboardInterrupt):
+        measure_learning_curves(setting(seeds=[3]))
+    assert measure_learning_curves(setting(seeds=[3])) == whole
+    assert len(aligned) == 2
+    assert len(scored) == 4 + 2  # the second arm's two points again, the first arm's never
+
+
+def test_only_caption_questions_about_pictures_are_read(data):
+    rows = caption_questions(pd.read_parquet(data / "tasks/instructions.parquet"))
+    assert len(rows) == 6
+    assert {turn["question"] for turns in rows["turns"] for turn in turns} == {QUESTION}
+
+
+def test_reached_is_the_first_step_at_the_baselines_last_mean():
+    baseline = [[0.1, 0.9, 0.4], [0.1, 0.9, 0.6]]
+    assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4], [0.0, 0.7, 0.9]]) == {"step": 2, "baseline": 0.5}
+    assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4]]) == {"step": None, "baseline": 0.5}
+
+
+def test_pairs_that_are_left_out_are_refused(setting):
+    short = setting()
+    align = dataclasses.replace(short.align, max_tokens=15, max_skipped=1.0)
+    with pytest.raises(ValueError, match=r"the alignment ends at step \d, not 10: raise align_codes\.max_tokens"):
+        measure_learning_curves(dataclasses.replace(short, align=align))
+
+
+def test_what_is_missing_names_its_command(setting, data):
+    (data / "embedded/manifest.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro embed` first"):
+        measure_learning_curves(setting())
+
+
+@pytest.mark.parametrize("step", [5, None])
+def test_the_figure_is_the_same_twice_whatever_the_machine_s_style(step):
+    results = {
+        "measure": "cider_d", "task": "desk_caption", "n": 10, "seeds": [0, 1], "steps": [2, 5, 10],
+        "arms": {"real-codes": [[0.1, 0.5, 0.9], [0.2, 0.4, 1.1]], "genpair": [[0.3, 1.0, 1.2], [0.2, 1.1, 1.3]]},
+        "reached": {"step": step, "baseline": 1.0},
+    }  # fmt: skip
+    first = learning_curves_figure(results)
+    with mpl.rc_context({"font.size": 30, "lines.linewidth": 9}):
+        assert learning_curves_figure(results) == first
+    assert Image.open(io.BytesIO(first)).width > 300

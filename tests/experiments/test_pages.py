@@ -1,0 +1,119 @@
+"""What the pages say of results, and what they must not say. Those in git come from the results beside them."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthpairs.distributions.figure import LABELS
+from synthpairs.experiments import noise_seeds_page, seeds_page, strategies_page
+from synthpairs.experiments.params import Experiments
+from synthpairs.experiments.results import LOSS, seed_results
+from synthpairs.params import load_params
+from tests.distributions.conftest import chosen, results, table  # noqa: F401
+from tests.experiments.conftest import ARMS, made_up_answers
+
+REPORTS = Path(__file__).parents[2] / "reports/experiments"
+
+
+def answers(**made_up):
+    return seeds_page.answers(seed_results(made_up_answers(**made_up), ["llm", "untrained"], ARMS)).splitlines()
+
+
+def test_without_a_difference_none_is_shown():
+    arms, language, judges = answers()
+    assert "`real`: no difference shown" in arms
+    assert language.startswith("- *Is language kept?* Against `llm`: `untrained`: no difference shown; ")
+    assert "better" not in arms + language
+    assert "`selected` no preference shown" in judges
+
+
+def test_a_difference_is_shown_with_its_direction():
+    arms, language, judges = answers(better=(0.5, 0.5, 0.5), lost=(0.2, 0.21, 0.19), rate=(0.9, 0.85, 0.9))
+    assert "`real` is better on desk_vqa (+0." in arms
+    assert "`real` has 1.221 [" in language
+    assert "`selected`: no difference shown" in language
+    assert judges.count("prefers the synthetic pictures") == 2
+
+
+def test_a_seed_that_disagrees_silences_a_difference():
+    arms, language, judges = answers(better=(0.5, 0.5, -0.2), lost=(0.3, 0.3, -0.01), rate=(0.9, 0.9, 0.4))
+    assert "no difference shown" in arms
+    assert "has" not in language.split("`real`")[1]
+    assert "prefers" not in judges
+
+
+def test_a_judge_that_guesses_at_the_control_is_not_believed():
+    judges = answers(rate=(0.1, 0.1, 0.1), right=0.5)[2]
+    assert judges.endswith("No judge can tell under every seed, so nothing follows.")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "seeds", "expected"),
+    [
+        (0.52, 0.7, [0.6, 0.7], 1),
+        (0.52, 0.7, [0.5, 0.7], 0),
+        (0.5, 0.7, [0.6, 0.7], 0),
+        (0.3, 0.49, [0.4, 0.3], -1),
+        (0.3, 0.51, [0.4, 0.3], 0),
+    ],
+)
+def test_a_side_needs_the_interval_and_every_seed(low, high, seeds, expected):
+    assert seeds_page.side({"low": low, "high": high, "seeds": seeds}) == expected
+
+
+def test_what_every_painting_shows_is_said(results):  # noqa: F811
+    more, correlated = noise_seeds_page.answers([results] * 3).splitlines()
+    assert results["coupled"]["ssim"]["shown"]
+    assert f"In each of 3 paintings more: {LABELS['ssim']}; not the same in all, or no difference shown: " in more
+    assert LABELS["clutter"] in correlated.split("less: ")[1]
+
+
+def test_one_painting_that_differs_silences_it(results):  # noqa: F811
+    other, unsure = copy.deepcopy(results), copy.deepcopy(results)
+    other["coupled"]["ssim"]["value"] *= -1
+    for row in other["preferences"]["ssim"]["correlations"].values():
+        row["low"], row["high"] = -0.1, 0.1
+    more, correlated = noise_seeds_page.answers([results, other]).splitlines()
+    assert f"more: {LABELS['ssim']}" not in more
+    assert correlated.endswith("in each nothing.")
+    unsure["coupled"]["ssim"]["shown"] = False
+    assert f"more: {LABELS['ssim']}" not in noise_seeds_page.answers([results, unsure])
+
+
+def test_what_could_not_be_measured_has_a_dash(results):  # noqa: F811
+    bare = copy.deepcopy(results)
+    bare["coupled"] = {}
+    for row in bare["preferences"]["ssim"]["correlations"].values():
+        row |= dict.fromkeys(row)
+    page = noise_seeds_page.noise_seeds_page([bare, bare])
+    assert "no caption has both pictures" in page
+    assert "| - | - |" in page
+
+
+def read(name):
+    return json.loads((REPORTS / f"{name}.json").read_text())
+
+
+def test_the_pages_in_git_hold_the_results_beside_them():
+    """Rows as sets, for JSON in git has its keys sorted; prose may have changed since."""
+    studies, params = read("strategies")["studies"], load_params(Experiments, "experiments").strategies
+    seeds, paintings = read("seeds"), read("noise_seeds")["paintings"]
+    pages = {
+        "strategies": strategies_page.strategies_page(studies, params, 3.0),
+        "seeds": seeds_page.seeds_page(seeds),
+        "noise_seeds": noise_seeds_page.noise_seeds_page(paintings),
+    }
+    for name, page in pages.items():
+        rows, in_git = (
+            {line for line in text.splitlines() if line[:1] in "|!#"}
+            for text in (page, (REPORTS / f"{name}.md").read_text())
+        )
+        assert len(rows) > 10
+        assert rows == in_git, name
+    loss = seeds["language"]["tasks"][LOSS]["sets"]["llm"]["value"]
+    assert f"| `llm` | **{np.exp(loss):.2f}** [" in pages["seeds"]
+    assert "| the pairs | concepts |  | 54 |" in pages["strategies"]
+    assert strategies_page.answers(studies).count("\n") == 4

@@ -1,0 +1,79 @@
+"""When a difference is shown: the items and every seed must speak for it."""
+
+import io
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.experiments.results import GAP, ZERO_SHOT, compare, comparison_figure
+from synthpairs.experiments.tables import verdict
+
+TASKS = [ZERO_SHOT, "desk_vqa"]
+
+
+def made_up(gains, tasks=TASKS, wrong=0.0):
+    """Answers of 80 items about 40 concepts; `gains` by seed: how much likelier `random` is right than `top`."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"set": name, "seed": seed, "task": task, "uid": f"{item:03}", "concept": str(item // 2),
+         "score": float(rng.random() < 0.4 + gain * (name == "random")) + wrong}
+        for task, (seed, gain), name in itertools.product(tasks, enumerate(gains), ["top", "random"])
+        for item in range(80)
+    )  # fmt: skip
+
+
+def results_of(gains):
+    return compare(["top", "random"], TASKS, made_up(gains))
+
+
+def test_values_are_means_over_items_and_seeds():
+    table = made_up([0.0, 0.2])
+    numbers = compare(["top", "random"], TASKS, table)["tasks"]["desk_vqa"]
+    rows = table[(table["task"] == "desk_vqa") & (table["set"] == "random")]
+    assert (numbers["n"], numbers["measure"]) == (80, "accuracy")
+    assert numbers["sets"]["random"]["value"] == pytest.approx(rows["score"].mean(), abs=1e-4)
+    assert numbers["sets"]["random"]["seeds"] == pytest.approx(rows.groupby("seed")["score"].mean().tolist(), abs=1e-4)
+    difference = numbers["differences"]["random"]
+    assert difference["value"] == pytest.approx(np.mean(difference["seeds"]), abs=1e-4)
+    assert difference["low"] < difference["value"] < difference["high"]
+
+
+def test_a_large_difference_that_every_seed_has_is_shown():
+    results = results_of([0.5, 0.5])
+    assert all(numbers["differences"]["random"]["shown"] for numbers in results["tasks"].values())
+    assert "`random` is better on naming (+0." in verdict(results)
+
+
+def test_a_difference_that_one_seed_contradicts_is_not_shown_however_large():
+    difference = results_of([0.6, -0.2])["tasks"]["desk_vqa"]["differences"]["random"]
+    assert difference["seeds"][0] > 0 > difference["seeds"][1]
+    assert not difference["shown"]
+
+
+def test_no_difference_is_said_to_be_none_shown():
+    assert verdict(results_of([0.0, 0.0])) == "Against `top`: `random`: no difference shown."
+
+
+def test_p_values_are_corrected_for_all_tests_of_the_comparison():
+    results = results_of([0.25, 0.25])
+    alone = [compare(["top", "random"], [task], made_up([0.25, 0.25])) for task in TASKS]
+    raw = [one["tasks"][task]["differences"]["random"]["p"] for one, task in zip(alone, TASKS, strict=True)]
+    corrected = [results["tasks"][task]["differences"]["random"]["p"] for task in TASKS]
+    assert results["comparisons"] == 2
+    assert sorted(corrected) == pytest.approx([2 * min(raw), max(2 * min(raw), max(raw))], abs=3e-4)
+
+
+def test_to_lose_more_is_worse():
+    results = compare(["top", "random"], [GAP], made_up([0.5, 0.5], [GAP], wrong=-1.0))
+    assert results["tasks"][GAP]["sets"]["top"]["low"] < 0
+    assert f"`random` is worse on {GAP} (+" in verdict(results)
+
+
+def test_the_figure_is_the_same_twice():
+    results = results_of([0.3, 0.3])
+    figure = comparison_figure(results)
+    assert figure == comparison_figure(results)
+    assert Image.open(io.BytesIO(figure)).width > 300

@@ -1,0 +1,137 @@
+"""Trials of a tiny project: every set and seed is trained once, asked the same, and not again after a kill."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from synthpairs.artwork.world import World
+from synthpairs.experiments import strategies
+from synthpairs.experiments.params import Strategies
+from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT
+from synthpairs.experiments.strategies import FACTS, StrategiesSetting, measure_strategies, study_results, tasks_of
+from synthpairs.experiments.training_sets import TrainingSet
+from synthpairs.schema import DRAWINGS
+from synthpairs.storage import write_table
+from synthpairs.vlm.params import Align, Finetune
+from tests.experiments.conftest import CONCEPTS
+from tests.images.conftest import settings as images  # noqa: F401
+from tests.scores.conftest import photo, png
+from tests.scores.conftest import settings as scores  # noqa: F401
+from tests.selection.conftest import data, settings  # noqa: F401
+from tests.vlm.conftest import narrow, parts, training  # noqa: F401
+
+PARAMS = Strategies(seeds=[0, 1, 2], sizes=[2], per_concept=1, guidances=[], steps=2, tasks=["desk_vqa"], tuned=["selection"],
+                    tuned_seeds=2, items=4)  # fmt: skip
+TOP, REAL, SMALL = TrainingSet("top", 3), TrainingSet("real", 3), TrainingSet("top", 2)
+
+
+def drawing(name: str) -> dict:
+    """A drawing in a style that no training sees."""
+    row = {
+        "drawing": f"{name}/strange",
+        "concept": name,
+        "name": name,
+        "kind": "thing",
+        "keywords": [],
+        "style": "strange",
+    }
+    return row | {"licence": "CC0-1.0", "split": "heldout_style", "png": png(photo(24, len(name)).convert("RGBA"))}
+
+
+@pytest.fixture
+def setting(data, settings, images, scores, narrow, training, write_tasks, monkeypatch):  # noqa: F811
+    """Two studies: of `selection` the benchmark is asked, too."""
+    studies = {"selection": [TOP, REAL], "size": [TOP, SMALL]}
+    monkeypatch.setattr(strategies, "plan_studies", lambda params, k: studies)
+    write_table(data / "art/drawings.parquet", [drawing(name) for name in CONCEPTS], DRAWINGS)
+    write_tasks(data / "tasks", ["desk_caption", "desk_vqa"])
+    return StrategiesSetting(
+        strategies=PARAMS,
+        data=data,
+        select=settings(),
+        images=images(candidates=1),
+        scores=scores(),
+        vlm=narrow,
+        align=Align(**training | {"max_steps": 0}, start=None),
+        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        batch=4,
+        world=World(concepts=CONCEPTS),
+    )
+
+
+def test_every_set_and_seed_answers_the_same_items_once(setting, monkeypatch):
+    seen = []
+    monkeypatch.setattr(strategies, "study_results", lambda *given: seen.append(given[2]) or study_results(*given))
+    results = measure_strategies(setting)
+    assert (results["seeds"], results["steps"], set(results["studies"])) == ([0, 1, 2], 2, {"selection", "size"})
+    for study in results["studies"].values():
+        for facts in study["pairs"].values():
+            assert len(facts) == 3
+            assert all(1 <= fact["concepts"] <= 3 and -1 <= fact["clip_cosine"] <= 1 for fact in facts)
+    vqa = results["studies"]["selection"]["tasks"]["desk_vqa"]
+    assert (vqa["n"], len(vqa["sets"]["real-3"]["seeds"])) == (4, 2)
+    naming = results["studies"]["size"]["tasks"][ZERO_SHOT]
+    assert (naming["n"], len(naming["sets"]["top-2"]["seeds"])) == (6, 3)
+
+    answers = seen[0]
+    probed = {*FACTS, ZERO_SHOT, UNSEEN, GAP}
+    for (name, seed), tasks in answers.groupby(["set", "seed"])["task"]:
+        assert set(tasks) == probed | ({"desk_vqa"} if name != "top-2" and seed < 2 else set()), (name, seed)
+    table = answers.pivot(index=["set", "seed", "uid"], columns="task", values="score").dropna(subset=[GAP])
+    assert (table[GAP] == table[ZERO_SHOT] - table[UNSEEN]).all()
+
+    monkeypatch.setattr(strategies, "_trial", lambda *_: pytest.fail("trained again"))
+    assert measure_strategies(setting) == results
+    only_one = dataclasses.replace(setting, strategies=dataclasses.replace(PARAMS, tasks=[]))
+    assert only_one.shape().fingerprint([]) != setting.shape().fingerprint([])
+
+
+def test_without_benchmarks_nothing_is_tuned(setting, monkeypatch):
+    monkeypatch.setattr(strategies, "finetune", None)
+    results = measure_strategies(dataclasses.replace(setting, strategies=dataclasses.replace(PARAMS, tasks=[])))
+    assert [list(study["tasks"]) for study in results["studies"].values()] == [[ZERO_SHOT]] * 2
+
+
+def test_a_seed_changes_every_training(setting):
+    ours = setting.of_seed(5)
+    assert [part.seed for part in (ours.vlm, ours.align, ours.finetune, ours.select)] == [5] * 4
+    assert (ours.images, ours.scores) == (setting.images, setting.scores)
+
+
+def test_the_work_store_is_that_of_these_very_inputs(setting):
+    def fingerprint(**changed):
+        other = dataclasses.replace(setting, strategies=dataclasses.replace(PARAMS, **changed))
+        return other.shape().fingerprint(["scores"])
+
+    first = fingerprint()
+    assert fingerprint(seeds=[7, 8, 9], sizes=[1], tuned=[]) == first
+    assert fingerprint(steps=3) != first
+    file = setting.data / "scores/scores.parquet"
+    file.write_bytes(file.read_bytes() + b"x")
+    assert fingerprint() != first
+
+
+def test_benchmarks_are_asked_in_the_studies_that_params_name_and_styles_in_their_own():
+    assert tasks_of("selection", PARAMS) == [ZERO_SHOT, "desk_vqa"]
+    assert tasks_of("ablation", PARAMS) == tasks_of("size", PARAMS) == [ZERO_SHOT]
+    assert tasks_of("style", PARAMS) == [ZERO_SHOT, UNSEEN, GAP]
+
+
+def test_whether_the_cosine_foretells_a_task_is_a_rank_correlation_over_the_sets():
+    sets = [TrainingSet("guidance", 8, scale) for scale in (1.0, 2.0, 5.0, 8.0)]
+
+    def agreement(cosines):
+        rows = []
+        for chosen, right, cosine in zip(sets, (10, 20, 40, 30), cosines, strict=True):
+            for seed in (0, 1):
+                row = {"set": str(chosen), "seed": seed, "uid": "", "concept": ""}
+                rows += [row | {"task": "concepts", "score": 3.0}, row | {"task": "clip_cosine", "score": cosine}]
+                rows += [
+                    row | {"task": ZERO_SHOT, "uid": str(n), "concept": str(n // 2), "score": float(n < right)}
+                    for n in range(50)
+                ]
+        return study_results(sets, [ZERO_SHOT], pd.DataFrame(rows))["agreement"]
+
+    assert agreement([0.0, 0.1, 0.2, 0.3]) == {ZERO_SHOT: 0.8}  # 1 - 6 x (0 + 0 + 1 + 1) / (4 x 15)
+    assert agreement([0.3] * 4) == {ZERO_SHOT: None}
