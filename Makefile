@@ -42,7 +42,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 
 lock: $(STAMP) ## compile the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev --output-file requirements.lock
-	$(COMPILE) --group lmms-eval --output-file synthpairs/benchmarks/lmms_eval.lock
+	$(COMPILE) --group lmms-eval --output-file synthpairs/evaluation/benchmarks/lmms_eval.lock
 
 $(STAMP): requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON); synthpairs needs Python 3.11 or later" >&2; exit 1; }

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import params, training_pool
-from synthpairs.artwork.pool import SIDE, Pool
+from synthpairs.emoji.pool import SIDE, Pool
 
 OUT = Path("desk_models/trained/vae")
 

@@ -22,8 +22,8 @@ from transformers import CLIPTokenizer
 
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import CLIPS, chosen, params, training_pool
-from synthpairs.artwork.pool import SIDE, Pool
-from synthpairs.inference import best_device
+from synthpairs.core.determinism import best_device
+from synthpairs.emoji.pool import SIDE, Pool
 
 OUT = Path("desk_models/trained")
 HEAD = 32  # width of an attention head

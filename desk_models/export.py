@@ -18,7 +18,7 @@ from transformers import (
     CLIPVisionModel,
 )
 
-from synthpairs.inference import best_device
+from synthpairs.core.determinism import best_device
 
 CLIP = Path("desk_models/trained/clip")
 EYE = Path("desk_models/trained/eye")

@@ -16,8 +16,8 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from desk_models.export import encode, load_text
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import params, training_pool
-from synthpairs.artwork.pool import SIDE, Pool
-from synthpairs.inference import best_device
+from synthpairs.core.determinism import best_device
+from synthpairs.emoji.pool import SIDE, Pool
 
 OUT = Path("desk_models/trained/generator")
 VAE = Path("desk_models/trained/vae")

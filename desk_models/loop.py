@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthpairs.inference import best_device, compute_dtype
+from synthpairs.core.determinism import best_device, compute_dtype
 
 log = logging.getLogger(__name__)
 CHECKPOINTS = Path("desk_models/.dvc/tmp")

@@ -20,16 +20,19 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from desk_models.export import load_text
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import params, training_pool, training_rows
-from synthpairs.artwork.pool import SIDE
-from synthpairs.embeddings import generator
-from synthpairs.inference import best_device
-from synthpairs.realpairs.encoding import Encoder
-from synthpairs.realpairs.listing import RECORD, describe, require_same
-from synthpairs.storage import write_json
+from synthpairs.core.determinism import best_device
+from synthpairs.core.storage import write_json
+from synthpairs.emoji.pool import SIDE
+from synthpairs.generation.masked import generator
+from synthpairs.generation.vq_pairs.encoding import Encoder
+from synthpairs.generation.vq_pairs.listing import RECORD, describe, require_same
 
 OUT = Path("desk_models/trained/masked")
 TOKENIZER = Path("desk_models/trained/tokenizer")
-MICRO, MICRO_WIDTH = 5, 32  # micro-conditions beside the caption (synthpairs.embeddings.generator), the width of each
+MICRO, MICRO_WIDTH = (
+    5,
+    32,
+)  # micro-conditions beside the caption (synthpairs.generation.masked.generator), the width of each
 
 
 def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextModelWithProjection) -> UVit2DModel:

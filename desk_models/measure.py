@@ -23,17 +23,17 @@ from PIL import Image
 from desk_models.pool import CLIPS, chosen, load_drawings, params, trained_concepts, training_rows
 from desk_models.referee import Referee, alone, share
 from desk_models.tokenizer import evaluate
-from synthpairs.artwork.drawings import of_split
-from synthpairs.artwork.pool import SIDE, Pool, draw_scenes, keywords_of, render_scenes
-from synthpairs.artwork.scenes import BACKGROUNDS, article
-from synthpairs.embeddings.generator import MaskedGenerator
-from synthpairs.embeddings.params import Embed
-from synthpairs.inference import best_device
-from synthpairs.params import load_params
-from synthpairs.realpairs.params import Pairs
-from synthpairs.schema import digest
-from synthpairs.storage import write_json
-from synthpairs.tokenizer import load_tokenizer
+from synthpairs.core.config import load_params
+from synthpairs.core.determinism import best_device
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import write_json
+from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.pool import SIDE, Pool, draw_scenes, keywords_of, render_scenes
+from synthpairs.emoji.scenes import BACKGROUNDS, article
+from synthpairs.generation.masked.generator import MaskedGenerator
+from synthpairs.generation.masked.params import Embed
+from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.models.vq_tokenizer import load_tokenizer
 
 PARTS = (*CLIPS, "generator", "masked")
 METRICS = Path("desk_models/metrics.json")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from synthpairs.artwork.drawings import of_split
-from synthpairs.artwork.pool import Pool, compose
-from synthpairs.params import load_params, read_mapping
-from synthpairs.realpairs.params import Pairs
+from synthpairs.core.config import load_params, read_mapping
+from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.pool import Pool, compose
+from synthpairs.generation.vq_pairs.params import Pairs
 
 CLIPS = ("clip", "second_clip")  # sections of desk_models/params.yaml, and what the trained models are called
 

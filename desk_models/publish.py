@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from desk_models.pool import CLIPS, chosen, load_drawings, params, trained_concepts
-from synthpairs.realpairs.listing import RECORD
-from synthpairs.storage import file_sha256, write_bytes
+from synthpairs.core.storage import file_sha256, write_bytes
+from synthpairs.generation.vq_pairs.listing import RECORD
 
 TRAINED = Path("desk_models/trained")
 DESK = Path("models/desk")

@@ -23,15 +23,15 @@ from transformers import AutoModelForCausalLM, LlavaProcessor
 from desk_models.blurred import PATCHES, Blur
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import load_drawings, params, trained_concepts
-from synthpairs.artwork.pool import SIDE
-from synthpairs.artwork.wording import word_scene
-from synthpairs.benchmarks.instructions import questions_about
-from synthpairs.benchmarks.questions import Asked, four_kinds
-from synthpairs.benchmarks.studio import Studio, choose
-from synthpairs.benchmarks.words import text_questions, word_classes
-from synthpairs.inference import best_device
-from synthpairs.params import load_params
-from synthpairs.storage import write_json
+from synthpairs.core.config import load_params
+from synthpairs.core.determinism import best_device
+from synthpairs.core.storage import write_json
+from synthpairs.emoji.pool import SIDE
+from synthpairs.emoji.tasks.instructions import questions_about
+from synthpairs.emoji.tasks.questions import Asked, four_kinds
+from synthpairs.emoji.tasks.studio import Studio, choose
+from synthpairs.emoji.tasks.words import text_questions, word_classes
+from synthpairs.emoji.wording import word_scene
 from synthpairs.vlm.examples import IGNORED, Example, collate, conversation, written
 from synthpairs.vlm.model import IMAGE_TOKEN, assemble
 from synthpairs.vlm.params import Align, Vlm

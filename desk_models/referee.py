@@ -13,11 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from desk_models.pool import trained_concepts
-from synthpairs.artwork.drawings import of_split, picture
-from synthpairs.artwork.pool import SIDE
-from synthpairs.artwork.scenes import Scene, Thing, draw_scene, render_scene
-from synthpairs.inference import best_device
-from synthpairs.packages import pinned
+from synthpairs.core.assets import pinned
+from synthpairs.core.determinism import best_device
+from synthpairs.emoji.drawings import of_split, picture
+from synthpairs.emoji.pool import SIDE
+from synthpairs.emoji.scenes import Scene, Thing, draw_scene, render_scene
 
 
 def alone(row: dict, background: str) -> Image.Image:

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from desk_models.autoencoder import difference, psnr_of
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import params, training_pool, training_rows
-from synthpairs.artwork.pool import SIDE, Pool
-from synthpairs.realpairs.listing import RECORD, describe
-from synthpairs.storage import write_json
+from synthpairs.core.storage import write_json
+from synthpairs.emoji.pool import SIDE, Pool
+from synthpairs.generation.vq_pairs.listing import RECORD, describe
 
 OUT = Path("desk_models/trained/tokenizer")
 AUTOENCODER = Path("desk_models/trained/vae")

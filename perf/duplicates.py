@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from synthpairs.audit.hashing import near_groups, nearest
+from synthpairs.evaluation.contamination.hashing import near_groups, nearest
 
 DISTANCE = 3  # bits, as in params.yaml
 COPIED = 0.1  # share of the hashes that have a near copy

@@ -22,13 +22,13 @@ from perf.memory import measured
 from perf.paired import spread, told
 from perf.samples import Sample, enlarged, generated, write
 from perf.steps import ROUTES, Course, Steps
-from synthpairs.embeddings.generator import MaskedGenerator
-from synthpairs.embeddings.params import Embed
-from synthpairs.params import load_params
-from synthpairs.progress import progress
-from synthpairs.storage import read_table, write_json
-from synthpairs.tokenizer import FOLDER
-from synthpairs.tracking import run_stage
+from synthpairs.core.config import load_params
+from synthpairs.core.storage import read_table, write_json
+from synthpairs.generation.masked.generator import MaskedGenerator
+from synthpairs.generation.masked.params import Embed
+from synthpairs.models.vq_tokenizer import FOLDER
+from synthpairs.runtime.progress import progress
+from synthpairs.runtime.stage import run_stage
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 
 log = logging.getLogger(__name__)

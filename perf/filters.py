@@ -17,8 +17,8 @@ from perf.paired import spread, told
 from synthpairs.captions.filters import BATCH, TEXT_FILTERS
 from synthpairs.captions.measures import Texts, flagged_words
 from synthpairs.captions.params import CaptionParams
-from synthpairs.params import load_params
-from synthpairs.tracking import run_stage
+from synthpairs.core.config import load_params
+from synthpairs.runtime.stage import run_stage
 
 VERSION = "1.6.1"
 NEEDS = [

@@ -13,7 +13,7 @@ import torch
 
 from perf.samples import read
 from perf.steps import ROUTES, Course, Route, Steps
-from synthpairs.params import load_params
+from synthpairs.core.config import load_params
 from synthpairs.vlm.params import Finetune, Resampler, Vlm
 
 STEPS = 3

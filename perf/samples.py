@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synthpairs.embeddings.codes import TOKENS
-from synthpairs.embeddings.codes import encoded as encoded_tokens
-from synthpairs.embeddings.generator import MaskedGenerator
-from synthpairs.images.make import encoded as encoded_picture
-from synthpairs.progress import progress
-from synthpairs.schema import candidate_key
-from synthpairs.storage import read_shard, shard_bytes, write_bytes
+from synthpairs.core.schema import candidate_key
+from synthpairs.core.storage import read_shard, shard_bytes, write_bytes
+from synthpairs.generation.diffusion.make import encoded as encoded_picture
+from synthpairs.generation.masked.codes import TOKENS
+from synthpairs.generation.masked.codes import encoded as encoded_tokens
+from synthpairs.generation.masked.generator import MaskedGenerator
+from synthpairs.runtime.progress import progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from synthpairs.params import load_params
-from synthpairs.schema import CANDIDATES, SCORES
+from synthpairs.core.config import load_params
+from synthpairs.core.schema import CANDIDATES, SCORES
+from synthpairs.core.storage import read_table, write_table
 from synthpairs.selection.arms import make_arm
 from synthpairs.selection.candidates import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
-from synthpairs.storage import read_table, write_table
 
 T = TypeVar("T")
 SELECTED_SHARE = 0.1  # as in the paper

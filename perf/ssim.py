@@ -10,8 +10,8 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from perf.paired import seconds_in_turns, spread, told
-from synthpairs.scores.ssim import mean_ssim
-from synthpairs.tracking import run_stage
+from synthpairs.runtime.stage import run_stage
+from synthpairs.scoring.ssim import mean_ssim
 
 OPTIONS: dict[str, dict] = {
     "uniform7": {"win_size": 7},

@@ -14,14 +14,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from perf.samples import Sample
-from synthpairs.embeddings.codes import TOKENS, vectors_of
-from synthpairs.inference import best_device, compute_dtype
-from synthpairs.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
+from synthpairs.core.determinism import best_device, compute_dtype
+from synthpairs.generation.masked.codes import TOKENS, vectors_of
 from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.training import Learner, Trained
 
 Route = Literal["embeddings", "pixels"]

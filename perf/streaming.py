@@ -19,9 +19,9 @@ from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
 from synthpairs.captions.tables import write_outcome
-from synthpairs.params import load_params
-from synthpairs.storage import WorkStore
-from synthpairs.tracking import run_stage
+from synthpairs.core.config import load_params
+from synthpairs.core.storage import WorkStore
+from synthpairs.runtime.stage import run_stage
 
 EVERY = 0.5  # seconds between two looks at memory
 LOOKS = (

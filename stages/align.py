@@ -1,8 +1,8 @@
 """Stage `align`: train an arm's projector on its pairs; run by `dvc repro align` (`python -m stages.align ARM`)."""
 
-from synthpairs.arms import MODELS, chosen_arm
-from synthpairs.pairs import load_pairs
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import MODELS, chosen_arm
+from synthpairs.runtime.stage import Result, run_stage, stage
+from synthpairs.selection.pairs import load_pairs
 from synthpairs.vlm import llava
 from synthpairs.vlm.params import Vlm
 

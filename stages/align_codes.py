@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs import resampler_pretraining
-from synthpairs.arms import MODELS, chosen_arm
-from synthpairs.embeddings.mixing import Mixing, mixed
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import MODELS, chosen_arm
+from synthpairs.generation.masked.mixing import Mixing, mixed
+from synthpairs.runtime.stage import Result, run_stage, stage
+from synthpairs.vlm import resampler_pretraining
 from synthpairs.vlm.params import Resampler, Training, Vlm
 
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from synthpairs.artwork.drawings import render_drawings
-from synthpairs.artwork.world import Art, World
-from synthpairs.schema import DRAWINGS
-from synthpairs.storage import write_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.schema import DRAWINGS
+from synthpairs.core.storage import write_table
+from synthpairs.emoji.drawings import render_drawings
+from synthpairs.emoji.world import Art, World
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/art.json")

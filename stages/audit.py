@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.audit.make import make_audit
-from synthpairs.audit.params import Audit
-from synthpairs.scores.params import Scores
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.evaluation.contamination.make import make_audit
+from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.runtime.stage import Result, run_stage, stage
+from synthpairs.scoring.params import Scores
 
 
 @stage(metrics="reports/metrics/audit.json")

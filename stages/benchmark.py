@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from synthpairs.arms import MODELS, UNTRAINED, Arm, CodeArm
-from synthpairs.benchmarks.evaluation import answer_all
-from synthpairs.benchmarks.params import Benchmark, Suite
-from synthpairs.benchmarks.suite import ask_pictures, ask_text
-from synthpairs.benchmarks.summary import summarise
-from synthpairs.schema import ANSWERS
-from synthpairs.storage import write_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import MODELS, UNTRAINED, Arm, CodeArm
+from synthpairs.core.schema import ANSWERS
+from synthpairs.core.storage import write_table
+from synthpairs.evaluation.benchmarks.evaluation import answer_all
+from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
+from synthpairs.evaluation.benchmarks.suite import ask_pictures, ask_text
+from synthpairs.evaluation.benchmarks.summary import summarise
+from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.vlm import load
 
 TESTED = (*get_args(Arm), *get_args(CodeArm), UNTRAINED)

@@ -7,16 +7,16 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from synthpairs.artwork.world import World
 from synthpairs.captions.curation import curate
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams
-from synthpairs.captions.reading.read import read_sources
+from synthpairs.captions.readers.read import read_sources
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
-from synthpairs.schema import digest
-from synthpairs.storage import WorkStore, read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import WorkStore, read_table
+from synthpairs.emoji.world import World
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage()  # write_outcome writes the metrics file

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from synthpairs.distributions.figure import distributions_figure
-from synthpairs.distributions.make import make_distributions
-from synthpairs.distributions.page import headline
-from synthpairs.distributions.params import Distributions
-from synthpairs.scores.params import Scores
+from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.evaluation.distributions.make import make_distributions
+from synthpairs.evaluation.distributions.params import Distributions
+from synthpairs.report.sections.distributions import headline
+from synthpairs.report.sections.distributions_figure import distributions_figure
+from synthpairs.runtime.stage import Result, run_stage, stage
+from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
-from synthpairs.storage import write_bytes, write_json
-from synthpairs.tracking import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/distributions.json")

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from synthpairs.diversity.clusters import analyse
-from synthpairs.diversity.encoder import load
-from synthpairs.diversity.figure import shares_figure
-from synthpairs.diversity.page import headline
-from synthpairs.diversity.params import Diversity
-from synthpairs.diversity.sets import read_sets
-from synthpairs.storage import write_bytes, write_json
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.params import Diversity
+from synthpairs.evaluation.diversity.sets import read_sets
+from synthpairs.models.sentence_encoder import load
+from synthpairs.report.sections.diversity import headline
+from synthpairs.report.sections.diversity_figure import shares_figure
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/diversity.json")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.embeddings.make import make_embeddings
-from synthpairs.embeddings.params import Embed
-from synthpairs.storage import read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import read_table
+from synthpairs.generation.masked.make import make_embeddings
+from synthpairs.generation.masked.params import Embed
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/embed.json")

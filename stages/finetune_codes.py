@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from synthpairs.arms import MODELS, chosen_arm
-from synthpairs.storage import read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import MODELS, chosen_arm
+from synthpairs.core.storage import read_table
+from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.vlm import llava
 from synthpairs.vlm.params import Resampler, Vlm
 

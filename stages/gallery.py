@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from synthpairs.arms import Arm
-from synthpairs.gallery.make import make_gallery
-from synthpairs.gallery.params import Gallery
+from synthpairs.core.arms import Arm
+from synthpairs.report.gallery.make import make_gallery
+from synthpairs.report.gallery.params import Gallery
+from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.params import Select
-from synthpairs.tracking import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/gallery.json")

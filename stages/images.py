@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.images.make import make_images
-from synthpairs.images.params import Images
-from synthpairs.storage import read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import read_table
+from synthpairs.generation.diffusion.make import make_images
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/images.json")

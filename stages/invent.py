@@ -5,10 +5,10 @@ With `invent.engine: server` it asks an OpenAI-compatible server: set SYNTHPAIRS
 
 from pathlib import Path
 
-from synthpairs.artwork.world import World
-from synthpairs.invention.make import make_captions
-from synthpairs.invention.params import Invent
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.captions.class_prompting.make import make_captions
+from synthpairs.captions.class_prompting.params import Invent
+from synthpairs.emoji.world import World
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/invent.json")

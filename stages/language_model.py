@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.language.params import GgufSource
-from synthpairs.language.weights import unpack_gguf
-from synthpairs.storage import file_sha256
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import file_sha256
+from synthpairs.models.language.params import GgufSource
+from synthpairs.models.language.weights import unpack_gguf
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 OUT = Path("models/llm")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from synthpairs.artwork.world import World
-from synthpairs.realpairs.make import make_pairs
-from synthpairs.realpairs.params import Pairs
-from synthpairs.storage import read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import read_table
+from synthpairs.emoji.world import World
+from synthpairs.generation.vq_pairs.make import make_pairs
+from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/pairs.json")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from synthpairs.arms import Arm, CodeArm
-from synthpairs.perplexity.measure import measure_perplexity
-from synthpairs.perplexity.page import headline
-from synthpairs.perplexity.params import Perplexity
-from synthpairs.storage import write_json
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.core.storage import write_json
+from synthpairs.evaluation.perplexity.measure import measure_perplexity
+from synthpairs.evaluation.perplexity.params import Perplexity
+from synthpairs.report.sections.perplexity import headline
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/perplexity.json")

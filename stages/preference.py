@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from synthpairs.arms import Arm, CodeArm
-from synthpairs.preference.make import make_preference
-from synthpairs.preference.page import headline
-from synthpairs.preference.params import Preference
-from synthpairs.storage import write_json
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.core.storage import write_json
+from synthpairs.evaluation.preference.make import make_preference
+from synthpairs.evaluation.preference.params import Preference
+from synthpairs.report.sections.preference import headline
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/preference.json")

@@ -1,11 +1,11 @@
 """Stage `report`: the page about everything that was made and measured; run by `dvc repro report`."""
 
-from synthpairs.arms import Arm, CodeArm
-from synthpairs.realpairs.params import Pairs
+from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.generation.vq_pairs.params import Pairs
 from synthpairs.report.params import Report
 from synthpairs.report.write import write_report
+from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.params import Select
-from synthpairs.tracking import Result, run_stage, stage
 
 
 @stage()

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.scores.params import Scores
-from synthpairs.scores.score import score_images
-from synthpairs.storage import read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import read_table
+from synthpairs.runtime.stage import Result, run_stage, stage
+from synthpairs.scoring.params import Scores
+from synthpairs.scoring.score import score_images
 
 
 @stage(metrics="reports/metrics/scores.json")

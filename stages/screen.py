@@ -9,9 +9,9 @@ from synthpairs.captions.curation import curate
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.tables import invented_captions, write_outcome
-from synthpairs.schema import digest
-from synthpairs.storage import WorkStore, read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import WorkStore, read_table
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage()  # write_outcome writes the metrics file

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.arms import Arm
+from synthpairs.core.arms import Arm
+from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.params import Select
-from synthpairs.tracking import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/select.json")

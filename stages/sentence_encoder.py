@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from synthpairs.diversity.params import PackagedEncoder
-from synthpairs.diversity.weights import WEIGHTS, unpack_encoder
-from synthpairs.storage import file_sha256
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import file_sha256
+from synthpairs.evaluation.diversity.params import PackagedEncoder
+from synthpairs.models.sentence_weights import WEIGHTS, unpack_encoder
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 OUT = Path("models/sentence")
 

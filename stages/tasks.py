@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from synthpairs.artwork.world import World
-from synthpairs.benchmarks.task_params import Tasks
-from synthpairs.benchmarks.writing import make_tasks
-from synthpairs.storage import read_table
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.storage import read_table
+from synthpairs.emoji.tasks.params import Tasks
+from synthpairs.emoji.tasks.writing import make_tasks
+from synthpairs.emoji.world import World
+from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/tasks.json")

@@ -1,7 +1,7 @@
 """Stage `untrained`: the model before any training, the benchmarks' baseline; run by `dvc repro untrained`."""
 
-from synthpairs.arms import MODELS, UNTRAINED
-from synthpairs.tracking import Result, run_stage, stage
+from synthpairs.core.arms import MODELS, UNTRAINED
+from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.vlm import llava
 from synthpairs.vlm.params import Vlm
 

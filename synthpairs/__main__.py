@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from synthpairs.params import PARAMS, existing
+from synthpairs.core.config import PARAMS, existing
 
 EXAMPLES = """examples:
   python -m synthpairs doctor                      look at params, models and machine before a run
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _preset(options: argparse.Namespace) -> None:
-    from synthpairs import presets
+    from synthpairs.cli import presets
 
     if options.as_flags:
         sys.stdout.write(presets.as_flags(options.name) + "\n")
@@ -122,9 +122,9 @@ def _preset(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from synthpairs.comparison.page import compare
-    from synthpairs.comparison.revisions import resolve
-    from synthpairs.storage import write_bytes
+    from synthpairs.core.storage import write_bytes
+    from synthpairs.report.comparison.page import compare
+    from synthpairs.report.comparison.revisions import resolve
 
     named = [revision.partition(":") for revision in options.revisions]
     page = compare([(resolve(name), arm or options.arm) for name, _, arm in named])
@@ -135,7 +135,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from synthpairs.doctor import examine
+    from synthpairs.cli.doctor import examine
 
     found = examine()
     for finding in found:
@@ -152,8 +152,8 @@ def _plan(options: argparse.Namespace) -> None:
     import json
     from pathlib import Path
 
-    from synthpairs.planning.estimate import Machine, as_json, estimate, report
-    from synthpairs.planning.work import read_run
+    from synthpairs.cli.estimate.estimate import Machine, as_json, estimate, report
+    from synthpairs.cli.estimate.work import read_run
 
     if options.captions is not None and options.captions < 1:
         raise ValueError(f"--captions must be at least 1, got {options.captions}")
@@ -161,10 +161,10 @@ def _plan(options: argparse.Namespace) -> None:
     machine = Machine(gpu=options.gpu or run.device, gpus=options.gpus, price=options.price)
     rates = {}
     if options.measure:
-        from synthpairs.images.params import Images
-        from synthpairs.params import load_params
-        from synthpairs.scores.params import Scores
-        from synthpairs.warmup import measured
+        from synthpairs.cli.measure_rates import measured
+        from synthpairs.core.config import load_params
+        from synthpairs.generation.diffusion.params import Images
+        from synthpairs.scoring.params import Scores
 
         rates = measured(load_params(Images, "images"), load_params(Scores, "scores"), Path("data"))
     rows = estimate(run, machine, rates)
@@ -175,10 +175,10 @@ def _plan(options: argparse.Namespace) -> None:
 def _preview(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from synthpairs.images.params import Images
-    from synthpairs.params import load_params
-    from synthpairs.preview import preview
-    from synthpairs.scores.params import Scores
+    from synthpairs.cli.preview import preview
+    from synthpairs.core.config import load_params
+    from synthpairs.generation.diffusion.params import Images
+    from synthpairs.scoring.params import Scores
 
     images, scores = load_params(Images, "images"), load_params(Scores, "scores")
     made = preview(options.captions, images, scores, Path("data"), Path(options.out))
@@ -192,10 +192,10 @@ def _preview(options: argparse.Namespace) -> None:
 def _replay(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from synthpairs.images.params import Images
-    from synthpairs.images.replay import replay
-    from synthpairs.params import load_params
-    from synthpairs.storage import write_bytes
+    from synthpairs.core.config import load_params
+    from synthpairs.core.storage import write_bytes
+    from synthpairs.generation.diffusion.params import Images
+    from synthpairs.generation.diffusion.replay import replay
 
     again = replay(options.key, load_params(Images, "images"), Path("data/images"))
     if options.out:
@@ -210,11 +210,11 @@ def _replay(options: argparse.Namespace) -> None:
 def _vote(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from synthpairs.params import load_params
-    from synthpairs.preference.image_pairs import read_image_pairs
-    from synthpairs.preference.params import Preference
-    from synthpairs.preference.vote_page import read_saved_votes, write_vote_page
-    from synthpairs.preference.votes import VOTES, add_votes, read_votes, summary
+    from synthpairs.core.config import load_params
+    from synthpairs.evaluation.preference.image_pairs import read_image_pairs
+    from synthpairs.evaluation.preference.params import Preference
+    from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
+    from synthpairs.evaluation.preference.votes import VOTES, add_votes, read_votes, summary
     from synthpairs.report.inputs import read_json
 
     params = load_params(Preference, "preference")
@@ -234,7 +234,7 @@ def _vote(options: argparse.Namespace) -> None:
 
 
 def _clean(options: argparse.Namespace) -> None:
-    from synthpairs.clean import clean
+    from synthpairs.cli.clean import clean
 
     freed, kept = clean(options.all)
     for action, stores in (("freed", freed), ("kept", kept)):
@@ -248,7 +248,7 @@ def _clean(options: argparse.Namespace) -> None:
 
 
 def _sync(options: argparse.Namespace) -> None:
-    from synthpairs.sync import sync
+    from synthpairs.runtime.mlflow_sync import sync
 
     sync()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.language.server import Server
+from synthpairs.models.language.server import Server
 from tests.chat import ChatServer
 
 collect_ignore = ["flows"]  # minutes: `make flows` names the folder, and then it is collected
@@ -133,7 +133,7 @@ def connection(chat_server: ChatServer, tmp_path: Path) -> Server:
 @pytest.fixture
 def edit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Makes the source code another one, as far as its hash says."""
-    return lambda: monkeypatch.setattr("synthpairs.storage.source_hash", lambda program=None: "0" * 64)
+    return lambda: monkeypatch.setattr("synthpairs.core.storage.source_hash", lambda program=None: "0" * 64)
 
 
 def tiny_tokenizer():

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import torch
 from PIL import Image
 
-from synthpairs.making import Craft
-from synthpairs.schema import digest, noise_seed
+from synthpairs.core.schema import digest, noise_seed
+from synthpairs.generation.batch import Craft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from synthpairs.language.likelihood import perplexity, yes_probability
-from synthpairs.language.model import load
-from synthpairs.language.params import GgufSource, Sampling
-from synthpairs.language.sampling import choose, generate
-from synthpairs.language.weights import unpack_gguf
-from synthpairs.storage import file_sha256
+from synthpairs.core.storage import file_sha256
+from synthpairs.models.language.likelihood import perplexity, yes_probability
+from synthpairs.models.language.model import load
+from synthpairs.models.language.params import GgufSource, Sampling
+from synthpairs.models.language.sampling import choose, generate
+from synthpairs.models.language.weights import unpack_gguf
 from tests.captions.tiny import save_language_model
 
 HOT = Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=12)

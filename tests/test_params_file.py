@@ -13,9 +13,9 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 from ruamel.yaml import YAML
 
-from synthpairs import presets
-from synthpairs.doctor import SECTIONS
-from synthpairs.params import load_params
+from synthpairs.cli import presets
+from synthpairs.cli.doctor import SECTIONS
+from synthpairs.core.config import load_params
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "params.yaml").read_text()

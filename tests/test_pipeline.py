@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from synthpairs.source import PACKAGES, import_closure
+from synthpairs.core.source import PACKAGES, import_closure
 from tests.pipeline import ROOT, git, read_stages, repository_files, within
 
 MB = 1_000_000

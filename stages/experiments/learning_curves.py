@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from synthpairs.benchmarks.params import Benchmark
-from synthpairs.embeddings.mixing import Mixing
+from synthpairs.core.config import load_params
+from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.evaluation.benchmarks.params import Benchmark
 from synthpairs.experiments.learning_curves import (
     LearningCurvesSetting,
     learning_curves_figure,
     measure_learning_curves,
 )
 from synthpairs.experiments.params import Experiments
-from synthpairs.params import load_params
-from synthpairs.storage import write_bytes, write_json
-from synthpairs.tracking import run_stage, stage_run
+from synthpairs.generation.masked.mixing import Mixing
+from synthpairs.runtime.stage import run_stage, stage_run
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 
 OUT = Path("reports/experiments")

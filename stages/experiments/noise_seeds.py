@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from synthpairs.distributions.params import Distributions
+from synthpairs.core.config import load_params
+from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.experiments.noise_seeds import NoiseSeedsSetting, measure_noise_seeds
-from synthpairs.experiments.noise_seeds_page import noise_seeds_page
 from synthpairs.experiments.params import Experiments
-from synthpairs.images.params import Images
-from synthpairs.params import load_params
-from synthpairs.scores.params import Scores
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.report.sections.noise_seeds import noise_seeds_page
+from synthpairs.runtime.stage import run_stage, stage_run
+from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
-from synthpairs.storage import write_bytes, write_json
-from synthpairs.tracking import run_stage, stage_run
 
 OUT = Path("reports/experiments")
 

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from synthpairs.arms import Arm
-from synthpairs.benchmarks.params import Benchmark
+from synthpairs.core.arms import Arm
+from synthpairs.core.config import load_params
+from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.evaluation.benchmarks.params import Benchmark
+from synthpairs.evaluation.perplexity.params import Perplexity
+from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import comparison_figure
 from synthpairs.experiments.seeds import SeedsSetting, measure_seeds
-from synthpairs.experiments.seeds_page import seeds_page
-from synthpairs.params import load_params
-from synthpairs.perplexity.params import Perplexity
-from synthpairs.preference.params import Preference
+from synthpairs.report.sections.seeds import seeds_page
+from synthpairs.runtime.stage import run_stage, stage_run
 from synthpairs.selection.params import Select
-from synthpairs.storage import write_bytes, write_json
-from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm.params import Align, Finetune, Vlm
 
 OUT = Path("reports/experiments")

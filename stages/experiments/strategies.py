@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from synthpairs.artwork.world import World
-from synthpairs.benchmarks.params import Benchmark
+from synthpairs.core.config import load_params
+from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.emoji.world import World
+from synthpairs.evaluation.benchmarks.params import Benchmark
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import comparison_figure
 from synthpairs.experiments.strategies import StrategiesSetting, measure_strategies
-from synthpairs.experiments.strategies_page import strategies_page
-from synthpairs.images.params import Images
-from synthpairs.params import load_params
-from synthpairs.scores.params import Scores
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.report.sections.strategies import strategies_page
+from synthpairs.runtime.stage import run_stage, stage_run
+from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
-from synthpairs.storage import write_bytes, write_json
-from synthpairs.tracking import run_stage, stage_run
 from synthpairs.vlm.params import Align, Finetune, Vlm
 
 OUT = Path("reports/experiments")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
-from synthpairs.decode import decode_image
-from synthpairs.schema import normalise
+from synthpairs.core.images import decode_image
+from synthpairs.core.schema import normalise
 
 if TYPE_CHECKING:
-    from synthpairs.scores.clip import ClipScorer
+    from synthpairs.models.clip import ClipScorer
 
 
 class Alignment:
@@ -26,7 +26,7 @@ class Alignment:
 
     @cached_property
     def _scorer(self) -> "ClipScorer":
-        from synthpairs.scores.clip import ClipScorer  # with torch: only where there are pictures
+        from synthpairs.models.clip import ClipScorer  # with torch: only where there are pictures
 
         params = self._params
         return ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch)

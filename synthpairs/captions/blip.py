@@ -8,10 +8,10 @@ from transformers import AutoProcessor, BlipForImageTextRetrieval
 
 from synthpairs.captions.params import Blip
 from synthpairs.captions.record import Caption
-from synthpairs.decode import decode_image
-from synthpairs.hub import model_folder
-from synthpairs.inference import best_device
-from synthpairs.schema import normalise
+from synthpairs.core.determinism import best_device
+from synthpairs.core.images import decode_image
+from synthpairs.core.schema import normalise
+from synthpairs.models.hub import model_folder
 
 
 class BlipFilter:

@@ -13,7 +13,7 @@ from synthpairs.captions.models import Models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption, alive
 from synthpairs.captions.screening import screened
-from synthpairs.storage import WorkStore
+from synthpairs.core.storage import WorkStore
 
 log = logging.getLogger(__name__)
 Drop = Callable[[Sequence[Caption]], object]

@@ -19,7 +19,7 @@ import numpy as np
 
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
-from synthpairs.schema import caption_uid, normalise
+from synthpairs.core.schema import caption_uid, normalise
 
 _RECALLED = 2**13  # captions whose n-grams are kept for another comparison
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from synthpairs.captions.params import Judge, Limits
 from synthpairs.captions.record import Caption
-from synthpairs.language.likelihood import perplexity, yes_probability
-from synthpairs.language.model import LanguageModel
-from synthpairs.language.server import THOUGHTS, Server, request_body, server_replies
-from synthpairs.pieces import in_pieces
-from synthpairs.schema import normalise
-from synthpairs.storage import WorkStore
+from synthpairs.core.schema import normalise
+from synthpairs.core.storage import WorkStore
+from synthpairs.models.language.likelihood import perplexity, yes_probability
+from synthpairs.models.language.model import LanguageModel
+from synthpairs.models.language.server import THOUGHTS, Server, request_body, server_replies
+from synthpairs.runtime.cached_map import in_pieces
 
 # The paper's criteria (supplement, table 1) in our words. A model of 135M parameters answers the bare question at
 # random: over captions sorted by hand, the area under the ROC curve is 0.45 (n = 33). After examples it is 0.95 (n = 55; the best

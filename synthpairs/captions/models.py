@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthpairs.captions.params import CaptionParams
-from synthpairs.hub import hub_record
-from synthpairs.language.kenlm import Kenlm, kenlm_folder
-from synthpairs.language.server import Server
-from synthpairs.storage import file_sha256
+from synthpairs.core.storage import file_sha256
+from synthpairs.models.hub import hub_record
+from synthpairs.models.language.kenlm import Kenlm, kenlm_folder
+from synthpairs.models.language.server import Server
 
 if TYPE_CHECKING:
     from synthpairs.captions.blip import BlipFilter
-    from synthpairs.language.model import LanguageModel
+    from synthpairs.models.language.model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def load_models(params: CaptionParams, writes: bool = False) -> Models:
         blip = BlipFilter(params.blip, params.batch)
         folders["blip.model"] = params.blip.model, blip.folder
     if writes or params.filters_ask_llm:
-        from synthpairs.language.model import language_model_folder, load
+        from synthpairs.models.language.model import language_model_folder, load
 
         folder = language_model_folder(params.llm, "captions.llm")
         lm = load(folder)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.language.params import Sampling, Served
-from synthpairs.params import Within
+from synthpairs.core.config import Within
+from synthpairs.models.language.params import Sampling, Served
 
 Share = Annotated[float, Within(0, 1)]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from synthpairs.schema import BLIP_ITM, CAPTIONS, REJECTED, caption_uid
+from synthpairs.core.schema import BLIP_ITM, CAPTIONS, REJECTED, caption_uid
 
 MEASURES = tuple(
     name for name in CAPTIONS.names if name not in ("uid", "text", "source", "concept", "drawings", "original")

@@ -12,8 +12,8 @@ from synthpairs.captions.duplicates import fingerprint
 from synthpairs.captions.filters import Finding, examined
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption, alive
-from synthpairs.language.kenlm import Kenlm
-from synthpairs.workers import process_pool, usable_cores
+from synthpairs.models.language.kenlm import Kenlm
+from synthpairs.runtime.workers import process_pool, usable_cores
 
 
 class Verdict(NamedTuple):

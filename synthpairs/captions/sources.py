@@ -11,12 +11,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from synthpairs.artwork.drawings import of_split, picture
-from synthpairs.artwork.scenes import KINDS, draw_scene, is_plural, plural, render_scene
-from synthpairs.artwork.wording import word_scene
 from synthpairs.captions.params import Human
 from synthpairs.captions.record import Caption
-from synthpairs.nouns import inflector
+from synthpairs.emoji.drawings import of_split, picture
+from synthpairs.emoji.inflection import inflector
+from synthpairs.emoji.scenes import KINDS, draw_scene, is_plural, plural, render_scene
+from synthpairs.emoji.wording import word_scene
 
 # Kinds of noise. Three are made otherwise: the name again and again, its keywords, the text of another picture.
 NOISE = {

@@ -11,8 +11,8 @@ import pyarrow as pa
 from synthpairs.captions.curation import Curated
 from synthpairs.captions.models import Models
 from synthpairs.captions.record import MEASURES, Caption
-from synthpairs.schema import BLIP_ITM, CAPTIONS, REJECTED
-from synthpairs.storage import TableWriter, write_json
+from synthpairs.core.schema import BLIP_ITM, CAPTIONS, REJECTED
+from synthpairs.core.storage import TableWriter, write_json
 
 
 def invented_captions(table: pd.DataFrame) -> list[Caption]:

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Sequence
 
-from synthpairs.artwork.scenes import BACKGROUNDS
 from synthpairs.captions.params import Model
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import mentioned
-from synthpairs.language.model import LanguageModel
-from synthpairs.language.sampling import generate
-from synthpairs.pieces import in_pieces
-from synthpairs.schema import digest, noise_seed
-from synthpairs.storage import WorkStore
+from synthpairs.core.schema import digest, noise_seed
+from synthpairs.core.storage import WorkStore
+from synthpairs.emoji.scenes import BACKGROUNDS
+from synthpairs.models.language.model import LanguageModel
+from synthpairs.models.language.sampling import generate
+from synthpairs.runtime.cached_map import in_pieces
 
 # A small model follows examples better than rules. None of these things belongs to the desk world, and their wordings
 # differ, so that what it writes differs too.

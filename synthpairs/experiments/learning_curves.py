@@ -15,18 +15,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from synthpairs.benchmarks.evaluation import answer_first
-from synthpairs.benchmarks.questions import WORDINGS
-from synthpairs.embeddings.mixing import Mixing, mixed
+from synthpairs.core.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
+from synthpairs.core.storage import read_table
+from synthpairs.emoji.tasks.questions import WORDINGS
+from synthpairs.evaluation.benchmarks.evaluation import answer_first
 from synthpairs.experiments.params import LearningCurves
 from synthpairs.experiments.trials import Setting, Trial, run_trials
-from synthpairs.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
-from synthpairs.resampler_pretraining import align_codes
-from synthpairs.storage import read_table
+from synthpairs.generation.masked.mixing import Mixing, mixed
 from synthpairs.vlm import load
 from synthpairs.vlm.codes import WordResampler
 from synthpairs.vlm.llava import finetune, save_projector
 from synthpairs.vlm.params import Resampler
+from synthpairs.vlm.resampler_pretraining import align_codes
 
 BASELINE, MIXED = "real-codes", "genpair"  # the arms: is the first's last value reached by the second, and when
 TASK, MEASURE = "desk_caption", "cider_d"

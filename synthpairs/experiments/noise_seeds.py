@@ -10,18 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.distributions.make import make_distributions
-from synthpairs.distributions.params import Distributions
+from synthpairs.core.schema import CANDIDATES, SCORES, SELECTED
+from synthpairs.core.storage import read_table, write_table
+from synthpairs.evaluation.distributions.make import make_distributions
+from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.experiments.params import NoiseSeeds
-from synthpairs.images.make import make_images
-from synthpairs.images.params import Images
-from synthpairs.schema import CANDIDATES, SCORES, SELECTED
-from synthpairs.scores.params import Scores
-from synthpairs.scores.score import score_images
+from synthpairs.generation.diffusion.make import make_images
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.scoring.params import Scores
+from synthpairs.scoring.score import score_images
 from synthpairs.selection.candidates import read_candidates
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
-from synthpairs.storage import read_table, write_table
 
 log = logging.getLogger(__name__)
 

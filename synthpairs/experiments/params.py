@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.benchmarks.params import Task
-from synthpairs.params import Within
+from synthpairs.core.config import Within
+from synthpairs.evaluation.benchmarks.params import Task
 
 Seed = Annotated[int, Within(0)]
 Question = Literal["selection", "ablation", "size", "guidance", "style"]  # the studies of `strategies`

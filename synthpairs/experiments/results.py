@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from synthpairs.plots import ACCENT, INK, MID, plot_style, png
-from synthpairs.statistics import holm, interval, mean, paired, shown
+from synthpairs.core.plots import ACCENT, INK, MID, plot_style, png
+from synthpairs.evaluation.statistics import holm, interval, mean, paired, shown
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 DECIMALS = 4

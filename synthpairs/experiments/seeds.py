@@ -12,25 +12,25 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.arms import MODELS, UNTRAINED, Arm
-from synthpairs.benchmarks.evaluation import answer_all
-from synthpairs.benchmarks.params import Benchmark
+from synthpairs.core.arms import MODELS, UNTRAINED, Arm
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import file_sha256
+from synthpairs.evaluation.benchmarks.evaluation import answer_all
+from synthpairs.evaluation.benchmarks.params import Benchmark
+from synthpairs.evaluation.perplexity.measure import read_by, read_text, window_of_each
+from synthpairs.evaluation.perplexity.params import Perplexity
+from synthpairs.evaluation.preference.image_pairs import ImagePair, draw_image_pairs
+from synthpairs.evaluation.preference.judges import comparisons
+from synthpairs.evaluation.preference.local import local_answers
+from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
 from synthpairs.experiments.trials import Setting, Trial, answer_rows, run_trials
-from synthpairs.pairs import with_pictures
-from synthpairs.perplexity.measure import read_by, read_text, window_of_each
-from synthpairs.perplexity.params import Perplexity
-from synthpairs.preference.image_pairs import ImagePair, draw_image_pairs
-from synthpairs.preference.judges import comparisons
-from synthpairs.preference.local import local_answers
-from synthpairs.preference.params import Preference
-from synthpairs.schema import digest
 from synthpairs.selection.arms import make_arm
 from synthpairs.selection.candidates import read_candidates, read_captions
+from synthpairs.selection.pairs import with_pictures
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
-from synthpairs.storage import file_sha256
 from synthpairs.vlm import load
 from synthpairs.vlm.llava import align, finetune
 from synthpairs.vlm.params import Align
@@ -120,5 +120,7 @@ def _judge(name: str, image_pairs: Sequence[ImagePair], params: Preference) -> l
     ids, clusters = [couple.couple for couple in image_pairs], [couple.cluster for couple in image_pairs]
     return [
         answer_rows(PREFERENCE, ids, clusters, scores[: len(image_pairs)]),
-        answer_rows(CONTROL, [ids[n] for n in controls_of], [clusters[n] for n in controls_of], scores[len(image_pairs) :]),
+        answer_rows(
+            CONTROL, [ids[n] for n in controls_of], [clusters[n] for n in controls_of], scores[len(image_pairs) :]
+        ),
     ]

@@ -16,19 +16,19 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from synthpairs.artwork.world import World
-from synthpairs.benchmarks.evaluation import answer_first
+from synthpairs.core.storage import Slice, read_bytes, read_table
+from synthpairs.emoji.world import World
+from synthpairs.evaluation.benchmarks.evaluation import answer_first
 from synthpairs.experiments.params import Question, Strategies
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT, compare
 from synthpairs.experiments.training_sets import TrainingSet, make_pairs, plan_studies
 from synthpairs.experiments.trials import Setting, Trial, answer_rows, run_trials
 from synthpairs.experiments.zero_shot import unseen_style, zero_shot_probe
-from synthpairs.images.params import Images
-from synthpairs.pairs import with_pictures
-from synthpairs.scores.clip import ClipScorer
-from synthpairs.scores.params import Scores
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.models.clip import ClipScorer
+from synthpairs.scoring.params import Scores
+from synthpairs.selection.pairs import with_pictures
 from synthpairs.selection.params import Select
-from synthpairs.storage import Slice, read_bytes, read_table
 from synthpairs.vlm import load
 from synthpairs.vlm.llava import PROJECTOR, align, finetune
 from synthpairs.vlm.model import assemble

@@ -7,14 +7,14 @@ from typing import Literal, get_args
 
 import pandas as pd
 
+from synthpairs.core.storage import read_table
 from synthpairs.experiments.params import Question, Strategies
-from synthpairs.images.make import make_images
-from synthpairs.images.params import Images
+from synthpairs.generation.diffusion.make import make_images
+from synthpairs.generation.diffusion.params import Images
 from synthpairs.selection.arms import make_arm
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select, Strategy
 from synthpairs.selection.ranking import hash_score, ordered, rank_candidates, select_top_k
-from synthpairs.storage import read_table
 
 SPARE = 1.05  # captions that are painted for each pair of a set: some have no picture that can be made
 Way = Strategy | Literal["balanced", "real", "uncurated", "guidance"]

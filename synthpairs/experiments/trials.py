@@ -10,9 +10,9 @@ from typing import Self
 
 import pandas as pd
 
-from synthpairs.progress import progress
-from synthpairs.schema import ANSWERS, digest
-from synthpairs.storage import WorkStore, file_sha256, read_table, write_table
+from synthpairs.core.schema import ANSWERS, digest
+from synthpairs.core.storage import WorkStore, file_sha256, read_table, write_table
+from synthpairs.runtime.progress import progress
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.parts import part_identity

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from synthpairs.benchmarks.studio import Studio
+from synthpairs.emoji.tasks.studio import Studio
 
 BATCH = 64  # pictures at once
 SPLIT = "heldout_style"  # of the drawings: those of the packages that the lock file marks `evaluate`

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthpairs.core.storage import read_table
 from synthpairs.report.inputs import METRICS, Comparison, read_comparison, read_desk_models, read_json
 from synthpairs.report.samples import sample
-from synthpairs.storage import read_table
 
 REAL, MIXED, SYNTHETIC = "real-codes", "genpair", "synthetic"  # arms; the others are compared with the first
 STAGES = ("invent", "screen", "pairs", "embed")  # with one metrics file each

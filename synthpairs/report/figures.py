@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from synthpairs.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
+from synthpairs.core.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
 
 # By place in the list of arms; filled, open, filled, crossed: they differ without colour too.
 MARKERS = (("o", ACCENT), ("s", "white"), ("D", MID), ("X", INK), ("^", "white"), ("v", MID))

@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from synthpairs.evaluation.statistics import holm, paired, shown
 from synthpairs.report.inputs import Comparison, Inputs
 from synthpairs.report.params import Report
-from synthpairs.statistics import holm, paired, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

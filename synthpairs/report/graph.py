@@ -7,8 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from synthpairs.markdown import markdown_table
-from synthpairs.params import read_mapping
+from synthpairs.core.config import read_mapping
+from synthpairs.core.markdown import markdown_table
 
 _ITEM = re.compile(r"\$\{item\.\w+\}")
 _LOOKUP = re.compile(r"\$\{([\w.]+)\}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from synthpairs.decode import image_or_error
+from synthpairs.core.images import image_or_error
 
 INK, PALE = (27, 27, 27), (208, 208, 208)
 PADDING, LINE, FONT_SIZE, SMALLEST = 8, 17, 13, 8  # pixels

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.arms import UNTRAINED
-from synthpairs.storage import read_table
+from synthpairs.core.arms import UNTRAINED
+from synthpairs.core.storage import read_table
 
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")

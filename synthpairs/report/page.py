@@ -9,10 +9,10 @@ import pandas as pd
 from synthpairs.report import figures, grids, samples, tables
 from synthpairs.report.findings import Ranking, against_blind, concept_means, differences, funnel, rejections, shares
 from synthpairs.report.graph import Stage, mermaid, stage_table
-from synthpairs.report.hygiene import hygiene
 from synthpairs.report.inputs import DESK_MODELS, Inputs
 from synthpairs.report.params import Report
-from synthpairs.report.summary import summary
+from synthpairs.report.sections.contamination import hygiene
+from synthpairs.report.sections.summary import summary
 from synthpairs.report.tables import folded, image, number
 
 SCORES = {"clip_cosine": "CLIP cosine", "ssim": "SSIM with its own small version"}

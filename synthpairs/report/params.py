@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.params import Within
+from synthpairs.core.config import Within
 
 # Benchmarks that are also asked without the picture: definitions.PICTURED.
 KeyTask = Literal["desk_caption", "desk_pope", "desk_vqa", "desk_sqa"]

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from synthpairs.pairs import originals
+from synthpairs.core.storage import read_shard
 from synthpairs.report.findings import Ranking, fused
 from synthpairs.report.grids import Cell
 from synthpairs.report.inputs import Inputs
-from synthpairs.storage import read_shard
+from synthpairs.selection.pairs import originals
 
 
 def extremes(inputs: Inputs, ranking: Ranking, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.markdown import markdown_table
+from synthpairs.core.markdown import markdown_table
+from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
 from synthpairs.report.inputs import Comparison
-from synthpairs.statistics import NO_DIFFERENCE, probability
 
 FIGURES = "figures"  # folder beside the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table

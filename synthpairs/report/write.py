@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthpairs.distributions.page import section as distributions_section
-from synthpairs.diversity.page import markdown
-from synthpairs.embeddings.mixing import generated_pairs, real_pairs
-from synthpairs.experiments.noise_seeds_page import answers as noise_seeds_answers
-from synthpairs.experiments.seeds_page import answers as seeds_answers
-from synthpairs.experiments.strategies_page import answers as strategies_answers
-from synthpairs.perplexity.page import section as perplexity_section
-from synthpairs.preference.page import section as preference_section
-from synthpairs.realpairs.decoding import pictures
-from synthpairs.realpairs.params import Pairs
+from synthpairs.core.storage import write_bytes
+from synthpairs.generation.masked.mixing import generated_pairs, real_pairs
+from synthpairs.generation.vq_pairs.decoding import pictures
+from synthpairs.generation.vq_pairs.params import Pairs
 from synthpairs.report.codes import read_codes
 from synthpairs.report.findings import Ranking, funnel
 from synthpairs.report.graph import read_stages
@@ -20,10 +14,16 @@ from synthpairs.report.inputs import Inputs, read_inputs, read_json
 from synthpairs.report.page import Sections, build
 from synthpairs.report.params import Report
 from synthpairs.report.plotted import plot_tables
-from synthpairs.report.synth2 import synth2
+from synthpairs.report.sections.distributions import section as distributions_section
+from synthpairs.report.sections.diversity import markdown
+from synthpairs.report.sections.noise_seeds import answers as noise_seeds_answers
+from synthpairs.report.sections.perplexity import section as perplexity_section
+from synthpairs.report.sections.preference import section as preference_section
+from synthpairs.report.sections.seeds import answers as seeds_answers
+from synthpairs.report.sections.strategies import answers as strategies_answers
+from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
-from synthpairs.storage import write_bytes
 
 DATA, OUT = Path("data"), Path("reports")
 

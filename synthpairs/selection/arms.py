@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from synthpairs.arms import Arm
+from synthpairs.core.arms import Arm
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score, ordered
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthpairs.storage import read_table
+from synthpairs.core.storage import read_table
 
 
 def read_candidates(data: Path) -> pd.DataFrame:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from synthpairs.arms import Arm
-from synthpairs.packages import pinned
-from synthpairs.schema import PAIRS, SELECTED
+from synthpairs.core.arms import Arm
+from synthpairs.core.assets import pinned
+from synthpairs.core.schema import PAIRS, SELECTED
+from synthpairs.core.shards import cut, shard_name, write_shards
+from synthpairs.core.storage import read_shard, write_bytes, write_json, write_table
+from synthpairs.report.dataset_card import dataset_card
 from synthpairs.selection.arms import make_arm
 from synthpairs.selection.candidates import read_candidates, read_captions
-from synthpairs.selection.card import dataset_card
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 from synthpairs.selection.records import llava_records
-from synthpairs.shards import cut, shard_name, write_shards
-from synthpairs.storage import read_shard, write_bytes, write_json, write_table
 
 log = logging.getLogger(__name__)
 

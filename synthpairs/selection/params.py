@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.params import Within
+from synthpairs.core.config import Within
 
 Strategy = Literal["top", "random", "rear", "clip-only", "ssim-only"]
 

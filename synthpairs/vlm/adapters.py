@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import BitsAndBytesConfig, LlavaForConditionalGeneration, PreTrainedModel
 
-from synthpairs.inference import best_device, compute_dtype
-from synthpairs.launch import local_rank
+from synthpairs.core.determinism import best_device, compute_dtype
+from synthpairs.runtime.launch import local_rank
 from synthpairs.vlm.model import seeded
 from synthpairs.vlm.params import Lora
 

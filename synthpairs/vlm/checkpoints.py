@@ -7,7 +7,7 @@ from pathlib import Path
 import torch.distributed
 from torch import nn
 
-from synthpairs.launch import leads, processes
+from synthpairs.runtime.launch import leads, processes
 
 
 def checkpoint_to_resume(work: Path) -> Path | None:

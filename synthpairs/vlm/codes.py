@@ -25,7 +25,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
-from synthpairs.tokenizer import load_tokenizer, picture_side, pixel_range, tokenizer_folder
+from synthpairs.models.vq_tokenizer import load_tokenizer, picture_side, pixel_range, tokenizer_folder
 from synthpairs.vlm.params import Resampler
 
 

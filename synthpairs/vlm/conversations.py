@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthpairs.llava_json import question_answers, read_records
+from synthpairs.core.llava_json import question_answers, read_records
 from synthpairs.vlm.params import Instructions
 from synthpairs.vlm.pictures import Source
 

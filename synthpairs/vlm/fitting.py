@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from synthpairs.launch import leads
-from synthpairs.schema import digest
-from synthpairs.storage import WorkStore, file_sha256
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import WorkStore, file_sha256
+from synthpairs.runtime.launch import leads
 from synthpairs.vlm.examples import Example, Examples, collate, fingerprint
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Resampler, Training, Vlm

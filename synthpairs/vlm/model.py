@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from synthpairs.inference import best_device, computing
+from synthpairs.core.determinism import best_device, computing
 from synthpairs.vlm.params import Resampler, Vlm
 from synthpairs.vlm.parts import load_clip, load_llm, load_words, part_record, round_weights
 

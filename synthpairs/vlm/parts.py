@@ -24,9 +24,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from synthpairs.hub import hub_record, model_folder
-from synthpairs.storage import file_sha256
-from synthpairs.tokenizer import tokenizer_folder
+from synthpairs.core.storage import file_sha256
+from synthpairs.models.hub import hub_record, model_folder
+from synthpairs.models.vq_tokenizer import tokenizer_folder
 
 _MAKES = {"vlm.llm": "run `dvc repro language_model` first"}  # the parts that a stage makes
 _CONFIGS = {"vlm.adapter": "adapter_config.json"}  # where it is not config.json

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 from transformers import BaseImageProcessor
 
-from synthpairs.launch import beside
-from synthpairs.storage import Slice, read_bytes
+from synthpairs.core.storage import Slice, read_bytes
+from synthpairs.runtime.launch import beside
 
 Source = Image.Image | bytes | Path | Slice  # a picture, an encoded one, or where one lies
 AHEAD = 1024  # pictures that are looked at together

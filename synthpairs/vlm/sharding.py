@@ -5,7 +5,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import LlavaForConditionalGeneration
 
-from synthpairs.launch import leads, processes, switched_on
+from synthpairs.runtime.launch import leads, processes, switched_on
 
 
 def sharded() -> bool:

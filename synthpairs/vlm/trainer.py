@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
-from synthpairs.launch import leads
+from synthpairs.runtime.launch import leads
 from synthpairs.vlm.examples import Example, Examples
 
 log = logging.getLogger(__name__)

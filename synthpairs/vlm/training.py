@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from synthpairs.inference import compute_dtype
-from synthpairs.launch import beside, leads, processes, switched_on
+from synthpairs.core.determinism import compute_dtype
+from synthpairs.runtime.launch import beside, leads, processes, switched_on
 from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
 from synthpairs.vlm.params import Training

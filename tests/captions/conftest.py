@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from synthpairs.captions.params import CaptionParams, Human, Judge, Limits, Model, Perplexity
-from synthpairs.language.params import Sampling, Served
-from synthpairs.storage import WorkStore
+from synthpairs.core.storage import WorkStore
+from synthpairs.models.language.params import Sampling, Served
 from tests.captions.tiny import save_language_model
 
 CONCEPTS = ["cat", "dog", "bus", "cherries"]

@@ -17,9 +17,9 @@ from synthpairs.captions.params import Blip, Columns, Judge, Model, Perplexity, 
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
-from synthpairs.language.params import Sampling, Served
-from synthpairs.schema import CAPTIONS, DRAWINGS
-from synthpairs.storage import write_table
+from synthpairs.core.schema import CAPTIONS, DRAWINGS
+from synthpairs.core.storage import write_table
+from synthpairs.models.language.params import Sampling, Served
 from tests.captions.conftest import CONCEPTS
 from tests.captions.tiny import save_blip
 

@@ -15,9 +15,9 @@ from synthpairs.captions.models import load_models
 from synthpairs.captions.params import Blip, Human, Judge, Perplexity
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
-from synthpairs.language.likelihood import perplexity, yes_probability
-from synthpairs.language.model import load
-from synthpairs.language.params import Served
+from synthpairs.models.language.likelihood import perplexity, yes_probability
+from synthpairs.models.language.model import load
+from synthpairs.models.language.params import Served
 from tests.captions.conftest import CONCEPTS
 from tests.captions.tiny import save_blip
 

@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.screen import main
-from synthpairs.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
-from synthpairs.storage import write_table
+from synthpairs.core.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
+from synthpairs.core.storage import write_table
 from tests.captions.conftest import WIDE
 from tests.conftest import kill_with_workers
 

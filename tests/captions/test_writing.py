@@ -6,7 +6,7 @@ import pytest
 
 from synthpairs.captions.params import Model
 from synthpairs.captions.writing import model_captions, parse_reply
-from synthpairs.language.model import load
+from synthpairs.models.language.model import load
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from transformers import CLIPImageProcessor, CLIPTextModelWithProjection, CLIPTo
 from desk_models.clip import CONTEXT, build, config, write_tokenizer
 from desk_models.export import text_tower, vision_tower
 from desk_models.publish import DESK
-from synthpairs.artwork.scenes import BACKGROUNDS
+from synthpairs.emoji.scenes import BACKGROUNDS
 
 
 @pytest.fixture(scope="module")

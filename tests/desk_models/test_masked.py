@@ -15,9 +15,9 @@ from desk_models import autoencoder, masked
 from desk_models import tokenizer as vq_tokenizer
 from desk_models.clip import CONTEXT, write_tokenizer
 from desk_models.masked import build, conditions, masked_loss
-from synthpairs.realpairs.listing import RECORD
-from synthpairs.schema import DRAWINGS
-from synthpairs.storage import write_table
+from synthpairs.core.schema import DRAWINGS
+from synthpairs.core.storage import write_table
+from synthpairs.generation.vq_pairs.listing import RECORD
 from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
 
 CODES = 32

@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 
 from desk_models import measure, referee
 from desk_models.tokenizer import evaluate
-from synthpairs.artwork.pool import SIDE, compose
-from synthpairs.schema import DRAWINGS
-from synthpairs.storage import write_table
-from synthpairs.tokenizer import load_tokenizer
+from synthpairs.core.schema import DRAWINGS
+from synthpairs.core.storage import write_table
+from synthpairs.emoji.pool import SIDE, compose
+from synthpairs.models.vq_tokenizer import load_tokenizer
 from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
 from tests.desk_models.test_masked import CODES, parts  # noqa: F401
 

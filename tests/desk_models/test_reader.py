@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from desk_models import reader
 from desk_models.blurred import PATCHES
 from desk_models.reader import Classroom, Course, Lesson, build, evaluate
-from synthpairs.inference import compute_dtype
+from synthpairs.core.determinism import compute_dtype
 from synthpairs.vlm.examples import IGNORED
 from synthpairs.vlm.model import assemble
-from tests.benchmarks.conftest import concepts, drawings  # noqa: F401
+from tests.evaluation.benchmarks.conftest import concepts, drawings  # noqa: F401
 from tests.vlm.conftest import parts  # noqa: F401
 
 BLURRED = Lesson(0.0, 1.0, (0.5, 1.0))

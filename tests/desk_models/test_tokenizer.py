@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from desk_models.tokenizer import Learner, build, evaluate, loss_of
-from synthpairs.artwork.pool import SIDE, Pool
+from synthpairs.emoji.pool import SIDE, Pool
 
 FREE, IDLE = 2, 4
 

@@ -19,9 +19,9 @@ SEEDS = ["run", "1", "2"]
 @pytest.fixture
 def write_tasks() -> Callable[[Path, list[str]], None]:
     """Writes what stage `tasks` does: instructions, and six items of each of the benchmarks named."""
-    from synthpairs.benchmarks.definitions import definitions
-    from synthpairs.schema import BENCHMARK, INSTRUCTIONS
-    from synthpairs.storage import write_bytes, write_table
+    from synthpairs.core.schema import BENCHMARK, INSTRUCTIONS
+    from synthpairs.core.storage import write_bytes, write_table
+    from synthpairs.emoji.tasks.definitions import definitions
 
     def write(folder: Path, tasks: list[str]) -> None:
         turns = [{"question": "What is this?", "answer": "dog"}]

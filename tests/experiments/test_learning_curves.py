@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from synthpairs.benchmarks.definitions import definitions
-from synthpairs.embeddings.codes import encoded
-from synthpairs.embeddings.mixing import Mixing
+from synthpairs.core.schema import BENCHMARK, INSTRUCTIONS, REAL_PAIRS
+from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
+from synthpairs.emoji.tasks.definitions import definitions
 from synthpairs.experiments import learning_curves
 from synthpairs.experiments.learning_curves import (
     TASK,
@@ -27,8 +27,8 @@ from synthpairs.experiments.learning_curves import (
 )
 from synthpairs.experiments.params import LearningCurves, Reading
 from synthpairs.experiments.trials import answer_rows
-from synthpairs.schema import BENCHMARK, INSTRUCTIONS, REAL_PAIRS
-from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
+from synthpairs.generation.masked.codes import encoded
+from synthpairs.generation.masked.mixing import Mixing
 from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Finetune, Training
 from tests.vlm.conftest import WORDS, _png, parts, resampler, training  # noqa: F401

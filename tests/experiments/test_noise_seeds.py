@@ -3,17 +3,17 @@
 import pandas as pd
 import pytest
 
-from synthpairs.distributions.make import TABLE, make_distributions
+from synthpairs.evaluation.distributions.make import TABLE, make_distributions
 from synthpairs.experiments import noise_seeds
 from synthpairs.experiments.noise_seeds import NoiseSeedsSetting, measure_noise_seeds
-from synthpairs.experiments.noise_seeds_page import noise_seeds_page
 from synthpairs.experiments.params import NoiseSeeds
-from synthpairs.images.make import make_images
-from synthpairs.scores.score import score_images
+from synthpairs.generation.diffusion.make import make_images
+from synthpairs.report.sections.noise_seeds import noise_seeds_page
+from synthpairs.scoring.score import score_images
 from synthpairs.selection.make import make_selection
-from tests.distributions.conftest import PARAMS
-from tests.images.conftest import settings as images  # noqa: F401
-from tests.scores.conftest import settings as scores  # noqa: F401
+from tests.evaluation.distributions.conftest import PARAMS
+from tests.generation.diffusion.conftest import settings as images  # noqa: F401
+from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 
 

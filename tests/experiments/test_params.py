@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from synthpairs.core.config import convert, load_params
 from synthpairs.experiments.params import Experiments, NoiseSeeds
-from synthpairs.params import convert, load_params
 
 PARAMS = load_params(Experiments, "experiments")
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from synthpairs.benchmarks.params import Asked, Benchmark
+from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
+from synthpairs.evaluation.perplexity.params import Perplexity
+from synthpairs.evaluation.preference.image_pairs import ImagePair
 from synthpairs.experiments import seeds
 from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
 from synthpairs.experiments.seeds import RUN, SeedsSetting, measure_seeds
-from synthpairs.perplexity.params import Perplexity
-from synthpairs.preference.image_pairs import ImagePair
 from synthpairs.vlm.model import assemble, save
 from synthpairs.vlm.params import Align, Finetune
+from tests.evaluation.preference.conftest import PARAMS
 from tests.experiments.conftest import CONCEPTS
-from tests.preference.conftest import PARAMS
 from tests.selection.conftest import data, settings  # noqa: F401
 from tests.vlm.conftest import _png, parts, training  # noqa: F401
 

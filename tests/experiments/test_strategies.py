@@ -5,19 +5,19 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from synthpairs.artwork.world import World
+from synthpairs.core.schema import DRAWINGS
+from synthpairs.core.storage import write_table
+from synthpairs.emoji.world import World
 from synthpairs.experiments import strategies
 from synthpairs.experiments.params import Strategies
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT
 from synthpairs.experiments.strategies import FACTS, StrategiesSetting, measure_strategies, study_results, tasks_of
 from synthpairs.experiments.training_sets import TrainingSet
-from synthpairs.schema import DRAWINGS
-from synthpairs.storage import write_table
 from synthpairs.vlm.params import Align, Finetune
 from tests.experiments.conftest import CONCEPTS
-from tests.images.conftest import settings as images  # noqa: F401
-from tests.scores.conftest import photo, png
-from tests.scores.conftest import settings as scores  # noqa: F401
+from tests.generation.diffusion.conftest import settings as images  # noqa: F401
+from tests.scoring.conftest import photo, png
+from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 from tests.vlm.conftest import narrow, parts, training  # noqa: F401
 

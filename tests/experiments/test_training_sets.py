@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from synthpairs.core.config import load_params
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.training_sets import TrainingSet, make_pairs, plan_studies
-from synthpairs.pairs import with_pictures
-from synthpairs.params import load_params
-from tests.images.conftest import settings as images  # noqa: F401
+from synthpairs.selection.pairs import with_pictures
+from tests.generation.diffusion.conftest import settings as images  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 
 PARAMS = dataclasses.replace(load_params(Experiments, "experiments").strategies, sizes=[8, 16], guidances=[1.0, 7.5])

@@ -13,9 +13,9 @@ from perf import embeddings_vs_pixels, memory
 from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Course, Steps
-from synthpairs.embeddings.generator import MaskedGenerator
+from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.vlm.params import Finetune, Training
-from tests.embeddings.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
+from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import parts, resampler, training  # noqa: F401
 
 CELLS = GRID[0] * GRID[1]

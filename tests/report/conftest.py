@@ -12,14 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from desk_models.tokenizer import build
-from synthpairs.benchmarks.params import Asked, Benchmark
-from synthpairs.benchmarks.summary import summarise
-from synthpairs.diversity.clusters import analyse
-from synthpairs.diversity.params import Diversity
-from synthpairs.experiments.results import seed_results
-from synthpairs.report.findings import Ranking
-from synthpairs.report.params import Report
-from synthpairs.schema import (
+from synthpairs.core.schema import (
     ANSWERS,
     AUDIT,
     CANDIDATES,
@@ -34,8 +27,15 @@ from synthpairs.schema import (
     caption_uid,
     pair_key,
 )
-from synthpairs.storage import shard_bytes, write_bytes, write_json, write_table
-from tests.distributions.conftest import chosen_of, made_up_table, results_of
+from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
+from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
+from synthpairs.evaluation.benchmarks.summary import summarise
+from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.params import Diversity
+from synthpairs.experiments.results import seed_results
+from synthpairs.report.findings import Ranking
+from synthpairs.report.params import Report
+from tests.evaluation.distributions.conftest import chosen_of, made_up_table, results_of
 from tests.experiments.conftest import ARMS as SEEDED
 from tests.experiments.conftest import made_up_answers
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.findings import Ranking, against_blind, differences, funnel, rejections, shares
 from synthpairs.report.inputs import read_inputs
-from synthpairs.report.summary import summary
-from synthpairs.statistics import NO_DIFFERENCE
+from synthpairs.report.sections.summary import summary
 
 ARMS = ("selected", "random", "real")
 

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from stages import report as stage
-from synthpairs.benchmarks.definitions import PICTURED
-from synthpairs.diversity.clusters import analyse
+from synthpairs.core.schema import AUDIT, CANDIDATES, CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED
+from synthpairs.core.storage import read_table, write_bytes, write_json, write_table
+from synthpairs.emoji.tasks.definitions import PICTURED
+from synthpairs.evaluation.diversity.clusters import analyse
 from synthpairs.report.params import KeyTask
 from synthpairs.report.tables import FIGURES
-from synthpairs.schema import AUDIT, CANDIDATES, CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED
-from synthpairs.storage import read_table, write_bytes, write_json, write_table
 from tests.report.conftest import ARMS, DIVERSITY, PERPLEXITY, PREFERENCE, write_answers
 
 SAID_ONCE = pd.DataFrame({"uid": ["u"], "text": ["a dog"]})
@@ -114,7 +114,7 @@ def test_a_missing_shard_names_the_stage_that_makes_it(project):
 
 
 def test_a_shard_with_unreadable_pictures_costs_no_report(project):
-    from synthpairs.storage import read_shard, shard_bytes
+    from synthpairs.core.storage import read_shard, shard_bytes
 
     for shard in (project / "data/images").glob("shard-*.tar"):
         samples = [(key, members | {"png": b"\x89PNG broken"}) for key, members in read_shard(shard)]

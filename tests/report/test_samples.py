@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from synthpairs.core.storage import read_shard
 from synthpairs.report.inputs import read_inputs
 from synthpairs.report.samples import extremes, real_cells, sample, synthetic_cells
-from synthpairs.storage import read_shard
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthpairs.schema import CAPTIONS, REJECTED, SCORES, caption_uid, digest
+from synthpairs.core.schema import CAPTIONS, REJECTED, SCORES, caption_uid, digest
+from synthpairs.core.storage import write_json, write_table
 from synthpairs.selection.params import Select
-from synthpairs.storage import write_json, write_table
-from tests.scores.conftest import photo, png, write_images
+from tests.scoring.conftest import photo, png, write_images
 
 TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose", "guitar", "rocket")]
 

@@ -15,13 +15,13 @@ import webdataset
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
 
-from synthpairs.arms import Arm
-from synthpairs.pairs import load_pairs
-from synthpairs.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
+from synthpairs.core.arms import Arm
+from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
+from synthpairs.core.storage import read_shard, write_json, write_table
 from synthpairs.selection.make import make_selection
+from synthpairs.selection.pairs import load_pairs
 from synthpairs.selection.params import Select
 from synthpairs.selection.records import INSTRUCTIONS, llava_record
-from synthpairs.storage import read_shard, write_json, write_table
 
 Settings = Callable[..., Select]
 ARMS: list[Arm] = ["selected", "random", "real"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthpairs.schema import digest
+from synthpairs.core.schema import digest
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import fused_score, hash_score, rank_candidates, select_top_k
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
-from synthpairs.launch import leads
+from synthpairs.runtime.launch import leads
 from synthpairs.vlm import llava, trainer, training
 
 CALL = Path(sys.argv[1])

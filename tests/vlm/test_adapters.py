@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from synthpairs.inference import compute_dtype
-from synthpairs.storage import file_sha256
+from synthpairs.core.determinism import compute_dtype
+from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.adapters import adapt, check_quantizer, merged
 from synthpairs.vlm.llava import finetune
 from synthpairs.vlm.model import assemble, load

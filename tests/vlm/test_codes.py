@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthpairs.embeddings.codes import vectors_of
-from synthpairs.inference import compute_dtype
-from synthpairs.tokenizer import read_codebook
+from synthpairs.core.determinism import compute_dtype
+from synthpairs.generation.masked.codes import vectors_of
+from synthpairs.models.vq_tokenizer import read_codebook
 from synthpairs.vlm import assemble, load
 from synthpairs.vlm.codes import CodeLlava, codebook, load_eye
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens, save

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synthpairs import llava_json
+from synthpairs.core import llava_json
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
 from synthpairs.vlm.model import assemble

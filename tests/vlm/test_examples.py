@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from synthpairs.schema import INSTRUCTIONS
-from synthpairs.storage import write_table
+from synthpairs.core.schema import INSTRUCTIONS
+from synthpairs.core.storage import write_table
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate, fingerprint, instruction_examples
 from synthpairs.vlm.model import assemble
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from synthpairs.storage import file_sha256
+from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.llava import MOMENTS, PROJECTOR, align, finetune, untrained
 from synthpairs.vlm.model import assemble

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionModel, LlamaForCausalLM
 
-from synthpairs.storage import file_sha256
+from synthpairs.core.storage import file_sha256
 from synthpairs.vlm import assemble, load
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens, save
 
@@ -49,7 +49,7 @@ def test_without_a_reserved_token_the_embedding_grows(parts, picture, tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path, monkeypatch, dtype):
-    monkeypatch.setattr("synthpairs.inference.compute_dtype", lambda: dtype)
+    monkeypatch.setattr("synthpairs.core.determinism.compute_dtype", lambda: dtype)
     model, processor = assemble(parts)
     assert {weight.dtype for weight in model.model.language_model.parameters()} == {dtype}
     save(model, processor, tmp_path / "vlm")

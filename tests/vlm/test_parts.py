@@ -13,8 +13,8 @@ from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
-from synthpairs.inference import compute_dtype
-from synthpairs.storage import file_sha256
+from synthpairs.core.determinism import compute_dtype
+from synthpairs.core.storage import file_sha256
 from synthpairs.vlm import assemble, load, parts
 from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.llava import PROJECTOR, align, finetune, untrained

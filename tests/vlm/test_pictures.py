@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.storage import Slice, locate_shard, shard_bytes
+from synthpairs.core.storage import Slice, locate_shard, shard_bytes
 from synthpairs.vlm import pictures
 from synthpairs.vlm.examples import IGNORED, Example, Examples, caption_examples
 from synthpairs.vlm.model import assemble, load, save

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import CLIPVisionModel
 
-from synthpairs.inference import compute_dtype
+from synthpairs.core.determinism import compute_dtype
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import ClosedForm

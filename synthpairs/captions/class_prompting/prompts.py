@@ -1,0 +1,73 @@
+"""What the language model is asked for each class."""
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synthpairs.captions.class_prompting.bank import Concept
+from synthpairs.captions.class_prompting.params import Invent, Prompt
+from synthpairs.core.schema import digest, noise_seed
+
+Message = tuple[str, str]  # role, content
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One caption to write: `number` counts the class's captions from 0; the seed depends on class and number alone."""
+
+    concept: Concept
+    number: int
+    seed: int  # 63 bits
+    messages: tuple[Message, ...]
+
+
+def requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
+    """`params.per_class` requests for each class; ValueError when template, slots and examples do not fit together."""
+    _check(params.prompt)
+    asked = []
+    for concept in concepts:
+        for number in range(params.per_class):
+            seed = noise_seed(digest("invent", params.seed, concept.name, number))
+            asked.append(Request(concept, number, seed, _messages(concept.name, seed, params.prompt)))
+    return asked
+
+
+def fragments(prompt: Prompt) -> list[str]:
+    """What no caption says: the sentences around the template's fields of at least three words, in lower case."""
+    texts = [prompt.system, *(literal for literal, *_ in string.Formatter().parse(prompt.request))]
+    sentences = [" ".join(sentence.lower().split()) for text in texts for sentence in text.split(".")]
+    return [sentence for sentence in sentences if len(sentence.split()) >= 3]
+
+
+def _messages(name: str, seed: int, prompt: Prompt) -> tuple[Message, ...]:
+    messages = [("system", prompt.system)] if prompt.system else []
+    drawn = {
+        slot: values[noise_seed(digest("slot", seed, slot)) % len(values)] for slot, values in prompt.slots.items()
+    }
+    for example in prompt.examples:
+        messages += [("user", prompt.request.format(words=prompt.words, **example)), ("assistant", example["caption"])]
+    return (*messages, ("user", prompt.request.format(words=prompt.words, name=name, **drawn)))
+
+
+def _check(prompt: Prompt) -> None:
+    where = "params.yaml: invent.prompt"
+    try:
+        fields = {field for _, field, *_ in string.Formatter().parse(prompt.request) if field is not None}
+    except ValueError as error:
+        raise ValueError(f"{where}.request: {error}, got {prompt.request!r}") from None
+    needed = {"name", *prompt.slots}
+    if not needed <= fields <= needed | {"words"}:
+        raise ValueError(
+            f"{where}.request must hold {', '.join(f'{{{field}}}' for field in sorted(needed))} and may hold {{words}}, "
+            f"nothing else; got {prompt.request!r}"
+        )
+    for slot, values in prompt.slots.items():
+        if not values or slot in ("name", "words", "caption"):
+            raise ValueError(
+                f"{where}.slots.{slot} must be a list of at least one value, and not be called name, words or caption"
+            )
+    for number, example in enumerate(prompt.examples):
+        if example.keys() != needed | {"caption"}:
+            raise ValueError(
+                f"{where}.examples[{number}] must say {', '.join(sorted(needed | {'caption'}))}, got {example}"
+            )

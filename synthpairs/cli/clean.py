@@ -1,0 +1,50 @@
+"""Disk space of the work stores (synthpairs.core.storage.WorkStore), and freeing what no run takes up again."""
+
+import fcntl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthpairs.core.source import ROOT
+from synthpairs.core.storage import RECIPE, code_folder, remove_store, work_folder
+from synthpairs.generation.diffusion.params import RECIPE as PICTURES
+from synthpairs.generation.masked.params import RECIPE as TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One work store on the disk."""
+
+    path: Path
+    size: int  # bytes
+    current: bool  # of the code that stands here, so a run may take it up
+    in_use: bool  # by a run, which holds its lock
+
+
+def work_stores() -> Iterator[Store]:
+    """All work stores of this project."""
+    programs = ["synthpairs.__main__", *(f"stages.{file.stem}" for file in (ROOT / "stages").glob("*.py"))]
+    codes = {code_folder(program) for program in programs}
+    recipes = {"images": f"{RECIPE}{PICTURES}", "embed": f"{RECIPE}{TOKENS}"}
+    for lock in sorted(work_folder().rglob(".lock")):
+        size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())
+        parts = lock.parent.relative_to(work_folder()).parts
+        yield Store(lock.parent, size, parts[-2] in {*codes, recipes.get(parts[0])}, _locked(lock))
+
+
+def _locked(path: Path) -> bool:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def clean(everything: bool = False) -> tuple[list[Store], list[Store]]:
+    """Remove the stores of other code, or all; returns those that were freed and those that stay, one in use among them."""
+    stores = list(work_stores())
+    freed = [store for store in stores if not store.in_use and (everything or not store.current)]
+    for store in freed:
+        remove_store(store.path)
+    return freed, [store for store in stores if store not in freed]

@@ -1,0 +1,258 @@
+"""Work of a run by params.yaml: how many items of which rate every stage has, and bytes on disk. Torch is not imported."""
+
+import math
+import mmap
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow.parquet as pq
+
+from synthpairs.captions.class_prompting.params import Invent
+from synthpairs.captions.params import CaptionParams
+from synthpairs.cli.estimate import rates
+from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.core.config import PARAMS, Within, convert, read_mapping
+from synthpairs.emoji.tasks.params import Tasks
+from synthpairs.emoji.world import World
+from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
+from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.evaluation.perplexity.params import Perplexity
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.generation.masked.params import Embed
+from synthpairs.models.language.params import GgufSource
+from synthpairs.selection.params import Select
+
+DESK_SIDE = 128  # pixels of an image at most, at desk scale
+DESK_LLM = "models/llm"  # made by stage `language_model`
+LLAVA = 7e9  # parameters of its language model, for disk where the size of ours is not known
+MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
+IMAGENET_CLASSES = 11_221  # of ImageNet-21K-P
+# Questions of lmms-eval's tasks, as its data sets on the hub (huggingface.co/lmms-lab) count them.
+QUESTIONS = {
+    "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
+    "scienceqa": 4_241, "scienceqa_img": 2_017, "seedbench": 17_990, "vizwiz_vqa_val": 4_319, "vqav2_val": 214_354,
+}  # fmt: skip
+# Of lm-eval's tasks: subjects, each of which `suite.limit` cuts, questions, and tokens of one with its answer (a guess).
+TEXTS = {"mmlu": (57, 14_042, 115)}
+GRADED = ("desk_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # whose answers are not just right or wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Items of one rate in one stage."""
+
+    stage: str
+    part: str
+    rate: str  # key of the tables in rates.py
+    count: float
+    size: float | None = None  # of an item, in pixels or parameters; None: the rate's reference
+    steps: float = 1.0  # of an item, where the rate is one of steps or tokens
+    disk: float = 0.0  # bytes that stay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that params.yaml asks for, and what had to be assumed to count it."""
+
+    captions: int  # that curation keeps, or at most keeps
+    images: int
+    steps: int  # of the sampler
+    side: int  # pixels
+    arms: list[str]
+    llm_parameters: float | None  # of the VLM's language model; None: not known
+    items: dict[str, int]  # of the benchmarks whose answers are right or wrong
+    work: list[Work]
+    notes: list[str]
+
+    @property
+    def device(self) -> str:
+        """What the run is meant for: large images for a GPU."""
+        return "A100" if self.side > DESK_SIDE else rates.CPU
+
+
+class _Params:
+    def __init__(self, path: Path) -> None:
+        self.path, self.values = path, read_mapping(path)
+
+    def get(self, kind: Any, key: str) -> Any:
+        """A section or value of a dotted key. `align` and `finetune` are read by value, for their dataclasses import torch."""
+        value: Any = self.values
+        for part in key.split("."):
+            if not isinstance(value, dict) or part not in value:
+                raise ValueError(f"{self.path}: {key} is missing")
+            value = value[part]
+        return convert(kind, value, f"{self.path}: {key}")
+
+    def parameters(self, llm: str) -> float | None:
+        """Parameters of a language model by its name (vicuna-7b, 0.5B, 135M) or its directory's 16-bit files; None: neither."""
+        name = self.get(GgufSource, "language_model").file if llm == DESK_LLM else llm.partition("@")[0]
+        if match := re.search(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower()):
+            return float(match[1]) * {"b": 1e9, "m": 1e6}[match[2]]
+        return sum(file.stat().st_size for file in Path(llm).glob("*.safetensors")) / 2 or None
+
+
+def read_run(captions: int | None, path: Path = PARAMS, data: Path = Path("data")) -> Run:
+    """The work that params.yaml asks for; `captions` is how many are expected to be kept, None: as `data` or the sources have.
+
+    ValueError names the key that is missing or wrong, or a source without a limit where nothing is expected.
+    """
+    params, notes = _Params(path), list[str]()
+    curation, images = params.get(CaptionParams, "captions"), params.get(Images, "images")
+    arms, llm = params.get(list[Arm], "arms"), params.get(str, "vlm.llm")
+    size = params.parameters(llm)
+    if size is None:
+        notes.append(f"vlm.llm: the size of {llm} is not known; counted as the rates' model, on disk as 7B parameters")
+    unlimited = [source.name for source in curation.sources if source.limit is None]
+    if unlimited and captions is None:
+        where = f"{path}: captions.sources: {unlimited[0]}"
+        raise ValueError(f"{where} has no limit, so its captions cannot be counted: give it one, or `--captions N`")
+    generated = curation.model.per_concept * len(params.get(World, "world").concepts)
+    limits = sum(source.limit or 0 for source in curation.sources)
+    read = max(curation.human.pictures + generated + limits, captions or 0)
+    illustrated = [one for one in curation.sources if one.format == "webdataset" or one.columns.image is not None]
+    with_image = curation.human.pictures + sum(source.limit or read for source in illustrated)
+    originals = min(with_image, read - generated)
+    kept, table = captions or read, data / "captions/kept.parquet"
+    if not captions and table.exists():
+        kept = pq.read_metadata(table).num_rows
+    elif not captions:
+        notes.append("captions: all that are read count as kept; `--captions N` expects fewer")
+    each = min(images.candidates, images.draft.keep) if images.draft else images.candidates
+    captioned = kept if images.limit is None else min(kept, images.limit // each)
+    pairs = min(params.get(Select, "select").k, captioned * each)
+    audited = captioned * each + (min(pairs, originals) if "real" in arms else 0)
+    benchmarks, items = _benchmarks(params, len(arms), size, notes)
+    work = [
+        *_curation(params, curation, read, generated, originals),
+        *_images(images, captioned, captioned * each, pairs, notes),
+        *_audit(params.get(Audit, "audit"), audited, images.side**2),
+        _tokens(params),
+        *_training(params, pairs, len(arms), size, notes),
+        *benchmarks,
+    ]
+    return Run(
+        captions=kept, images=captioned * each, steps=images.steps, side=images.side, arms=arms,
+        llm_parameters=size, items=items, work=[row for row in work if row.count], notes=notes,
+    )  # fmt: skip
+
+
+def _curation(params: _Params, section: CaptionParams, read: int, generated: int, originals: int) -> list[Work]:
+    """As if every filter saw every caption: the first ones spare the others some."""
+    llm, served = params.parameters(section.llm), params.parameters(section.judge.server.model)
+    perplexity, judge = section.perplexity.engine, section.judge.engine
+    return [
+        Work("captions", "rules", "captions.rules", read, disk=read * rates.CAPTION_BYTES),
+        Work("captions", "generation", "captions.generation", generated, llm),
+        Work("captions", "original images", "captions.originals", originals, section.human.side**2),
+        Work("captions", "KenLM", "captions.kenlm", read if perplexity == "kenlm" else 0),
+        Work("captions", "perplexity", "captions.perplexity", read if perplexity == "llm" else 0, llm),
+        Work("captions", "judge", "captions.server", read if judge == "server" else 0, served),
+        Work("captions", "judge", "captions.judge", read if judge == "llm" else 0, llm),
+        Work("captions", "BLIP", "captions.blip", originals if section.blip else 0),
+    ]
+
+
+def guided_steps(images: Images) -> float:
+    """Steps of the base model under guidance that take as long as an image's, some of which may be the refiner's."""
+    share = images.refiner.base_share if images.refiner else 1.0
+    return images.steps * (share + (1 - share) * rates.REFINER_STEP) * _passes(images.guidance)
+
+
+def _passes(guidance: float) -> float:
+    return 1.0 if guidance > 1 else 0.5  # through the model, relative to the two of guidance
+
+
+def _images(images: Images, captions: int, count: int, pairs: int, notes: list[str]) -> list[Work]:
+    pixels, stored, draft = images.side**2, images.side**2 * rates.BYTES_PER_PIXEL, images.draft
+    drafts = captions * images.candidates if draft else 0
+    draft_steps = draft.steps * _passes(images.guidance) if draft else 0
+    if draft and draft.cosine_min is not None:
+        notes.append("images.draft.cosine_min: how many drafts fall below is not known; all count as generated in full")
+    if images.long_prompts == "chunk":
+        notes.append("images.long_prompts: batches run once for each length of prompts, up to 4 times; counted once")
+    return [
+        Work("images", "drafts", "images", drafts, pixels, draft_steps),
+        Work("images", "CLIP of drafts", "images.clip", drafts, pixels),
+        Work("images", "", "images", count, pixels, guided_steps(images), count * stored * rates.IMAGE_COPIES),
+        Work("scores", "", "scores", count, pixels, disk=count * rates.SCORE_BYTES),
+        Work("select", "", "select", count, disk=pairs * stored * 2),
+    ]
+
+
+def _audit(audit: Audit, count: int, pixels: int) -> list[Work]:
+    return [
+        Work("audit", "hashes", "audit.hashes", count, pixels),
+        Work("audit", "CLIP", "audit.clip", 0 if audit.cosine_min is None else count, pixels),
+        Work("audit", "text detection", "audit.text", count if audit.text else 0, pixels),
+        Work("audit", "NSFW", "audit.nsfw", count if audit.nsfw else 0),
+    ]
+
+
+def _training(params: _Params, pairs: int, arms: int, size: float | None, notes: list[str]) -> list[Work]:
+    def examples(stage: str, number: int) -> int:
+        number = math.ceil(number * params.get(Annotated[float, Within(0, 1000)], f"{stage}.epochs"))
+        steps = params.get(Annotated[int, Within(0)] | None, f"{stage}.max_steps")
+        return arms * (number if steps is None else min(number, steps * params.get(int, f"{stage}.batch")))
+
+    mix = params.get(Tasks, "tasks").instructions
+    conversations = mix.pictures + mix.text
+    if params.get(dict[str, object] | None, "finetune.instructions") is not None:
+        path = Path(params.get(str, "finetune.instructions.path"))
+        conversations = _conversations(path) or MIX_665K
+        if not path.is_file():
+            notes.append(f"finetune.instructions: {path} is not there; counted as LLaVA-1.5's {MIX_665K:,} of them")
+    trained = 1.0
+    if params.get(dict[str, object] | None, "finetune.lora"):
+        trained = rates.LORA_SHARE * params.get(Annotated[int, Within(0)], "finetune.lora.rank")
+        notes.append("finetune.lora: counted with the time of a full training; 4-bit weights take longer still")
+    disk = (size or LLAVA) * (arms * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
+    return [
+        Work("align", "", "align", examples("align", pairs), size),
+        Work("finetune", "", "finetune", examples("finetune", conversations), size, disk=disk),
+    ]
+
+
+def _conversations(path: Path) -> int:
+    """Conversations in a JSON file of LLaVA's; 0 without one."""
+    if not path.is_file() or not path.stat().st_size:  # which mmap refuses
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys: quotes within texts are escaped
+
+
+def _benchmarks(params: _Params, arms: int, size: float | None, notes: list[str]) -> tuple[list[Work], dict[str, int]]:
+    """Of all arms and the untrained model, and the items of the tasks whose answers are right or wrong."""
+    tasks, suite = params.get(Tasks, "tasks"), params.get(Suite, "suite")
+    asked = params.get(Benchmark, "benchmark").tasks.pictures
+    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in asked}
+    sizes = {task: QUESTIONS.get(task, suite.limit) for task in suite.pictures}
+    pictures = {task: min(number, suite.limit or number) for task, number in sizes.items() if number is not None}
+    text, tokens = dict[str, int](), 0
+    for task, (subjects, questions, length) in TEXTS.items():
+        if task in suite.text:
+            text[task] = min(questions, subjects * (suite.limit or questions))
+            tokens += text[task] * length * (1 + suite.shots)  # choices are one token each, so all is read once
+    items = own | pictures | text
+    if unknown := [task for task in suite.pictures + suite.text if task not in items]:
+        notes.append(f"suite: how many questions {', '.join(unknown)} have is not known; not counted")
+    models, code_arms = arms + 1, len(params.get(list[CodeArm], "code_arms"))
+    perplexity = params.get(Perplexity, "perplexity")
+    starts = 5 + 2 * arms + models * (1 + len(suite.pictures))  # lmms-eval: one for each task
+    return [
+        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with images and without
+        Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
+        Work("benchmark", "lm-eval", "lm-eval", (models + code_arms) * tokens, size),
+        Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
+        Work("all stages", "process starts", "start", starts),
+    ], {task: number for task, number in items.items() if task not in GRADED}
+
+
+def _tokens(params: _Params) -> Work:
+    """Token grids of all captions that stage `invent` asks for."""
+    embed, invent = params.get(Embed, "embed"), params.get(Invent, "invent")
+    classes = len(params.get(World, "world").concepts) if "world" in invent.banks else 0
+    classes += (invent.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in invent.banks else 0
+    grids, steps = classes * invent.per_class * embed.candidates, embed.steps * _passes(embed.guidance)
+    return Work("embed", "", "embed", grids, steps=steps, disk=grids * rates.GRID_BYTES)

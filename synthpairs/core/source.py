@@ -1,0 +1,82 @@
+"""The source code that a program's results depend on: what it imports, found without running it.
+
+DVC does not follow imports, so each stage's deps name this closure (tests/test_pipeline.py compares), and what is kept of an
+unfinished run is filed under its hash (synthpairs.core.storage.WorkStore): a code edit never yields old results.
+"""
+
+import ast
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("synthpairs", "stages", "desk_models")
+RUNTIME = "runtime"  # of synthpairs/: how a thing is run or shown
+
+
+def source_hash(program: str | None = None) -> str:
+    """SHA-256 of the import closure of a module, by default of the program that runs; of everything where that is not ours."""
+    spec = None if program else getattr(sys.modules["__main__"], "__spec__", None)
+    name = program or (spec.name if spec else "")
+    return _hash(name if name.partition(".")[0] in PACKAGES else "")
+
+
+@cache
+def _hash(name: str) -> str:
+    if name:
+        files = import_closure(next(iter(module_files(name))))
+    else:
+        files = {file.relative_to(ROOT) for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(f"{file.as_posix()}\0".encode() + (ROOT / file).read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def import_closure(module: Path) -> set[Path]:
+    """All first-party files, relative to ROOT, that running a module can execute or read beside the code, RUNTIME left out."""
+    seen: set[Path] = set()
+    todo = [module]
+    while todo:
+        path = todo.pop()
+        if path not in seen and not _is_runtime(path):
+            seen.add(path)
+            todo += imported_files(path) if path.suffix == ".py" else []
+    return seen
+
+
+def _is_runtime(path: Path) -> bool:
+    return path.parts[0] == "synthpairs" and path.parts[1] == RUNTIME
+
+
+def imported_files(path: Path) -> Iterator[Path]:
+    """First-party files that a module imports anywhere in it, and files beside it that it names (its data)."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from module_files(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*path.parts[: -node.level], node.module or ""]) if node.level else node.module or ""
+            for alias in node.names:
+                yield from module_files(f"{base}.{alias.name}".replace("..", "."))
+                yield from module_files(base.rstrip("."))
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.-]+", str(node.value)):
+            data = path.parent / str(node.value)
+            if (ROOT / data).is_file() and data.name != "params.yaml":  # of params DVC tracks the values, not the file
+                yield data
+
+
+def module_files(name: str) -> Iterator[Path]:
+    """The file of a dotted first-party name, and the `__init__` files on the way that hold more than a docstring."""
+    parts = name.split(".")
+    if parts[0] not in PACKAGES:
+        return
+    for depth in range(1, len(parts) + 1):
+        package, module = (Path(*parts[:depth], *last).with_suffix(".py") for last in (["__init__"], []))
+        if depth == len(parts) and (ROOT / module).exists():
+            yield module
+        elif (ROOT / package).exists() and len(ast.parse((ROOT / package).read_text()).body) > 1:
+            yield package

@@ -1,0 +1,1 @@
+"""Benchmarks and instruction data made of emoji scenes."""

@@ -1,0 +1,89 @@
+"""The benchmarks' lm-eval definitions: one YAML file beside each table, and for pictures a second one without the picture.
+
+They run anywhere under lm-eval, from the project root and without network:
+`python -m lm_eval --model hf-multimodal --model_args pretrained=models/vlm/selected/finetuned --apply_chat_template
+--include_path data/tasks --tasks desk_pope`. Not all in one call: `hf-multimodal` takes a call's requests either all with
+pictures or all without, and `desk_text` is meant without the chat template. Raise `VERSION` with every change of content.
+"""
+
+VERSION = 1.0
+_SCORING = "!function synthpairs.evaluation.benchmarks.scoring"
+# What judges an answer, how many tokens it may take (an untrained model never stops by itself), metric and aggregation.
+_SCORES = {
+    "desk_caption": ("caption", 24, "cider", "!function synthpairs.evaluation.benchmarks.cider.mean_cider"),
+    "desk_pope": ("yes_or_no", 3, "accuracy", "mean"),
+    "desk_vqa": ("short_answer", 6, "accuracy", "mean"),
+    "desk_sqa": ("option", 6, "accuracy", "mean"),
+}
+PICTURED = tuple(_SCORES)
+TEXT = "desk_text"
+TASKS = (*PICTURED, TEXT)
+LETTERS = "ABCD"  # of the choices, in their order
+BLIND = "_blind"  # ending of the same questions without their picture
+
+
+def definitions() -> dict[str, str]:
+    """Every definition's YAML text by file name."""
+    files = {f"{TEXT}.yaml": _text()}
+    for task in PICTURED:
+        files[f"{task}.yaml"] = _pictured(task)
+        files[f"{task}{BLIND}.yaml"] = _blind(task)
+    return dict(sorted(files.items()))
+
+
+def _common(task: str) -> str:
+    return f"""\
+# Written by stage `tasks`; see synthpairs/emoji/tasks/definitions.py.
+task: {task}
+custom_dataset: {_SCORING}.beside
+dataset_kwargs:
+  table: {task}.parquet
+test_split: test
+num_fewshot: 0
+metadata:
+  version: {VERSION}
+"""
+
+
+def _pictured(task: str) -> str:
+    judge, tokens, metric, aggregation = _SCORES[task]
+    return f"""\
+{_common(task)}\
+output_type: generate_until
+doc_to_image: {_SCORING}.pictures
+doc_to_text: "<image>\\n{{{{question}}}}"
+doc_to_target: "{{{{answers[0]}}}}"
+process_results: {_SCORING}.{judge}
+generation_kwargs:
+  until: ["\\n"]
+  max_gen_toks: {tokens}
+  do_sample: false
+metric_list:
+  - metric: {metric}
+    aggregation: {aggregation}
+    higher_is_better: true
+"""
+
+
+def _blind(task: str) -> str:
+    return f"""\
+# The same questions without their picture: what can be guessed from the words alone.
+include: {task}.yaml
+task: {task}{BLIND}
+doc_to_image: null
+doc_to_text: "{{{{question}}}}"
+"""
+
+
+def _text() -> str:
+    return f"""\
+{_common(TEXT)}\
+output_type: multiple_choice
+doc_to_text: question
+doc_to_choice: choices
+doc_to_target: "{{{{choices.index(answers[0])}}}}"
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+"""

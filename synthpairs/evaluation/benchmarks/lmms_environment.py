@@ -1,0 +1,68 @@
+"""lmms-eval's own environment: its pins clash with DVC's, so it never enters ours.
+
+It is made once from `lmms_eval.lock` (hashes, no registry) by uv, into `.dvc/tmp/environments`; on Linux that is 6 GB, of
+which what ours already has comes from uv's cache. `SYNTHPAIRS_LMMS_EVAL` names the Python of another one instead, for
+machines that reach no package registry.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from synthpairs.core.storage import file_sha256
+
+log = logging.getLogger(__name__)
+LOCK = Path(__file__).with_name("lmms_eval.lock")
+VARIABLE = "SYNTHPAIRS_LMMS_EVAL"
+
+
+def lmms_python() -> Path:
+    """The Python that has lmms-eval; its environment is made on first use.
+
+    FileNotFoundError when VARIABLE names none or uv is missing, ConnectionError when a package cannot be had.
+    """
+    if named := os.environ.get(VARIABLE):
+        if not Path(named).is_file():
+            raise FileNotFoundError(f"{VARIABLE} is {named!r}, which is no Python interpreter")
+        return Path(named).absolute()
+    root = Path(os.environ.get("DVC_ROOT", ".")).absolute() / ".dvc/tmp/environments"
+    finished = root / f"lmms-eval-{file_sha256(LOCK)[:12]}"
+    if not finished.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=".lmms-eval-") as made:
+            log.info(
+                "making the environment of lmms-eval in %s: minutes when its packages are not in uv's cache", finished
+            )
+            _make(Path(made) / "environment")
+            if not finished.exists():  # another run may have been faster
+                (Path(made) / "environment").rename(finished)
+    return finished / "bin/python"
+
+
+def lmms_version(python: Path) -> str:
+    """The version of lmms-eval there; FileNotFoundError when there is none."""
+    code = "from importlib.metadata import version; print(version('lmms-eval'))"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise FileNotFoundError(f"{python} has no lmms-eval: install {LOCK} there, or unset {VARIABLE}")
+    return done.stdout.strip()
+
+
+def _make(path: Path) -> None:
+    """A whole environment, which may be moved as long as nobody calls its scripts by name."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if uv is None:
+        raise FileNotFoundError(f"uv is not installed: run `make env`, or set {VARIABLE} to a Python with lmms-eval")
+    sync = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(path / "bin/python"), str(LOCK)]
+    for command in ([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(path)], sync):
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            said = " ".join(done.stderr.split())[-500:]
+            raise ConnectionError(
+                f"the environment of lmms-eval cannot be made ({said}); check the network, or set {VARIABLE} to a "
+                "Python with lmms-eval, and run the command again"
+            )

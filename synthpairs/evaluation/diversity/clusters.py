@@ -1,0 +1,122 @@
+"""Semantic diversity: k-means over the captions of all sets, and how evenly each set spreads over the clusters.
+
+Synth2 (2403.07750, figure 4) does not say on which captions the centroids are fitted, with what encoder, or for which k.
+Here all sets have equal weight in the fit, since centroids of one set alone would make that set look the most even, and
+every k is reported.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from synthpairs.evaluation.diversity.measures import MEASURES
+from synthpairs.evaluation.diversity.params import Diversity
+from synthpairs.evaluation.diversity.sets import draw
+from synthpairs.evaluation.statistics import LEVEL
+
+log = logging.getLogger(__name__)
+DECIMALS = 4
+
+
+def analyse(
+    sets: dict[str, pd.DataFrame], params: Diversity, embed: Callable[[Sequence[str]], np.ndarray]
+) -> dict[str, Any]:
+    """Measures of every set for every k, as JSON; equal embeddings give an equal result, whatever the number of threads.
+
+    Per set and k: each measure's mean over the runs, its standard deviation over them (`spread`) and a 95% interval;
+    `shares`, the mean share of the largest, the second largest ... cluster. `too_few` has what was left out: `sets`, with
+    their number of captions, that hold fewer than the least k, and values of k (`clusters`) above the captions of a set.
+    """
+    fewest = min(params.clusters)
+    short = {name: len(captions) for name, captions in sets.items() if len(captions) < fewest}
+    sets = {name: captions for name, captions in sets.items() if name not in short}
+    size = min(map(len, sets.values()), default=0)
+    count = min(size, params.max_captions or size)
+    drawn = {name: draw(captions, count, params.seed) for name, captions in sets.items()}
+    texts = sorted({text for texts in drawn.values() for text in texts})
+    clusters = sorted(k for k in params.clusters if k <= min(count, len(texts)))
+    index = {text: number for number, text in enumerate(texts)}
+    rows = {name: np.array([index[text] for text in own]) for name, own in drawn.items()}
+    vectors = embed(texts)
+    weights = sum((np.bincount(own, minlength=len(texts)) for own in rows.values()), np.zeros(len(texts)))
+    by_clusters: dict[str, dict[str, Any]] = {name: {} for name in sets}
+    for k in clusters:
+        labels = np.stack([_fit(vectors, weights, k, run, params) for run in range(params.runs)])  # [run, text]
+        for name, own in rows.items():
+            by_clusters[name][str(k)] = _measure(labels[:, own], k, params)
+        log.info("k = %d: %d captions of each of %d sets in %d runs", k, count, len(sets), params.runs)
+    return {
+        "captions_per_set": count,
+        "distinct_captions": len(texts),
+        "clusters": clusters,
+        "too_few": {"sets": short, "clusters": sorted(set(params.clusters) - set(clusters))},
+        "runs": params.runs,
+        "restarts": params.restarts,
+        "resamples": params.resamples,
+        "seed": params.seed,
+        "order": list(sets),
+        "sets": {
+            name: {
+                "captions": len(sets[name]),
+                "distinct": int(sets[name]["text"].nunique()),
+                "distinct_drawn": len(set(drawn[name])),
+                "by_clusters": by_clusters[name],
+            }
+            for name in sets
+        },
+    }
+
+
+def _fit(vectors: np.ndarray, weights: np.ndarray, k: int, run: int, params: Diversity) -> np.ndarray:
+    """Cluster of every text; a text that stands in several sets, or several times in one, weighs as often."""
+    seed = int(np.random.SeedSequence([params.seed, k, run]).generate_state(1)[0])
+    with threadpool_limits(1):  # threads add up in the order in which they end, which moves last bits
+        fitted = KMeans(n_clusters=k, n_init=params.restarts, random_state=seed).fit(vectors, sample_weight=weights)
+    return np.asarray(fitted.labels_)
+
+
+def _measure(labels: np.ndarray, k: int, params: Diversity) -> dict[str, Any]:
+    """Measures of one set from the clusters [run, caption] of its captions."""
+    counts = np.stack([np.bincount(run, minlength=k) for run in labels])  # [run, k]
+    resampled = _resample(labels, k, params)  # [run, resample, k]
+    results: dict[str, Any] = {}
+    for name, measure in MEASURES.items():
+        values = measure(counts)
+        low, high = _interval(values.mean(), measure(resampled).mean(axis=0))
+        limits = measure(np.stack([np.eye(1, k)[0], np.ones(k)]))  # of one cluster, and of all alike
+        numbers = {
+            "mean": values.mean(),
+            "spread": values.std(ddof=1),
+            "low": max(low, limits.min()),
+            "high": min(high, limits.max()),
+        }
+        results[name] = {key: round(float(value), DECIMALS) for key, value in numbers.items()}
+    shares = np.sort(counts / counts.sum(1, keepdims=True), axis=1)[:, ::-1].mean(axis=0)
+    return results | {"shares": [round(float(share), DECIMALS) for share in shares]}
+
+
+def _resample(labels: np.ndarray, k: int, params: Diversity) -> np.ndarray:
+    """Cluster sizes [run, resample, k] when captions and runs are both drawn again with replacement."""
+    runs, count = labels.shape
+    rng = np.random.default_rng(params.seed)
+    sizes = np.empty((runs, params.resamples, k), dtype=np.int32)
+    for number in range(params.resamples):
+        captions = rng.integers(count, size=count)
+        for index, run in enumerate(rng.integers(runs, size=(runs,))):
+            sizes[index, number] = np.bincount(labels[run, captions], minlength=k)
+    return sizes
+
+
+def _interval(value: float, resampled: np.ndarray) -> np.ndarray:
+    """95% interval around `value`: the resamples' percentiles, moved by how far their mean is from it.
+
+    A resample misses some captions, so its entropy is below that of the captions themselves, by as much again as theirs
+    is below that of the source. Every set is biased alike at equal numbers of captions, so the bias may stay; the plain
+    percentiles, biased twice, would not even hold the value.
+    """
+    return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - resampled.mean() + value

@@ -1,0 +1,40 @@
+"""Settings of the sentence encoder and of what is measured with it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from synthpairs.core.config import Within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedEncoder:
+    """Section `sentence_encoder`: which package of packages.lock.yaml (its section `models`), which folder in it."""
+
+    package: str
+    folder: str  # that holds config.json and model.safetensors; the end of its path will do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diversity:
+    """Section `diversity`: which caption sets are compared, by which encoder, in how many clusters."""
+
+    encoder: str  # directory of a sentence encoder, or OWNER/NAME@REVISION on the Hugging Face hub
+    batch: Annotated[int, Within(1, 4096)]  # captions per forward pass; no result depends on it beyond float rounding
+    sets: list[str]  # see synthpairs.evaluation.diversity.sets
+    max_captions: Annotated[int | None, Within(2)]  # drawn from each set; null: as many as the smallest set has
+    clusters: list[Annotated[int, Within(2, 100_000)]]  # the values of k
+    runs: Annotated[int, Within(2, 100)]  # of k-means per k, each from a seed of its own
+    restarts: Annotated[int, Within(1, 100)]  # within a run, of which the tightest clustering counts
+    resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
+    seed: Annotated[int, Within(0)]  # of the draw, of k-means and of the bootstrap
+
+    def __post_init__(self) -> None:
+        where = "params.yaml: diversity"
+        if not self.sets or len(set(self.sets)) != len(self.sets):
+            raise ValueError(f"{where}.sets must be different names, at least one; got {self.sets}")
+        if not self.clusters or len(set(self.clusters)) != len(self.clusters):
+            raise ValueError(f"{where}.clusters must be different numbers, at least one; got {self.clusters}")
+        if self.max_captions is not None and max(self.clusters) > self.max_captions:
+            raise ValueError(
+                f"{where}.clusters must be at most diversity.max_captions ({self.max_captions}), got {max(self.clusters)}"
+            )

@@ -1,0 +1,76 @@
+"""Caption sets of the project, and equal draws from them: entropy grows with the number of captions, so none may have more.
+
+A set is `curated` (what the filters kept), `selected` (what the ranking chose), `invented` (what the language model
+invented for class names and its filter kept), `screened` (what the filters of `captions` kept of those), a caption source
+such as `human` or `model` (all that was read, before any filter), or such a source with `-kept` (what the filters kept of
+it).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import read_table
+
+_FILES = {  # and the command that makes them
+    "selected": ("selected/selected.parquet", "dvc repro select"),
+    "invented": ("invented/captions.parquet", "dvc repro invent"),
+    "screened": ("screened/kept.parquet", "dvc repro screen"),
+}
+_KEPT = "-kept"
+OWN_SOURCES = ("human", "model")  # there may be no caption of them
+
+
+def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
+    """Columns `uid` and `text` of each named set, a row for each time that a caption stands in it; a set may be empty.
+
+    ValueError when a name is unknown, FileNotFoundError when a set's table is missing.
+    """
+    tables = [read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")]
+    columns = ["uid", "text", "source"]
+    read = pd.concat([table[columns].assign(kept=table is tables[0]) for table in tables], ignore_index=True)
+    return {name: _read_file(name, data) if name in _FILES else _of_source(name, read) for name in names}
+
+
+def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
+    """Texts of `count` captions, drawn by hash: neither the table's order nor what else is in it changes who is before whom.
+
+    Sets that share captions share draws, so that less chance is between them.
+    """
+    copies = captions.groupby("uid").cumcount()
+    order = [digest("diversity", seed, uid, copy) for uid, copy in zip(captions["uid"], copies.tolist(), strict=True)]
+    return list(captions["text"].iloc[np.argsort(order, kind="stable")[:count]])
+
+
+def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
+    sources = sorted({*read["source"], *OWN_SOURCES})
+    if name == "curated":
+        chosen = read[read["kept"]]
+    elif name in sources:
+        chosen = read[read["source"] == name]
+    elif name.removesuffix(_KEPT) in sources:
+        chosen = read[read["kept"] & (read["source"] == name.removesuffix(_KEPT))]
+    else:
+        known = ["curated", *_FILES, *sources, *(source + _KEPT for source in sources)]
+        raise ValueError(f"params.yaml: diversity.sets: no caption set {name!r}; there are {', '.join(known)}")
+    return chosen[["uid", "text"]]
+
+
+def _read_file(name: str, data: Path) -> pd.DataFrame:
+    file, command = _FILES[name]
+    path = data / file
+    if not path.exists():
+        raise FileNotFoundError(
+            f"params.yaml: diversity.sets: {name!r} needs {path}, which is missing: run `{command}` first, or "
+            "take it off the list"
+        )
+    table = read_table(path, command)
+    columns = ["uid", "text", "reason"] if name == "invented" else ["uid", "text"]
+    if missing := [column for column in columns if column not in table]:
+        raise ValueError(f"{path}: column {missing[0]} is missing; run `{command}` again")
+    if name == "invented":
+        table = table[table["reason"].isna() & table["text"].notna()]  # a request that failed has neither
+    return table[["uid", "text"]]

@@ -1,0 +1,140 @@
+"""Perplexity of language models on held-out text: each model's token losses, and how they differ from those of the first."""
+
+import gc
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from synthpairs.core.arms import split_models
+from synthpairs.core.assets import pinned
+from synthpairs.evaluation.perplexity.params import Perplexity
+from synthpairs.evaluation.statistics import holm, interval, mean, paired, shown
+from synthpairs.models.language.model import language_model_folder
+from synthpairs.models.language.model import load as load_language_model
+from synthpairs.runtime.progress import progress
+from synthpairs.vlm import load as load_vlm
+
+DECIMALS = 4
+
+
+def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any]:
+    """{models: {name: {value, low, high, against_first}}, order, left_out, tokens, windows, text}; perplexity is per token.
+
+    Intervals are over windows. `against_first` is the factor by which a model's perplexity exceeds that of the first model,
+    of the same tokens, with Holm's p, which is None for a single window. `arms`: those that are trained; models of other arms
+    are `left_out`. ValueError when models cut the text into other tokens: their perplexities do not compare.
+    """
+    text = read_text(params)
+    names, left_out = split_models(params.models, arms)
+    losses: dict[str, list[float]] = {}
+    ids: list[Sequence[int]] = []
+    transformers_logging.disable_progress_bar()
+    with progress("perplexity", len(names), "models") as advance:
+        for name in names:
+            own, losses[name] = read_by(name, text, params)
+            ids = ids or own
+            if own != ids:
+                raise ValueError(f"params.yaml: perplexity.models: {name} cuts text into other tokens than {names[0]}")
+            advance(1)
+    clusters = window_of_each(ids)
+    models: dict[str, dict[str, Any]] = {}
+    for name, values in losses.items():
+        low, high = interval(values, clusters, params.resamples, params.seed)
+        models[name] = _perplexities(mean(values), low, high)
+    first = pd.Series(losses[names[0]]) if names else None
+    differences = [
+        paired(pd.Series(losses[name]), first, clusters, params.resamples, params.seed) for name in names[1:]
+    ]
+    for name, one, p in zip(names[1:], differences, holm([one.p for one in differences]), strict=True):
+        models[name]["against_first"] = _perplexities(one.value, one.low, one.high) | {
+            "p": None if math.isnan(p) else round(p, DECIMALS),
+            "shown": shown(p, one.low, one.high),
+        }
+    return {
+        "models": models,
+        "order": names,
+        "left_out": left_out,
+        "tokens": len(clusters),
+        "windows": len(ids),
+        "text": params.path if params.text is None else f"{params.text.package}: {params.text.file}",
+    }
+
+
+def read_text(params: Perplexity) -> str:
+    """The held-out text; ValueError for a package that is not pinned, FileNotFoundError for a file that is not there."""
+    if params.path is not None:
+        if not Path(params.path).is_file():
+            raise FileNotFoundError(f"params.yaml: perplexity.path: {params.path} is no file")
+        return Path(params.path).read_text(encoding="utf-8")
+    assert params.text
+    packages = {package.package: package for package in pinned("texts")}
+    if params.text.package not in packages:
+        raise ValueError(
+            f"params.yaml: perplexity.text.package must be one that packages.lock.yaml pins ({', '.join(packages)}), "
+            f"got {params.text.package!r}"
+        )
+    return packages[params.text.package].read(params.text.file).decode()
+
+
+def windows(text: str, tokenizer: PreTrainedTokenizerBase, params: Perplexity) -> Iterator[Sequence[int]]:
+    """Token ids of the documents, no window with parts of two, `params.tokens` in all."""
+    left = params.tokens
+    for document in text.split("\n\n"):
+        ids = tokenizer(document.strip(), add_special_tokens=False)["input_ids"][:left]
+        left -= len(ids)
+        for start in range(0, len(ids), params.window):
+            yield ids[start : start + params.window]
+        if not left:
+            return
+
+
+def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int]], list[float]]:
+    """A model's windows of the text, as token ids, and its losses (`token_losses`) over all of them; ValueError without text."""
+    model, tokenizer = _load(name)
+    ids = list(windows(text, tokenizer, params))
+    if not ids:
+        raise ValueError("params.yaml: perplexity: the text is empty")
+    losses = [loss for window in ids for loss in token_losses(model, tokenizer.eos_token_id, window)]
+    del model
+    gc.collect()
+    return ids, losses
+
+
+def window_of_each(ids: Sequence[Sequence[int]]) -> list[str]:
+    """The number of its window for each token: what its loss is not independent of."""
+    return [str(number) for number, window in enumerate(ids) for _ in window]
+
+
+@torch.inference_mode()
+def token_losses(model: PreTrainedModel, start: int, window: Sequence[int]) -> list[float]:
+    """Negative log-likelihood in nats of every token of a window, from those before it and the token `start` before them all."""
+    ids = torch.tensor([[start, *window]], device=model.device)
+    logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+    return F.cross_entropy(logits.float(), ids[0, 1:], reduction="none").tolist()
+
+
+def _load(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A VLM's directory, or a language model."""
+    config = Path(name) / "config.json"
+    if config.exists() and "vision_config" in json.loads(config.read_text()):
+        model, processor = load_vlm(name)
+        return model, processor.tokenizer
+    loaded = load_language_model(language_model_folder(name, "perplexity.models"))
+    return loaded.model, loaded.tokenizer
+
+
+def _perplexities(value: float, low: float, high: float) -> dict[str, Any]:
+    """From mean losses, or their differences, to perplexities, or their ratios."""
+    return {
+        "value": round(math.exp(value), DECIMALS),
+        "low": round(math.exp(low), DECIMALS),
+        "high": round(math.exp(high), DECIMALS),
+    }

@@ -1,0 +1,57 @@
+"""Vote page: a static HTML page that shows image pairs blind, one after another, and saves the votes as a file.
+
+The page has images under hashes of their keys, in an order and on sides that are drawn from seed and voter. Which of them is
+generated stands nowhere in it: that is looked up when the saved file is read.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import write_bytes
+from synthpairs.evaluation.preference.image_pairs import ImagePair
+from synthpairs.evaluation.preference.votes import Vote
+
+STATIC = ("vote.html", "vote.css", "vote.js")
+
+
+def write_vote_page(image_pairs: Sequence[ImagePair], voter: str, seed: int, out: Path) -> Path:
+    """Write `out` (vote.html with its style, script, data and images) for one voter; returns the path to be opened."""
+    rows = []
+    for pair in sorted(image_pairs, key=lambda pair: digest("order", seed, voter, pair.couple)):
+        images = [(_image_id(pair.real_key), pair.real), (_image_id(pair.synthetic_key), pair.synthetic)]
+        if int(digest("side", seed, voter, pair.couple), 16) % 2:
+            images.reverse()
+        for name, png in images:
+            write_bytes(out / f"images/{name}.png", png)
+        rows.append({"id": pair.couple, "caption": pair.text, "images": [name for name, _ in images]})
+    write_bytes(out / "pairs.js", f"const PAGE = {json.dumps({'voter': voter, 'pairs': rows}, indent=1)};\n".encode())
+    for file in STATIC:
+        write_bytes(out / file, (Path(__file__).parent / file).read_bytes())
+    return out / STATIC[0]
+
+
+def read_saved_votes(file: Path, image_pairs: Sequence[ImagePair]) -> tuple[list[Vote], int]:
+    """The votes in a file that the page saved, and the number of those left out: their pairs are no longer drawn.
+
+    ValueError names the file and what is wrong with it.
+    """
+    drawn = {pair.couple: pair for pair in image_pairs}
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        voter, choices = str(saved["voter"]), dict(saved["votes"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: not a file that the vote page saved ({error!r})") from None
+    votes = []
+    for couple, image in choices.items():
+        if pair := drawn.get(couple):
+            choice = {_image_id(pair.synthetic_key): "synthetic", _image_id(pair.real_key): "real", "tie": "tie"}
+            if image not in choice:
+                raise ValueError(f"{file}: the vote on {couple} must be one of {', '.join(choice)}; got {image!r}")
+            votes.append(Vote(couple=couple, voter=voter, choice=choice[image]))  # type: ignore[arg-type]
+    return votes, len(choices) - len(votes)
+
+
+def _image_id(key: str) -> str:
+    return digest("vote image", key)

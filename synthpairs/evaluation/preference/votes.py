@@ -1,0 +1,100 @@
+"""People's votes: one JSON line each, in a file that git keeps, and what they come to beside the judges."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from sklearn.metrics import cohen_kappa_score
+
+from synthpairs.core.storage import write_bytes
+from synthpairs.evaluation.preference.measures import CHOICES, DECIMALS, won
+from synthpairs.evaluation.preference.params import Preference
+from synthpairs.evaluation.statistics import mean
+from synthpairs.report.sections.preference import agreement_table, win_line
+
+VOTES = Path("reports/preference/votes.jsonl")
+Choice = Literal["synthetic", "real", "tie"]
+SCORES = {choice: score for score, choice in CHOICES.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One person's choice on one image pair; None takes an earlier one back."""
+
+    couple: str
+    voter: str  # empty: no name was given
+    choice: Choice | None
+
+
+def add_votes(path: Path, votes: Sequence[Vote]) -> int:
+    """Append the votes that do not stand there yet, and return their number; no line that is there changes."""
+    standing = read_votes(path)
+    new = [vote for vote in votes if vote not in standing]
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = [text.removesuffix("\n")] * bool(text)  # an editor may have taken the last line break
+    lines += [json.dumps(asdict(vote), ensure_ascii=False) for vote in new]
+    if new:
+        write_bytes(path, ("\n".join(lines) + "\n").encode())
+    return len(new)
+
+
+def read_votes(path: Path) -> list[Vote]:
+    """The votes that stand: each voter's last one on each image pair, in the order of their first; none without a file.
+
+    ValueError names file and line of what is no vote.
+    """
+    if not path.exists():
+        return []
+    last: dict[tuple[str, str], Vote] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        vote = _parse(line, f"{path} line {number}")
+        last[vote.voter, vote.couple] = vote
+    return [vote for vote in last.values() if vote.choice is not None]
+
+
+def summary(votes: Sequence[Vote], results: Mapping[str, Any], params: Preference) -> str:
+    """People's win rate and how far they agree with each judge, as Markdown; "No votes yet." without any.
+
+    `results` as `make.make_preference` gives them; votes on image pairs that are no longer among them do not count.
+    """
+    pairs = results["couples"]
+    counted = [vote for vote in votes if vote.couple in pairs]
+    stale = len(votes) - len(counted)
+    notes = [f"{stale} votes are about image pairs that are no longer drawn, and do not count."] if stale else []
+    if not counted:
+        return "\n\n".join(["No votes yet: `python -m synthpairs vote` asks for them.", *notes]) + "\n"
+    choices = [str(vote.choice) for vote in counted]
+    clusters = [pairs[vote.couple]["concept"] or vote.couple for vote in counted]
+    numbers = won([SCORES[choice] for choice in choices], clusters, params.resamples, params.seed)
+    people = len({vote.voter for vote in counted})
+    with_judges = {
+        judge: agreement(choices, [pairs[vote.couple]["verdicts"][judge] for vote in counted])
+        for judge in results["judges"]
+    }
+    covered = f"{len({vote.couple for vote in counted}):,} of {len(pairs):,} image pairs"
+    head = f"{people} {'person' if people == 1 else 'people'}, {covered}: {win_line(numbers)}"
+    return "\n\n".join([head, agreement_table(with_judges), *notes]) + "\n"
+
+
+def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:
+    """Agreement of two raters of the same items: `n`, the share of equal answers (`agreement`) and Cohen's `kappa`.
+
+    Kappa is None where it is not defined, because both always give one and the same answer. ValueError without items.
+    """
+    equal = mean([float(first == second) for first, second in zip(one, other, strict=True)])
+    kappa = None if len({*one, *other}) == 1 else round(float(cohen_kappa_score(one, other)), DECIMALS)
+    return {"n": len(one), "agreement": round(equal, DECIMALS), "kappa": kappa}
+
+
+def _parse(line: str, where: str) -> Vote:
+    try:
+        vote = Vote(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: not a vote ({error})") from None
+    if not (isinstance(vote.couple, str) and isinstance(vote.voter, str)):
+        raise ValueError(f"{where}: couple and voter must be text")
+    if vote.choice not in (*get_args(Choice), None):
+        raise ValueError(f"{where}: choice must be one of {', '.join(get_args(Choice))} or null, got {vote.choice!r}")
+    return vote

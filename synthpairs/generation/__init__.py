@@ -1,0 +1,1 @@
+"""From captions to images (SynthVLM) or to VQ tokens without pixels (Synth2)."""

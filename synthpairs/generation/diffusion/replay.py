@@ -1,0 +1,74 @@
+"""One picture made again from what its manifest says, and held against the stored one."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthpairs.core.images import decode_image
+from synthpairs.core.storage import read_shard, read_table
+from synthpairs.generation.diffusion.generator import Generator
+from synthpairs.generation.diffusion.make import encoded
+from synthpairs.generation.diffusion.params import Images
+
+SHORTEST = 6  # characters of a key that are enough if no other begins with them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What came of it; the differences are of colour values, 0 to 255, and all 0 for equal pictures."""
+
+    key: str
+    text: str
+    picture: bytes  # as the stage would store it
+    equal_bytes: bool
+    largest: int
+    mean: float
+    share: float  # of the pixels that differ at all
+
+
+def replay(key: str, params: Images, images: Path) -> Replay:
+    """Paint the candidate `key` (or the start of its key) of `images` once more.
+
+    ValueError when there is no such candidate, or when params, models or libraries would make another one: it names what
+    differs. FileNotFoundError when the pictures were not made.
+    """
+    row = _row(key, images)
+    stored = next((files for name, files in read_shard(images / row["shard"]) if name == row["key"]), None)
+    if stored is None or params.format not in stored:
+        raise ValueError(
+            f"{images / row['shard']} holds no {params.format} of {row['key']}: run `dvc repro images` again"
+        )
+    generator = Generator(params)
+    if generator.fingerprint != row["generator"]:
+        before = json.loads((images / "generator.json").read_text())["inputs"]
+        names = sorted(before.keys() | generator.inputs.keys())
+        changed = [name for name in names if before.get(name) != generator.inputs.get(name)]
+        raise ValueError(
+            f"{row['key']} was made by another generator: {', '.join(changed) or 'an older one'} differ; put that back, or "
+            "run `dvc repro images`"
+        )
+    files = encoded(generator.paint([row["key"]], [row["text"]])[0], params.format, params.mark)
+    payload, stored_file = files[params.format], stored[params.format]
+    new, old = (np.asarray(decode_image(file)).astype(int) for file in (payload, stored_file))
+    difference = np.abs(new - old)
+    return Replay(
+        key=row["key"],
+        text=row["text"],
+        picture=payload,
+        equal_bytes=payload == stored_file,
+        largest=int(difference.max()),
+        mean=float(difference.mean()),
+        share=float(difference.any(axis=-1).mean()),
+    )
+
+
+def _row(key: str, images: Path) -> dict[str, Any]:
+    manifest = read_table(images / "manifest.parquet", "dvc repro images")
+    found = manifest[manifest["key"].str.startswith(key)] if len(key) >= SHORTEST else manifest.head(0)
+    if len(found) != 1:
+        fault = f"begins {len(found)} keys" if len(found) else "begins no key"
+        raise ValueError(f"{key!r} {fault} of {images}/manifest.parquet; give at least {SHORTEST} characters of one")
+    return {str(name): value for name, value in found.iloc[0].to_dict().items()}

@@ -1,0 +1,1 @@
+"""What loads weights: hub, CLIP, diffusion pipelines, VQ tokenizer, language models, sentence encoder."""

@@ -1,0 +1,141 @@
+"""CLIP's cosine between picture and caption, by any open_clip model."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from PIL import Image
+from torch import Tensor
+
+from synthpairs.core.determinism import best_device, filled, steady_threads, threads
+from synthpairs.core.storage import file_sha256
+
+LOCAL = open_clip.factory.LOCAL_DIR_PREFIX
+
+
+class ClipScorer:
+    """A loaded open_clip model; embeddings are unit vectors in float32 on the CPU.
+
+    `section` of params.yaml is what errors name, `prefix` stands before every caption, `batch` texts or pictures are
+    embedded at once.
+    """
+
+    def __init__(
+        self, section: str, clip: str, pretrained: str | None, *, prefix: str, precision: str, batch: int
+    ) -> None:
+        _check(section, clip, pretrained)
+        self.clip, self.pretrained = clip, pretrained
+        self.prefix, self.precision, self.batch = prefix, precision, batch
+        self.device = best_device()
+        try:
+            self.model, _, self.preprocess = open_clip.create_model_and_transforms(
+                clip, pretrained, precision=precision, device=self.device, weights_only=True, require_pretrained=True
+            )
+        except RuntimeError as error:  # no network, or weights that do not fit their configuration
+            raise ValueError(f"params.yaml: {section}.clip: {clip} cannot be loaded: {error}") from None
+        self.model.eval()
+        self.tokenizer = open_clip.get_tokenizer(clip)
+        self.dtype = open_clip.get_input_dtype(precision) or torch.float32
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Everything that changes a cosine, spelled out."""
+        local = self.clip.removeprefix(LOCAL) if self.clip.startswith(LOCAL) else None
+        return {
+            "clip": self.clip,
+            "pretrained": self.pretrained,
+            "weights": file_sha256(Path(local)) if local else _tensors_sha256(self.model),
+            "prefix": self.prefix,
+            "precision": self.precision,
+            "preprocess": open_clip.get_model_preprocess_cfg(self.model),
+            "open_clip": open_clip.__version__,
+            "torch": torch.__version__.split("+")[0],
+        }
+
+    @property
+    def token_limit(self) -> int:
+        """Tokens of a text that the model reads."""
+        return int(self.tokenizer.context_length)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of prefix and caption, markers included, before any cut."""
+        text = self.tokenizer.clean_fn(self.prefix + text)
+        if isinstance(self.tokenizer, open_clip.SimpleTokenizer):
+            return len(self.tokenizer.encode(text)) + 2
+        return len(self.tokenizer.tokenizer(text, truncation=False, verbose=False).input_ids)
+
+    def view(self, picture: Image.Image) -> Tensor:
+        """An RGB picture as the model sees it: [3, height, width]."""
+        return self.preprocess(picture)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings [n, width] of captions, each with the prefix before it."""
+        return self._embed(texts, self._encode_texts)
+
+    def embed_pictures(self, views: Sequence[Tensor]) -> Tensor:
+        """Embeddings [n, width] of pictures that `view` made ready."""
+        return self._embed(views, self._encode_views)
+
+    def _embed(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
+        size = self.batch
+        batches = [items[start : start + size] for start in range(0, len(items), size)]
+        with threads(self._threads), full_float32():
+            return torch.cat([encode(filled(batch, size))[: len(batch)] for batch in batches])
+
+    @cached_property
+    def _threads(self) -> int:
+        size = self.batch
+        probe = self.view(Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB"))
+        return min(
+            steady_threads(lambda: self._encode_views([probe] * size).numpy()),
+            steady_threads(lambda: self._encode_texts(["a probe"] * size).numpy()),
+        )
+
+    @torch.inference_mode()
+    def _encode_texts(self, texts: Sequence[str]) -> Tensor:
+        tokens = self.tokenizer([self.prefix + text for text in texts])
+        return self.model.encode_text(tokens.to(self.device), normalize=True).float().cpu()
+
+    @torch.inference_mode()
+    def _encode_views(self, views: Sequence[Tensor]) -> Tensor:
+        pictures = torch.stack(list(views)).to(self.device, self.dtype)
+        return self.model.encode_image(pictures, normalize=True).float().cpu()
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Convolutions in all bits of float32 on a GPU too, where cuDNN by default rounds their inputs to 10 bits (TF32)."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def _check(section: str, clip: str, pretrained: str | None) -> None:
+    """One clear error for a model that cannot be had."""
+    if clip.startswith(LOCAL):
+        path = Path(clip.removeprefix(LOCAL))
+        if pretrained is not None:
+            raise ValueError(f"params.yaml: {section}.pretrained must be null for {clip}, got {pretrained!r}")
+        if not (path / "open_clip_config.json").is_file():
+            raise FileNotFoundError(f"params.yaml: {section}.clip: {path}/open_clip_config.json is missing")
+        return
+    tags = open_clip.list_pretrained_tags_by_model(clip)
+    if pretrained not in tags:
+        known = f"weights of {clip} are {', '.join(tags)}" if tags else "see open_clip.list_models()"
+        raise ValueError(f"params.yaml: {section}: no open_clip model {clip} with {pretrained}; {known}")
+
+
+def _tensors_sha256(model: torch.nn.Module) -> str:
+    """SHA-256 of a model's weights by name, wherever they were loaded from."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        total.update(name.encode() + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,57 @@
+"""What the language model thinks of a text: how surprising it is, and whether it answers a question with yes."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from synthpairs.models.language.model import LanguageModel, batches, prefill
+
+_YES = ("Yes", "yes", "YES", " Yes", " yes", " YES")
+_NO = ("No", "no", "NO", " No", " no", " NO")
+
+
+@torch.inference_mode()
+def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float]:
+    """Per-token perplexity of each text, exp(mean negative log-likelihood) over all its tokens; `size` texts at a time.
+
+    The first token follows a line break, as if the text stood on a line of its own. inf for a text without tokens.
+    """
+    start = lm.ids("\n")
+    ids = [lm.ids(text) for text in texts]
+    lengths = [len(row) for row in ids]
+    values = [math.inf] * len(texts)
+    for rows in batches(lengths, size):
+        width = max(lengths[row] for row in rows)
+        if width == 0:
+            continue
+        # Padding stands on the right, where causal attention keeps it from every token that counts.
+        padded = [[*start, *ids[row], *start[:1] * (width - lengths[row])] for row in rows]
+        tokens = torch.tensor(padded, device=lm.device)
+        logits = lm.logits(lm.run(tokens, use_cache=False)[:, len(start) - 1 : -1])
+        losses = F.cross_entropy(logits.transpose(1, 2), tokens[:, len(start) :], reduction="none")
+        for row, line in zip(rows, losses.double().cpu(), strict=True):
+            if lengths[row]:
+                values[row] = math.exp(line[: lengths[row]].mean().item())
+    return values
+
+
+@torch.inference_mode()
+def yes_probability(lm: LanguageModel, prompts: Sequence[str], size: int) -> list[float]:
+    """P(yes) / (P(yes) + P(no)) for the first token of the answer to each prompt, over the usual spellings of both."""
+    yes, no = (_first_tokens(lm, words) for words in (_YES, _NO))
+    values = [0.0] * len(prompts)
+    for batch in prefill(lm, prompts, size):
+        margin = lm.logits(batch.hidden, yes).logsumexp(1) - lm.logits(batch.hidden, no).logsumexp(1)
+        for row, value in zip(batch.rows, margin.sigmoid().tolist(), strict=True):
+            values[row] = value
+    return values
+
+
+def _first_tokens(lm: LanguageModel, words: Sequence[str]) -> list[int]:
+    """The tokens that are one of these words by themselves; ValueError when the vocabulary splits them all."""
+    tokens = sorted({ids[0] for word in words if len(ids := lm.ids(word)) == 1})
+    if not tokens:
+        raise ValueError(f"the language model's vocabulary has none of {', '.join(map(repr, words))} as one token")
+    return tokens

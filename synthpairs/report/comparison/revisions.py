@@ -1,0 +1,86 @@
+"""What a git revision, a DVC experiment or the workspace holds: an arm's answers, and the params behind them."""
+
+import io
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from synthpairs.core.config import PARAMS, parse_mapping
+from synthpairs.core.schema import ANSWERS
+
+WORKSPACE = "workspace"  # the files as they lie there, as DVC calls them
+ITEMS = "reports/benchmarks/items"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One of the compared; `commit` is None for the workspace."""
+
+    name: str
+    commit: str | None
+
+    def read(self, path: str) -> bytes:
+        """A file of it; FileNotFoundError when it has none."""
+        if self.commit is None:
+            if not Path(path).exists():
+                raise FileNotFoundError(f"{path} is missing in the workspace: run `dvc repro` first")
+            return Path(path).read_bytes()
+        try:
+            return git("show", f"{self.commit}:./{path}")  # from here: the project may lie deep in its repository
+        except OSError as error:
+            raise FileNotFoundError(f"{self.name} ({self.commit[:7]}) holds no {path}: {error}") from None
+
+    def answers(self, arm: str) -> pd.DataFrame:
+        """The arm's answers that were given with the picture (or need none), as ANSWERS; errors name file and revision."""
+        path = f"{ITEMS}/{arm}.parquet"
+        try:
+            table = pd.read_parquet(io.BytesIO(self.read(path)))
+            table = table[ANSWERS.names]
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{self.name}: {path} is no table of answers: {error}") from None
+        return table[~table["blind"].astype(bool)]
+
+    def params(self) -> dict[str, Any]:
+        """Every value of params.yaml by its dotted key; a list is one value."""
+        return _flat(parse_mapping(self.read(str(PARAMS)), f"{self.name}: {PARAMS}"))
+
+
+def resolve(name: str) -> Revision:
+    """`workspace`, the name of a DVC experiment, or whatever git calls a revision; ValueError for what is none of them."""
+    if name == WORKSPACE:
+        return Revision(name, None)
+    refs = git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").decode()
+    experiments = [line.split() for line in refs.splitlines()]
+    named = [commit for commit, ref in experiments if ref.rpartition("/")[2] == name]
+    if len(named) > 1:
+        raise ValueError(
+            f"{name} names {len(named)} experiments of different commits: give one of {', '.join(item[:7] for item in named)}"
+        )
+    try:
+        commit = git("rev-parse", "--verify", f"{named[0] if named else name}^{{commit}}")
+    except OSError as error:
+        raise ValueError(
+            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a revision that git knows: {error}"
+        ) from None
+    return Revision(name, commit.decode().strip())
+
+
+def git(*arguments: str) -> bytes:
+    """What a git command prints; OSError with git's own reason when it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise FileNotFoundError("git is not installed, and revisions are read through it") from None
+    if done.returncode:
+        raise OSError(f"git: {' '.join(done.stderr.decode(errors='replace').removeprefix('fatal: ').split())}")
+    return done.stdout
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    parts = (_flat(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in value.items())
+    return {key: item for part in parts for key, item in part.items()}

@@ -1,0 +1,165 @@
+"""The data set's card in Hugging Face's format: what it is, how it was made, under which licences, its limits."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from synthpairs.core.assets import Package
+from synthpairs.core.markdown import markdown_table
+from synthpairs.report.privacy import privacy
+from synthpairs.selection.params import Select
+
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+_TEMPLATE = """---
+license:
+{licences}
+language:
+- en
+pretty_name: synthpairs selection
+task_categories:
+- image-to-text
+- text-to-image
+size_categories:
+- {size}
+tags:
+- synthetic
+- image-captioning
+- webdataset
+configs:
+- config_name: pairs
+  default: true
+  data_files:
+  - split: train
+    path: shard-*.tar
+---
+
+# {count} synthetic image-caption pairs
+
+Captions were curated, a text-to-image model painted {tried} pictures for them, every picture was scored, and the
+first {count} by the strategy `{strategy}` are here. Each sample's JSON holds its seed, its generator's fingerprint and
+its scores.{marked}
+
+## How it was made
+
+{made}
+
+## Counts
+
+{counts}
+
+## Scores
+
+{scores}
+
+Score by which the pairs are ranked: {formula}
+
+## Licences
+
+Template captions, worded over emoji names, and the pictures that the desk models learnt from come from these artwork packages:
+
+{artwork}
+
+A generator from elsewhere adds its own licence; it is named above.
+
+## Privacy
+
+{privacy}
+
+## Known limits
+
+- No person has looked at the pairs. A high score does not say that the picture shows what the caption says.
+- SSIM with the picture's own small version favours smooth pictures: compare the content of the selection with that of
+  the candidates before drawing conclusions.
+- The scorer reads at most its context length of a caption; longer captions are scored by their beginning.
+- Desk-scale pictures show emoji-like drawings of a few dozen things on plain grounds, nothing else.
+
+## How to load it
+
+```python
+from datasets import load_dataset
+
+pairs = load_dataset("data/selected", split="train")  # the shards; columns: {extension}, txt, json
+table = load_dataset("data/selected", data_files="selected.parquet", split="train")  # ranks and scores, by key
+```
+
+The directory is wherever this card lies. `datasets` reads one format by the names in a card, so the table is asked for by file.
+
+Any WebDataset reader takes the shards as well. For LLaVA, unpack them next to each other and point its loader at both:
+
+```sh
+mkdir images && for shard in shard-*.tar; do tar -xf "$shard" -C images; done
+# --data_path llava.json --image_folder images
+```
+"""
+
+_MARKED = " Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `{type}`)."
+
+
+def dataset_card(
+    params: Select,
+    selected: pd.DataFrame,
+    pool: pd.DataFrame,
+    counts: dict[str, int],
+    arms: dict[str, dict[str, int]],
+    generator: dict[str, Any],
+    scorer: dict[str, Any],
+    artwork: Sequence[Package],
+) -> str:
+    """The card. `selected` has `source`; `pool`: what competed; `counts`: rows of the table of counts."""
+    inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
+    trained = [package for package in artwork if package.use == "train"]
+    made = {
+        "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",
+        "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
+        "picture": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, lossless",
+        "CLIP": f"`{clip['clip']}` {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
+        "SSIM": f"{ssim['start'] or inputs['side']} -> {ssim['down']} -> back, {ssim['kernel']}, {ssim['window']}, "
+        f"{ssim['colour']}",
+    }
+    sources = Counter(map(str, selected["source"]))
+    table = counts | {f"selected, caption source: {source}": sources[source] for source in sorted(sources)}
+    table |= {f"pairs/{arm}.parquet": arms[arm]["pairs"] for arm in arms}
+    return _TEMPLATE.format(
+        licences="\n".join(f"- {name}" for name in sorted({package.licence.lower() for package in trained})),
+        size=next((name for limit, name in _SIZES if len(selected) < limit), "n>10M"),
+        count=len(selected),
+        tried=counts["candidates"],
+        strategy=params.strategy,
+        made=markdown_table(("what", "value"), made.items()),
+        counts=markdown_table(("what", "number"), table.items()),
+        scores=markdown_table(
+            ("set", "n", "CLIP cosine: mean", "quartiles", "SSIM: mean", "quartiles"),
+            [_scores("competing candidates", pool), _scores("selection", selected)],
+        ),
+        formula=_formula(params),
+        artwork=markdown_table(
+            ("package", "version", "style", "licence"),
+            [(package.package, package.version, package.style, package.licence) for package in trained],
+        ),
+        extension=inputs["format"],
+        privacy=privacy(generator, sources),
+        marked=_MARKED.format(type=generator["mark"]) if "mark" in generator else "",
+    )
+
+
+def _formula(params: Select) -> str:
+    if params.strategy in ("top", "rear"):
+        end = "highest" if params.strategy == "top" else "lowest"
+        clip, ssim = f"{params.clip_scale} x max(cosine, 0)", "SSIM"
+        if params.fusion != "sum":
+            name = {"zscore": "z-score", "rank": "rank"}[params.fusion]
+            clip, ssim = f"{name} of max(cosine, 0)", f"{name} of SSIM"
+        return f"{params.clip_weight} x {clip} + {params.ssim_weight} x {ssim}, {end} first."
+    return {"clip-only": "the cosine.", "ssim-only": "SSIM.", "random": f"none; by chance, seed {params.seed}."}[
+        params.strategy
+    ]
+
+
+def _scores(name: str, rows: pd.DataFrame) -> tuple[str, ...]:
+    cells = [name, str(len(rows))]
+    for column in ("clip_cosine", "ssim"):
+        quartiles = " / ".join(f"{value:.3f}" for value in rows[column].quantile([0.25, 0.5, 0.75]))
+        cells += [f"{rows[column].mean():.3f}", quartiles] if len(rows) else ["-", "-"]
+    return tuple(cells)

@@ -1,0 +1,122 @@
+"""The gallery's rows: candidates, real pairs and rejected captions, joined with all that is known; and which of them it shows."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from synthpairs.core.arms import Arm
+from synthpairs.core.storage import read_table
+from synthpairs.report.gallery.params import Gallery
+from synthpairs.selection.arms import ALIGNMENT
+from synthpairs.selection.params import Select
+from synthpairs.selection.ranking import fused_score, hash_score, rank_candidates
+
+SELECTED, PASSED, FAILED, REAL, REJECTED = "selected", "not selected", "failed", "real", "rejected"  # statuses
+MEASURES = ["words", "perplexity", "judge_yes", "clip_original"]  # of the caption, as CAPTIONS has them
+
+
+def read_rows(data: Path, arms: Sequence[Arm], select: Select) -> dict[str, pd.DataFrame]:
+    """All rows by kind; FileNotFoundError and ValueError say which stage to run for a table.
+
+    Every kind has id, uid, text, concept, source, status, arms (list), clip (of the caption with the picture that is
+    shown), and MEASURES. Candidates also have what CANDIDATES and SCORES say, `score` (fused, whatever the strategy) and
+    `rank` (NaN: it did not compete); `reason` and `detail` are of rejections and failures; `original` (PNG or None) is
+    the picture of the others.
+    """
+    kept, rejected = (
+        read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
+    )
+    pairs = {arm: set(read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select")["key"]) for arm in arms}
+    real = pairs.pop("real", set())
+    return {
+        "candidate": _candidates(data, kept, pairs, select),
+        "real": _real(kept, real),
+        "rejected": _rejected(rejected, real),
+    }
+
+
+def choose(rows: dict[str, pd.DataFrame], params: Gallery) -> dict[str, pd.DataFrame]:
+    """At most `limit` rows of each kind, in their order; kinds as from `read_rows`."""
+    return {
+        kind: extremes_and_sample(table, params) if kind == "candidate" else sample(table, params)
+        for kind, table in rows.items()
+    }
+
+
+def extremes_and_sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
+    """Candidates of the best, of the worst and of random captions, a third of `limit` each; all when they fit.
+
+    A caption comes with all its candidates, so that they stand side by side; its best and its worst one count.
+    """
+    if len(rows) <= params.limit:
+        return rows
+    captions = rows.groupby("uid")["score"].agg(["max", "min", "size"]).reset_index()
+    captions["order"] = hash_score(captions["uid"], params.seed, "gallery")
+    chosen: set[str] = set()
+    for number, (column, ascending) in enumerate((("max", False), ("min", True), ("order", True)), start=1):
+        room = params.limit * number // 3 - int(captions.loc[captions["uid"].isin(chosen), "size"].sum())
+        left = captions[~captions["uid"].isin(chosen)].sort_values([column, "uid"], ascending=[ascending, True])
+        chosen.update(left.loc[left["size"].cumsum() <= room, "uid"])
+    return rows[rows["uid"].isin(chosen)]
+
+
+def sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
+    """`limit` rows by chance, which depends on their ids alone; all when they fit."""
+    if len(rows) <= params.limit:
+        return rows
+    order = hash_score(rows["id"], params.seed, "gallery")
+    return rows.loc[order.sort_values(kind="stable").index[: params.limit].sort_values()]
+
+
+def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], select: Select) -> pd.DataFrame:
+    """Ordered by key."""
+    manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
+    manifest = manifest.astype(
+        {"seed": "Int64"}
+    )  # among rows without one, int64 becomes float and loses its last digits
+    scores = read_table(data / "scores/scores.parquet", "dvc repro scores")
+    selected = read_table(data / "selected/selected.parquet", "dvc repro select")
+    unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no picture")
+    unscored = read_table(data / "scores/failed.parquet", "dvc repro scores").assign(reason="no score")
+    _known(scores, manifest, data / "scores/scores.parquet", "dvc repro scores")
+    _known(selected, manifest, data / "selected/selected.parquet", "dvc repro select")
+    rows = manifest.merge(scores[["key", "clip_cosine", "ssim", "clip_tokens"]], on="key", how="left")
+    ranked, _ = rank_candidates(rows, select)
+    errors = pd.concat([unscored, unmade])[["key", "error", "reason"]].rename(columns={"error": "detail"})
+    rows = rows.assign(score=fused_score(rows, select)).merge(ranked[["key", "rank"]], on="key", how="left")
+    if len(unmade):
+        lost = unmade[["key", "uid"]].merge(kept[["uid", "text", "concept"]], on="uid")
+        rows = pd.concat([rows, lost], ignore_index=True)
+    rows = rows.merge(errors, on="key", how="left").merge(kept[["uid", "source", *MEASURES]], on="uid", how="left")
+    chosen, failed = rows["key"].isin(selected["key"]), rows["score"].isna()
+    rows["status"] = np.select([chosen, failed], [SELECTED, FAILED], PASSED)
+    rows["arms"] = [[arm for arm, keys in pairs.items() if key in keys] for key in rows["key"]]
+    rows = rows.rename(columns={"key": "id", "clip_cosine": "clip"})
+    return rows.sort_values("id", ignore_index=True)
+
+
+def _known(table: pd.DataFrame, manifest: pd.DataFrame, path: Path, command: str) -> None:
+    unknown = sorted(set(table["key"]) - set(manifest["key"]))
+    if unknown:
+        raise ValueError(f"{path} holds {len(unknown)} pictures that data/images does not, first {unknown[0]}: "
+                         f"run `{command}`")  # fmt: skip
+
+
+def _real(kept: pd.DataFrame, uids: Collection[str]) -> pd.DataFrame:
+    """The arm's captions that were kept; it may also hold rejected ones, which stay rejected here."""
+    rows = kept[kept["uid"].isin(uids)].sort_values("uid", ignore_index=True)
+    return rows.assign(id=rows["uid"], status=REAL, arms=[["real"]] * len(rows), clip=rows["clip_original"])
+
+
+def _rejected(rejected: pd.DataFrame, real: Collection[str]) -> pd.DataFrame:
+    """In the table's order. A repeated caption has the uid of the first one, so the id counts a uid's rejections."""
+    number = rejected.groupby("uid").cumcount().astype(str)
+    used = (rejected["reason"] == ALIGNMENT) & rejected["uid"].isin(real)
+    return rejected.assign(
+        id=rejected["uid"] + "." + number,
+        status=REJECTED,
+        arms=[["real"] if taken else [] for taken in used],
+        clip=rejected["clip_original"],
+    )

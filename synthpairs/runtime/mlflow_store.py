@@ -1,0 +1,195 @@
+"""MLflow runs of stages: one parent run for an execution of the pipeline, one child run for each stage.
+
+The parent is found or created by a key of its content (git revision, experiment name, params.yaml), so no run id is passed
+between stages. Runs go to `MLFLOW_TRACKING_URI`, else to `mlflow.db` at the DVC root. Only `Store` imports MLflow, which
+takes two seconds.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from synthpairs.core.config import PARAMS, parse_mapping
+
+Values = Mapping[str, Any]  # nested
+EXPERIMENT = "synthpairs"
+PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # that MLflow takes
+NAME_LENGTH, VALUE_LENGTH = 250, 6000  # of params, metrics and tags, in characters
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",  # s; the defaults wait 120 s, eight times
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "PGCONNECT_TIMEOUT": "5",  # s; by default none
+}
+ARTIFACTS = {  # what people look at, by the stage that makes it: kept under the paths that it has in the project
+    "select": ("data/selected/README.md",),
+    "diversity": ("reports/diversity.png",),
+    "distributions": ("reports/distributions.png",),
+    "gallery": ("reports/gallery",),
+    "report": ("reports/README.md", "reports/experiments/learning_curves.png", "reports/figures"),
+}
+
+
+def dvc_root() -> Path:
+    """The project that DVC runs in; under `dvc exp run --temp` not the copy but the original."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Execution of the pipeline, as it is when a stage starts: what is edited while the stage runs is not in it."""
+
+    started: int  # the stage; milliseconds since 1970
+    key: str  # the same for all stages, however often the execution is interrupted and taken up again
+    name: str
+    tags: dict[str, str]
+    params: bytes  # params.yaml
+
+    @classmethod
+    def current(cls) -> "Execution":
+        """The one that this process belongs to; FileNotFoundError without a params.yaml."""
+        params, revision = PARAMS.read_bytes(), _git("rev-parse", "HEAD")
+        experiment, baseline = os.environ.get("DVC_EXP_NAME", ""), os.environ.get("DVC_EXP_BASELINE_REV", revision)
+        key = hashlib.sha256(b"\0".join([baseline.encode(), experiment.encode(), params])).hexdigest()
+        # DVC removes a stage's results before it runs, so they always look changed.
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!dvc.lock")
+        tags = {"git.rev": revision, "git.dirty": "true" if changed else "false", "dvc.exp": experiment}
+        name = f"{experiment or baseline[:7] or 'repro'}-{key[:6]}"
+        return cls(started=int(time.time() * 1000), key=key, name=name, tags=tags, params=params)
+
+
+class Store:
+    """Client of MLflow for the runs of one execution of the pipeline, whose own run is `parent`."""
+
+    def __init__(self, execution: Execution) -> None:
+        """Find or create database, experiment and parent run; an exception within seconds where MLflow is not usable."""
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        from mlflow.client import MlflowClient
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 1  # of connections to a database; ten take two minutes
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each retry
+        root = dvc_root()
+        # Relative, so that no name of a folder above the project stands in the address: MLflow takes %, ? and # there for
+        # something else, and makes a stray folder of the name as it is quoted.
+        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(os.path.relpath(root / 'mlflow.db'))}"
+        location = None if address.startswith("http") else (root / "mlruns").as_uri()
+        self._execution = execution
+        folder = root / ".dvc/tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "mlflow.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two processes that create one database break it
+            self.client = MlflowClient(tracking_uri=address)
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            self._experiment = (
+                experiment.experiment_id if experiment else self.client.create_experiment(EXPERIMENT, location)
+            )
+            parents = self.client.search_runs([self._experiment], f"tags.`pipeline.key` = '{execution.key}'")
+            self.parent = parents[0].info.run_id if parents else self._create_parent()
+
+    def _create_parent(self) -> str:
+        run = self._create_run(self._execution.name, {"pipeline.key": self._execution.key})
+        self._log_params(run, parse_mapping(self._execution.params, str(PARAMS)))
+        return run
+
+    def _create_run(self, name: str, tags: dict[str, str]) -> str:
+        begun, tags = self._execution.started, self._execution.tags | tags
+        return str(self.client.create_run(self._experiment, begun, tags, run_name=name).info.run_id)
+
+    def finished_run(self, stage: str) -> Any:
+        """The latest run of a stage under this execution that ended well, or None."""
+        query = f"tags.`mlflow.parentRunId` = '{self.parent}' and tags.`dvc.stage` = '{stage}'"
+        query += " and attributes.status = 'FINISHED'"
+        runs = self.client.search_runs([self._experiment], query, order_by=["attributes.start_time DESC"])
+        return runs[0] if runs else None
+
+    def add_run(self, stage: str, status: str, params: Values, metrics: Values, **tags: str) -> str:
+        """Record a stage that has ended, and show the execution in the same state; returns the run's id."""
+        run = self._create_run(stage, {"mlflow.parentRunId": self.parent, "dvc.stage": stage} | tags)
+        try:
+            self._log_params(run, params)
+            self.log_metrics(run, metrics)
+        finally:
+            for ended in (run, self.parent):
+                self.client.set_terminated(ended, status)
+        return run
+
+    def _log_params(self, run: str, params: Values) -> None:
+        from mlflow.entities import Param
+
+        values, rows = flatten(params), []
+        names = mlflow_names(values)
+        for key, value in values.items():
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            rows.append(Param(names[key], text.replace("\0", "")[:VALUE_LENGTH]))  # PostgreSQL takes no NUL
+        for first in range(0, len(rows), PARAMS_AT_ONCE):
+            self.client.log_batch(run, params=rows[first : first + PARAMS_AT_ONCE])
+
+    def log_metrics(self, run: str, metrics: Values) -> None:
+        """Log the numbers among nested values, as `outer/inner`."""
+        from mlflow.entities import Metric
+
+        numbers = {key: value for key, value in flatten(metrics, "/").items() if isinstance(value, int | float)}
+        names, now, largest = mlflow_names(numbers), int(time.time() * 1000), sys.float_info.max
+        rows = [Metric(names[key], float(max(min(value, largest), -largest)), now, 0) for key, value in numbers.items()]
+        for first in range(0, len(rows), METRICS_AT_ONCE):
+            self.client.log_batch(run, metrics=rows[first : first + METRICS_AT_ONCE])
+
+    def log_artifacts(self, run: str, stage: str) -> None:
+        """Keep copies of what the stage made to be looked at."""
+        for path in filter(Path.exists, map(Path, ARTIFACTS.get(stage, ()))):
+            if path.is_dir():
+                self.client.log_artifacts(run, str(path), path.as_posix())
+            else:
+                self.client.log_artifact(run, str(path), path.parent.as_posix())
+
+
+def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping from joined names to leaves."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= flatten(item, separator, f"{prefix}{separator}{key}" if prefix else str(key))
+    return flat
+
+
+def mlflow_names(keys: Iterable[str]) -> dict[str, str]:
+    """Names that MLflow takes, by key, and different ones for different keys.
+
+    They hold letters, digits, spaces, `_-.` and slashes, and must be paths that are not shorter when normalised.
+    """
+    names = {}
+    for key in keys:
+        parts = re.sub(r"[^/\w.\- ]", ".", key).split("/")
+        names[key] = "/".join(part if part.strip(".") and part[:2] != ".." else f"_{part}" for part in parts)
+    uses = Counter(names.values())
+    for key, name in names.items():
+        if len(name) > NAME_LENGTH or (name != key and uses[name] > 1):
+            suffix = "-" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
+            names[key] = name[: NAME_LENGTH - len(suffix)] + suffix
+    return names
+
+
+def _git(*arguments: str) -> str:
+    """What git prints; nothing where it fails or is not installed."""
+    with contextlib.suppress(OSError):
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    return ""

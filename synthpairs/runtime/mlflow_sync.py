@@ -1,0 +1,100 @@
+"""Bring MLflow in line with dvc.lock: what DVC restored from its cache never ran, so it logged nothing.
+
+Run as `python -m synthpairs track sync`, as often as you like: what is recorded already is left alone.
+"""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from synthpairs.core.config import read_mapping
+from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names
+from synthpairs.runtime.stage import quietly, tracking_on
+
+log = logging.getLogger(__name__)
+LOCK = Path("dvc.lock")
+ENTRY, SHA256 = "dvc.lock.entry", "dvc.lock.sha256"  # tags of a stage's run and of the parent run
+
+
+def sync() -> None:
+    """Give every stage of dvc.lock a child run with its hashes, and the pipeline execution the metrics of all of them.
+
+    A stage that ran under this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
+    `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and as artifacts what people look at.
+    Without MLflow: one warning. FileNotFoundError when there is no dvc.lock yet.
+    """
+    if not LOCK.exists():
+        raise FileNotFoundError(f"{LOCK} is missing: run `dvc repro` first")
+    if not tracking_on():
+        log.info("tracking is off (SYNTHPAIRS_TRACKING=off)")
+        return
+    with quietly("nothing is recorded"):
+        store, stages = Store(Execution.current()), _stages()
+        metrics = {name: _metrics(entry) for name, entry in stages.items()}
+        restored = sum(_record(store, name, entry, metrics[name]) for name, entry in stages.items())
+        digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+        if store.client.get_run(store.parent).data.tags.get(SHA256) != digest:
+            store.log_metrics(store.parent, metrics)
+            store.client.set_tag(store.parent, SHA256, digest)
+        store.client.set_terminated(store.parent, "FINISHED")
+        log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
+
+
+def _stages() -> dict[str, Any]:
+    """The entries of dvc.lock by stage, without those that DVC keeps of stages that dvc.yaml no longer has."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        names = {stage.name for stage in repo.stage.collect("dvc.yaml")}
+    return {name: entry for name, entry in read_mapping(LOCK).get("stages", {}).items() if name in names}
+
+
+def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
+    """The numbers in a stage's metrics files, those left out that no longer are what dvc.lock says."""
+    numbers: dict[str, Any] = {}
+    for out in entry.get("outs", []):
+        path = Path(out["path"])
+        if path.parts[0] == "reports" and path.suffix == ".json" and path.exists():
+            payload = path.read_bytes()
+            if hashlib.md5(payload, usedforsecurity=False).hexdigest() == out.get("md5"):
+                numbers |= json.loads(payload)
+            else:
+                log.warning("%s differs from %s, its numbers are not recorded; see `dvc status`", path, LOCK)
+    return numbers
+
+
+def _record(store: Store, name: str, entry: dict[str, Any], metrics: dict[str, Any]) -> bool:
+    """Have a run of the stage in this state; whether one had to be added."""
+    digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+    run = store.finished_run(name)
+    recorded = run.data.tags.get(ENTRY) if run else None
+    if recorded == digest:
+        return False
+    restored = run is None or recorded is not None  # it never ran here, or something older ran
+    if restored:
+        params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
+        run_id = store.add_run(name, "FINISHED", params, metrics, **{"dvc.restored": "true"})
+        with quietly(f"the artifacts of {name} are not kept"):
+            store.log_artifacts(run_id, name)
+    else:
+        run_id = run.info.run_id
+    _tag_hashes(store, run_id, entry)
+    store.client.set_tag(run_id, ENTRY, digest)  # last: a sync that was killed half-way starts over
+    return restored
+
+
+def _tag_hashes(store: Store, run: str, entry: dict[str, Any]) -> None:
+    from mlflow.entities import Dataset, DatasetInput
+
+    outs = {f"dvc.out.{out['path']}": out["md5"] for out in entry.get("outs", [])}
+    for key, name in mlflow_names(outs).items():
+        store.client.set_tag(run, name, outs[key])
+    inputs = [
+        DatasetInput(Dataset(name=dep["path"], digest=dep["md5"], source_type="dvc", source=json.dumps(dep)), tags=[])
+        for dep in entry.get("deps", [])
+        if not dep["path"].endswith(".py")
+    ]
+    if inputs:
+        store.client.log_inputs(run, inputs)

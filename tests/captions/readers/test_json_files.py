@@ -1,0 +1,105 @@
+"""JSON: lines of objects, and LLaVA's long lists, wherever the chunks are cut and whatever is broken in them."""
+
+import json
+
+import pytest
+
+from synthpairs.core import llava_json
+from tests.captions.readers.conftest import encoded, outcome
+
+
+def record(text, **more):
+    """As in blip_laion_cc_sbu_558k.json."""
+    turns = [{"from": "human", "value": "Describe this.\n<image>"}, {"from": "gpt", "value": text}]
+    return {"id": "004539375", "image": "00453/004539375.jpg", "conversations": turns} | more
+
+
+def test_a_file_keeps_every_line_readable_or_not(read):
+    lines = [
+        json.dumps({"text": "a cat on a mat"}).encode(), json.dumps({"text": "two buses"}).encode(), b"",
+        b'{"text": "caf\xe9"}', b'{"text": "half \\ud800 pair"}', b'{"text": "nul \\u0000 byte"}',
+        b"not json \xff\x00", b'["a list"]', b'{"text": 3}', b'{"caption": "a dog \\ud800"}', b"[" * 100_000,
+        b'{"text": "a", "n": ' + b"1" * 5000 + b"}", json.dumps({"text": "dog " * 25_000}).encode(),
+    ]  # fmt: skip
+    captions = read("extra.jsonl", b"\n".join(lines) + b"\r\n", "jsonl")
+    assert [(caption.source, caption.concept) for caption in captions[:2]] == [("web", "cat"), ("web", "bus")]
+    assert captions[2].text == "caf\ufffd"
+    assert captions[3].text == "half \ufffd pair"
+    assert [caption.reason for caption in captions] == [None] * 5 + ["unreadable"] * 6 + [None]
+    assert "extra.jsonl line 7: JSONDecodeError" in captions[5].detail
+    assert "extra.jsonl line 10: KeyError: 'text'" in captions[8].detail
+    assert len(captions[-1].text) == 100_000
+    for caption in captions:
+        (caption.text + caption.detail).encode()  # storable
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_llava_lists_read_the_same_wherever_they_are_cut(indent, read, monkeypatch):
+    texts = ['a "big" cat \\ {[', "ein \u00e4gyptischer \u72d7 \U0001f431\u2028", "esc \n\t\u0001", "] , {", ""]
+    for ascii_only in (True, False):
+        payload = json.dumps([record(text) for text in texts], indent=indent, ensure_ascii=ascii_only).encode()
+        for chunk in (1, 2, 3, 5, 7, 64, 10_000):
+            monkeypatch.setattr(llava_json, "CHUNK", chunk)
+            captions = read("a.json", b"\xef\xbb\xbf" + payload + b"\n", "llava")
+            assert outcome(captions) == [(text, None) for text in texts]
+
+
+@pytest.mark.parametrize("chunk", [3, 10_000])
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        ('{"id": 1, "conversations": [{"from": "gpt", "value": "a "big" dog"}]}', "JSONDecodeError"),
+        ('{"id": 1, "conversations": [{"from": "gpt", "value": "12" wide"}]}', "JSONDecodeError"),
+        ('{"id": 1, "conversations": [{"from": "gpt", "value": "no end}]}', "JSONDecodeError"),
+        ('{"id": 1, "conversations": [{"from": "gpt", "value": "\\x"}]]', "JSONDecodeError"),
+        ('{"id": ' + "1" * 5000 + ', "conversations": []}', "ValueError: Exceeds the limit"),
+        ('{"id": 1,, "conversations": []}', "JSONDecodeError"),
+        ("nonsense", "JSONDecodeError"),
+        ("[" * 5000, "RecursionError"),
+        ("12", "TypeError: an object is needed, not int"),
+        ('{"id": 1}', "KeyError: 'conversations'"),
+        ('{"id": 1, "conversations": [{"from": "human", "value": "a"}]}', "ValueError: gpt says nothing"),
+        ('{"id": 1, "conversations": 3}', "TypeError"),
+        ('{"id": 1, "conversations": [{"from": "gpt", "value": null}]}', "text and source must be strings"),
+    ],
+)
+def test_a_bad_record_loses_no_neighbour(bad, fault, chunk, read, monkeypatch):
+    monkeypatch.setattr(llava_json, "CHUNK", chunk)
+    good = [json.dumps(record(text)) for text in ("a cat", "a dog", "a bus", "a bus")]
+    payload = f"[{good[0]},\n{bad},{bad},\n{good[1]}, {good[2]} {good[3]}, ]".encode()
+    captions = read("a.json", payload, "llava")
+    assert [captions[0].text, *(caption.text for caption in captions[-3:])] == ["a cat", "a dog", "a bus", "a bus"]
+    lost = captions[1:-3]
+    assert len(lost) == (1 if bad == "nonsense" or bad[0] == "[" else 2)  # nothing says where those two part
+    assert all(caption.reason == "unreadable" for caption in lost)
+    assert f"a.json record 2: {fault}" in lost[0].detail
+
+
+@pytest.mark.parametrize(
+    ("payload", "reasons"),
+    [
+        (b"", ["unreadable"]),
+        (b"[]", []),
+        (b"[", ["unreadable"]),
+        (b'[{"text": "a"}, {"text": "b"}', [None, None, "unreadable"]),
+        (b'[{"text": "a"}, {"text": "b', [None, "unreadable"]),
+        (b'[{"text": "a"}, {"text": "b \xe7', [None, "unreadable"]),
+        (b'[{"text": "a"}] [{"text": "b"}]', [None, "unreadable"]),
+    ],
+)
+def test_what_a_cut_list_has_lost_is_one_row(payload, reasons, read):
+    captions = read("a.json", payload, "llava", text="text")
+    assert [caption.reason for caption in captions] == reasons
+
+
+def test_llava_pictures_lie_beside_the_list(read, tmp_path):
+    (tmp_path / "00453").mkdir()
+    (tmp_path / "00453/004539375.jpg").write_bytes(encoded())
+    payload = json.dumps(
+        [record("a cat"), record("a dog", image="no.jpg"), {"conversations": record("b")["conversations"]}]
+    )
+    captions = read("a.json", payload.encode(), "llava", image="image")
+    assert [(caption.original is None, caption.reason) for caption in captions] == [
+        (False, None), (True, "unreadable"), (True, None),
+    ]  # fmt: skip
+    assert [caption.original for caption in read("a.json", payload.encode(), "llava")] == [None] * 3

@@ -1,0 +1,63 @@
+"""Pictures: small square PNGs of whatever can be decoded; bombs and broken files are errors."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from synthpairs.captions.readers.pictures import original
+from tests.captions.readers.conftest import encoded
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_an_original_is_a_small_rgb_png(form):
+    png = original(encoded("red", (200, 100), form), Path(), 16)
+    assert png
+    image = Image.open(io.BytesIO(png))
+    assert (image.size, image.mode, image.format) == ((16, 16), "RGB", "PNG")
+    red, green, blue = image.getpixel((8, 8))  # type: ignore[misc]
+    assert red > 240
+    assert green < 15 > blue
+
+
+def test_the_central_square_is_kept_upright_on_white():
+    image = Image.new("RGBA", (30, 10), "red")
+    image.paste((0, 0, 255, 255), (10, 0, 20, 5))
+    image.paste((0, 0, 0, 0), (10, 5, 20, 10))
+    buffer = io.BytesIO()
+    turned = Image.Exif()
+    turned[0x0112] = 3  # upside down
+    image.save(buffer, "PNG", exif=turned)
+    found = Image.open(io.BytesIO(original(buffer.getvalue(), Path(), 10) or b""))
+    assert (found.getpixel((5, 1)), found.getpixel((5, 8))) == ((255, 255, 255), (0, 0, 255))
+
+
+def test_no_picture_is_no_original():
+    assert [original(cell, Path(), 16) for cell in (None, "", b"", {"bytes": None, "path": None})] == [None] * 4
+
+
+@pytest.mark.parametrize("times", [1.5, 3])  # PIL warns about the one and refuses the other
+def test_a_bomb_is_refused(times, monkeypatch):
+    payload = encoded("red", (100, int(10 * times)), "PNG")
+    assert original(payload, Path(), 16)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="picture: DecompressionBomb"):
+        original(payload, Path(), 16)
+
+
+@pytest.mark.parametrize("cut", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_a_cut_picture_is_refused(cut, form):
+    noise = Image.effect_noise((64, 64), 90)
+    buffer = io.BytesIO()
+    noise.save(buffer, form)
+    with pytest.raises(ValueError, match="picture: "):
+        original(buffer.getvalue()[: int(cut * buffer.tell())], Path(), 64)
+
+
+def test_formats_that_start_programs_are_not_tried():
+    with pytest.raises(ValueError, match="UnidentifiedImageError"):
+        original(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", Path(), 16)
+    with pytest.raises(ValueError, match="must be encoded bytes or a path, got int"):
+        original(3, Path(), 16)

@@ -1,0 +1,151 @@
+"""Work times rates against cases worked out by hand, and the command: tables, JSON, errors, and measured rates."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import t as student
+
+from synthpairs.__main__ import main
+from synthpairs.cli.estimate.estimate import GIB, Estimate, Machine, differences, disk, estimate, memory, report, total
+from synthpairs.cli.estimate.rates import DESK, GPU, GPUS, Rate
+from synthpairs.cli.estimate.work import Run, Work
+from tests.cli.estimate.conftest import Change
+
+EIGHT, H100, CPU = Machine(gpu="A100", gpus=8, price=2.0), Machine(gpu="H100"), Machine(gpu="cpu")
+IMAGES = Work("images", "", "images", 1e6, 1024**2, 60, disk=5e12)
+SELECT = Work("select", "", "select", 1e6)
+ANSWERS = Work("benchmark", "desk tasks", "benchmark", 80_000, 7e9)
+
+
+def run(*work: Work, **values: Any) -> Run:
+    defaults = {"images": 2000, "llm_parameters": 7e9, "items": {}, "notes": []} | values
+    return Run(captions=1000, steps=60, side=1024, arms=["real"], work=list(work), **defaults)
+
+
+def one(work: Work, machine: Machine = EIGHT, **measured: Rate) -> Estimate:
+    return estimate(run(work), machine, measured)[0]
+
+
+def test_every_rate_has_bounds_and_a_source() -> None:
+    for rate in [*DESK.values(), *GPU.values()]:
+        assert rate.seconds > 0
+        assert 0 < rate.low < 1 < rate.high, rate
+        assert min(len(rate.unit), len(rate.source), len(rate.device)) > 5, rate
+    assert all(gpu.low <= gpu.speed <= gpu.high and gpu.source for gpu in GPUS.values())
+    assert {name: rate.one_process for name, rate in DESK.items()} == {
+        name: rate.one_process for name, rate in GPU.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("work", "machine", "seconds"),
+    [
+        (IMAGES, EIGHT, 6.284e6),  # 60 steps of 0.0985 s and 0.374 s beside them, 73 days of an A100 for a million
+        (IMAGES, H100, 6.284e6 / 2.5),
+        (SELECT, H100, 9.6),  # a GPU computes nothing of it
+        (Work("align", "", "align", 558e3, 7e9), EIGHT, 28 * 3600),  # LLaVA-1.5-7B: 558K pairs took 28 GPU-hours
+        (Work("finetune", "", "finetune", 665e3, 7e9), EIGHT, 80 * 3600),  # and 665K conversations 80
+        (Work("finetune", "", "finetune", 665e3, 14e9), EIGHT, 160 * 3600),
+        (Work("images", "", "images", 741, 64**2, 12), CPU, 111),  # the desk has rates of its own
+    ],
+)
+def test_seconds_worked_out_by_hand(work: Work, machine: Machine, seconds: float) -> None:
+    assert one(work, machine).seconds == pytest.approx(seconds, rel=0.01)
+
+
+def test_bounds_are_those_of_rate_and_gpu() -> None:
+    images = one(IMAGES)
+    assert (images.low, images.high) == pytest.approx((6.284e6 * 0.8 / 1.3, 6.284e6 * 1.4 / 0.9))
+    # 0.05 s for a step of 512 pixels, measured here: four times that at 1024, and no factor of the GPU.
+    here = Rate(0.05, 0.9, 1.1, "image and step", "measured", 512**2, "this machine")
+    images = one(IMAGES, H100, images=here)
+    assert (images.seconds, images.low, images.high) == pytest.approx((1.2e7, 0.9 * 1.2e7, 1.1 * 1.2e7))
+
+
+def test_the_sum_shares_what_is_not_one_process() -> None:
+    """80,000 answers of 0.25 s are 20,000 s on one GPU and on eight; the images take an eighth of their time."""
+    rows = estimate(run(IMAGES, ANSWERS), EIGHT)
+    assert total(rows).wall(8) == pytest.approx(6.284e6 / 8 + 20_000)
+    for name in ("seconds", "low", "high", "serial", "disk"):
+        assert getattr(total(rows), name) == pytest.approx(sum(getattr(row, name) for row in rows))
+    assert (disk(rows), disk(rows[1:])) == (5e12, 3 * GIB)
+
+
+def test_main_memory() -> None:
+    assert memory(run(), EIGHT) == 8 * 16 * GIB
+    assert [memory(run(llm_parameters=size), CPU) / GIB for size in (135e6, 270e6)] == [8, 16]
+    assert memory(run(images=64_000_000), Machine(gpu="A100")) == 64_000_000 * 1024
+
+
+def test_detectable_differences() -> None:
+    """(t(0.975) + t(0.8)) x SE; four times the items show half the difference."""
+    values = differences(run(items={"vqa": 400, "pope": 1600, "none": 1}))
+    assert values["vqa"] == pytest.approx((student.ppf(0.975, 399) + student.ppf(0.8, 399)) * math.sqrt(0.25 / 400))
+    assert values["pope"] == pytest.approx(values["vqa"] / 2, rel=0.01)
+    assert "none" not in values
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--captions", "0"], "--captions must be at least 1, got 0"),
+        (["--gpu", "TPU"], "--gpu must be one of cpu, A100"),
+        (["--gpu", "A100", "--gpus", "0"], "--gpus must be at least 1, got 0"),
+        (["--gpu", "cpu", "--gpus", "2"], "--gpus must be 1 for --gpu cpu"),
+        (["--price", "nan"], "--price must be at least 0"),
+    ],
+)
+def test_errors_are_one_line(
+    change: Change, caplog: pytest.LogCaptureFixture, arguments: list[str], message: str
+) -> None:
+    assert main(["plan", *arguments]) == 1
+    assert message in caplog.text
+
+
+def test_tables_and_assumptions() -> None:
+    """800 s of images are shared by 4 GPUs, 3,600 s of answers are one's: 3,800 s for which four are paid."""
+    images = Work("images", "", "images", 800 / 0.374, steps=0)
+    answers = Work("benchmark", "", "benchmark", 4 * 3600, disk=2**30)
+    plan, machine = (
+        run(images, answers, notes=["this was assumed"], items={"pope": 9000}),
+        Machine(gpu="A100", gpus=4, price=2.0),
+    )
+    text = report(plan, machine, estimate(plan, machine))
+    table = text.split("\n\n")[1].splitlines()
+    assert len({len(line) for line in table if "---" not in line}) == 1
+    cells = [cell.strip() for cell in table[-1].split("|")]
+    assert (cells[1], cells[3], cells[6:9]) == ("all", "73.3 min", ["63.3 min", "1 GiB", "2.4"])
+    for line in (
+        "For 60 min of it one process works", f"cost {3800 / 3600 * 4 * 2:.2g}.", "- this was assumed", "Not counted: ",
+        "- pope, 9,000 items: 0.015", "- 0.25 s for each answer", "7B parameters",
+    ):  # fmt: skip
+        assert line in text
+
+
+def test_the_command_writes_nothing_and_counts_as_json_does(change: Change, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan"]) == 0
+    text = capsys.readouterr().out
+    assert "| on 2 CPU cores |" in text
+    assert "of them |" not in text
+    assert main(["plan", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["machine"] == {"gpu": "cpu", "gpus": 1, "price": None}
+    images = next(row for row in plan["rows"] if row["stage"] == "images")
+    assert images["seconds"] == images["wall"] == pytest.approx(1540 * 12 * 0.0125)
+    assert [path.name for path in Path().iterdir()] == ["params.yaml"]
+
+
+def test_measured_rates(
+    change: Change, tiny_generator: Path, tiny_clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change({"images.generator": str(tiny_generator), "images.side": 32, "images.batch": 4, "images.steps": 2})
+    change({"scores.clip": f"local-dir:{tiny_clip}", "scores.ssim.down": 11})
+    assert main(["plan", "--measure", "--json"]) == 0
+    rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    here = {stage for stage, row in rows.items() if row["rate"]["device"].startswith("this machine")}
+    assert here == {"images", "scores"}
+    assert 0 < rows["images"]["low"] <= rows["images"]["seconds"] <= rows["images"]["high"]
+    assert "3 batches of 4" in rows["images"]["rate"]["source"]

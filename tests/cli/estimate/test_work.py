@@ -1,0 +1,193 @@
+"""Work of params.yaml: every switch adds the items, seconds and bytes that a calculation by hand gives."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from synthpairs.__main__ import main
+from synthpairs.cli.estimate.estimate import Machine, estimate, total
+from synthpairs.cli.estimate.work import MIX_665K, Work, read_run
+from tests.cli.estimate.conftest import ROOT, Change
+
+PAPER = {
+    "images.side": 1024, "images.steps": 60, "images.guidance": 20.0, "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
+    "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "align.max_steps": None,
+    "perplexity.models": ["a"], "perplexity.tokens": 16,
+}  # fmt: skip
+DRAFT = {"steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
+SERVER = {"model": "meta-llama/Meta-Llama-3-70B-Instruct", "extra": {}}
+SERVED = {"engine": "server", "server": SERVER, "max_failed_share": 0.01}
+LORA = {"rank": 128, "alpha": 256, "dropout": 0.0, "quantize": None}
+SOURCE = {
+    "name": "pool", "path": "x.json", "format": "llava", "images": "x", "limit": 1000,
+    "columns": {"text": None, "image": "image", "source": None},
+}  # fmt: skip
+NO_IMAGE = {"text": None, "image": None, "source": None}
+
+
+def rows(captions: int | None = None) -> dict[tuple[str, str], Work]:
+    return {(row.stage, row.part): row for row in read_run(captions).work}
+
+
+def seconds() -> float:
+    return total(estimate(read_run(None), Machine(gpu="A100"))).seconds
+
+
+def test_the_desks_params(change: Change) -> None:
+    run = read_run(None)
+    assert (run.captions, run.images, run.steps, run.side, run.llm_parameters) == (1540, 1540, 12, 64, 135e6)
+    assert run.items == {"desk_pope": 384, "desk_sqa": 304, "desk_text": 300, "desk_vqa": 384}
+    assert len(run.notes) == 1  # of the captions
+    Path("data/captions").mkdir(parents=True)
+    pd.DataFrame({"uid": range(741)}).to_parquet("data/captions/kept.parquet")
+    assert (read_run(None).captions, read_run(5).captions, read_run(None).notes) == (741, 5, [])
+    shutil.rmtree("data")
+    work = rows()
+    assert work["captions", "generation"].count == 640
+    assert work["captions", "original images"].count == 900
+    assert work["audit", "hashes"].count == 1540 + 256  # as many real ones as are selected
+    assert work["finetune", ""].count == 3 * 440
+    assert work["benchmark", "desk tasks"].count == 1672 * 2 * 4
+    assert work["embed", ""].count == 64 * 6 * 3
+    assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
+    assert ("align", "") not in work  # max_steps: 0
+
+
+@pytest.mark.parametrize(
+    ("switch", "more"),
+    [
+        # 1,540 captions, of which 900 have an image
+        ({"captions.blip": {"model": "x", "min": 0.8, "max": 1.0}}, 900 * 0.018),
+        ({"captions.perplexity.engine": "kenlm"}, 1540 * (5e-5 - 0.0037)),
+        ({"captions.judge": SERVED}, 1540 * 0.022 * 9),  # ten times the parameters
+        ({"captions.judge": SERVED | {"engine": "none"}}, -1540 * 0.022),
+        # 1,540 images in 60 steps of 0.0985 s, 0.374 s beside them
+        ({"images.refiner": {"model": "x", "base_share": 0.8}}, 1540 * 60 * 0.0985 * 0.2 * 0.08),
+        ({"images.draft": DRAFT}, 1540 * (4 * 0.0985 + 0.374 + 0.02)),
+        ({"images.limit": 1000}, -540 * (60 * 0.0985 + 0.374 + 0.0053 + 9.6e-6 + 0.0062 + 0.006)),
+        ({"images.guidance": 1.0}, -1540 * 30 * 0.0985),
+        ({"images.side": 512}, -0.75 * (1540 * (60 * 0.0985 + 0.374 + 0.0053) + 1796 * 0.0122)),
+        # 1,540 images and 256 real ones
+        ({"audit.text": True}, 1796 * 0.6),
+        ({"audit.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch": 32}}, 1796 * 0.006),
+        ({"audit.cosine_min": None}, -1796 * 0.006),
+        # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
+        ({"suite.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
+        ({"suite.pictures": ["pope"], "suite.limit": 10}, 4 * (10 * 0.28 + 6)),
+        ({"suite.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
+        ({"suite.text": ["mmlu"], "suite.limit": 10, "suite.shots": 0}, 7 * 57 * 10 * 115 * 1.5e-4),
+        ({"perplexity.models": ["a", "b"], "perplexity.tokens": 10_000}, (20_000 - 16) * 1.5e-4),
+        # three arms, 256 pairs and 440 conversations
+        ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 440) * 0.433),
+        ({"align.max_steps": 10}, 3 * (10 * 4 - 256) * 0.181),
+        ({"align.epochs": 2}, 3 * 256 * 0.181),
+        ({"embed.guidance": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
+        ({"invent.banks": ["world", "imagenet"]}, 200 * 6 * 3 * 8 * 0.0071),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_each_switch_adds_what_a_calculation_by_hand_gives(change: Change, switch: dict[str, Any], more: float) -> None:
+    change(PAPER)
+    before = seconds()
+    change(switch)
+    assert seconds() - before == pytest.approx(more, rel=1e-6)
+
+
+def test_bytes_on_disk(change: Change) -> None:
+    change(PAPER)
+    assert rows()["images", ""].disk == pytest.approx(1540 * 1024**2 * 1.6 * 3)
+    assert rows()["finetune", ""].disk == 7e9 * (3 * 4 + 24)
+    change({"finetune.lora": LORA})
+    assert rows()["finetune", ""].disk == pytest.approx(7e9 * (3 * 4 + 24 * 128 * 3.7e-4))
+    assert any("full training" in note for note in read_run(None).notes)
+
+
+def test_a_limit_lets_whole_captions_through(change: Change) -> None:
+    change({"images.candidates": 3, "images.limit": 20})
+    assert read_run(None).images == 18
+    change({"images.candidates": 5, "images.draft": DRAFT | {"keep": 2, "cosine_min": 0.2}, "images.limit": 100})
+    assert (rows()["images", "drafts"].count, read_run(None).images) == (250, 100)
+    assert any("cosine_min" in note for note in read_run(None).notes)
+
+
+def test_sources_with_images_and_without_limits(change: Change) -> None:
+    tars = SOURCE | {"format": "webdataset", "columns": NO_IMAGE, "limit": 200}
+    change({"captions.sources": [SOURCE, SOURCE | {"columns": NO_IMAGE}, tars]})
+    work = rows()
+    assert work["captions", "rules"].count == 1540 + 2200
+    assert work["captions", "original images"].count == 900 + 1200
+    change({"captions.sources": [SOURCE | {"limit": None}]})
+    with pytest.raises(ValueError, match=r"captions.sources: pool has no limit, .* `--captions N`"):
+        read_run(None)
+    assert rows(10_000)["captions", "original images"].count == 10_000 - 640
+
+
+def test_conversations_of_a_file_are_counted_and_tasks_of_unknown_size_named(change: Change) -> None:
+    change({"suite.pictures": ["pope", "mmvet", "mine"], "suite.text": ["theirs"]})
+    run = read_run(None)
+    assert rows()["benchmark", "lmms-eval"].count == 4 * 9_218
+    assert (run.items["pope"], "mmvet" in run.items) == (9_000, False)  # answers of mmvet are graded
+    assert "mine, theirs" in run.notes[-1]
+    change({"finetune.instructions": {"path": "mix.json", "images": None}})
+    turns = [{"from": "human", "value": 'what is "conversations": for?'}, {"from": "gpt", "value": "conversations"}]
+    Path("mix.json").write_text(json.dumps([{"id": "0", "conversations": turns}] * 7))
+    assert rows()["finetune", ""].count == 3 * 7
+    Path("mix.json").write_text("")
+    assert rows()["finetune", ""].count == 3 * MIX_665K
+
+
+@pytest.mark.parametrize(
+    ("llm", "parameters"),
+    [("Qwen/Qwen2.5-0.5B@main", 0.5e9), ("models/llm", 135e6), ("own", 1000), ("other", None)],
+)
+def test_the_size_of_a_model(change: Change, llm: str, parameters: float | None) -> None:
+    Path("own").mkdir()
+    Path("own/model.safetensors").write_bytes(bytes(2000))
+    change({"vlm.llm": llm})
+    run = read_run(None)
+    assert run.llm_parameters == parameters
+    assert any("other is not known" in note for note in run.notes) == (parameters is None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("images.steps", 0, "images.steps must be from 1 to 1000, got 0"),
+        ("align", None, "align.epochs is missing"),
+        ("captions.sources", [SOURCE | {"limit": "100"}], r"sources\[0\].limit must be of type int, got '100'"),
+    ],
+)
+def test_wrong_values_are_named(change: Change, key: str, value: Any, message: str) -> None:
+    change({key: value})
+    with pytest.raises(ValueError, match=rf"params.yaml: .*{message}"):
+        read_run(None)
+
+
+@pytest.mark.parametrize(
+    ("presets", "images"),
+    [("paper", 1_000_000), ("paper better-synth", 2_000_000), ("smoke", None), ("sdxl-lightning", None)],
+)
+def test_presets_can_be_planned(
+    change: Change, presets: str, images: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "presets", "presets")
+    for preset in presets.split():
+        assert main(["preset", preset]) == 0
+    assert main(["plan"]) == 0
+    if images:
+        work = rows()
+        assert work["images", ""].count == images
+        assert work["captions", "BLIP"].count == 2_558_128  # every caption of both sources has an image
+        assert ("benchmark", "lmms-eval") in work
+        assert "665,298" in capsys.readouterr().out  # of the instructions, which are not there
+
+
+def test_torch_is_not_imported() -> None:
+    code = "import sys, synthpairs.cli.estimate.estimate; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

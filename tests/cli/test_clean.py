@@ -1,0 +1,58 @@
+"""Freeing work stores: those of other code go, those that a run may take up or works in stay."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthpairs.cli.clean import clean
+from synthpairs.core.storage import WorkStore, code_folder, work_folder
+from synthpairs.generation.diffusion.params import RECIPE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A store of each kind with 1,000 bytes in it."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    paths = {
+        "current": work_folder() / "scores" / code_folder("stages.scores") / "f",
+        "other code": work_folder() / "scores" / "0123456789abcdef" / "f",
+        "pictures": WorkStore("images", "f", RECIPE).path,
+        "other recipe": WorkStore("images", "f", RECIPE + 1).path,
+        "an older layout": work_folder() / "images" / "f",
+    }
+    for path in paths.values():
+        path.mkdir(parents=True)
+        (path / ".lock").touch()
+        (path / "piece").write_bytes(bytes(1000))
+    return paths
+
+
+def test_only_stores_of_other_code_are_freed(stores: dict[str, Path]) -> None:
+    freed, kept = clean()
+    assert {store.path for store in freed} == {
+        stores[name] for name in ("other code", "other recipe", "an older layout")
+    }
+    assert {store.path for store in kept} == {stores["current"], stores["pictures"]}
+    assert {store.size for store in (*freed, *kept)} == {1000}
+    assert not stores["other code"].parent.exists(), "empty folders go, too"
+    assert (stores["pictures"] / "piece").exists()
+    assert clean()[0] == []
+
+
+def test_all_are_freed_but_what_a_run_works_in(stores: dict[str, Path]) -> None:
+    hold = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, stores["other code"] / ".lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        other.stdout.readline()
+        freed, kept = clean(everything=True)
+        other.communicate(b"\n")
+    assert [store.path for store in kept] == [stores["other code"]]
+    assert kept[0].in_use
+    assert len(freed) == 4
+    assert clean(everything=True)[1] == []

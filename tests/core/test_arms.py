@@ -1,0 +1,34 @@
+import pytest
+
+from synthpairs.core.arms import chosen_arm, split_models
+
+
+@pytest.fixture(autouse=True)
+def _params(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("arms: [selected, random, real]\ncode_arms: [genpair]\n")
+
+
+def test_an_arm_is_chosen():
+    assert chosen_arm(["random"], "arms") == "random"
+    assert chosen_arm(["genpair"], "arms", "code_arms") == "genpair"
+
+
+@pytest.mark.parametrize(("arguments", "got"), [([], "none"), (["top"], "top"), (["real", "random"], "real random")])
+def test_other_arms_are_named(arguments, got):
+    with pytest.raises(ValueError, match=f"one arm of selected, random, real .*, got {got}"):
+        chosen_arm(arguments, "arms")
+
+
+def test_the_list_is_closed(tmp_path):
+    (tmp_path / "params.yaml").write_text("arms: [selected, best]\n")
+    with pytest.raises(ValueError, match=r"params\.yaml: arms\[1\] must be one of selected, random, real; got 'best'"):
+        chosen_arm(["selected"], "arms")
+
+
+def test_models_of_arms_that_are_not_trained_stand_apart():
+    models = ["models/llm", "models/vlm/untrained", "models/vlm/real/finetuned", "models/vlm/genpair/finetuned"]
+    assert split_models(models, ["real"]) == (models[:3], models[3:])
+    assert split_models(models, ["real", "genpair"]) == (models, [])
+    unknown = ["models/vlm/reel/finetuned"]  # whoever loads it says that it is not there
+    assert split_models(unknown, ["real"]) == (unknown, [])

@@ -1,0 +1,170 @@
+"""The whole way from tables through lm-eval to numbers, with a tiny random LLaVA, against asking the model directly."""
+
+import copy
+import io
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from lm_eval import simple_evaluate
+from lm_eval.tasks import TaskManager
+from PIL import Image
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from synthpairs.core.schema import ANSWERS
+from synthpairs.core.storage import read_table, write_table
+from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
+from synthpairs.emoji.tasks.params import Tasks
+from synthpairs.evaluation.benchmarks.cider import mean_cider
+from synthpairs.evaluation.benchmarks.evaluation import answer_all, answer_first
+from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
+from synthpairs.evaluation.benchmarks.summary import summarise
+from synthpairs.vlm.model import save
+from tests.evaluation.benchmarks.conftest import log_likelihood
+
+Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
+PARAMS = Benchmark(
+    tasks=Asked(pictures=["desk_pope", "desk_text"], codes=["desk_vqa"]), batch=48, resamples=200, seed=0
+)
+
+
+@pytest.fixture(scope="module")
+def answers(tiny_vlm: Model, task_directory: Path) -> pd.DataFrame:
+    """The tiny model's answers to everything."""
+    table, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, TASKS)
+    assert versions == dict.fromkeys(TASKS, 1.0)
+    return table
+
+
+def directly(
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, question: str, picture: bytes | None
+) -> str:
+    """The greedy answer of three tokens, as a user of the model would get it; a picture comes before its question."""
+    content = ([{"type": "image"}] if picture else []) + [{"type": "text", "text": question}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    images = [Image.open(io.BytesIO(picture))] if picture else None
+    inputs = processor(images=images, text=prompt, return_tensors="pt")
+    with torch.no_grad():
+        ids = model.generate(**inputs, max_new_tokens=3, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+    return processor.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
+
+
+def test_every_question_is_answered(answers: pd.DataFrame, task_directory: Path, small: Tasks) -> None:
+    assert list(answers.columns) == ANSWERS.names
+    counts = answers.groupby(["task", "blind"]).size().to_dict()
+    sizes = {task: getattr(small, task.removeprefix("desk_")) for task in TASKS}
+    assert counts == {(task, False): sizes[task] for task in TASKS} | {(task, True): sizes[task] for task in PICTURED}
+    for task in TASKS:
+        items = pd.read_parquet(task_directory / f"{task}.parquet")
+        assert set(answers["uid"][answers["task"] == task]) == set(items["uid"])
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_answers_are_the_models_own(answers: pd.DataFrame, tiny_vlm: Model, task_directory: Path, blind: bool) -> None:
+    """Batching, padding and lm-eval's prompt change nothing; blind means no picture tokens, not a black picture."""
+    predictions = answers.query("task == 'desk_pope' and blind == @blind").set_index("uid")["prediction"]
+    for row in pd.read_parquet(task_directory / "desk_pope.parquet").head(6).itertuples():
+        assert predictions[row.uid] == directly(*tiny_vlm, row.question, None if blind else row.picture)
+
+
+def test_plain_lm_eval_gives_the_same_answers(
+    answers: pd.DataFrame, tiny_vlm: Model, task_directory: Path, tmp_path: Path
+) -> None:
+    """The definitions need nothing of ours but the scoring functions: the stock `hf-multimodal` runs them."""
+    for part in tiny_vlm:
+        part.save_pretrained(tmp_path)
+    tasks = ["desk_vqa", "desk_caption"]
+    results = simple_evaluate(
+        "hf-multimodal", {"pretrained": str(tmp_path)}, tasks, batch_size=4, device="cpu", limit=6, bootstrap_iters=0,
+        apply_chat_template=True, task_manager=TaskManager(include_path=str(task_directory), include_defaults=False),
+    )  # fmt: skip
+    predictions = answers[~answers["blind"]].set_index("uid")["prediction"]
+    for task in tasks:
+        for sample in results["samples"][task]:
+            assert sample["filtered_resps"][0].strip() == predictions[sample["doc"]["uid"]]
+    captions = [
+        (sample["filtered_resps"][0], sample["doc"]["answers"]) for sample in results["samples"]["desk_caption"]
+    ]
+    assert results["results"]["desk_caption"]["cider,none"] == pytest.approx(mean_cider(captions))
+
+
+def test_blind_answers_depend_on_the_question_alone(answers: pd.DataFrame, task_directory: Path) -> None:
+    items = pd.concat([pd.read_parquet(task_directory / f"{task}.parquet") for task in PICTURED])
+    questions = items.set_index("uid")["question"]
+    for task, rows in answers[answers["blind"]].groupby("task"):
+        assert rows.groupby(rows["uid"].map(questions))["prediction"].nunique().max() == 1, task
+    pictured = answers[~answers["blind"] & (answers["task"] == "desk_caption")]
+    assert pictured["prediction"].nunique() > 1  # one question, so the pictures made the difference
+
+
+def test_text_is_the_likeliest_end(answers: pd.DataFrame, tiny_vlm: Model, task_directory: Path) -> None:
+    predictions = answers[answers["task"] == "desk_text"].set_index("uid")["prediction"]
+    for row in pd.read_parquet(task_directory / "desk_text.parquet").head(4).itertuples():
+        likelihoods = {choice: log_likelihood(*tiny_vlm, row.question, f" {choice}") for choice in row.choices}
+        assert predictions[row.uid] == max(likelihoods, key=likelihoods.__getitem__)
+
+
+def test_some_tasks_or_items_have_the_same_answers(
+    tiny_vlm: Model, task_directory: Path, answers: pd.DataFrame, tmp_path: Path
+) -> None:
+    text, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, ["desk_text"])
+    assert versions == {"desk_text": 1.0}
+    pd.testing.assert_frame_equal(text, answers[answers["task"] == "desk_text"].reset_index(drop=True))
+    first = answer_first(*tiny_vlm, task_directory, PARAMS.batch, "desk_vqa", 12)
+    assert set(first["uid"]) == set(pd.read_parquet(task_directory / "desk_vqa.parquet")["uid"][:12])
+    both = first.merge(answers, on=["uid", "task", "blind"])
+    assert len(both) == 12
+    assert both["score_x"].equals(both["score_y"])
+    none, versions = answer_all(*tiny_vlm, task_directory, 4, [])
+    assert summarise(none, versions, PARAMS) == {}
+    write_table(tmp_path / "items.parquet", none, ANSWERS)
+    assert read_table(tmp_path / "items.parquet", "").empty
+    with pytest.raises(FileNotFoundError, match=r"desk_caption\.yaml is missing: run `dvc repro tasks` first"):
+        answer_all(*tiny_vlm, tmp_path, 4, TASKS)
+
+
+def test_numbers(answers: pd.DataFrame) -> None:
+    numbers = summarise(answers, dict.fromkeys(TASKS, 1.0), PARAMS)
+    assert {task: entry["metric"] for task, entry in numbers.items()} == {
+        task: "cider_d" if task == "desk_caption" else "accuracy" for task in TASKS
+    }
+    text = answers[answers["task"] == "desk_text"]
+    assert numbers["desk_text"]["value"] == pytest.approx(text["score"].mean(), abs=1e-6)
+    assert "blind" not in numbers["desk_text"]
+    for task in PICTURED:
+        entry = numbers[task]
+        assert entry["n"] == entry["blind"]["n"] == sum(part["n"] for part in entry["categories"].values())
+        assert entry["low"] <= entry["value"] <= entry["high"]
+        assert entry["gain"]["value"] == pytest.approx(entry["value"] - entry["blind"]["value"], abs=2e-6)
+        assert (entry["higher_is_better"], entry["version"]) == (True, 1.0)
+
+
+def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m stages.benchmark untrained` writes numbers and answers, the same bytes twice."""
+    from stages import benchmark
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    shutil.copytree(task_directory, "data/tasks")
+    model, processor = tiny_vlm
+    save(copy.deepcopy(model), processor, Path("models/vlm/untrained"))
+    Path("params.yaml").write_text("""\
+benchmark: {tasks: {pictures: [desk_sqa, desk_text], codes: []}, batch: 48, resamples: 200, seed: 0}
+suite: {pictures: [], text: [], shots: 5, limit: null, include: null}
+""")
+
+    def run(arm: str) -> list[bytes]:
+        monkeypatch.setattr("sys.argv", ["benchmark", arm])
+        benchmark.main()
+        return [Path("reports/benchmarks", name).read_bytes() for name in (f"{arm}.json", f"items/{arm}.parquet")]
+
+    assert run("untrained") == run("untrained")
+    table = pd.read_parquet("reports/benchmarks/items/untrained.parquet")
+    assert table.columns.tolist() == ANSWERS.names
+    assert set(table["task"]) == {"desk_sqa", "desk_text"}
+    with pytest.raises(ValueError, match=r"ARM one of selected, .*, genpair, synthetic, untrained; got 'best'"):
+        run("best")
+    with pytest.raises(FileNotFoundError, match="models/vlm/selected/finetuned"):
+        run("selected")

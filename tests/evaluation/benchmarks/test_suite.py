@@ -1,0 +1,270 @@
+"""Tasks of lmms-eval in a process of their own: with a stand-in that writes its files, and, where it is, the real one.
+
+The real one is asked when its Python is named: `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests/evaluation/benchmarks/test_suite.py`.
+"""
+
+import fcntl
+import io
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, Features, Image, Value
+from PIL import Image as Pictures
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from synthpairs.evaluation.benchmarks import lmms_environment
+from synthpairs.evaluation.benchmarks.harness import HarnessResults
+from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
+from synthpairs.evaluation.benchmarks.suite import ask_pictures
+from tests.evaluation.benchmarks.test_evaluation import directly
+
+ROOT = Path(__file__).parents[3]
+Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
+PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
+SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None)
+REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test names another
+
+# Takes lmms-eval's arguments and leaves its files, as 0.7.3 names and fills them; tells what it was called with.
+STAND_IN = """\
+import json, os, sys
+if sys.argv[1] == "-c":
+    print("0.7.3")
+    sys.exit()
+arguments = {name: value for name, value in zip(sys.argv[2:], sys.argv[3:]) if name.startswith("--")}
+task = arguments["--tasks"]
+print("\\x1b[32mINFO\\x1b[0m asked", sorted(os.listdir(".")))
+with open(os.environ["CALLS"], "a") as calls:
+    print(task, sorted(os.listdir(".")), arguments.get("--limit"), arguments["--model_args"], file=calls)
+if task == "broken":
+    print("Model Responding:  10%|#\\rModel Responding:  20%|##\\nTraceback\\n    ~~~~^^\\nKeyError: 'image'")
+    sys.exit()  # as lmms-eval does: with 0
+os.makedirs("out/a__model")
+results = {
+    "results": {task: {"alias": task, "exact_match,none": 0.5, "exact_match_stderr,none": 0.5}},
+    "group_subtasks": {task: []}, "configs": {task: {"metadata": [{"version": 0.0}]}}, "versions": {task: "Yaml"},
+    "higher_is_better": {task: {"exact_match": True}}, "n-samples": {task: {"original": 2, "effective": 2}},
+    "config": {"model": "m"}, "date": "20260101_000000",
+}
+json.dump(results, open("out/a__model/20260101_000000_results.json", "w"))
+with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
+    for place, score in enumerate([0.0, 1.0]):
+        row = {"doc_id": place, "target": "x", "filtered_resps": f"caf\\u00e9 {place}", "exact_match": score, "input": "long"}
+        file.write(json.dumps(row, ensure_ascii=False) + "\\n")
+"""
+
+# Runs our own runner on an lmms-eval that takes its time; CALLS is locked as long as it lives.
+SLOW = """\
+import fcntl, os, runpy, sys, time
+from unittest.mock import MagicMock
+if sys.argv[1] == "-c":
+    print("0.7.3")
+    sys.exit()
+def cli_evaluate():
+    file = open(os.environ["CALLS"], "w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("asks", file=file, flush=True)
+    time.sleep(120)
+for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.llava_hf", ".models.registry_v2"):
+    sys.modules["lmms_eval" + name] = MagicMock(cli_evaluate=cli_evaluate, LlavaHf=object)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with a model's directory and a stand-in for the Python that has lmms-eval."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    Path("model").mkdir()
+    Path("model/config.json").write_text("{}")
+    Path("stand_in.py").write_text(STAND_IN)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path / "stand_in.py"} "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setenv(lmms_environment.VARIABLE, str(python))
+    return tmp_path
+
+
+def calls() -> list[str]:
+    return Path("calls").read_text().splitlines()
+
+
+def ask(*tasks: str, **changes: Any) -> HarnessResults:
+    return ask_pictures(Path("model"), replace(SUITE, pictures=list(tasks), **changes), PARAMS)
+
+
+def test_a_task_becomes_numbers_and_rows_once(project: Path) -> None:
+    results = ask("two")
+    assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
+    assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
+    assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == results.rows
+    assert len(calls()) == 1  # what is finished is kept
+    assert list(ask("two", "three").numbers) == ["two", "three"]
+    Path("model/config.json").write_text('{"another": 1}')
+    ask("two", limit=3)
+    assert [line.split()[0] for line in calls()] == ["two", "three", "two"]
+    assert f" None pretrained={project}/model,device=" in calls()[0]
+    assert " 3 " in calls()[2]
+    (kept,) = Path(".dvc/tmp/work/benchmark").glob("*/*/three.json")
+    assert "long" not in kept.read_text()
+    assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*/*") if path.is_dir()]
+    assert ask() == HarnessResults()
+    assert len(calls()) == 3
+
+
+def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match="lmms-eval: broken failed") as caught:
+            ask("two", "broken")
+    message = str(caught.value)
+    assert message.endswith("| Model Responding:  20%|## | Traceback | KeyError: 'image'")
+    assert "\x1b" not in message
+    assert Path(message.partition("is in ")[2].partition(")")[0]).exists()
+    assert [line.split()[0] for line in calls()] == ["two", "broken", "broken"]
+
+
+def test_lmms_eval_ends_with_its_killed_stage(project: Path) -> None:
+    Path("stand_in.py").write_text(SLOW)
+    code = "from tests.evaluation.benchmarks.test_suite import *; ask('two')"
+    with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) as stage:
+        assert any((Path("calls").is_file() and calls() == ["asks"]) or time.sleep(0.1) for _ in range(600))
+        assert stage.poll() is None
+        stage.kill()
+    started = time.monotonic()
+    with Path("calls").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    assert time.monotonic() - started < 60, "it ended by itself"
+
+
+def test_data_sets_of_a_directory_are_found_by_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("sets/someone/POPE").mkdir(parents=True)
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", "sets")
+    ask("two")
+    assert "['log.txt', 'someone']" in calls()[0]
+    assert Path("sets/someone/POPE").is_dir()  # the link went with the work, not what it leads to
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", "nowhere")
+    with pytest.raises(FileNotFoundError, match="SYNTHPAIRS_DATASETS is 'nowhere', which is no directory"):
+        ask("three")
+
+
+def test_bad_settings_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"suite\.pictures: '\.\./x,y' is no name of a task"):
+        ask("../x,y")
+    with pytest.raises(FileNotFoundError, match=r"suite\.include: none is no directory"):
+        ask("two", include="none")
+    for python, message in (
+        ("no/python", "SYNTHPAIRS_LMMS_EVAL is 'no/python', which is no Python interpreter"),
+        (sys.executable, r"has no lmms-eval: install .*lmms_eval\.lock there"),
+    ):
+        monkeypatch.setenv(lmms_environment.VARIABLE, python)
+        with pytest.raises(FileNotFoundError, match=message):
+            ask("two")
+
+
+def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With real uv and a lock of nothing: where a sync fails, no half of an environment stays."""
+    environments, lock = Path(".dvc/tmp/environments"), project / "some.lock"
+    monkeypatch.delenv(lmms_environment.VARIABLE)
+    monkeypatch.setattr(lmms_environment, "LOCK", lock)
+    lock.write_text("not-a-package==0 --hash=sha256:x\n")
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(project))
+        without.setattr(sys, "executable", str(project / "bin/python"))
+        with pytest.raises(FileNotFoundError, match="uv is not installed: run `make env`"):
+            lmms_environment.lmms_python()
+    with pytest.raises(ConnectionError, match="the environment of lmms-eval cannot be made"):
+        lmms_environment.lmms_python()
+    assert list(environments.iterdir()) == []
+    lock.write_text("")
+    made = lmms_environment.lmms_python().stat().st_ino
+    assert lmms_environment.lmms_python().stat().st_ino == made
+    (environment,) = environments.iterdir()
+    assert (environment / "pyvenv.cfg").exists()
+
+
+def test_the_lock_names_hashes_and_no_registry() -> None:
+    text = lmms_environment.LOCK.read_text()
+    assert "://" not in text
+    packages = [line for line in text.splitlines() if line[:1].isalnum()]
+    assert all(line.endswith("\\") and "==" in line for line in packages)
+    assert any(line.startswith("lmms-eval==") for line in packages)
+
+
+# --- The real lmms-eval ---------------------------------------------------------------------------------------------
+
+LOCAL = """\
+dataset_path: parquet
+dataset_kwargs: {{data_files: {{test: {table}}}}}
+task: mini
+test_split: test
+output_type: generate_until
+doc_to_visual: !function mini.visual
+doc_to_text: !function mini.text
+doc_to_target: answer
+generation_kwargs: {{max_new_tokens: 3}}
+process_results: !function mini.judge
+metric_list: [{{metric: exact_match, aggregation: mean, higher_is_better: true}}]
+metadata: [{{version: 1.5}}]
+"""
+FUNCTIONS = """\
+def visual(doc):
+    return [doc["image"].convert("RGB")] if doc["image"] else []
+def text(doc):
+    return doc["question"]
+def judge(doc, results):
+    return {"exact_match": float(results[0].strip() == doc["answer"])}
+"""
+
+
+def write_set(path: Path, rows: list[dict]) -> None:
+    features = {name: Image() if name == "image" else Value("string") for name in rows[0]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Dataset.from_list(rows, features=Features(features)).to_parquet(path)
+
+
+def png(shade: int) -> dict[str, bytes]:
+    buffer = io.BytesIO()
+    Pictures.new("RGB", (40, 40), (shade, 90, 255 - shade)).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(REAL is None, reason="needs an environment with lmms-eval: set SYNTHPAIRS_LMMS_EVAL to its Python")
+def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task written here, half of it without pictures, and its own POPE from a directory; answers are the model's own."""
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", str(tmp_path / "sets"))
+    monkeypatch.chdir(tmp_path)
+    for part in tiny_vlm:
+        part.save_pretrained("model")
+    rows = [
+        {"question": f"What is {number}?", "answer": "a", "image": png(20 * number) if number % 2 else None}
+        for number in range(6)
+    ]
+    write_set(tmp_path / "mini.parquet", rows)
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/mini.yaml").write_text(LOCAL.format(table=tmp_path / "mini.parquet"))
+    (tmp_path / "tasks/mini.py").write_text(FUNCTIONS)
+    question = {"question_id": "0", "question": "Is there a dog?", "answer": "yes", "image": png(0)}
+    question |= {"image_source": "x", "category": "random"}
+    write_set(tmp_path / "sets/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet", [question])
+    results = ask("mini", "pope", include="tasks")
+    numbers = {name: (one["metric"], one["n"], one["version"]) for name, one in results.numbers.items()}
+    assert numbers == {"mini": ("exact_match", 6, 1.5), "pope": ("pope_accuracy", 1, 0.0)}
+    answers = {row["uid"]: row["prediction"] for row in results.rows}
+    for number, row in enumerate(rows):
+        own = directly(*tiny_vlm, row["question"], row["image"] and row["image"]["bytes"])
+        assert answers[f"mini/{number}"].split("\n")[0].strip() == own
+    with pytest.raises(ValueError, match=r"lmms-eval: no_such_task failed .*Tasks not found: no_such_task"):
+        ask("no_such_task")

@@ -1,0 +1,277 @@
+"""The written tables: splits kept apart, answers balanced, POPE's splits as POPE defines them, equal bytes every time."""
+
+import io
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.emoji.scenes import BACKGROUNDS
+from synthpairs.emoji.scenes import KINDS as SCENES
+from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
+from synthpairs.emoji.tasks.instructions import instruction_rows
+from synthpairs.emoji.tasks.params import Mix, Tasks
+from synthpairs.emoji.tasks.questions import WORDINGS
+from synthpairs.emoji.tasks.studio import Studio
+from synthpairs.emoji.tasks.words import CLASSES, word_classes
+from synthpairs.emoji.tasks.writing import TAUGHT, check_split, make_tasks
+from synthpairs.evaluation.benchmarks.scoring import option, short_answer, yes_or_no
+
+REAL = Path("data/tasks")
+Make = Callable[..., dict]
+
+
+def table(directory: Path, task: str) -> pd.DataFrame:
+    """A table, with lists in its list columns and the names of the things shown as `names`."""
+    rows = pd.read_parquet(directory / f"{task}.parquet")
+    for name in ("answers", "choices", "drawings", "turns"):
+        if name in rows:
+            rows[name] = [None if cell is None else list(cell) for cell in rows[name]]
+    return rows.assign(names=[{drawing.partition("/")[0] for drawing in row} for row in rows["drawings"]])
+
+
+@pytest.fixture
+def make(drawings: pd.DataFrame, concepts: list[str], small: Tasks, tmp_path: Path) -> Make:
+    """Writes the small world's tasks, with changes, to the test's directory."""
+
+    def made(table: pd.DataFrame = drawings, names: list[str] = concepts, **changes: object) -> dict:
+        return make_tasks(table, names, replace(small, **changes), tmp_path)
+
+    return made
+
+
+def assert_splits_apart(directory: Path, drawings: pd.DataFrame) -> None:
+    splits = drawings.set_index("drawing")["split"]
+    held_out = {drawing for task in TASKS for row in table(directory, task)["drawings"] for drawing in row}
+    taught = {drawing for row in table(directory, "instructions")["drawings"] for drawing in row}
+    assert set(splits[sorted(held_out)]) == {"heldout_combination"}
+    assert set(splits[sorted(taught)]) == {"train"}
+
+
+def test_nothing_held_out_is_taught(task_directory: Path, drawings: pd.DataFrame) -> None:
+    assert_splits_apart(task_directory, drawings)
+    with pytest.raises(AssertionError, match="not of split train"):
+        check_split("x", [{"uid": "1", "drawings": ["dog/fox"]}], drawings, "train")
+
+
+@pytest.mark.skipif(not (REAL / "instructions.parquet").exists(), reason="needs data/tasks: dvc repro tasks")
+def test_nothing_held_out_is_taught_in_the_real_tables() -> None:
+    assert_splits_apart(REAL, pd.read_parquet("data/art/drawings.parquet", columns=["drawing", "split"]))
+
+
+def test_sizes_pictures_and_definitions(task_directory: Path, small: Tasks) -> None:
+    mix = small.instructions
+    sizes = {task: getattr(small, task.removeprefix("desk_")) for task in TASKS} | {
+        "instructions": mix.pictures + mix.text
+    }
+    for task, size in sizes.items():
+        rows = table(task_directory, task)
+        assert len(rows) == size
+        assert rows["uid"].is_unique
+        assert rows["uid"].is_monotonic_increasing
+        text = rows["task"] == "text" if task == "instructions" else pd.Series(task == "desk_text", rows.index)
+        assert (rows["picture"].isna() == text).all()
+        assert ((rows["drawings"].str.len() == 0) == text).all()
+    image = Image.open(io.BytesIO(rows["picture"].dropna().iloc[0]))
+    assert (image.mode, image.size, image.format) == ("RGB", (48, 48), "PNG")
+    written = {path.stem for path in task_directory.glob("*.yaml")}
+    assert written == {*TASKS, *(f"{task}_blind" for task in PICTURED)}
+
+
+@pytest.mark.parametrize("count", [96, 192, 384])
+def test_pope(make: Make, concepts: list[str], tmp_path: Path, count: int) -> None:
+    make(pope=count)
+    rows = table(tmp_path, "desk_pope")
+    rows["answer"] = rows["answers"].str[0]
+    assert Counter(zip(rows["category"], rows["answer"], strict=True)) == {
+        (split, answer): count // 6 for split in ("random", "popular", "adversarial") for answer in ("yes", "no")
+    }
+    for row in rows.itertuples():
+        assert (row.concept in row.names) == (row.answer == "yes")
+    # Whatever is answered to a question, as often right as wrong.
+    for _, part in rows.groupby(["category", "question"]):
+        assert part["answer"].value_counts()["yes"] == part["answer"].value_counts()["no"]
+    pictures = rows.drop_duplicates("picture")["names"]
+    frequency = Counter(name for names in pictures for name in names)
+    together = Counter((a, b) for names in pictures for a in names for b in names - {a})
+    absent = rows[rows["answer"] == "no"]
+    popular = set(absent["concept"][absent["category"] == "popular"])
+    assert len(popular) <= len(concepts) // 4 + 1
+    assert min(frequency[name] for name in popular) >= max(frequency[name] for name in set(frequency) - popular)
+    for row in absent[absent["category"] == "adversarial"].itertuples():
+        counts = {name: sum(together[shown, name] for shown in row.names) for name in set(concepts) - row.names}
+        assert counts[row.concept] == max(counts.values()) > 0
+
+
+def test_vqa_answers_are_right_and_spread_evenly(task_directory: Path, concepts: list[str]) -> None:
+    rows = table(task_directory, "desk_vqa")
+    counts = {name: Counter(part["answers"].str[0]) for name, part in rows.groupby("category")}
+    assert {name: answers.total() for name, answers in counts.items()} == dict.fromkeys(counts, 12)
+    assert counts["how many"] == {"one": 4, "two": 4, "three": 4}
+    assert set(counts["which colour"]) == set(BACKGROUNDS)
+    assert max(counts["which colour"].values()) == 2
+    assert set(counts["what"].values()) == set(counts["where"].values()) == {1}
+    assert set(counts["what"]) <= set(concepts)
+    assert sorted(Counter(rows["question"][rows["category"] == "where"]).values()) == [6, 6]
+    for row in rows.itertuples():
+        assert row.concept in row.names
+        if row.category in ("what", "where"):
+            assert row.answers[0] in row.names
+            assert len(row.names) == (1 if row.category == "what" else 2)
+
+
+def test_sqa(task_directory: Path, kinds: dict[str, list[str]]) -> None:
+    kind_of = {name: kind for kind, names in kinds.items() for name in names}
+    letters = Counter()
+    for row in table(task_directory, "desk_sqa").itertuples():
+        (answer,) = row.answers
+        assert answer == kind_of[row.concept]
+        assert sorted(row.choices) == sorted(kinds)
+        index = row.choices.index(answer)
+        letters[answer, index] += 1
+        assert f"{'ABCD'[index]}. {answer}" in row.question
+    assert list(letters.values()) == [2] * 16
+
+
+def test_captions_have_distinct_references_and_right_answers_score_fully(task_directory: Path, small: Tasks) -> None:
+    assert {len(set(answers)) for answers in table(task_directory, "desk_caption")["answers"]} == {small.references + 1}
+    for task, judge in (("desk_pope", yes_or_no), ("desk_vqa", short_answer), ("desk_sqa", option)):
+        for row in table(task_directory, task).to_dict("records"):
+            assert judge(row, [row["answers"][0]]) == {"accuracy": 1.0}
+
+
+def test_text(task_directory: Path, drawings: pd.DataFrame, small: Tasks) -> None:
+    rows = table(task_directory, "desk_text")
+    for choices, four in rows.groupby(rows["choices"].map(tuple)):
+        assert Counter(four["answers"].str[0]) == dict.fromkeys(choices, len(four) // 4)
+        assert len({CLASSES[sort][0] for sort in choices}) == 4
+    benchmark, instructions = word_classes(drawings)
+    for sort, names in benchmark.items():
+        assert names
+        assert instructions[sort]
+        assert not set(names) & set(instructions[sort])
+    turns = table(task_directory, "instructions").query("task == 'text'")["turns"]
+    assert set(turns.str.len()) == {1}
+    questions = {turn["question"] for (turn,) in turns}
+    assert len(questions) == small.instructions.text
+    assert not set(rows["concept"]) & set(re.findall(r"\w+", " ".join(questions)))
+
+
+def conversations_of(drawings: pd.DataFrame, concepts: list[str], small: Tasks, count: int, turns: int) -> list[dict]:
+    studio, mix = Studio(drawings, TAUGHT, concepts, small.side), Mix(pictures=count, turns=turns, text=0)
+    return instruction_rows(studio, word_classes(drawings)[1], mix, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def conversations(drawings: pd.DataFrame, concepts: list[str], small: Tasks) -> list[dict]:
+    """Three hundred conversations of three turns."""
+    return conversations_of(drawings, concepts, small, 300, 3)
+
+
+def names_shown(row: dict) -> set[str]:
+    return {drawing.partition("/")[0] for drawing in row["drawings"]}
+
+
+def test_a_conversation_asks_different_things_in_few_words(conversations: list[dict], concepts: list[str]) -> None:
+    assert {row["task"] for row in conversations} == set(SCENES)
+    assert len({row["picture"] for row in conversations}) == 300
+    for row in conversations:
+        questions = [turn["question"] for turn in row["turns"]]
+        assert len(set(questions)) == len(questions) == 3
+        assert max(len(question.split()) for question in questions) <= 20
+        assert max(len(turn["answer"].split()) for turn in row["turns"]) <= 16
+    wordings = {turn["question"] for row in conversations for turn in row["turns"]}
+    assert set(WORDINGS["what"]) | set(WORDINGS["which colour"]) <= wordings
+    counts = Counter(name for row in conversations for name in names_shown(row))
+    assert min(counts[name] for name in concepts) >= 300 // len(concepts)
+
+
+def test_a_conversation_ends_when_nothing_is_left_to_ask(
+    drawings: pd.DataFrame, concepts: list[str], small: Tasks
+) -> None:
+    rows = conversations_of(drawings, concepts, small, 100, 10)
+    # Existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many.
+    counts = {(row["task"], len(row["turns"])) for row in rows}
+    assert counts == {("pair", 5), ("several", 4), ("single", 5), ("single", 6)}
+    assert all(len({turn["question"] for turn in row["turns"]}) == len(row["turns"]) for row in rows)
+
+
+def test_answers_in_conversations_are_what_is_shown(conversations: list[dict], concepts: list[str]) -> None:
+    counts: Counter[str] = Counter()
+    for row in conversations:
+        names = names_shown(row)
+        assert len(names) == (2 if row["task"] == "pair" else 1)
+        for index, turn in enumerate(row["turns"]):
+            question, answer = turn["question"], turn["answer"]
+            if answer in ("yes", "no"):
+                assert index == 0  # after another answer nobody would have to look
+                counts[answer] += 1
+                (asked,) = (name for name in concepts if re.search(rf"\b{name}\b", question))
+                assert (asked in names) == (answer == "yes")
+            elif answer in concepts:
+                assert answer in names
+            elif question.startswith(("How many", "Count")):
+                assert (answer == "one") == (row["task"] == "single")
+            elif question in WORDINGS["caption"]:
+                assert all(re.search(rf"\b{name}", answer) for name in names)
+    assert counts.total() > 150
+    assert abs(counts["yes"] - counts["no"]) < 0.2 * counts.total()
+
+
+def test_equal_bytes_and_what_guessing_scores(make: Make, task_directory: Path, tmp_path: Path) -> None:
+    def contents(directory: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+    metrics, before = make(), contents(task_directory)
+    assert contents(tmp_path) == before
+    assert sum(metrics["instructions"].values()) == 40 + 24
+    assert metrics["turns"] == 40 * 3 + 24
+    levels = metrics["benchmarks"]
+    assert levels["desk_pope"] == {"items": 96, "chance": 0.5, "majority": 0.5}
+    assert levels["desk_sqa"] == {"items": 32, "chance": 0.25, "majority": 0.25}
+    assert levels["desk_text"] == {"items": 24, "chance": 0.25, "majority": 0.25}
+    assert levels["desk_vqa"]["majority"] == pytest.approx((1 + 1 + 4 + 2) / 48, abs=1e-4)
+    make(caption=20)  # another size leaves the other tables alone
+    assert {name for name, content in contents(tmp_path).items() if content != before[name]} == {"desk_caption.parquet"}
+    make(seed=4)
+    assert contents(tmp_path)["desk_vqa.parquet"] != before["desk_vqa.parquet"]
+
+
+def test_unusable_worlds(make: Make, drawings: pd.DataFrame, concepts: list[str], kinds: dict[str, list[str]]) -> None:
+    pictured = drawings["kind"] != "face"
+    few = drawings["name"].str.fullmatch("(flower|fruit|vehicle|weather)(aa|bb)")
+    with pytest.raises(ValueError, match=r"tasks\.pope must be a multiple of 12, got 100"):
+        make(pope=100)
+    with pytest.raises(ValueError, match="no drawing of split heldout_combination shows zebra"):
+        make(names=[*concepts, "zebra"])
+    with pytest.raises(ValueError, match="of four kinds or more"):
+        make(names=[*kinds["object"], *kinds["food or drink"]])
+    with pytest.raises(ValueError, match="hold too few different pictures of"):
+        make(side=16, vqa=2400)
+    with pytest.raises(ValueError, match="fewer than four groups"):
+        make(drawings[pictured])
+    with pytest.raises(ValueError, match="no 24 different sentences"):
+        make(drawings[pictured | few])
+
+
+def test_the_stage_needs_no_torch() -> None:
+    code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_sketch_is_the_scene_that_would_be_composed(
+    drawings: pd.DataFrame, concepts: list[str], small: Tasks
+) -> None:
+    one, other = (Studio(drawings, TAUGHT, concepts, small.side) for _ in range(2))
+    for number, name in enumerate(concepts):
+        sketch = one.sketch(np.random.default_rng(number), name)
+        assert sketch == other.any_scene(np.random.default_rng(number), name)
+        assert name in sketch.names

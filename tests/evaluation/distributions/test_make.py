@@ -1,0 +1,110 @@
+"""The stage's work on tiny data: the numbers of `scores`, bytes twice alike, a broken picture, what is missing."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.core.schema import CANDIDATES, PAIRS, SELECTED
+from synthpairs.core.storage import write_table
+from synthpairs.evaluation.distributions.make import TABLE, make_distributions
+from synthpairs.evaluation.distributions.params import Distributions, OtherClip
+from synthpairs.evaluation.distributions.sets import choose
+from synthpairs.report.sections.distributions import headline, section
+from synthpairs.report.sections.distributions_figure import distributions_figure
+from synthpairs.scoring.score import score_images
+from synthpairs.selection.make import make_selection
+
+
+@pytest.fixture
+def selected(data: Path, settings: Callable, scores: Callable) -> Path:
+    """The data with real scores of a tiny CLIP, and a selection from them."""
+    manifest = pd.read_parquet(data / "images/manifest.parquet")
+    score_images(manifest, scores(), data / "images", data / "scores")
+    make_selection(settings(), ["selected", "real"], data, data / "selected")
+    return data
+
+
+def test_candidates_keep_their_scores_and_real_pairs_get_some(
+    selected: Path, params: Distributions, scores: Callable, settings: Callable, edit_code: Callable[[], None]
+) -> None:
+    other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
+
+    def make(out: str) -> tuple:
+        return make_distributions(other, scores(), settings(), selected, selected / out)
+
+    results, drawn, volatile = make("one")
+    table = pd.read_parquet(selected / "one" / TABLE).set_index("key")
+    known = pd.read_parquet(selected / "scores/scores.parquet").set_index("key")
+    both = table.loc[known.index]
+    pd.testing.assert_frame_equal(both[["clip_cosine", "ssim"]], known[["clip_cosine", "ssim"]])
+    assert (table["other_cosine"] == table["clip_cosine"]).all()
+    assert set(table["origin"]) == {"real", "synthetic"}
+    assert results["rankings"]["cosines"]["value"] == 1
+    assert {name: one["n"] for name, one in results["sets"].items()} == {"candidates": 16, "selected": 3, "real": 3}
+    assert set(drawn["set"]) == {"candidates", "selected", "real"}
+    assert volatile == {"reused": 0}
+    again, _, volatile = make("two")
+    assert (selected / "one" / TABLE).read_bytes() == (selected / "two" / TABLE).read_bytes()
+    assert again == results
+    assert volatile == {"reused": len(table)}
+    edit_code()
+    assert make("two")[2] == {"reused": 0}
+
+
+def test_a_draw_is_the_start_of_a_larger_one(selected: Path) -> None:
+    few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
+    assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
+    assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys)
+    assert few.keys != choose(selected, 2, seed=1).keys
+
+
+@pytest.mark.parametrize(("real", "k"), [(None, 3), (0, 3), (1, 1), (3, 0)])
+def test_few_pairs_or_none_are_a_result(
+    selected: Path, params: Distributions, scores: Callable, settings: Callable, real: int | None, k: int
+) -> None:
+    """`real`: pairs of that arm, which is not there at all where it is None; `k`: of the selection."""
+    path = selected / "selected/pairs/real.parquet"
+    pairs = pd.read_parquet(path)
+    if real is None:
+        path.unlink()
+    else:
+        write_table(path, pairs[:real], PAIRS)
+    chosen = pd.read_parquet(selected / "selected/selected.parquet")
+    write_table(selected / "selected/selected.parquet", chosen[:k], SELECTED)
+    select = settings(k=max(1, k), best_of=False)
+    results, drawn, _ = make_distributions(params, scores(), select, selected, selected / "out")
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    assert {name: one["n"] for name, one in results["sets"].items()} == {
+        "candidates": 16, "selected": min(3, k), "real": real or 0,
+    }  # fmt: skip
+    assert (results["against_real"]["candidates"]["ssim"]["value"] is None) == (not real)
+    assert results["coupled"] == {}, "no caption has both"
+    page = section(results)
+    assert "Too few to say: n = 0 captions with both pictures, 2 are needed." in page
+    assert ("`real` holds no pair" in page) == (not real)
+    assert not re.search(r"nan|None", page)
+    assert json.dumps(headline(results), allow_nan=False)
+    assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
+
+
+def test_a_single_candidate_is_a_result(
+    selected: Path, params: Distributions, scores: Callable, settings: Callable
+) -> None:
+    for path, schema in (("images/manifest", CANDIDATES), ("selected/selected", SELECTED)):
+        table = pd.read_parquet(selected / f"{path}.parquet")
+        write_table(selected / f"{path}.parquet", table[:1], schema)
+    other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
+    results, _, _ = make_distributions(other, scores(), settings(k=1), selected, selected / "out")
+    assert results["preferences"]["ssim"]["correlations"]["entropy"] == dict.fromkeys(("value", "low", "high"))
+    assert results["sets"]["selected"]["measures"]["ssim"]["std"] is None
+    assert json.dumps(results, allow_nan=False)
+    page = section(results)
+    assert "do not vary." in page
+    assert not re.search(r"nan|None", page)

@@ -1,0 +1,76 @@
+"""Comparisons against scipy and against what is known of a made-up table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import mannwhitneyu, spearmanr
+
+from synthpairs.evaluation.distributions import results
+from synthpairs.evaluation.distributions.params import Distributions
+from synthpairs.evaluation.distributions.sets import Chosen
+
+
+def test_superiority_is_the_mann_whitney_statistic(table: pd.DataFrame, params: Distributions) -> None:
+    ones, others = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
+    for measure in ("ssim", "clutter", "words"):  # the latter two with ties
+        result = results.superiority(ones, others, measure, params)
+        expected = mannwhitneyu(ones[measure], others[measure]).statistic / (len(ones) * len(others))
+        assert result["value"] == pytest.approx(expected, abs=1e-4)
+        assert result["low"] < result["value"] < result["high"]
+    assert results.superiority(ones, ones, "ssim", params)["value"] == 0.5
+
+
+def test_intervals_are_as_wide_as_a_plain_bootstrap_of_concepts(table: pd.DataFrame, params: Distributions) -> None:
+    sides = [table[table["origin"] == origin] for origin in ("synthetic", "real")]
+    result = results.superiority(*sides, "clutter", params)
+    rng, drawn = np.random.default_rng(9), []
+    groups = [{name: part["clutter"] for name, part in side.groupby("concept")} for side in sides]
+    for _ in range(300):
+        picked = rng.choice(sorted(groups[0]), len(groups[0]))
+        ones, others = (pd.concat([group[name] for name in picked]) for group in groups)
+        drawn.append(mannwhitneyu(ones, others).statistic / (len(ones) * len(others)))
+    assert [result["low"], result["high"]] == pytest.approx(list(np.quantile(drawn, [0.025, 0.975])), abs=0.03)
+
+
+def test_spearman_is_scipys(table: pd.DataFrame, params: Distributions) -> None:
+    for other in ("clutter", "entropy", "words"):
+        result = results.spearman(table, "ssim", other, params)
+        assert result["value"] == pytest.approx(spearmanr(table["ssim"], table[other]).statistic, abs=1e-4)
+        assert result["low"] < result["value"] < result["high"]
+    assert results.spearman(table.assign(words=3), "ssim", "words", params)["value"] is None
+
+
+def test_concepts_explain_what_differs_between_them() -> None:
+    groups, rng = np.tile(["a", "b", "c"], 20), np.random.default_rng(0)
+    differing = pd.Series(np.tile([0.0, 5.0, 9.0], 20) + rng.normal(0, 0.01, 60))
+    assert results.omega_squared(differing, groups) == pytest.approx(1, abs=0.001)
+    assert results.omega_squared(pd.Series(rng.normal(size=60)), groups) == pytest.approx(0, abs=0.1)
+    assert results.omega_squared(differing, list(range(60))) is None  # each alone: no variance within
+
+
+def test_the_sets_are_described(table: pd.DataFrame, chosen: Chosen) -> None:
+    sets = results.describe(table, chosen)
+    assert {name: one["n"] for name, one in sets.items()} == {"candidates": 60, "selected": 15, "real": 30}
+    assert sets["candidates"]["concepts"] == {"n": 12, "effective": 12.0, "distance": pytest.approx(0.1, abs=0.05)}
+    assert sets["real"]["concepts"]["distance"] == 0
+    real = table.loc[table["origin"] == "real", "ssim"]
+    assert sets["real"]["measures"]["ssim"]["q50"] == pytest.approx(real.median(), abs=1e-4)
+
+
+def test_pictures_of_one_caption_are_compared_with_each_other(
+    table: pd.DataFrame, chosen: Chosen, params: Distributions
+) -> None:
+    differences, ssim = results.coupled(table, chosen, params), table.set_index("key")["ssim"]
+    synthetic, real = (ssim[chosen.couples[side]].to_numpy() for side in ("synthetic", "real"))
+    assert differences["ssim"]["value"] == pytest.approx((synthetic - real).mean(), abs=1e-4)
+    assert differences["ssim"]["n"] == 20
+    assert "words" not in differences
+    alone = Chosen(rows=chosen.rows, keys=chosen.keys, couples=chosen.couples[:1])
+    assert results.coupled(table, alone, params) == {}
+
+
+def test_what_a_selection_takes_is_in_standard_deviations(table: pd.DataFrame) -> None:
+    distances = results.standardised(table.nlargest(9, "entropy"), table.assign(words=3), ["entropy", "words"])
+    entropy = table["entropy"]
+    expected = (entropy.nlargest(9).mean() - entropy.mean()) / entropy.std()
+    assert distances == {"entropy": pytest.approx(expected, abs=1e-4), "words": None}

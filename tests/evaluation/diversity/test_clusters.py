@@ -1,0 +1,141 @@
+import io
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from synthpairs.evaluation.diversity import clusters
+from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.measures import MEASURES
+from synthpairs.evaluation.diversity.params import Diversity
+from synthpairs.report.sections.diversity import headline, markdown
+from synthpairs.report.sections.diversity_figure import shares_figure
+
+TOPICS = 8
+PARAMS = {
+    "encoder": "", "batch": 1, "sets": ["human"], "max_captions": None, "clusters": [TOPICS], "runs": 3, "restarts": 4,
+    "resamples": 300, "seed": 0,
+}  # fmt: skip
+
+
+def settings(**changed):
+    return Diversity(**PARAMS | changed)
+
+
+def captions(shares, count=160):
+    """Captions `TOPIC word number` over topics with these relative shares."""
+    topics = np.repeat(np.arange(len(shares)), np.asarray(shares) * count // sum(shares))
+    texts = [f"{topic} word {number}" for number, topic in enumerate(topics)]
+    return pd.DataFrame({"uid": texts, "text": texts})
+
+
+def embed(texts):
+    """Topics lie far apart, the captions of a topic close together."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(TOPICS, 16))
+    vectors = [centres[int(text.split()[0])] + rng.normal(scale=0.01, size=16) for text in texts]
+    return np.array(vectors, dtype=np.float32)
+
+
+EVEN, ONE, SKEWED = [1] * TOPICS, [1], [9, 5, 1, 1]
+
+
+def test_even_topics_have_entropy_ln_k_and_one_topic_none():
+    sets = {"even": captions(EVEN), "one": captions(ONE), "skewed": captions(SKEWED)}
+    results = analyse(sets, settings(), embed)["sets"]
+    even, one, skewed = (results[name]["by_clusters"][str(TOPICS)] for name in sets)
+    assert even["entropy"]["mean"] == pytest.approx(np.log(TOPICS), abs=1e-4)
+    assert even["gini"]["mean"] == 0
+    assert even["top5_share"]["mean"] == pytest.approx(5 / TOPICS)
+    assert even["shares"] == [1 / TOPICS] * TOPICS
+    assert one["entropy"] == {"mean": 0, "spread": 0, "low": 0, "high": 0}
+    assert one["effective_clusters"]["mean"] == 1
+    shares = np.array(SKEWED) / 16
+    assert skewed["entropy"]["mean"] == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-4)
+    assert skewed["shares"][:4] == pytest.approx(shares, abs=1e-4)
+    for measured in (even, one, skewed):
+        assert {name: measured[name]["spread"] for name in MEASURES} == dict.fromkeys(MEASURES, 0)  # topics are plain
+        for name in MEASURES:
+            assert measured[name]["low"] <= measured[name]["mean"] <= measured[name]["high"]
+
+
+def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
+    sets = {"large": captions(EVEN, 800), "small": captions(EVEN, 80)}
+    results = analyse(sets, settings(), embed)
+    assert results["captions_per_set"] == 80
+    assert {name: one["captions"] for name, one in results["sets"].items()} == {"large": 800, "small": 80}
+    assert {name: one["distinct_drawn"] for name, one in results["sets"].items()} == {"large": 80, "small": 80}
+    for most, count in ((50, 50), (500, 80)):
+        assert analyse(sets, settings(max_captions=most), embed)["captions_per_set"] == count
+
+
+def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
+    sets = {"even": captions(EVEN), "skewed": captions(SKEWED)}
+    params = settings(clusters=[TOPICS, 20])
+    first = json.dumps(analyse(sets, params, embed), sort_keys=True)
+    with threadpool_limits(4):
+        assert json.dumps(analyse(sets, params, embed), sort_keys=True) == first
+    shuffled = {name: table.sample(frac=1, random_state=3) for name, table in sets.items()}
+    assert json.dumps(analyse(shuffled, params, embed), sort_keys=True) == first
+    assert json.dumps(analyse(sets, settings(clusters=[TOPICS, 20], seed=1), embed), sort_keys=True) != first
+
+
+@pytest.mark.parametrize(
+    ("sizes", "asked", "clusters", "short", "left_out"),
+    [
+        ({"a": 160, "b": 30}, [5, 31], [5], {}, [31]),
+        ({"a": 160, "b": 4}, [5, 31], [5, 31], {"b": 4}, []),
+        ({"a": 160, "b": 0}, [5], [5], {"b": 0}, []),
+        ({"a": 4, "b": 1}, [5, 31], [], {"a": 4, "b": 1}, [5, 31]),
+    ],
+)
+def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, clusters, short, left_out):
+    sets = {name: captions(ONE, count) for name, count in sizes.items()}
+    results = analyse(sets, settings(clusters=asked), embed)
+    assert results["clusters"] == clusters
+    assert results["too_few"] == {"sets": short, "clusters": left_out}
+    assert set(results["sets"]) == set(results["order"]) == sizes.keys() - short.keys()
+    assert all(list(one["by_clusters"]) == [str(k) for k in clusters] for one in results["sets"].values())
+    page = markdown(results)
+    assert all(f"{name} (n = {count})" in page for name, count in short.items())
+    assert ("Too few captions to say: " in page) == (not clusters)
+    if left_out == [31]:
+        assert re.search(r"- Left out: k = 31 \(30 captions of each set, \d+ different ones in all\)\.\n", page)
+    assert headline(results)["clusters"] == max(clusters, default=None)
+    assert Image.open(io.BytesIO(shares_figure(results))).width > 100
+
+
+def test_captions_that_are_all_the_same_cannot_be_clustered():
+    same = pd.DataFrame({"uid": list("abc"), "text": ["0 same"] * 3})
+    page = markdown(analyse({"same": same}, settings(clusters=[2]), embed))
+    assert page == "Too few captions to say: k = 2 (3 captions of each set, 1 different ones in all).\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"clusters": []}, "clusters must be different numbers, at least one"),
+        ({"clusters": [5, 5]}, "clusters must be different numbers, at least one"),
+        ({"clusters": [11], "max_captions": 10}, r"clusters must be at most diversity\.max_captions \(10\), got 11"),
+        ({"sets": []}, "sets must be different names, at least one"),
+        ({"sets": ["human", "human"]}, "sets must be different names, at least one"),
+    ],
+)
+def test_params_that_cannot_be_meant_are_named(changed, error):
+    with pytest.raises(ValueError, match=rf"params\.yaml: diversity\.{error}"):
+        settings(**changed)
+
+
+def test_the_interval_covers_what_other_captions_of_the_same_source_would_give():
+    """Of 100 samples of one source nearly all have intervals around the mean of the statistic at this size."""
+    rng, k = np.random.default_rng(0), 20
+    shares = rng.dirichlet(np.ones(k))
+    samples = [rng.choice(k, size=(1, 150), p=shares).repeat(2, axis=0) for _ in range(100)]
+    results = [clusters._measure(labels, k, settings(resamples=200))["entropy"] for labels in samples]
+    truth = np.mean([one["mean"] for one in results])
+    assert sum(one["low"] <= truth <= one["high"] for one in results) >= 88
+    assert all(one["spread"] == 0 for one in results)

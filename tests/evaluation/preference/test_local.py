@@ -1,0 +1,48 @@
+"""P(yes) is the model's own, whatever stands beside it in the batch; the higher one wins."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from synthpairs.evaluation.preference.image_pairs import ImagePair
+from synthpairs.evaluation.preference.judges import Comparison, comparisons
+from synthpairs.evaluation.preference.local import local_answers, yes_probability
+from synthpairs.evaluation.preference.params import Preference
+from synthpairs.vlm import load
+
+
+def test_probability_is_that_of_the_image_asked_alone(image_pairs: list[ImagePair], vlm: Path, settings) -> None:
+    model, processor = load(vlm)
+    model.float()
+    questions = [(pair.text[: 20 + index], pair.synthetic) for index, pair in enumerate(image_pairs)]
+    together = yes_probability(model, processor, questions, settings().local)
+    for (caption, image), value in zip(questions, together, strict=True):
+        prompt = f"<|im_start|>user\n<image>\nIs this {caption}? Answer yes or no.<|im_end|>\n<|im_start|>assistant\n"
+        inputs = processor(images=[Image.open(io.BytesIO(image))], text=[prompt], return_tensors="pt")
+        with torch.inference_mode():
+            chances = model(**inputs).logits[0, -1].softmax(0)
+        yes, no = (
+            sum(chances[processor.tokenizer.convert_tokens_to_ids(letter)] for letter in word) for word in ("Yy", "Nn")
+        )
+        assert value == pytest.approx(float(yes / (yes + no)), abs=1e-5)
+    assert len(set(together)) > 1
+
+
+def test_the_order_of_two_images_changes_nothing(image_pairs: list[ImagePair], vlm: Path, settings) -> None:
+    asked, _ = comparisons(image_pairs)
+    swapped = [Comparison(one.caption, one.second, one.first) for one in asked]
+    scores = [answer.score for answer in local_answers(asked, str(vlm), settings().local)]
+    assert [1 - answer.score for answer in local_answers(swapped, str(vlm), settings().local)] == scores
+    assert set(scores) - {0.5}
+    answers = local_answers(asked, str(vlm), replace(settings().local, margin=1.0))
+    assert {(answer.score, answer.trouble) for answer in answers} == {(0.5, None)}, "near probabilities tie"
+
+
+def test_a_model_that_is_not_there_is_named(settings: Callable[..., Preference]) -> None:
+    with pytest.raises(FileNotFoundError, match=r"preference\.local\.models: 'models/none' .*dvc repro finetune"):
+        local_answers([], "models/none", settings().local)

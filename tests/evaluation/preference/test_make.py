@@ -1,0 +1,147 @@
+"""From both arms to numbers: a judge that looks is trusted, one that guesses is not, and what is written is the same twice.
+
+Few captions, missing arms and models of arms that nobody trains are results, not errors.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthpairs.core.schema import PAIRS
+from synthpairs.core.storage import read_table, write_table
+from synthpairs.evaluation.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs
+from synthpairs.evaluation.preference.make import make_preference
+from synthpairs.evaluation.preference.params import LocalJudges, Preference
+from synthpairs.evaluation.preference.votes import summary
+from synthpairs.models.language.server import Server
+from synthpairs.report.sections.preference import headline, section, trusted
+from tests.chat import ChatServer
+from tests.evaluation.preference.conftest import PARAMS, is_red, write_arms
+from tests.evaluation.preference.test_served import shown
+
+ARMS = ["selected", "real"]
+
+
+@pytest.fixture
+def judged(
+    data: Path, tmp_path: Path, settings: Callable[..., Preference], connection: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[], dict[str, Any]]:  # fmt: skip
+    """Asks the test's server, which stands in the environment."""
+    monkeypatch.setattr(Server, "from_environment", classmethod(lambda cls: connection))
+    return lambda: make_preference(settings(engine="server"), ARMS, data, tmp_path)[0]
+
+
+def knowing(data: Path) -> Callable[[str, dict[str, Any]], str]:
+    """A judge that recognises every image of a caption, and among those the generated one as better."""
+    pairs = {pair.text: pair for pair in draw_image_pairs(PARAMS, data)}
+
+    def say(name: str, body: dict[str, Any]) -> str:
+        worth = [pairs[name].synthetic, pairs[name].real]
+        ranks = [worth.index(png) if png in worth else len(worth) for png in shown(body)]
+        return "AB"[ranks.index(min(ranks))]
+
+    return say
+
+
+def test_a_judge_that_knows_passes_the_control(
+    data: Path, tmp_path: Path, judged: Callable[[], dict[str, Any]], chat_server: ChatServer
+) -> None:
+    chat_server.say = knowing(data)
+    results = judged()
+    judge = results["judges"]["pinned-1"]
+    assert judge["preference"]["rate"] == judge["control"]["real"]["rate"] == judge["control"]["synthetic"]["rate"] == 1
+    assert judge["troubles"] == {"inconsistent": 0, "unclear": 0, "failed": 0}
+    assert trusted(judge)
+    assert {pair["verdicts"]["pinned-1"] for pair in results["couples"].values()} == {"synthetic"}
+    assert set(results["couples"]) == {pair.couple for pair in read_image_pairs(tmp_path)}
+
+
+def test_a_judge_of_colours_fails_the_control(judged: Callable[[], dict[str, Any]], chat_server: ChatServer) -> None:
+    """It likes red images: always the generated one of a pair, and within one origin it cannot tell."""
+    answers = {(True, False): "A", (False, True): "B"}
+    chat_server.say = lambda name, body: answers.get(tuple(map(is_red, shown(body))), "tie")
+    results = judged()
+    judge = results["judges"]["pinned-1"]
+    assert judge["preference"]["rate"] == 1
+    assert not trusted(judge)
+    assert "`pinned-1` cannot tell" in section(results)
+
+
+def test_the_same_is_written_twice(data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference]) -> None:
+    one, two = (make_preference(settings(), ARMS, data, tmp_path / name)[0] for name in ("one", "two"))
+    assert json.dumps(one) == json.dumps(two)
+    assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
+    metrics = headline(one)
+    assert (metrics["couples"], set(metrics["judges"])) == (PARAMS.count, {str(vlm)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"question": "Is it good?"}, r"preference\.local\.question must hold {caption}, got 'Is it good\?'"),
+        ({"models": []}, r"preference\.local\.models must be different models"),
+        ({"models": ["a", "a"]}, r"preference\.local\.models must be different models"),
+    ],
+)
+def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LocalJudges(**{"models": ["m"], "question": "{caption}?", "margin": 0.0, "batch": 1} | changed)
+
+
+@pytest.mark.parametrize(
+    ("things", "arms", "reason"),
+    [
+        (("dog",), ARMS, "1 caption with a picture in both arms `selected` and `real`, 2 are needed"),
+        (("dog", "cat"), ["selected"], "`params.yaml: arms` has no `real`"),
+        (("dog", "cat"), ["genpair"], "`params.yaml: arms` has no `selected` and no `real`"),
+    ],
+)
+def test_too_little_to_ask_is_a_result(
+    things: tuple[str, ...], arms: list[str], reason: str, tmp_path: Path, settings: Callable[..., Preference]
+) -> None:
+    write_arms(tmp_path, things)
+    results, _ = make_preference(settings(), arms, tmp_path, tmp_path / "preference")
+    assert results["not_asked"] == reason
+    assert results["judges"] == {}
+    assert section(results) == f"## Picture against picture\n\nNot asked: {reason}."
+    assert headline(results) == {"couples": results["n"], "concepts": results["n"], "judges": {}}
+    assert len(read_image_pairs(tmp_path / "preference")) == results["n"] == (len(things) if arms == ARMS else 0)
+    assert summary([], results, settings()).startswith("No votes yet")
+
+
+def test_captions_about_one_thing_leave_judges_untested(
+    tmp_path: Path, vlm: Path, settings: Callable[..., Preference]
+) -> None:
+    write_arms(tmp_path, ("dog", "cat"))
+    path = tmp_path / "selected/pairs/selected.parquet"
+    write_table(path, read_table(path, "").assign(concept="dog"), PAIRS)
+    results, _ = make_preference(settings(), ARMS, tmp_path, tmp_path / "preference")
+    judge = results["judges"][str(vlm)]
+    assert (judge["preference"]["n"], judge["control"]["real"]["n"], judge["control"]["real"]["rate"]) == (2, 0, None)
+    assert not trusted(judge)
+    page = section(results)
+    assert f"`{vlm}` was not tested" in page
+    assert "| -, n = 0 | -, n = 0 |" in page
+    assert "None" not in page
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_models_of_arms_that_nobody_trains_are_no_judges(
+    beside: bool, data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference]
+) -> None:
+    absent = "models/vlm/random/finetuned"
+    params = settings()
+    params = replace(params, local=replace(params.local, models=[absent, *([str(vlm)] if beside else [])]))
+    results, _ = make_preference(params, ARMS, data, tmp_path)
+    assert list(results["judges"]) == ([str(vlm)] if beside else [])
+    assert results["left_out"] == [absent]
+    page = section(results)
+    if beside:
+        assert f"- `{absent}` was not asked: its arm is not trained." in page
+    else:
+        assert page.endswith("Not asked: all of `preference.local.models` belong to arms that are not trained.")

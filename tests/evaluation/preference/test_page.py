@@ -1,0 +1,56 @@
+"""The section's verdicts follow from the numbers."""
+
+from typing import Any
+
+from synthpairs.report.sections.preference import headline, section
+
+WON = {"n": 100, "wins": 60, "ties": 20, "losses": 20, "rate": 0.7, "low": 0.6, "high": 0.8, "p": 0.001}
+LOST = WON | {"wins": 20, "losses": 60, "rate": 0.3, "low": 0.2, "high": 0.4}
+EVEN = WON | {"rate": 0.52, "low": 0.45, "high": 0.6, "p": 0.4}
+
+
+def judge(preference: dict[str, Any], control: dict[str, Any] = WON) -> dict[str, Any]:
+    return {
+        "preference": preference,
+        "control": {"real": control, "synthetic": WON},
+        "troubles": {"inconsistent": 3, "unclear": 0, "failed": 0},
+        "concepts": {"dog": {"wins": 2, "ties": 1, "losses": 0}, "cat": {"wins": 1, "ties": 0, "losses": 0}},
+    }
+
+
+def results(**judges: dict[str, Any]) -> dict[str, Any]:
+    return {"synthetic": "selected", "engine": "local", "n": 100, "concepts": 40, "judges": judges, "couples": {},
+            "left_out": [], "not_asked": None}  # fmt: skip
+
+
+def test_judges_that_agree_show_a_preference() -> None:
+    page = section(results(one=judge(WON), two=judge(WON)))
+    assert (
+        "| `one` | 100 | 60.0% | 20.0% | 20.0% | 70.0% [60.0%, 80.0%] | 0.001 | 70.0% [60.0%, 80.0%], n = 100 |" in page
+    )
+    assert (
+        "- `one`: prefers the synthetic pictures (win rate 70.0% [60.0%, 80.0%]); of its ties 3 inconsistent." in page
+    )
+    assert "All judges that can tell prefer the synthetic pictures." in page
+    assert "| *GPT-4V in SynthVLM* | 1,000 |" in page
+    assert "| dog | 3 | 2 - 1 - 0 | 2 - 1 - 0 |" in page
+    assert "| cat |" not in page, "concepts with one image pair are not listed"
+
+
+def test_judges_that_disagree_show_none() -> None:
+    for other in (LOST, EVEN):
+        assert "the judges that can tell do not agree" in section(results(one=judge(WON), two=judge(other)))
+    assert "- No preference is shown." in section(results(one=judge(EVEN)))
+
+
+def test_a_judge_at_chance_has_no_say() -> None:
+    page = section(results(one=judge(LOST), two=judge(WON, control=EVEN)))
+    assert "`two` cannot tell: on the control it is right in 52.0% [45.0%, 60.0%]" in page
+    assert "All judges that can tell prefer the real pictures." in page
+    assert "No judge can tell, so nothing follows." in section(results(two=judge(WON, control=EVEN)))
+
+
+def test_the_headline_has_rates_and_controls() -> None:
+    troubles = {"inconsistent": 3, "unclear": 0, "failed": 0}
+    expected = {"win_rate": 0.7, "control": {"real": 0.52, "synthetic": 0.7}} | troubles
+    assert headline(results(one=judge(WON, EVEN)))["judges"]["one"] == expected

@@ -1,0 +1,137 @@
+"""The vote page hides which image is generated, votes by keys in a real browser, and what it saves becomes votes.
+
+The browser's tests are skipped where no Chromium is on PATH.
+"""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synthpairs.__main__ import main
+from synthpairs.evaluation.preference.image_pairs import ImagePair, write_image_pairs
+from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
+from synthpairs.evaluation.preference.votes import VOTES, Vote, read_votes
+from tests.evaluation.preference.conftest import SECRET, is_red
+from tests.report.gallery.browser import Browser
+
+SHOWN = "document.documentElement?.dataset.index === '{}'"
+
+
+def read_page(folder: Path) -> dict[str, Any]:
+    """What the page's script is given."""
+    return json.loads((folder / "pairs.js").read_text().removeprefix("const PAGE = ").removesuffix(";\n"))
+
+
+def origin(folder: Path, pair: dict[str, Any], side: int) -> str:
+    """By what the image on a side (0: left) shows."""
+    return "synthetic" if is_red((folder / f"images/{pair['images'][side]}.png").read_bytes()) else "real"
+
+
+@pytest.fixture
+def folder(image_pairs: list[ImagePair], tmp_path: Path) -> Path:
+    return write_vote_page(image_pairs, "ada", 0, tmp_path / "vote").parent
+
+
+def test_the_page_gives_nothing_away_and_needs_nothing_from_elsewhere(
+    image_pairs: list[ImagePair], folder: Path
+) -> None:
+    text = "".join(path.read_text() for path in folder.iterdir() if path.is_file())
+    assert all(pair.synthetic_key not in text and pair.real_key not in text for pair in image_pairs)
+    assert not any(word in text for word in ("synthetic", "://", SECRET))
+    for pair in read_page(folder)["pairs"]:
+        assert {origin(folder, pair, 0), origin(folder, pair, 1)} == {"synthetic", "real"}
+
+
+def test_order_and_sides_are_drawn_for_each_voter(image_pairs: list[ImagePair], tmp_path: Path) -> None:
+    pages = {}
+    for voter in ("ada", "ada again", *map(str, range(20))):
+        folder = write_vote_page(image_pairs, voter.split()[0], 0, tmp_path / voter).parent
+        pages[voter] = read_page(folder)
+    assert pages["ada"] == pages["ada again"]
+    assert len({tuple(pair["id"] for pair in page["pairs"]) for page in pages.values()}) > 10
+    left = [origin(tmp_path / voter, pair, 0) for voter, page in pages.items() for pair in page["pairs"]]
+    assert 0.35 < left.count("synthetic") / len(left) < 0.65
+
+
+def test_saved_votes_on_pairs_that_are_no_longer_drawn_are_left_out(
+    image_pairs: list[ImagePair], folder: Path, tmp_path: Path
+) -> None:
+    shown = read_page(folder)["pairs"]
+    saved = tmp_path / "votes.json"
+    choices = {shown[0]["id"]: shown[0]["images"][0], shown[1]["id"]: shown[1]["images"][1], shown[2]["id"]: "tie"}
+    saved.write_text(json.dumps({"voter": "ada", "votes": choices}))
+    wanted = [origin(folder, shown[0], 0), origin(folder, shown[1], 1), "tie"]
+    votes = [Vote(couple=pair["id"], voter="ada", choice=choice) for pair, choice in zip(shown, wanted, strict=False)]  # type: ignore[arg-type]
+    assert read_saved_votes(saved, image_pairs) == (votes, 0)
+    drawn = [pair for pair in image_pairs if pair.couple != shown[0]["id"]]
+    assert read_saved_votes(saved, drawn) == (votes[1:], 1)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"voter": "ada"}', '{"voter": "ada", "votes": 3}'])
+def test_a_file_that_the_page_did_not_save_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content)
+    with pytest.raises(ValueError, match=r"other\.json: not a file that the vote page saved"):
+        read_saved_votes(tmp_path / "other.json", [])
+
+
+def test_a_vote_that_names_no_image_of_its_pair_is_named(image_pairs: list[ImagePair], tmp_path: Path) -> None:
+    (tmp_path / "votes.json").write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: "left"}}))
+    with pytest.raises(ValueError, match=rf"votes\.json: the vote on {image_pairs[0].couple} must be one of .*'left'"):
+        read_saved_votes(tmp_path / "votes.json", image_pairs)
+
+
+def open_page(browser: Browser, folder: Path, index: int | str, width: int = 1100) -> None:
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    browser.send("Page.navigate", url="about:blank")
+    browser.events.clear()
+    browser.send("Page.navigate", url=(folder / "vote.html").as_uri())
+    browser.wait(SHOWN.format(index))
+
+
+def test_votes_are_taken_kept_taken_back_and_saved(
+    browser: Browser,
+    image_pairs: list[ImagePair],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the command to the file of votes."""
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    write_image_pairs(image_pairs, Path("data/preference"))
+    assert main(["vote", "--voter", "ada"]) == 0
+    folder = tmp_path / "vote"
+    assert capsys.readouterr().out.startswith("vote/vote.html: open it")
+    shown = read_page(folder)["pairs"]
+    open_page(browser, folder, 0)
+    for index, key in enumerate(("ArrowLeft", "ArrowRight", "ArrowDown")):
+        assert browser.run("document.getElementById('caption').textContent") == shown[index]["caption"]
+        browser.press(key)
+        browser.wait(SHOWN.format(index + 1))
+    browser.press("ArrowUp")
+    browser.wait(SHOWN.format(2))
+    open_page(browser, folder, 2, width=390)  # who comes back goes on
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.run("document.getElementById('count').textContent") == "2 of 6"
+    for index in range(2, 6):
+        browser.run("document.getElementById('tie').click()")
+        browser.wait(SHOWN.format(index + 1 if index < 5 else "null"))
+    assert "last one" in browser.run("document.getElementById('caption').textContent")
+    browser.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.run("document.getElementById('save').click()")
+    saved = tmp_path / "votes-ada.json"
+    limit = time.monotonic() + 30
+    while not saved.exists():
+        assert time.monotonic() < limit, "nothing was saved"
+        time.sleep(0.05)
+    assert browser.problems() == []
+    assert main(["vote", "--add", saved.name]) == 0
+    assert f"6 new votes of 6 go to {VOTES}" in capsys.readouterr().out
+    wanted = [origin(folder, shown[0], 0), origin(folder, shown[1], 1), *["tie"] * 4]
+    assert [(vote.couple, vote.choice) for vote in read_votes(VOTES)] == [
+        (pair["id"], choice) for pair, choice in zip(shown, wanted, strict=True)
+    ]

@@ -1,0 +1,129 @@
+"""Standard errors, intervals and paired tests against closed forms and scipy; Holm's correction by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from synthpairs.evaluation.statistics import bootstrap, holm, interval, mean, paired, standard_error
+
+RNG = np.random.default_rng(5)
+SCORES = RNG.random(400)
+SINGLES = [str(number) for number in range(400)]
+FIRST = pd.Series(SCORES, index=SINGLES)
+
+
+def test_clusters_of_one_are_independent_items() -> None:
+    assert mean(SCORES) == pytest.approx(SCORES.mean())
+    assert standard_error(SCORES, SINGLES) == pytest.approx(stats.sem(SCORES))
+    low, high = interval(SCORES, SINGLES, 20_000, 0)
+    expected = stats.bootstrap((SCORES,), np.mean, n_resamples=4_000, method="percentile", rng=np.random.default_rng(1))
+    assert (low, high) == pytest.approx(tuple(expected.confidence_interval), abs=0.003)
+    assert (low, high) == interval(SCORES, SINGLES, 20_000, 0)
+
+
+def test_equal_items_of_a_cluster_count_once() -> None:
+    few = SCORES[:50]
+    copies, names = np.tile(few, 8), SINGLES[:50] * 8
+    assert standard_error(copies, names) == pytest.approx(stats.sem(few))
+    margin = 1.96 * stats.sem(few)
+    expected = (few.mean() - margin, few.mean() + margin)
+    assert interval(copies, names, 20_000, 0) == pytest.approx(expected, abs=0.004)
+
+
+def test_interval_covers() -> None:
+    """Of 95% intervals about 95% hold the truth, with correlated items too."""
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.arange(40), 6)
+    held = 0
+    for seed in range(300):
+        scores = (rng.random(240) < np.repeat(rng.beta(2, 2, 40), 6)).astype(float)
+        low, high = interval(scores, names, 400, seed)
+        held += low <= 0.5 <= high
+    assert 0.90 <= held / 300 <= 0.98
+
+
+def test_balanced_guessing_has_no_spread() -> None:
+    """As in desk_pope: whoever says the same with and without the thing is half right on every concept."""
+    scores, names = [1.0, 0.0] * 30, [str(number // 2) for number in range(60)]
+    assert interval(scores, names, 500, 0, (0, 1)) == (0.5, 0.5)
+    assert standard_error(scores, names) == 0
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_all_alike_is_not_certain(score: float) -> None:
+    for top, per_cluster in ((1, 3), (10, 1)):
+        names = [str(number // per_cluster) for number in range(90)]
+        clusters = 90 // per_cluster
+        wilson = stats.binomtest(int(score * clusters), clusters).proportion_ci(method="wilson")
+        expected = (top * wilson.low, top * wilson.high)
+        assert interval([top * score] * 90, names, 500, 0, (0, top)) == pytest.approx(expected)
+
+
+def test_resamples_without_a_value_do_not_count() -> None:
+    low, high = bootstrap(lambda drawn: np.where(drawn[:, 0] > 0, drawn[:, 0], np.nan), 3, 500, 0)
+    assert (low, high) == (1, 3)
+    assert all(map(math.isnan, bootstrap(lambda drawn: drawn[:, 0] * np.nan, 3, 500, 0)))
+
+
+def test_a_paired_difference_of_independent_items_is_the_t_test_of_scipy() -> None:
+    second = FIRST + RNG.normal(0.002, 0.05, 400)
+    result = paired(second, FIRST.sample(frac=1, random_state=1), SINGLES, 20_000, 0)
+    expected = stats.ttest_rel(second, FIRST)
+    bounds = expected.confidence_interval()
+    assert (result.value, result.p) == pytest.approx(((second - FIRST).mean(), expected.pvalue))
+    assert (result.low, result.high) == pytest.approx((bounds.low, bounds.high), abs=5e-4)
+    assert (result.n, result.clusters) == (400, 400)
+
+
+def test_copies_are_no_evidence() -> None:
+    ours, theirs = FIRST[:12], FIRST[:12] + RNG.normal(0.5, 1, 12)
+    doubled, others = (pd.concat([part, part.rename(lambda name: f"{name}b")]) for part in (ours, theirs))
+    alone = paired(ours, theirs, list(ours.index), 500, 0)
+    copied = paired(doubled, others, [name.rstrip("b") for name in doubled.index], 500, 0)
+    assert (copied.p, copied.detectable) == pytest.approx((alone.p, alone.detectable))
+    assert paired(doubled, others, list(doubled.index), 500, 0).p < alone.p
+
+
+def test_an_effect_of_the_detectable_size_is_seen_four_times_in_five() -> None:
+    rng, index = np.random.default_rng(0), SINGLES[:60]
+    zeros, significant, sizes = pd.Series(0.0, index=index), 0, []
+    for _ in range(400):
+        noise = pd.Series(rng.normal(0, 1, 60), index=index)
+        sizes.append(paired(noise, zeros, index, 100, 0).detectable)
+        significant += paired(noise + np.median(sizes), zeros, index, 100, 0).p < 0.05
+    assert 0.74 < significant / 400 < 0.86
+
+
+def test_equal_answers_and_single_concepts_are_no_evidence() -> None:
+    same = FIRST[:10]
+    assert paired(same, same, SINGLES[:10], 100, 0).p == 1
+    assert paired(same + 1, same, SINGLES[:10], 100, 0).p == pytest.approx(0, abs=1e-12)
+    alone = paired(same + 1, same, ["one concept"] * 10, 100, 0)
+    assert math.isnan(alone.p)
+    assert math.isnan(alone.detectable)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ValueError, match="only answers to the same items"):
+        paired(FIRST[:5], FIRST[:6], ["a"] * 5, 100, 0)
+    with pytest.raises(ValueError, match="no scores"):
+        mean([])
+    with pytest.raises(ValueError, match="as many clusters"):
+        interval([1.0, 0.0], ["a"], 100, 0)
+    assert math.isnan(standard_error([1.0, 0.0], ["a", "a"]))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.9, 0.5], [1.0, 1.0]),
+        ([], []),
+        ([0.02, math.nan, 0.03], [0.04, math.nan, 0.04]),
+    ],
+)
+def test_holm_by_hand(values: list[float], expected: list[float]) -> None:
+    assert holm(values) == pytest.approx(expected, nan_ok=True)

@@ -1,0 +1,74 @@
+"""A tiny real AmusedPipeline with random weights, and settings that decode with it in a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from diffusers import AmusedPipeline, AmusedScheduler
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+from desk_models import masked, tokenizer
+from synthpairs.core.schema import caption_uid
+from synthpairs.generation.masked.params import Embed
+from tests.conftest import tiny_tokenizer
+
+TEXTS = ["a red dog", "two cats", "a bus on blue", "a bell", "three snails", "a rose", "a guitar, drawing", "fire"]
+CODES, CHANNELS, GRID = 32, 4, (4, 4)
+
+
+def save_masked(folder: Path, vq_codes: int = CODES) -> Path:
+    """Write an AmusedPipeline that tells CODES codes apart, with a VQ model of `vq_codes`."""
+    words = tiny_tokenizer()
+    torch.manual_seed(0)
+    text = CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+            projection_dim=16, max_position_embeddings=words.model_max_length, bos_token_id=words.bos_token_id,
+            eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id, initializer_factor=10.0,
+        )
+    )  # fmt: skip
+    model = masked.build(32, 1, 1, tokenizer.build([8, 8, 8, 8, 8], CODES, CHANNELS), text)
+    vq = tokenizer.build([8, 8, 8, 8, 8], vq_codes, CHANNELS)
+    torch.nn.init.normal_(vq.quantize.embedding.weight)
+    AmusedPipeline(vq, words, text, model, AmusedScheduler(mask_token_id=CODES)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of the pipeline: 64-pixel pictures, 4 x 4 cells, CODES codes of CHANNELS numbers."""
+    return save_masked(tmp_path_factory.mktemp("tiny_masked"))
+
+
+def captions_of(texts: list[str]) -> pd.DataFrame:
+    """Captions as the screening keeps them, as far as the embed stage reads them."""
+    rows = [{"uid": caption_uid(text, "invented"), "text": text, "concept": text.split()[-1]} for text in texts]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def captions() -> pd.DataFrame:
+    """Eight short captions."""
+    return captions_of(TEXTS)
+
+
+@pytest.fixture
+def settings(tiny_masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embed]:
+    """Makes params for the tiny generator; the work store goes to the test's own directory."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    values = {
+        "generator": str(tiny_masked),
+        "candidates": 2,
+        "steps": 5,
+        "guidance": 3.0,
+        "temperature": [2.0, 0.0],
+        "schedule": "cosine",
+        "vectors": "hard",
+        "dtype": "float32",
+        "batch": 4,
+        "samples_per_shard": 8,
+        "max_failed_share": 0.0,
+    }
+    return lambda **changed: Embed(**values | changed)

@@ -1,0 +1,172 @@
+"""Masked decoding: how many cells stay masked, which codes are drawn, and the greedy path against a plain reference."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from synthpairs.core.schema import digest
+from synthpairs.generation.masked.decoding import decode, drawn, gumbel, masked_counts, noise_of
+
+CODES, CHANNELS, GRID, MASK = 11, 3, (3, 4), 11
+KEYS = [digest("test", number) for number in range(6)]
+
+
+@pytest.fixture
+def model() -> Callable[[Tensor], Tensor]:
+    """A random function from grids to logits, in which every cell hears of every other."""
+    source = torch.Generator().manual_seed(0)
+    table = torch.randn(MASK + 1, 16, generator=source)
+    places = torch.randn(math.prod(GRID), 16, generator=source)
+    mixing = torch.randn(math.prod(GRID), math.prod(GRID), generator=source)
+    reading = torch.randn(16, CODES, generator=source) * 0.3
+
+    def logits_of(grids: Tensor) -> Tensor:
+        heard = torch.tanh(mixing @ table[grids.flatten(1)] + places)
+        return (heard @ reading).transpose(1, 2).reshape(len(grids), CODES, *GRID)
+
+    return logits_of
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+@pytest.mark.parametrize(("cells", "steps"), [(64, 1), (64, 12), (9, 100), (1, 3)])
+def test_fewer_cells_stay_masked_until_none_does(cells: int, steps: int, schedule: str) -> None:
+    counts = masked_counts(cells, steps, schedule)
+    assert len(counts) == steps
+    assert counts[-1] == 0
+    before = [cells, *counts[:-1]]
+    assert all(after < count or after == count == 1 for after, count in zip(counts, before, strict=True))
+    assert all(count >= 1 for count in counts[:-1])
+
+
+def test_counts_stay_what_they_are() -> None:
+    assert masked_counts(64, 12, "cosine") == [63, 61, 59, 55, 50, 45, 38, 32, 24, 16, 8, 0]
+    assert masked_counts(64, 4, "linear") == [48, 32, 16, 0]
+    assert masked_counts(256, 12, "cosine")[0] == 253
+    assert masked_counts(4, 8, "cosine") == [3, 2, 1, 1, 1, 1, 1, 0]
+
+
+def test_noise_comes_from_the_key_alone() -> None:
+    together = noise_of(KEYS, 4, GRID)
+    assert together.shape == (6, 4, 2, *GRID)
+    assert together.dtype == torch.float32
+    assert together.min() >= 0
+    assert together.max() < 1
+    assert torch.equal(noise_of(KEYS[3:4], 4, GRID)[0], together[3])
+    assert torch.equal(noise_of(KEYS[::-1], 4, GRID).flip(0), together)
+    assert torch.equal(noise_of(KEYS, 2, GRID), together[:, :2]), "a step's noise does not depend on how many follow"
+    assert len({tuple(noise.flatten().tolist()) for noise in together}) == len(KEYS)
+
+
+def test_codes_are_drawn_from_their_distribution() -> None:
+    probs = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2])
+    uniform = torch.rand(1, 100_000, generator=torch.Generator().manual_seed(0))
+    codes = drawn(probs.log().expand(1, 100_000, 5), uniform)[0]
+    assert torch.allclose(codes.bincount(minlength=5) / 100_000, probs, atol=0.006)
+    edges = torch.tensor([[0.0, 0.49999, 0.5, 0.79999, 0.81, 1 - 2**-24]])
+    assert drawn(probs.log().expand(1, 6, 5), edges).tolist() == [[1, 1, 3, 3, 4, 4]]
+
+
+def test_gumbel_noise_is_gumbel_noise() -> None:
+    noise = gumbel(torch.rand(200_000, generator=torch.Generator().manual_seed(0)))
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.01)
+    assert noise.std().item() == pytest.approx(math.pi / math.sqrt(6), abs=0.01)
+    assert gumbel(torch.tensor([0.0, 1.0])).isfinite().all()
+
+
+def reference(model: Callable[[Tensor], Tensor], steps: int, schedule: str) -> list[int]:
+    """Greedy decoding of one grid, cell by cell, as the papers tell it; nothing of the library is used."""
+    cells = math.prod(GRID)
+    known: dict[int, int] = {}
+    for step in range(steps):
+        grid = torch.tensor([known.get(cell, MASK) for cell in range(cells)]).view(1, *GRID)
+        logits = model(grid)[0].flatten(1)
+        best = {}
+        for cell in set(range(cells)) - set(known):
+            probs = torch.softmax(logits[:, cell].double(), 0).tolist()
+            code = max(range(CODES), key=lambda code: probs[code])
+            best[cell] = (probs[code], code)
+        share = (step + 1) / steps
+        left = math.floor(cells * (math.cos(math.pi / 2 * share) if schedule == "cosine" else 1 - share))
+        left = 0 if step == steps - 1 else max(1, min(len(best) - 1, left))
+        for cell in sorted(best, key=lambda cell: best[cell][0])[left:]:
+            known[cell] = best[cell][1]
+    return [known[cell] for cell in range(cells)]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+@pytest.mark.parametrize("steps", [1, 2, 5, 12])
+def test_greedy_decoding_is_what_a_plain_loop_does(
+    model: Callable[[Tensor], Tensor], steps: int, schedule: str
+) -> None:
+    tokens, vectors = decode(model, noise_of(KEYS[:2], steps, GRID), MASK, schedule, None)
+    assert vectors is None
+    assert tokens.flatten(1).tolist() == [reference(model, steps, schedule)] * 2
+
+
+def test_every_step_sees_what_was_settled_and_nothing_else(model: Callable[[Tensor], Tensor]) -> None:
+    seen: list[Tensor] = []
+
+    def watched(grids: Tensor) -> Tensor:
+        seen.append(grids.clone())
+        return model(grids)
+
+    tokens, _ = decode(watched, noise_of(KEYS, 5, GRID), MASK, "cosine", [2.0, 0.0])
+    assert [(grids == MASK).flatten(1).sum(1).unique().tolist() for grids in seen] == [
+        [count] for count in [12, *masked_counts(12, 5, "cosine")[:-1]]
+    ]
+    for grids in seen:
+        assert torch.equal(torch.where(grids == MASK, tokens, grids), tokens), "a settled code changed"
+    assert tokens.min() >= 0
+    assert tokens.max() < CODES
+
+
+def test_at_temperature_zero_codes_are_still_drawn(model: Callable[[Tensor], Tensor]) -> None:
+    cold, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", [0.0, 0.0])
+    hot, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", [4.0, 4.0])
+    greedy, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", None)
+    assert len({tuple(row) for row in cold.flatten(1).tolist()}) == len(KEYS)
+    assert len({tuple(row) for row in greedy.flatten(1).tolist()}) == 1
+    assert not torch.equal(cold, hot)
+
+
+def test_company_changes_no_code(model: Callable[[Tensor], Tensor]) -> None:
+    together, _ = decode(model, noise_of(KEYS, 5, GRID), MASK, "cosine", [2.0, 0.0])
+    alone = [decode(model, noise_of([key], 5, GRID), MASK, "cosine", [2.0, 0.0])[0][0] for key in KEYS]
+    assert torch.equal(together, torch.stack(alone))
+
+
+def test_soft_vectors_are_means_of_the_codebook_where_a_cell_was_settled(model: Callable[[Tensor], Tensor]) -> None:
+    codebook = torch.randn(CODES, CHANNELS, generator=torch.Generator().manual_seed(1))
+    _, vectors = decode(model, noise_of(KEYS[:2], 1, GRID), MASK, "cosine", None, codebook)
+    logits = model(torch.full((2, *GRID), MASK))
+    assert vectors is not None
+    assert torch.allclose(vectors, torch.einsum("nkrc,kd->ndrc", logits.softmax(1), codebook), atol=1e-6)
+
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def watched(grids: Tensor) -> Tensor:
+        seen.append((grids == MASK, model(grids)))
+        return seen[-1][1]
+
+    again, vectors = decode(watched, noise_of(KEYS[:2], 4, GRID), MASK, "cosine", [2.0, 0.0], codebook)
+    hard, _ = decode(model, noise_of(KEYS[:2], 4, GRID), MASK, "cosine", [2.0, 0.0])
+    assert torch.equal(again, hard), "vectors are an addition, no change"
+    assert vectors is not None
+    for number, (masked, logits) in enumerate(seen):
+        settled = masked & ~seen[number + 1][0] if number + 1 < len(seen) else masked
+        mean = torch.einsum("nkrc,kd->ndrc", logits.softmax(1), codebook)
+        assert torch.allclose(vectors.movedim(1, -1)[settled], mean.movedim(1, -1)[settled], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_not_finite_are_an_error(model: Callable[[Tensor], Tensor], value: float) -> None:
+    def broken(grids: Tensor) -> Tensor:
+        logits = model(grids)
+        logits[0, 0, 0, 0] = value
+        return logits
+
+    with pytest.raises(ValueError, match="not finite"):
+        decode(broken, noise_of(KEYS, 2, GRID), MASK, "cosine", None)

@@ -1,0 +1,179 @@
+"""Candidates come out the same whoever makes them, however often runs and workers are killed; what is bad costs itself."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from synthpairs.core.schema import caption_uid
+from synthpairs.core.storage import read_shard
+from synthpairs.generation.candidates import make_candidates
+from tests.conftest import children, killed_with_work
+from tests.scribbling import Scribbles, fickle, scribbling
+
+TEXTS = [f"scribble {number}" for number in range(14)]
+
+
+def captions_of(texts: list[str]) -> pd.DataFrame:
+    rows = [{"uid": caption_uid(text, "model"), "text": text, "concept": "scribble"} for text in texts]
+    return pd.DataFrame(rows)
+
+
+def made(out: Path, texts: list[str] = TEXTS, **settings: float) -> tuple[dict, dict]:
+    return make_candidates(captions_of(texts), partial(scribbling, Scribbles(**settings)), out)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's folder, with a work store in `here`."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
+    return tmp_path
+
+
+def use(monkeypatch: pytest.MonkeyPatch, root: Path, **settings: float) -> None:
+    """Another work store, and settings of the engine."""
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", str(value))
+
+
+def test_any_number_of_workers_gives_the_same_bytes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
+    metrics, _ = made(project / "alone", texts, max_failed_share=0.1)
+    assert (metrics["made"], metrics["failed"]) == (28, 2)
+    failed = pd.read_parquet(project / "alone/failed.parquet")
+    assert failed["key"].is_monotonic_increasing
+    assert set(failed["error"]) == {"RuntimeError: cannot stomach this"}
+    for workers in (1, 3):
+        use(monkeypatch, project / f"{workers}", workers=workers)
+        assert made(project / f"out{workers}", texts, max_failed_share=0.1) == (metrics, {"reused": 0})
+        assert contents(project / f"out{workers}") == contents(project / "alone")
+    use(monkeypatch, project / "here")
+    _, volatile = made(project / "taken over", texts, max_failed_share=0.1)
+    assert volatile == {"reused": 28}, "what this process made, a crew takes over"
+    assert contents(project / "taken over") == contents(project / "alone")
+
+
+def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project: Path) -> None:
+    made(project / "out")
+    made(project / "other", TEXTS[::-1], batch=3, samples_per_shard=5)
+    one, two = (pd.read_parquet(project / name / "manifest.parquet").drop(columns="shard") for name in ("out", "other"))
+    assert one.equals(two)
+    assert one["sha256"].is_unique
+    for name in ("out", "other"):
+        for shard in (project / name).glob("*.tar"):
+            for key, files in read_shard(shard):
+                row = one[one["key"] == key].iloc[0]
+                assert (row["text"], row["sha256"]) == (files["txt"].decode(), hashlib.sha256(files["png"]).hexdigest())
+
+
+PROGRAM = """
+from functools import partial
+from pathlib import Path
+from synthpairs.generation.candidates import make_candidates
+from tests.scribbling import Scribbles, scribbling
+from tests.generation.test_candidates import TEXTS, captions_of
+make_candidates(captions_of(TEXTS), partial(scribbling, Scribbles(batch=1, seconds=0.05)), Path({out!r}))
+"""
+
+
+@pytest.mark.slow
+def test_runs_and_workers_killed_at_random_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(project / "undisturbed", batch=1)
+    use(monkeypatch, project / "killed", workers=2)
+    program, work = PROGRAM.format(out=str(project / "out")), project / "killed/.dvc/tmp/work/scribbles"
+    stored = 0
+    for _ in range(3):  # the run
+        stored = len(killed_with_work(program, work, stored + random.randint(1, 5)))
+        assert stored < 28
+    assert not (project / "out").exists()
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    run = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True)
+    for _ in range(2):  # single workers
+        stored += random.randint(1, 3)
+        while len(list(work.glob("*/*/*.tar"))) < stored and run.poll() is None:
+            time.sleep(0.002)
+        workers = [child for child in children(run.pid) if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+        if workers:
+            os.kill(random.choice(workers), signal.SIGKILL)
+    assert run.stderr
+    told = run.stderr.read()
+    assert run.wait() == 0, told
+    assert "signal 9 (SIGKILL)" in told
+    assert contents(project / "out") == contents(project / "undisturbed")
+
+
+def test_captions_that_kill_workers_fail_and_are_not_tried_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made(project / "good", TEXTS[:5], candidates=1)
+    use(monkeypatch, project / "bad", workers=1, tries=1)
+    settings = {"candidates": 1, "max_failed_share": 0.2}
+    metrics, _ = made(project / "out", ["deadly dull", *TEXTS[:5]], **settings)
+    assert (metrics["made"], metrics["failed"]) == (5, 1)
+    (row,) = pd.read_parquet(project / "out/failed.parquet").to_dict("records")
+    assert row["uid"] == caption_uid("deadly dull", "model")
+    assert row["error"] == "1 workers ended over it, the last by signal 9 (SIGKILL)"
+    good, rest = (pd.read_parquet(project / name / "manifest.parquet") for name in ("good", "out"))
+    assert good.drop(columns="shard").equals(rest.drop(columns="shard")), "its neighbours are untouched"
+    caplog.clear()
+    again, volatile = made(project / "again", ["deadly dull", *TEXTS[:5]], **settings)
+    assert (again, volatile) == (metrics, {"reused": 5})
+    assert contents(project / "again") == contents(project / "out")
+    assert "1 scribbles are not tried again" in caplog.text
+    assert "worker 0 ended" not in caplog.text
+
+
+def test_a_device_without_enough_memory_makes_smaller_batches(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made(project / "plenty")
+    use(monkeypatch, project / "there")
+    metrics, _ = made(project / "short", memory=1)
+    assert (metrics["made"], metrics["failed"]) == (28, 0)
+    assert caplog.text.count("memory is short") == 1
+    told = json.loads((project / "short/generator.json").read_text())
+    assert told.pop("smallest_batch") == 1
+    assert told == json.loads((project / "plenty/generator.json").read_text())
+    made(project / "again")
+    assert contents(project / "again") == contents(project / "short"), "a later run still says how they were made"
+    use(monkeypatch, project / "elsewhere")
+    with pytest.raises(ValueError, match=r"max_failed_share .*: OutOfMemoryError: CUDA out of memory"):
+        made(project / "none", memory=0)
+
+
+def test_a_broken_accelerator_costs_a_worker_and_no_caption(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(monkeypatch, project / "there", workers=1)
+    metrics, _ = made(project / "out", [f"breaking {project}/broken", *TEXTS[:3]])
+    assert (metrics["made"], metrics["failed"]) == (8, 0)
+    assert "worker 0 ended (exit code 1)" in caplog.text
+
+
+def test_a_worker_that_would_make_something_else_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, project / "there", workers=1)
+    with pytest.raises(ValueError, match=r"a worker would make other scribbles than those that were planned"):
+        make_candidates(captions_of(TEXTS), partial(fickle, Scribbles()), project / "out")
+
+
+def test_settings_that_move_low_bits_are_told_and_kept_apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(project / "plain")
+    use(monkeypatch, project / "here", channels_last="true")
+    _, volatile = made(project / "other")
+    assert volatile == {"reused": 0}
+    plain, other = (json.loads((project / name / "generator.json").read_text()) for name in ("plain", "other"))
+    assert other == plain | {"channels_last": True}

@@ -1,0 +1,55 @@
+"""A project with a small world of discs, a tiny random VQ tokenizer, and the record of the list that it learnt from."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from diffusers import VQModel
+from ruamel.yaml import YAML
+
+from desk_models.tokenizer import build
+from synthpairs.core.schema import DRAWINGS
+from synthpairs.core.storage import write_json, write_table
+from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.pool import draw_scenes
+from synthpairs.generation.vq_pairs.listing import RECORD, describe
+from synthpairs.generation.vq_pairs.params import Pairs
+from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
+
+CODES = 32
+
+
+@pytest.fixture(scope="session")
+def tiny_vq() -> VQModel:
+    """A VQModel for 64-pixel pictures with 8 x 8 codes, spread so that pictures use many of them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vq = build([8, 8, 8, 16], CODES, 4).eval().requires_grad_(False)
+        torch.nn.init.normal_(vq.quantize.embedding.weight, std=0.3)
+    return vq
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, drawings: pd.DataFrame, tiny_vq: VQModel, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> Callable[..., Path]:  # fmt: skip
+    """A directory in which the stage runs; changes of its params after the tokenizer learnt."""
+
+    def build_in(**changed: object) -> Path:
+        values = {"seed": 1, "scenes": 90, "kinds": {"single": 0.5, "pair": 0.25, "several": 0.25}, "used": 70}
+        params = Pairs(**values, tokenizer="models/masked")
+        rows = list(of_split(drawings, "train", CONCEPTS))
+        tiny_vq.save_pretrained(tmp_path / params.tokenizer / "vqvae")
+        scenes = draw_scenes(rows, params.seed, params.scenes, params.kinds)
+        write_json(tmp_path / params.tokenizer / RECORD, describe(scenes, rows))
+        write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
+        with (tmp_path / "params.yaml").open("w") as file:
+            YAML(typ="safe").dump({"world": {"concepts": CONCEPTS}, "pairs": asdict(params) | changed}, file)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+        return tmp_path
+
+    return build_in

@@ -1,0 +1,112 @@
+"""The stage writes what the list says, the same bytes twice, and refuses a tokenizer that learnt from another list."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from diffusers import VQModel
+
+from stages.pairs import main
+from synthpairs.core.schema import DRAWINGS, REAL_PAIRS, pair_key
+from synthpairs.core.storage import write_table
+from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.pool import draw_scenes, render_scenes
+from synthpairs.emoji.scenes import is_plural, plural
+from synthpairs.generation.vq_pairs.encoding import Encoder
+from synthpairs.generation.vq_pairs.listing import RECORD
+from tests.captions.conftest import CONCEPTS
+from tests.generation.vq_pairs.conftest import CODES
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    files = [*(root / "data/pairs").iterdir(), root / "reports/metrics/pairs.json"]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
+
+
+def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(
+    project: Callable[..., Path], drawings: pd.DataFrame, tiny_vq: VQModel
+) -> None:
+    root = project()
+    main()
+    first = outputs(root)
+    table = pq.read_table(root / "data/pairs/pairs.parquet")
+    assert table.schema.equals(REAL_PAIRS)
+    pairs = table.to_pandas()
+    rows = list(of_split(drawings, "train", CONCEPTS))
+    scenes = draw_scenes(rows, 1, 90, {"single": 0.5, "pair": 0.25, "several": 0.25})[:70]
+    learnt = json.loads((root / "models/masked" / RECORD).read_text())
+    assert json.loads(first["data/pairs/list.json"]) == learnt | {"used": 70, "grid": [8, 8]}
+    assert list(pairs["key"]) == [pair_key(learnt["sha256"], number) for number in range(70)]
+    assert [list(shown) for shown in pairs["drawings"]] == [[t.drawing for t in scene.things] for scene in scenes]
+    assert list(pairs["concept"]) == [scene.names[0] for scene in scenes]
+    for text, name in zip(pairs["text"], pairs["concept"], strict=True):
+        assert name in text or (not is_plural(name) and plural(name) in text)
+    expected = Encoder(tiny_vq).tokens(render_scenes(scenes, rows))
+    assert np.array_equal(np.stack(pairs["tokens"]).reshape(-1, 8, 8), expected)
+    counts = json.loads(first["reports/metrics/pairs.json"])
+    assert (counts["scenes"], counts["used"], counts["concepts"]) == (90, 70, 4)
+    assert sum(counts["kinds"].values()) == 70
+    assert counts["codes_used"] == round(len(np.unique(expected)) / CODES, 4)
+    shutil.rmtree(root / "data/pairs")
+    main()
+    assert outputs(root) == first
+
+
+def test_more_pairs_leave_the_first_ones_as_they_are(project: Callable[..., Path]) -> None:
+    root = project(used=20)
+    main()
+    few = pd.read_parquet(root / "data/pairs/pairs.parquet")
+    project(used=90)
+    main()
+    many = pd.read_parquet(root / "data/pairs/pairs.parquet")
+    assert len(many) == 90
+    pd.testing.assert_frame_equal(many.head(20), few)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"seed": 2}, r"pairs\.seed, pairs\.kinds, world\.concepts or art\.side .* has changed"),
+        ({"kinds": {"single": 1.0}}, r"pairs\.kinds, .* has changed"),
+        ({"scenes": 91}, r"params\.yaml: pairs\.scenes was 90"),
+    ],
+)
+def test_another_list_than_the_tokenizer_learnt_from_is_refused(
+    project: Callable[..., Path], changed: dict[str, object], why: str
+) -> None:
+    root = project(**changed)
+    learnt = json.loads((root / "models/masked" / RECORD).read_text())["sha256"]
+    message = rf"models/masked/pairs\.json: the model learnt from the pair list {learnt} \(90 scenes\), but .* [0-9a-f]{{64}} "
+    how = "put that back, or train it anew: `dvc --cd desk_models repro"
+    with pytest.raises(ValueError, match=f"{message}.*{why}; {how}"):
+        main()
+    assert not (root / "data").joinpath("pairs").exists()
+
+
+def test_other_drawings_of_the_same_names_are_refused(project: Callable[..., Path], drawings: pd.DataFrame) -> None:
+    root = project()
+    redrawn = drawings.assign(png=[*drawings["png"][4:], *drawings["png"][:4]])
+    write_table(root / "data/art/drawings.parquet", redrawn, DRAWINGS)
+    with pytest.raises(ValueError, match="the pinned artwork has changed"):
+        main()
+
+
+def test_a_tokenizer_that_does_not_say_what_it_learnt_is_refused(project: Callable[..., Path]) -> None:
+    record = project() / "models/masked" / RECORD
+    record.write_text("[]")
+    with pytest.raises(ValueError, match=r"models/masked/pairs\.json names no pair list"):
+        main()
+    record.unlink()
+    with pytest.raises(FileNotFoundError, match=r"models/masked/pairs\.json is missing: .*train it anew"):
+        main()
+
+
+def test_no_more_pairs_can_be_used_than_there_are(project: Callable[..., Path]) -> None:
+    project(used=91)
+    with pytest.raises(ValueError, match=r"pairs\.used must be at most pairs\.scenes \(90\), got 91"):
+        main()

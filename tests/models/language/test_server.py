@@ -1,0 +1,155 @@
+"""Whatever a server does, every request ends with a reply or with an error, and no answer is paid for twice."""
+
+import email.utils
+import time
+from dataclasses import replace
+
+import pytest
+
+from synthpairs.models.language.params import Served
+from synthpairs.models.language.server import Reply, Server, request_body, server_replies
+
+WORLD = ["cat", "dog", "bus", "cherries"]
+SERVED = Served(model="pinned-1", extra={"top_k": 50.0, "presence_penalty": 0.5})
+
+
+@pytest.fixture
+def ask(connection):
+    """All replies to one request for each thing of the world, and what happened."""
+
+    def go(most_failed=0, **changed):
+        asked = [[("system", "You write captions."), ("user", f"Subject: {name}.")] for name in WORLD]
+        bodies = (
+            request_body(SERVED, messages, temperature=1, top_p=0.95, max_tokens=16, seed=number)
+            for number, messages in enumerate(asked)
+        )
+        return server_replies(bodies, len(asked), SERVED, replace(connection, **changed), most_failed, "invent")
+
+    return go
+
+
+def test_replies_come_in_order_and_requests_say_all_that_shapes_them(ask, chat_server):
+    replies, counts = ask()
+    expected = [f"A {name} on mat {number}" for number, name in enumerate(WORLD)]
+    assert replies == [Reply(text, "pinned-1-of-may") for text in expected]
+    assert counts == {"cached": 0, "attempts_in_vain": 0}
+    body = next(body for body in chat_server.seen if "dog" in body["messages"][-1]["content"])
+    assert [message["role"] for message in body.pop("messages")] == ["system", "user"]
+    assert body == {
+        "model": "pinned-1", "temperature": 1, "top_p": 0.95, "max_tokens": 16, "seed": 1,
+        "top_k": 50, "presence_penalty": 0.5,
+    }  # fmt: skip
+    assert isinstance(body["top_k"], int)
+    assert chat_server.keys == {"Bearer sesame"}
+
+
+def test_trouble_that_passes_costs_attempts_and_no_caption(ask, chat_server):
+    chat_server.script = {
+        "cat": ["hang", (500, {})],
+        "dog": ["half", "nonsense"],
+        "bus": [(429, {"Retry_After": "0"}), "drop", {"choices": []}],
+        "cherries": [{"choices": [{"message": "no object"}]}, {"choices": [{"message": {"content": 5}}]}, (503, {})],
+    }
+    replies, counts = ask()
+    assert [reply.error for reply in replies] == [None] * 4
+    assert [reply.text.split(" on ")[0] for reply in replies] == [f"A {name}" for name in WORLD]
+    assert counts == {"cached": 0, "attempts_in_vain": 10}
+
+
+def test_a_rerun_asks_only_for_what_failed(ask, chat_server):
+    chat_server.script = {"dog": [(500, {})] * 4}
+    first, _ = ask(most_failed=1)
+    assert first[1].error == "4 attempts, the last: HTTP 500 Internal Server Error"
+    assert len(chat_server.seen) == 3 + 4
+    second, counts = ask()
+    assert len(chat_server.seen) == 3 + 4 + 1
+    assert counts["cached"] == 3
+    assert [second[place] for place in (0, 2, 3)] == [first[place] for place in (0, 2, 3)]
+    assert second[1].text.startswith("A dog")
+    chat_server.server_close()
+    assert ask()[0] == second
+
+
+def test_what_no_attempt_can_mend_fails_at_once_with_what_the_server_says(ask, chat_server):
+    chat_server.script = {"dog": [(400, {})]}
+    replies, counts = ask(most_failed=1)
+    assert replies[1] == Reply("", "pinned-1", error='HTTP 400 Bad Request: {"error": "told to"}')
+    assert (len(chat_server.seen), counts["attempts_in_vain"]) == (4, 0)
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_wrong_address_or_key_ends_the_stage(ask, chat_server, status):
+    chat_server.script = {name: [(status, {})] for name in WORLD}
+    with pytest.raises(ValueError, match=f"HTTP {status} .*SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY") as caught:
+        ask(most_failed=4)
+    assert "sesame" not in str(caught.value)
+
+
+def test_the_key_is_not_sent_where_a_redirect_points(ask, chat_server):
+    chat_server.script = {name: [(302, {"Location": f"{chat_server.url}/chat/completions"})] for name in WORLD}
+    with pytest.raises(ValueError, match="HTTP 302"):
+        ask(most_failed=4, concurrency=1)
+    assert len(chat_server.seen) <= len(WORLD)
+
+
+def test_too_many_failures_end_the_stage_before_everything_was_tried(ask, chat_server):
+    chat_server.script = {name: [(500, {})] * 9 for name in WORLD}
+    with pytest.raises(ValueError, match=r"2 of 2 requests failed, more than .*max_failed_share.*HTTP 500"):
+        ask(most_failed=1, concurrency=1)
+    assert len(chat_server.seen) < 4 * len(WORLD)
+
+
+def test_nobody_at_the_address_is_an_error_of_each_request(ask):
+    replies, _ = ask(most_failed=4, url="http://127.0.0.1:9/v1", attempts=2)
+    assert all("2 attempts, the last: URLError" in str(reply.error) for reply in replies)
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_the_server_says_how_long_to_wait(ask, chat_server, form):
+    until = (
+        "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
+    )  # dates are whole seconds
+    chat_server.script = {"dog": [(429, {"Retry_After": until})]}
+    started = time.monotonic()
+    ask()
+    assert time.monotonic() - started >= 0.9
+
+
+def test_no_more_requests_at_once_than_allowed(ask, chat_server):
+    ask(concurrency=2)
+    assert chat_server.busiest <= 2
+
+
+def test_a_reply_without_text_and_one_that_was_cut(ask, chat_server):
+    chat_server.script = {
+        "cat": [{"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}],
+        "dog": [{"choices": [{"message": {"content": "A dog \ud83d"}, "finish_reason": "length"}]}],
+    }
+    replies, _ = ask()
+    assert replies[0] == Reply("", "pinned-1")
+    assert replies[1] == Reply("A dog ?", "pinned-1", cut=True)
+
+
+def test_the_environment_says_where_the_server_is(tmp_path):
+    env = {"SYNTHPAIRS_LLM_URL": "http://localhost:8000/v1/", "SYNTHPAIRS_LLM_KEY": "sesame\n"}
+    server = Server.from_environment(env | {"DVC_ROOT": str(tmp_path), "SYNTHPAIRS_LLM_TIMEOUT": "2.5"})
+    assert (server.url, server.key, server.timeout_s) == ("http://localhost:8000/v1", "sesame", 2.5)
+    assert server.cache == tmp_path / ".dvc/tmp/llm"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SYNTHPAIRS_LLM_URL", ""),
+        ("SYNTHPAIRS_LLM_URL", "file:///etc"),
+        ("SYNTHPAIRS_LLM_KEY", "sesame\nopen"),
+        ("SYNTHPAIRS_LLM_KEY", "sesame\u2019"),
+        ("SYNTHPAIRS_LLM_CONCURRENCY", "0"),
+        ("SYNTHPAIRS_LLM_TIMEOUT", "soon"),
+        ("SYNTHPAIRS_LLM_ATTEMPTS", "nan"),
+    ],
+)
+def test_a_bad_environment_names_the_variable_and_never_the_key(name, value):
+    with pytest.raises(ValueError, match=f"^{name} ") as caught:
+        Server.from_environment({"SYNTHPAIRS_LLM_URL": "http://localhost/v1"} | {name: value})
+    assert "sesame" not in str(caught.value)

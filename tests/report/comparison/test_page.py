@@ -1,0 +1,116 @@
+"""Revisions are read from git, experiments by their name, the workspace from disk; the page says what differs and how surely."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthpairs.__main__ import main
+from synthpairs.core.schema import ANSWERS
+from synthpairs.core.storage import write_table
+from synthpairs.report.comparison.page import compare
+from synthpairs.report.comparison.revisions import resolve
+
+ITEMS = Path("reports/benchmarks/items")
+
+
+def git(*arguments: str) -> str:
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def answer(better: float, arm: str = "selected", tasks: tuple[str, ...] = ("desk_vqa",), count: int = 60) -> None:
+    """Write an arm's answers to the workspace: scores that are `better` by so much than those of seed 0."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"uid": f"{task}{number}", "task": task, "blind": blind, "concept": f"concept{number % 30}", "category": "what",
+         "prediction": "a | b", "score": float(rng.random() + (0 if blind else better))}
+        for task in tasks
+        for number in range(count)
+        for blind in (False, True)
+    ]  # fmt: skip
+    write_table(ITEMS / f"{arm}.parquet", rows, ANSWERS)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of a git repository with two commits and an experiment; the second selects at random and answers worse."""
+    folder = tmp_path / "mono repo/vision/synth pairs"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    git("-C", str(tmp_path / "mono repo"), "init", "--quiet", "--initial-branch=main")
+    for strategy, better in (("top", 0.5), ("random", 0.0)):
+        Path("params.yaml").write_text(f"select: {{strategy: {strategy}, k: 256}}\n")
+        answer(better)
+        git("add", "--all")
+        git("commit", "--quiet", "--message", strategy)
+    git("update-ref", "refs/exps/ab/cdef/bold-name", git("rev-parse", "HEAD~1"))
+
+
+def page_of(*names: str) -> str:
+    return compare([(resolve(name), arm or "selected") for name, _, arm in (name.partition(":") for name in names)])
+
+
+def test_the_page(project: None) -> None:
+    page = page_of("HEAD", "bold-name", "workspace")
+    assert page.startswith("# HEAD:selected against bold-name:selected, workspace:selected\n")
+    row = "| desk_vqa | {}:selected | 60 | {} | 0.000 | {} |"
+    assert row.format("bold-name", "+0.500 [+0.500, +0.500] | < 0.001", "better") in page
+    assert row.format("workspace", "+0.000 [+0.000, +0.000] | 1.000", "no difference shown") in page
+    assert "| `select.strategy` | random | top | random |" in page
+    assert "select.k" not in page
+    assert page == page_of("HEAD", "bold-name", "workspace")
+
+
+def test_arms_of_one_revision(project: None) -> None:
+    answer(-0.2, "real")
+    page = page_of("workspace", "workspace:real")
+    assert "| desk_vqa | workspace:real | 60 | -0.200 " in page
+    assert "worse |" in page
+    assert "None: the same params.yaml." in page
+
+
+def test_only_tasks_that_both_answered_are_compared(project: None) -> None:
+    answer(0.0, tasks=("desk_pope", "desk_vqa"))
+    assert "desk_pope" not in page_of("HEAD", "workspace")
+
+
+@pytest.mark.parametrize(
+    ("names", "change", "message"),
+    [
+        ("nonsense HEAD", None, "nonsense is neither workspace, nor a DVC experiment"),
+        ("HEAD HEAD", None, "at least two different ones"),
+        ("HEAD HEAD~1:real", None, r"HEAD~1 \(\w{7}\) holds no .*real\.parquet: git: path '.*' does not exist in"),
+        ("HEAD workspace:real", None, r"real\.parquet is missing in the workspace"),
+        ("HEAD workspace", lambda: answer(0, tasks=("desk_pope",)), "HEAD:.*, workspace:.* share no benchmark"),
+        ("HEAD workspace", lambda: answer(0, count=59), "desk_vqa: HEAD:.* and workspace:.*: only answers to the same"),
+        ("HEAD workspace", lambda: (ITEMS / "selected.parquet").write_bytes(b"PAR1"), "is no table of answers"),
+        ("HEAD workspace", lambda: Path("params.yaml").write_text("a: [\n"), r"params\.yaml: not valid YAML: line 2: "),
+        ("HEAD bold-name", lambda: git("update-ref", "refs/exps/1/2/bold-name", "HEAD"), "names 2 experiments"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(
+    project: None, names: str, change: Callable[[], object] | None, message: str
+) -> None:
+    if change:
+        change()
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        page_of(*names.split())
+
+
+def test_the_command_prints_or_writes(project: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "HEAD", "HEAD~1"]) == 0
+    printed = capsys.readouterr().out
+    assert main(["compare", "HEAD", "HEAD~1:selected", "--out", "reports/comparison.md"]) == 0
+    assert Path("reports/comparison.md").read_text() == printed
+    assert main(["compare", "HEAD", "HEAD~1", "--arm", "real"]) == 1
+
+
+def test_gits_own_reason_is_passed_on(project: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to try it without another user
+    with pytest.raises(OSError, match=r"git: detected dubious ownership in repository at .* safe\.directory"):
+        resolve("HEAD")

@@ -1,0 +1,251 @@
+"""The page in a real browser, from disk. Skipped where no Chromium is on PATH."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthpairs.report.gallery.make import make_gallery
+from synthpairs.report.gallery.page import data_script
+from tests.report.gallery.conftest import ARMS, NASTY, PARAMS, SELECT, make_data
+from tests.report.gallery.test_page import parsed
+
+CARDS = 300  # at once, at most
+THINGS = tuple(f"thing {place:02d}" for place in range(40))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A gallery of 41 captions, three candidates each."""
+    folder = tmp_path_factory.mktemp("gallery")
+    make_data(folder / "data", THINGS)
+    make_gallery(PARAMS, SELECT, ARMS, folder / "data", folder / "page")
+    return folder / "page/index.html"
+
+
+@pytest.fixture(scope="module")
+def rows(page):
+    """What data.js holds."""
+    content = parsed((page.parent / "data.js").read_bytes())
+    return [dict(zip(content["fields"], row, strict=True)) for row in content["rows"]]
+
+
+@pytest.fixture(scope="module")
+def large(page, rows, tmp_path_factory):
+    """A page with 10,000 candidates: one of the small page, under other names."""
+    folder, count = tmp_path_factory.mktemp("large"), 10_000
+    shutil.copytree(page.parent, folder, dirs_exist_ok=True)
+    row = next(row for row in rows if row["kind"] == "candidate" and row["picture"])
+    about = parsed((folder / "data.js").read_bytes())["about"]
+    table = pd.DataFrame([row]).loc[[0] * count].reset_index(drop=True)
+    numbers = pd.Series(range(count))
+    table["id"], table["uid"] = "key " + numbers.astype(str), "caption " + (numbers // 4).astype(str)
+    table["concept"] = "concept " + (numbers // 4 % 200).astype(str)
+    images = {f"candidate:{key}": row["picture"] for key in table["id"]}
+    (folder / "data.js").write_bytes(data_script({"candidate": table}, images, about))
+    return folder / "index.html"
+
+
+def focused(browser):
+    return browser.run("document.activeElement.dataset.id ?? document.activeElement.id ?? ''")
+
+
+def test_everything_is_shown_first_and_nothing_comes_from_elsewhere(browser, page, rows):
+    browser.open(page)
+    assert int(browser.state("shown")) == int(browser.state("total")) == len(rows)
+    best = max((row for row in rows if row["score"] is not None), key=lambda row: row["score"])
+    assert browser.state("first") == best["id"]
+    browser.wait(f"document.getElementById('count').textContent === '{len(rows)} of {len(rows)} shown'")
+    assert browser.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("state", "holds"),
+    [
+        ("#q=THING+07", lambda row: "thing 07" in row["text"]),
+        ("#concept=thing+12", lambda row: row["concept"] == "thing 12"),
+        ("#concept=(none)", lambda row: row["concept"] == ""),
+        ("#source=model&status=selected", lambda row: (row["source"], row["status"]) == ("model", "selected")),
+        ("#arm=random", lambda row: "random" in row["arms"]),
+        ("#arm=real", lambda row: "real" in row["arms"]),
+        ("#status=rejected", lambda row: row["status"] == "rejected"),
+        ("#status=rejected:alignment", lambda row: row["reason"] == "alignment"),
+        ("#status=failed", lambda row: row["status"] == "failed"),
+        ("#arm=no+such&view=none", lambda row: True),
+    ],
+)
+def test_a_link_shows_what_its_filters_say(browser, page, rows, state, holds):
+    browser.open(page, state)
+    assert int(browser.state("shown")) == sum(map(holds, rows)) > 0
+
+
+@pytest.mark.parametrize(
+    ("sort", "field", "sign"),
+    [("score-low", "score", 1), ("clip", "clip", -1), ("ssim", "ssim", -1), ("clip-low", "clip", 1)],
+)
+def test_a_link_keeps_its_order_and_what_has_no_number_is_last(browser, page, rows, sort, field, sign):
+    browser.open(page, f"#sort={sort}")
+    values = {row["id"]: row[field] for row in rows}
+    shown = browser.run("shown.map((row) => row.id)")
+    known = [sign * values[one] for one in shown if values[one] is not None]
+    assert known == sorted(known)
+    assert all(values[one] is None for one in shown[len(known) :])
+
+
+def test_a_random_order_is_its_seed_s(browser, page):
+    orders = []
+    for seed in (1, 2, 1):
+        browser.open(page, f"#sort=random&seed={seed}")
+        orders.append(browser.run("shown.map((row) => row.id)"))
+    assert orders[0] == orders[2] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
+def test_controls_change_the_address_and_clear_filters_takes_it_back(browser, page):
+    browser.open(page, "#sort=text")
+    browser.run("document.querySelector('[name=q]').focus()")
+    browser.type("thing 1")
+    assert browser.run("location.hash") == "#q=thing+1&sort=text"
+    fewer = int(browser.state("shown"))
+    assert 0 < fewer < int(browser.state("total"))
+    browser.wait(f"document.getElementById('count').textContent.startsWith('{fewer} of')")
+    browser.run("document.getElementById('clear').click()")
+    assert browser.run("location.hash") == "#sort=text"
+    assert browser.state("shown") == browser.state("total")
+    browser.type("no such thing")
+    assert browser.run("document.querySelector('#pairs').textContent") == "Nothing passes these filters."
+
+
+def test_a_caption_is_text_wherever_it_stands(browser, page, rows):
+    row = next(row for row in rows if row["text"] == NASTY and row["picture"])
+    browser.open(page, f"#q={row['id']}&pair={row['id']}")
+    assert browser.run("document.title") == "Image-caption pairs · synthpairs"
+    assert browser.run("document.querySelectorAll('#pairs b, #detail b, body script').length") == 0
+    assert browser.run("document.querySelector('#pairs img').alt") == NASTY
+    assert browser.run("document.querySelector('#pairs .caption').textContent") == NASTY
+    assert browser.run("document.querySelector('#detail-title').textContent") == NASTY
+    assert browser.problems() == []
+
+
+def test_the_dialog_shows_the_candidates_of_a_caption_and_all_fields(browser, page, rows):
+    row = next(row for row in rows if row["kind"] == "candidate" and row["status"] == "selected")
+    family = [one["id"] for one in rows if one["uid"] == row["uid"]]
+    browser.open(page, f"#pair={row['id']}")
+    siblings = browser.run("[...document.querySelectorAll('.sibling')].map((one) => one.dataset.id)")
+    assert siblings == family
+    assert len(family) >= 3
+    assert browser.run("document.querySelector('.sibling[aria-current]').dataset.id") == row["id"]
+    text = browser.run("document.getElementById('detail-fields').textContent")
+    shown = ("id", "uid", "seed", "generator", "sha256", "concept", "source")
+    assert [name for name in shown if str(row[name]) not in text] == []
+
+
+def test_keys_walk_the_grid_and_the_dialog_and_the_focus_comes_back(browser, page):
+    browser.open(page, "#sort=text")
+    order, columns = browser.run("shown.map((row) => row.id)"), browser.run("list.size.columns")
+    browser.run("document.querySelector('#pairs .card').focus()")
+    moves = {"ArrowRight": 1, "ArrowDown": 1 + columns, "ArrowLeft": columns, "ArrowUp": 0, "End": -1}
+    for key, index in moves.items():
+        browser.press(key)
+        assert focused(browser) == order[index], key
+    browser.press("Home")
+    assert browser.run("document.querySelectorAll('#pairs .card[tabindex=\"0\"]').length") == 1
+    browser.press("Enter")
+    assert browser.run("document.getElementById('detail').open")
+    assert browser.state("pair") == order[0]
+    for key, index in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        browser.press(key)
+        assert browser.state("pair") == order[index]
+    assert f"pair={order[1]}" in browser.run("location.hash")
+    browser.press("Escape")
+    browser.wait("!document.getElementById('detail').open && !document.documentElement.dataset.pair")
+    assert focused(browser) == order[1]
+    assert browser.run("location.hash") == "#sort=text"
+
+
+def test_the_tab_key_reaches_every_control_with_a_name(browser, page):
+    browser.open(page)
+    reached = []
+    for _ in range(12):
+        browser.press("Tab")
+        reached.append(browser.run("(({name, id, className, textContent}) => name || id || className || textContent.trim())"
+                                   "(document.activeElement)"))  # fmt: skip
+    assert reached == [
+        "skip", "All pairs", "Worst concepts", "Rejections", "What the numbers mean", "q", "concept", "source",
+        "arm", "status", "sort", "card",  # nothing to clear yet
+    ]  # fmt: skip
+    unnamed = "[...document.querySelectorAll('input, select')].filter((one) => !one.labels.length).length"
+    assert browser.run(unnamed) == 0
+
+
+def test_failures_are_grouped_worst_first(browser, page, rows):
+    browser.open(page, "#view=concepts")
+    clips = {}
+    for row in rows:
+        if row["kind"] == "candidate" and row["clip"] is not None:
+            clips.setdefault(row["concept"], []).append(row["clip"])
+    order = sorted(clips, key=lambda name: np.mean(clips[name]))
+    assert int(browser.state("groups")) == len(order)
+    titles = browser.run("[...document.querySelectorAll('.group h2')].map((one) => one.textContent)")
+    assert titles == order[: len(titles)]
+    assert f"{min(clips[order[0]]):.3f}" in browser.run("document.querySelector('.group .card .scores').textContent")
+    browser.run("document.querySelector('.group a').click()")
+    browser.wait("document.documentElement.dataset.groups === '0'")
+    assert int(browser.state("shown")) == sum(row["concept"] == order[0] for row in rows)
+    browser.open(page, "#view=reasons")
+    titles = browser.run("[...document.querySelectorAll('.group h2')].map((one) => one.textContent)")
+    assert titles == ["alignment", "exact_duplicate", "unusable"]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(360, 740, "light"), (1280, 800, "dark"), (1280, 800, "light")]
+)
+def test_the_page_fits_its_width_and_can_be_read(browser, page, rows, width, height, scheme):
+    for state in ("", "#view=concepts", f"#pair={rows[0]['id']}"):
+        browser.open(page, state, width, height, scheme)
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        assert browser.run(CONTRAST) == [], state
+
+
+# Texts with less contrast to the ground behind them than WCAG AA asks for, 4.5; disabled controls are exempt.
+CONTRAST = """(() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => channels(colour).slice(0, 3)
+    .map((one) => (one <= 10.3 ? one / 3294.6 : ((one / 255 + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, one, index) => sum + one * [0.2126, 0.7152, 0.0722][index], 0);
+  const ground = (one) => {
+    for (; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      if ((channels(colour)[3] ?? 1) === 1) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll('body *')]
+    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((one) => one.checkVisibility() && !one.closest(':disabled, [aria-disabled=true], script, noscript'))
+    .map((one) => {
+      const pair = [light(getComputedStyle(one).color), light(ground(one))].sort((low, high) => low - high);
+      return [one.textContent.trim().slice(0, 40), (pair[1] + 0.05) / (pair[0] + 0.05)];
+    })
+    .filter(([, ratio]) => ratio < 4.5);
+})()"""
+
+
+def test_of_ten_thousand_pairs_only_the_cards_in_sight_are_made(browser, large):
+    browser.open(large, "#view=concepts")
+    assert int(browser.state("groups")) == 200
+    assert int(browser.state("cards")) <= CARDS
+    browser.open(large)
+    assert browser.state("shown") == "10000"
+    browser.run("document.querySelector('#pairs .card').focus()")
+    first = focused(browser)
+    browser.run("scrollTo(0, document.documentElement.scrollHeight / 2)")
+    browser.wait("[...list.items.keys()].some((index) => index > 4000)")
+    assert browser.run("document.querySelectorAll('#pairs .card').length") <= CARDS
+    assert focused(browser) == first  # a card with the focus stays
+    browser.press("End")
+    assert focused(browser) == browser.run("shown.at(-1).id")
+    positions = browser.run("[...document.querySelectorAll('#pairs li')].map((one) => Number(one.dataset.index))")
+    assert positions == sorted(positions)
+    assert len(positions) <= CARDS

@@ -1,0 +1,80 @@
+"""Ray actors: the same bytes as in this process, though a node is lost on the way."""
+
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from synthpairs.runtime.engine.engine import Engine
+from synthpairs.runtime.engine.hire import hired
+from tests.generation.test_candidates import TEXTS, contents, made, use
+
+pytest.importorskip("ray", reason="`pip install ray` for `kind: ray` of engine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "message"),
+    [
+        ("127.0.0.1:9", OSError, r"Ray at 127.0.0.1:9: nobody answers \(.*refused\); is its head running"),
+        ("somewhere", ValueError, r"engine.yaml: address must be auto or HOST:PORT, got 'somewhere'"),
+        ("ray://127.0.0.1:9", ValueError, r"address must be auto or HOST:PORT, got 'ray://127.0.0.1:9'"),
+        ("127.0.0.1:99999", OSError, r"Ray at 127.0.0.1:99999: nobody answers"),
+        ("auto", OSError, r"Ray at auto: .*; here: `ray start --head`, .* or engine.yaml: address HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_of_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, kind: type[Exception], message: str
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where no cluster has left its address
+    started = time.monotonic()
+    with pytest.raises(kind, match=message), hired(Engine(kind="ray", address=address)):
+        pass
+    assert time.monotonic() - started < 30
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    """Three nodes of one CPU each on this machine, for this test alone."""
+    from ray.cluster_utils import Cluster
+
+    from synthpairs.runtime.engine.actors import LOOPBACK
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or a token in the home directory would be looked for
+    folder = tempfile.mkdtemp(prefix="ray")  # not in tmp_path: names of sockets must be short
+    monkeypatch.setenv("RAY_TMPDIR", folder)
+    here = {"num_cpus": 1, "node_ip_address": LOOPBACK}
+    made = Cluster(initialize_head=True, head_node_args=here | {"include_dashboard": False})
+    for _ in range(2):
+        made.add_node(**here)
+    yield made
+    made.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_node_makes_the_same_bytes(
+    cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
+    texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
+    settings = {"batch": 1, "max_failed_share": 0.1}
+    made(tmp_path / "alone", texts, **settings)
+    use(monkeypatch, tmp_path / "there", kind="ray", address=cluster.address)
+    pieces = tmp_path / "there/.dvc/tmp/work/scribbles"
+
+    def lose() -> None:
+        while len(list(pieces.glob("*/*/*.tar"))) < 8:
+            time.sleep(0.01)
+        cluster.remove_node(sorted(cluster.worker_nodes, key=id)[0], allow_graceful=False)
+
+    loss = threading.Thread(target=lose)
+    loss.start()
+    made(tmp_path / "cluster", texts, seconds=0.5, **settings)
+    loss.join()
+    assert re.search(r"worker \d ended \(Actor(Died|Unavailable)Error", caplog.text)
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "alone")

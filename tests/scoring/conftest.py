@@ -1,0 +1,78 @@
+"""Pictures in shards as the images stage leaves them, and settings for the tiny CLIP."""
+
+import hashlib
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from synthpairs.core.schema import CANDIDATES, candidate_key, caption_uid, noise_seed
+from synthpairs.core.shards import cut, shard_name, write_shards
+from synthpairs.core.storage import write_table
+from synthpairs.scoring.params import Scores, Ssim
+
+SSIM = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
+
+
+def photo(side, seed):
+    """A picture with what photos have: smooth shades, a hard-edged patch, a flat one, a noisy one."""
+    rng = np.random.default_rng(seed)
+    shades = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
+        (side, side), Image.Resampling.BICUBIC
+    )
+    pixels = np.asarray(shades).astype(float)
+    pixels[side // 8 : side // 3, side // 8 : side // 2] = rng.integers(0, 256, 3)
+    pixels[:, -side // 6 :] = 250
+    corner = pixels[side // 2 :, : side // 2]
+    corner += rng.normal(0, 20, corner.shape)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def png(picture):
+    """The picture's file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_images(folder, texts, candidates, per_shard, broken):
+    """Shards and manifest for some captions; `broken` puts other bytes in the place of single pictures, by row."""
+    rows = []
+    for text in texts:
+        for number in range(candidates):
+            key = candidate_key(caption_uid(text, "model"), number, "g")
+            rows.append(
+                {
+                    "key": key, "uid": caption_uid(text, "model"), "text": text, "concept": text.split()[-1],
+                    "number": number, "seed": noise_seed(key), "generator": "g", "tokens": 5,
+                }
+            )  # fmt: skip
+    rows.sort(key=lambda row: row["key"])
+    pictures = {row["key"]: png(photo(64, row["seed"])) for row in rows}
+    pictures |= {rows[place]["key"]: payload for place, payload in broken.items()}
+    by_key = {row["key"]: row for row in rows}
+    shards = []
+    for keys in cut(by_key, per_shard):
+        samples = []
+        for key in keys:
+            by_key[key] |= {"shard": shard_name(keys), "sha256": hashlib.sha256(pictures[key] or b"").hexdigest()}
+            members = {"txt": by_key[key]["text"].encode(), "json": json.dumps(by_key[key]).encode()}
+            samples.append((key, members | ({"png": pictures[key]} if pictures[key] is not None else {})))
+        shards.append((shard_name(keys), samples))
+    write_shards(folder, shards)
+    write_table(folder / "manifest.parquet", rows, CANDIDATES)
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def settings(tiny_clip, tmp_path, monkeypatch):
+    """Makes params for the tiny CLIP; the work store goes to the test's own directory."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    values = {
+        "clip": f"local-dir:{tiny_clip}", "pretrained": None, "prefix": "A photo depicts ", "precision": "fp32",
+        "batch": 4, "ssim": Ssim(**SSIM), "max_failed_share": 0.5,
+    }  # fmt: skip
+    return lambda **changed: Scores(**values | changed)

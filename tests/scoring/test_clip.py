@@ -1,0 +1,73 @@
+"""A SigLIP: sigmoid loss, no causal mask, the last token pooled, a T5-like tokenizer; loaded as any open_clip model."""
+
+import json
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
+
+from synthpairs.models.clip import ClipScorer
+from tests.scoring.conftest import photo
+
+LIMIT = 24  # tokens
+
+
+@pytest.fixture(scope="module")
+def tiny_siglip(tmp_path_factory):
+    """An open_clip directory: pieces of one letter, an end mark, padding of 1 as SigLIP's."""
+    folder = tmp_path_factory.mktemp("tiny_siglip")
+    pieces = [("<unk>", 0.0), ("</s>", 0.0), *((letter, -3.0) for letter in "▁abcdefghijklmnopqrstuvwxyz")]
+    fast = Tokenizer(Unigram(pieces, unk_id=0))
+    fast.pre_tokenizer = Metaspace()
+    fast.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=fast, eos_token="</s>", pad_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    image = {  # timm's, as all SigLIPs of open_clip: its half precision is another one than that of native models
+        "image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "map", "timm_proj": "none",
+    }  # fmt: skip
+    text = {
+        "context_length": LIMIT, "vocab_size": len(pieces), "width": 32, "heads": 2, "layers": 2, "no_causal_mask": True,
+        "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6},
+    }  # fmt: skip
+    torch.manual_seed(0)
+    model = open_clip.CustomTextCLIP(embed_dim=64, vision_cfg=image, text_cfg=text, init_logit_bias=-10)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    named = text | {"hf_tokenizer_name": "timm/ViT-B-16-SigLIP", "tokenizer_kwargs": {"clean": "canonicalize"}}
+    config = {"embed_dim": 64, "init_logit_bias": -10, "custom_text": True, "vision_cfg": image, "text_cfg": named}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    return folder
+
+
+def scorer(folder, precision="fp32"):
+    return ClipScorer("scores", f"local-dir:{folder}", None, prefix="", precision=precision, batch=4)
+
+
+def test_tokens_are_counted_by_its_own_tokenizer(tiny_siglip):
+    siglip = scorer(tiny_siglip)
+    assert siglip.token_limit == LIMIT
+    assert siglip.count_tokens("A dog!") == len("▁a▁dog") + 1  # cleaned as the tokenizer does it; the end mark counts
+    assert siglip.count_tokens("dog " * 10) == len("▁dog" * 10) + 1  # before any cut
+
+
+@pytest.mark.parametrize(("precision", "apart"), [("fp32", 1e-5), ("bf16", 0.02)])
+def test_cosines_are_those_of_a_plain_loop(tiny_siglip, precision, apart):
+    siglip = scorer(tiny_siglip, precision)
+    texts, pictures = ["a dog", "two red cats", "x" * 60], [photo(40, seed=seed) for seed in range(3)]
+    found = (siglip.embed_pictures([siglip.view(picture) for picture in pictures]) * siglip.embed_texts(texts)).sum(1)
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_siglip}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{tiny_siglip}")
+    model.eval()
+    for picture, text, cosine in zip(pictures, texts, found, strict=True):
+        with torch.inference_mode():
+            image = model.encode_image(transform(picture)[None], normalize=True)
+            words = model.encode_text(tokenizer([text]), normalize=True)
+        assert cosine.item() == pytest.approx((image @ words.T).item(), abs=apart)
+        assert -1 <= cosine <= 1  # without the learnt scale and offset of the sigmoid

@@ -1,0 +1,118 @@
+"""Scores of a run against scikit-image and a plain open_clip call: right ones pass with every option, wrong ones are named."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+import torch
+
+from synthpairs.models.clip import ClipScorer
+from synthpairs.scoring import opening, reference
+from synthpairs.scoring.params import Ssim
+from synthpairs.scoring.reference import PICTURES, check_scores
+from synthpairs.scoring.score import Texts, score_images
+from tests.scoring.conftest import SSIM, write_images
+from tests.scoring.test_ssim import OPTIONS
+
+TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
+NO_DIFFERENCE = {"largest_ssim_difference": 0.0, "largest_cosine_difference": 0.0}
+
+
+@pytest.mark.parametrize(("kernel", "window", "colour"), OPTIONS)
+def test_right_scores_pass(settings, tmp_path, kernel, window, colour):
+    manifest = write_images(tmp_path / "images", TEXTS[:3], 2, 4, broken={1: b"not a picture"})
+    ssim = Ssim(**SSIM | {"kernel": kernel, "window": window, "colour": colour, "start": 48})
+    metrics, _ = score_images(manifest, settings(ssim=ssim), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"] == {"checked": 5} | NO_DIFFERENCE
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_right_scores_pass_in_half_precision(settings, tmp_path, precision):
+    manifest = write_images(tmp_path / "images", TEXTS, 1, 4, broken={})
+    metrics, _ = score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"] == {"checked": 6} | NO_DIFFERENCE
+
+
+def test_the_same_few_pictures_are_checked_in_any_order(settings, tmp_path, monkeypatch):
+    manifest = write_images(tmp_path / "images", TEXTS, 4, 5, broken={})
+    metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert metrics["reference"]["checked"] == PICTURES == 16
+    scores = pd.read_parquet(tmp_path / "out/scores.parquet")
+    read = []
+    stored_pictures = reference.stored_pictures
+    monkeypatch.setattr(
+        reference, "stored_pictures", lambda shards, images: (read.append([*shards.index]), stored_pictures(shards, images))[1]
+    )  # fmt: skip
+    for seed in (0, 1):
+        shuffled = [table.sample(frac=1, random_state=seed + place) for place, table in enumerate((scores, manifest))]
+        check_scores(*shuffled, tmp_path / "images", settings(), tmp_path)
+    assert read[0] == read[1]
+    assert set(read[0]) != set(scores["key"].head(PICTURES))
+    assert len({manifest.set_index("key")["shard"][key] for key in read[0]}) > PICTURES / 5
+
+
+def test_rounding_and_the_order_of_sums_leave_no_trace(settings, tmp_path):
+    manifest = write_images(tmp_path / "images", TEXTS, 1, 5, broken={})
+    params = settings()
+    score_images(manifest, params, tmp_path / "images", tmp_path / "out")
+    scores = pd.read_parquet(tmp_path / "out/scores.parquet").sort_values("key")
+    pictures = reference.stored_pictures(manifest.set_index("key").loc[scores["key"], "shard"], tmp_path / "images")
+    exact = [reference.reference_ssim(picture, params.ssim) for picture in pictures]
+    for off, difference in ((0.9e-6, 0.0), (-0.9e-6, 0.0), (1.2e-6, 1e-6)):  # 0.5e-6 are rounding's
+        shifted = scores.assign(ssim=[value + off for value in exact])
+        metrics = check_scores(shifted, manifest, tmp_path / "images", params, tmp_path)
+        assert metrics["largest_ssim_difference"] == difference
+    with pytest.raises(ValueError, match="ssim is"):
+        check_scores(
+            scores.assign(ssim=[value + 1.6e-6 for value in exact]), manifest, tmp_path / "images", params, tmp_path
+        )
+
+
+def test_wrong_ssim_ends_the_stage(settings, tmp_path, monkeypatch):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    plain = opening.self_similarity
+    monkeypatch.setattr(opening, "self_similarity", lambda picture, spec: plain(picture, spec) + 2e-6)
+    with pytest.raises(ValueError, match=r"ssim is 0\.\d{6}, but scikit-image gives 0\.\d{8}; at most 1e-06") as error:
+        score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert sum(key in str(error.value) for key in manifest["key"]) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("column", "program"), [("ssim", "scikit-image"), ("clip_cosine", "a plain open_clip call")])
+def test_a_wrong_score_in_the_work_store_is_named(settings, tmp_path, column, program):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    (store,) = (tmp_path / ".dvc/tmp/work/scores").glob("*/*")
+    piece = sorted(store.glob("*.json"))[0]
+    result = json.loads(piece.read_bytes())
+    row = result["scored"][0]
+    row[column] = round(row[column] + 3e-6, 6)
+    piece.write_text(json.dumps(result))
+    with pytest.raises(ValueError, match=f"{row['key']}: {column} is {row[column]:.6f}, but {program} gives") as error:
+        score_images(manifest, settings(), tmp_path / "images", tmp_path / "again")
+    assert f"Delete {store}" in str(error.value)
+    shutil.rmtree(store)
+    metrics, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "again")
+    assert volatile == {"reused": 0}
+    assert metrics["reference"] == {"checked": 12} | NO_DIFFERENCE
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_cosines_with_other_captions_end_the_stage(settings, tmp_path, monkeypatch, precision):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 100, broken={})
+    plain = Texts.of
+    monkeypatch.setattr(Texts, "of", lambda texts, rows: plain(texts, rows)[::-1])
+    with pytest.raises(ValueError, match=r": clip_cosine is -?0\.\d{6}, but a plain open_clip call gives -?0\.\d{8};"):
+        score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")
+
+
+def test_float32_is_not_cut_to_tf32(settings, monkeypatch):
+    params = settings()
+    scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=2)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    allowed = []
+    scorer.model.visual.register_forward_pre_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
+    scorer.embed_pictures([torch.zeros(3, 16, 16)])
+    assert allowed[-1] is False
+    assert torch.backends.cudnn.allow_tf32 is True

@@ -1,0 +1,181 @@
+"""The scores stage: one row per candidate, whatever the batches; failures shift nothing; finished work is kept."""
+
+import io
+import json
+from dataclasses import replace
+from functools import partial
+
+import open_clip
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from stages import scores as stage
+from synthpairs.core.storage import read_shard
+from synthpairs.models.clip import ClipScorer
+from synthpairs.scoring import score
+from synthpairs.scoring.score import score_images
+from synthpairs.scoring.ssim import self_similarity
+from tests.scoring.conftest import write_images
+
+TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
+
+
+def test_scores_are_those_of_a_plain_loop(settings, tiny_clip, tmp_path):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, per_shard=5, broken={})
+    params = settings()
+    metrics, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out/scores.parquet")
+    assert table["key"].tolist() == manifest["key"].tolist()
+    assert (metrics["n"], metrics["failed"], volatile) == (12, 0, {"reused": 0})
+    assert metrics["ssim"]["mean"] == round(table["ssim"].mean(), 4)
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")
+    model.eval()
+    rows = table.set_index("key")
+    for shard in sorted(set(manifest["shard"])):
+        for key, members in read_shard(tmp_path / "images" / shard):
+            picture = Image.open(io.BytesIO(members["png"]))
+            with torch.inference_mode():
+                image = model.encode_image(transform(picture)[None], normalize=True)
+                text = model.encode_text(tokenizer(["A photo depicts " + members["txt"].decode()]), normalize=True)
+            assert rows.loc[key, "clip_cosine"] == pytest.approx((image @ text.T).item(), abs=1e-5)
+            assert rows.loc[key, "ssim"] == pytest.approx(self_similarity(picture, params.ssim), abs=1e-6)
+            assert rows.loc[key, "clip_tokens"] == 2 + len(f"Aphotodepicts{members['txt'].decode()}".replace(" ", ""))
+
+
+def test_batches_and_shards_change_nothing(settings, tmp_path, monkeypatch):
+    tables = []
+    for place, (batch, per_shard) in enumerate([(4, 5), (4, 100), (5, 5)]):
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / str(place)))
+        manifest = write_images(tmp_path / f"images{place}", TEXTS, 2, per_shard, broken={})
+        out = tmp_path / f"out{place}"
+        score_images(manifest, settings(batch=batch), tmp_path / f"images{place}", out)
+        tables.append(pd.read_parquet(out / "scores.parquet"))
+    assert tables[0].equals(tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2], atol=1e-5)
+
+
+def test_unreadable_pictures_fail_alone(settings, tmp_path, monkeypatch):
+    good = write_images(tmp_path / "good", TEXTS, 2, 5, broken={})
+    score_images(good, settings(), tmp_path / "good", tmp_path / "good_out")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    broken = {1: b"not a picture", 4: b"\x89PNG\r\n\x1a\n" + b"\0" * 50, 7: None}
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken)
+    metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert (metrics["n"], metrics["failed"]) == (9, 3)
+    failed = pd.read_parquet(tmp_path / "out/failed.parquet")
+    assert failed["key"].tolist() == manifest["key"].iloc[sorted(broken)].tolist()
+    assert "UnidentifiedImageError" in failed["error"].iloc[0]
+    assert failed["error"].iloc[2] == "the shard holds no picture under this key"
+    left = pd.read_parquet(tmp_path / "good_out/scores.parquet").drop(sorted(broken)).reset_index(drop=True)
+    assert pd.read_parquet(tmp_path / "out/scores.parquet").equals(left)
+    with pytest.raises(ValueError, match=r"3 of 12 pictures have no score, more than scores.max_failed_share"):
+        score_images(manifest, settings(max_failed_share=0.2), tmp_path / "images", tmp_path / "out")
+
+
+def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings, tmp_path):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    last = tmp_path / "images" / sorted(set(manifest["shard"]))[-1]
+    whole = last.read_bytes()
+    last.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"{last.name}: not a whole tar shard"):
+        score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    last.write_bytes(whole)
+    _, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert volatile == {"reused": 12 - (manifest["shard"] == last.name).sum()}
+
+
+def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings, tmp_path):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    files = ("scores.parquet", "failed.parquet", "scorer.json")
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
+    _, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "two")
+    assert volatile == {"reused": 12}
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
+    others = [
+        settings(prefix=""),
+        settings(precision="bf16"),
+        settings(ssim=replace(settings().ssim, kernel="lanczos")),
+    ]
+    for params in others:
+        _, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "two")
+        assert volatile == {"reused": 0}
+        assert (tmp_path / "one/scorer.json").read_bytes() != (tmp_path / "two/scorer.json").read_bytes()
+
+
+def test_an_edit_of_the_code_scores_all_anew(settings, tmp_path, monkeypatch, edit_code):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
+    monkeypatch.setattr(score.ClipScorer, "count_tokens", lambda self, text: 7)
+    edit_code()
+    _, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "two")
+    assert volatile == {"reused": 0}
+    tokens = [set(pd.read_parquet(tmp_path / name / "scores.parquet")["clip_tokens"]) for name in ("one", "two")]
+    assert tokens[0] != tokens[1] == {7}
+
+
+@pytest.mark.parametrize("readable", [0, 1])
+def test_one_score_or_none_is_a_result(settings, tmp_path, readable):
+    manifest = write_images(tmp_path / "images", TEXTS[:1], 2, 5, dict.fromkeys(range(readable, 2), b"no picture"))
+    metrics, _ = score_images(manifest, settings(max_failed_share=1.0), tmp_path / "images", tmp_path / "out")
+    assert (metrics["n"], metrics["failed"]) == (readable, 2 - readable)
+    assert (metrics["ssim"]["median"] is None) == (not readable)
+    assert json.dumps(metrics, allow_nan=False)
+
+
+def test_ssim_may_be_left_to_a_device(settings, tmp_path, monkeypatch):
+    """What a GPU does, done on the CPU: same rows, SSIM within the last written digits, broken pictures told as ever."""
+    broken = {1: b"not a picture", 7: None}
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken)
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "here")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
+    plain = score.openers
+    monkeypatch.setattr(score, "openers", lambda view, spec, on_gpu, processes: plain(view, spec, True, 0))
+    score_images(manifest, settings(), tmp_path / "images", tmp_path / "there")
+    here, there = (pd.read_parquet(tmp_path / name / "scores.parquet") for name in ("here", "there"))
+    pd.testing.assert_frame_equal(here, there, atol=2e-6, rtol=0)
+    failed = [(tmp_path / name / "failed.parquet").read_bytes() for name in ("here", "there")]
+    assert failed[0] == failed[1]
+
+
+def test_captions_beyond_the_limit_are_counted(settings, tmp_path):
+    manifest = write_images(tmp_path / "images", ["short", "long " * 40], 2, 5, broken={})
+    metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
+    assert metrics["texts_truncated"] == 1
+
+
+def test_a_model_that_cannot_be_had_is_an_error(tiny_clip, tmp_path):
+    load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
+    with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
+        load(f"local-dir:{tmp_path}", None)
+    (tmp_path / "open_clip_config.json").write_bytes((tiny_clip / "open_clip_config.json").read_bytes())
+    with pytest.raises(ValueError, match=r"captions.clip: local-dir:.* cannot be loaded: .*weights"):
+        load(f"local-dir:{tmp_path}", None)
+    with pytest.raises(ValueError, match=r"captions.pretrained must be null for local-dir"):
+        load(f"local-dir:{tiny_clip}", "openai")
+    with pytest.raises(ValueError, match="no open_clip model ViT-B-32 with openia; weights of ViT-B-32 are openai, "):
+        load("ViT-B-32", "openia")
+    with pytest.raises(ValueError, match="no open_clip model ViT-Z with None"):
+        load("ViT-Z", None)
+
+
+def test_no_pictures_is_an_error(settings, tmp_path):
+    with pytest.raises(ValueError, match="holds no picture"):
+        score_images(pd.DataFrame(), settings(), tmp_path, tmp_path)
+
+
+def test_the_stage_writes_its_outs(tiny_clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    ssim = {"start": 48, "down": 21, "kernel": "bilinear", "window": "gaussian11", "colour": "rgb"}
+    values = {"clip": f"local-dir:{tiny_clip}", "pretrained": None, "prefix": "", "precision": "fp32", "batch": 4}
+    (tmp_path / "params.yaml").write_text(json.dumps({"scores": values | {"ssim": ssim, "max_failed_share": 0.0}}))
+    with pytest.raises(FileNotFoundError, match="run `dvc repro images` first"):
+        stage.main()
+    write_images(tmp_path / "data/images", TEXTS, 1, 5, broken={})
+    stage.main()
+    assert json.loads((tmp_path / "reports/metrics/scores.json").read_text())["n"] == 6
+    assert len(pd.read_parquet(tmp_path / "data/scores/scores.parquet")) == 6

@@ -1,0 +1,106 @@
+# ruff: noqa: F811 (fixtures)
+"""The resampler learns to say captions; the arms of the Synth2 route are aligned and fine-tuned like the others."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from synthpairs.vlm import assemble, load
+from synthpairs.vlm.examples import caption_examples
+from synthpairs.vlm.llava import PROJECTOR, finetune
+from synthpairs.vlm.params import Finetune, Training
+from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, align_codes, bag_of_words_collator, prepare
+from tests.vlm.conftest import WORDS, _png, instructions, pairs, parts, resampler, training  # noqa: F401
+
+
+@pytest.fixture
+def coded_pairs(resampler):
+    """Makes pairs whose codes say which of the five captions belongs to them."""
+    book = np.random.default_rng(0).normal(size=(5, 4, 2, 2)).astype(np.float32)
+    return lambda count: [(f"key{number}", WORDS[number % 5], book[number % 5]) for number in range(count)]
+
+
+def test_the_share_of_a_word_is_its_rarity(parts, resampler, coded_pairs):
+    processor = assemble(parts, resampler)[1]
+    examples = caption_examples(coded_pairs(5), processor, 120)[0]
+    ids = [processor.tokenizer(letter).input_ids[0] for letter in ("d", "s", "\n")]
+    targets = bag_of_words_collator(ids, 5, examples)(examples)["targets"]
+    torch.testing.assert_close(targets.sum(1), torch.ones(5))
+    assert targets[0, 0] > 0.9  # "dog": d is in two captions of five, the line end in all
+    assert targets[4, 0] == targets[4, 1] == 0  # "cat"
+
+
+def test_the_words_are_the_most_frequent_ones(parts, resampler, coded_pairs):
+    model, processor = assemble(parts, resampler)
+    examples = caption_examples(coded_pairs(5), processor, 120)[0]
+    a, e, n = (processor.tokenizer(letter).input_ids[0] for letter in "aen")
+    words = prepare(model, examples, 5)
+    assert len(words) == 5
+    assert {a, e, n} <= set(words)  # of dog, snail, elephant, on a red ground, cat
+    counts = [sum(example.labels.count(word) for example in examples) for word in words]
+    assert counts == sorted(counts, reverse=True)
+    assert torch.equal(model.model.multi_modal_projector.words[:5], model.get_input_embeddings().weight[words].float())
+    assert prepare(model, examples, 9)[:5] == words
+
+
+def test_an_arm_without_pairs_keeps_an_untrained_resampler(
+    parts, resampler, coded_pairs, instructions, training, tmp_path
+):
+    metrics = align_codes(coded_pairs(0), parts, resampler, Training(**training), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"]) == (0, 0)
+    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
+    tuned = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
+    assert np.isfinite(tuned["loss_last"])
+
+
+def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs, training, tmp_path):
+    settings = Training(**training | {"epochs": 20.0, "learning_rate": 0.02})
+    metrics = align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "aligned")
+    assert metrics["steps"] == 200
+    assert metrics["loss_last"] < metrics["loss_first"] - 0.3
+    assert metrics["words"] <= resampler.words
+    model, processor = assemble(parts, resampler)
+    model.model.multi_modal_projector.load_state_dict(load_file(tmp_path / "aligned" / PROJECTOR))
+    examples = caption_examples(coded_pairs(5), processor, 120)[0]
+    seen = torch.stack([example.pixels for example in examples]).float().flatten(2).transpose(1, 2)
+    targets = model.model.multi_modal_projector.shares(seen).exp().mean(1)
+    others = targets[[1, 2, 3, 4, 0]]
+    assert (targets - others).abs().sum(1).min() > 0.2  # what it says depends on what it sees
+
+
+def test_two_alignments_give_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path):
+    for name in ("one", "two"):
+        align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / name)
+    assert (tmp_path / "one" / PROJECTOR).read_bytes() == (tmp_path / "two" / PROJECTOR).read_bytes()
+
+
+def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path, monkeypatch):
+    settings = Training(**training)
+    align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "whole")
+    forward, calls = BagOfWordsObjective.forward, []
+
+    def dies(self, **inputs):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return forward(self, **inputs)
+
+    monkeypatch.setattr(BagOfWordsObjective, "forward", dies)
+    with pytest.raises(KeyboardInterrupt):
+        align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
+    align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
+    assert len(calls) == 6 + 10 - 3  # from the checkpoint after step 3
+    assert (tmp_path / "whole" / PROJECTOR).read_bytes() == (tmp_path / "resumed" / PROJECTOR).read_bytes()
+
+
+def test_finetune_goes_on_from_the_resampler(parts, resampler, coded_pairs, instructions, training, tmp_path):
+    align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / "aligned")
+    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
+    metrics = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
+    assert metrics["steps"] == 3
+    model, _ = load(tmp_path / "tuned")
+    before = load_file(tmp_path / "aligned" / PROJECTOR)
+    projector = model.model.multi_modal_projector.state_dict()
+    assert torch.equal(projector["middle"], before["middle"].bfloat16())  # the scale is not trained
+    assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())
