@@ -14,7 +14,7 @@ from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_pictures, ask_text
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.runtime.stage import Result, run_stage, stage
-from synthpairs.vlm import load
+from synthpairs.vlm.model import load
 
 TESTED = (*get_args(Arm), *get_args(CodeArm), UNTRAINED)
 TABLES = Path("data/tasks")

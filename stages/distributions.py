@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from synthpairs.core.storage import write_bytes, write_json
+from synthpairs.evaluation.distributions.figure import distributions_figure
 from synthpairs.evaluation.distributions.make import make_distributions
 from synthpairs.evaluation.distributions.params import Distributions
-from synthpairs.report.sections.distributions import headline
-from synthpairs.report.sections.distributions_figure import distributions_figure
+from synthpairs.evaluation.distributions.results import tracked_metrics
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
@@ -19,7 +19,7 @@ def main(distributions: Distributions, scores: Scores, select: Select) -> Result
     results, drawn, volatile = make_distributions(distributions, scores, select, Path("data"), out)
     write_json(Path("reports/distributions.json"), results)
     write_bytes(Path("reports/distributions.png"), distributions_figure(drawn))
-    return headline(results), volatile
+    return tracked_metrics(results), volatile
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from synthpairs.core.storage import write_bytes, write_json
-from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
+from synthpairs.evaluation.diversity.figure import shares_figure
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.evaluation.diversity.sets import read_sets
 from synthpairs.models.sentence_encoder import load
-from synthpairs.report.sections.diversity import headline
-from synthpairs.report.sections.diversity_figure import shares_figure
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
@@ -20,7 +19,7 @@ def main(diversity: Diversity) -> Result:
     results = analyse(sets, diversity, encoder.embed) | {"encoder": encoder.inputs}
     write_json(Path("reports/diversity.json"), results)
     write_bytes(Path("reports/diversity.png"), shares_figure(results))
-    return headline(results)
+    return tracked_metrics(results)
 
 
 if __name__ == "__main__":

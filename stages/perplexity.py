@@ -4,9 +4,8 @@ from pathlib import Path
 
 from synthpairs.core.arms import Arm, CodeArm
 from synthpairs.core.storage import write_json
-from synthpairs.evaluation.perplexity.measure import measure_perplexity
+from synthpairs.evaluation.perplexity.measure import measure_perplexity, tracked_metrics
 from synthpairs.evaluation.perplexity.params import Perplexity
-from synthpairs.report.sections.perplexity import headline
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
@@ -15,7 +14,7 @@ def main(perplexity: Perplexity, arms: list[Arm], code_arms: list[CodeArm]) -> R
     """Write reports/perplexity.json."""
     results = measure_perplexity(perplexity, [*arms, *code_arms])
     write_json(Path("reports/perplexity.json"), results)
-    return headline(results)
+    return tracked_metrics(results)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from synthpairs.core.arms import Arm, CodeArm
 from synthpairs.core.storage import write_json
-from synthpairs.evaluation.preference.make import make_preference
+from synthpairs.evaluation.preference.make import make_preference, tracked_metrics
 from synthpairs.evaluation.preference.params import Preference
-from synthpairs.report.sections.preference import headline
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
@@ -15,7 +14,7 @@ def main(preference: Preference, arms: list[Arm], code_arms: list[CodeArm]) -> R
     """Write data/preference and reports/preference.json."""
     results, volatile = make_preference(preference, [*arms, *code_arms], Path("data"), Path("data/preference"))
     write_json(Path("reports/preference.json"), results)
-    return headline(results), volatile
+    return tracked_metrics(results), volatile
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `select`: rank the candidates, take the best, write data set and arms; run by `dvc repro select`."""
+"""Stage `select`: rank the candidates, take the best, make the arms' training sets; run by `dvc repro select`."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from synthpairs.selection.params import Select
 
 @stage(metrics="reports/metrics/select.json")
 def main(select: Select, arms: list[Arm]) -> Result:
-    """Write data/selected."""
-    return make_selection(select, arms, Path("data"), Path("data/selected"))
+    """Write data/selection."""
+    return make_selection(select, arms, Path("data"), Path("data/selection"))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from synthpairs.core.storage import file_sha256
-from synthpairs.evaluation.diversity.params import PackagedEncoder
-from synthpairs.models.sentence_weights import WEIGHTS, unpack_encoder
+from synthpairs.models.sentence_weights import WEIGHTS, PackagedEncoder, unpack_encoder
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 OUT = Path("models/sentence")

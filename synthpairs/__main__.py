@@ -214,13 +214,14 @@ def _vote(options: argparse.Namespace) -> None:
     from synthpairs.evaluation.preference.image_pairs import read_image_pairs
     from synthpairs.evaluation.preference.params import Preference
     from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
-    from synthpairs.evaluation.preference.votes import VOTES, add_votes, read_votes, summary
+    from synthpairs.evaluation.preference.votes import VOTES, add_votes, read_votes
     from synthpairs.report.inputs import read_json
+    from synthpairs.report.sections.votes import votes_summary
 
     params = load_params(Preference, "preference")
     if options.summary:
         results = read_json(Path("reports/preference.json"), "dvc repro preference", ["judges", "couples"])
-        sys.stdout.write(summary(read_votes(VOTES), results, params))
+        sys.stdout.write(votes_summary(read_votes(VOTES), results, params))
         return
     image_pairs = read_image_pairs(Path("data/preference"))
     if not options.add:

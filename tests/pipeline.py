@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from synthpairs.core.source import import_closure
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -54,6 +56,22 @@ def read_stages(root: Path, site: Path, repository: str = "") -> list[Stage]:
                 )
             )
     return stages
+
+
+def code_deps(module: Path) -> set[str]:
+    """What dvc.yaml names of a stage's code: its module, and the packages that its imports lie in, `runtime` aside.
+
+    A package is a folder of synthpairs/, or of synthpairs/generation and synthpairs/evaluation, whose parts are stages of
+    their own.
+    """
+
+    def package(path: Path) -> Path:
+        if path.parts[0] != "synthpairs":
+            return path
+        depth = 3 if path.parts[1] in ("generation", "evaluation") else 2
+        return Path(*path.parts[:depth])
+
+    return {package(path).as_posix() for path in import_closure(module)}
 
 
 def git(*arguments: str) -> str:

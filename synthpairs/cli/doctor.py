@@ -29,7 +29,7 @@ from synthpairs.emoji.world import Art, World
 from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
 from synthpairs.evaluation.contamination.params import Audit
 from synthpairs.evaluation.distributions.params import Distributions
-from synthpairs.evaluation.diversity.params import Diversity, PackagedEncoder
+from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Experiments
@@ -38,6 +38,7 @@ from synthpairs.generation.masked.mixing import Mixing
 from synthpairs.generation.masked.params import Embed
 from synthpairs.generation.vq_pairs.params import Pairs
 from synthpairs.models.language.params import GgufSource
+from synthpairs.models.sentence_weights import PackagedEncoder
 from synthpairs.report.comparison.revisions import git
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.params import Report

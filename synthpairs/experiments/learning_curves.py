@@ -22,9 +22,9 @@ from synthpairs.evaluation.benchmarks.evaluation import answer_first
 from synthpairs.experiments.params import LearningCurves
 from synthpairs.experiments.trials import Setting, Trial, run_trials
 from synthpairs.generation.masked.mixing import Mixing, mixed
-from synthpairs.vlm import load
 from synthpairs.vlm.codes import WordResampler
 from synthpairs.vlm.llava import finetune, save_projector
+from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Resampler
 from synthpairs.vlm.resampler_pretraining import align_codes
 

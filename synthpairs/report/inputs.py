@@ -71,8 +71,8 @@ def read_inputs(arms: Sequence[str], root: Path = Path()) -> Inputs:
         audit=read_table(data / "audit/audit.parquet", "dvc repro audit"),
         scores=read_table(data / "scores/scores.parquet", "dvc repro scores"),
         unscored=read_table(data / "scores/failed.parquet", "dvc repro scores"),
-        selected=read_table(data / "selected/selected.parquet", "dvc repro select"),
-        pairs={arm: read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select") for arm in arms},
+        selected=read_table(data / "selection/selected.parquet", "dvc repro select"),
+        pairs={arm: read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select") for arm in arms},
         desk_models=read_desk_models(root),
     )
 

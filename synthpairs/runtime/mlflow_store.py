@@ -37,7 +37,7 @@ SETTINGS = {
     "PGCONNECT_TIMEOUT": "5",  # s; by default none
 }
 ARTIFACTS = {  # what people look at, by the stage that makes it: kept under the paths that it has in the project
-    "select": ("data/selected/README.md",),
+    "export": ("data/selected/README.md",),
     "diversity": ("reports/diversity.png",),
     "distributions": ("reports/distributions.png",),
     "gallery": ("reports/gallery",),

@@ -18,7 +18,7 @@ def load_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Slice | 
     Generated pictures stay in their shards; originals, which lie in tables, come as bytes.
     FileNotFoundError when the arm is not there, ValueError when a picture of it is not.
     """
-    return with_pictures(read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select"), data)
+    return with_pictures(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select"), data)
 
 
 def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, Slice | bytes]]:

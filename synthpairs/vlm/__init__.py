@@ -1,5 +1,1 @@
 """The vision-language model that a training set is judged by: LLaVA's architecture and its two trainings."""
-
-from synthpairs.vlm.model import assemble, load
-
-__all__ = ["assemble", "load"]

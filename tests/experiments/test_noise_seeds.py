@@ -23,7 +23,7 @@ def setting(data, settings, images, scores):  # noqa: F811
     params = images(candidates=1)
     make_images(pd.read_parquet(data / "captions/kept.parquet"), params, data / "images")
     score_images(pd.read_parquet(data / "images/manifest.parquet"), scores(), data / "images", data / "scores")
-    make_selection(settings(), ["selected", "real"], data, data / "selected")
+    make_selection(settings(), ["selected", "real"], data, data / "selection")
     return NoiseSeedsSetting(
         noise_seeds=NoiseSeeds(paintings=3),
         data=data,

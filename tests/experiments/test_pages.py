@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from synthpairs.core.config import load_params
+from synthpairs.evaluation.distributions.figure import LABELS
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import LOSS, seed_results
 from synthpairs.report.sections import noise_seeds as noise_seeds_page
 from synthpairs.report.sections import seeds as seeds_page
 from synthpairs.report.sections import strategies as strategies_page
-from synthpairs.report.sections.distributions_figure import LABELS
 from tests.evaluation.distributions.conftest import chosen, results, table  # noqa: F401
 from tests.experiments.conftest import ARMS, made_up_answers
 

@@ -129,12 +129,12 @@ stages:
     cmd: python -m stages.select
     deps: [data/images, data/captions]
     outs:
-    - data/selected
+    - data/selection
   align:
     matrix:
       arm: ${arms}
     cmd: python -m stages.align ${item.arm}
-    deps: ["data/selected/pairs/${item.arm}.parquet"]
+    deps: ["data/selection/pairs/${item.arm}.parquet"]
     outs: ["models/vlm/${item.arm}/aligned"]
   report:
     cmd: python -m stages.report
@@ -311,13 +311,13 @@ def make_project(root, arms=ARMS, captions=5):
     write_audit(root, manifest, chosen)
     write_table(root / "data/scores/scores.parquet", scores, SCORES)
     write_table(root / "data/scores/failed.parquet", [], FAILED)
-    write_table(root / "data/selected/selected.parquet", chosen, SELECTED)
+    write_table(root / "data/selection/selected.parquet", chosen, SELECTED)
     for arm in arms:
         pairs = chosen.assign(origin="synthetic")
         if arm == "real":
             human = [row for row in kept if row["source"] == "human"][:20]
             pairs = pd.DataFrame(human).assign(origin="real", shard=None, key=lambda found: found["uid"])
-        write_table(root / f"data/selected/pairs/{arm}.parquet", pairs, PAIRS)
+        write_table(root / f"data/selection/pairs/{arm}.parquet", pairs, PAIRS)
         for stage in ("align", "finetune"):
             write_json(root / f"reports/metrics/{stage}/{arm}.json", {"pairs": 20, "loss_last": 1.25, "note": "text"})
         write_answers(root, arm, answers(arm, SKILL))

@@ -39,7 +39,7 @@ def test_mermaid_shows_every_stage_once_and_a_matrix_as_one(stages):
 
 def test_table_names_arms_files_once(stages):
     table = stage_table(stages)
-    assert "| `align` per arm |  | `data/selected/pairs/*.parquet` | `models/vlm/*/aligned` |  |" in table
+    assert "| `align` per arm |  | `data/selection/pairs/*.parquet` | `models/vlm/*/aligned` |  |" in table
     assert "| `report` |  | `data/captions`, `models/vlm/*/aligned` | `reports/figures` |  |" in table
     assert "gathers captions and keeps the good ones" in table
     assert "stages/" not in table

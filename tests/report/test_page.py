@@ -95,7 +95,7 @@ def test_desk_models_that_were_not_measured_are_a_line(project):
         ("data/captions/rejected.parquet", "captions"),
         ("data/images/manifest.parquet", "images"),
         ("data/scores/scores.parquet", "scores"),
-        ("data/selected/pairs/random.parquet", "select"),
+        ("data/selection/pairs/random.parquet", "select"),
         ("reports/benchmarks/untrained.json", "benchmark"),
         ("reports/benchmarks/items/real.parquet", "benchmark"),
     ],
@@ -186,7 +186,7 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
     for path in sorted((project / "reports/benchmarks/items").iterdir()):
         write_answers(project, path.stem, read_table(path, "").assign(concept="cat"))
     data = project / "data"
-    selected = read_table(data / "selected/selected.parquet", "")[:1]
+    selected = read_table(data / "selection/selected.parquet", "")[:1]
     only = set(selected["key"])
     for path, schema in (("images/manifest", CANDIDATES), ("scores/scores", SCORES), ("audit/audit", AUDIT)):
         table = read_table(data / f"{path}.parquet", "")
@@ -194,10 +194,10 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
     kept = read_table(data / "captions/kept.parquet", "")
     write_table(data / "captions/kept.parquet", kept[kept["uid"].isin(selected["uid"])], CAPTIONS)
     write_table(data / "captions/rejected.parquet", [], REJECTED)
-    write_table(data / "selected/selected.parquet", selected, SELECTED)
+    write_table(data / "selection/selected.parquet", selected, SELECTED)
     for arm in ARMS:
-        pairs = read_table(data / f"selected/pairs/{arm}.parquet", "")
-        write_table(data / f"selected/pairs/{arm}.parquet", pairs[: int(arm != "real")], PAIRS)
+        pairs = read_table(data / f"selection/pairs/{arm}.parquet", "")
+        write_table(data / f"selection/pairs/{arm}.parquet", pairs[: int(arm != "real")], PAIRS)
     write_table(data / "embedded/manifest.parquet", [], CANDIDATES)
     empty = analyse({"human": SAID_ONCE, "invented": SAID_ONCE[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2)))
     write_json(project / "reports/diversity.json", empty)

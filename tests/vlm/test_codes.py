@@ -10,9 +10,8 @@ import torch
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.models.vq_tokenizer import read_codebook
-from synthpairs.vlm import assemble, load
 from synthpairs.vlm.codes import CodeLlava, codebook, load_eye
-from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens, save
+from synthpairs.vlm.model import IMAGE_TOKEN, assemble, load, picture_tokens, save
 
 
 @pytest.fixture

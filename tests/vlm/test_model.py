@@ -5,8 +5,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionModel, LlamaForCausalLM
 
 from synthpairs.core.storage import file_sha256
-from synthpairs.vlm import assemble, load
-from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens, save
+from synthpairs.vlm.model import IMAGE_TOKEN, assemble, load, picture_tokens, save
 
 
 def ask(processor, question):

@@ -15,10 +15,10 @@ from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
-from synthpairs.vlm import assemble, load, parts
+from synthpairs.vlm import parts
 from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.llava import PROJECTOR, align, finetune, untrained
-from synthpairs.vlm.model import picture_tokens
+from synthpairs.vlm.model import assemble, load, picture_tokens
 from synthpairs.vlm.params import Align, Vlm
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from synthpairs.vlm import assemble, load
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, finetune
+from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Finetune, Training
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, align_codes, bag_of_words_collator, prepare
 from tests.vlm.conftest import WORDS, _png, instructions, pairs, parts, resampler, training  # noqa: F401

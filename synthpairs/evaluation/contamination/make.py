@@ -64,10 +64,10 @@ def _pairs(data: Path) -> pd.DataFrame:
     candidates = read_table(data / "images/manifest.parquet", "dvc repro images")[columns].assign(origin="synthetic")
     if candidates.empty:
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")
-    selected = set(read_table(data / "selected/selected.parquet", "dvc repro select")["key"])
+    selected = set(read_table(data / "selection/selected.parquet", "dvc repro select")["key"])
     parts = [candidates.assign(selected=[key in selected for key in candidates["key"]])]
-    if (data / "selected/pairs/real.parquet").exists():
-        real = read_table(data / "selected/pairs/real.parquet", "dvc repro select")[columns]
+    if (data / "selection/pairs/real.parquet").exists():
+        real = read_table(data / "selection/pairs/real.parquet", "dvc repro select")[columns]
         parts.append(real.assign(origin="real", selected=False))
     return pd.concat(parts, ignore_index=True).sort_values("key", ignore_index=True)
 

@@ -181,3 +181,15 @@ def _estimate(value: float = np.nan, low: float = np.nan, high: float = np.nan) 
 def _rounded(value: float) -> float | None:
     """As JSON has it: too few values have no standard deviation and no test."""
     return None if np.isnan(value) else round(float(value), PLACES)
+
+
+def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
+    """What is tracked from commit to commit."""
+    strategies = results["rankings"]["strategies"]
+    return {
+        "n": {name: one["n"] for name, one in results["sets"].items()},
+        "unreadable": results["unreadable"],
+        "more_than_real": {name: one["value"] for name, one in results["against_real"]["candidates"].items()},
+        "stability": {name: one["stability"] for name, one in strategies.items()},
+        "other_clip": {name: one["other_clip"] for name, one in strategies.items() if one["other_clip"] is not None},
+    }

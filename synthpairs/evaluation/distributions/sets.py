@@ -32,8 +32,8 @@ def choose(data: Path, count: int, seed: int) -> Chosen:
     Of a caption with several candidates the couple takes that of the smallest key: chance, not score.
     """
     candidates = read_table(data / "images/manifest.parquet", "dvc repro images")
-    selected = read_table(data / "selected/selected.parquet", "dvc repro select")
-    path = data / "selected/pairs/real.parquet"
+    selected = read_table(data / "selection/selected.parquet", "dvc repro select")
+    path = data / "selection/pairs/real.parquet"
     real = read_table(path, "dvc repro select") if path.exists() else PAIRS.empty_table().to_pandas()
     candidates = candidates.assign(origin="synthetic")[COLUMNS]
     first = candidates.sort_values("key").drop_duplicates("uid")[["uid", "key"]]

@@ -120,3 +120,19 @@ def _interval(value: float, resampled: np.ndarray) -> np.ndarray:
     percentiles, biased twice, would not even hold the value.
     """
     return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - resampled.mean() + value
+
+
+def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
+    """What is tracked from commit to commit: each set's entropy and top-5 share at the largest k, and what they rest on.
+
+    Where there are too few captions for any k, it is None and there are no sets.
+    """
+    k = max(results["clusters"], default=None)
+    sets = sorted(results["sets"].items()) if k else []
+    values = {name: one["by_clusters"][str(k)] for name, one in sets}
+    return {
+        "captions_per_set": results["captions_per_set"],
+        "clusters": k,
+        "entropy": {name: one["entropy"]["mean"] for name, one in values.items()},
+        "top5_share": {name: one["top5_share"]["mean"] for name, one in values.items()},
+    }

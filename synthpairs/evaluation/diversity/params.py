@@ -1,17 +1,9 @@
-"""Settings of the sentence encoder and of what is measured with it."""
+"""Settings of the diversity of captions."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from synthpairs.core.config import Within
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedEncoder:
-    """Section `sentence_encoder`: which package of packages.lock.yaml (its section `models`), which folder in it."""
-
-    package: str
-    folder: str  # that holds config.json and model.safetensors; the end of its path will do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

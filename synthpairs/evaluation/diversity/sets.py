@@ -16,7 +16,7 @@ from synthpairs.core.schema import digest
 from synthpairs.core.storage import read_table
 
 _FILES = {  # and the command that makes them
-    "selected": ("selected/selected.parquet", "dvc repro select"),
+    "selected": ("selection/selected.parquet", "dvc repro select"),
     "invented": ("invented/captions.parquet", "dvc repro invent"),
     "screened": ("screened/kept.parquet", "dvc repro screen"),
 }

@@ -20,7 +20,7 @@ from synthpairs.evaluation.statistics import holm, interval, mean, paired, shown
 from synthpairs.models.language.model import language_model_folder
 from synthpairs.models.language.model import load as load_language_model
 from synthpairs.runtime.progress import progress
-from synthpairs.vlm import load as load_vlm
+from synthpairs.vlm.model import load as load_vlm
 
 DECIMALS = 4
 
@@ -138,3 +138,8 @@ def _perplexities(value: float, low: float, high: float) -> dict[str, Any]:
         "low": round(math.exp(low), DECIMALS),
         "high": round(math.exp(high), DECIMALS),
     }
+
+
+def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
+    """What is tracked from commit to commit: each model's perplexity."""
+    return {"tokens": results["tokens"], "perplexity": {name: one["value"] for name, one in results["models"].items()}}

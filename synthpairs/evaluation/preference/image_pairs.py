@@ -42,7 +42,7 @@ class ImagePair:
 def draw_image_pairs(params: Preference, data: Path) -> list[ImagePair]:
     """Captions that have an image in both arms, `params.count` of them by hash; there may be few, or none."""
     synthetic, real = (
-        read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select") for arm in (params.synthetic, "real")
+        read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select") for arm in (params.synthetic, "real")
     )
     synthetic = synthetic.sort_values("key").drop_duplicates("uid")  # one candidate of a caption
     both = synthetic.merge(real[["uid", "key"]], on="uid", suffixes=("", "_real"))

@@ -17,7 +17,7 @@ from synthpairs.evaluation.preference.judges import Answer, Comparison
 from synthpairs.evaluation.preference.params import LocalJudges
 from synthpairs.models.hub import model_folder
 from synthpairs.runtime.progress import progress
-from synthpairs.vlm import load
+from synthpairs.vlm.model import load
 
 YES, NO = ("Yes", "yes"), ("No", "no")
 KEY = "preference.local.models"

@@ -93,3 +93,19 @@ def _numbers(
         "troubles": {name: troubles[name] for name in get_args(Trouble)},
         "concepts": by_cluster(preferred, clusters),
     }
+
+
+def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
+    """What is tracked from commit to commit: each judge's win rate, the control's, and what they rest on."""
+    return {
+        "couples": results["n"],
+        "concepts": results["concepts"],
+        "judges": {
+            name: {
+                "win_rate": one["preference"]["rate"],
+                "control": {origin: numbers["rate"] for origin, numbers in one["control"].items()},
+                **one["troubles"],
+            }
+            for name, one in results["judges"].items()
+        },
+    }

@@ -1,7 +1,7 @@
-"""People's votes: one JSON line each, in a file that git keeps, and what they come to beside the judges."""
+"""People's votes: one JSON line each, in a file that git keeps."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -9,10 +9,8 @@ from typing import Any, Literal, get_args
 from sklearn.metrics import cohen_kappa_score
 
 from synthpairs.core.storage import write_bytes
-from synthpairs.evaluation.preference.measures import CHOICES, DECIMALS, won
-from synthpairs.evaluation.preference.params import Preference
+from synthpairs.evaluation.preference.measures import CHOICES, DECIMALS
 from synthpairs.evaluation.statistics import mean
-from synthpairs.report.sections.preference import agreement_table, win_line
 
 VOTES = Path("reports/preference/votes.jsonl")
 Choice = Literal["synthetic", "real", "tie"]
@@ -52,30 +50,6 @@ def read_votes(path: Path) -> list[Vote]:
         vote = _parse(line, f"{path} line {number}")
         last[vote.voter, vote.couple] = vote
     return [vote for vote in last.values() if vote.choice is not None]
-
-
-def summary(votes: Sequence[Vote], results: Mapping[str, Any], params: Preference) -> str:
-    """People's win rate and how far they agree with each judge, as Markdown; "No votes yet." without any.
-
-    `results` as `make.make_preference` gives them; votes on image pairs that are no longer among them do not count.
-    """
-    pairs = results["couples"]
-    counted = [vote for vote in votes if vote.couple in pairs]
-    stale = len(votes) - len(counted)
-    notes = [f"{stale} votes are about image pairs that are no longer drawn, and do not count."] if stale else []
-    if not counted:
-        return "\n\n".join(["No votes yet: `python -m synthpairs vote` asks for them.", *notes]) + "\n"
-    choices = [str(vote.choice) for vote in counted]
-    clusters = [pairs[vote.couple]["concept"] or vote.couple for vote in counted]
-    numbers = won([SCORES[choice] for choice in choices], clusters, params.resamples, params.seed)
-    people = len({vote.voter for vote in counted})
-    with_judges = {
-        judge: agreement(choices, [pairs[vote.couple]["verdicts"][judge] for vote in counted])
-        for judge in results["judges"]
-    }
-    covered = f"{len({vote.couple for vote in counted}):,} of {len(pairs):,} image pairs"
-    head = f"{people} {'person' if people == 1 else 'people'}, {covered}: {win_line(numbers)}"
-    return "\n\n".join([head, agreement_table(with_judges), *notes]) + "\n"
 
 
 def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:

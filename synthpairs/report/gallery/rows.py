@@ -28,7 +28,7 @@ def read_rows(data: Path, arms: Sequence[Arm], select: Select) -> dict[str, pd.D
     kept, rejected = (
         read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
     )
-    pairs = {arm: set(read_table(data / f"selected/pairs/{arm}.parquet", "dvc repro select")["key"]) for arm in arms}
+    pairs = {arm: set(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select")["key"]) for arm in arms}
     real = pairs.pop("real", set())
     return {
         "candidate": _candidates(data, kept, pairs, select),
@@ -77,11 +77,11 @@ def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], sele
         {"seed": "Int64"}
     )  # among rows without one, int64 becomes float and loses its last digits
     scores = read_table(data / "scores/scores.parquet", "dvc repro scores")
-    selected = read_table(data / "selected/selected.parquet", "dvc repro select")
+    selected = read_table(data / "selection/selected.parquet", "dvc repro select")
     unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no picture")
     unscored = read_table(data / "scores/failed.parquet", "dvc repro scores").assign(reason="no score")
     _known(scores, manifest, data / "scores/scores.parquet", "dvc repro scores")
-    _known(selected, manifest, data / "selected/selected.parquet", "dvc repro select")
+    _known(selected, manifest, data / "selection/selected.parquet", "dvc repro select")
     rows = manifest.merge(scores[["key", "clip_cosine", "ssim", "clip_tokens"]], on="key", how="left")
     ranked, _ = rank_candidates(rows, select)
     errors = pd.concat([unscored, unmade])[["key", "error", "reason"]].rename(columns={"error": "detail"})

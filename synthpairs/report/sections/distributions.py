@@ -4,25 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthpairs.core.markdown import markdown_table
+from synthpairs.evaluation.distributions.figure import LABELS
 from synthpairs.evaluation.distributions.results import MEASURES
 from synthpairs.evaluation.distributions.sets import SETS
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
-from synthpairs.report.sections.distributions_figure import LABELS
 
 RANKED_BY = {"top": "fused score", "clip-only": "CLIP cosine", "ssim-only": "SSIM"}
 CLEAR = 0.3  # of a rank correlation, from which on the text names it; open
-
-
-def headline(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit."""
-    strategies = results["rankings"]["strategies"]
-    return {
-        "n": {name: one["n"] for name, one in results["sets"].items()},
-        "unreadable": results["unreadable"],
-        "more_than_real": {name: one["value"] for name, one in results["against_real"]["candidates"].items()},
-        "stability": {name: one["stability"] for name, one in strategies.items()},
-        "other_clip": {name: one["other_clip"] for name, one in strategies.items() if one["other_clip"] is not None},
-    }
 
 
 def section(results: dict[str, Any]) -> str:

@@ -11,22 +11,6 @@ PAPER_TOP_REAL = "69.8% to 83.0%"
 HEAD = ("k", "set", "captions", "entropy, nats", "of ln k", "top-5 share", "effective clusters", "Gini")
 
 
-def headline(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each set's entropy and top-5 share at the largest k, and what they rest on.
-
-    Where there are too few captions for any k, it is None and there are no sets.
-    """
-    k = max(results["clusters"], default=None)
-    sets = sorted(results["sets"].items()) if k else []
-    values = {name: one["by_clusters"][str(k)] for name, one in sets}
-    return {
-        "captions_per_set": results["captions_per_set"],
-        "clusters": k,
-        "entropy": {name: one["entropy"]["mean"] for name, one in values.items()},
-        "top5_share": {name: one["top5_share"]["mean"] for name, one in values.items()},
-    }
-
-
 def markdown(results: dict[str, Any]) -> str:
     """How the numbers came about, the table of all sets and k with the paper's rows below, and what they show."""
     if not results["clusters"]:

@@ -5,10 +5,10 @@ from functools import reduce
 from typing import Any
 
 from synthpairs.core.markdown import markdown_table
+from synthpairs.evaluation.distributions.figure import LABELS
 from synthpairs.evaluation.distributions.results import MEASURES
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.sections.distributions import RANKED_BY
-from synthpairs.report.sections.distributions_figure import LABELS
 
 Paintings = Sequence[dict[str, Any]]  # what `make_distributions` gives of each
 MORE_OR_LESS = {"more": 1, "less": -1}

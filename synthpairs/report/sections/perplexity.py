@@ -10,11 +10,6 @@ from synthpairs.emoji.tasks.definitions import TEXT
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
 
 
-def headline(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each model's perplexity."""
-    return {"tokens": results["tokens"], "perplexity": {name: one["value"] for name, one in results["models"].items()}}
-
-
 def section(results: dict[str, Any], benchmarks: pd.DataFrame) -> str:
     """The section; `benchmarks` (arm, task, value) has the text-only task beside the perplexities."""
     text_task = benchmarks[benchmarks["task"] == TEXT].set_index("arm")["value"].to_dict()

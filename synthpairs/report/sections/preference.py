@@ -13,22 +13,6 @@ HEAD = ("judge", "n", "synthetic", "tie", "real", "win rate", "p", "control, rea
 FEWEST = 2  # image pairs of a concept that the table by concept names
 
 
-def headline(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each judge's win rate, the control's, and what they rest on."""
-    return {
-        "couples": results["n"],
-        "concepts": results["concepts"],
-        "judges": {
-            name: {
-                "win_rate": one["preference"]["rate"],
-                "control": {origin: numbers["rate"] for origin, numbers in one["control"].items()},
-                **one["troubles"],
-            }
-            for name, one in results["judges"].items()
-        },
-    }
-
-
 def section(results: dict[str, Any]) -> str:
     """The section of the report: what was compared, the table, the verdict, and each concept folded; or why nobody was asked."""
     if results["not_asked"]:

@@ -34,7 +34,7 @@ def settings() -> Callable[..., Audit]:
 @pytest.fixture
 def data(before: Path, select: Callable) -> Path:  # noqa: F811
     """The selection's data with two benchmarks: one asks about a picture of data/images, one holds a caption."""
-    make_selection(select(), ["selected", "real"], before, before / "selected")
+    make_selection(select(), ["selected", "real"], before, before / "selection")
     leaked = pd.read_parquet(before / "images/manifest.parquet").iloc[0]
     picture = dict(read_shard(before / "images" / leaked["shard"]))[leaked["key"]]["png"]
     items = [

@@ -50,9 +50,9 @@ def test_every_candidate_and_real_pair_has_a_row(data: Path, audit: Run) -> None
     assert rows["key"].is_monotonic_increasing
     assert rows["key"].is_unique
     manifest = pd.read_parquet(data / "images/manifest.parquet")
-    real = pd.read_parquet(data / "selected/pairs/real.parquet")
+    real = pd.read_parquet(data / "selection/pairs/real.parquet")
     assert set(rows["key"]) == set(manifest["key"]) | set(real["key"])
-    assert set(rows.loc[rows["selected"], "key"]) == set(pd.read_parquet(data / "selected/selected.parquet")["key"])
+    assert set(rows.loc[rows["selected"], "key"]) == set(pd.read_parquet(data / "selection/selected.parquet")["key"])
     pairs = {name: counts["pairs"] for name, counts in metrics["sets"].items()}
     assert pairs == {"candidates": 16, "selected": 3, "real": len(real)}
     assert metrics["benchmarks"] == {"texts": 7, "pictures": 2}, "equal questions and pictures count once"
@@ -165,12 +165,12 @@ def test_a_broken_picture_costs_its_own_row_only(data: Path, audit: Run) -> None
 @pytest.mark.parametrize(("real", "selected"), [(None, 1), (0, 0), (1, 1)])
 def test_small_sets_are_counted_like_others(data: Path, audit: Run, real: int | None, selected: int) -> None:
     """A single candidate; `real` is None where that arm is not made."""
-    for path, count, schema in (("images/manifest", 1, CANDIDATES), ("selected/selected", selected, SELECTED)):
+    for path, count, schema in (("images/manifest", 1, CANDIDATES), ("selection/selected", selected, SELECTED)):
         write_table(data / f"{path}.parquet", pd.read_parquet(data / f"{path}.parquet")[:count], schema)
     only = set(pd.read_parquet(data / "images/manifest.parquet")["key"])
-    chosen = pd.read_parquet(data / "selected/selected.parquet")
-    write_table(data / "selected/selected.parquet", chosen.assign(key=sorted(only)[: len(chosen)]), SELECTED)
-    path = data / "selected/pairs/real.parquet"
+    chosen = pd.read_parquet(data / "selection/selected.parquet")
+    write_table(data / "selection/selected.parquet", chosen.assign(key=sorted(only)[: len(chosen)]), SELECTED)
+    path = data / "selection/pairs/real.parquet"
     if real is None:
         path.unlink()
     else:
@@ -193,6 +193,6 @@ def test_inputs_that_are_missing_are_named(data: Path, audit: Run) -> None:
         path.unlink()
     with pytest.raises(FileNotFoundError, match="holds no benchmark: run `dvc repro tasks` first"):
         audit()
-    (data / "selected/selected.parquet").unlink()
+    (data / "selection/selected.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro select` first"):
         audit()

@@ -13,11 +13,12 @@ from PIL import Image
 
 from synthpairs.core.schema import CANDIDATES, PAIRS, SELECTED
 from synthpairs.core.storage import write_table
+from synthpairs.evaluation.distributions.figure import distributions_figure
 from synthpairs.evaluation.distributions.make import TABLE, make_distributions
 from synthpairs.evaluation.distributions.params import Distributions, OtherClip
+from synthpairs.evaluation.distributions.results import tracked_metrics
 from synthpairs.evaluation.distributions.sets import choose
-from synthpairs.report.sections.distributions import headline, section
-from synthpairs.report.sections.distributions_figure import distributions_figure
+from synthpairs.report.sections.distributions import section
 from synthpairs.scoring.score import score_images
 from synthpairs.selection.make import make_selection
 
@@ -27,7 +28,7 @@ def selected(data: Path, settings: Callable, scores: Callable) -> Path:
     """The data with real scores of a tiny CLIP, and a selection from them."""
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     score_images(manifest, scores(), data / "images", data / "scores")
-    make_selection(settings(), ["selected", "real"], data, data / "selected")
+    make_selection(settings(), ["selected", "real"], data, data / "selection")
     return data
 
 
@@ -70,14 +71,14 @@ def test_few_pairs_or_none_are_a_result(
     selected: Path, params: Distributions, scores: Callable, settings: Callable, real: int | None, k: int
 ) -> None:
     """`real`: pairs of that arm, which is not there at all where it is None; `k`: of the selection."""
-    path = selected / "selected/pairs/real.parquet"
+    path = selected / "selection/pairs/real.parquet"
     pairs = pd.read_parquet(path)
     if real is None:
         path.unlink()
     else:
         write_table(path, pairs[:real], PAIRS)
-    chosen = pd.read_parquet(selected / "selected/selected.parquet")
-    write_table(selected / "selected/selected.parquet", chosen[:k], SELECTED)
+    chosen = pd.read_parquet(selected / "selection/selected.parquet")
+    write_table(selected / "selection/selected.parquet", chosen[:k], SELECTED)
     select = settings(k=max(1, k), best_of=False)
     results, drawn, _ = make_distributions(params, scores(), select, selected, selected / "out")
     assert json.loads(json.dumps(results, allow_nan=False)) == results
@@ -90,14 +91,14 @@ def test_few_pairs_or_none_are_a_result(
     assert "Too few to say: n = 0 captions with both pictures, 2 are needed." in page
     assert ("`real` holds no pair" in page) == (not real)
     assert not re.search(r"nan|None", page)
-    assert json.dumps(headline(results), allow_nan=False)
+    assert json.dumps(tracked_metrics(results), allow_nan=False)
     assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
 
 
 def test_a_single_candidate_is_a_result(
     selected: Path, params: Distributions, scores: Callable, settings: Callable
 ) -> None:
-    for path, schema in (("images/manifest", CANDIDATES), ("selected/selected", SELECTED)):
+    for path, schema in (("images/manifest", CANDIDATES), ("selection/selected", SELECTED)):
         table = pd.read_parquet(selected / f"{path}.parquet")
         write_table(selected / f"{path}.parquet", table[:1], schema)
     other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))

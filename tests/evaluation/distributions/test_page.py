@@ -4,10 +4,10 @@ import re
 
 import pandas as pd
 
-from synthpairs.evaluation.distributions.results import MEASURES
+from synthpairs.evaluation.distributions.figure import distributions_figure
+from synthpairs.evaluation.distributions.results import MEASURES, tracked_metrics
 from synthpairs.evaluation.distributions.sets import Chosen
-from synthpairs.report.sections.distributions import headline, section
-from synthpairs.report.sections.distributions_figure import distributions_figure
+from synthpairs.report.sections.distributions import section
 
 
 def test_the_page_says_what_differs(results: dict) -> None:
@@ -36,7 +36,7 @@ def test_without_couples_and_second_clip(results: dict) -> None:
     page = section(results)
     assert "Too few to say: n = 1 caption with both pictures, 2 are needed." in page
     assert "No other CLIP was asked" in page
-    assert headline(results)["other_clip"] == {}
+    assert tracked_metrics(results)["other_clip"] == {}
 
 
 def test_the_plot_is_the_same_twice(table: pd.DataFrame, chosen: Chosen) -> None:

@@ -51,5 +51,5 @@ def data(tmp_path: Path) -> Path:
     rejected += [caption(text, "model") for text in ("sorry", "no cat")]
     write_table(tmp_path / "captions/kept.parquet", kept, CAPTIONS)
     write_table(tmp_path / "captions/rejected.parquet", [row | {"reason": "x"} for row in rejected], REJECTED)
-    write_table(tmp_path / "selected/selected.parquet", [dict.fromkeys(SELECTED.names) | kept[0]], SELECTED)
+    write_table(tmp_path / "selection/selected.parquet", [dict.fromkeys(SELECTED.names) | kept[0]], SELECTED)
     return tmp_path

@@ -9,11 +9,11 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from synthpairs.evaluation.diversity import clusters
-from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
+from synthpairs.evaluation.diversity.figure import shares_figure
 from synthpairs.evaluation.diversity.measures import MEASURES
 from synthpairs.evaluation.diversity.params import Diversity
-from synthpairs.report.sections.diversity import headline, markdown
-from synthpairs.report.sections.diversity_figure import shares_figure
+from synthpairs.report.sections.diversity import markdown
 
 TOPICS = 8
 PARAMS = {
@@ -105,7 +105,7 @@ def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, cluste
     assert ("Too few captions to say: " in page) == (not clusters)
     if left_out == [31]:
         assert re.search(r"- Left out: k = 31 \(30 captions of each set, \d+ different ones in all\)\.\n", page)
-    assert headline(results)["clusters"] == max(clusters, default=None)
+    assert tracked_metrics(results)["clusters"] == max(clusters, default=None)
     assert Image.open(io.BytesIO(shares_figure(results))).width > 100
 
 

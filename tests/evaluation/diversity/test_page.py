@@ -4,9 +4,9 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from synthpairs.evaluation.diversity.clusters import analyse
-from synthpairs.report.sections.diversity import headline, markdown
-from synthpairs.report.sections.diversity_figure import LINES, shares_figure
+from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
+from synthpairs.evaluation.diversity.figure import LINES, shares_figure
+from synthpairs.report.sections.diversity import markdown
 from tests.evaluation.diversity.test_clusters import EVEN, SKEWED, TOPICS, captions, embed, settings
 
 
@@ -46,7 +46,7 @@ def test_the_table_has_every_set_and_k_beside_the_paper(results):
 
 
 def test_the_headline_is_small_and_names_what_it_rests_on(results):
-    numbers = headline(results)
+    numbers = tracked_metrics(results)
     assert (numbers["captions_per_set"], numbers["clusters"]) == (160, TOPICS)
     assert list(numbers["entropy"]) == ["also even", "even", "skewed"]
     assert numbers["top5_share"]["skewed"] == 1

@@ -38,7 +38,7 @@ def test_a_set_without_its_table_says_which_stage_makes_it(data):
         read_sets(["human", "invented"], data)
     with pytest.raises(FileNotFoundError, match=r"'screened' needs .*screened/kept\.parquet.*`dvc repro screen` first"):
         read_sets(["screened"], data)
-    (data / "selected/selected.parquet").unlink()
+    (data / "selection/selected.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"'selected' needs .*`dvc repro select`"):
         read_sets(["selected"], data)
     (data / "captions/rejected.parquet").unlink()
@@ -60,7 +60,7 @@ def test_sets_may_be_empty(data):
     (data / "invented").mkdir()
     empty = pa.schema([("uid", pa.string()), ("text", pa.string()), ("reason", pa.string())]).empty_table()
     pq.write_table(empty, data / "invented/captions.parquet")
-    write_table(data / "selected/selected.parquet", [], SELECTED)
+    write_table(data / "selection/selected.parquet", [], SELECTED)
     for name, schema in (("kept", CAPTIONS), ("rejected", REJECTED)):
         table = pd.read_parquet(data / f"captions/{name}.parquet")
         write_table(data / f"captions/{name}.parquet", table[table["source"] == "human"], schema)

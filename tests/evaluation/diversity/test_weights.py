@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from synthpairs.core.storage import file_sha256
-from synthpairs.evaluation.diversity.params import PackagedEncoder
 from synthpairs.models.sentence_encoder import load
-from synthpairs.models.sentence_weights import FILES, unpack_encoder
+from synthpairs.models.sentence_weights import FILES, PackagedEncoder, unpack_encoder
 
 
 @pytest.fixture

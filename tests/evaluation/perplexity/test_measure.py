@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from synthpairs.evaluation.perplexity.measure import measure_perplexity, read_text, windows
+from synthpairs.evaluation.perplexity.measure import measure_perplexity, read_text, tracked_metrics, windows
 from synthpairs.evaluation.perplexity.params import PackagedText, Perplexity
-from synthpairs.report.sections.perplexity import headline, section
+from synthpairs.report.sections.perplexity import section
 from synthpairs.vlm.model import save
 from tests.evaluation.benchmarks.conftest import tiny_vlm  # noqa: F401
 
@@ -68,7 +68,7 @@ def test_models_are_compared_token_by_token(params: Perplexity) -> None:
     ratio = results["models"][other]["value"] / results["models"][same]["value"]
     assert results["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
     assert results == measure_perplexity(params, [])
-    assert headline(results)["perplexity"][other] == results["models"][other]["value"]
+    assert tracked_metrics(results)["perplexity"][other] == results["models"][other]["value"]
     page = section(results, pd.DataFrame({"arm": [vlm], "task": "desk_text", "value": 0.512}))
     assert page.count("| 0.512 |") == 1
     assert page.count("\n| `") == 3
@@ -101,7 +101,7 @@ def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> N
     assert list(alone["models"]) == [same]
     assert f"| `{same}` |" in section(alone, NO_TASK)
     none = measure_perplexity(replace(params, models=[ABSENT]), [])
-    assert headline(none) == {"tokens": 0, "perplexity": {}}
+    assert tracked_metrics(none) == {"tokens": 0, "perplexity": {}}
     assert section(none, NO_TASK).endswith(f"Not asked: `{ABSENT}` belong to arms that are not trained.")
     with pytest.raises(FileNotFoundError, match=r"perplexity\.models: .*real/finetuned"):
         measure_perplexity(replace(params, models=[ABSENT]), ["real"])

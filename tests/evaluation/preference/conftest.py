@@ -67,7 +67,7 @@ def write_arms(data: Path, things: tuple[str, ...] = THINGS) -> None:
     write_table(data / "captions/kept.parquet", captions, CAPTIONS)
     write_table(data / "captions/rejected.parquet", [], REJECTED)
     for arm, pairs in (("selected", selected), ("real", real)):
-        write_table(data / f"selected/pairs/{arm}.parquet", sorted(pairs, key=lambda pair: pair["key"]), PAIRS)
+        write_table(data / f"selection/pairs/{arm}.parquet", sorted(pairs, key=lambda pair: pair["key"]), PAIRS)
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def vlm(parts, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     """Directory of a tiny random LLaVA."""
-    from synthpairs.vlm import assemble
-    from synthpairs.vlm.model import save
+    from synthpairs.vlm.model import assemble, save
 
     folder = tmp_path_factory.mktemp("vlm")
     save(*assemble(parts), folder)

@@ -13,7 +13,7 @@ from synthpairs.evaluation.preference.image_pairs import ImagePair
 from synthpairs.evaluation.preference.judges import Comparison, comparisons
 from synthpairs.evaluation.preference.local import local_answers, yes_probability
 from synthpairs.evaluation.preference.params import Preference
-from synthpairs.vlm import load
+from synthpairs.vlm.model import load
 
 
 def test_probability_is_that_of_the_image_asked_alone(image_pairs: list[ImagePair], vlm: Path, settings) -> None:

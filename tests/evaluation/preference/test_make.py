@@ -14,11 +14,11 @@ import pytest
 from synthpairs.core.schema import PAIRS
 from synthpairs.core.storage import read_table, write_table
 from synthpairs.evaluation.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs
-from synthpairs.evaluation.preference.make import make_preference
+from synthpairs.evaluation.preference.make import make_preference, tracked_metrics
 from synthpairs.evaluation.preference.params import LocalJudges, Preference
-from synthpairs.evaluation.preference.votes import summary
 from synthpairs.models.language.server import Server
-from synthpairs.report.sections.preference import headline, section, trusted
+from synthpairs.report.sections.preference import section, trusted
+from synthpairs.report.sections.votes import votes_summary
 from tests.chat import ChatServer
 from tests.evaluation.preference.conftest import PARAMS, is_red, write_arms
 from tests.evaluation.preference.test_served import shown
@@ -76,7 +76,7 @@ def test_the_same_is_written_twice(data: Path, vlm: Path, tmp_path: Path, settin
     one, two = (make_preference(settings(), ARMS, data, tmp_path / name)[0] for name in ("one", "two"))
     assert json.dumps(one) == json.dumps(two)
     assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
-    metrics = headline(one)
+    metrics = tracked_metrics(one)
     assert (metrics["couples"], set(metrics["judges"])) == (PARAMS.count, {str(vlm)})
 
 
@@ -109,16 +109,16 @@ def test_too_little_to_ask_is_a_result(
     assert results["not_asked"] == reason
     assert results["judges"] == {}
     assert section(results) == f"## Picture against picture\n\nNot asked: {reason}."
-    assert headline(results) == {"couples": results["n"], "concepts": results["n"], "judges": {}}
+    assert tracked_metrics(results) == {"couples": results["n"], "concepts": results["n"], "judges": {}}
     assert len(read_image_pairs(tmp_path / "preference")) == results["n"] == (len(things) if arms == ARMS else 0)
-    assert summary([], results, settings()).startswith("No votes yet")
+    assert votes_summary([], results, settings()).startswith("No votes yet")
 
 
 def test_captions_about_one_thing_leave_judges_untested(
     tmp_path: Path, vlm: Path, settings: Callable[..., Preference]
 ) -> None:
     write_arms(tmp_path, ("dog", "cat"))
-    path = tmp_path / "selected/pairs/selected.parquet"
+    path = tmp_path / "selection/pairs/selected.parquet"
     write_table(path, read_table(path, "").assign(concept="dog"), PAIRS)
     results, _ = make_preference(settings(), ARMS, tmp_path, tmp_path / "preference")
     judge = results["judges"][str(vlm)]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from synthpairs.report.sections.preference import headline, section
+from synthpairs.evaluation.preference.make import tracked_metrics
+from synthpairs.report.sections.preference import section
 
 WON = {"n": 100, "wins": 60, "ties": 20, "losses": 20, "rate": 0.7, "low": 0.6, "high": 0.8, "p": 0.001}
 LOST = WON | {"wins": 20, "losses": 60, "rate": 0.3, "low": 0.2, "high": 0.4}
@@ -53,4 +54,4 @@ def test_a_judge_at_chance_has_no_say() -> None:
 def test_the_headline_has_rates_and_controls() -> None:
     troubles = {"inconsistent": 3, "unclear": 0, "failed": 0}
     expected = {"win_rate": 0.7, "control": {"real": 0.52, "synthetic": 0.7}} | troubles
-    assert headline(results(one=judge(WON, EVEN)))["judges"]["one"] == expected
+    assert tracked_metrics(results(one=judge(WON, EVEN)))["judges"]["one"] == expected

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthpairs.evaluation.preference.votes import Vote, add_votes, agreement, read_votes, summary
+from synthpairs.evaluation.preference.votes import Vote, add_votes, agreement, read_votes
+from synthpairs.report.sections.votes import votes_summary
 from tests.evaluation.preference.conftest import PARAMS
 
 PAIRS = (("c1", "dog", "synthetic"), ("c2", "dog", "real"), ("c3", "cat", "real"), ("c4", "", "tie"))
@@ -52,15 +53,15 @@ def test_what_is_no_vote_is_named_by_file_and_line(tmp_path: Path, line: str) ->
 
 
 def test_without_votes_on_drawn_pairs_there_is_no_summary(tmp_path: Path) -> None:
-    assert summary(read_votes(tmp_path / "none.jsonl"), RESULTS, PARAMS).startswith("No votes yet")
-    stale = summary([vote("gone", "real")], RESULTS, PARAMS)
+    assert votes_summary(read_votes(tmp_path / "none.jsonl"), RESULTS, PARAMS).startswith("No votes yet")
+    stale = votes_summary([vote("gone", "real")], RESULTS, PARAMS)
     assert stale.startswith("No votes yet")
     assert "1 votes are about image pairs that are no longer drawn" in stale
 
 
 def test_people_are_compared_with_each_judge() -> None:
     votes = [vote("c1", "synthetic"), vote("c2", "real"), vote("c3", "synthetic"), vote("c4", "tie")]
-    text = summary([*votes, vote("c1", "tie", "bob")], RESULTS, PARAMS)
+    text = votes_summary([*votes, vote("c1", "tie", "bob")], RESULTS, PARAMS)
     assert "2 people, 4 of 4 image pairs: synthetic 2, tie 2, real 1 (n = 5); win rate 60.0%" in text
     # `one` agrees on c1 (ada), c2 and c4: 3 of 5. By chance 0.4 x 0.4 + 0.2 x 0.4 + 0.4 x 0.2 = 0.32: (0.6 - 0.32) / 0.68
     assert "| `one` | 5 | 60.0% | 0.41 |" in text

@@ -88,12 +88,12 @@ def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
     pool, _ = rank_candidates(manifest.merge(table[["key", "clip_cosine", "ssim"]], on="key"), SELECT)
     selected = select_top_k(pool, SELECT)
-    write_table(data / "selected/selected.parquet", selected, SELECTED)
+    write_table(data / "selection/selected.parquet", selected, SELECTED)
     humans = [row for row in kept if row["source"] == "human"] + rejected[1:2]
     real = pd.DataFrame(humans).assign(origin="real", shard=None, key=lambda rows: rows["uid"])
     for arm, pairs in {"selected": selected, "random": pool.tail(3)}.items():
-        write_table(data / f"selected/pairs/{arm}.parquet", pairs.assign(origin="synthetic"), PAIRS)
-    write_table(data / "selected/pairs/real.parquet", real, PAIRS)
+        write_table(data / f"selection/pairs/{arm}.parquet", pairs.assign(origin="synthetic"), PAIRS)
+    write_table(data / "selection/pairs/real.parquet", real, PAIRS)
 
 
 @pytest.fixture

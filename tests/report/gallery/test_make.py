@@ -44,8 +44,8 @@ def test_any_arms_and_empty_tables_make_a_page(data, params, select, tmp_path, a
     """One candidate, not selected; nothing rejected, no real pair."""
     tables = {
         "images/manifest": (CANDIDATES, 1), "images/failed": (FAILED, 0), "scores/scores": (SCORES, 0),
-        "scores/failed": (FAILED, 0), "selected/selected": (SELECTED, 0), "captions/rejected": (REJECTED, 0),
-        "selected/pairs/real": (PAIRS, 0), "selected/pairs/selected": (PAIRS, 0), "selected/pairs/random": (PAIRS, 0),
+        "scores/failed": (FAILED, 0), "selection/selected": (SELECTED, 0), "captions/rejected": (REJECTED, 0),
+        "selection/pairs/real": (PAIRS, 0), "selection/pairs/selected": (PAIRS, 0), "selection/pairs/random": (PAIRS, 0),
     }  # fmt: skip
     for name, (schema, count) in tables.items():
         path = data / f"{name}.parquet"
@@ -56,7 +56,7 @@ def test_any_arms_and_empty_tables_make_a_page(data, params, select, tmp_path, a
 
 
 @pytest.mark.parametrize(
-    ("file", "command"), [("selected/pairs/real.parquet", "select"), ("images/shard-0.tar", "images")]
+    ("file", "command"), [("selection/pairs/real.parquet", "select"), ("images/shard-0.tar", "images")]
 )
 def test_a_missing_file_is_named_with_its_stage(data, params, select, tmp_path, file, command):
     (data / file).unlink()

@@ -35,7 +35,7 @@ def test_scores_rank_seed_and_source_are_those_of_the_tables(rows, data):
     scores = pd.read_parquet(data / "scores/scores.parquet").set_index("key")
     assert (candidates.loc[scores.index, "clip"] == scores["clip_cosine"]).all()
     assert (candidates.loc[scores.index, "score"] - 2 * scores["clip_cosine"] - scores["ssim"] / 2).abs().max() < 1e-12
-    selected = pd.read_parquet(data / "selected/selected.parquet").set_index("key")
+    selected = pd.read_parquet(data / "selection/selected.parquet").set_index("key")
     assert (candidates.loc[selected.index, "rank"] == selected["rank"]).all()
     assert candidates["rank"].count() == 7  # best of each caption
     kept = pd.read_parquet(data / "captions/kept.parquet").set_index("uid")
@@ -46,10 +46,10 @@ def test_scores_rank_seed_and_source_are_those_of_the_tables(rows, data):
 
 def test_arms_are_those_whose_pairs_hold_the_row(rows, data, select):
     for arm in ("selected", "random"):
-        keys = set(pd.read_parquet(data / f"selected/pairs/{arm}.parquet")["key"])
+        keys = set(pd.read_parquet(data / f"selection/pairs/{arm}.parquet")["key"])
         assert {row["id"] for row in rows["candidate"].to_dict("records") if arm in row["arms"]} == keys
     real = [*rows["real"].to_dict("records"), *rows["rejected"].to_dict("records")]
-    uids = set(pd.read_parquet(data / "selected/pairs/real.parquet")["uid"])
+    uids = set(pd.read_parquet(data / "selection/pairs/real.parquet")["uid"])
     assert sorted(row["uid"] for row in real if row["arms"] == ["real"]) == sorted(uids)
     repeated = rows["rejected"].query("reason == 'exact_duplicate'").iloc[0]
     assert repeated["uid"] in set(rows["real"]["uid"])

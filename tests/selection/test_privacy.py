@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthpairs.report.privacy import privacy
+from synthpairs.selection.privacy import privacy
 
 
 def test_desk_pictures_come_from_drawings_alone() -> None:

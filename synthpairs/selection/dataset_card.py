@@ -1,15 +1,18 @@
 """The data set's card in Hugging Face's format: what it is, how it was made, under which licences, its limits."""
 
-from collections import Counter
+import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import pandas as pd
 
-from synthpairs.core.assets import Package
+from synthpairs.core.assets import pinned
 from synthpairs.core.markdown import markdown_table
-from synthpairs.report.privacy import privacy
+from synthpairs.core.storage import read_table
+from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
+from synthpairs.selection.privacy import privacy
+from synthpairs.selection.ranking import rank_candidates
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _TEMPLATE = """---
@@ -97,19 +100,28 @@ mkdir images && for shard in shard-*.tar; do tar -xf "$shard" -C images; done
 _MARKED = " Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `{type}`)."
 
 
-def dataset_card(
-    params: Select,
-    selected: pd.DataFrame,
-    pool: pd.DataFrame,
-    counts: dict[str, int],
-    arms: dict[str, dict[str, int]],
-    generator: dict[str, Any],
-    scorer: dict[str, Any],
-    artwork: Sequence[Package],
-) -> str:
-    """The card. `selected` has `source`; `pool`: what competed; `counts`: rows of the table of counts."""
+def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
+    """The card of the selection in `data`."""
+    candidates = read_candidates(data)
+    pool, lost = rank_candidates(candidates, params)
+    selected = read_table(data / "selection/selected.parquet", "dvc repro select")
+    sources = selected.merge(read_captions(data)[0], on="uid", how="left", validate="many_to_one")[
+        "source"
+    ].value_counts()
+    counts = {
+        "candidates": len(candidates),
+        **lost,
+        "competing": len(pool),
+        "asked": params.k,
+        "selected": len(selected),
+    }
+    counts |= {f"selected, caption source: {source}": number for source, number in sorted(sources.items())}
+    for arm in arms:
+        counts[f"pairs/{arm}.parquet"] = len(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select"))
+    generator = json.loads((data / "images/generator.json").read_text())
+    scorer = json.loads((data / "scores/scorer.json").read_text())
+    trained = [package for package in pinned("artwork") if package.use == "train"]
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
-    trained = [package for package in artwork if package.use == "train"]
     made = {
         "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",
         "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
@@ -118,9 +130,6 @@ def dataset_card(
         "SSIM": f"{ssim['start'] or inputs['side']} -> {ssim['down']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
     }
-    sources = Counter(map(str, selected["source"]))
-    table = counts | {f"selected, caption source: {source}": sources[source] for source in sorted(sources)}
-    table |= {f"pairs/{arm}.parquet": arms[arm]["pairs"] for arm in arms}
     return _TEMPLATE.format(
         licences="\n".join(f"- {name}" for name in sorted({package.licence.lower() for package in trained})),
         size=next((name for limit, name in _SIZES if len(selected) < limit), "n>10M"),
@@ -128,7 +137,7 @@ def dataset_card(
         tried=counts["candidates"],
         strategy=params.strategy,
         made=markdown_table(("what", "value"), made.items()),
-        counts=markdown_table(("what", "number"), table.items()),
+        counts=markdown_table(("what", "number"), counts.items()),
         scores=markdown_table(
             ("set", "n", "CLIP cosine: mean", "quartiles", "SSIM: mean", "quartiles"),
             [_scores("competing candidates", pool), _scores("selection", selected)],
