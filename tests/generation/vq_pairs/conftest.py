@@ -29,7 +29,6 @@ def tiny_vq() -> VQModel:
         torch.manual_seed(0)
         vq = build([8, 8, 8, 16], CODES, 4).eval().requires_grad_(False)
         torch.nn.init.normal_(vq.quantize.embedding.weight, std=0.3)
-    vq.register_to_config(pixel_range=[-1, 1])
     return vq
 
 

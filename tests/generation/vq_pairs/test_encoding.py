@@ -8,6 +8,7 @@ from diffusers import VQModel
 from desk_models.tokenizer import build
 from synthpairs.emoji.pool import SIDE
 from synthpairs.generation.vq_pairs.encoding import BATCH, Encoder
+from synthpairs.models.vq_tokenizer import pixel_range
 from tests.generation.vq_pairs.conftest import CODES
 
 
@@ -22,7 +23,8 @@ def test_tokens_are_the_quantisers_codes(tiny_vq: VQModel, pictures: torch.Tenso
     tokens = Encoder(tiny_vq).tokens(pictures)
     assert (tokens.shape, tokens.dtype) == ((BATCH + 9, 8, 8), np.uint16)
     assert len(np.unique(tokens)) > CODES // 8
-    pixels = pictures.float() / 127.5 - 1
+    low, high = pixel_range(tiny_vq)
+    pixels = low + (high - low) * pictures.float() / 255
     codes = tiny_vq.quantize(tiny_vq.encode(pixels).latents)[2][2].view(-1, 8, 8)
     assert (tokens == codes.numpy()).mean() > 0.999  # another batch size may move a code that lies between two
 
