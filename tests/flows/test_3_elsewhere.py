@@ -95,8 +95,8 @@ def test_in_a_folder_of_a_larger_repository_results_come_from_the_cache(folder: 
 
 
 def test_in_a_folder_of_a_larger_repository_experiments_run_and_are_compared(folder: Project) -> None:
-    assert ran(folder.run("dvc exp run -n fewer -S gallery.limit=5")) == ["gallery"]
-    assert "gallery.limit" in folder.run("python -m synthpairs compare HEAD fewer workspace")
+    assert ran(folder.run("dvc exp run -n coarse -S gallery.quality=80")) == ["gallery"]
+    assert "gallery.quality" in folder.run("python -m synthpairs compare HEAD coarse workspace")
     folder.run("git checkout -- .")
-    assert ran(folder.run("dvc exp run --temp -n narrow -S report.columns=2")) == ["report"]
-    assert "report.columns" in folder.run("dvc exp diff HEAD narrow")
+    assert ran(folder.run("dvc exp run --temp -n coarser -S gallery.quality=70")) == ["gallery"]
+    assert "gallery.quality" in folder.run("dvc exp diff HEAD coarser")
