@@ -12,11 +12,11 @@ import urllib.request
 import pandas as pd
 import pytest
 
-from tests.flows.project import Project, Smoke, executed, ran
-from tests.pipeline import Stage, within
+from tests.flows.project import executed, ran
+from tests.pipeline import within
 
 
-def answer(url: str, server: subprocess.Popen[bytes]) -> str:
+def answer(url, server):
     """What a server sends once it listens."""
     while True:
         assert server.poll() is None, "the server has ended"
@@ -27,18 +27,20 @@ def answer(url: str, server: subprocess.Popen[bytes]) -> str:
             time.sleep(0.2)
 
 
-def mlflow_client(project: Project):
+def mlflow_client(project):
     from mlflow.client import MlflowClient
 
     return MlflowClient(tracking_uri=f"sqlite:///{project.path / 'mlflow.db'}")
 
 
-def execution(client, experiment: str):
+def execution(client, experiment):
     """The run of the one execution of an experiment of DVC's, and those of its stages by name; each has one."""
     (ours,) = (one for one in client.search_experiments() if one.name == "synthpairs")
     runs = client.search_runs([ours.experiment_id], max_results=1000)
     (parent,) = (
-        run for run in runs if run.data.tags.get("dvc.exp", "") == experiment and "mlflow.parentRunId" not in run.data.tags
+        run
+        for run in runs
+        if run.data.tags.get("dvc.exp", "") == experiment and "mlflow.parentRunId" not in run.data.tags
     )
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     by_name = {run.info.run_name: run for run in children}
@@ -46,13 +48,13 @@ def execution(client, experiment: str):
     return parent, by_name
 
 
-def test_every_stage_runs_and_git_sees_only_results_change(smoke: Smoke, stages: list[Stage]) -> None:
+def test_every_stage_runs_and_git_sees_only_results_change(smoke, stages):
     assert sorted(ran(smoke.printed)) == sorted(stage.address for stage in stages)
     results = {out for stage in stages for out in stage.uncached} | {"dvc.lock"}
     assert [path for path in smoke.changed if not any(within(path, out) or within(out, path) for out in results)] == []
 
 
-def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke: Smoke, stages: list[Stage]) -> None:
+def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke, stages):
     """Else it could start before that is there, and would not run again when it changes."""
     problems = []
     for stage in stages:
@@ -65,7 +67,7 @@ def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke: Smoke, stages: 
     assert not problems, "\n".join(problems)
 
 
-def test_nothing_held_out_is_seen_by_any_training(smoke: Smoke) -> None:
+def test_nothing_held_out_is_seen_by_any_training(smoke):
     """Proven from the tables that the pipeline made, by the drawings that each row shows."""
     data = smoke.project.path / "data"
     drawings = pd.read_parquet(data / "art/drawings.parquet").set_index("drawing")
@@ -83,9 +85,7 @@ def test_nothing_held_out_is_seen_by_any_training(smoke: Smoke) -> None:
     assert all(seen <= {"heldout_combination", "heldout_style"} for seen in benchmarks.values()), benchmarks
 
 
-def test_mlflow_holds_the_execution_and_each_of_its_stages_once_it_is_synchronised(
-    smoke: Smoke, stages: list[Stage]
-) -> None:
+def test_mlflow_holds_the_execution_and_each_of_its_stages_once_it_is_synchronised(smoke, stages):
     """The stages were run without MLflow; experiment `random` runs some of them with it."""
     assert f" {len(stages)} added" in smoke.project.run("python -m synthpairs track sync")
     client = mlflow_client(smoke.project)
@@ -104,7 +104,7 @@ def test_mlflow_holds_the_execution_and_each_of_its_stages_once_it_is_synchronis
     assert " 0 added" in smoke.project.run("python -m synthpairs track sync"), "nothing is added twice"
 
 
-def test_nothing_is_left_to_do(smoke: Smoke) -> None:
+def test_nothing_is_left_to_do(smoke):
     project = smoke.project
     assert ran(smoke.again) == []
     changed = json.loads(project.run("dvc status --json"))
@@ -113,7 +113,7 @@ def test_nothing_is_left_to_do(smoke: Smoke) -> None:
     assert project.changes() == []
 
 
-def test_unfinished_work_is_cleared_away_and_not_missed_and_captions_made_anew_are_the_same(smoke: Smoke) -> None:
+def test_unfinished_work_is_cleared_away_and_not_missed_and_captions_made_anew_are_the_same(smoke):
     project = smoke.project
     assert "freed " not in project.run("python -m synthpairs clean"), "all of it is of this code"
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar"))
@@ -124,7 +124,7 @@ def test_unfinished_work_is_cleared_away_and_not_missed_and_captions_made_anew_a
     assert project.changes() == []
 
 
-def test_mlflow_shows_its_pages(smoke: Smoke) -> None:
+def test_mlflow_shows_its_pages(smoke):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -142,7 +142,7 @@ def test_mlflow_shows_its_pages(smoke: Smoke) -> None:
     assert smoke.project.changes() == []
 
 
-def test_commands_about_the_run(smoke: Smoke) -> None:
+def test_commands_about_the_run(smoke):
     project = smoke.project
     assert "FAIL" not in project.run("python -m synthpairs doctor")
     million = project.run("python -m synthpairs plan --captions 1000000 --gpu H100 --gpus 8 --price 2.5")

@@ -7,17 +7,17 @@ import time
 
 import pandas as pd
 
-from tests.flows.project import Smoke, ran
+from tests.flows.project import ran
 from tests.flows.test_1_smoke import execution, mlflow_client
 
 
-def shown(smoke: Smoke) -> dict[str, dict[str, str]]:
+def shown(smoke):
     """The table of experiments by name."""
     rows = csv.DictReader(io.StringIO(smoke.project.run("dvc exp show --csv --no-pager")))
     return {row["Experiment"] or row["rev"]: row for row in rows}
 
 
-def test_another_strategy_runs_what_depends_on_the_selection(smoke: Smoke) -> None:
+def test_another_strategy_runs_what_depends_on_the_selection(smoke):
     printed = smoke.project.run("dvc exp run -n random -S select.strategy=random", seconds=2400)
     assert {"select", "align@selected", "benchmark@selected", "report"} <= set(ran(printed))
     assert not {"art", "captions", "images", "scores", "embed", "finetune-codes@genpair"} & set(ran(printed))
@@ -35,7 +35,7 @@ def test_another_strategy_runs_what_depends_on_the_selection(smoke: Smoke) -> No
     assert "reports/README.md" in kept
 
 
-def test_comparisons_of_the_workspace_with_the_commit(smoke: Smoke) -> None:
+def test_comparisons_of_the_workspace_with_the_commit(smoke):
     """The workspace is still as `dvc exp run` left it."""
     project = smoke.project
     page = project.run("python -m synthpairs compare HEAD random workspace")
@@ -54,7 +54,7 @@ def test_comparisons_of_the_workspace_with_the_commit(smoke: Smoke) -> None:
     assert "random" in (project.path / "dvc_plots/index.html").read_text()
 
 
-def test_what_an_experiment_changed_is_taken_back_and_applied(smoke: Smoke) -> None:
+def test_what_an_experiment_changed_is_taken_back_and_applied(smoke):
     project = smoke.project
     project.run("git checkout -- .\ndvc checkout")
     assert project.changes() == []
@@ -66,7 +66,7 @@ def test_what_an_experiment_changed_is_taken_back_and_applied(smoke: Smoke) -> N
     assert project.changes() == []
 
 
-def test_experiments_in_a_copy_and_in_the_queue(smoke: Smoke) -> None:
+def test_experiments_in_a_copy_and_in_the_queue(smoke):
     project = smoke.project
     project.run("dvc exp run --queue -n few -S gallery.limit=6")
     project.run("dvc queue start")
@@ -85,7 +85,7 @@ def test_experiments_in_a_copy_and_in_the_queue(smoke: Smoke) -> None:
     assert "tasks" not in only
 
 
-def test_a_preset_is_tried_as_flags(smoke: Smoke) -> None:
+def test_a_preset_is_tried_as_flags(smoke):
     """The project has its values already."""
     assert ran(smoke.project.run("dvc exp run $(python -m synthpairs preset smoke --as-flags)")) == []
     smoke.project.run("git checkout -- .")
