@@ -16,12 +16,6 @@ from synthpairs.runtime.stage import stage
 from tests.runtime.conftest import ROOT, SECTION, Params, draw, parent_and_children, run_as
 
 
-def test_importing_it_costs_nothing_heavy():
-    code = "import sys, synthpairs.runtime.stage; print({'mlflow', 'torch', 'sqlalchemy', 'dvc'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
 @stage(metrics="reports/metrics/align/{arm}.json", arm=lambda arguments: arguments[0])
 def align(arm: str, art: Params):
     return {"loss@end": 0.25, "arm": arm}
