@@ -148,7 +148,7 @@ last: 'true'
 """)
     assert main(["preset", "small", "--as-flags"]) == 0
     flags = capsys.readouterr().out.split()
-    assert flags[0::2] == ["-S"] * 6
+    assert flags[0::2] == ["-S"] * 7
     by_dvc = tmp_path / "by_dvc.yaml"
     by_dvc.write_text(PARAMS)
     apply_overrides(by_dvc, flags[1::2])
