@@ -50,7 +50,8 @@ def stage(
             kinds = {name: kind for name, kind in inspect.get_annotations(function).items() if name != "return"}
             sections = {name: convert_section(kind, name, document) for name, kind in kinds.items() if name not in arms}
             execution = Execution.current() if tracking_on() else None  # before anybody edits params.yaml meanwhile
-            numbers, volatile = Metrics(), dict[str, float]()
+            numbers: Metrics = {}
+            volatile: Mapping[str, float] = {}
             started, status = time.monotonic(), "FAILED"
             try:
                 result = function(**arms, **sections)

@@ -64,7 +64,7 @@ class Run:
     images: int
     steps: int  # of the sampler
     side: int  # pixels
-    arms: list[str]
+    arms: list[Arm]
     llm_parameters: float | None  # of the VLM's language model; None: not known
     items: dict[str, int]  # of the benchmarks whose answers are right or wrong
     work: list[Work]
