@@ -1,11 +1,15 @@
 """The project's commands for people; `python -m synthpairs --help` lists them. The pipeline itself is `dvc repro`."""
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from synthpairs.core.config import PARAMS, existing
+from synthpairs.core.config import PARAMS, existing, load_params
+from synthpairs.generation.diffusion.params import Images
+from synthpairs.scoring.params import Scores
 
 EXAMPLES = """examples:
   python -m synthpairs doctor                      look at params, models and machine before a run
@@ -22,7 +26,7 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 1 after an error of the user's, told in one line."""
+    """Run one command; returns the exit code: 1 after an error of the user's, which is one line."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
@@ -120,8 +124,6 @@ def _preset(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from pathlib import Path
-
     from synthpairs.core.storage import write_bytes
     from synthpairs.report.comparison.page import compare
     from synthpairs.report.comparison.revisions import resolve
@@ -137,21 +139,17 @@ def _compare(options: argparse.Namespace) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     from synthpairs.cli.doctor import examine
 
-    found = examine()
-    for finding in found:
+    findings = examine()
+    for finding in findings:
         mark = "FAIL" if finding.fault else "warn" if finding.warning else "ok  "
         sys.stdout.write(f"{mark} {finding.what}\n")
-        if told := finding.fault or finding.warning:
-            sys.stdout.write(f"     {told}\n")
-    faults = sum(finding.fault is not None for finding in found)
-    if faults:
-        raise ValueError(f"{faults} of {len(found)} checks failed")
+        if reason := finding.fault or finding.warning:
+            sys.stdout.write(f"     {reason}\n")
+    if faults := sum(finding.fault is not None for finding in findings):
+        raise ValueError(f"{faults} of {len(findings)} checks failed")
 
 
 def _plan(options: argparse.Namespace) -> None:
-    import json
-    from pathlib import Path
-
     from synthpairs.cli.estimate.estimate import Machine, as_json, estimate, report
     from synthpairs.cli.estimate.work import read_run
 
@@ -162,26 +160,21 @@ def _plan(options: argparse.Namespace) -> None:
     rates = {}
     if options.measure:
         from synthpairs.cli.measure_rates import measured
-        from synthpairs.core.config import load_params
-        from synthpairs.generation.diffusion.params import Images
-        from synthpairs.scoring.params import Scores
 
-        rates = measured(load_params(Images, "images"), load_params(Scores, "scores"), Path("data"))
+        rates = measured(*_images_and_scores(), Path("data"))
     rows = estimate(run, machine, rates)
     text = json.dumps(as_json(run, machine, rows), indent=2) + "\n" if options.json else report(run, machine, rows)
     sys.stdout.write(text)
 
 
+def _images_and_scores() -> tuple[Images, Scores]:
+    return load_params(Images, "images"), load_params(Scores, "scores")
+
+
 def _preview(options: argparse.Namespace) -> None:
-    from pathlib import Path
-
     from synthpairs.cli.preview import preview
-    from synthpairs.core.config import load_params
-    from synthpairs.generation.diffusion.params import Images
-    from synthpairs.scoring.params import Scores
 
-    images, scores = load_params(Images, "images"), load_params(Scores, "scores")
-    made = preview(options.captions, images, scores, Path("data"), Path(options.out))
+    made = preview(options.captions, *_images_and_scores(), Path("data"), Path(options.out))
     means = ", ".join(f"{name} {made.rows[name].mean():.3f}" for name in ("clip_cosine", "ssim"))
     sys.stdout.write(
         f"{made.sheet}: {len(made.rows)} pictures, on average {means}\n"
@@ -190,27 +183,20 @@ def _preview(options: argparse.Namespace) -> None:
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from synthpairs.core.config import load_params
     from synthpairs.core.storage import write_bytes
-    from synthpairs.generation.diffusion.params import Images
     from synthpairs.generation.diffusion.replay import replay
 
     again = replay(options.key, load_params(Images, "images"), Path("data/images"))
     if options.out:
         write_bytes(Path(options.out), again.picture)
-    told = "the same bytes" if again.equal_bytes else "other bytes"
+    sameness = "the same bytes" if again.equal_bytes else "other bytes"
     sys.stdout.write(
-        f"{again.key}: {again.text}\n{told}; colour values differ by {again.largest} at most, {again.mean:.4f} on average; "
+        f"{again.key}: {again.text}\n{sameness}; colour values differ by {again.largest} at most, {again.mean:.4f} on average; "
         f"{again.share:.2%} of the pixels differ\n"
     )
 
 
 def _vote(options: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from synthpairs.core.config import load_params
     from synthpairs.evaluation.preference.image_pairs import read_image_pairs
     from synthpairs.evaluation.preference.params import Preference
     from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page

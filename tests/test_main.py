@@ -11,29 +11,17 @@ from synthpairs.__main__ import main
 ROOT = Path(__file__).parents[1]
 
 
-def test_help_lists_the_commands_with_examples(capsys):
-    with pytest.raises(SystemExit) as end:
+def test_help_lists_the_commands_with_examples_and_so_does_a_wrong_one(capsys):
+    with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     shown = capsys.readouterr().out
-    assert end.value.code == 0
     for part in ("usage: python -m synthpairs", "preset", "track", "examples:", "python -m synthpairs preset smoke"):
         assert part in shown
-
-
-@pytest.mark.parametrize(("arguments", "known"), [(["sync"], ["preset", "track"]), (["track", "snyc"], ["sync"])])
-def test_an_unknown_command_lists_what_there_is(capsys, arguments, known):
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["track", "snyc"])
     wrong, _, choices = capsys.readouterr().err.partition("(choose from ")
-    assert f"invalid choice: '{arguments[-1]}'" in wrong
-    assert all(name in choices for name in known)
-
-
-def test_no_command_is_an_error(capsys):
-    with pytest.raises(SystemExit):
-        main([])
-    assert "required: COMMAND" in capsys.readouterr().err
+    assert "invalid choice: 'snyc'" in wrong
+    assert "sync" in choices
 
 
 def test_users_errors_are_one_line_and_exit_code_1(tmp_path):
@@ -47,36 +35,24 @@ def test_users_errors_are_one_line_and_exit_code_1(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command",
-    [
-        "doctor",
-        "plan",
-        "preset x",
-        "preset x --as-flags",
-        "preview 1",
-        "replay 0a",
-        "compare a b",
-        "vote",
-        "track sync",
-    ],
+    "command", ["doctor", "plan", "preset x", "preview 1", "replay 0a", "compare a b", "vote", "track sync"]
 )
 def test_a_command_outside_the_root_says_where_to_go(tmp_path, monkeypatch, caplog, command):
+    def error():
+        caplog.clear()
+        assert main(command.split()) == 1
+        (record,) = caplog.records
+        return record.message
+
     (tmp_path / "docs/more").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "docs/more")
-    assert main(command.split()) == 1
-    assert [record.message for record in caplog.records] == [
-        "error: params.yaml is not here, nor in a folder above: this is no project"
-    ]
+    assert error() == "error: params.yaml is not here, nor in a folder above: this is no project"
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).touch()
-    caplog.clear()
-    assert main(command.split()) == 1
-    assert [record.message for record in caplog.records] == [f"error: params.yaml is not here: run it in {tmp_path}"]
+    assert error() == f"error: params.yaml is not here: run it in {tmp_path}"
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").unlink()
-    caplog.clear()
-    assert main(command.split()) == 1
-    assert caplog.records[0].message == "error: params.yaml is missing: run `git checkout params.yaml` first"
+    assert error() == "error: params.yaml is missing: run `git checkout params.yaml` first"
 
 
 def test_a_stage_outside_the_root_says_where_to_go(tmp_path):

@@ -1,10 +1,8 @@
 """What is wrong before a run starts: params, models, the machine. Nothing is run, fetched or changed."""
 
-import copy
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +18,8 @@ from synthpairs.captions.readers.rows import files_of
 from synthpairs.cli.estimate.estimate import GIB, Machine, disk, estimate, memory, total
 from synthpairs.cli.estimate.rates import CPU
 from synthpairs.cli.estimate.work import read_run
-from synthpairs.cli.presets import FOLDER, leaves
 from synthpairs.core.arms import Arm, CodeArm
-from synthpairs.core.assets import pinned
-from synthpairs.core.config import PARAMS, convert, convert_section, load_params, messages, read_mapping
+from synthpairs.core.config import PARAMS, convert, convert_section, messages, read_mapping
 from synthpairs.emoji.tasks.params import Tasks
 from synthpairs.emoji.world import Art, World
 from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
@@ -39,7 +35,6 @@ from synthpairs.generation.masked.params import Embed
 from synthpairs.generation.vq_pairs.params import Pairs
 from synthpairs.models.language.params import GgufSource
 from synthpairs.models.sentence_weights import PackagedEncoder
-from synthpairs.report.comparison.revisions import git
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.params import Report
 from synthpairs.runtime.engine.engine import load_engine
@@ -75,24 +70,22 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything, in the working directory: one finding for each fault; what depends on faulty params waits."""
-    findings: list[Finding] = []
     params: dict[str, Any] = {}
-    sound: set[str] = set()  # sections
     try:
         params = read_mapping()
+        findings = list(_sections(params))
     except (ValueError, OSError) as error:
-        findings += _faults(str(PARAMS), error)
-    else:
-        findings += _sections(params, sound)
-    parts: list[Callable[[], Iterable[Finding]]] = [
-        partial(_sources, params), partial(_presets, params, sound), partial(_models, params), _packages, _versioned, _engine,
-        partial(_machine, params, len(sound) == len(SECTIONS)),
-    ]  # fmt: skip
-    for part in parts:
+        findings = _faults(str(PARAMS), error)
+    sound = not any(finding.fault for finding in findings)
+    parts: dict[str, Callable[[], Iterable[Finding]]] = {
+        "sources": partial(_sources, params), "models": partial(_models, params), "engine": _engine,
+        "machine": partial(_machine, params, sound),
+    }  # fmt: skip
+    for name, part in parts.items():
         try:
             findings += part()
-        except (ValueError, OSError, subprocess.SubprocessError) as error:
-            findings += _faults(getattr(part, "func", part).__name__.strip("_"), error)
+        except (ValueError, OSError) as error:
+            findings += _faults(name, error)
     return findings
 
 
@@ -100,21 +93,18 @@ def _faults(what: str, error: Exception) -> list[Finding]:
     return [Finding(what, message) for message in messages(error)]
 
 
-def _sections(params: dict[str, Any], sound: set[str]) -> Iterator[Finding]:
-    """Every section by its own dataclass, with the package that a training wants, and none beside them; fills `sound`."""
-    for unknown in params:
-        if unknown not in SECTIONS:
-            yield Finding(f"{PARAMS}: {unknown}", "no stage reads it: is the name misspelt?")
+def _sections(params: dict[str, Any]) -> Iterator[Finding]:
+    """Every section by its own dataclass, with the package that a training wants, and none beside them."""
+    unknown = [name for name in params if name not in SECTIONS]
+    faults = [Finding(f"{PARAMS}: {name}", "no stage reads it: is the name misspelt?") for name in unknown]
     for section, kind in SECTIONS.items():
         try:
             value = convert_section(kind, section, params)
             if isinstance(value, Finetune) and value.lora:
                 check_quantizer(value.lora, section)
-            sound.add(section)
         except ValueError as error:
-            yield from _faults(f"{PARAMS}: {section}", error)
-    if len(sound) == len(SECTIONS):
-        yield Finding(f"{PARAMS}: {len(SECTIONS)} sections can be read")
+            faults += _faults(f"{PARAMS}: {section}", error)
+    yield from faults or [Finding(f"{PARAMS}: {len(SECTIONS)} sections can be read")]
 
 
 def _sources(params: dict[str, Any]) -> Iterator[Finding]:
@@ -136,44 +126,19 @@ def _sources(params: dict[str, Any]) -> Iterator[Finding]:
         yield from faults or [Finding(f"captions.sources: {source.name}, {source.path}")]
 
 
-def _presets(params: dict[str, Any], sound: set[str]) -> Iterator[Finding]:
-    """Every preset must fit params.yaml, and what comes of it must be allowed; sections that are not sound are left out."""
-    for preset in sorted(FOLDER.glob("*.yaml")):
-        document = {section: copy.deepcopy(params[section]) if section in sound else None for section in SECTIONS}
-        faults = []
-        try:
-            overlay = leaves(preset.stem, document)
-        except (ValueError, OSError) as error:
-            yield from _faults(f"{preset}: a preset", error)
-            continue
-        for (*parts, last), value in overlay:
-            place: Any = document
-            for key in parts:
-                place = place[key]
-            place[last] = value
-        for section in sorted({keys[0] for keys, _ in overlay} & sound):
-            try:
-                convert_section(SECTIONS[section], section, document, preset)
-            except ValueError as error:
-                faults += _faults(f"{preset}: a preset", error)
-        yield from faults or [Finding(f"{preset}: a preset")]
-
-
 def _models(params: dict[str, Any]) -> Iterator[Finding]:
     """Models that params name: directories must be there with weights, unless a stage makes them; hub models reachable."""
     for keys, name in _strings(params, ()):
         if name in MADE or not (keys[-1] in MODELS or _HUB.fullmatch(name)):
             continue
-        key, path = ".".join(keys), Path(name.removeprefix("local-dir:"))
+        what, path = f"{'.'.join(keys)}: {name}", Path(name.removeprefix("local-dir:"))
         if path.is_dir():
-            weights = next(path.rglob("*.safetensors"), None)
-            yield Finding(
-                f"{key}: {name}", None if weights else "holds no *.safetensors: are its files checked out or fetched?"
-            )
+            empty = not any(path.rglob("*.safetensors"))
+            yield Finding(what, "holds no *.safetensors: are its files checked out or fetched?" if empty else None)
         elif _HUB.fullmatch(name) or (keys[-1] == "clip" and not name.startswith("local-dir:")):
-            yield Finding(f"{key}: {name}, to be fetched from its hub", _unreachable(name))
+            yield Finding(f"{what}, to be fetched from its hub", _unreachable(name))
         else:
-            yield Finding(f"{key}: {name}", "is no directory: check it out of git, or name OWNER/NAME@REVISION")
+            yield Finding(what, "is no directory: check it out of git, or name OWNER/NAME@REVISION")
 
 
 def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -189,7 +154,7 @@ def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 
 
 def _unreachable(name: str) -> str | None:
-    """Why a hub model cannot be had where HF_HUB_OFFLINE forbids to fetch it; open_clip's names are told by their loading."""
+    """Why a hub model cannot be had where HF_HUB_OFFLINE forbids to fetch it; of open_clip's names only loading says so."""
     from huggingface_hub import constants
 
     if not constants.is_offline_mode() or not _HUB.fullmatch(name):
@@ -203,25 +168,8 @@ def _unreachable(name: str) -> str | None:
     )
 
 
-def _packages() -> Iterator[Finding]:
-    yield Finding(
-        f"packages.lock.yaml: {sum(len(pinned(part)) for part in ('artwork', 'names', 'texts', 'models'))} packages are pinned"
-    )
-
-
-def _versioned() -> Iterator[Finding]:
-    """Git and DVC, without which nothing is versioned."""
-    try:
-        git("rev-parse", "--git-dir")
-        yield Finding("git repository")
-    except OSError as error:
-        missing = not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
-        yield Finding("git repository", f"{error}{'; `git init`, or clone the project' if missing else ''}")
-    yield Finding("DVC", None if Path(".dvc").is_dir() else "`.dvc` is missing: `dvc init`")
-
-
 def _engine() -> Iterator[Finding]:
-    """How work is to be run; whether a Ray cluster answers is only found out by asking it."""
+    """How work is to be run; whether a Ray cluster answers is not asked."""
     engine = load_engine()
     check(engine)
     who = {None: "as many workers as fit", 0: "this process"}.get(engine.workers, f"{engine.workers} workers")
@@ -242,7 +190,7 @@ def _machine(params: dict[str, Any], sound: bool) -> Iterator[Finding]:
     free = shutil.disk_usage(".").free / GIB
     total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     unknown = None if sound else f"what a run takes can be said once {PARAMS} is mended"
-    if sound and any(source.limit is None for source in load_params(CaptionParams, "captions").sources):
+    if sound and any(source["limit"] is None for source in params["captions"]["sources"]):
         unknown = (
             "captions.sources has no limit somewhere: `python -m synthpairs plan --captions N` says what a run takes"
         )
@@ -254,9 +202,8 @@ def _machine(params: dict[str, Any], sound: bool) -> Iterator[Finding]:
     machine = Machine(gpu=run.device, gpus=max(1, len(devices)) if large else 1)
     rows = estimate(run, machine)
     room, main = disk(rows) / GIB, memory(run, machine) / GIB
-    yield Finding(
-        f"disk: {free:.0f} GiB free", f"data, models and cache take about {room:,.0f} GiB" if free < room else None
-    )
+    full = f"data, models and cache take about {room:,.0f} GiB" if free < room else None
+    yield Finding(f"disk: {free:.0f} GiB free", full)
     short = total_memory < main - 0.5  # what the kernel keeps is not counted
     yield Finding(f"memory: {total_memory:.0f} GiB", f"about {main:,.0f} GiB are needed" if short else None)
     if large and not devices:

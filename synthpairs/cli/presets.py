@@ -1,6 +1,6 @@
 """Presets: values for params.yaml at another scale. A preset file holds only what differs.
 
-params.yaml stays the one place where values stand: a preset is written into it as DVC writes, so `git diff params.yaml` and
+params.yaml alone says what holds: a preset is written into it as DVC writes, so `git diff params.yaml` and
 `dvc params diff` show what it changed, and `git checkout params.yaml` takes it back.
 """
 
@@ -28,13 +28,13 @@ def apply(name: str) -> dict[str, Any]:
     document = yaml.load(text.replace("\r\n", "\n"))
     changed: dict[str, Any] = {}
     for (*parents, last), value in leaves(name, current):
-        old, place = current, document
+        old, section = current, document
         for key in parents:
-            old, place = old[key], place[key]
-        if (type(old[last]), old[last]) != (type(value), value):
-            place[last] = changed[".".join([*parents, last])] = value
-            if value == [] and last in place.ca.items:
-                place.ca.items[last][3] = None  # else ruamel leaves a line end out, and nobody can read the file
+            old, section = old[key], section[key]
+        if (type(old[last]), old[last]) != (type(value), value):  # 1, 1.0 and true are different
+            section[last] = changed[".".join([*parents, last])] = value
+            if value == [] and last in section.ca.items:
+                section.ca.items[last][3] = None  # else ruamel leaves a line end out, and nobody can read the file
     if changed:
         stream = io.StringIO()
         yaml.dump(document, stream)

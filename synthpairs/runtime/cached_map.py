@@ -26,10 +26,10 @@ def in_pieces(
             piece = items[first : first + PIECE]
             file = f"{name}-{digest(piece)}.json"
             stored = store.get(file)
-            found = work(piece) if stored is None else json.loads(stored)
             if stored is None:
-                store.put(file, json.dumps(found).encode())
-            assert len(found) == len(piece)
-            results.extend(found)
+                stored = json.dumps(work(piece)).encode()
+                store.put(file, stored)
+            results.extend(json.loads(stored))
+            assert len(results) == first + len(piece)
             advance(len(piece))
     return results

@@ -11,6 +11,8 @@ import os
 import shlex
 import sys
 
+GROUP = "SYNTHPAIRS_GROUP"  # the stage's process group: a launcher starts its processes in groups of their own
+
 
 def relaunch() -> None:
     """Replace this process by the same stage under `SYNTHPAIRS_LAUNCH`; nothing without one, or in a process that it started."""
@@ -21,6 +23,7 @@ def relaunch() -> None:
         command[:1] = [sys.executable, "-m", "torch.distributed.run"]
     spec = sys.modules["__main__"].__spec__
     assert spec, "stages are run as modules"
+    os.environ.setdefault(GROUP, str(os.getpgrp()))
     try:
         os.execvp(command[0], [*command, "-m", spec.name, *sys.argv[1:]])
     except OSError as error:

@@ -1,6 +1,6 @@
 """MLflow runs of stages: one parent run for an execution of the pipeline, one child run for each stage.
 
-The parent is found or created by a key of its content (git revision, experiment name, params.yaml), so no run id is passed
+The parent is looked up or created by a key of its content (git revision, experiment name, params.yaml), so no run id is passed
 between stages. Runs go to `MLFLOW_TRACKING_URI`, else to `mlflow.db` at the DVC root. Only `Store` imports MLflow, which
 takes two seconds.
 """
@@ -101,12 +101,11 @@ class Store:
                 experiment.experiment_id if experiment else self.client.create_experiment(EXPERIMENT, location)
             )
             parents = self.client.search_runs([self._experiment], f"tags.`pipeline.key` = '{execution.key}'")
-            self.parent = parents[0].info.run_id if parents else self._create_parent()
-
-    def _create_parent(self) -> str:
-        run = self._create_run(self._execution.name, {"pipeline.key": self._execution.key})
-        self._log_params(run, parse_mapping(self._execution.params, str(PARAMS)))
-        return run
+            if parents:
+                self.parent: str = parents[0].info.run_id
+            else:
+                self.parent = self._create_run(execution.name, {"pipeline.key": execution.key})
+                self._log_params(self.parent, parse_mapping(execution.params, str(PARAMS)))
 
     def _create_run(self, name: str, tags: dict[str, str]) -> str:
         begun, tags = self._execution.started, self._execution.tags | tags

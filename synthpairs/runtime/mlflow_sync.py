@@ -11,7 +11,7 @@ from typing import Any
 
 from synthpairs.core.config import read_mapping
 from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names
-from synthpairs.runtime.stage import quietly, tracking_on
+from synthpairs.runtime.tracking import quietly, tracking_on
 
 log = logging.getLogger(__name__)
 LOCK = Path("dvc.lock")

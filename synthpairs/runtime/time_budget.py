@@ -22,13 +22,13 @@ class Budget:
     @classmethod
     def from_environment(cls) -> "Budget":
         """ValueError for what is no positive number."""
-        told = os.environ.get(HOURS, "inf")
+        value = os.environ.get(HOURS, "inf")
         try:
-            hours = float(told)
+            hours = float(value)
         except ValueError:
             hours = math.nan
         if not hours > 0:
-            raise ValueError(f"{HOURS} must be a number of hours above 0, got {told!r}")
+            raise ValueError(f"{HOURS} must be a number of hours above 0, got {value!r}")
         return cls(hours)
 
     def check(self, done: int, total: int, what: str) -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+def stores(tmp_path, monkeypatch):
     """A store of each kind with 1,000 bytes in it."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     paths = {
@@ -31,7 +31,7 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     return paths
 
 
-def test_only_stores_of_other_code_are_freed(stores: dict[str, Path]) -> None:
+def test_only_stores_of_other_code_are_freed(stores):
     freed, kept = clean()
     assert {store.path for store in freed} == {
         stores[name] for name in ("other code", "other recipe", "an older layout")
@@ -43,7 +43,7 @@ def test_only_stores_of_other_code_are_freed(stores: dict[str, Path]) -> None:
     assert clean()[0] == []
 
 
-def test_all_are_freed_but_what_a_run_works_in(stores: dict[str, Path]) -> None:
+def test_all_are_freed_but_what_a_run_works_in(stores):
     hold = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold, stores["other code"] / ".lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -5,22 +5,22 @@ from pathlib import Path
 import pytest
 
 from tests.flows import project
-from tests.pipeline import Stage, read_stages
+from tests.pipeline import read_stages
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(3000))
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> project.Smoke:
+def smoke(tmp_path_factory):
     return project.make_smoke(tmp_path_factory.mktemp("smoke"))
 
 
 @pytest.fixture(scope="session")
-def stages(smoke: project.Smoke, tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
+def stages(smoke, tmp_path_factory):
     """The stages of the main pipeline with the arms of the smoke preset."""
     stages = read_stages(smoke.project.path, tmp_path_factory.mktemp("site"))
     return [stage for stage in stages if ":" not in stage.address]

@@ -27,7 +27,7 @@ if "DVC_STAGE" in os.environ:
 CALL = re.compile(r"openat\(.*, O_RDONLY(?!.*O_DIRECTORY).* = \d+<(.+)>$", re.MULTILINE)
 
 
-def watch(folder: Path) -> dict[str, str]:
+def watch(folder):
     """Environment in which stages leave in `folder` what they open to read."""
     if (
         subprocess.run("strace -o /dev/null true", shell=True, capture_output=True).returncode == 0
@@ -39,7 +39,7 @@ def watch(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def reads(folder: Path, root: Path) -> dict[str, set[str]]:
+def reads(folder, root):
     """Files below `root` that each stage has read, relative to it."""
     by_stage: dict[str, set[str]] = {}
     for log in sorted(folder.glob("*.*.strace")) + sorted(folder.glob("*.*.audit")):

@@ -12,11 +12,11 @@ import urllib.request
 import pandas as pd
 import pytest
 
-from tests.flows.project import Project, Smoke, executed, ran
-from tests.pipeline import Stage, within
+from tests.flows.project import executed, ran
+from tests.pipeline import within
 
 
-def answer(url: str, server: subprocess.Popen[bytes]) -> str:
+def answer(url, server):
     """What a server sends once it listens."""
     while True:
         assert server.poll() is None, "the server has ended"
@@ -27,19 +27,34 @@ def answer(url: str, server: subprocess.Popen[bytes]) -> str:
             time.sleep(0.2)
 
 
-def mlflow_client(project: Project):
+def mlflow_client(project):
     from mlflow.client import MlflowClient
 
     return MlflowClient(tracking_uri=f"sqlite:///{project.path / 'mlflow.db'}")
 
 
-def test_every_stage_runs_and_git_sees_only_results_change(smoke: Smoke, stages: list[Stage]) -> None:
+def execution(client, experiment):
+    """The run of the one execution of an experiment of DVC's, and those of its stages by name; each has one."""
+    (ours,) = (one for one in client.search_experiments() if one.name == "synthpairs")
+    runs = client.search_runs([ours.experiment_id], max_results=1000)
+    (parent,) = (
+        run
+        for run in runs
+        if run.data.tags.get("dvc.exp", "") == experiment and "mlflow.parentRunId" not in run.data.tags
+    )
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    by_name = {run.info.run_name: run for run in children}
+    assert len(by_name) == len(children)
+    return parent, by_name
+
+
+def test_every_stage_runs_and_git_sees_only_results_change(smoke, stages):
     assert sorted(ran(smoke.printed)) == sorted(stage.address for stage in stages)
     results = {out for stage in stages for out in stage.uncached} | {"dvc.lock"}
     assert [path for path in smoke.changed if not any(within(path, out) or within(out, path) for out in results)] == []
 
 
-def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke: Smoke, stages: list[Stage]) -> None:
+def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke, stages):
     """Else it could start before that is there, and would not run again when it changes."""
     problems = []
     for stage in stages:
@@ -52,7 +67,7 @@ def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke: Smoke, stages: 
     assert not problems, "\n".join(problems)
 
 
-def test_nothing_held_out_is_seen_by_any_training(smoke: Smoke) -> None:
+def test_nothing_held_out_is_seen_by_any_training(smoke):
     """Proven from the tables that the pipeline made, by the drawings that each row shows."""
     data = smoke.project.path / "data"
     drawings = pd.read_parquet(data / "art/drawings.parquet").set_index("drawing")
@@ -70,19 +85,14 @@ def test_nothing_held_out_is_seen_by_any_training(smoke: Smoke) -> None:
     assert all(seen <= {"heldout_combination", "heldout_style"} for seen in benchmarks.values()), benchmarks
 
 
-def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke: Smoke, stages: list[Stage]) -> None:
+def test_mlflow_holds_the_execution_and_each_of_its_stages_once_it_is_synchronised(smoke, stages):
+    """The stages were run without MLflow; experiment `random` runs some of them with it."""
+    assert f" {len(stages)} added" in smoke.project.run("python -m synthpairs track sync")
     client = mlflow_client(smoke.project)
-    (experiment,) = (found for found in client.search_experiments() if found.name == "synthpairs")
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    assert [run.info.status for run in parents] == ["FINISHED"]
-    children = {run.info.run_name: run for run in runs if run not in parents}
-    assert len(children) == len(runs) - 1, "one run of a stage"
+    parent, children = execution(client, "")
     assert set(children) == {stage.address for stage in stages}
-    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parents[0].info.run_id}
-    assert {name: run.info.status for name, run in children.items() if run.info.status != "FINISHED"} == {}
-    assert children["select"].data.params["k"] == "12"
-    assert parents[0].data.params["select.k"] == "12"
+    assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
+    assert parent.data.params["select.k"] == children["select"].data.params["select.k"] == "12"
     for name in ("select", "finetune@real"):
         numbers = json.loads((smoke.project.path / f"reports/metrics/{name.replace('@', '/')}.json").read_text())
         numbers = {key: value for key, value in numbers.items() if isinstance(value, int | float)}
@@ -91,13 +101,11 @@ def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke: Smoke, stages:
         assert {key: logged.get(key) for key in numbers} == pytest.approx(numbers)
     kept = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
     assert "reports/README.md" in kept
-    smoke.project.run("python -m synthpairs track sync")
     assert " 0 added" in smoke.project.run("python -m synthpairs track sync"), "nothing is added twice"
 
 
-def test_nothing_is_left_to_do(smoke: Smoke) -> None:
+def test_nothing_is_left_to_do(smoke):
     project = smoke.project
-    assert ran(project.run("dvc repro")) == []
     assert ran(smoke.again) == []
     changed = json.loads(project.run("dvc status --json"))
     assert [address for address in changed if ":" not in address] == []
@@ -105,22 +113,18 @@ def test_nothing_is_left_to_do(smoke: Smoke) -> None:
     assert project.changes() == []
 
 
-def test_captions_made_anew_are_the_same(smoke: Smoke) -> None:
-    assert ran(smoke.project.run("dvc repro --force --single-item captions")) == ["captions"]
-    assert ran(smoke.project.run("dvc repro")) == []
-    assert smoke.project.changes() == []
-
-
-def test_unfinished_work_is_cleared_away_and_not_missed(smoke: Smoke) -> None:
+def test_unfinished_work_is_cleared_away_and_not_missed_and_captions_made_anew_are_the_same(smoke):
     project = smoke.project
     assert "freed " not in project.run("python -m synthpairs clean"), "all of it is of this code"
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar"))
     project.run("python -m synthpairs clean --all")
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar")) == []
+    assert ran(project.run("dvc repro --force --single-item captions")) == ["captions"]
     assert ran(project.run("dvc repro")) == []
+    assert project.changes() == []
 
 
-def test_mlflow_shows_its_pages(smoke: Smoke) -> None:
+def test_mlflow_shows_its_pages(smoke):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -138,15 +142,14 @@ def test_mlflow_shows_its_pages(smoke: Smoke) -> None:
     assert smoke.project.changes() == []
 
 
-def test_commands_about_the_run(smoke: Smoke) -> None:
+def test_commands_about_the_run(smoke):
     project = smoke.project
     assert "FAIL" not in project.run("python -m synthpairs doctor")
-    assert "images" in project.run("python -m synthpairs plan --gpu H100 --gpus 8 --price 2.5")
-    plan = project.run("python -m synthpairs plan --captions 1000000 --gpu H100 --gpus 8 --price 2.5")
-    assert "1,000,000 captions" in plan
+    million = project.run("python -m synthpairs plan --captions 1000000 --gpu H100 --gpus 8 --price 2.5")
+    assert "1,000,000 captions" in million
+    assert "| images " in million
     assert "images" in project.run("python -m synthpairs plan --measure")
-    sheet = project.run("python -m synthpairs preview 12")
-    assert "12 pictures" in sheet
+    assert "12 pictures" in project.run("python -m synthpairs preview 12")
     key = pd.read_parquet(project.path / "data/selected/selected.parquet")["key"][0]
     assert "the same bytes" in project.run(f"python -m synthpairs replay {key}")
     project.run("python -m synthpairs vote --summary")

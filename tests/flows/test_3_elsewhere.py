@@ -2,16 +2,15 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.flows.project import Project, Smoke, page_about_versions, ran
+from tests.flows.project import page_about_versions, ran
 
 
 @pytest.fixture(scope="module")
-def published(smoke: Smoke) -> Project:
+def published(smoke):
     """The project with a second version in the store, that of experiment `random`; checked out is the first."""
     project = smoke.project
     project.run("dvc exp apply random")
@@ -23,13 +22,13 @@ def published(smoke: Smoke) -> Project:
     return project
 
 
-def chosen(project: Project) -> dict[str, str]:
+def chosen(project):
     """Captions of the selected pairs by key."""
     table = pd.read_parquet(project.path / "data/selected/selected.parquet")
     return dict(zip(table["key"], table["text"], strict=True))
 
 
-def test_a_version_is_fetched_without_a_project_and_trained_on(published: Project, tmp_path: Path) -> None:
+def test_a_version_is_fetched_without_a_project_and_trained_on(published, tmp_path):
     code, elsewhere = page_about_versions(), published.at(tmp_path)
     elsewhere.run(code["elsewhere"])
     (tmp_path / "train.py").write_text(code["train"])
@@ -39,7 +38,7 @@ def test_a_version_is_fetched_without_a_project_and_trained_on(published: Projec
     assert set(pd.read_parquet(tmp_path / "pairs/selected.parquet")["key"]) != set(chosen(published))
 
 
-def test_a_version_is_imported_and_updated(published: Project, tmp_path: Path) -> None:
+def test_a_version_is_imported_and_updated(published, tmp_path):
     elsewhere = published.at(tmp_path)
     elsewhere.run('dvc init --quiet --no-scm\ndvc import --rev v1 "$URL" data/selected --out pairs')
     first = set(pd.read_parquet(tmp_path / "pairs/selected.parquet")["key"])
@@ -48,7 +47,7 @@ def test_a_version_is_imported_and_updated(published: Project, tmp_path: Path) -
     assert set(pd.read_parquet(tmp_path / "pairs/selected.parquet")["key"]) != first
 
 
-def test_versions_are_compared(published: Project) -> None:
+def test_versions_are_compared(published):
     printed = published.run(page_about_versions()["compare"])
     for name in ("data/selected/llava.json", "data/selected/selected.parquet"):
         assert name in printed.split("Modified:")[1].split("\n\n")[0]
@@ -56,7 +55,7 @@ def test_versions_are_compared(published: Project) -> None:
     assert "reports/metrics/select.json" in printed
 
 
-def test_a_clone_pulls_everything_and_has_nothing_to_do(published: Project, tmp_path: Path) -> None:
+def test_a_clone_pulls_everything_and_has_nothing_to_do(published, tmp_path):
     published.run(f'git clone --quiet --branch v1 "$URL" {shlex.quote(str(tmp_path / "clone"))}')
     clone = published.at(tmp_path / "clone")
     assert "ERROR" not in clone.run("dvc pull")
@@ -72,7 +71,7 @@ def test_a_clone_pulls_everything_and_has_nothing_to_do(published: Project, tmp_
 
 
 @pytest.fixture(scope="module")
-def folder(published: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def folder(published, tmp_path_factory):
     """The first version in a folder of a larger repository, both with a space in their names; its cache is the project's."""
     outer = published.at(tmp_path_factory.mktemp("a") / "larger repository")
     path = outer.path / "synth pairs"
@@ -87,16 +86,16 @@ def folder(published: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return project
 
 
-def test_in_a_folder_of_a_larger_repository_results_come_from_the_cache(folder: Project, published: Project) -> None:
+def test_in_a_folder_of_a_larger_repository_results_come_from_the_cache(folder, published):
     folder.run("dvc checkout")
     assert ran(folder.run("dvc repro")) == []
     assert chosen(folder) == chosen(published)
     assert folder.changes() == []
 
 
-def test_in_a_folder_of_a_larger_repository_experiments_run_and_are_compared(folder: Project) -> None:
-    assert ran(folder.run("dvc exp run -n fewer -S gallery.limit=5")) == ["gallery"]
-    assert "gallery.limit" in folder.run("python -m synthpairs compare HEAD fewer workspace")
+def test_in_a_folder_of_a_larger_repository_experiments_run_and_are_compared(folder):
+    assert ran(folder.run("dvc exp run -n coarse -S gallery.quality=80")) == ["gallery"]
+    assert "gallery.quality" in folder.run("python -m synthpairs compare HEAD coarse workspace")
     folder.run("git checkout -- .")
-    assert ran(folder.run("dvc exp run --temp -n narrow -S report.columns=2")) == ["report"]
-    assert "report.columns" in folder.run("dvc exp diff HEAD narrow")
+    assert ran(folder.run("dvc exp run --temp -n coarser -S gallery.quality=70")) == ["gallery"]
+    assert "gallery.quality" in folder.run("dvc exp diff HEAD coarser")

@@ -34,7 +34,7 @@ NOT_RUN = {
 }
 
 
-def documented() -> list[tuple[str, str]]:
+def documented():
     """Pages and the commands that they name, in blocks or in lines, without variables before and comments behind them."""
     commands = []
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
@@ -50,20 +50,20 @@ def documented() -> list[tuple[str, str]]:
     return commands
 
 
-def covers(line: str, command: str) -> bool:
+def covers(line, command):
     """Whether a line that was run has the words of a documented command in their order; capitals stand for any word."""
     rest = iter(shlex.split(line))
     return all(any(word == other or PLACEHOLDER.fullmatch(word) for other in rest) for word in shlex.split(command))
 
 
-def test_a_command_covers_what_it_has_more_options_than() -> None:
+def test_a_command_covers_what_it_has_more_options_than():
     assert covers("dvc exp run -n random -S a=1", "dvc exp run -S a=1")
     assert covers("dvc diff v1 v2", "dvc diff TAG1 TAG2")
     assert not covers("dvc exp run -S a=1", "dvc exp run -S a=2")
     assert not covers("dvc diff v1", "dvc diff TAG1 TAG2")
 
 
-def test_every_documented_command_is_run_by_a_flow_or_has_a_reason() -> None:
+def test_every_documented_command_is_run_by_a_flow_or_has_a_reason():
     if not executed:
         pytest.skip("comes after the other flows")
     commands = documented()

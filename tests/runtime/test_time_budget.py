@@ -1,26 +1,21 @@
 """A stage stops when its hours are used up, keeps what it has, and a rerun goes on to the same bytes."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-import pandas as pd
 import pytest
 
 from synthpairs.generation.diffusion.make import make_images
-from synthpairs.generation.diffusion.params import Images
 from synthpairs.runtime import time_budget as budget
 from synthpairs.runtime.time_budget import HOURS, Budget
 from tests.generation.diffusion.conftest import captions, settings  # noqa: F401
 from tests.generation.diffusion.test_make import contents
 
 
-def test_without_a_budget_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_budget_nothing_ends(monkeypatch):
     monkeypatch.delenv(HOURS, raising=False)
     monkeypatch.setattr(budget, "_started", -1e12)
     Budget.from_environment().check(1, 2, "pictures")
 
 
-def test_a_budget_ends_what_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_ends_what_is_not_done(monkeypatch):
     monkeypatch.setenv(HOURS, "0.5")
     monkeypatch.setattr(budget.time, "monotonic", lambda: budget._started + 1799)
     Budget.from_environment().check(1, 2, "pictures")
@@ -33,15 +28,15 @@ def test_a_budget_ends_what_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("told", ["0", "-1", "two", "nan", ""])
-def test_a_budget_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+def test_a_budget_that_is_none_is_an_error(monkeypatch, told):
     monkeypatch.setenv(HOURS, told)
     with pytest.raises(ValueError, match=f"SYNTHPAIRS_BUDGET_HOURS must be a number of hours above 0, got {told!r}"):
         Budget.from_environment()
 
 
 def test_every_rerun_gets_further_and_the_bytes_are_the_same(
-    captions: pd.DataFrame, settings: Callable[..., Images], tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> None:  # fmt: skip
+    captions, settings, tmp_path, monkeypatch  # noqa: F811
+):  # fmt: skip
     params = settings(batch=4)
     monkeypatch.setenv(HOURS, "1e-9")
     for done in (4, 4, 4):

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends
 
 
 @pytest.fixture
-def parent(tmp_path: Path, request: pytest.FixtureRequest):
+def parent(tmp_path, request):
     """A process that holds a work store's lock and has a pool, one of whose two workers is busy and one idle."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(start=request.param))
@@ -47,9 +47,7 @@ def parent(tmp_path: Path, request: pytest.FixtureRequest):
 
 
 @pytest.mark.parametrize("parent", ["fork", "spawn"], indirect=True)
-def test_a_killed_process_takes_its_workers_along_and_leaves_its_lock(
-    parent: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_process_takes_its_workers_along_and_leaves_its_lock(parent, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with pytest.raises(BlockingIOError), WorkStore("stage", "x").locked():
         pass
@@ -59,7 +57,7 @@ def test_a_killed_process_takes_its_workers_along_and_leaves_its_lock(
 
 
 @pytest.mark.parametrize("parent", ["fork"], indirect=True)
-def test_workers_leave_ctrl_c_to_the_parent(parent: "subprocess.Popen[str]") -> None:
+def test_workers_leave_ctrl_c_to_the_parent(parent):
     workers = children(parent.pid)
     for pid in workers:
         os.kill(pid, signal.SIGINT)
@@ -68,19 +66,19 @@ def test_workers_leave_ctrl_c_to_the_parent(parent: "subprocess.Popen[str]") -> 
     assert children(parent.pid) == workers
 
 
-def test_a_worker_whose_parent_died_before_the_kernel_was_asked_ends_at_once() -> None:
+def test_a_worker_whose_parent_died_before_the_kernel_was_asked_ends_at_once():
     code = "from synthpairs.runtime.workers import _begin; _begin(1234567, print, ('begun',))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_each_worker_begins_with_what_it_is_given() -> None:
+def test_each_worker_begins_with_what_it_is_given():
     with process_pool(1, "fork", os.environ.__setitem__, "SYNTHPAIRS_BEGUN", "yes") as pool:
         assert pool.submit(os.getenv, "SYNTHPAIRS_BEGUN").result() == "yes"
     assert "SYNTHPAIRS_BEGUN" not in os.environ
 
 
-def test_there_is_no_other_way_to_start_a_pool() -> None:
+def test_there_is_no_other_way_to_start_a_pool():
     files = [path for folder in ("synthpairs", "stages", "desk_models") for path in (ROOT / folder).rglob("*.py")]
     pools = {
         path.stem for path in files if re.search(r"ProcessPoolExecutor|\bPool\(\d|import .*\bPool$", path.read_text())

@@ -1,7 +1,7 @@
 """Estimate of a run: work times rates, as tables for people and as JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ NOT_COUNTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What the run is planned for: a key of GPUS, or cpu for two cores."""
+    """What the run is to take: a key of GPUS, or cpu for two cores."""
 
     gpu: str
     gpus: int = 1
@@ -120,11 +120,7 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
         rent = whole.wall(machine.gpus) / 3600 * machine.gpus * (machine.price or 0)
         paid = f"; all {machine.gpus} for the whole time cost {_number(rent)}" if machine.price else ""
         parts.append(f"For {_time(whole.serial)} of it one process works and the other GPUs are idle{paid}.")
-    parts.append(NOT_COUNTED)
-    if run.notes:
-        parts.append("\n".join(f"- {note}" for note in run.notes))
-    parts.append("Rates:")
-    parts.append("\n".join(dict.fromkeys(f"- {row.rate}" for row in rows if row.rate)))
+    parts += [NOT_COUNTED, _bullets(run.notes), "Rates:", _bullets(dict.fromkeys(str(row.rate) for row in rows))]
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")
@@ -133,8 +129,12 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
             "Smallest difference between two arms that a two-sided paired test at 5% shows with a power of 80%, if they "
             f"differ on {DIFFERENT:.0%} of the items:"
         )
-        parts.append("\n".join(f"- {task}, {run.items[task]:,} items: {value:.3f}" for task, value in values.items()))
-    return "\n\n".join(parts) + "\n"
+        parts.append(_bullets(f"{task}, {run.items[task]:,} items: {value:.3f}" for task, value in values.items()))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
 
 
 def _times(machine: Machine, rows: Sequence[Estimate]) -> str:

@@ -3,9 +3,11 @@
 import math
 import mmap
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 
@@ -13,7 +15,7 @@ from synthpairs.captions.class_prompting.params import Invent
 from synthpairs.captions.params import CaptionParams
 from synthpairs.cli.estimate import rates
 from synthpairs.core.arms import Arm, CodeArm
-from synthpairs.core.config import PARAMS, Within, convert, read_mapping
+from synthpairs.core.config import PARAMS, convert_section, read_mapping
 from synthpairs.emoji.tasks.params import Tasks
 from synthpairs.emoji.world import World
 from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
@@ -23,7 +25,9 @@ from synthpairs.generation.diffusion.params import Images
 from synthpairs.generation.masked.params import Embed
 from synthpairs.models.language.params import GgufSource
 from synthpairs.selection.params import Select
+from synthpairs.vlm.params import Align, Finetune, Training, Vlm
 
+T = TypeVar("T")
 DESK_SIDE = 128  # pixels of an image at most, at desk scale
 DESK_LLM = "models/llm"  # made by stage `language_model`
 LLAVA = 7e9  # parameters of its language model, for disk where the size of ours is not known
@@ -60,7 +64,7 @@ class Run:
     images: int
     steps: int  # of the sampler
     side: int  # pixels
-    arms: list[str]
+    arms: list[Arm]
     llm_parameters: float | None  # of the VLM's language model; None: not known
     items: dict[str, int]  # of the benchmarks whose answers are right or wrong
     work: list[Work]
@@ -72,75 +76,85 @@ class Run:
         return "A100" if self.side > DESK_SIDE else rates.CPU
 
 
-class _Params:
-    def __init__(self, path: Path) -> None:
-        self.path, self.values = path, read_mapping(path)
-
-    def get(self, kind: Any, key: str) -> Any:
-        """A section or value of a dotted key. `align` and `finetune` are read by value, for their dataclasses import torch."""
-        value: Any = self.values
-        for part in key.split("."):
-            if not isinstance(value, dict) or part not in value:
-                raise ValueError(f"{self.path}: {key} is missing")
-            value = value[part]
-        return convert(kind, value, f"{self.path}: {key}")
-
-    def parameters(self, llm: str) -> float | None:
-        """Parameters of a language model by its name (vicuna-7b, 0.5B, 135M) or its directory's 16-bit files; None: neither."""
-        name = self.get(GgufSource, "language_model").file if llm == DESK_LLM else llm.partition("@")[0]
-        if match := re.search(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower()):
-            return float(match[1]) * {"b": 1e9, "m": 1e6}[match[2]]
-        return sum(file.stat().st_size for file in Path(llm).glob("*.safetensors")) / 2 or None
-
-
-def read_run(captions: int | None, path: Path = PARAMS, data: Path = Path("data")) -> Run:
+def read_run(captions: int | None) -> Run:
     """The work that params.yaml asks for; `captions` is how many are expected to be kept, None: as `data` or the sources have.
 
     ValueError names the key that is missing or wrong, or a source without a limit where nothing is expected.
     """
-    params, notes = _Params(path), list[str]()
-    curation, images = params.get(CaptionParams, "captions"), params.get(Images, "images")
-    arms, llm = params.get(list[Arm], "arms"), params.get(str, "vlm.llm")
-    size = params.parameters(llm)
+    document, notes = read_mapping(), list[str]()
+
+    def section(kind: type[T], name: str) -> T:
+        return convert_section(kind, name, document)
+
+    curation, images, world = section(CaptionParams, "captions"), section(Images, "images"), section(World, "world")
+    tasks, arms, llm = section(Tasks, "tasks"), section(list[Arm], "arms"), section(Vlm, "vlm").llm
+    size_of = partial(_parameters, section(GgufSource, "language_model").file)
+    size = size_of(llm)
     if size is None:
         notes.append(f"vlm.llm: the size of {llm} is not known; counted as the rates' model, on disk as 7B parameters")
+
     unlimited = [source.name for source in curation.sources if source.limit is None]
     if unlimited and captions is None:
-        where = f"{path}: captions.sources: {unlimited[0]}"
+        where = f"{PARAMS}: captions.sources: {unlimited[0]}"
         raise ValueError(f"{where} has no limit, so its captions cannot be counted: give it one, or `--captions N`")
-    generated = curation.model.per_concept * len(params.get(World, "world").concepts)
+    generated = curation.model.per_concept * len(world.concepts)
     limits = sum(source.limit or 0 for source in curation.sources)
     read = max(curation.human.pictures + generated + limits, captions or 0)
     illustrated = [one for one in curation.sources if one.format == "webdataset" or one.columns.image is not None]
     with_image = curation.human.pictures + sum(source.limit or read for source in illustrated)
     originals = min(with_image, read - generated)
-    kept, table = captions or read, data / "captions/kept.parquet"
+    kept, table = captions or read, Path("data/captions/kept.parquet")
     if not captions and table.exists():
         kept = pq.read_metadata(table).num_rows
     elif not captions:
         notes.append("captions: all that are read count as kept; `--captions N` expects fewer")
+
     each = min(images.candidates, images.draft.keep) if images.draft else images.candidates
-    captioned = kept if images.limit is None else min(kept, images.limit // each)
-    pairs = min(params.get(Select, "select").k, captioned * each)
-    audited = captioned * each + (min(pairs, originals) if "real" in arms else 0)
-    benchmarks, items = _benchmarks(params, len(arms), size, notes)
+    painted = kept if images.limit is None else min(kept, images.limit // each)  # captions
+    pairs = min(section(Select, "select").k, painted * each)
+    audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
+    asked, suite = section(Benchmark, "benchmark").tasks.pictures, section(Suite, "suite")
+    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in asked}
+    pictures, texts = _suite(suite, notes)
+    models, code_arms = len(arms) + 1, len(section(list[CodeArm], "code_arms"))  # the untrained one among them
+    perplexity = section(Perplexity, "perplexity")
     work = [
-        *_curation(params, curation, read, generated, originals),
-        *_images(images, captioned, captioned * each, pairs, notes),
-        *_audit(params.get(Audit, "audit"), audited, images.side**2),
-        _tokens(params),
-        *_training(params, pairs, len(arms), size, notes),
-        *benchmarks,
-    ]
+        *_captions(curation, read, generated, originals, size_of),
+        *_images(images, painted, painted * each, pairs, notes),
+        *_audit(section(Audit, "audit"), audited, images.side**2),
+        _tokens(section(Embed, "embed"), section(Invent, "invent"), len(world.concepts)),
+        *_training(section(Align, "align"), section(Finetune, "finetune"), tasks, pairs, len(arms), size, notes),
+        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with images and without
+        Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
+        Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so all is read once
+             (models + code_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + suite.shots), size),
+        Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
+        # lmms-eval: one for each task
+        Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(suite.pictures))),
+    ]  # fmt: skip
     return Run(
-        captions=kept, images=captioned * each, steps=images.steps, side=images.side, arms=arms,
-        llm_parameters=size, items=items, work=[row for row in work if row.count], notes=notes,
+        captions=kept, images=painted * each, steps=images.steps, side=images.side, arms=arms, llm_parameters=size,
+        items={task: count for task, count in (own | pictures | texts).items() if task not in GRADED},
+        work=[row for row in work if row.count], notes=notes,
     )  # fmt: skip
 
 
-def _curation(params: _Params, section: CaptionParams, read: int, generated: int, originals: int) -> list[Work]:
+def _parameters(packaged: str, llm: str) -> float | None:
+    """Parameters of a language model by its name (vicuna-7b, 0.5B, 135M) or its directory's 16-bit files; None: neither.
+
+    `packaged` is the name of the file that DESK_LLM is made of.
+    """
+    name = packaged if llm == DESK_LLM else llm.partition("@")[0]
+    if match := re.search(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower()):
+        return float(match[1]) * {"b": 1e9, "m": 1e6}[match[2]]
+    return sum(file.stat().st_size for file in Path(llm).glob("*.safetensors")) / 2 or None
+
+
+def _captions(
+    section: CaptionParams, read: int, generated: int, originals: int, size_of: Callable[[str], float | None]
+) -> list[Work]:
     """As if every filter saw every caption: the first ones spare the others some."""
-    llm, served = params.parameters(section.llm), params.parameters(section.judge.server.model)
+    llm, served = size_of(section.llm), size_of(section.judge.server.model)
     perplexity, judge = section.perplexity.engine, section.judge.engine
     return [
         Work("captions", "rules", "captions.rules", read, disk=read * rates.CAPTION_BYTES),
@@ -190,27 +204,26 @@ def _audit(audit: Audit, count: int, pixels: int) -> list[Work]:
     ]
 
 
-def _training(params: _Params, pairs: int, arms: int, size: float | None, notes: list[str]) -> list[Work]:
-    def examples(stage: str, number: int) -> int:
-        number = math.ceil(number * params.get(Annotated[float, Within(0, 1000)], f"{stage}.epochs"))
-        steps = params.get(Annotated[int, Within(0)] | None, f"{stage}.max_steps")
-        return arms * (number if steps is None else min(number, steps * params.get(int, f"{stage}.batch")))
+def _training(
+    align: Align, finetune: Finetune, tasks: Tasks, pairs: int, arms: int, size: float | None, notes: list[str]
+) -> list[Work]:
+    def examples(section: Training, number: int) -> int:
+        number = math.ceil(number * section.epochs)
+        return arms * (number if section.max_steps is None else min(number, section.max_steps * section.batch))
 
-    mix = params.get(Tasks, "tasks").instructions
-    conversations = mix.pictures + mix.text
-    if params.get(dict[str, object] | None, "finetune.instructions") is not None:
-        path = Path(params.get(str, "finetune.instructions.path"))
+    conversations = tasks.instructions.pictures + tasks.instructions.text
+    if finetune.instructions:
+        path = Path(finetune.instructions.path)
         conversations = _conversations(path) or MIX_665K
         if not path.is_file():
             notes.append(f"finetune.instructions: {path} is not there; counted as LLaVA-1.5's {MIX_665K:,} of them")
-    trained = 1.0
-    if params.get(dict[str, object] | None, "finetune.lora"):
-        trained = rates.LORA_SHARE * params.get(Annotated[int, Within(0)], "finetune.lora.rank")
+    if finetune.lora:
         notes.append("finetune.lora: counted with the time of a full training; 4-bit weights take longer still")
+    trained = rates.LORA_SHARE * finetune.lora.rank if finetune.lora else 1.0
     disk = (size or LLAVA) * (arms * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
     return [
-        Work("align", "", "align", examples("align", pairs), size),
-        Work("finetune", "", "finetune", examples("finetune", conversations), size, disk=disk),
+        Work("align", "", "align", examples(align, pairs), size),
+        Work("finetune", "", "finetune", examples(finetune, conversations), size, disk=disk),
     ]
 
 
@@ -222,37 +235,20 @@ def _conversations(path: Path) -> int:
         return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys: quotes within texts are escaped
 
 
-def _benchmarks(params: _Params, arms: int, size: float | None, notes: list[str]) -> tuple[list[Work], dict[str, int]]:
-    """Of all arms and the untrained model, and the items of the tasks whose answers are right or wrong."""
-    tasks, suite = params.get(Tasks, "tasks"), params.get(Suite, "suite")
-    asked = params.get(Benchmark, "benchmark").tasks.pictures
-    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in asked}
+def _suite(suite: Suite, notes: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Questions of the tasks of lmms-eval and of lm-eval, those of unknown size left out."""
     sizes = {task: QUESTIONS.get(task, suite.limit) for task in suite.pictures}
-    pictures = {task: min(number, suite.limit or number) for task, number in sizes.items() if number is not None}
-    text, tokens = dict[str, int](), 0
-    for task, (subjects, questions, length) in TEXTS.items():
-        if task in suite.text:
-            text[task] = min(questions, subjects * (suite.limit or questions))
-            tokens += text[task] * length * (1 + suite.shots)  # choices are one token each, so all is read once
-    items = own | pictures | text
-    if unknown := [task for task in suite.pictures + suite.text if task not in items]:
+    pictures = {task: min(count, suite.limit or count) for task, count in sizes.items() if count is not None}
+    known = {task: TEXTS[task] for task in suite.text if task in TEXTS}
+    texts = {task: min(count, subjects * (suite.limit or count)) for task, (subjects, count, _) in known.items()}
+    if unknown := [task for task in suite.pictures + suite.text if task not in pictures | texts]:
         notes.append(f"suite: how many questions {', '.join(unknown)} have is not known; not counted")
-    models, code_arms = arms + 1, len(params.get(list[CodeArm], "code_arms"))
-    perplexity = params.get(Perplexity, "perplexity")
-    starts = 5 + 2 * arms + models * (1 + len(suite.pictures))  # lmms-eval: one for each task
-    return [
-        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with images and without
-        Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
-        Work("benchmark", "lm-eval", "lm-eval", (models + code_arms) * tokens, size),
-        Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
-        Work("all stages", "process starts", "start", starts),
-    ], {task: number for task, number in items.items() if task not in GRADED}
+    return pictures, texts
 
 
-def _tokens(params: _Params) -> Work:
+def _tokens(embed: Embed, invent: Invent, concepts: int) -> Work:
     """Token grids of all captions that stage `invent` asks for."""
-    embed, invent = params.get(Embed, "embed"), params.get(Invent, "invent")
-    classes = len(params.get(World, "world").concepts) if "world" in invent.banks else 0
+    classes = concepts if "world" in invent.banks else 0
     classes += (invent.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in invent.banks else 0
     grids, steps = classes * invent.per_class * embed.candidates, embed.steps * _passes(embed.guidance)
     return Work("embed", "", "embed", grids, steps=steps, disk=grids * rates.GRID_BYTES)

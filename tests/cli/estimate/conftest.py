@@ -1,24 +1,21 @@
 """A copy of params.yaml in an empty folder, which tests change by key."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture
-def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
+def change(tmp_path, monkeypatch):
     """Set dotted keys in the working directory's params.yaml."""
     monkeypatch.chdir(tmp_path)
     path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
 
-    def changed(values: dict[str, Any]) -> None:
+    def changed(values):
         yaml = YAML(typ="safe")  # without comments
         document = yaml.load(path)
         for key, value in values.items():

@@ -3,16 +3,14 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scipy.stats import t as student
 
 from synthpairs.__main__ import main
-from synthpairs.cli.estimate.estimate import GIB, Estimate, Machine, differences, disk, estimate, memory, report, total
+from synthpairs.cli.estimate.estimate import GIB, Machine, differences, disk, estimate, memory, report, total
 from synthpairs.cli.estimate.rates import DESK, GPU, GPUS, Rate
 from synthpairs.cli.estimate.work import Run, Work
-from tests.cli.estimate.conftest import Change
 
 EIGHT, H100, CPU = Machine(gpu="A100", gpus=8, price=2.0), Machine(gpu="H100"), Machine(gpu="cpu")
 IMAGES = Work("images", "", "images", 1e6, 1024**2, 60, disk=5e12)
@@ -20,16 +18,16 @@ SELECT = Work("select", "", "select", 1e6)
 ANSWERS = Work("benchmark", "desk tasks", "benchmark", 80_000, 7e9)
 
 
-def run(*work: Work, **values: Any) -> Run:
+def run(*work, **values):
     defaults = {"images": 2000, "llm_parameters": 7e9, "items": {}, "notes": []} | values
     return Run(captions=1000, steps=60, side=1024, arms=["real"], work=list(work), **defaults)
 
 
-def one(work: Work, machine: Machine = EIGHT, **measured: Rate) -> Estimate:
+def one(work, machine=EIGHT, **measured):
     return estimate(run(work), machine, measured)[0]
 
 
-def test_every_rate_has_bounds_and_a_source() -> None:
+def test_every_rate_has_bounds_and_a_source():
     for rate in [*DESK.values(), *GPU.values()]:
         assert rate.seconds > 0
         assert 0 < rate.low < 1 < rate.high, rate
@@ -52,11 +50,11 @@ def test_every_rate_has_bounds_and_a_source() -> None:
         (Work("images", "", "images", 741, 64**2, 12), CPU, 111),  # the desk has rates of its own
     ],
 )
-def test_seconds_worked_out_by_hand(work: Work, machine: Machine, seconds: float) -> None:
+def test_seconds_worked_out_by_hand(work, machine, seconds):
     assert one(work, machine).seconds == pytest.approx(seconds, rel=0.01)
 
 
-def test_bounds_are_those_of_rate_and_gpu() -> None:
+def test_bounds_are_those_of_rate_and_gpu():
     images = one(IMAGES)
     assert (images.low, images.high) == pytest.approx((6.284e6 * 0.8 / 1.3, 6.284e6 * 1.4 / 0.9))
     # 0.05 s for a step of 512 pixels, measured here: four times that at 1024, and no factor of the GPU.
@@ -65,7 +63,7 @@ def test_bounds_are_those_of_rate_and_gpu() -> None:
     assert (images.seconds, images.low, images.high) == pytest.approx((1.2e7, 0.9 * 1.2e7, 1.1 * 1.2e7))
 
 
-def test_the_sum_shares_what_is_not_one_process() -> None:
+def test_the_sum_shares_what_is_not_one_process():
     """80,000 answers of 0.25 s are 20,000 s on one GPU and on eight; the images take an eighth of their time."""
     rows = estimate(run(IMAGES, ANSWERS), EIGHT)
     assert total(rows).wall(8) == pytest.approx(6.284e6 / 8 + 20_000)
@@ -74,13 +72,13 @@ def test_the_sum_shares_what_is_not_one_process() -> None:
     assert (disk(rows), disk(rows[1:])) == (5e12, 3 * GIB)
 
 
-def test_main_memory() -> None:
+def test_main_memory():
     assert memory(run(), EIGHT) == 8 * 16 * GIB
     assert [memory(run(llm_parameters=size), CPU) / GIB for size in (135e6, 270e6)] == [8, 16]
     assert memory(run(images=64_000_000), Machine(gpu="A100")) == 64_000_000 * 1024
 
 
-def test_detectable_differences() -> None:
+def test_detectable_differences():
     """(t(0.975) + t(0.8)) x SE; four times the items show half the difference."""
     values = differences(run(items={"vqa": 400, "pope": 1600, "none": 1}))
     assert values["vqa"] == pytest.approx((student.ppf(0.975, 399) + student.ppf(0.8, 399)) * math.sqrt(0.25 / 400))
@@ -98,22 +96,20 @@ def test_detectable_differences() -> None:
         (["--price", "nan"], "--price must be at least 0"),
     ],
 )
-def test_errors_are_one_line(
-    change: Change, caplog: pytest.LogCaptureFixture, arguments: list[str], message: str
-) -> None:
+def test_errors_are_one_line(change, caplog, arguments, message):
     assert main(["plan", *arguments]) == 1
     assert message in caplog.text
 
 
-def test_tables_and_assumptions() -> None:
+def test_tables_and_assumptions():
     """800 s of images are shared by 4 GPUs, 3,600 s of answers are one's: 3,800 s for which four are paid."""
     images = Work("images", "", "images", 800 / 0.374, steps=0)
     answers = Work("benchmark", "", "benchmark", 4 * 3600, disk=2**30)
-    plan, machine = (
+    work, machine = (
         run(images, answers, notes=["this was assumed"], items={"pope": 9000}),
         Machine(gpu="A100", gpus=4, price=2.0),
     )
-    text = report(plan, machine, estimate(plan, machine))
+    text = report(work, machine, estimate(work, machine))
     table = text.split("\n\n")[1].splitlines()
     assert len({len(line) for line in table if "---" not in line}) == 1
     cells = [cell.strip() for cell in table[-1].split("|")]
@@ -125,22 +121,20 @@ def test_tables_and_assumptions() -> None:
         assert line in text
 
 
-def test_the_command_writes_nothing_and_counts_as_json_does(change: Change, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_nothing_and_counts_as_json_does(change, capsys):
     assert main(["plan"]) == 0
     text = capsys.readouterr().out
     assert "| on 2 CPU cores |" in text
     assert "of them |" not in text
     assert main(["plan", "--json"]) == 0
-    plan = json.loads(capsys.readouterr().out)
-    assert plan["machine"] == {"gpu": "cpu", "gpus": 1, "price": None}
-    images = next(row for row in plan["rows"] if row["stage"] == "images")
+    estimated = json.loads(capsys.readouterr().out)
+    assert estimated["machine"] == {"gpu": "cpu", "gpus": 1, "price": None}
+    images = next(row for row in estimated["rows"] if row["stage"] == "images")
     assert images["seconds"] == images["wall"] == pytest.approx(1540 * 12 * 0.0125)
     assert [path.name for path in Path().iterdir()] == ["params.yaml"]
 
 
-def test_measured_rates(
-    change: Change, tiny_generator: Path, tiny_clip: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_measured_rates(change, tiny_generator, tiny_clip, capsys):
     change({"images.generator": str(tiny_generator), "images.side": 32, "images.batch": 4, "images.steps": 2})
     change({"scores.clip": f"local-dir:{tiny_clip}", "scores.ssim.down": 11})
     assert main(["plan", "--measure", "--json"]) == 0

@@ -1,0 +1,77 @@
+"""A stage of two sections, and workspaces whose runs go to one database in MLflow: making it takes seconds."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from synthpairs.runtime.launch import GROUP
+from synthpairs.runtime.mlflow_store import Execution, Store
+from synthpairs.runtime.stage import stage
+
+ROOT = Path(__file__).parents[2]
+SECTION = {"count": 3, "inner": {"rate": 0.5, "words": ["a", "b"]}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    """Nested section."""
+
+    rate: float
+    words: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """A stage's section."""
+
+    count: int
+    inner: Inner
+
+
+@stage(metrics="reports/metrics/art.json")
+def draw(art: Params, world: list[str]):
+    return {"drawings": art.count, "split": {"train": 2}, "words": world}, {"per_second": 7.5}
+
+
+def run_as(name, monkeypatch, work=dict):
+    """Run a stage of some name that does some work and returns its metrics."""
+
+    @stage()
+    def main(art: Params):
+        return work()
+
+    monkeypatch.setenv("DVC_STAGE", name)
+    main()
+
+
+@pytest.fixture(scope="package")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture
+def workspace(root, tmp_path, monkeypatch):
+    """An empty workspace with its DVC root, and so its database, elsewhere; its params.yaml gives it a parent of its own."""
+    variables = ["SYNTHPAIRS_TRACKING", "MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"]
+    for name in [*variables, GROUP]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(json.dumps({"art": SECTION, "world": ["dog"], "of": str(tmp_path)}))
+    yield tmp_path
+    shutil.rmtree(root / ".dvc/tmp/mlflow-failures", ignore_errors=True)
+
+
+def parent_and_children():
+    """The pipeline execution of this workspace and its children, oldest first."""
+    store = Store(Execution.current())
+    query = f"tags.`mlflow.parentRunId` = '{store.parent}'"
+    return store.client.get_run(store.parent), store.client.search_runs(["1"], query, order_by=["start_time ASC"])
+
+
+def warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -1,0 +1,44 @@
+"""An execution's key, and names and values that MLflow refuses."""
+
+from pathlib import Path
+
+from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names
+from tests.runtime.conftest import parent_and_children, run_as
+
+ODD_NAMES = [
+    "..", ".", "", "/", "/absolute", "a//b", "a/./b", "a/../b", "a/", "...", "..hidden", "http://x.example/y.jpg", "a:b",
+    "a@b", "a.b", "a b", "a\nb", "ä/é", "x" * 300 + "1", "x" * 300 + "2", "y/" * 150, "z/." * 100,
+]  # fmt: skip
+
+
+def test_changed_params_and_another_experiment_make_another_parent(workspace, monkeypatch):
+    def edit():
+        Path("params.yaml").write_text("art: {size: 4}\n")  # which is for the next run
+        return {}
+
+    first, _ = parent_and_children()
+    again, _ = parent_and_children()
+    monkeypatch.setenv("DVC_EXP_NAME", "trial")
+    experiment, _ = parent_and_children()
+    run_as("art", monkeypatch, edit)
+    changed, children = parent_and_children()
+    assert first.info.run_id == again.info.run_id
+    assert len({first.info.run_id, experiment.info.run_id, changed.info.run_id}) == 3
+    assert experiment.info.run_name.startswith("trial-")
+    assert children == []
+
+
+def test_no_name_and_no_value_loses_the_others(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")  # as a server may be set
+    metrics = {"by_source": {name: number for number, name in enumerate(ODD_NAMES)}}
+    metrics |= {"huge": 10**400, "nan": float("nan")} | {str(number): number for number in range(1500)}
+    params = dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"} | {f"p{number}": number for number in range(150)}
+    Store(Execution.current()).add_run("art", "FINISHED", params, metrics)
+    _, (art,) = parent_and_children()
+    assert len(art.data.params) == len(params)
+    assert len(art.data.params["a b"]) == 6000
+    numbers = [value for name, value in art.data.metrics.items() if name.startswith("by_source/")]
+    assert sorted(numbers) == list(range(len(ODD_NAMES)))
+    assert art.data.metrics["1499"] == 1499
+    names = {"a@b": "a.b", "http://x.example/y.jpg": "http./_/x.example/y.jpg", "by/..": "by/_.."}
+    assert mlflow_names(names) == names

@@ -1,0 +1,91 @@
+"""`track sync` brings MLflow in line with dvc.lock."""
+
+import json
+import sys
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from synthpairs.runtime.mlflow_store import Execution, Store
+from synthpairs.runtime.mlflow_sync import sync
+from tests.runtime.conftest import parent_and_children, run_as, warnings
+
+
+def lock_of(stages, gone=()):
+    """A dvc.lock with a metrics file per stage, as DVC writes it; dvc.yaml has all of them but those that are gone."""
+    if not Path(".dvc").exists():
+        Repo.init(no_scm=True).close()
+    names = {name: {"cmd": "true"} for name in stages if name not in gone and "@" not in name}
+    arms = {name.split("@")[0]: {"foreach": ["selected"], "do": {"cmd": "true"}} for name in stages if "@" in name}
+    Path("dvc.yaml").write_text(json.dumps({"stages": names | arms}))
+    entries = {}
+    for name, rate in stages.items():
+        path = Path(f"reports/metrics/{name.split('@')[0]}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"rate": rate}))
+        deps = [{"path": "data/raw", "md5": "a" * 32 + ".dir"}, {"path": "stages/x.py", "md5": "b" * 32}]
+        outs = [{"path": str(path), "md5": md5(path.read_bytes()).hexdigest()}]
+        entries[name] = {"cmd": "true", "deps": deps, "params": {"params.yaml": {"x.weight": 0.5}}, "outs": outs}
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": entries}))
+
+
+def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, monkeypatch, caplog):
+    run_as("art", monkeypatch, lambda: {"rate": 1})
+    lock_of({"art": 1.0, "align@selected": 2.0})
+    sync()
+    sync()
+    parent, (art, align) = parent_and_children()
+    assert "dvc.restored" not in art.data.tags
+    assert align.data.tags["dvc.restored"] == "true"
+    assert align.data.params == {"x.weight": "0.5"}
+    assert align.data.metrics == {"rate": 2.0}
+    assert parent.data.metrics == {"art/rate": 1.0, "align.selected/rate": 2.0}
+    assert len(art.data.tags["dvc.out.reports/metrics/art.json"]) == 32
+    assert [entry.dataset.name for entry in align.inputs.dataset_inputs] == ["data/raw"]
+    assert parent.info.status == align.info.status == "FINISHED"
+    assert warnings(caplog) == []
+
+
+def test_what_people_look_at_is_kept_with_the_run(workspace, monkeypatch):
+    for page in ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "experiments/learning_curves.png"):
+        path = Path("reports") / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page)
+    run_as("gallery", monkeypatch)
+    lock_of({"gallery": 1.0, "report": 2.0})
+    sync()
+    _, (gallery, report) = parent_and_children()
+    client = Store(Execution.current()).client
+
+    def kept(run, folder):
+        return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
+
+    assert kept(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
+    assert kept(report, "reports") == ["reports/README.md", "reports/experiments"], "restored, so `sync` kept it"
+
+
+def test_sync_records_an_older_state_that_came_back_and_nothing_that_is_no_longer_so(workspace, caplog):
+    """DVC keeps stages in dvc.lock that dvc.yaml has lost; numbers that dvc.lock does not vouch for are not recorded."""
+    lock_of({"art": 1.0})
+    sync()
+    lock_of({"art": 3.0, "gone": 2.0}, gone=["gone"])
+    sync()
+    lock_of({"art": 4.0})
+    Path("reports/metrics/art.json").write_text('{"rate": 9}')
+    sync()
+    parent, runs = parent_and_children()
+    assert [run.info.run_name for run in runs] == ["art"] * 3
+    assert [run.data.metrics.get("rate") for run in runs] == [1.0, 3.0, None]
+    assert parent.data.metrics == {"art/rate": 3.0}
+    assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
+
+
+def test_sync_without_mlflow_warns_and_without_a_lock_says_what_to_run(workspace, monkeypatch, caplog):
+    with pytest.raises(FileNotFoundError, match=r"dvc\.lock is missing: run `dvc repro` first"):
+        sync()
+    lock_of({"art": 1.0})
+    monkeypatch.setitem(sys.modules, "mlflow.client", None)
+    sync()
+    assert len(warnings(caplog)) == 1
