@@ -11,14 +11,14 @@ WIDTH = 64
 
 
 @pytest.fixture(scope="module")
-def blur() -> Blur:
+def blur():
     generator = torch.manual_seed(0)
     words = torch.randn(500, WIDTH, dtype=torch.float64, generator=generator) * 0.1
     captions = words[torch.randint(500, (300, 3), generator=generator)].mean(1)
     return Blur.of(captions + 0.5, words, 0.5)
 
 
-def draw(blur: Blur, clearness: float, patches: int, count: int = 300) -> torch.Tensor:
+def draw(blur, clearness, patches, count=300):
     rng = np.random.default_rng(1)
     return torch.stack([blur.tokens(place, clearness, patches, rng) for place in range(count)])
 

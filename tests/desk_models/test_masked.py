@@ -1,15 +1,13 @@
 """The masked generator is trained on what AmusedPipeline conditions it on, and that pipeline runs it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
-from diffusers import AmusedPipeline, AmusedScheduler, UVit2DModel
+from diffusers import AmusedPipeline, AmusedScheduler
 from ruamel.yaml import YAML
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from desk_models import autoencoder, masked
 from desk_models import tokenizer as vq_tokenizer
@@ -24,10 +22,10 @@ CODES = 32
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple:
+def parts(tmp_path_factory):
     """Tiny random tokenizer, text encoder, U-ViT."""
     torch.manual_seed(0)
-    words: CLIPTokenizer = write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    words = write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
     text = CLIPTextModelWithProjection(
         CLIPTextConfig(
             vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -38,7 +36,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     return vq, words, text, build(64, 1, 2, vq, text)
 
 
-def test_only_masked_codes_count(parts: tuple) -> None:
+def test_only_masked_codes_count(parts):
     *_, model = parts
     condition = conditions(["a dog", "a cat"], parts[1], parts[2])
     codes = torch.randint(0, CODES, (2, 8, 8))
@@ -49,10 +47,10 @@ def test_only_masked_codes_count(parts: tuple) -> None:
     assert 0.5 * torch.log(torch.tensor(CODES)) < first < 3 * torch.log(torch.tensor(CODES))
 
 
-def test_it_learns_codes_from_captions(parts: tuple) -> None:
+def test_it_learns_codes_from_captions(parts):
     vq, words, text, _ = parts
     torch.manual_seed(0)
-    model: UVit2DModel = build(64, 1, 2, vq, text)
+    model = build(64, 1, 2, vq, text)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     condition = conditions(["a dog", "a cat"], words, text)
     codes = torch.stack([torch.full((8, 8), 3), torch.full((8, 8), 7)])
@@ -73,8 +71,8 @@ def test_it_learns_codes_from_captions(parts: tuple) -> None:
 
 @pytest.fixture
 def project(
-    parts: tuple, drawings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> Callable[[int], None]:  # fmt: skip
+    parts, drawings, tmp_path, monkeypatch  # noqa: F811
+):  # fmt: skip
     """A directory in which both trainings run for a step or two, from a pair list of a seed."""
     schedule = {"minutes": 1e-4, "batch": 4, "learning_rate": 1e-3, "ema": 0.9, "checkpoint_s": 60}
     spec = {
@@ -92,7 +90,7 @@ def project(
     (tmp_path / "desk_models").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
-    def write(seed: int) -> None:
+    def write(seed):
         pairs = {"seed": seed, "scenes": 520, "kinds": {"single": 1.0}, "used": 1, "tokenizer": "models/desk/masked"}
         for path, values in {
             "params.yaml": {"world": {"concepts": CONCEPTS}, "pairs": pairs},
@@ -104,7 +102,7 @@ def project(
     return write
 
 
-def test_both_models_record_the_same_pair_list_and_another_one_is_refused(project: Callable[[int], None]) -> None:
+def test_both_models_record_the_same_pair_list_and_another_one_is_refused(project):
     project(3)
     vq_tokenizer.main()
     masked.main()

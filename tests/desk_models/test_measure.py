@@ -2,10 +2,8 @@
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from diffusers import AmusedPipeline, AmusedScheduler
@@ -27,8 +25,8 @@ KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
 
 @pytest.fixture
 def project(
-    parts: tuple, drawings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> Callable[[], dict[str, bytes]]:  # fmt: skip
+    parts, drawings, tmp_path, monkeypatch  # noqa: F811
+):  # fmt: skip
     """A directory with a tiny masked generator and nothing else trained; measures it and returns what was written."""
     vq, words, text, model = parts
     vq.register_to_config(pixel_range=[-1, 1])
@@ -50,7 +48,7 @@ def project(
     monkeypatch.setattr(measure, "REBUILT", 20)
     monkeypatch.chdir(tmp_path)
 
-    def run() -> dict[str, bytes]:
+    def run():
         measure.main(["masked"])
         return {path.name: path.read_bytes() for path in (measure.METRICS, measure.GRIDS["masked"])}
 
@@ -58,8 +56,8 @@ def project(
 
 
 def test_one_part_is_measured_without_the_others_and_their_entries_stay(
-    project: Callable[[], dict[str, bytes]], drawings: pd.DataFrame  # noqa: F811
-) -> None:  # fmt: skip
+    project, drawings  # noqa: F811
+):  # fmt: skip
     written = project()
     metrics = json.loads(written["metrics.json"])
     assert set(metrics) == {"clip", "masked", "referee_on_real"}
@@ -74,6 +72,6 @@ def test_one_part_is_measured_without_the_others_and_their_entries_stay(
     assert project() == written
 
 
-def test_a_part_that_is_none_is_refused() -> None:
+def test_a_part_that_is_none_is_refused():
     with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, generator, masked"):
         measure.main(["mask"])

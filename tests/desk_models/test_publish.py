@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +10,7 @@ from desk_models import publish
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, monkeypatch):
     """A project with trained models of a few bytes."""
     monkeypatch.chdir(tmp_path)
     for part in publish.PARTS:
@@ -37,13 +36,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(publish, "load_drawings", lambda: table)
     monkeypatch.setattr(publish, "trained_concepts", lambda: ["dog"])
     training = {"minutes": 3}
-    spec: dict[str, object] = dict.fromkeys((*publish.PARTS, "tokenizer"), training)
+    spec = dict.fromkeys((*publish.PARTS, "tokenizer"), training)
     spec |= {"autoencoder": training | {"decoder": training}, "seed": 0}
     monkeypatch.setattr(publish, "params", lambda: spec)
     return tmp_path
 
 
-def test_old_weights_are_replaced_not_kept_beside(project: Path) -> None:
+def test_old_weights_are_replaced_not_kept_beside(project):
     stale = project / publish.DESK / "clip/old.safetensors"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"old")
@@ -53,7 +52,7 @@ def test_old_weights_are_replaced_not_kept_beside(project: Path) -> None:
     assert json.loads((project / publish.DESK / "metrics.json").read_text())["generator"]["top_5"] == 0.75
 
 
-def test_card_names_measures_and_licences(project: Path) -> None:
+def test_card_names_measures_and_licences(project):
     publish.main([])
     card = (project / publish.DESK / "README.md").read_text()
     assert "| referee names the generated picture's concept | 4 | 0.25 | 0.75 |" in card
@@ -67,7 +66,7 @@ def test_card_names_measures_and_licences(project: Path) -> None:
     ]  # fmt: skip
 
 
-def test_one_part_is_published_and_the_others_stay(project: Path) -> None:
+def test_one_part_is_published_and_the_others_stay(project):
     old = ("clip", "eye", "generator", "reader")
     publish.main(old)
     desk = project / publish.DESK
@@ -84,7 +83,7 @@ def test_one_part_is_published_and_the_others_stay(project: Path) -> None:
     assert (desk / "masked_samples.png").read_bytes() == b"masked png"
 
 
-def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(project: Path) -> None:
+def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(project):
     publish.main(["clip"])
     with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, eye, generator, masked, reader"):
         publish.main(["clip", "mask"])
@@ -101,9 +100,7 @@ def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(project: Pa
     assert (project / publish.DESK / "clip/model.safetensors").read_bytes() == b"clip"
 
 
-def test_what_is_too_large_for_git_is_refused_and_nothing_is_replaced(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_too_large_for_git_is_refused_and_nothing_is_replaced(project, monkeypatch):
     publish.main(["clip", "eye"])
     monkeypatch.setattr(publish, "TOTAL_LIMIT", 10)  # what stays counts
     with pytest.raises(ValueError, match="too large for git: all together"):

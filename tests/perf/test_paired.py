@@ -8,23 +8,21 @@ from perf import selection, ssim
 from perf.paired import seconds_in_turns, spread, told
 
 
-def test_spread_is_a_median_in_its_interval() -> None:
+def test_spread_is_a_median_in_its_interval():
     middle, low, high = spread([1.0, 2.0, 3.0, 4.0, 100.0])
     assert low <= middle == 3.0 <= high
     assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
     assert told([1.2345, 1, 20]) == "1.23 [1, 20]"
 
 
-def test_ways_take_turns_and_the_first_round_is_not_counted() -> None:
-    turns: list[str] = []
+def test_ways_take_turns_and_the_first_round_is_not_counted():
+    turns = []
     taken = seconds_in_turns((lambda: turns.append("a"), lambda: turns.append("b")), 3)
     assert turns == ["a", "b"] * 4
     assert [len(seconds) for seconds in taken] == [3, 3]
 
 
-def test_ssim_prints_a_line_for_each_variant(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ssim_prints_a_line_for_each_variant(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["perf.ssim", "--side", "40", "--rounds", "2"])
     ssim.main()
     said = capsys.readouterr().out.splitlines()
@@ -36,7 +34,7 @@ def test_ssim_prints_a_line_for_each_variant(
         ssim.main()
 
 
-def test_selection_prints_every_step(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_selection_prints_every_step(monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["perf.selection", "--rows", "300"])
     selection.main()
     names = [line.split(":")[0] for line in capfd.readouterr().out.splitlines()]
