@@ -55,11 +55,12 @@ def other(value):
 
 
 def flag(keys, value):
-    """What stands behind `-S` to give the key its value: as JSON, but with quotes that no shell needs."""
+    """What stands behind `-S` to give the key its value: JSON, but for keys without quotes."""
     if isinstance(value, dict):  # a key that is new
         ((key, item),) = value.items()
         return f"+{'.'.join(keys)}.{key}={item}"
-    return f"{'.'.join(keys)}={json.dumps(value)}"
+    written = re.sub(r'"([\w-]+)":', r"\1:", json.dumps(value, ensure_ascii=False))
+    return f"{'.'.join(keys)}={written}"
 
 
 def put(document, keys, value):
