@@ -49,7 +49,7 @@ def test_any_arms_and_empty_tables_make_a_page(data, tmp_path, arms):
     }  # fmt: skip
     for name, columns in tables.items():
         path = data / f"{name}.parquet"
-        write_table(path, pd.read_parquet(path)[: name == "images/manifest"], columns)
+        write_table(path, pd.read_parquet(path)[: int(name == "images/manifest")], columns)
     metrics = make_gallery(PARAMS, SELECT, arms, data, tmp_path / "out")
     assert [metrics[kind]["all"] for kind in ("candidate", "real", "rejected")] == [1, 0, 0]
     assert len(parsed((tmp_path / "out/data.js").read_bytes())["rows"]) == 1
