@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from synthpairs.core.schema import INSTRUCTIONS, REAL_PAIRS
+from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
 from synthpairs.experiments import learning_curves
 from synthpairs.experiments.learning_curves import (
@@ -30,7 +30,7 @@ from synthpairs.generation.masked.mixing import Mixing
 from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Finetune, Training
 from tests.experiments.conftest import write_tasks
-from tests.vlm.conftest import WORDS, _png, parts, resampler, training  # noqa: F401
+from tests.vlm.conftest import WORDS, parts, resampler, training  # noqa: F401
 
 GRID, CODES, CHANNELS = (2, 2), 32, 4  # of the tiny tokenizer
 QUESTION = "Describe the picture."
@@ -54,10 +54,6 @@ def data(tmp_path):
     generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
     write_json(folder / "embedded/generator.json", {"inputs": generator})
     write_tasks(folder / "tasks", [TASK], QUESTION, WORDS)
-    turns = [{"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}]
-    rows = [{"uid": str(n), "task": "single", "turns": turns[n % 2 :], "picture": _png(n)} for n in range(6)]
-    rows += [{"uid": "named", "turns": turns[:1], "picture": _png(9)}, {"uid": "text", "turns": turns, "picture": None}]
-    write_table(folder / "tasks/instructions.parquet", [row | {"drawings": []} for row in rows], INSTRUCTIONS)
     return folder
 
 
@@ -141,10 +137,11 @@ def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, weights,
     assert len(scored) == 4 + 2  # the second arm's two points again, the first arm's never
 
 
-def test_only_caption_questions_about_pictures_are_read(data):
-    rows = caption_questions(pd.read_parquet(data / "tasks/instructions.parquet"))
-    assert len(rows) == 6
-    assert {turn["question"] for turns in rows["turns"] for turn in turns} == {QUESTION}
+def test_only_caption_questions_about_pictures_are_read():
+    naming, describing = {"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}
+    turns = [[naming, describing], [naming], [describing]]
+    rows = caption_questions(pd.DataFrame({"turns": turns, "picture": [b"png", b"png", None]}))
+    assert rows["turns"].tolist() == [[describing]]
 
 
 def test_reached_is_the_first_step_at_the_baselines_last_mean():

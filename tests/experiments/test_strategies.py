@@ -114,12 +114,12 @@ def test_whether_the_cosine_foretells_a_task_is_a_rank_correlation_over_the_sets
     def agreement(cosines):
         rows = []
         for chosen, right, cosine in zip(sets, (10, 20, 40, 30), cosines, strict=True):
-            scores = [("concepts", "", "", 3.0), ("clip_cosine", "", "", cosine)]
-            scores += [(ZERO_SHOT, str(n), str(n // 2), float(n < right)) for n in range(50)]
+            cells = [("concepts", "", "", 3.0), ("clip_cosine", "", "", cosine)]
+            cells += [(ZERO_SHOT, str(n), str(n // 2), float(n < right)) for n in range(50)]
             rows += [
                 {"set": str(chosen), "seed": seed, "task": task, "uid": uid, "concept": concept, "score": score}
                 for seed in (0, 1)
-                for task, uid, concept, score in scores
+                for task, uid, concept, score in cells
             ]
         return study_results(sets, [ZERO_SHOT], pd.DataFrame(rows))["agreement"]
 

@@ -43,32 +43,25 @@ UNTRAINED_SKILL = {"desk_pope": (0.2, 0.2), "desk_vqa": (0.2, 0.2), "desk_text":
 CODES, CHANNELS, GRID = 16, 4, (4, 4)
 INPUTS = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}  # of the generator of codes
 REAL_DRAWS = {"real-codes": 80, "genpair": 40, "synthetic": 0}  # of 80
-STUDY = {
-    "sets": ["top-8", "rear-8"],
-    "tasks": {"naming": {"differences": {"rear-8": {"value": -0.2, "low": -0.3, "high": -0.1, "shown": True}}}},
-}
+WORSE = {"value": -0.2, "low": -0.3, "high": -0.1, "shown": True}
+STUDY = {"sets": ["top-8", "rear-8"], "tasks": {"naming": {"differences": {"rear-8": WORSE}}}}
 CURVES = {
     "measure": "cider_d", "task": "desk_caption", "n": 120, "seeds": [0, 1, 2], "steps": [100, 200, 300],
-    "arms": {
-        "real-codes": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
-        "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]],
-    },
+    "arms": {"real-codes": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
+             "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]]},
     "reached": {"step": 100, "baseline": 0.9},
 }  # fmt: skip
 SPEED = {
     "n_runs": 5, "machine": "two | cores", "ratio": [2.0, 1.9, 2.1],
     "steps_per_s": {"embeddings": [4.0, 3.8, 4.2], "pixels": [2.0, 1.9, 2.1]},
-    "bytes_per_sample": {"embeddings": 128, "pixels": 12288},
-    "peak_memory_mib": {"embeddings": 700.4, "pixels": 900.0},
+    "bytes_per_sample": {"embeddings": 128, "pixels": 12288}, "peak_memory_mib": {"embeddings": 700.4, "pixels": 900.0},
     "where": {"embeddings": {"language model": 0.9, "resampler": 0.1}, "pixels": {"language model": 0.5, "eye": 0.5}},
     "align": {"steps_per_s": {"embeddings": [9.0, 8.0, 9.5], "pixels": [3.0, 2.5, 3.5]}, "ratio": [3.0, 2.9, 3.2]},
 }  # fmt: skip
+AGAINST = {"value": 1.1, "low": 1.05, "high": 1.15, "p": 0.001, "shown": True}
 PERPLEXITY = {
-    "models": {
-        "models/llm": {"value": 30.0, "low": 28.0, "high": 33.0},
-        "models/vlm/real/finetuned": {"value": 33.0, "low": 30.0, "high": 36.0, "against_first": {
-            "value": 1.1, "low": 1.05, "high": 1.15, "p": 0.001, "shown": True}},
-    },
+    "models": {"models/llm": {"value": 30.0, "low": 28.0, "high": 33.0},
+               "models/vlm/real/finetuned": {"value": 33.0, "low": 30.0, "high": 36.0, "against_first": AGAINST}},
     "order": ["models/llm", "models/vlm/real/finetuned"], "left_out": [], "tokens": 640, "windows": 5, "text": "a novel",
 }  # fmt: skip
 WON = {"n": 20, "wins": 12, "ties": 4, "losses": 4, "rate": 0.7, "low": 0.55, "high": 0.8, "p": 0.04}
@@ -86,29 +79,13 @@ AUDITED = {
 RECALL = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
 DVC_YAML = """\
 stages:
-  captions:
-    desc: gathers captions and keeps the good ones
-    deps: [stages/captions.py, models/desk/clip]
-    params: [captions, world]
-    outs: [data/captions]
-    metrics:
-    - reports/metrics/captions.json: {cache: false}
-  images:
-    deps: [stages/images.py, data/captions/kept.parquet, models/desk/generator]
-    outs: [data/images]
-  select:
-    deps: [data/images, data/captions]
-    outs:
-    - data/selection
-  align:
-    matrix:
-      arm: ${arms}
-    deps: ["data/selection/pairs/${item.arm}.parquet"]
-    outs: ["models/vlm/${item.arm}/aligned"]
-  report:
-    deps: [dvc.yaml, data/captions, models/vlm/real/aligned]
-    plots:
-    - reports/figures: {cache: false}
+  captions: {desc: gathers captions and keeps the good ones, deps: [stages/captions.py, models/desk/clip],
+             params: [captions, world], outs: [data/captions], metrics: [{reports/metrics/captions.json: {cache: false}}]}
+  images: {deps: [stages/images.py, data/captions/kept.parquet, models/desk/generator], outs: [data/images]}
+  select: {deps: [data/images, data/captions], outs: [data/selection]}
+  align: {matrix: {arm: "${arms}"}, deps: ["data/selection/pairs/${item.arm}.parquet"],
+          outs: ["models/vlm/${item.arm}/aligned"]}
+  report: {deps: [dvc.yaml, data/captions, models/vlm/real/aligned], plots: [{reports/figures: {cache: false}}]}
 """
 PARAMS_YAML = {
     "arms": ARMS, "code_arms": CODE_ARMS, "report": dataclasses.asdict(PARAMS),
