@@ -92,7 +92,8 @@ def main() -> None:
     count = parser.parse_args().captions
     at_least(1, captions=count)
     params = load_params(CaptionParams, "captions")
-    perplexity, judge = (dataclasses.replace(part, engine="none") for part in (params.perplexity, params.judge))
+    perplexity = dataclasses.replace(params.perplexity, engine="none")
+    judge = dataclasses.replace(params.judge, engine="none")
     params = dataclasses.replace(params, perplexity=perplexity, judge=judge, blip=None)
     began = time.process_time()
     for _ in captions(min(count, 100_000)):
