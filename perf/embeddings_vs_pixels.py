@@ -19,7 +19,7 @@ import torch
 from diffusers import VQModel
 
 from perf.memory import measured
-from perf.paired import spread, told
+from perf.paired import at_least, spread, told
 from perf.samples import Sample, enlarged, generated, write
 from perf.steps import ROUTES, Course, Steps
 from synthpairs.core.config import load_params
@@ -88,9 +88,8 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         VQModel(**AMUSED).save_pretrained(folder / FOLDER)
         write_json(folder / "transformer/config.json", {"sample_size": round(AMUSED_CELLS**0.5)})
         resampler = dataclasses.replace(resampler, tokenizer=str(folder))
-        align = dataclasses.replace(
-            align, batch=finetune.batch, micro_batch=finetune.batch
-        )  # 64 would take minutes a step
+        # 64 would take minutes a step.
+        align = dataclasses.replace(align, batch=finetune.batch, micro_batch=finetune.batch)
         samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
     log.info("peak memory of each route, in a process of its own")
@@ -136,8 +135,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=12, help="pairs of timed blocks of each training (default: 12)")
     parser.add_argument("--out", type=Path, default=None, help="report to write (default: reports/speed.json for desk)")
     asked = parser.parse_args()
-    if asked.runs < 1:
-        raise ValueError(f"--runs must be at least 1, got {asked.runs}")
+    at_least(1, runs=asked.runs)
     texts = list(read_table(Path("data/screened/kept.parquet"), "dvc repro screen")["text"][:SAMPLES])
     generator = MaskedGenerator(load_params(Embed, "embed"))
     generated(generator, texts[: generator.params.batch])  # finds out how many threads it may use

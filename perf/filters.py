@@ -13,7 +13,7 @@ from pathlib import Path
 
 from timm.data import ImageNetInfo
 
-from perf.paired import spread, told
+from perf.paired import at_least, spread, told
 from synthpairs.captions.filters import BATCH, TEXT_FILTERS
 from synthpairs.captions.measures import Texts, flagged_words
 from synthpairs.captions.params import CaptionParams
@@ -130,9 +130,7 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=100_000, help="how many (default: 100000)")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of either (default: 5)")
     asked = parser.parse_args()
-    for name in ("captions", "rounds"):
-        if getattr(asked, name) < 1:
-            raise ValueError(f"--{name} must be at least 1, got {getattr(asked, name)}")
+    at_least(1, captions=asked.captions, rounds=asked.rounds)
     texts = captions(asked.captions)
     reference, expected = theirs(texts, asked.rounds)
     runs = [ours(texts) for _ in range(asked.rounds)]

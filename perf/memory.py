@@ -4,13 +4,13 @@ A process of its own for each route, for what one has taken the other would seem
 """
 
 import dataclasses
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
+from perf.paired import peak_mib
 from perf.samples import read
 from perf.steps import ROUTES, Course, Route, Steps
 from synthpairs.core.config import load_params
@@ -36,11 +36,7 @@ def main() -> None:
     resampler = dataclasses.replace(load_params(Resampler, "resampler"), tokenizer=tokenizer)
     course = Course("finetune", load_params(Vlm, "vlm"), resampler, load_params(Finetune, "finetune_codes"))
     Steps(course, read(Path(shard))).run(route, STEPS)
-    if torch.cuda.is_available():
-        print(torch.cuda.max_memory_allocated() / 2**20)
-        return
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss counts bytes there, KiB elsewhere
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    print(torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else peak_mib())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,36 @@
-"""Timing two ways of doing a thing side by side: medians of ratios with their spread."""
+"""Timing one step, or two ways of doing a thing side by side: medians of ratios with their spread; and peaks of memory."""
 
+import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 RESAMPLES = 2000
+
+
+def timed(name: str, step: Callable[[], T]) -> T:
+    """What the step returns; its seconds are printed."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = step()
+    print(f"{name}: {time.process_time() - cpu:.2f} CPU s, {time.perf_counter() - wall:.2f} s", flush=True)
+    return result
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss counts bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def at_least(least: int, **asked: int) -> None:
+    """ValueError names the option whose value is smaller."""
+    for name, value in asked.items():
+        if value < least:
+            raise ValueError(f"--{name} must be at least {least}, got {value}")
 
 
 def spread(values: Sequence[float]) -> list[float]:

@@ -48,13 +48,9 @@ def generated(generator: MaskedGenerator, texts: list[str]) -> tuple[list[Sample
 def enlarged(samples: list[Sample], side: int, cells: int, codes: int) -> list[Sample]:
     """The same with pictures of another size, and random codes of another tokenizer."""
     rng = np.random.default_rng(0)
+    drawn = [rng.integers(0, codes, cells).astype(TOKENS).tobytes() for _ in samples]
     return [
-        Sample(
-            sample.text,
-            rng.integers(0, codes, cells).astype(TOKENS).tobytes(),
-            _resized(sample.png, side),
-        )
-        for sample in samples
+        Sample(sample.text, tokens, _resized(sample.png, side)) for sample, tokens in zip(samples, drawn, strict=True)
     ]
 
 

@@ -2,18 +2,16 @@
 
 import argparse
 import dataclasses
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+from perf.paired import at_least, peak_mib, timed
 from synthpairs.core.config import load_params
 from synthpairs.core.schema import CANDIDATES, SCORES
 from synthpairs.core.storage import read_table, write_table
@@ -22,7 +20,6 @@ from synthpairs.selection.candidates import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 
-T = TypeVar("T")
 SELECTED_SHARE = 0.1  # as in the paper
 SHARD = 256  # samples
 
@@ -43,13 +40,6 @@ def tables(rows: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def measure(folder: Path) -> None:
     """Print CPU seconds and wall seconds of each step on the folder's tables, and the process's peak of memory."""
-
-    def timed(name: str, step: Callable[[], T]) -> T:
-        cpu, wall = time.process_time(), time.perf_counter()
-        result = step()
-        print(f"{name}: {time.process_time() - cpu:.2f} CPU s, {time.perf_counter() - wall:.2f} s")
-        return result
-
     manifest, scores = timed(
         "read", lambda: tuple(read_table(folder / f"{name}.parquet", "perf.selection") for name in ("images", "scores"))
     )
@@ -59,9 +49,8 @@ def measure(folder: Path) -> None:
     selected = select_top_k(pool, params)
     for arm in ("selected", "random"):
         timed(f"arm {arm}", lambda arm=arm: make_arm(arm, selected, candidates, pool, pool, params))  # type: ignore[misc]
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss counts bytes there, KiB elsewhere
     print(f"all: {time.process_time():.2f} CPU s, imports included")
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MiB")
+    print(f"peak memory: {peak_mib():.0f} MiB")
 
 
 def main() -> None:
@@ -73,8 +62,7 @@ def main() -> None:
     if asked.tables is not None:
         measure(asked.tables)
         return
-    if asked.rows < 2:
-        raise ValueError(f"--rows must be at least 2, got {asked.rows}")
+    at_least(2, rows=asked.rows)
     with tempfile.TemporaryDirectory() as folder:
         manifest, scores = tables(asked.rows)
         write_table(Path(folder) / "images.parquet", manifest, CANDIDATES)

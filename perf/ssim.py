@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from perf.paired import seconds_in_turns, spread, told
+from perf.paired import at_least, seconds_in_turns, spread, told
 from synthpairs.runtime.stage import run_stage
 from synthpairs.scoring.ssim import mean_ssim
 
@@ -52,9 +52,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024, help="pixels (default: 1024)")
     parser.add_argument("--rounds", type=int, default=15, help="pairs of timed calls (default: 15)")
     asked = parser.parse_args()
-    for name, least in (("side", 33), ("rounds", 1)):
-        if getattr(asked, name) < least:
-            raise ValueError(f"--{name} must be at least {least}, got {getattr(asked, name)}")
+    at_least(33, side=asked.side)
+    at_least(1, rounds=asked.rounds)
     cv2.setNumThreads(1)  # scikit-image has one thread
     print(f"{asked.side} x {asked.side} pixels, medians [95% interval] over {asked.rounds} pairs of calls, CPU seconds")
     for window, colour in itertools.product(OPTIONS, ("gray", "rgb")):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from perf.paired import at_least
 from synthpairs.captions.curation import curate
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams
@@ -25,20 +26,8 @@ from synthpairs.runtime.stage import run_stage
 
 EVERY = 0.5  # seconds between two looks at memory
 LOOKS = (
-    "red",
-    "small",
-    "wooden",
-    "bright",
-    "rusty",
-    "old",
-    "striped",
-    "huge",
-    "dark",
-    "empty",
-    "round",
-    "white",
-    "tall",
-)
+    "red", "small", "wooden", "bright", "rusty", "old", "striped", "huge", "dark", "empty", "round", "white", "tall",
+)  # fmt: skip
 PLACES = ("next to", "in front of", "under", "far behind", "on top of", "beside", "above", "near")
 SYLLABLES = [
     first + second for first in "bdfgklmnprstvz" for second in ("a", "e", "i", "o", "u", "an", "er", "il", "ot")
@@ -101,15 +90,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.streaming")
     parser.add_argument("--captions", type=int, default=10_000_000, help="how many (default: 10000000)")
     count = parser.parse_args().captions
-    if count < 1:
-        raise ValueError(f"--captions must be at least 1, got {count}")
+    at_least(1, captions=count)
     params = load_params(CaptionParams, "captions")
-    params = dataclasses.replace(
-        params,
-        perplexity=dataclasses.replace(params.perplexity, engine="none"),
-        judge=dataclasses.replace(params.judge, engine="none"),
-        blip=None,
-    )
+    perplexity = dataclasses.replace(params.perplexity, engine="none")
+    judge = dataclasses.replace(params.judge, engine="none")
+    params = dataclasses.replace(params, perplexity=perplexity, judge=judge, blip=None)
     began = time.process_time()
     for _ in captions(min(count, 100_000)):
         pass

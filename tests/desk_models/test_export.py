@@ -13,12 +13,12 @@ from synthpairs.emoji.scenes import BACKGROUNDS
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
+def tokenizer(tmp_path_factory):
     return write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
 @pytest.fixture(scope="module")
-def model(tokenizer: CLIPTokenizer) -> open_clip.CLIP:
+def model(tokenizer):
     torch.manual_seed(0)
     spec = config(len(tokenizer), side=16, patches=4, width=192)
     spec["vision_cfg"] |= {"width": 64, "layers": 2}
@@ -27,27 +27,27 @@ def model(tokenizer: CLIPTokenizer) -> open_clip.CLIP:
 
 
 @torch.no_grad()
-def test_vision_tower_pools_as_open_clip_does(model: open_clip.CLIP) -> None:
+def test_vision_tower_pools_as_open_clip_does(model):
     pixels = torch.randn(3, 3, 16, 16)
     pooled = vision_tower(model)(pixel_values=pixels).pooler_output
     torch.testing.assert_close(pooled @ model.visual.proj, model.encode_image(pixels), atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_text_tower_embeds_as_open_clip_does(model: open_clip.CLIP, tokenizer: CLIPTokenizer) -> None:
+def test_text_tower_embeds_as_open_clip_does(model, tokenizer):
     captions = ["a crocodile on a blue background", "", "two mice " * 30]
     ids = tokenizer(captions, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
     embedded = text_tower(model, tokenizer)(input_ids=ids).text_embeds
     torch.testing.assert_close(embedded, model.encode_text(ids), atol=1e-5, rtol=1e-4)
 
 
-def test_tokenizer_ids_are_clips_where_it_needs_no_later_merge(tokenizer: CLIPTokenizer) -> None:
+def test_tokenizer_ids_are_clips_where_it_needs_no_later_merge(tokenizer):
     whole = open_clip.SimpleTokenizer()
     text = "a picture of a dog on a blue background"
     assert tokenizer(text).input_ids[1:-1] == whole.encode(text)
 
 
-def test_open_clip_reads_the_committed_model_with_its_own_tokenizer() -> None:
+def test_open_clip_reads_the_committed_model_with_its_own_tokenizer():
     ours = CLIPTokenizer.from_pretrained(DESK / "clip")
     theirs = open_clip.get_tokenizer(f"local-dir:{DESK}/clip")
     captions = ["A Koala, on RED", "three jeans  and a  bus"]
@@ -57,7 +57,7 @@ def test_open_clip_reads_the_committed_model_with_its_own_tokenizer() -> None:
 
 
 @torch.no_grad()
-def test_committed_eye_and_clip_see_the_same() -> None:
+def test_committed_eye_and_clip_see_the_same():
     picture = Image.new("RGB", (64, 64), BACKGROUNDS["blue"])
     picture.paste((255, 200, 0), (10, 20, 50, 40))
     clip, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{DESK}/clip")
@@ -68,7 +68,7 @@ def test_committed_eye_and_clip_see_the_same() -> None:
     torch.testing.assert_close(pooled @ clip.eval().visual.proj, clip.encode_image(ours), atol=2e-3, rtol=2e-2)
 
 
-def test_generators_text_encoder_is_the_committed_clips() -> None:
+def test_generators_text_encoder_is_the_committed_clips():
     folder = DESK / "generator/text_encoder_2"
     encoder = CLIPTextModelWithProjection.from_pretrained(folder, dtype=torch.float32).eval()
     clip = open_clip.create_model(f"local-dir:{DESK}/clip").eval()

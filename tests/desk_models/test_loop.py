@@ -1,11 +1,8 @@
 """Training loop: it learns, and a run that was killed ends where one that was not ends."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from desk_models import loop
 
@@ -15,15 +12,15 @@ class Killed(Exception):
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def run(name: str, seconds: int, monkeypatch: pytest.MonkeyPatch, last_step: int | None = None) -> nn.Module:
+def run(name, seconds, monkeypatch, last_step=None):
     """Train with a clock that counts one second a step; die before step `last_step`."""
     ticks, steps = iter(range(10**6)), iter(range(10**6))
 
-    def loss_of(model: nn.Module, rng: np.random.Generator) -> Tensor:
+    def loss_of(model, rng):
         if next(steps) == last_step:
             raise Killed
         inputs = torch.from_numpy(rng.standard_normal((8, 4))).float() + 0.1 * torch.rand(8, 4)
@@ -37,11 +34,11 @@ def run(name: str, seconds: int, monkeypatch: pytest.MonkeyPatch, last_step: int
     return model
 
 
-def test_training_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_learns(monkeypatch):
     torch.testing.assert_close(run("a", 400, monkeypatch).weight, torch.ones(1, 4), atol=0.05, rtol=0)
 
 
-def test_resumed_training_sees_the_batches_of_an_uninterrupted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_training_sees_the_batches_of_an_uninterrupted_one(monkeypatch):
     whole = run("whole", 60, monkeypatch)
     with pytest.raises(Killed):
         run("cut", 60, monkeypatch, last_step=36)

@@ -20,7 +20,7 @@ BLURRED = Lesson(0.0, 1.0, (0.5, 1.0))
 
 
 @pytest.fixture
-def classroom(parts, drawings, concepts, monkeypatch) -> Classroom:  # noqa: F811
+def classroom(parts, drawings, concepts, monkeypatch):  # noqa: F811
     """A small class: few sketches of the small world of tests/benchmarks."""
     monkeypatch.setattr(reader, "load_drawings", lambda: drawings)
     monkeypatch.setattr(reader, "trained_concepts", lambda: concepts)

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import json
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -13,9 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from synthpairs.core.schema import BENCHMARK, INSTRUCTIONS, REAL_PAIRS
+from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
-from synthpairs.emoji.tasks.definitions import definitions
 from synthpairs.experiments import learning_curves
 from synthpairs.experiments.learning_curves import (
     TASK,
@@ -31,14 +29,15 @@ from synthpairs.generation.masked.codes import encoded
 from synthpairs.generation.masked.mixing import Mixing
 from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Finetune, Training
-from tests.vlm.conftest import WORDS, _png, parts, resampler, training  # noqa: F401
+from tests.experiments.conftest import write_tasks
+from tests.vlm.conftest import WORDS, parts, resampler, training  # noqa: F401
 
 GRID, CODES, CHANNELS = (2, 2), 32, 4  # of the tiny tokenizer
 QUESTION = "Describe the picture."
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path):
     """Everything that a run reads; the codes of a pair say which of WORDS is its caption."""
     folder, rng = tmp_path / "data", np.random.default_rng(0)
     grids = rng.integers(0, CODES, (len(WORDS), *GRID)).astype(np.uint16)
@@ -50,24 +49,11 @@ def data(tmp_path: Path) -> Path:
     write_json(folder / "pairs/list.json", {"grid": GRID})
     made = [(f"g{n}", encoded(grids[n], None, CODES) | {"txt": WORDS[n].encode()}) for n in range(len(WORDS))]
     write_bytes(folder / "embedded/shard-0.tar", shard_bytes(made))
-    pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]}).to_parquet(
-        folder / "embedded/manifest.parquet"
-    )
+    manifest = pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]})
+    manifest.to_parquet(folder / "embedded/manifest.parquet")
     generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
     write_json(folder / "embedded/generator.json", {"inputs": generator})
-    turns = [{"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}]
-    rows = [{"uid": str(n), "task": "single", "turns": turns[n % 2 :], "picture": _png(n)} for n in range(6)]
-    rows += [{"uid": "named", "turns": turns[:1], "picture": _png(9)}, {"uid": "text", "turns": turns, "picture": None}]
-    write_table(folder / "tasks/instructions.parquet", [row | {"drawings": []} for row in rows], INSTRUCTIONS)
-    items = [
-        {"uid": str(n), "question": QUESTION, "answers": [WORDS[n % 5], "a thing"], "category": "single",
-         "concept": WORDS[n % 5], "picture": _png(n)}
-        for n in range(6)
-    ]  # fmt: skip
-    write_table(
-        folder / f"tasks/{TASK}.parquet", [item | {"choices": None, "drawings": []} for item in items], BENCHMARK
-    )
-    write_bytes(folder / f"tasks/{TASK}.yaml", definitions()[f"{TASK}.yaml"].encode())
+    write_tasks(folder / "tasks", [TASK], QUESTION, WORDS)
     return folder
 
 
@@ -75,7 +61,7 @@ def data(tmp_path: Path) -> Path:
 def setting(data, parts, resampler, training, monkeypatch):  # noqa: F811
     """Makes a setting of ten steps; changes of its section `learning_curves`. The work store goes to the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(data.parent))
-    values = {"seeds": [0, 1], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
+    values = {"seeds": [3], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
     return lambda **changed: LearningCurvesSetting(
         learning_curves=LearningCurves(**values | changed),
         mixing=Mixing(seed=7, draws=40, synthetic={"real-codes": 0.0, "genpair": 0.5}),
@@ -89,55 +75,52 @@ def setting(data, parts, resampler, training, monkeypatch):  # noqa: F811
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def weights(monkeypatch):
     """Weights by which a resampler is known, as ARM-SEED/STEP; they stand for its score, for captions take seconds."""
-    found = {}
+    by_name = {}
 
     def answers(aligned, setting, rows, work):
-        weights = load_file(aligned / PROJECTOR)["ask.weight"]
-        found[f"{work.name.removesuffix('-all')}/{aligned.name}"] = weights
-        return answer_rows("", ["a"], [""], [float(weights.sum())])
+        ask = load_file(aligned / PROJECTOR)["ask.weight"]
+        by_name[f"{work.name.removesuffix('-all')}/{aligned.name}"] = ask
+        return answer_rows("", ["a"], [""], [float(ask.sum())])
 
     monkeypatch.setattr(learning_curves, "caption_answers", answers)
-    return found
+    return by_name
 
 
 def test_captions_are_scored_after_reading(setting):
-    results = measure_learning_curves(setting(seeds=[3], points=[1.0]))
+    results = measure_learning_curves(setting(points=[1.0]))
     assert (results["steps"], results["n"], results["seeds"]) == ([10], 4, [3])
     assert (results["task"], results["measure"]) == ("desk_caption", "cider_d")
-    assert [len(values[0]) for values in results["arms"].values()] == [1, 1]
-    assert all(0 <= values[0][0] <= 10 for values in results["arms"].values())
+    scores = np.array(list(results["arms"].values()))
+    assert scores.shape == (2, 1, 1)
+    assert ((scores >= 0) & (scores <= 10)).all()
 
 
-def test_every_run_is_a_training_of_its_own_with_all_its_points(setting, seen):
-    results = measure_learning_curves(setting())
+def test_every_run_is_a_training_of_its_own_with_all_its_points(setting, weights):
+    results = measure_learning_curves(setting(seeds=[0, 1]))
     names = [f"{arm}-{seed}/{step}" for arm in ("real-codes", "genpair") for seed in (0, 1) for step in (2, 10)]
-    assert sorted(seen) == sorted(names)
+    assert sorted(weights) == sorted(names)
     values = [value for runs in results["arms"].values() for values in runs for value in values]
-    assert values == [round(float(seen[name].sum()), 6) for name in names]
+    assert values == [round(float(weights[name].sum()), 6) for name in names]
     assert len(set(values)) == len(values)
 
 
-def test_points_on_the_way_change_nothing_and_two_measurements_are_equal(setting, seen, tmp_path, monkeypatch):
-    results = measure_learning_curves(setting(seeds=[3]))
-    last = {name: weights for name, weights in seen.items() if name.endswith("/10")}
-    seen.clear()
+def test_points_on_the_way_change_nothing_and_two_measurements_are_equal(setting, weights, tmp_path, monkeypatch):
+    results = measure_learning_curves(setting())
+    last = {name: ask for name, ask in weights.items() if name.endswith("/10")}
+    weights.clear()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "second"))
-    assert json.dumps(measure_learning_curves(setting(seeds=[3]))) == json.dumps(results)
-    measure_learning_curves(setting(seeds=[3], points=[1.0]))
-    assert all(torch.equal(weights, seen[name]) for name, weights in last.items())
+    assert json.dumps(measure_learning_curves(setting())) == json.dumps(results)
+    measure_learning_curves(setting(points=[1.0]))
+    assert all(torch.equal(ask, weights[name]) for name, ask in last.items())
 
 
-def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, seen, tmp_path, monkeypatch):
-    whole = measure_learning_curves(setting(seeds=[3]))
+def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, weights, tmp_path, monkeypatch):
+    whole = measure_learning_curves(setting())
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "killed"))
     aligned, scored = [], []
     align, score = learning_curves.align_codes, learning_curves.caption_answers
-
-    def aligning(*arguments):
-        aligned.append(1)
-        return align(*arguments)
 
     def dies(*arguments):
         scored.append(1)
@@ -145,19 +128,20 @@ def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, seen, tm
             raise KeyboardInterrupt
         return score(*arguments)
 
-    monkeypatch.setattr(learning_curves, "align_codes", aligning)
+    monkeypatch.setattr(learning_curves, "align_codes", lambda *given: aligned.append(1) or align(*given))
     monkeypatch.setattr(learning_curves, "caption_answers", dies)
     with pytest.raises(KeyboardInterrupt):
-        measure_learning_curves(setting(seeds=[3]))
-    assert measure_learning_curves(setting(seeds=[3])) == whole
+        measure_learning_curves(setting())
+    assert measure_learning_curves(setting()) == whole
     assert len(aligned) == 2
     assert len(scored) == 4 + 2  # the second arm's two points again, the first arm's never
 
 
-def test_only_caption_questions_about_pictures_are_read(data):
-    rows = caption_questions(pd.read_parquet(data / "tasks/instructions.parquet"))
-    assert len(rows) == 6
-    assert {turn["question"] for turns in rows["turns"] for turn in turns} == {QUESTION}
+def test_only_caption_questions_about_pictures_are_read():
+    naming, describing = {"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}
+    turns = [[naming, describing], [naming], [describing]]
+    rows = caption_questions(pd.DataFrame({"turns": turns, "picture": [b"png", b"png", None]}))
+    assert rows["turns"].tolist() == [[describing]]
 
 
 def test_reached_is_the_first_step_at_the_baselines_last_mean():
@@ -166,14 +150,11 @@ def test_reached_is_the_first_step_at_the_baselines_last_mean():
     assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4]]) == {"step": None, "baseline": 0.5}
 
 
-def test_pairs_that_are_left_out_are_refused(setting):
+def test_what_cannot_be_measured_is_refused(setting, data):
     short = setting()
     align = dataclasses.replace(short.align, max_tokens=15, max_skipped=1.0)
     with pytest.raises(ValueError, match=r"the alignment ends at step \d, not 10: raise align_codes\.max_tokens"):
         measure_learning_curves(dataclasses.replace(short, align=align))
-
-
-def test_what_is_missing_names_its_command(setting, data):
     (data / "embedded/manifest.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro embed` first"):
         measure_learning_curves(setting())

@@ -35,24 +35,21 @@ def setting(data, settings, images, scores):  # noqa: F811
 
 
 def test_the_first_painting_is_the_main_run_s_and_the_others_are_not(setting, monkeypatch):
-    tables = []
+    generated = []
 
     def noted(*inputs):
         made = make_distributions(*inputs)
-        tables.append(pd.read_parquet(inputs[-1] / TABLE))
+        generated.append(pd.read_parquet(inputs[-1] / TABLE).query("origin == 'synthetic'"))
         return made
 
     monkeypatch.setattr(noise_seeds, "make_distributions", noted)
     paintings = measure_noise_seeds(setting)["paintings"]
-    main, _, _ = make_distributions(
-        setting.distributions, setting.scores, setting.select, setting.data, setting.data / "distributions"
-    )
+    folders = setting.data, setting.data / "distributions"
+    main, _, _ = make_distributions(setting.distributions, setting.scores, setting.select, *folders)
     assert paintings[0] == main
     assert paintings[1] != main != paintings[2] != paintings[1]
-    generated = [table[table["origin"] == "synthetic"] for table in tables]
     assert [sorted(table["uid"]) for table in generated] == [sorted(generated[0]["uid"])] * 3
-    keys = [set(table["key"]) for table in generated]
-    assert not keys[0] & keys[1] | keys[1] & keys[2]
+    assert pd.concat(generated)["key"].is_unique
     assert all(one["candidates"] == len(generated[0]) and one["sets"]["selected"]["n"] == 3 for one in paintings)
     assert measure_noise_seeds(setting)["paintings"] == paintings
     assert "| painting 2 |" in noise_seeds_page(paintings)

@@ -66,28 +66,23 @@ def test_a_side_needs_the_interval_and_every_seed(low, high, seeds, expected):
     assert seeds_page.side({"low": low, "high": high, "seeds": seeds}) == expected
 
 
-def test_what_every_painting_shows_is_said(results):  # noqa: F811
-    more, correlated = noise_seeds_page.answers([results] * 3).splitlines()
+def test_what_every_painting_shows_is_said_and_one_that_differs_silences_it(results):  # noqa: F811
     assert results["coupled"]["ssim"]["shown"]
+    more, correlated = noise_seeds_page.answers([results] * 3).splitlines()
     assert f"In each of 3 paintings more: {LABELS['ssim']}; not the same in all, or no difference shown: " in more
     assert LABELS["clutter"] in correlated.split("less: ")[1]
-
-
-def test_one_painting_that_differs_silences_it(results):  # noqa: F811
     other, unsure = copy.deepcopy(results), copy.deepcopy(results)
     other["coupled"]["ssim"]["value"] *= -1
+    unsure["coupled"]["ssim"]["shown"] = False
     for row in other["preferences"]["ssim"]["correlations"].values():
         row["low"], row["high"] = -0.1, 0.1
-    more, correlated = noise_seeds_page.answers([results, other]).splitlines()
-    assert f"more: {LABELS['ssim']}" not in more
-    assert correlated.endswith("in each nothing.")
-    unsure["coupled"]["ssim"]["shown"] = False
-    assert f"more: {LABELS['ssim']}" not in noise_seeds_page.answers([results, unsure])
+    for one in (other, unsure):
+        assert f"more: {LABELS['ssim']}" not in noise_seeds_page.answers([results, one])
+    assert noise_seeds_page.answers([results, other]).endswith("in each nothing.")
 
 
 def test_what_could_not_be_measured_has_a_dash(results):  # noqa: F811
-    bare = copy.deepcopy(results)
-    bare["coupled"] = {}
+    bare = results | {"coupled": {}}
     for row in bare["preferences"]["ssim"]["correlations"].values():
         row |= dict.fromkeys(row)
     page = noise_seeds_page.noise_seeds_page([bare, bare])
@@ -95,27 +90,23 @@ def test_what_could_not_be_measured_has_a_dash(results):  # noqa: F811
     assert "| - | - |" in page
 
 
-def read(name):
-    return json.loads((REPORTS / f"{name}.json").read_text())
-
-
 def test_the_pages_in_git_hold_the_results_beside_them():
     """Rows as sets, for JSON in git has its keys sorted; prose may have changed since."""
-    studies, params = read("strategies")["studies"], load_params(Experiments, "experiments").strategies
-    seeds, paintings = read("seeds"), read("noise_seeds")["paintings"]
+    strategies, seeds, noise_seeds = (
+        json.loads((REPORTS / f"{name}.json").read_text()) for name in ("strategies", "seeds", "noise_seeds")
+    )
+    params = load_params(Experiments, "experiments").strategies
     pages = {
-        "strategies": strategies_page.strategies_page(studies, params, 3.0),
+        "strategies": strategies_page.strategies_page(strategies["studies"], params, 3.0),
         "seeds": seeds_page.seeds_page(seeds),
-        "noise_seeds": noise_seeds_page.noise_seeds_page(paintings),
+        "noise_seeds": noise_seeds_page.noise_seeds_page(noise_seeds["paintings"]),
     }
     for name, page in pages.items():
-        rows, in_git = (
-            {line for line in text.splitlines() if line[:1] in "|!#"}
-            for text in (page, (REPORTS / f"{name}.md").read_text())
-        )
+        in_git = (REPORTS / f"{name}.md").read_text()
+        rows, known = ({line for line in text.splitlines() if line[:1] in "|!#"} for text in (page, in_git))
         assert len(rows) > 10
-        assert rows == in_git, name
+        assert rows == known, name
     loss = seeds["language"]["tasks"][LOSS]["sets"]["llm"]["value"]
     assert f"| `llm` | **{np.exp(loss):.2f}** [" in pages["seeds"]
     assert "| the pairs | concepts |  | 54 |" in pages["strategies"]
-    assert strategies_page.answers(studies).count("\n") == 4
+    assert strategies_page.answers(strategies["studies"]).count("\n") == 4

@@ -16,7 +16,6 @@ PARAMS = load_params(Experiments, "experiments")
         ("learning_curves", {"seeds": []}, "seeds must be different values, at least 1, got"),
         ("learning_curves", {"points": [0.5, 0.5, 1.0]}, "points must rise"),
         ("learning_curves", {"points": [0.5]}, "points must end with 1"),
-        ("learning_curves", {"points": []}, "points must end with 1"),
         ("strategies", {"seeds": [0]}, "seeds must be different values, at least 2, got"),
         ("strategies", {"seeds": [1, 1]}, "seeds must be different"),
         ("strategies", {"sizes": [16, 8]}, "sizes must rise"),

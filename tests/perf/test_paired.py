@@ -1,46 +1,43 @@
 """Ratios have a spread, ways take turns, and the comparisons run in small; never how fast anything is."""
 
+import re
 import sys
 
 import pytest
 
-from perf import selection, ssim
+from perf import duplicates, selection, ssim
 from perf.paired import seconds_in_turns, spread, told
 
 
-def test_spread_is_a_median_in_its_interval() -> None:
+def test_spread_is_a_median_in_its_interval():
     middle, low, high = spread([1.0, 2.0, 3.0, 4.0, 100.0])
     assert low <= middle == 3.0 <= high
     assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
     assert told([1.2345, 1, 20]) == "1.23 [1, 20]"
 
 
-def test_ways_take_turns_and_the_first_round_is_not_counted() -> None:
-    turns: list[str] = []
+def test_ways_take_turns_and_the_first_round_is_not_counted():
+    turns = []
     taken = seconds_in_turns((lambda: turns.append("a"), lambda: turns.append("b")), 3)
     assert turns == ["a", "b"] * 4
     assert [len(seconds) for seconds in taken] == [3, 3]
 
 
-def test_ssim_prints_a_line_for_each_variant(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["perf.ssim", "--side", "40", "--rounds", "2"])
-    ssim.main()
-    said = capsys.readouterr().out.splitlines()
-    assert [" ".join(line.split()[:2]) for line in said[1:]] == [
-        "uniform7 gray:", "uniform7 rgb:", "gaussian11 gray:", "gaussian11 rgb:",
-    ]  # fmt: skip
-    monkeypatch.setattr(sys, "argv", ["perf.ssim", "--rounds", "0"])
-    with pytest.raises(ValueError, match="--rounds must be at least 1, got 0"):
-        ssim.main()
-
-
-def test_selection_prints_every_step(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["perf.selection", "--rows", "300"])
-    selection.main()
-    names = [line.split(":")[0] for line in capfd.readouterr().out.splitlines()]
-    assert names == ["300 candidates", "read", "join", "rank", "arm selected", "arm random", "all", "peak memory"]
-    monkeypatch.setattr(sys, "argv", ["perf.selection", "--rows", "1"])
-    with pytest.raises(ValueError, match="--rows must be at least 2, got 1"):
-        selection.main()
+@pytest.mark.parametrize(
+    ("program", "options", "starts", "wrong", "message"),
+    [
+        (ssim, ["--side", "40", "--rounds", "2"], ["40 x 40 pixels", "uniform7 gray", "uniform7 rgb", "gaussian11 gray",
+         "gaussian11 rgb"], ["--rounds", "0"], "--rounds must be at least 1, got 0"),
+        (selection, ["--rows", "300"], ["300 candidates", "read", "join", "rank", "arm selected", "arm random", "all",
+         "peak memory"], ["--rows", "1"], "--rows must be at least 2, got 1"),
+        (duplicates, ["--rows", "100"], ["groups of 100 hashes", "10 groups of near duplicates; 10 copies were made",
+         "nearest of 1,000 others", "peak memory"], ["--rows", "1"], "--rows must be at least 10, got 1"),
+    ],
+)  # fmt: skip
+def test_a_comparison_prints_a_line_for_each_step(monkeypatch, capfd, program, options, starts, wrong, message):
+    monkeypatch.setattr(sys, "argv", ["perf", *options])
+    program.main()
+    assert [re.split("[:,] ", line)[0] for line in capfd.readouterr().out.splitlines()] == starts
+    monkeypatch.setattr(sys, "argv", ["perf", *wrong])
+    with pytest.raises(ValueError, match=message):
+        program.main()

@@ -4,11 +4,6 @@ from synthpairs.report.codes import couples, read_codes
 from tests.report.conftest import CODE_ARMS
 
 
-@pytest.fixture
-def codes(project):
-    return read_codes(CODE_ARMS)
-
-
 def test_couples_are_a_generated_pair_and_a_real_one_of_its_concept(codes):
     shown = couples(codes.generated, codes.real, 5, 0)
     generated, real = shown.iloc[::2], shown.iloc[1::2]
@@ -32,7 +27,6 @@ def test_couples_depend_on_keys_and_seed_alone(codes):
         ("data/pairs/pairs.parquet", "dvc repro pairs"),
         ("reports/benchmarks/genpair.json", "dvc repro benchmark-codes"),
         ("reports/benchmarks/items/real-codes.parquet", "dvc repro benchmark-codes"),
-        ("reports/metrics/align/synthetic.json", "dvc repro align-codes"),
         ("reports/metrics/finetune/synthetic.json", "dvc repro finetune-codes"),
         ("reports/metrics/screen.json", "dvc repro screen"),
         ("reports/diversity.json", "dvc repro diversity"),

@@ -6,34 +6,30 @@ from PIL import Image
 
 from synthpairs.report.grids import CAPTION_LINES, LINE, PADDING, Cell, _width, grid, wrap
 
-
-def encoded(picture):
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-RED = encoded(Image.new("RGB", (8, 8), (255, 0, 0)))
+SIDE = 40
+BUFFER = io.BytesIO()
+Image.new("RGB", (8, 8), (255, 0, 0)).save(BUFFER, "PNG")
+RED = BUFFER.getvalue()
 
 
-def opened(payload):
-    return np.asarray(Image.open(io.BytesIO(payload)).convert("RGB"))
+def sheet_of(cells, columns=1):
+    return np.asarray(Image.open(io.BytesIO(grid(cells, columns, SIDE))).convert("RGB"))
 
 
 def test_grid_places_enlarged_pictures_row_by_row():
-    sheet = opened(grid([Cell(picture=RED, caption="one")] * 3, columns=2, side=40))
-    height = 40 + 2 * PADDING + CAPTION_LINES * LINE
-    assert sheet.shape == (2 * height, 2 * (40 + 2 * PADDING), 3)
+    sheet = sheet_of([Cell(picture=RED, caption="one")] * 3, columns=2)
+    height, width = SIDE + 2 * PADDING + CAPTION_LINES * LINE, SIDE + 2 * PADDING
+    assert sheet.shape == (2 * height, 2 * width, 3)
     for row, column in ((0, 0), (0, 1), (1, 0)):
-        centre = sheet[row * height + PADDING + 20, column * (40 + 2 * PADDING) + PADDING + 20]
-        assert centre.tolist() == [255, 0, 0]
-    assert sheet[height + 1 :, 40 + 2 * PADDING :].min() == 255  # no fourth cell
+        assert sheet[row * height + PADDING + 20, column * width + PADDING + 20].tolist() == [255, 0, 0]
+    assert sheet[height + 1 :, width:].min() == 255  # no fourth cell
 
 
 def test_captions_and_notes_are_drawn():
-    plain = opened(grid([Cell(picture=RED, caption="")], 1, 40))
-    captioned = opened(grid([Cell(picture=RED, caption="a red square")], 1, 40))
-    noted = opened(grid([Cell(picture=RED, caption="a red square", note="CLIP 0.31")], 1, 40))
+    plain, captioned, noted = (
+        sheet_of([Cell(picture=RED, caption=caption, note=note)])
+        for caption, note in (("", ""), ("a red square", ""), ("a red square", "CLIP 0.31"))
+    )
     assert (plain[50:] == 255).all()
     assert not (captioned[50:] == 255).all()
     assert noted.shape[0] == captioned.shape[0] + LINE
@@ -41,20 +37,17 @@ def test_captions_and_notes_are_drawn():
 
 @pytest.mark.parametrize("payload", [b"", b"no picture", RED[:40]])
 def test_an_unreadable_picture_leaves_an_empty_frame(payload):
-    sheet = opened(grid([Cell(picture=payload, caption="")], 1, 40))
+    sheet = sheet_of([Cell(picture=payload, caption="")])
     assert sheet[PADDING + 20, PADDING + 20].tolist() == [255, 255, 255]
     assert sheet[PADDING, PADDING].tolist() != [255, 255, 255]
 
 
-@pytest.mark.parametrize("text", ["word " * 5000, "x" * 100_000, "a \x00 b\nc\td", ""])
-def test_wrapped_text_fits(text):
+@pytest.mark.parametrize(
+    ("text", "cut"), [("word " * 5000, -1), ("x" * 100_000, 0), ("a \x00 b\nc\td", None), ("a dog", None), ("", None)]
+)
+def test_wrapped_text_fits_and_says_where_it_is_cut(text, cut):
     lines = wrap(text, 100)
     assert 1 <= len(lines) <= CAPTION_LINES
-    assert all(_width(line) <= 100 for line in lines)
-    assert all(line.isprintable() for line in lines)
-
-
-def test_what_is_cut_says_so():
-    assert wrap("a dog", 100) == ["a dog"]
-    assert wrap("word " * 100, 100)[-1].endswith("...")
-    assert wrap("x" * 300, 100)[0].endswith("...")
+    assert all(_width(line) <= 100 and line.isprintable() for line in lines)
+    assert any(line.endswith("...") for line in lines) == (cut is not None)
+    assert cut is None or lines[cut].endswith("...")

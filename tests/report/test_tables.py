@@ -15,6 +15,11 @@ from synthpairs.report.tables import (
 )
 
 
+@pytest.fixture
+def inputs(made_project):
+    return read_inputs(("selected", "real"), made_project)
+
+
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.12345, "0.123"), (1234, "1,234"), (0, "0"), (None, "-"), (math.nan, "-"), (-0.5, "-0.500")]
 )
@@ -33,33 +38,29 @@ def test_literal_text_acts_on_nothing():
     assert not re.search(r"[\\`*_\[\]<>|&$@#:]|www\.", re.sub(r"\\.", "", shown))
 
 
-def test_literal_text_names_what_cannot_be_seen_and_is_one_line():
-    assert literal("a\x00b\u202ec") == "a\\<U+0000\\>b\\<U+202E\\>c"
-    assert literal("a\nb\tc  ") == "a b c"
-    assert literal("") == literal("   ") == "(nothing)"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x00b\u202ec", "a\\<U+0000\\>b\\<U+202E\\>c"),
+        ("a\nb\tc  ", "a b c"),
+        ("", "(nothing)"),
+        ("   ", "(nothing)"),
+        ("x" * 100_000, "x" * 80 + " ... (100,000 characters)"),
+    ],
+)
+def test_literal_text_is_one_line_that_shows_everything_or_how_much_is_cut(text, shown):
+    assert literal(text) == shown
 
 
-def test_literal_text_is_cut_and_says_how_long_it_was():
-    shown = literal("x" * 100_000)
-    assert shown == "x" * 80 + " ... (100,000 characters)"
-
-
-def test_arms_stand_beside_each_other_with_blind_and_untrained(project):
-    lines = arms_table(read_inputs(("selected", "real"))).splitlines()
+def test_arms_stand_beside_each_other_with_blind_and_untrained(inputs):
+    lines = arms_table(inputs).splitlines()
     assert lines[0] == "| task | measure | n | selected | real | untrained |"
     assert len({line.count(" | ") for line in lines[2:]}) == 1
-    assert [line.split(" | ")[1] for line in lines[2:]] == [
-        "accuracy",
-        "without the picture",
-        "best fixed answer",
-        "accuracy",  # desk_text was not asked blind
-        "accuracy",
-        "without the picture",
-    ]
+    measures = ["accuracy", "without the picture"]  # desk_text was not asked blind
+    assert [line.split(" | ")[1] for line in lines[2:]] == [*measures, "best fixed answer", "accuracy", *measures]
 
 
-def test_categories_and_trainings_have_all_arms(project):
-    inputs = read_inputs(("selected", "real"))
+def test_categories_and_trainings_have_all_arms(inputs):
     assert categories_table(inputs).count("| desk_vqa |") == 2
     assert "| align | loss\\_last | 1.250 | 1.250 |" in trainings_table(inputs)
     assert "note" not in trainings_table(inputs)

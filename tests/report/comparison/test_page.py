@@ -1,7 +1,6 @@
 """Revisions are read from git, experiments by their name, the workspace from disk; the page says what differs and how surely."""
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,12 @@ from synthpairs.report.comparison.revisions import resolve
 ITEMS = Path("reports/benchmarks/items")
 
 
-def git(*arguments: str) -> str:
+def git(*arguments):
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def answer(better: float, arm: str = "selected", tasks: tuple[str, ...] = ("desk_vqa",), count: int = 60) -> None:
+def answer(better, arm="selected", tasks=("desk_vqa",), count=60):
     """Write an arm's answers to the workspace: scores that are `better` by so much than those of seed 0."""
     rng = np.random.default_rng(0)
     rows = [
@@ -35,7 +34,7 @@ def answer(better: float, arm: str = "selected", tasks: tuple[str, ...] = ("desk
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(tmp_path, monkeypatch):
     """A folder of a git repository with two commits and an experiment; the second selects at random and answers worse."""
     folder = tmp_path / "mono repo/vision/synth pairs"
     folder.mkdir(parents=True)
@@ -49,11 +48,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git("update-ref", "refs/exps/ab/cdef/bold-name", git("rev-parse", "HEAD~1"))
 
 
-def page_of(*names: str) -> str:
+def page_of(*names):
     return compare([(resolve(name), arm or "selected") for name, _, arm in (name.partition(":") for name in names)])
 
 
-def test_the_page(project: None) -> None:
+def test_the_page(project):
     page = page_of("HEAD", "bold-name", "workspace")
     assert page.startswith("# HEAD:selected against bold-name:selected, workspace:selected\n")
     row = "| desk_vqa | {}:selected | 60 | {} | 0.000 | {} |"
@@ -64,7 +63,7 @@ def test_the_page(project: None) -> None:
     assert page == page_of("HEAD", "bold-name", "workspace")
 
 
-def test_arms_of_one_revision(project: None) -> None:
+def test_arms_of_one_revision(project):
     answer(-0.2, "real")
     page = page_of("workspace", "workspace:real")
     assert "| desk_vqa | workspace:real | 60 | -0.200 " in page
@@ -72,7 +71,7 @@ def test_arms_of_one_revision(project: None) -> None:
     assert "None: the same params.yaml." in page
 
 
-def test_only_tasks_that_both_answered_are_compared(project: None) -> None:
+def test_only_tasks_that_both_answered_are_compared(project):
     answer(0.0, tasks=("desk_pope", "desk_vqa"))
     assert "desk_pope" not in page_of("HEAD", "workspace")
 
@@ -91,16 +90,14 @@ def test_only_tasks_that_both_answered_are_compared(project: None) -> None:
         ("HEAD bold-name", lambda: git("update-ref", "refs/exps/1/2/bold-name", "HEAD"), "names 2 experiments"),
     ],
 )
-def test_what_cannot_be_compared_is_named(
-    project: None, names: str, change: Callable[[], object] | None, message: str
-) -> None:
+def test_what_cannot_be_compared_is_named(project, names, change, message):
     if change:
         change()
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         page_of(*names.split())
 
 
-def test_the_command_prints_or_writes(project: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_or_writes(project, capsys):
     assert main(["compare", "HEAD", "HEAD~1"]) == 0
     printed = capsys.readouterr().out
     assert main(["compare", "HEAD", "HEAD~1:selected", "--out", "reports/comparison.md"]) == 0
@@ -108,7 +105,7 @@ def test_the_command_prints_or_writes(project: None, capsys: pytest.CaptureFixtu
     assert main(["compare", "HEAD", "HEAD~1", "--arm", "real"]) == 1
 
 
-def test_gits_own_reason_is_passed_on(project: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gits_own_reason_is_passed_on(project, monkeypatch):
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, "/dev/null")
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own way to try it without another user

@@ -7,8 +7,6 @@ import select
 import shutil
 import subprocess
 import time
-from pathlib import Path
-from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -21,7 +19,7 @@ KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "End"
 KEYS |= {"PageDown": 34, "Escape": 27, "Tab": 9, "Enter": 13}
 
 
-def find_chromium() -> str | None:
+def find_chromium():
     """The browser on PATH, or None."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
@@ -29,11 +27,11 @@ def find_chromium() -> str | None:
 class Browser:
     """One page of a browser with a fresh profile; `events` holds what it reported: requests, exceptions."""
 
-    def __init__(self, program: str, profile: Path) -> None:
+    def __init__(self, program, profile):
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
 
-        def connect() -> None:  # the protocol's fixed numbers: 3 to read from, 4 to write to
+        def connect():  # the protocol's fixed numbers: 3 to read from, 4 to write to
             ends = os.dup(theirs_in), os.dup(theirs_out)
             while min(ends) < 5:
                 ends = os.dup(ends[0]), os.dup(ends[1])
@@ -50,26 +48,19 @@ class Browser:
         os.close(theirs_out)
         self._numbers = itertools.count(1)
         self._buffer = b""
-        self.events: list[dict[str, Any]] = []
-        self._session: str | None = None
+        self.events, self._session = [], None
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network"):
             self.send(f"{domain}.enable")
 
-    def close(self) -> None:
-        """End the browser."""
+    def close(self):
         self._process.terminate()
-        try:
-            self._process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.wait(SECONDS)
         os.close(self._in)
         os.close(self._out)
 
-    def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """One command of the protocol; its result."""
+    def send(self, method, **params):
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params}
         message |= {"sessionId": self._session} if self._session else {}
@@ -82,7 +73,7 @@ class Browser:
                 return reply["result"]
             self.events.append(reply)
 
-    def _read(self, limit: float) -> dict[str, Any]:
+    def _read(self, limit):
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._in], [], [], max(0.0, limit - time.monotonic()))
             chunk = os.read(self._in, 2**16) if ready else b""
@@ -91,7 +82,7 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)
 
-    def open(self, page: Path, state: str = "", width: int = 1280, height: int = 800, scheme: str = "light") -> None:
+    def open(self, page, state="", width=1280, height=800, scheme="light"):
         """Load a gallery's index.html with a hash, at a size in CSS pixels, and wait until it is there."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -101,37 +92,34 @@ class Browser:
         self.send("Page.navigate", url=f"{page.as_uri()}{state}")
         self.wait("document.documentElement?.dataset.ready === 'yes'")
 
-    def run(self, script: str) -> Any:
+    def run(self, script):
         """The value of an expression in the page; promises are awaited."""
         reply = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in reply, reply["exceptionDetails"]
         return reply["result"].get("value")
 
-    def wait(self, condition: str) -> None:
-        """Until an expression is true."""
+    def wait(self, condition):
         limit = time.monotonic() + SECONDS
         while not self.run(condition):
             assert time.monotonic() < limit, f"never came true: {condition}"
             time.sleep(0.02)
 
-    def press(self, key: str) -> None:
+    def press(self, key):
         """A key, as from a keyboard, and the frame after it."""
-        event = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]} | (
-            {"text": "\r"} if key == "Enter" else {}
-        )
+        event = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]}
+        event |= {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, **event)
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
 
-    def type(self, text: str) -> None:
-        """Text into what has the focus."""
+    def type(self, text):
         self.send("Input.insertText", text=text)
 
-    def state(self, name: str) -> str:
+    def state(self, name):
         """What the page says about itself in a data attribute of its root."""
         return self.run(f"document.documentElement.dataset.{name}")
 
-    def problems(self) -> list[str]:
+    def problems(self):
         """Exceptions and requests that left the disk since the page was opened."""
         self.run("0")
         problems = []

@@ -1,25 +1,12 @@
 """A small run on disk, with everything that can happen to a caption or a picture; and a browser."""
 
-import shutil
 import tempfile
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from synthpairs.core.schema import (
-    CANDIDATES,
-    CAPTIONS,
-    FAILED,
-    PAIRS,
-    REJECTED,
-    SCORES,
-    SELECTED,
-    candidate_key,
-    caption_uid,
-    digest,
-    noise_seed,
-)
+from synthpairs.core import schema
+from synthpairs.core.schema import candidate_key, caption_uid, digest, noise_seed
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.selection.params import Select
@@ -37,82 +24,66 @@ SELECT = Select(
 )  # fmt: skip
 
 
-def make_data(data: Path, things: tuple[str, ...] = THINGS) -> None:
+def make_data(data, things=THINGS):
     """Seven kept captions with three candidates each: one was never painted, one has no score, one cannot be decoded.
 
     Reference captions have originals. Of four rejected ones one repeats a kept caption, and one is in the arm `real`.
     """
-    measures = {"words": 2, "perplexity": 99.5, "judge_yes": 0.75}
-    kept, candidates, scores, samples = [], [], [], []
-    texts = [(f"a {thing}", thing, ("human", "model")[place % 2]) for place, thing in enumerate(things)]
-    for place, (text, concept, source) in enumerate([*texts, (NASTY, "dog", "human")]):
-        uid, human = caption_uid(text, source), source == "human"
-        caption = {"uid": uid, "text": text, "concept": concept}
-        row = dict.fromkeys(CAPTIONS.names) | measures | caption | {"source": source, "drawings": []}
-        row["original"] = png(photo(48, place)) if human else None
-        kept.append(row | {"clip_original": 0.5 + place / 100 if human else None})
+    kept, candidates, samples = [], [], []
+    texts = [(f"a {thing}", thing, ("human", "model")[n % 2]) for n, thing in enumerate(things)]
+    for n, (text, concept, source) in enumerate([*texts, (NASTY, "dog", "human")]):
+        caption = {"uid": caption_uid(text, source), "text": text, "concept": concept}
+        human = {"original": png(photo(48, n)), "clip_original": 0.5 + n / 100} if source == "human" else {}
+        measures = {"source": source, "drawings": [], "words": 2, "perplexity": 99.5, "judge_yes": 0.75}
+        kept.append(dict.fromkeys(schema.CAPTIONS.names) | caption | measures | human)
         for number in range(3):
-            key = candidate_key(uid, number, "painter")
-            made = {"number": number, "seed": noise_seed(key), "generator": "painter", "sha256": digest(key)}
-            candidates.append({"key": key} | caption | made | {"tokens": 9, "shard": "shard-0.tar"})
-            score = {"clip_cosine": 0.1 + place / 20 + number / 100, "ssim": 0.9 - number / 50, "clip_tokens": 5}
-            scores.append({"key": key, "uid": uid, "concept": concept} | score)
-            samples.append((key, {"png": png(photo(48, 3 * place + number))}))
-    unpainted, unscored, broken = (candidates[place]["key"] for place in (0, 4, 8))
-    lost = {"key": unpainted, "uid": candidates[0]["uid"], "error": "ValueError: black"}
-    unmeasured = {"key": unscored, "uid": candidates[4]["uid"], "error": "a broken file"}
-    manifest = pd.DataFrame(candidates).query("key != @unpainted").sort_values("key", ignore_index=True)
-    table = pd.DataFrame(scores).query("key != @unpainted and key != @unscored").sort_values("key", ignore_index=True)
-    samples = [(key, {"png": b"no picture"} if key == broken else files) for key, files in samples if key != unpainted]
-    write_bytes(data / "images/shard-0.tar", shard_bytes(sorted(samples)))
-    write_table(data / "images/manifest.parquet", manifest, CANDIDATES)
-    write_table(data / "images/failed.parquet", [lost], FAILED)
-    inputs = {"model": "models/painter", "pipeline": "SomePipeline", "steps": 4, "guidance": 3.0}
-    write_json(data / "images/generator.json", {"inputs": inputs})
-    write_table(data / "scores/scores.parquet", table, SCORES)
-    write_table(data / "scores/failed.parquet", [unmeasured], FAILED)
-    write_json(data / "scores/scorer.json", {"inputs": {"clip": {"clip": "ViT-B-32", "pretrained": "openai"}}})
-    write_table(data / "captions/kept.parquet", kept, CAPTIONS)
+            key = candidate_key(caption["uid"], number, "painter")
+            made = {"key": key, "number": number, "seed": noise_seed(key), "generator": "painter", "sha256": digest(key),
+                    "tokens": 9, "shard": "shard-0.tar"}  # fmt: skip
+            scores = {"clip_cosine": 0.1 + n / 20 + number / 100, "ssim": 0.9 - number / 50, "clip_tokens": 5}
+            candidates.append(caption | made | scores)
+            samples.append((key, {"png": png(photo(48, 3 * n + number))}))
+    samples[8][1]["png"] = b"no picture"
+    painted = pd.DataFrame(candidates[1:]).sort_values("key", ignore_index=True)
+    scored = painted[painted["key"] != candidates[4]["key"]]
     odd = [
         ("a dog", "dog", "human", "exact_duplicate", "as kept", png(photo(48, 90)), None),
         ("a hat", "hat", "human", "alignment", "place 9", png(photo(48, 91)), 0.2),
         ("a fan", "fan", "human", "alignment", "place 10", png(photo(48, 92)), 0.1),
         ("<br/>", "", "model", "unusable", "HTML: <br/>", None, None),
     ]
+    columns = ["text", "concept", "source", "reason", "detail", "original", "clip_original"]
     rejected = [
-        dict.fromkeys(REJECTED.names)
-        | {"uid": caption_uid(text, source), "text": text, "concept": concept, "source": source, "drawings": []}
-        | {"reason": reason, "detail": detail, "original": original, "clip_original": cosine}
-        for text, concept, source, reason, detail, original, cosine in odd
+        dict.fromkeys(schema.REJECTED.names)
+        | dict(zip(columns, row, strict=True), uid=caption_uid(row[0], row[2]), drawings=[])
+        for row in odd
     ]
-    write_table(data / "captions/rejected.parquet", rejected, REJECTED)
-    pool, _ = rank_candidates(manifest.merge(table[["key", "clip_cosine", "ssim"]], on="key"), SELECT)
+    pool, _ = rank_candidates(scored, SELECT)
     selected = select_top_k(pool, SELECT)
-    write_table(data / "selection/selected.parquet", selected, SELECTED)
-    humans = [row for row in kept if row["source"] == "human"] + rejected[1:2]
-    real = pd.DataFrame(humans).assign(origin="real", shard=None, key=lambda rows: rows["uid"])
-    for arm, pairs in {"selected": selected, "random": pool.tail(3)}.items():
-        write_table(data / f"selection/pairs/{arm}.parquet", pairs.assign(origin="synthetic"), PAIRS)
-    write_table(data / "selection/pairs/real.parquet", real, PAIRS)
+    humans = pd.DataFrame([row for row in kept if row["source"] == "human"] + rejected[1:2])
+    humans = humans.assign(origin="real", shard=None, key=humans["uid"])
+    tables = {
+        "images/manifest": (schema.CANDIDATES, painted), "scores/scores": (schema.SCORES, scored),
+        "images/failed": (schema.FAILED, [candidates[0] | {"error": "ValueError: black"}]),
+        "scores/failed": (schema.FAILED, [candidates[4] | {"error": "a broken file"}]),
+        "captions/kept": (schema.CAPTIONS, kept), "captions/rejected": (schema.REJECTED, rejected),
+        "selection/selected": (schema.SELECTED, selected),
+        "selection/pairs/selected": (schema.PAIRS, selected.assign(origin="synthetic")),
+        "selection/pairs/random": (schema.PAIRS, pool.tail(3).assign(origin="synthetic")),
+        "selection/pairs/real": (schema.PAIRS, humans),
+    }  # fmt: skip
+    for name, (columns, rows) in tables.items():
+        write_table(data / f"{name}.parquet", rows, columns)
+    write_bytes(data / "images/shard-0.tar", shard_bytes(sorted(samples[1:])))
+    painter = {"model": "models/painter", "pipeline": "SomePipeline", "steps": 4, "guidance": 3.0}
+    write_json(data / "images/generator.json", {"inputs": painter})
+    write_json(data / "scores/scorer.json", {"inputs": {"clip": {"clip": "ViT-B-32", "pretrained": "openai"}}})
 
 
 @pytest.fixture
 def data(tmp_path):
-    """The run's data directory."""
     make_data(tmp_path / "data")
     return tmp_path / "data"
-
-
-@pytest.fixture
-def params():
-    """Everything fits."""
-    return PARAMS
-
-
-@pytest.fixture
-def select():
-    """Of every caption its best candidate competes, five are taken."""
-    return SELECT
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +92,7 @@ def browser():
     program = find_chromium()
     if not program:
         pytest.skip("no Chromium on PATH: `apt-get install chromium` runs the tests of the page itself")
-    profile = Path(tempfile.mkdtemp(prefix="chromium-"))
-    browser = Browser(program, profile)
-    yield browser
-    browser.close()
-    shutil.rmtree(profile, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        browser = Browser(program, profile)
+        yield browser
+        browser.close()

@@ -6,17 +6,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from synthpairs.core.schema import CANDIDATES, FAILED, PAIRS, REJECTED, SCORES, SELECTED
+from synthpairs.core import schema
 from synthpairs.core.storage import file_sha256, write_table
 from synthpairs.report.gallery.make import encode, image_files, make_gallery
 from synthpairs.report.gallery.rows import read_rows
-from tests.report.gallery.conftest import ARMS
+from tests.report.gallery.conftest import ARMS, PARAMS, SELECT
 from tests.report.gallery.test_page import parsed
 from tests.scoring.conftest import photo, png
 
 
-def test_counts_files_and_rows_agree(data, params, select, tmp_path):
-    metrics = make_gallery(params, select, ARMS, data, tmp_path / "out")
+def test_counts_files_and_rows_agree(data, tmp_path):
+    metrics = make_gallery(PARAMS, SELECT, ARMS, data, tmp_path / "out")
     assert metrics["candidate"] == {"all": 21, "shown": 21}
     kinds = ("candidate", "real", "rejected")
     assert sum(metrics["status"].values()) == 29 == sum(metrics[kind]["shown"] for kind in kinds)
@@ -27,30 +27,30 @@ def test_counts_files_and_rows_agree(data, params, select, tmp_path):
     assert (metrics["with_picture"], metrics["pictures"]) == (26, len(names))
     assert content["about"]["generator"] == "models/painter (SomePipeline, 4 steps, guidance 3)"
     json.dumps(metrics)
-    limited = make_gallery(replace(params, limit=9), select, ARMS, data, tmp_path / "limited")
+    limited = make_gallery(replace(PARAMS, limit=9), SELECT, ARMS, data, tmp_path / "limited")
     assert (limited["candidate"], limited["rejected"]) == ({"all": 21, "shown": 9}, {"all": 4, "shown": 4})
 
 
-def test_the_same_bytes_again_and_what_is_stale_is_removed(data, params, select, tmp_path):
+def test_the_same_bytes_again_and_what_is_stale_is_removed(data, tmp_path):
     for name in ("one", "two"):
-        make_gallery(params, select, ARMS, data, tmp_path / name)
+        make_gallery(PARAMS, SELECT, ARMS, data, tmp_path / name)
     (tmp_path / "two/pictures/old.webp").write_bytes(b"")
-    make_gallery(params, select, ARMS, data, tmp_path / "two")
+    make_gallery(PARAMS, SELECT, ARMS, data, tmp_path / "two")
     assert file_sha256(tmp_path / "one") == file_sha256(tmp_path / "two")
 
 
 @pytest.mark.parametrize("arms", [[], ["selected"], ["random", "real"]])
-def test_any_arms_and_empty_tables_make_a_page(data, params, select, tmp_path, arms):
+def test_any_arms_and_empty_tables_make_a_page(data, tmp_path, arms):
     """One candidate, not selected; nothing rejected, no real pair."""
     tables = {
-        "images/manifest": (CANDIDATES, 1), "images/failed": (FAILED, 0), "scores/scores": (SCORES, 0),
-        "scores/failed": (FAILED, 0), "selection/selected": (SELECTED, 0), "captions/rejected": (REJECTED, 0),
-        "selection/pairs/real": (PAIRS, 0), "selection/pairs/selected": (PAIRS, 0), "selection/pairs/random": (PAIRS, 0),
+        "images/manifest": schema.CANDIDATES, "images/failed": schema.FAILED, "scores/scores": schema.SCORES,
+        "scores/failed": schema.FAILED, "selection/selected": schema.SELECTED, "captions/rejected": schema.REJECTED,
+        **{f"selection/pairs/{arm}": schema.PAIRS for arm in ARMS},
     }  # fmt: skip
-    for name, (schema, count) in tables.items():
+    for name, columns in tables.items():
         path = data / f"{name}.parquet"
-        write_table(path, pd.read_parquet(path)[:count], schema)
-    metrics = make_gallery(params, select, arms, data, tmp_path / "out")
+        write_table(path, pd.read_parquet(path)[: int(name == "images/manifest")], columns)
+    metrics = make_gallery(PARAMS, SELECT, arms, data, tmp_path / "out")
     assert [metrics[kind]["all"] for kind in ("candidate", "real", "rejected")] == [1, 0, 0]
     assert len(parsed((tmp_path / "out/data.js").read_bytes())["rows"]) == 1
 
@@ -58,23 +58,23 @@ def test_any_arms_and_empty_tables_make_a_page(data, params, select, tmp_path, a
 @pytest.mark.parametrize(
     ("file", "command"), [("selection/pairs/real.parquet", "select"), ("images/shard-0.tar", "images")]
 )
-def test_a_missing_file_is_named_with_its_stage(data, params, select, tmp_path, file, command):
+def test_a_missing_file_is_named_with_its_stage(data, tmp_path, file, command):
     (data / file).unlink()
     with pytest.raises(FileNotFoundError, match=rf"{file} is missing: run `dvc repro {command}` first"):
-        make_gallery(params, select, ARMS, data, tmp_path / "out")
+        make_gallery(PARAMS, SELECT, ARMS, data, tmp_path / "out")
 
 
-def test_large_images_are_scaled_down_and_small_ones_stay(params):
+def test_large_images_are_scaled_down_and_small_ones_stay():
     for side, expected in ((16, 16), (48, 48), (64, 48)):
-        image = Image.open(io.BytesIO(encode(png(photo(48, 0)), replace(params, side=side))))
+        image = Image.open(io.BytesIO(encode(png(photo(48, 0)), replace(PARAMS, side=side))))
         assert (image.format, image.size) == ("WEBP", (expected, expected))
-    assert encode(b"no picture", params) is None
+    assert encode(b"no picture", PARAMS) is None
 
 
-def test_each_row_has_its_own_image(data, select, params):
-    rows = read_rows(data, ARMS, select)
-    images = {row: payload for row, _, payload in image_files(rows, data / "images", params)}
+def test_each_row_has_its_own_image(data):
+    rows = read_rows(data, ARMS, SELECT)
+    images = {row: payload for row, _, payload in image_files(rows, data / "images", PARAMS)}
     # 21 candidates without the unpainted and the broken one; 4 originals; 3 of rejected captions
     assert sorted(row.split(":")[0] for row in images) == ["candidate"] * 19 + ["real"] * 4 + ["rejected"] * 3
     for row in rows["real"].to_dict("records"):
-        assert images[f"real:{row['id']}"] == encode(row["original"], params)
+        assert images[f"real:{row['id']}"] == encode(row["original"], PARAMS)

@@ -7,22 +7,19 @@ import pytest
 from synthpairs.core.schema import SCORES, digest
 from synthpairs.core.storage import write_table
 from synthpairs.report.gallery.rows import choose, extremes_and_sample, read_rows, sample
-from tests.report.gallery.conftest import ARMS
+from tests.report.gallery.conftest import ARMS, PARAMS, SELECT
 
 
 @pytest.fixture
-def rows(data, select):
-    return read_rows(data, ARMS, select)
+def rows(data):
+    return read_rows(data, ARMS, SELECT)
 
 
-def test_every_candidate_every_real_pair_and_every_rejection_is_there_once(rows, data):
+def test_every_row_is_there_once_with_its_status(rows, data):
     assert {kind: len(table) for kind, table in rows.items()} == {"candidate": 21, "real": 4, "rejected": 4}
     assert all(table["id"].is_unique for table in rows.values())
     keys = [pd.read_parquet(data / f"images/{name}.parquet")["key"] for name in ("manifest", "failed")]
     assert set(rows["candidate"]["id"]) == {*keys[0], *keys[1]}
-
-
-def test_statuses_add_up(rows):
     assert rows["candidate"]["status"].value_counts().to_dict() == {"selected": 5, "not selected": 14, "failed": 2}
     failed = rows["candidate"].query("status == 'failed'").sort_values("reason")
     assert failed["reason"].tolist() == ["no picture", "no score"]
@@ -44,7 +41,7 @@ def test_scores_rank_seed_and_source_are_those_of_the_tables(rows, data):
     assert candidates["seed"].dropna().astype("int64").to_dict() == seeds.to_dict(), "all 63 bits"
 
 
-def test_arms_are_those_whose_pairs_hold_the_row(rows, data, select):
+def test_arms_are_those_whose_pairs_hold_the_row(rows, data):
     for arm in ("selected", "random"):
         keys = set(pd.read_parquet(data / f"selection/pairs/{arm}.parquet")["key"])
         assert {row["id"] for row in rows["candidate"].to_dict("records") if arm in row["arms"]} == keys
@@ -54,16 +51,16 @@ def test_arms_are_those_whose_pairs_hold_the_row(rows, data, select):
     repeated = rows["rejected"].query("reason == 'exact_duplicate'").iloc[0]
     assert repeated["uid"] in set(rows["real"]["uid"])
     assert repeated["arms"] == []
-    assert read_rows(data, ["selected"], select)["real"].empty
+    assert read_rows(data, ["selected"], SELECT)["real"].empty
 
 
-def test_scores_of_other_images_are_refused(data, select):
+def test_scores_of_other_images_are_refused(data):
     stray = {"key": "f" * 24, "uid": "u", "concept": "dog", "clip_cosine": 0.1, "ssim": 0.2, "clip_tokens": 1}
     write_table(data / "scores/scores.parquet", [stray], SCORES)
     with pytest.raises(
         ValueError, match=r"scores\.parquet holds 1 pictures that data/images does not.*dvc repro score"
     ):
-        read_rows(data, ARMS, select)
+        read_rows(data, ARMS, SELECT)
 
 
 @pytest.fixture
@@ -76,18 +73,18 @@ def candidates():
     return rows
 
 
-def test_a_third_each_of_best_worst_and_random_captions_with_all_their_candidates(candidates, params):
-    shown = extremes_and_sample(candidates, replace(params, limit=60))
+def test_a_third_each_of_best_worst_and_random_captions_with_all_their_candidates(candidates):
+    shown = extremes_and_sample(candidates, replace(PARAMS, limit=60))
     assert 54 <= len(shown) <= 60
     assert (shown.groupby("uid").size() == 2).all()
     assert set(candidates.nlargest(5, "score")["id"]) <= set(shown["id"])
     assert set(candidates.nsmallest(5, "score")["id"]) <= set(shown["id"])
     assert len(shown.groupby("uid")["score"].agg(["min", "max"]).query("min > 40 and max < 160")) > 0
-    assert choose({"candidate": candidates}, params)["candidate"] is candidates, "what fits is shown whole"
+    assert choose({"candidate": candidates}, PARAMS)["candidate"] is candidates, "what fits is shown whole"
 
 
-def test_chance_depends_on_the_seed_and_on_nothing_else(candidates, params):
-    few = replace(params, limit=30)
+def test_chance_depends_on_the_seed_and_on_nothing_else(candidates):
+    few = replace(PARAMS, limit=30)
     for take in (extremes_and_sample, sample):
         shown = set(take(candidates, few)["id"])
         assert set(take(candidates.iloc[::-1], few)["id"]) == shown

@@ -1,54 +1,38 @@
-"""The section about hygiene: what was not measured is not called clean, examples are few, and hits are explained."""
-
 import dataclasses
 
-import pytest
-
-from synthpairs.report.inputs import read_inputs
-from synthpairs.report.sections.contamination import EXAMPLES, hygiene
-from tests.report.conftest import ARMS
-
-
-@pytest.fixture
-def inputs(project):
-    return read_inputs(ARMS, project)
+from synthpairs.report.sections.contamination import hygiene
 
 
 def with_counts(inputs, **counts):
     """The same with other counts of flags in every set."""
-    told = inputs.metrics["audit"]
-    sets = {
-        name: one | {key.replace("_", "-"): count for key, count in counts.items()}
-        for name, one in told["sets"].items()
-    }
-    return dataclasses.replace(inputs, metrics=inputs.metrics | {"audit": told | {"sets": sets}})
+    audit, flags = inputs.metrics["audit"], {name.replace("_", "-"): count for name, count in counts.items()}
+    sets = {name: one | flags for name, one in audit["sets"].items()}
+    return dataclasses.replace(inputs, metrics=inputs.metrics | {"audit": audit | {"sets": sets}})
 
 
 def test_counts_stand_by_set_and_what_was_not_measured_says_so(inputs):
     page = hygiene(inputs)
-    assert "50 different texts and 40 different pictures" in page
-    assert "candidates (n = 120) | selected (n = 20) | real (n = 0)" in page
-    assert (
-        "| `near-duplicate` | another pair of the audit has nearly the same picture (perceptual hash) | 2 | 2 | 0 |"
-        in page
-    )
-    assert "| `text` | there is text in the picture | not measured | not measured | 0 |" in page
-    assert "3 are shorter than one n-gram" in page
-    assert "1 group, the largest of 2; 1 with different captions" in page
-    assert "at most 3 differing bits of 64 for hashes, a cosine of at least 0.98 for embeddings; wording" in page
+    assert [part for part in (
+        "50 different texts and 40 different pictures",
+        "candidates (n = 120) | selected (n = 20) | real (n = 0)",
+        "nearly the same picture (perceptual hash) | 2 | 2 | 0 |",
+        "| `text` | there is text in the picture | not measured | not measured | 0 |",
+        "3 are shorter than one n-gram",
+        "1 group, the largest of 2; 1 with different captions",
+        "at most 3 differing bits of 64 for hashes, a cosine of at least 0.98 for embeddings; wording",
+    ) if part not in page] == []  # fmt: skip
 
 
 def test_examples_are_the_flagged_ones(inputs):
-    page = hygiene(inputs)
-    rows = page.split("| flag | pair |")[1].split("\n\n")[0].splitlines()[2:]
-    assert len(rows) == 2 <= EXAMPLES
+    rows = hygiene(inputs).split("| flag | pair |")[1].split("\n\n")[0].splitlines()[2:]
+    assert len(rows) == 2
     assert "| `ffffffffff` | same group |" in rows[0]
     assert "| `desk_caption/0123` | 75% of the n-grams |" in rows[1]
     clean = dataclasses.replace(inputs, audit=inputs.audit.assign(flags=[[]] * len(inputs.audit)))
     assert "| flag | pair |" not in hygiene(clean)
 
 
-def test_shared_pictures_are_told_apart_from_shared_captions(inputs):
+def test_shared_pictures_are_not_shared_captions(inputs):
     page = hygiene(inputs)
     assert "The same few sentences say what scenes of few things show" in page
     assert "none is near a benchmark's" in page
@@ -61,6 +45,5 @@ def test_shared_pictures_are_told_apart_from_shared_captions(inputs):
 def test_privacy_is_that_of_the_selections_sources(inputs):
     page = hygiene(inputs).split("### Privacy")[1]
     counts = inputs.selected.merge(inputs.kept[["uid", "source"]], on="uid")["source"].value_counts()
-    for source, count in counts.items():
-        assert f"{count} from `{source}`" in page
+    assert all(f"{count} from `{source}`" in page for source, count in counts.items())
     assert "no photograph" in page

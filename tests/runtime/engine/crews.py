@@ -1,16 +1,15 @@
-"""A worker that needs no model, and items that are bad for it. Processes import this module, so it imports little."""
+"""Workers that need no model, and items that are bad for them. Processes import this module, so it imports little."""
 
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
-def steady(log: Path) -> Callable[[Sequence[str]], list[str]]:
+def steady(log):
     """Answers in upper case; writes its process id and each batch to `log`, which tests read."""
 
-    def work(batch: Sequence[str]) -> list[str]:
+    def work(batch):
         with log.open("a") as file:
             file.write(f"{os.getpid()} {','.join(batch)}\n")
         for item in batch:
@@ -20,7 +19,7 @@ def steady(log: Path) -> Callable[[Sequence[str]], list[str]]:
     return work
 
 
-def _suffer(item: str) -> None:
+def _suffer(item):
     what, _, mark = item.partition(":")
     if what == "deadly" or (what == "once" and _first(Path(mark))):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -32,7 +31,7 @@ def _suffer(item: str) -> None:
         time.sleep(float(mark))
 
 
-def _first(mark: Path) -> bool:
+def _first(mark):
     try:
         mark.touch(exist_ok=False)
     except FileExistsError:
@@ -40,17 +39,17 @@ def _first(mark: Path) -> bool:
     return True
 
 
-def unwilling(log: Path) -> Callable[[Sequence[str]], list[str]]:
+def unwilling(log):
     """Cannot be made: says what users can mend."""
     raise ValueError(f"params.yaml: nothing at {log.name}")
 
 
-def stillborn(log: Path) -> Callable[[Sequence[str]], list[str]]:
+def stillborn(log):
     """Dies while it is made."""
     log.open("a").write(f"{os.getpid()}\n")
     os._exit(7)
 
 
-def seeing() -> Callable[[Sequence[str]], str | None]:
+def seeing():
     """Answers every batch with the accelerators that its process may see."""
     return lambda batch: os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -5,8 +5,6 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,9 +25,7 @@ pytest.importorskip("ray", reason="`pip install ray` for `kind: ray` of engine.y
         ("auto", OSError, r"Ray at auto: .*; here: `ray start --head`, .* or engine.yaml: address HOST:PORT"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_told_of_at_once(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, kind: type[Exception], message: str
-) -> None:
+def test_a_cluster_that_is_not_there_is_told_of_at_once(monkeypatch, tmp_path, address, kind, message):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where no cluster has left its address
     started = time.monotonic()
     with pytest.raises(kind, match=message), hired(Engine(kind="ray", address=address)):
@@ -38,7 +34,7 @@ def test_a_cluster_that_is_not_there_is_told_of_at_once(
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator:
+def cluster(monkeypatch):
     """Three nodes of one CPU each on this machine, for this test alone."""
     from ray.cluster_utils import Cluster
 
@@ -57,9 +53,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator:
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_node_makes_the_same_bytes(
-    cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_cluster_that_loses_a_node_makes_the_same_bytes(cluster, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
     texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
     settings = {"batch": 1, "max_failed_share": 0.1}
@@ -67,7 +61,7 @@ def test_a_cluster_that_loses_a_node_makes_the_same_bytes(
     use(monkeypatch, tmp_path / "there", kind="ray", address=cluster.address)
     pieces = tmp_path / "there/.dvc/tmp/work/scribbles"
 
-    def lose() -> None:
+    def lose():
         while len(list(pieces.glob("*/*/*.tar"))) < 8:
             time.sleep(0.01)
         cluster.remove_node(sorted(cluster.worker_nodes, key=id)[0], allow_graceful=False)
