@@ -23,34 +23,34 @@ from tests.scribbling import Scribbles, fickle, scribbling
 TEXTS = [f"scribble {number}" for number in range(14)]
 
 
-def captions_of(texts: list[str]) -> pd.DataFrame:
+def captions_of(texts):
     rows = [{"uid": caption_uid(text, "model"), "text": text, "concept": "scribble"} for text in texts]
     return pd.DataFrame(rows)
 
 
-def made(out: Path, texts: list[str] = TEXTS, **settings: float) -> tuple[dict, dict]:
+def made(out, texts=TEXTS, **settings):
     return make_candidates(captions_of(texts), partial(scribbling, Scribbles(**settings)), out)
 
 
-def contents(folder: Path) -> dict[str, str]:
+def contents(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, monkeypatch):
     """The test's folder, with a work store in `here`."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
     return tmp_path
 
 
-def use(monkeypatch: pytest.MonkeyPatch, root: Path, **settings: float) -> None:
+def use(monkeypatch, root, **settings):
     """Another work store, and settings of the engine."""
     monkeypatch.setenv("DVC_ROOT", str(root))
     for name, value in settings.items():
         monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", str(value))
 
 
-def test_any_number_of_workers_gives_the_same_bytes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
     texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
     metrics, _ = made(project / "alone", texts, max_failed_share=0.1)
     assert (metrics["made"], metrics["failed"]) == (28, 2)
@@ -67,7 +67,7 @@ def test_any_number_of_workers_gives_the_same_bytes(project: Path, monkeypatch: 
     assert contents(project / "taken over") == contents(project / "alone")
 
 
-def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project: Path) -> None:
+def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project):
     made(project / "out")
     made(project / "other", TEXTS[::-1], batch=3, samples_per_shard=5)
     one, two = (pd.read_parquet(project / name / "manifest.parquet").drop(columns="shard") for name in ("out", "other"))
@@ -91,7 +91,7 @@ make_candidates(captions_of(TEXTS), partial(scribbling, Scribbles(batch=1, secon
 
 
 @pytest.mark.slow
-def test_runs_and_workers_killed_at_random_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_and_workers_killed_at_random_change_nothing(project, monkeypatch):
     made(project / "undisturbed", batch=1)
     use(monkeypatch, project / "killed", workers=2)
     program, work = PROGRAM.format(out=str(project / "out")), project / "killed/.dvc/tmp/work/scribbles"
@@ -116,9 +116,7 @@ def test_runs_and_workers_killed_at_random_change_nothing(project: Path, monkeyp
     assert contents(project / "out") == contents(project / "undisturbed")
 
 
-def test_captions_that_kill_workers_fail_and_are_not_tried_again(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_captions_that_kill_workers_fail_and_are_not_tried_again(project, monkeypatch, caplog):
     made(project / "good", TEXTS[:5], candidates=1)
     use(monkeypatch, project / "bad", workers=1, tries=1)
     settings = {"candidates": 1, "max_failed_share": 0.2}
@@ -137,9 +135,7 @@ def test_captions_that_kill_workers_fail_and_are_not_tried_again(
     assert "worker 0 ended" not in caplog.text
 
 
-def test_a_device_without_enough_memory_makes_smaller_batches(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_device_without_enough_memory_makes_smaller_batches(project, monkeypatch, caplog):
     made(project / "plenty")
     use(monkeypatch, project / "there")
     metrics, _ = made(project / "short", memory=1)
@@ -155,22 +151,20 @@ def test_a_device_without_enough_memory_makes_smaller_batches(
         made(project / "none", memory=0)
 
 
-def test_a_broken_accelerator_costs_a_worker_and_no_caption(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_accelerator_costs_a_worker_and_no_caption(project, monkeypatch, caplog):
     use(monkeypatch, project / "there", workers=1)
     metrics, _ = made(project / "out", [f"breaking {project}/broken", *TEXTS[:3]])
     assert (metrics["made"], metrics["failed"]) == (8, 0)
     assert "worker 0 ended (exit code 1)" in caplog.text
 
 
-def test_a_worker_that_would_make_something_else_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_would_make_something_else_is_refused(project, monkeypatch):
     use(monkeypatch, project / "there", workers=1)
     with pytest.raises(ValueError, match=r"a worker would make other scribbles than those that were planned"):
         make_candidates(captions_of(TEXTS), partial(fickle, Scribbles()), project / "out")
 
 
-def test_settings_that_move_low_bits_are_told_and_kept_apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_move_low_bits_are_told_and_kept_apart(project, monkeypatch):
     made(project / "plain")
     use(monkeypatch, project / "here", channels_last="true")
     _, volatile = made(project / "other")

@@ -1,8 +1,5 @@
 """A data directory as the stages before `select` leave it, small and with made-up scores."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +13,7 @@ TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose"
 
 
 @pytest.fixture
-def settings() -> Callable[..., Select]:
+def settings():
     """Makes params: the paper's formula, three of the candidates."""
     values = {
         "strategy": "top",
@@ -33,7 +30,7 @@ def settings() -> Callable[..., Select]:
     return lambda **changed: Select(**values | changed)
 
 
-def caption_row(text: str, source: str, reason: str | None, seed: int) -> dict:
+def caption_row(text, source, reason, seed):
     """A row of CAPTIONS or REJECTED; reference captions have an original picture."""
     row = dict.fromkeys(REJECTED.names) | {"uid": caption_uid(text, source), "text": text, "source": source}
     row |= {"concept": text.split()[-1], "drawings": [], "reason": reason, "detail": ""}
@@ -41,7 +38,7 @@ def caption_row(text: str, source: str, reason: str | None, seed: int) -> dict:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path):
     """8 captions with 2 candidates each, one of which has no score; 2 reference captions kept, 3 rejected."""
     folder = tmp_path / "data"
     manifest = write_images(folder / "images", TEXTS, 2, per_shard=6, broken={})
@@ -64,7 +61,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def candidates() -> pd.DataFrame:
+def candidates():
     """30 candidates of 10 captions with ties, a negative cosine and a missing score."""
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"key": [digest("key", place) for place in range(30)]})

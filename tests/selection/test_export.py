@@ -1,8 +1,6 @@
 """The export stage: the forms in which the selection is handed on."""
 
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import datasets
 import pandas as pd
@@ -16,21 +14,19 @@ from synthpairs.core.storage import read_shard, write_bytes, write_json, write_t
 from synthpairs.selection.dataset_card import dataset_card
 from synthpairs.selection.export import export_selection
 from synthpairs.selection.make import make_selection
-from synthpairs.selection.params import Select
 from synthpairs.selection.records import INSTRUCTIONS, llava_record
 
-Settings = Callable[..., Select]
 ARMS: list[Arm] = ["selected", "random", "real"]
 
 
-def select_and_export(params: Select, arms: Sequence[Arm], data: Path) -> None:
+def select_and_export(params, arms, data):
     """What the stages `select` and `export` write."""
     make_selection(params, arms, data, data / "selection")
     export_selection(params.samples_per_shard, data, data / "selected")
     write_bytes(data / "selected/README.md", dataset_card(params, arms, data).encode())
 
 
-def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path) -> None:
+def test_shards_hold_the_selection_byte_for_byte(settings, data):
     select_and_export(settings(k=5), ARMS, data)
     selected = pd.read_parquet(data / "selection/selected.parquet").set_index("key")
     source = {}
@@ -48,7 +44,7 @@ def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path)
     assert {sample["__key__"]: sample["txt"] for sample in read} == selected["text"].to_dict()
 
 
-def test_llava_json_is_what_its_loader_expects(settings: Settings, data: Path) -> None:
+def test_llava_json_is_what_its_loader_expects(settings, data):
     select_and_export(settings(k=5), ARMS, data)
     records = json.loads((data / "selected/llava.json").read_text())
     selected = pd.read_parquet(data / "selection/selected.parquet")
@@ -62,14 +58,14 @@ def test_llava_json_is_what_its_loader_expects(settings: Settings, data: Path) -
         assert human["value"].replace("<image>", "").strip() in INSTRUCTIONS
 
 
-def test_every_instruction_is_used_on_both_sides() -> None:
+def test_every_instruction_is_used_on_both_sides():
     assert len(set(INSTRUCTIONS)) == len(INSTRUCTIONS) == 10
     questions = {llava_record(f"{number:08x}", "x", "png")["conversations"][0]["value"] for number in range(20)}
     assert len(questions) == 20
     assert sum(text.startswith("<image>\n") for text in questions) == 10
 
 
-def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
+def test_card_is_a_hugging_face_card(settings, data):
     select_and_export(settings(), ARMS, data)
     text = (data / "selected/README.md").read_text()
     header = DatasetCard(text).data.to_dict()
@@ -96,9 +92,7 @@ def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
     assert list((data / "selection/pairs").iterdir()) == [], "of the arms that there were nothing stays"
 
 
-def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(
-    settings: Settings, data: Path, monkeypatch
-) -> None:
+def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(settings, data, monkeypatch):
     """The header is checked by the libraries that read it; other files beside the shards must not get into the split."""
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     select_and_export(settings(k=5), ARMS, data)
@@ -119,7 +113,7 @@ def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(
     assert table["key"] == selected["key"].tolist()
 
 
-def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
+def test_written_twice_byte_for_byte(settings, data):
     select_and_export(settings(), ARMS, data)
     once = {path.name: path.read_bytes() for path in (data / "selected").iterdir()}
     select_and_export(settings(strategy="rear", k=4), ["selected"], data)
@@ -127,7 +121,7 @@ def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
     assert {path.name: path.read_bytes() for path in (data / "selected").iterdir()} == once
 
 
-def test_nothing_selected_is_an_empty_data_set(settings: Settings, data: Path) -> None:
+def test_nothing_selected_is_an_empty_data_set(settings, data):
     write_table(data / "scores/scores.parquet", [], SCORES)
     select_and_export(settings(), ARMS, data)
     text = (data / "selected/README.md").read_text()

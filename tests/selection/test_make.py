@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -16,19 +15,17 @@ from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, 
 from synthpairs.core.storage import read_shard, write_table
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.pairs import load_pairs
-from synthpairs.selection.params import Select
 
-Settings = Callable[..., Select]
 ARMS: list[Arm] = ["selected", "random", "real"]
 
 
-def contents(folder: Path) -> dict[str, str]:
+def contents(folder):
     """Every file's hash by path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: Path) -> None:
+def test_metrics_add_up_and_tables_fit_their_schemas(settings, data):
     metrics = make_selection(settings(), ARMS, data, data / "selection")
     assert metrics["candidates"] == metrics["unscored"] + metrics["beaten"] + metrics["competing"] == 16
     assert metrics["selected"] == 3
@@ -41,7 +38,7 @@ def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: P
     assert selected["text"].tolist() == manifest.loc[selected["key"], "text"].tolist()
 
 
-def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
+def test_written_twice_byte_for_byte(settings, data):
     make_selection(settings(), ARMS, data, data / "one")
     scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
     scores.to_parquet(data / "scores/scores.parquet")
@@ -50,7 +47,7 @@ def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
     assert contents(data / "one") == contents(data / "two")
 
 
-def test_arms_have_one_size(settings: Settings, data: Path) -> None:
+def test_arms_have_one_size(settings, data):
     metrics = make_selection(settings(k=4), ARMS, data, data / "selection")
     arms = {name: pd.read_parquet(data / f"selection/pairs/{name}.parquet") for name in ARMS}
     for pairs in arms.values():
@@ -69,7 +66,7 @@ def test_arms_have_one_size(settings: Settings, data: Path) -> None:
     assert not pd.read_parquet(data / "other/pairs/random.parquet").equals(arms["random"])
 
 
-def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings: Settings, data: Path) -> None:
+def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings, data):
     metrics = make_selection(settings(k=1), ARMS, data, data / "selection")
     assert metrics["arms"]["real"] == {"pairs": 1, "kept": 1, "rejected_by_alignment": 0}
     metrics = make_selection(settings(k=8), ARMS, data, data / "selection")
@@ -85,7 +82,7 @@ def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settin
     assert list(load_pairs("real", data)) == []
 
 
-def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) -> None:
+def test_load_pairs_gives_each_arm_its_pictures(settings, data):
     make_selection(settings(k=4), ARMS, data, data / "selection")
     shown = {}
     for shard in sorted((data / "images").glob("shard-*.tar")):
@@ -109,16 +106,14 @@ def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) 
 
 
 @pytest.mark.parametrize(("k", "taken"), [(1, 1), (9, 8), (100_000, 8)])
-def test_all_are_taken_where_fewer_compete_than_are_asked_for(
-    settings: Settings, data: Path, caplog: pytest.LogCaptureFixture, k: int, taken: int
-) -> None:
+def test_all_are_taken_where_fewer_compete_than_are_asked_for(settings, data, caplog, k, taken):
     metrics = make_selection(settings(k=k, per_concept=5), ["selected", "random"], data, data / "selection")
     assert (metrics["asked"], metrics["selected"]) == (k, taken)
     assert {arm: counts["pairs"] for arm, counts in metrics["arms"].items()} == {"selected": taken, "random": taken}
     assert ("select.k is 9, but only 8 candidates compete; with select.best_of each" in caplog.text) == (k == 9)
 
 
-def test_nothing_to_select_from_is_an_empty_selection(settings: Settings, data: Path) -> None:
+def test_nothing_to_select_from_is_an_empty_selection(settings, data):
     write_table(data / "scores/scores.parquet", [], SCORES)
     metrics = make_selection(settings(), ARMS, data, data / "selection")
     assert metrics["selected"] == 0
@@ -126,7 +121,7 @@ def test_nothing_to_select_from_is_an_empty_selection(settings: Settings, data: 
     assert {arm: list(load_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}
 
 
-def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:
+def test_inputs_that_do_not_fit_are_named(settings, data):
     with pytest.raises(ValueError, match=r"params.yaml: arms must name each arm once"):
         make_selection(settings(), ["real", "real"], data, data / "selection")
     manifest = pd.read_parquet(data / "images/manifest.parquet")
@@ -138,7 +133,7 @@ def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> Non
         make_selection(settings(), ARMS, data, data / "selection")
 
 
-def test_the_stage_runs_without_torch(settings: Settings, data: Path) -> None:
+def test_the_stage_runs_without_torch(settings, data):
     params = settings()
     values = {name: getattr(params, name) for name in params.__slots__}
     (data.parent / "params.yaml").write_text(json.dumps({"select": values, "arms": ARMS}))

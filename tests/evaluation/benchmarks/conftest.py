@@ -2,7 +2,6 @@
 
 import io
 import zlib
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -37,7 +36,7 @@ SMALL = Tasks(
 )  # fmt: skip
 
 
-def _png(name: str, style: str) -> bytes:
+def _png(name, style):
     hue = zlib.crc32(f"{name}/{style}".encode())
     image = Image.new("RGBA", (32, 32))
     ImageDraw.Draw(image).ellipse((2, 2, 29, 20 + hue % 9), fill=(hue & 255, hue >> 8 & 255, hue >> 16 & 255, 255))
@@ -47,25 +46,25 @@ def _png(name: str, style: str) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def kinds() -> dict[str, list[str]]:
+def kinds():
     """The small world's concepts by kind."""
     return KINDS
 
 
 @pytest.fixture(scope="session")
-def concepts() -> list[str]:
+def concepts():
     """The small world's concepts."""
     return [name for names in KINDS.values() for name in names]
 
 
 @pytest.fixture(scope="session")
-def small() -> Tasks:
+def small():
     """Section `tasks` at the small world's size."""
     return SMALL
 
 
 @pytest.fixture(scope="session")
-def drawings() -> pd.DataFrame:
+def drawings():
     """A table as data/art/drawings.parquet: four styles of every concept, and words that only have keywords."""
     named = [(name, kind, []) for kind, names in KINDS.items() for name in names]
     named += [(sort + letter * 2, "face", [sort]) for sort in CLASSES for letter in "abcdef"]  # birdaa, birdbb, ...
@@ -80,7 +79,7 @@ def drawings() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def task_directory(drawings: pd.DataFrame, concepts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def task_directory(drawings, concepts, tmp_path_factory):
     """All of data/tasks, made of the small world."""
     out = tmp_path_factory.mktemp("tasks")
     make_tasks(drawings, concepts, SMALL, out)
@@ -88,7 +87,7 @@ def task_directory(drawings: pd.DataFrame, concepts: list[str], tmp_path_factory
 
 
 @pytest.fixture(scope="session")
-def tiny_vlm() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def tiny_vlm():
     """A random LLaVA of 32 dimensions with 16 tokens a picture, and a tokenizer that knows bytes only."""
     special = ["<image>", "<|im_start|>", "<|im_end|>", "<pad>"]
     raw = Tokenizer(models.BPE())
@@ -128,7 +127,7 @@ def tiny_vlm() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     return model.eval(), processor
 
 
-def log_likelihood(model: LlavaForConditionalGeneration, processor: LlavaProcessor, context: str, end: str) -> float:
+def log_likelihood(model, processor, context, end):
     """Log-likelihood of `end` after `context`."""
     start = len(processor.tokenizer(context)["input_ids"])
     ids = processor.tokenizer(context + end, return_tensors="pt")["input_ids"]

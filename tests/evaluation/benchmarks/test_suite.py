@@ -11,12 +11,10 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pictures
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.evaluation.benchmarks import lmms_environment
 from synthpairs.evaluation.benchmarks.harness import HarnessResults
@@ -25,7 +23,6 @@ from synthpairs.evaluation.benchmarks.suite import ask_pictures
 from tests.evaluation.benchmarks.test_evaluation import directly
 
 ROOT = Path(__file__).parents[3]
-Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
 PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
 SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None)
 REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test names another
@@ -78,7 +75,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, monkeypatch):
     """An empty project with a model's directory and a stand-in for the Python that has lmms-eval."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -93,15 +90,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def calls() -> list[str]:
+def calls():
     return Path("calls").read_text().splitlines()
 
 
-def ask(*tasks: str, **changes: Any) -> HarnessResults:
+def ask(*tasks, **changes):
     return ask_pictures(Path("model"), replace(SUITE, pictures=list(tasks), **changes), PARAMS)
 
 
-def test_a_task_becomes_numbers_and_rows_once(project: Path) -> None:
+def test_a_task_becomes_numbers_and_rows_once(project):
     results = ask("two")
     assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
     assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
@@ -120,7 +117,7 @@ def test_a_task_becomes_numbers_and_rows_once(project: Path) -> None:
     assert len(calls()) == 3
 
 
-def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project: Path) -> None:
+def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project):
     for _ in range(2):
         with pytest.raises(ValueError, match="lmms-eval: broken failed") as caught:
             ask("two", "broken")
@@ -131,7 +128,7 @@ def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project: Path) ->
     assert [line.split()[0] for line in calls()] == ["two", "broken", "broken"]
 
 
-def test_lmms_eval_ends_with_its_killed_stage(project: Path) -> None:
+def test_lmms_eval_ends_with_its_killed_stage(project):
     Path("stand_in.py").write_text(SLOW)
     code = "from tests.evaluation.benchmarks.test_suite import *; ask('two')"
     with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) as stage:
@@ -144,7 +141,7 @@ def test_lmms_eval_ends_with_its_killed_stage(project: Path) -> None:
     assert time.monotonic() - started < 60, "it ended by itself"
 
 
-def test_data_sets_of_a_directory_are_found_by_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_sets_of_a_directory_are_found_by_name(project, monkeypatch):
     Path("sets/someone/POPE").mkdir(parents=True)
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", "sets")
     ask("two")
@@ -155,7 +152,7 @@ def test_data_sets_of_a_directory_are_found_by_name(project: Path, monkeypatch: 
         ask("three")
 
 
-def test_bad_settings_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_settings_are_named(project, monkeypatch):
     with pytest.raises(ValueError, match=r"suite\.pictures: '\.\./x,y' is no name of a task"):
         ask("../x,y")
     with pytest.raises(FileNotFoundError, match=r"suite\.include: none is no directory"):
@@ -169,7 +166,7 @@ def test_bad_settings_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) 
             ask("two")
 
 
-def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_made_once_and_whole(project, monkeypatch):
     """With real uv and a lock of nothing: where a sync fails, no half of an environment stays."""
     environments, lock = Path(".dvc/tmp/environments"), project / "some.lock"
     monkeypatch.delenv(lmms_environment.VARIABLE)
@@ -190,7 +187,7 @@ def test_the_environment_is_made_once_and_whole(project: Path, monkeypatch: pyte
     assert (environment / "pyvenv.cfg").exists()
 
 
-def test_the_lock_names_hashes_and_no_registry() -> None:
+def test_the_lock_names_hashes_and_no_registry():
     text = lmms_environment.LOCK.read_text()
     assert "://" not in text
     packages = [line for line in text.splitlines() if line[:1].isalnum()]
@@ -224,13 +221,13 @@ def judge(doc, results):
 """
 
 
-def write_set(path: Path, rows: list[dict]) -> None:
+def write_set(path, rows):
     features = {name: Image() if name == "image" else Value("string") for name in rows[0]}
     path.parent.mkdir(parents=True, exist_ok=True)
     Dataset.from_list(rows, features=Features(features)).to_parquet(path)
 
 
-def png(shade: int) -> dict[str, bytes]:
+def png(shade):
     buffer = io.BytesIO()
     Pictures.new("RGB", (40, 40), (shade, 90, 255 - shade)).save(buffer, "PNG")
     return {"bytes": buffer.getvalue()}
@@ -239,7 +236,7 @@ def png(shade: int) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(REAL is None, reason="needs an environment with lmms-eval: set SYNTHPAIRS_LMMS_EVAL to its Python")
-def test_the_real_lmms_eval(tiny_vlm: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_lmms_eval(tiny_vlm, tmp_path, monkeypatch):
     """A task written here, half of it without pictures, and its own POPE from a directory; answers are the model's own."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from synthpairs.emoji.scenes import BACKGROUNDS
 from synthpairs.emoji.scenes import KINDS as SCENES
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
 from synthpairs.emoji.tasks.instructions import instruction_rows
-from synthpairs.emoji.tasks.params import Mix, Tasks
+from synthpairs.emoji.tasks.params import Mix
 from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.emoji.tasks.studio import Studio
 from synthpairs.emoji.tasks.words import CLASSES, word_classes
@@ -26,10 +25,9 @@ from synthpairs.emoji.tasks.writing import TAUGHT, check_split, make_tasks
 from synthpairs.evaluation.benchmarks.scoring import option, short_answer, yes_or_no
 
 REAL = Path("data/tasks")
-Make = Callable[..., dict]
 
 
-def table(directory: Path, task: str) -> pd.DataFrame:
+def table(directory, task):
     """A table, with lists in its list columns and the names of the things shown as `names`."""
     rows = pd.read_parquet(directory / f"{task}.parquet")
     for name in ("answers", "choices", "drawings", "turns"):
@@ -39,16 +37,16 @@ def table(directory: Path, task: str) -> pd.DataFrame:
 
 
 @pytest.fixture
-def make(drawings: pd.DataFrame, concepts: list[str], small: Tasks, tmp_path: Path) -> Make:
+def make(drawings, concepts, small, tmp_path):
     """Writes the small world's tasks, with changes, to the test's directory."""
 
-    def made(table: pd.DataFrame = drawings, names: list[str] = concepts, **changes: object) -> dict:
+    def made(table=drawings, names=concepts, **changes):
         return make_tasks(table, names, replace(small, **changes), tmp_path)
 
     return made
 
 
-def assert_splits_apart(directory: Path, drawings: pd.DataFrame) -> None:
+def assert_splits_apart(directory, drawings):
     splits = drawings.set_index("drawing")["split"]
     held_out = {drawing for task in TASKS for row in table(directory, task)["drawings"] for drawing in row}
     taught = {drawing for row in table(directory, "instructions")["drawings"] for drawing in row}
@@ -56,18 +54,18 @@ def assert_splits_apart(directory: Path, drawings: pd.DataFrame) -> None:
     assert set(splits[sorted(taught)]) == {"train"}
 
 
-def test_nothing_held_out_is_taught(task_directory: Path, drawings: pd.DataFrame) -> None:
+def test_nothing_held_out_is_taught(task_directory, drawings):
     assert_splits_apart(task_directory, drawings)
     with pytest.raises(AssertionError, match="not of split train"):
         check_split("x", [{"uid": "1", "drawings": ["dog/fox"]}], drawings, "train")
 
 
 @pytest.mark.skipif(not (REAL / "instructions.parquet").exists(), reason="needs data/tasks: dvc repro tasks")
-def test_nothing_held_out_is_taught_in_the_real_tables() -> None:
+def test_nothing_held_out_is_taught_in_the_real_tables():
     assert_splits_apart(REAL, pd.read_parquet("data/art/drawings.parquet", columns=["drawing", "split"]))
 
 
-def test_sizes_pictures_and_definitions(task_directory: Path, small: Tasks) -> None:
+def test_sizes_pictures_and_definitions(task_directory, small):
     mix = small.instructions
     sizes = {task: getattr(small, task.removeprefix("desk_")) for task in TASKS} | {
         "instructions": mix.pictures + mix.text
@@ -87,7 +85,7 @@ def test_sizes_pictures_and_definitions(task_directory: Path, small: Tasks) -> N
 
 
 @pytest.mark.parametrize("count", [96, 192, 384])
-def test_pope(make: Make, concepts: list[str], tmp_path: Path, count: int) -> None:
+def test_pope(make, concepts, tmp_path, count):
     make(pope=count)
     rows = table(tmp_path, "desk_pope")
     rows["answer"] = rows["answers"].str[0]
@@ -111,7 +109,7 @@ def test_pope(make: Make, concepts: list[str], tmp_path: Path, count: int) -> No
         assert counts[row.concept] == max(counts.values()) > 0
 
 
-def test_vqa_answers_are_right_and_spread_evenly(task_directory: Path, concepts: list[str]) -> None:
+def test_vqa_answers_are_right_and_spread_evenly(task_directory, concepts):
     rows = table(task_directory, "desk_vqa")
     counts = {name: Counter(part["answers"].str[0]) for name, part in rows.groupby("category")}
     assert {name: answers.total() for name, answers in counts.items()} == dict.fromkeys(counts, 12)
@@ -128,7 +126,7 @@ def test_vqa_answers_are_right_and_spread_evenly(task_directory: Path, concepts:
             assert len(row.names) == (1 if row.category == "what" else 2)
 
 
-def test_sqa(task_directory: Path, kinds: dict[str, list[str]]) -> None:
+def test_sqa(task_directory, kinds):
     kind_of = {name: kind for kind, names in kinds.items() for name in names}
     letters = Counter()
     for row in table(task_directory, "desk_sqa").itertuples():
@@ -141,14 +139,14 @@ def test_sqa(task_directory: Path, kinds: dict[str, list[str]]) -> None:
     assert list(letters.values()) == [2] * 16
 
 
-def test_captions_have_distinct_references_and_right_answers_score_fully(task_directory: Path, small: Tasks) -> None:
+def test_captions_have_distinct_references_and_right_answers_score_fully(task_directory, small):
     assert {len(set(answers)) for answers in table(task_directory, "desk_caption")["answers"]} == {small.references + 1}
     for task, judge in (("desk_pope", yes_or_no), ("desk_vqa", short_answer), ("desk_sqa", option)):
         for row in table(task_directory, task).to_dict("records"):
             assert judge(row, [row["answers"][0]]) == {"accuracy": 1.0}
 
 
-def test_text(task_directory: Path, drawings: pd.DataFrame, small: Tasks) -> None:
+def test_text(task_directory, drawings, small):
     rows = table(task_directory, "desk_text")
     for choices, four in rows.groupby(rows["choices"].map(tuple)):
         assert Counter(four["answers"].str[0]) == dict.fromkeys(choices, len(four) // 4)
@@ -165,22 +163,22 @@ def test_text(task_directory: Path, drawings: pd.DataFrame, small: Tasks) -> Non
     assert not set(rows["concept"]) & set(re.findall(r"\w+", " ".join(questions)))
 
 
-def conversations_of(drawings: pd.DataFrame, concepts: list[str], small: Tasks, count: int, turns: int) -> list[dict]:
+def conversations_of(drawings, concepts, small, count, turns):
     studio, mix = Studio(drawings, TAUGHT, concepts, small.side), Mix(pictures=count, turns=turns, text=0)
     return instruction_rows(studio, word_classes(drawings)[1], mix, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
-def conversations(drawings: pd.DataFrame, concepts: list[str], small: Tasks) -> list[dict]:
+def conversations(drawings, concepts, small):
     """Three hundred conversations of three turns."""
     return conversations_of(drawings, concepts, small, 300, 3)
 
 
-def names_shown(row: dict) -> set[str]:
+def names_shown(row):
     return {drawing.partition("/")[0] for drawing in row["drawings"]}
 
 
-def test_a_conversation_asks_different_things_in_few_words(conversations: list[dict], concepts: list[str]) -> None:
+def test_a_conversation_asks_different_things_in_few_words(conversations, concepts):
     assert {row["task"] for row in conversations} == set(SCENES)
     assert len({row["picture"] for row in conversations}) == 300
     for row in conversations:
@@ -194,9 +192,7 @@ def test_a_conversation_asks_different_things_in_few_words(conversations: list[d
     assert min(counts[name] for name in concepts) >= 300 // len(concepts)
 
 
-def test_a_conversation_ends_when_nothing_is_left_to_ask(
-    drawings: pd.DataFrame, concepts: list[str], small: Tasks
-) -> None:
+def test_a_conversation_ends_when_nothing_is_left_to_ask(drawings, concepts, small):
     rows = conversations_of(drawings, concepts, small, 100, 10)
     # Existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many.
     counts = {(row["task"], len(row["turns"])) for row in rows}
@@ -204,7 +200,7 @@ def test_a_conversation_ends_when_nothing_is_left_to_ask(
     assert all(len({turn["question"] for turn in row["turns"]}) == len(row["turns"]) for row in rows)
 
 
-def test_answers_in_conversations_are_what_is_shown(conversations: list[dict], concepts: list[str]) -> None:
+def test_answers_in_conversations_are_what_is_shown(conversations, concepts):
     counts: Counter[str] = Counter()
     for row in conversations:
         names = names_shown(row)
@@ -226,8 +222,8 @@ def test_answers_in_conversations_are_what_is_shown(conversations: list[dict], c
     assert abs(counts["yes"] - counts["no"]) < 0.2 * counts.total()
 
 
-def test_equal_bytes_and_what_guessing_scores(make: Make, task_directory: Path, tmp_path: Path) -> None:
-    def contents(directory: Path) -> dict[str, bytes]:
+def test_equal_bytes_and_what_guessing_scores(make, task_directory, tmp_path):
+    def contents(directory):
         return {path.name: path.read_bytes() for path in directory.iterdir()}
 
     metrics, before = make(), contents(task_directory)
@@ -245,7 +241,7 @@ def test_equal_bytes_and_what_guessing_scores(make: Make, task_directory: Path, 
     assert contents(tmp_path)["desk_vqa.parquet"] != before["desk_vqa.parquet"]
 
 
-def test_unusable_worlds(make: Make, drawings: pd.DataFrame, concepts: list[str], kinds: dict[str, list[str]]) -> None:
+def test_unusable_worlds(make, drawings, concepts, kinds):
     pictured = drawings["kind"] != "face"
     few = drawings["name"].str.fullmatch("(flower|fruit|vehicle|weather)(aa|bb)")
     with pytest.raises(ValueError, match=r"tasks\.pope must be a multiple of 12, got 100"):
@@ -262,14 +258,12 @@ def test_unusable_worlds(make: Make, drawings: pd.DataFrame, concepts: list[str]
         make(drawings[pictured | few])
 
 
-def test_the_stage_needs_no_torch() -> None:
+def test_the_stage_needs_no_torch():
     code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_sketch_is_the_scene_that_would_be_composed(
-    drawings: pd.DataFrame, concepts: list[str], small: Tasks
-) -> None:
+def test_a_sketch_is_the_scene_that_would_be_composed(drawings, concepts, small):
     one, other = (Studio(drawings, TAUGHT, concepts, small.side) for _ in range(2))
     for number, name in enumerate(concepts):
         sketch = one.sketch(np.random.default_rng(number), name)

@@ -11,7 +11,7 @@ from synthpairs.evaluation.contamination.hashing import near_groups, near_pairs,
 from tests.scoring.conftest import photo
 
 
-def random_hashes(count: int, flips: int, seed: int) -> np.ndarray:
+def random_hashes(count, flips, seed):
     """Random hashes of which half have a copy with up to `flips` bits turned over, and some an equal one."""
     rng = np.random.default_rng(seed)
     hashes = rng.integers(0, 2**64, count, dtype=np.uint64)
@@ -20,7 +20,7 @@ def random_hashes(count: int, flips: int, seed: int) -> np.ndarray:
     return rng.permutation(np.concatenate([hashes, near, hashes[:5]]))
 
 
-def test_hashes_are_those_of_imagehash() -> None:
+def test_hashes_are_those_of_imagehash():
     pictures = [photo(side, side) for side in (8, 32, 33, 64, 200)]
     pictures += [photo(48, 1).convert("L"), photo(48, 2).resize((90, 31)), photo(48, 3).convert("RGBA")]
     pictures.append(Image.new("RGB", (64, 64), "red"))
@@ -32,7 +32,7 @@ def test_hashes_are_those_of_imagehash() -> None:
 
 
 @pytest.mark.parametrize("distance", [0, 1, 3, 6, 7])
-def test_near_pairs_are_exactly_those_of_comparing_all_with_all(distance: int) -> None:
+def test_near_pairs_are_exactly_those_of_comparing_all_with_all(distance):
     hashes = random_hashes(300, distance + 1, distance)
     expected = [
         [one, other]
@@ -43,7 +43,7 @@ def test_near_pairs_are_exactly_those_of_comparing_all_with_all(distance: int) -
     assert near_pairs(hashes, distance).tolist() == expected
 
 
-def test_bits_spread_over_all_bands_but_one_are_found() -> None:
+def test_bits_spread_over_all_bands_but_one_are_found():
     """The worst case of the pigeonhole: three of four bands differ, each in one bit."""
     for spared in range(4):
         other = sum(1 << (16 * band + 7) for band in range(4) if band != spared)
@@ -54,7 +54,7 @@ def test_bits_spread_over_all_bands_but_one_are_found() -> None:
         assert near_groups(np.zeros(count, np.uint64), 3).shape == (count,)
 
 
-def test_groups_are_chains_of_near_pairs() -> None:
+def test_groups_are_chains_of_near_pairs():
     hashes = np.array([0b000, 0b001, 0b011, 2**40, 0b000, 3 << 61], np.uint64)
     groups = near_groups(hashes, 1)
     assert groups[0] == groups[1] == groups[2] == groups[4]
@@ -67,7 +67,7 @@ def test_groups_are_chains_of_near_pairs() -> None:
     assert all((groups == groups[index]).sum() == 1 for index in alone)
 
 
-def test_nearest_is_the_first_of_the_closest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_is_the_first_of_the_closest(monkeypatch):
     monkeypatch.setattr("synthpairs.evaluation.contamination.hashing._CHUNK", 64)
     rng = np.random.default_rng(0)
     hashes, others = (rng.integers(0, 2**64, count, dtype=np.uint64) for count in (50, 20))

@@ -1,9 +1,6 @@
 """The audit stage: every pair has its row; what is the same as a benchmark's is flagged; what was not measured is null."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -22,29 +19,26 @@ from synthpairs.evaluation.contamination.make import (
     UNREADABLE,
     make_audit,
 )  # fmt: skip
-from synthpairs.evaluation.contamination.params import Audit, Nsfw
+from synthpairs.evaluation.contamination.params import Nsfw
 from tests.evaluation.contamination.conftest import item
-
-Settings = Callable[..., Audit]
-Run = Callable[..., tuple[dict, pd.DataFrame]]
 
 
 @pytest.fixture
-def audit(data: Path, settings: Settings, scores: Callable) -> Run:
+def audit(data, settings, scores):
     """Runs an audit with changed params; returns its metrics and its table."""
 
-    def run(**changed: Any) -> tuple[dict, pd.DataFrame]:
+    def run(**changed):
         metrics, _ = make_audit(settings(**changed), scores(), data, data / "audit")
         return metrics, pd.read_parquet(data / "audit/audit.parquet")
 
     return run
 
 
-def flagged(rows: pd.DataFrame, flag: str) -> pd.DataFrame:
+def flagged(rows, flag):
     return rows[[flag in flags for flags in rows["flags"]]]
 
 
-def test_every_candidate_and_real_pair_has_a_row(data: Path, audit: Run) -> None:
+def test_every_candidate_and_real_pair_has_a_row(data, audit):
     metrics, rows = audit()
     assert list(rows.columns) == AUDIT.names
     assert rows["key"].is_monotonic_increasing
@@ -62,7 +56,7 @@ def test_every_candidate_and_real_pair_has_a_row(data: Path, audit: Run) -> None
     assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
 
 
-def test_a_picture_that_a_benchmark_shows_is_found(data: Path, audit: Run) -> None:
+def test_a_picture_that_a_benchmark_shows_is_found(data, audit):
     leaked = pd.read_parquet(data / "images/manifest.parquet")["key"][0]
     metrics, rows = audit(cosine_min=0.99999)
     row = rows.set_index("key").loc[leaked]
@@ -76,7 +70,7 @@ def test_a_picture_that_a_benchmark_shows_is_found(data: Path, audit: Run) -> No
     assert others["picture_cosine"].max() < 1
 
 
-def test_captions_that_benchmarks_hold_are_found(data: Path, audit: Run) -> None:
+def test_captions_that_benchmarks_hold_are_found(data, audit):
     metrics, rows = audit()
     by_text = rows.drop_duplicates("text").set_index("text")
     assert by_text.loc["a dog", ["caption_share", "caption_exact", "caption_item"]].tolist() == [1, False, "text/9"]
@@ -93,7 +87,7 @@ def test_captions_that_benchmarks_hold_are_found(data: Path, audit: Run) -> None
     assert metrics["sets"]["candidates"][CAPTION_EXACT] == 2, "two candidates of one caption"
 
 
-def test_near_duplicates_are_grouped_and_counted(data: Path, audit: Run) -> None:
+def test_near_duplicates_are_grouped_and_counted(data, audit):
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     one, other = manifest.iloc[0], manifest[manifest["uid"] != manifest["uid"][0]].iloc[0]
     payload = dict(read_shard(data / "images" / one["shard"]))[one["key"]]["png"]
@@ -109,9 +103,7 @@ def test_near_duplicates_are_grouped_and_counted(data: Path, audit: Run) -> None
     assert metrics["sets"]["real"]["groups"] == 1, "two captions of the made-up originals have one picture"
 
 
-def test_written_twice_byte_for_byte_and_nothing_is_inspected_again(
-    data: Path, settings: Settings, scores: Callable, edit_code: Callable[[], None]
-) -> None:
+def test_written_twice_byte_for_byte_and_nothing_is_inspected_again(data, settings, scores, edit_code):
     params = settings(cosine_min=0.9)
     first, volatile = make_audit(params, scores(), data, data / "one")
     assert volatile == {"reused": 0}
@@ -129,7 +121,7 @@ def test_written_twice_byte_for_byte_and_nothing_is_inspected_again(
     assert metrics["sets"]["candidates"][PICTURE_COSINE] is None
 
 
-def test_what_a_classifier_finds_is_flagged(data: Path, audit: Run, classifier: Path) -> None:
+def test_what_a_classifier_finds_is_flagged(data, audit, classifier):
     unsure = Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4)
     metrics, rows = audit(nsfw=unsure)
     assert rows["nsfw"].between(0, 1).all()
@@ -138,7 +130,7 @@ def test_what_a_classifier_finds_is_flagged(data: Path, audit: Run, classifier: 
     assert metrics["sets"]["candidates"][NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
 
 
-def test_a_broken_picture_costs_its_own_row_only(data: Path, audit: Run) -> None:
+def test_a_broken_picture_costs_its_own_row_only(data, audit):
     audit()
     whole = pq.read_table(data / "audit/audit.parquet").to_pylist()
     manifest = pd.read_parquet(data / "images/manifest.parquet")
@@ -163,7 +155,7 @@ def test_a_broken_picture_costs_its_own_row_only(data: Path, audit: Run) -> None
 
 
 @pytest.mark.parametrize(("real", "selected"), [(None, 1), (0, 0), (1, 1)])
-def test_small_sets_are_counted_like_others(data: Path, audit: Run, real: int | None, selected: int) -> None:
+def test_small_sets_are_counted_like_others(data, audit, real, selected):
     """A single candidate; `real` is None where that arm is not made."""
     for path, count, schema in (("images/manifest", 1, CANDIDATES), ("selection/selected", selected, SELECTED)):
         write_table(data / f"{path}.parquet", pd.read_parquet(data / f"{path}.parquet")[:count], schema)
@@ -182,7 +174,7 @@ def test_small_sets_are_counted_like_others(data: Path, audit: Run, real: int | 
     assert json.dumps(metrics, allow_nan=False)
 
 
-def test_inputs_that_are_missing_are_named(data: Path, audit: Run) -> None:
+def test_inputs_that_are_missing_are_named(data, audit):
     write_table(data / "tasks/seen.parquet", [item("0", "What?", ["x"], b"no picture")], BENCHMARK)
     with pytest.raises(ValueError, match=r"data/tasks: the picture of seen/0 cannot be read .* run `dvc repro tasks`"):
         audit()

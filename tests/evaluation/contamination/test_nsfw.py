@@ -1,7 +1,5 @@
 """Any image classifier of transformers serves, with the probabilities of the library's own pipeline."""
 
-from pathlib import Path
-
 import pytest
 import transformers
 
@@ -10,11 +8,11 @@ from synthpairs.evaluation.contamination.params import Nsfw
 from tests.scoring.conftest import photo
 
 
-def params(classifier: Path, **changed: object) -> Nsfw:
+def params(classifier, **changed):
     return Nsfw(**{"model": str(classifier), "label": "nsfw", "min": 0.5, "batch": 4} | changed)  # type: ignore[arg-type]
 
 
-def test_probabilities_are_those_of_the_librarys_pipeline_whatever_else_is_in_the_batch(classifier: Path) -> None:
+def test_probabilities_are_those_of_the_librarys_pipeline_whatever_else_is_in_the_batch(classifier):
     loaded = NsfwClassifier(params(classifier))
     images = [photo(32, seed) for seed in range(6)]
     rows = loaded.measure(images)
@@ -26,7 +24,7 @@ def test_probabilities_are_those_of_the_librarys_pipeline_whatever_else_is_in_th
     assert loaded.inputs["weights"] == NsfwClassifier(params(classifier)).inputs["weights"]
 
 
-def test_a_label_or_model_that_is_none_is_named(classifier: Path) -> None:
+def test_a_label_or_model_that_is_none_is_named(classifier):
     with pytest.raises(ValueError, match=r"audit.nsfw.label must be one of normal, nsfw for .* got 'safe'"):
         NsfwClassifier(params(classifier, label="safe"))
     with pytest.raises(FileNotFoundError, match=r"audit.nsfw.model: 'x' is neither a directory nor OWNER/NAME@REVI"):

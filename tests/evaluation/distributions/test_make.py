@@ -3,9 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +13,7 @@ from synthpairs.core.schema import CANDIDATES, PAIRS, SELECTED
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.distributions.figure import distributions_figure
 from synthpairs.evaluation.distributions.make import TABLE, make_distributions
-from synthpairs.evaluation.distributions.params import Distributions, OtherClip
+from synthpairs.evaluation.distributions.params import OtherClip
 from synthpairs.evaluation.distributions.results import tracked_metrics
 from synthpairs.evaluation.distributions.sets import choose
 from synthpairs.report.sections.distributions import section
@@ -24,7 +22,7 @@ from synthpairs.selection.make import make_selection
 
 
 @pytest.fixture
-def selected(data: Path, settings: Callable, scores: Callable) -> Path:
+def selected(data, settings, scores):
     """The data with real scores of a tiny CLIP, and a selection from them."""
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     score_images(manifest, scores(), data / "images", data / "scores")
@@ -32,12 +30,10 @@ def selected(data: Path, settings: Callable, scores: Callable) -> Path:
     return data
 
 
-def test_candidates_keep_their_scores_and_real_pairs_get_some(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable, edit_code: Callable[[], None]
-) -> None:
+def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, scores, settings, edit_code):
     other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
 
-    def make(out: str) -> tuple:
+    def make(out):
         return make_distributions(other, scores(), settings(), selected, selected / out)
 
     results, drawn, volatile = make("one")
@@ -59,7 +55,7 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(
     assert make("two")[2] == {"reused": 0}
 
 
-def test_a_draw_is_the_start_of_a_larger_one(selected: Path) -> None:
+def test_a_draw_is_the_start_of_a_larger_one(selected):
     few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
     assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
     assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys)
@@ -67,9 +63,7 @@ def test_a_draw_is_the_start_of_a_larger_one(selected: Path) -> None:
 
 
 @pytest.mark.parametrize(("real", "k"), [(None, 3), (0, 3), (1, 1), (3, 0)])
-def test_few_pairs_or_none_are_a_result(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable, real: int | None, k: int
-) -> None:
+def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, real, k):
     """`real`: pairs of that arm, which is not there at all where it is None; `k`: of the selection."""
     path = selected / "selection/pairs/real.parquet"
     pairs = pd.read_parquet(path)
@@ -95,9 +89,7 @@ def test_few_pairs_or_none_are_a_result(
     assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
 
 
-def test_a_single_candidate_is_a_result(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable
-) -> None:
+def test_a_single_candidate_is_a_result(selected, params, scores, settings):
     for path, schema in (("images/manifest", CANDIDATES), ("selection/selected", SELECTED)):
         table = pd.read_parquet(selected / f"{path}.parquet")
         write_table(selected / f"{path}.parquet", table[:1], schema)

@@ -6,11 +6,10 @@ import pandas as pd
 
 from synthpairs.evaluation.distributions.figure import distributions_figure
 from synthpairs.evaluation.distributions.results import MEASURES, tracked_metrics
-from synthpairs.evaluation.distributions.sets import Chosen
 from synthpairs.report.sections.distributions import section
 
 
-def test_the_page_says_what_differs(results: dict) -> None:
+def test_the_page_says_what_differs(results):
     strategies = results["rankings"]["strategies"]
     for one in strategies.values():  # columns stand under their names however the JSON is sorted
         one["standardised"] = dict(sorted(one["standardised"].items()))
@@ -28,7 +27,7 @@ def test_the_page_says_what_differs(results: dict) -> None:
     assert not re.search("nan|None", page)
 
 
-def test_without_couples_and_second_clip(results: dict) -> None:
+def test_without_couples_and_second_clip(results):
     results |= {"coupled": {}, "captions_with_both": 1, "other": None}
     results["rankings"]["cosines"] = None
     for one in results["rankings"]["strategies"].values():
@@ -39,6 +38,6 @@ def test_without_couples_and_second_clip(results: dict) -> None:
     assert tracked_metrics(results)["other_clip"] == {}
 
 
-def test_the_plot_is_the_same_twice(table: pd.DataFrame, chosen: Chosen) -> None:
+def test_the_plot_is_the_same_twice(table, chosen):
     drawn = pd.concat([chosen.of(name, table).assign(set=name) for name in chosen.keys], ignore_index=True)
     assert distributions_figure(drawn) == distributions_figure(drawn)

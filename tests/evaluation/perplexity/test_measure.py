@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from synthpairs.evaluation.perplexity.measure import measure_perplexity, read_text, tracked_metrics, windows
 from synthpairs.evaluation.perplexity.params import PackagedText, Perplexity
@@ -23,7 +23,7 @@ WINDOWS = ["A dog.", "Two cats", " on re"]  # of 20 tokens, 8 together: the toke
 
 
 @pytest.fixture
-def models(tiny_vlm: tuple, tmp_path: Path) -> list[str]:  # noqa: F811
+def models(tiny_vlm, tmp_path):  # noqa: F811
     """Directories of a VLM, of the language model within it, and of another one with the same tokenizer."""
     vlm, processor = tiny_vlm
     save(vlm, processor, tmp_path / "vlm")
@@ -39,14 +39,14 @@ def models(tiny_vlm: tuple, tmp_path: Path) -> list[str]:  # noqa: F811
 
 
 @pytest.fixture
-def params(models: list[str], tmp_path: Path) -> Perplexity:
+def params(models, tmp_path):
     """The three models, and a text file."""
     (tmp_path / "held_out.txt").write_text(TEXT)
     path = str(tmp_path / "held_out.txt")
     return Perplexity(models=models, text=None, path=path, tokens=20, window=8, resamples=200, seed=0)
 
 
-def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -> None:
+def test_every_token_is_foreseen_once_from_those_before_it(params):
     results = measure_perplexity(params, [])
     model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
     tokenizer = AutoTokenizer.from_pretrained(params.models[0])
@@ -58,7 +58,7 @@ def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -
     assert first["low"] < first["value"] < first["high"]
 
 
-def test_models_are_compared_token_by_token(params: Perplexity) -> None:
+def test_models_are_compared_token_by_token(params):
     results = measure_perplexity(params, [])
     same, vlm, other = params.models
     assert "against_first" not in results["models"][same]
@@ -75,7 +75,7 @@ def test_models_are_compared_token_by_token(params: Perplexity) -> None:
     assert "x 1.000" in page
 
 
-def test_what_cannot_be_read_is_named(params: Perplexity, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named(params, tmp_path):
     packaged = PackagedText(package="nobody", file="a.txt")
     with pytest.raises(ValueError, match="either text, of a package, or path"):
         replace(params, text=packaged)
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_named(params: Perplexity, tmp_path: Path) -> Non
         measure_perplexity(params, [])
 
 
-def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> None:
+def test_models_of_arms_that_nobody_trains_are_left_out(params):
     """The first that is there is what the others are compared with; a single model, or none, is a result."""
     same, _, other = params.models
     results = measure_perplexity(replace(params, models=[ABSENT, other, same]), ["selected"])
@@ -107,7 +107,7 @@ def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> N
         measure_perplexity(replace(params, models=[ABSENT]), ["real"])
 
 
-def test_one_window_has_no_test(params: Perplexity) -> None:
+def test_one_window_has_no_test(params):
     Path(params.path or "").write_text("A dog and two cats.")
     results = measure_perplexity(replace(params, tokens=16, window=16), [])
     assert results["windows"] == 1
@@ -116,7 +116,7 @@ def test_one_window_has_no_test(params: Perplexity) -> None:
     assert " | - | " in section(results, NO_TASK)
 
 
-def _likelihood(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, window: str) -> float:
+def _likelihood(model, tokenizer, window):
     ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(window)["input_ids"]]])
     with torch.no_grad():
         log_probs = model(ids).logits[0, :-1].log_softmax(-1)

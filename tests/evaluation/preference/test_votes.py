@@ -1,7 +1,5 @@
 """Votes are lines that are only ever added; the last one of a voter on an image pair counts."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,11 +16,11 @@ RESULTS = {
 }
 
 
-def vote(couple: str, choice: str | None, voter: str = "ada") -> Vote:
+def vote(couple, choice, voter="ada"):
     return Vote(couple=couple, voter=voter, choice=choice)  # type: ignore[arg-type]
 
 
-def test_lines_are_added_and_the_last_one_counts(tmp_path: Path) -> None:
+def test_lines_are_added_and_the_last_one_counts(tmp_path):
     path = tmp_path / "reports/votes.jsonl"
     first = [vote("c1", "real"), vote("c1", "tie", "bob"), vote("c2", "tie")]
     assert add_votes(path, first) == 3
@@ -44,7 +42,7 @@ def test_lines_are_added_and_the_last_one_counts(tmp_path: Path) -> None:
         '{"couple": 1, "voter": "a", "choice": null}',
     ],
 )
-def test_what_is_no_vote_is_named_by_file_and_line(tmp_path: Path, line: str) -> None:
+def test_what_is_no_vote_is_named_by_file_and_line(tmp_path, line):
     path = tmp_path / "votes.jsonl"
     add_votes(path, [vote("c1", "real")])
     path.write_text(f"{path.read_text()}{line}\n")
@@ -52,14 +50,14 @@ def test_what_is_no_vote_is_named_by_file_and_line(tmp_path: Path, line: str) ->
         read_votes(path)
 
 
-def test_without_votes_on_drawn_pairs_there_is_no_summary(tmp_path: Path) -> None:
+def test_without_votes_on_drawn_pairs_there_is_no_summary(tmp_path):
     assert votes_summary(read_votes(tmp_path / "none.jsonl"), RESULTS, PARAMS).startswith("No votes yet")
     stale = votes_summary([vote("gone", "real")], RESULTS, PARAMS)
     assert stale.startswith("No votes yet")
     assert "1 votes are about image pairs that are no longer drawn" in stale
 
 
-def test_people_are_compared_with_each_judge() -> None:
+def test_people_are_compared_with_each_judge():
     votes = [vote("c1", "synthetic"), vote("c2", "real"), vote("c3", "synthetic"), vote("c4", "tie")]
     text = votes_summary([*votes, vote("c1", "tie", "bob")], RESULTS, PARAMS)
     assert "2 people, 4 of 4 image pairs: synthetic 2, tie 2, real 1 (n = 5); win rate 60.0%" in text
@@ -69,7 +67,7 @@ def test_people_are_compared_with_each_judge() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_kappa_is_cohens(seed: int) -> None:
+def test_kappa_is_cohens(seed):
     """Educ. Psychol. Meas. 20, 1960: agreement beyond that of independent raters with the same shares."""
     rng = np.random.default_rng(seed)
     one = rng.choice(["synthetic", "real", "tie"], 60, p=[0.5, 0.3, 0.2])
@@ -82,6 +80,6 @@ def test_kappa_is_cohens(seed: int) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_kappa_of_two_that_never_vary_is_none() -> None:
+def test_kappa_of_two_that_never_vary_is_none():
     assert agreement(["tie"] * 4, ["tie"] * 4) == {"n": 4, "agreement": 1.0, "kappa": None}
     assert agreement(["tie"] * 4, ["real"] * 4)["kappa"] == 0

@@ -1,11 +1,8 @@
 """More tiny random pipelines and what can be put beside them, saved as the hub's models are."""
 
-from pathlib import Path
-
 import torch
 from diffusers import (
     AutoencoderKL,
-    DiffusionPipeline,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -36,7 +33,7 @@ from transformers import (
 from tests.conftest import tiny_tokenizer
 
 
-def vae(force_upcast: bool = False, channels: int = 4, **more: object) -> AutoencoderKL:
+def vae(force_upcast=False, channels=4, **more):
     """Random weights, a quarter of the picture's side in the latents."""
     return AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
@@ -45,7 +42,7 @@ def vae(force_upcast: bool = False, channels: int = 4, **more: object) -> Autoen
     )  # fmt: skip
 
 
-def clip_config(**more: object) -> CLIPTextConfig:
+def clip_config(**more):
     """Two layers 32 wide, for tiny_tokenizer."""
     tokenizer = tiny_tokenizer()
     return CLIPTextConfig(
@@ -55,7 +52,7 @@ def clip_config(**more: object) -> CLIPTextConfig:
     )  # fmt: skip
 
 
-def unet(cross: int, conditions: int, pooled: int = 32) -> UNet2DConditionModel:
+def unet(cross, conditions, pooled=32):
     """An SDXL denoiser that is told of `conditions` sizes and scores."""
     return UNet2DConditionModel(
         sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=[16, 32],
@@ -66,7 +63,7 @@ def unet(cross: int, conditions: int, pooled: int = 32) -> UNet2DConditionModel:
     )  # fmt: skip
 
 
-def sdxl(folder: Path, force_upcast: bool = False) -> Path:
+def sdxl(folder, force_upcast=False):
     """A base as SDXL's: two text encoders, zeros for no negative prompt, Euler."""
     torch.manual_seed(1)
     return _saved(
@@ -79,7 +76,7 @@ def sdxl(folder: Path, force_upcast: bool = False) -> Path:
     )  # fmt: skip
 
 
-def refiner(folder: Path) -> Path:
+def refiner(folder):
     """A refiner as SDXL's: the second text encoder alone, aesthetic scores, no zeros; its own VAE is not its base's."""
     torch.manual_seed(2)
     return _saved(
@@ -93,7 +90,7 @@ def refiner(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def lora(folder: Path, base: Path, file: str = "tiny_lora.safetensors") -> Path:
+def lora(folder, base, file="tiny_lora.safetensors"):
     """Low-rank weights for the denoiser of an SDXL pipeline, none of them zero."""
     pipeline = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
     torch.manual_seed(3)
@@ -103,7 +100,7 @@ def lora(folder: Path, base: Path, file: str = "tiny_lora.safetensors") -> Path:
     return folder
 
 
-def t5_tokenizer() -> PreTrainedTokenizerFast:
+def t5_tokenizer():
     """A token for every word, one marker at the end, no limit of its own, as T5's tokenizers say."""
     words = ["<pad>", "</s>", "<unk>", *["a", "red", "dog", "two", "cats", "bus", "bell", "word"]]
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
@@ -114,12 +111,12 @@ def t5_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def t5() -> T5EncoderModel:
+def t5():
     """One layer 64 wide."""
     return T5EncoderModel(T5Config(vocab_size=16, d_model=64, d_kv=8, d_ff=32, num_layers=1, num_heads=2))
 
 
-def sd3(folder: Path) -> Path:
+def sd3(folder):
     """Stable Diffusion 3: two CLIP encoders and T5."""
     torch.manual_seed(4)
     return _saved(
@@ -137,7 +134,7 @@ def sd3(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def pixart(folder: Path) -> Path:
+def pixart(folder):
     """PixArt-alpha: T5 alone, sizes in bins unless told otherwise."""
     torch.manual_seed(5)
     return _saved(
@@ -153,7 +150,7 @@ def pixart(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def flux(folder: Path) -> Path:
+def flux(folder):
     """Flux: latents packed two by two, CLIP for the pooled embedding, T5 for the rest."""
     torch.manual_seed(6)
     return _saved(
@@ -171,6 +168,6 @@ def flux(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def _saved(pipeline: DiffusionPipeline, folder: Path) -> Path:
+def _saved(pipeline, folder):
     pipeline.save_pretrained(folder)
     return folder

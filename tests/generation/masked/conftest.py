@@ -1,8 +1,5 @@
 """A tiny real AmusedPipeline with random weights, and settings that decode with it in a second."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pandas as pd
 import pytest
 import torch
@@ -18,7 +15,7 @@ TEXTS = ["a red dog", "two cats", "a bus on blue", "a bell", "three snails", "a 
 CODES, CHANNELS, GRID = 32, 4, (4, 4)
 
 
-def save_masked(folder: Path, vq_codes: int = CODES) -> Path:
+def save_masked(folder, vq_codes=CODES):
     """Write an AmusedPipeline that tells CODES codes apart, with a VQ model of `vq_codes`."""
     words = tiny_tokenizer()
     torch.manual_seed(0)
@@ -37,25 +34,25 @@ def save_masked(folder: Path, vq_codes: int = CODES) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_masked(tmp_path_factory):
     """Directory of the pipeline: 64-pixel pictures, 4 x 4 cells, CODES codes of CHANNELS numbers."""
     return save_masked(tmp_path_factory.mktemp("tiny_masked"))
 
 
-def captions_of(texts: list[str]) -> pd.DataFrame:
+def captions_of(texts):
     """Captions as the screening keeps them, as far as the embed stage reads them."""
     rows = [{"uid": caption_uid(text, "invented"), "text": text, "concept": text.split()[-1]} for text in texts]
     return pd.DataFrame(rows)
 
 
 @pytest.fixture
-def captions() -> pd.DataFrame:
+def captions():
     """Eight short captions."""
     return captions_of(TEXTS)
 
 
 @pytest.fixture
-def settings(tiny_masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embed]:
+def settings(tiny_masked, tmp_path, monkeypatch):
     """Makes params for the tiny generator; the work store goes to the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {

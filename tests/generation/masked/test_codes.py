@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,14 +13,11 @@ from synthpairs.core.storage import read_shard, shard_bytes
 from synthpairs.generation.masked.codes import encoded, read_codes, vectors_of
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.make import make_embeddings
-from synthpairs.generation.masked.params import Embed
 from tests.generation.masked.conftest import CHANNELS, CODES, GRID, TEXTS, captions_of
-
-Settings = Callable[..., Embed]
 
 
 @pytest.mark.parametrize("vectors", ["hard", "soft"])
-def test_what_was_decoded_is_read(settings: Settings, tmp_path: Path, vectors: str) -> None:
+def test_what_was_decoded_is_read(settings, tmp_path, vectors):
     params = settings(vectors=vectors)
     make_embeddings(captions_of(TEXTS), params, tmp_path / "out")
     rows = list(read_codes(tmp_path / "out"))
@@ -39,7 +35,7 @@ def test_what_was_decoded_is_read(settings: Settings, tmp_path: Path, vectors: s
         assert soft[0].dtype == np.float16
 
 
-def change(folder: Path, edit: Callable[[dict[str, bytes]], None]) -> tuple[str, str]:
+def change(folder, edit):
     """Edit the second sample of the first shard that has one; its shard's name and its key."""
     for path in sorted(folder.glob("shard-*.tar")):
         samples = list(read_shard(path))
@@ -50,7 +46,7 @@ def change(folder: Path, edit: Callable[[dict[str, bytes]], None]) -> tuple[str,
     raise AssertionError("no shard holds two samples")
 
 
-def test_a_sample_that_is_not_what_it_should_be_is_named(settings: Settings, tmp_path: Path) -> None:
+def test_a_sample_that_is_not_what_it_should_be_is_named(settings, tmp_path):
     make_embeddings(captions_of(TEXTS), settings(vectors="soft"), tmp_path / "out")
     beyond = np.full(GRID, CODES, dtype="<u2").tobytes()
     edits: dict[str, Callable[[dict[str, bytes]], object]] = {
@@ -67,7 +63,7 @@ def test_a_sample_that_is_not_what_it_should_be_is_named(settings: Settings, tmp
             list(read_codes(copy))
 
 
-def test_samples_that_the_manifest_does_not_know_are_refused(settings: Settings, tmp_path: Path) -> None:
+def test_samples_that_the_manifest_does_not_know_are_refused(settings, tmp_path):
     with pytest.raises(FileNotFoundError, match="run `dvc repro embed` first"):
         list(read_codes(tmp_path / "out"))
     make_embeddings(captions_of(TEXTS), settings(), tmp_path / "out")
@@ -77,7 +73,7 @@ def test_samples_that_the_manifest_does_not_know_are_refused(settings: Settings,
         list(read_codes(tmp_path / "out"))
 
 
-def test_files_hold_little_endian_numbers_by_rows() -> None:
+def test_files_hold_little_endian_numbers_by_rows():
     tokens, vectors = np.array([[1, 2], [258, 4]], dtype=np.uint16), np.ones((1, 2, 2), dtype=np.float16)
     assert encoded(tokens, None, 300) == {"tokens": b"\1\0\2\0\2\1\4\0"}
     assert encoded(tokens, vectors, 300) == {"tokens": b"\1\0\2\0\2\1\4\0", "vectors": b"\0\x3c" * 4}
@@ -87,7 +83,7 @@ def test_files_hold_little_endian_numbers_by_rows() -> None:
         encoded(tokens, vectors * np.float16("inf"), 300)
 
 
-def test_vectors_are_the_codebooks_rows() -> None:
+def test_vectors_are_the_codebooks_rows():
     codebook = np.arange(6, dtype=np.float32).reshape(3, 2)
     vectors = vectors_of(np.array([[[0, 2]]], dtype=np.uint16), codebook)
     assert vectors.dtype == np.float32
@@ -96,7 +92,7 @@ def test_vectors_are_the_codebooks_rows() -> None:
         vectors_of(np.array([[[3]]], dtype=np.uint16), codebook)
 
 
-def test_reading_needs_no_model_library() -> None:
+def test_reading_needs_no_model_library():
     code = "import sys, synthpairs.generation.masked.codes; print({'torch', 'diffusers', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

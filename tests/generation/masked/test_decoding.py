@@ -1,7 +1,6 @@
 """Masked decoding: how many cells stay masked, which codes are drawn, and the greedy path against a plain reference."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ KEYS = [digest("test", number) for number in range(6)]
 
 
 @pytest.fixture
-def model() -> Callable[[Tensor], Tensor]:
+def model():
     """A random function from grids to logits, in which every cell hears of every other."""
     source = torch.Generator().manual_seed(0)
     table = torch.randn(MASK + 1, 16, generator=source)
@@ -23,7 +22,7 @@ def model() -> Callable[[Tensor], Tensor]:
     mixing = torch.randn(math.prod(GRID), math.prod(GRID), generator=source)
     reading = torch.randn(16, CODES, generator=source) * 0.3
 
-    def logits_of(grids: Tensor) -> Tensor:
+    def logits_of(grids):
         heard = torch.tanh(mixing @ table[grids.flatten(1)] + places)
         return (heard @ reading).transpose(1, 2).reshape(len(grids), CODES, *GRID)
 
@@ -32,7 +31,7 @@ def model() -> Callable[[Tensor], Tensor]:
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 @pytest.mark.parametrize(("cells", "steps"), [(64, 1), (64, 12), (9, 100), (1, 3)])
-def test_fewer_cells_stay_masked_until_none_does(cells: int, steps: int, schedule: str) -> None:
+def test_fewer_cells_stay_masked_until_none_does(cells, steps, schedule):
     counts = masked_counts(cells, steps, schedule)
     assert len(counts) == steps
     assert counts[-1] == 0
@@ -41,14 +40,14 @@ def test_fewer_cells_stay_masked_until_none_does(cells: int, steps: int, schedul
     assert all(count >= 1 for count in counts[:-1])
 
 
-def test_counts_stay_what_they_are() -> None:
+def test_counts_stay_what_they_are():
     assert masked_counts(64, 12, "cosine") == [63, 61, 59, 55, 50, 45, 38, 32, 24, 16, 8, 0]
     assert masked_counts(64, 4, "linear") == [48, 32, 16, 0]
     assert masked_counts(256, 12, "cosine")[0] == 253
     assert masked_counts(4, 8, "cosine") == [3, 2, 1, 1, 1, 1, 1, 0]
 
 
-def test_noise_comes_from_the_key_alone() -> None:
+def test_noise_comes_from_the_key_alone():
     together = noise_of(KEYS, 4, GRID)
     assert together.shape == (6, 4, 2, *GRID)
     assert together.dtype == torch.float32
@@ -60,7 +59,7 @@ def test_noise_comes_from_the_key_alone() -> None:
     assert len({tuple(noise.flatten().tolist()) for noise in together}) == len(KEYS)
 
 
-def test_codes_are_drawn_from_their_distribution() -> None:
+def test_codes_are_drawn_from_their_distribution():
     probs = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2])
     uniform = torch.rand(1, 100_000, generator=torch.Generator().manual_seed(0))
     codes = drawn(probs.log().expand(1, 100_000, 5), uniform)[0]
@@ -69,14 +68,14 @@ def test_codes_are_drawn_from_their_distribution() -> None:
     assert drawn(probs.log().expand(1, 6, 5), edges).tolist() == [[1, 1, 3, 3, 4, 4]]
 
 
-def test_gumbel_noise_is_gumbel_noise() -> None:
+def test_gumbel_noise_is_gumbel_noise():
     noise = gumbel(torch.rand(200_000, generator=torch.Generator().manual_seed(0)))
     assert noise.mean().item() == pytest.approx(0.5772, abs=0.01)
     assert noise.std().item() == pytest.approx(math.pi / math.sqrt(6), abs=0.01)
     assert gumbel(torch.tensor([0.0, 1.0])).isfinite().all()
 
 
-def reference(model: Callable[[Tensor], Tensor], steps: int, schedule: str) -> list[int]:
+def reference(model, steps, schedule):
     """Greedy decoding of one grid, cell by cell, as the papers tell it; nothing of the library is used."""
     cells = math.prod(GRID)
     known: dict[int, int] = {}
@@ -98,18 +97,16 @@ def reference(model: Callable[[Tensor], Tensor], steps: int, schedule: str) -> l
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 @pytest.mark.parametrize("steps", [1, 2, 5, 12])
-def test_greedy_decoding_is_what_a_plain_loop_does(
-    model: Callable[[Tensor], Tensor], steps: int, schedule: str
-) -> None:
+def test_greedy_decoding_is_what_a_plain_loop_does(model, steps, schedule):
     tokens, vectors = decode(model, noise_of(KEYS[:2], steps, GRID), MASK, schedule, None)
     assert vectors is None
     assert tokens.flatten(1).tolist() == [reference(model, steps, schedule)] * 2
 
 
-def test_every_step_sees_what_was_settled_and_nothing_else(model: Callable[[Tensor], Tensor]) -> None:
+def test_every_step_sees_what_was_settled_and_nothing_else(model):
     seen: list[Tensor] = []
 
-    def watched(grids: Tensor) -> Tensor:
+    def watched(grids):
         seen.append(grids.clone())
         return model(grids)
 
@@ -123,7 +120,7 @@ def test_every_step_sees_what_was_settled_and_nothing_else(model: Callable[[Tens
     assert tokens.max() < CODES
 
 
-def test_at_temperature_zero_codes_are_still_drawn(model: Callable[[Tensor], Tensor]) -> None:
+def test_at_temperature_zero_codes_are_still_drawn(model):
     cold, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", [0.0, 0.0])
     hot, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", [4.0, 4.0])
     greedy, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", None)
@@ -132,13 +129,13 @@ def test_at_temperature_zero_codes_are_still_drawn(model: Callable[[Tensor], Ten
     assert not torch.equal(cold, hot)
 
 
-def test_company_changes_no_code(model: Callable[[Tensor], Tensor]) -> None:
+def test_company_changes_no_code(model):
     together, _ = decode(model, noise_of(KEYS, 5, GRID), MASK, "cosine", [2.0, 0.0])
     alone = [decode(model, noise_of([key], 5, GRID), MASK, "cosine", [2.0, 0.0])[0][0] for key in KEYS]
     assert torch.equal(together, torch.stack(alone))
 
 
-def test_soft_vectors_are_means_of_the_codebook_where_a_cell_was_settled(model: Callable[[Tensor], Tensor]) -> None:
+def test_soft_vectors_are_means_of_the_codebook_where_a_cell_was_settled(model):
     codebook = torch.randn(CODES, CHANNELS, generator=torch.Generator().manual_seed(1))
     _, vectors = decode(model, noise_of(KEYS[:2], 1, GRID), MASK, "cosine", None, codebook)
     logits = model(torch.full((2, *GRID), MASK))
@@ -147,7 +144,7 @@ def test_soft_vectors_are_means_of_the_codebook_where_a_cell_was_settled(model: 
 
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def watched(grids: Tensor) -> Tensor:
+    def watched(grids):
         seen.append((grids == MASK, model(grids)))
         return seen[-1][1]
 
@@ -162,8 +159,8 @@ def test_soft_vectors_are_means_of_the_codebook_where_a_cell_was_settled(model: 
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_logits_that_are_not_finite_are_an_error(model: Callable[[Tensor], Tensor], value: float) -> None:
-    def broken(grids: Tensor) -> Tensor:
+def test_logits_that_are_not_finite_are_an_error(model, value):
+    def broken(grids):
         logits = model(grids)
         logits[0, 0, 0, 0] = value
         return logits

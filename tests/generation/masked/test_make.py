@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,18 +15,15 @@ from synthpairs.generation.masked import make
 from synthpairs.generation.masked.codes import read_codes
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.make import make_embeddings
-from synthpairs.generation.masked.params import Embed
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, save_masked
 
-Settings = Callable[..., Embed]
 
-
-def contents(folder: Path) -> dict[str, str]:
+def contents(folder):
     """Every file's hash by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def test_candidates_keep_their_keys_and_captions(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+def test_candidates_keep_their_keys_and_captions(settings, captions, tmp_path):
     metrics, volatile = make_embeddings(captions, settings(vectors="soft"), tmp_path / "out")
     assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
     assert volatile == {"reused": 0}
@@ -52,9 +47,7 @@ def test_candidates_keep_their_keys_and_captions(settings: Settings, captions: p
 
 
 @pytest.mark.parametrize("vectors", ["hard", "soft"])
-def test_written_twice_byte_for_byte(
-    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
-) -> None:
+def test_written_twice_byte_for_byte(settings, captions, tmp_path, monkeypatch, vectors):
     make_embeddings(captions, settings(vectors=vectors), tmp_path / "one")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
     make_embeddings(captions.sample(frac=1, random_state=1), settings(vectors=vectors), tmp_path / "two")
@@ -62,8 +55,8 @@ def test_written_twice_byte_for_byte(
 
 
 def test_another_version_of_the_recipe_makes_all_anew_and_an_edit_beside_it_nothing(
-    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit_code
-) -> None:
+    settings, captions, tmp_path, monkeypatch, edit_code
+):
     make_embeddings(captions, settings(), tmp_path / "out")
     first = set(pd.read_parquet(tmp_path / "out/manifest.parquet")["key"])
     edit_code()
@@ -90,7 +83,7 @@ class Fussy(MaskedGenerator):
         return logits_of
 
 
-def test_bad_captions_fail_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_captions_fail_alone(settings, tmp_path, monkeypatch):
     make_embeddings(captions_of(TEXTS), settings(batch=8, candidates=1), tmp_path / "good")
     monkeypatch.setattr(make, "MaskedGenerator", Fussy)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
@@ -106,7 +99,7 @@ def test_bad_captions_fail_alone(settings: Settings, tmp_path: Path, monkeypatch
     assert good.drop(columns="shard").equals(rest.drop(columns="shard")), "their neighbours' codes are untouched"
 
 
-def test_tokens_beyond_the_codebook_are_failures(settings: Settings, tmp_path: Path) -> None:
+def test_tokens_beyond_the_codebook_are_failures(settings, tmp_path):
     narrow = save_masked(tmp_path / "narrow", vq_codes=2)
     params = settings(generator=str(narrow), temperature=None, candidates=1)
     message = r"embeddings failed, more than embed.max_failed_share .*: token \d+ lies beyond the codebook of 2"
@@ -119,15 +112,13 @@ def test_tokens_beyond_the_codebook_are_failures(settings: Settings, tmp_path: P
     assert metrics["failed"] > 0
 
 
-def test_no_captions_make_no_grids(settings: Settings, captions: pd.DataFrame, tmp_path: Path) -> None:
+def test_no_captions_make_no_grids(settings, captions, tmp_path):
     metrics, _ = make_embeddings(captions[:0], settings(), tmp_path / "out")
     assert (metrics["captions"], metrics["candidates"], metrics["made"]) == (0, 0, 0)
     assert list(read_codes(tmp_path / "out")) == []
 
 
-def test_the_stage_writes_its_outs(
-    settings: Settings, captions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stage_writes_its_outs(settings, captions, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
     (tmp_path / "params.yaml").write_text(json.dumps({"embed": asdict(settings())}))

@@ -1,8 +1,6 @@
 """An arm's draws: how many of each kind, always the same ones, and vectors on the scale that an eye would give."""
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from synthpairs.core.storage import write_json, write_table
 from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.generation.masked.make import make_embeddings
 from synthpairs.generation.masked.mixing import CodedPair, Mixing, draw, generated_pairs, mixed, scales
-from synthpairs.generation.masked.params import Embed
 from synthpairs.models.vq_tokenizer import read_codebook
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of
 
@@ -20,10 +17,10 @@ REAL = 12
 
 
 @pytest.fixture
-def data(settings: Callable[..., Embed], tmp_path: Path) -> Callable[[str], Path]:
+def data(settings, tmp_path):
     """Makes a data directory of REAL real pairs and two hard or soft grids for each of the eight captions."""
 
-    def made(vectors: str = "hard") -> Path:
+    def made(vectors="hard"):
         make_embeddings(captions_of(TEXTS), settings(vectors=vectors), tmp_path / "embedded")
         rng = np.random.default_rng(0)
         rows = [
@@ -38,7 +35,7 @@ def data(settings: Callable[..., Embed], tmp_path: Path) -> Callable[[str], Path
     return made
 
 
-def mixing(share: float, draws: int) -> Mixing:
+def mixing(share, draws):
     return Mixing(seed=0, draws=draws, synthetic={"genpair": share})
 
 
@@ -51,7 +48,7 @@ def mixing(share: float, draws: int) -> Mixing:
         (1.0, 40, (0, 0, 40, 16)),
     ],
 )
-def test_the_shares_are_kept(data, tiny_masked, share, draws, counts) -> None:
+def test_the_shares_are_kept(data, tiny_masked, share, draws, counts):
     pairs, counted = mixed("genpair", mixing(share, draws), data(), str(tiny_masked))
     assert tuple(counted.values()) == counts
     keys = [key for key, _, _ in pairs]
@@ -62,9 +59,7 @@ def test_the_shares_are_kept(data, tiny_masked, share, draws, counts) -> None:
 
 
 @pytest.mark.parametrize(("share", "counts"), [(0.0, (20, REAL, 0, 0)), (0.5, (10, 10, 0, 0)), (1.0, (0, 0, 0, 0))])
-def test_without_generated_grids_there_are_the_real_draws_alone(
-    data, settings, tmp_path, tiny_masked, share, counts
-) -> None:
+def test_without_generated_grids_there_are_the_real_draws_alone(data, settings, tmp_path, tiny_masked, share, counts):
     data()
     make_embeddings(captions_of(TEXTS)[:0], settings(), tmp_path / "embedded")
     pairs, counted = mixed("genpair", mixing(share, 20), tmp_path, str(tiny_masked))
@@ -72,7 +67,7 @@ def test_without_generated_grids_there_are_the_real_draws_alone(
     assert len(list(pairs)) == counts[0]
 
 
-def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked) -> None:
+def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked):
     directory, tokenizer = data(), str(tiny_masked)
     once, again = ([key for key, _, _ in mixed("genpair", mixing(0.5, 24), directory, tokenizer)[0]] for _ in range(2))
     assert once == again
@@ -80,7 +75,7 @@ def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked) -> No
     assert all(2 <= half <= 10 for half in halves)
 
 
-def test_vectors_are_those_of_the_codes(data, tiny_masked) -> None:
+def test_vectors_are_those_of_the_codes(data, tiny_masked):
     pairs, _ = mixed("genpair", mixing(0.5, 10), data(), str(tiny_masked))
     book = read_codebook(tiny_masked, "it")
     for _, _, vectors in pairs:
@@ -89,7 +84,7 @@ def test_vectors_are_those_of_the_codes(data, tiny_masked) -> None:
         assert np.abs(cells[:, None] - book[None]).max(-1).min(1).max() == 0
 
 
-def test_soft_vectors_get_the_scale_of_hard_ones() -> None:
+def test_soft_vectors_get_the_scale_of_hard_ones():
     rng = np.random.default_rng(0)
     book = rng.normal(3, 2, size=(CODES, 4)).astype(np.float32)
     pairs = []
@@ -102,7 +97,7 @@ def test_soft_vectors_get_the_scale_of_hard_ones() -> None:
         np.testing.assert_allclose(pair.soft * factor + offset, np.moveaxis(book[pair.codes], -1, 0), atol=0.05)
 
 
-def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked) -> None:
+def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked):
     directory = data("soft")
     soft = np.stack([vectors for _, _, vectors in mixed("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
     codes = np.stack([pair.codes for pair in generated_pairs(directory / "embedded")])
@@ -112,7 +107,7 @@ def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked) -> None:
     np.testing.assert_allclose(soft.std(axis=(0, 2, 3)), hard.std(axis=(0, 2, 3)), rtol=1e-3)
 
 
-def test_what_is_missing_is_named(data, tiny_masked, tmp_path) -> None:
+def test_what_is_missing_is_named(data, tiny_masked, tmp_path):
     with pytest.raises(ValueError, match=r"mixing\.synthetic has no share for synthetic"):
         mixed("synthetic", mixing(0.5, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="run `dvc repro pairs` first"):
@@ -121,7 +116,7 @@ def test_what_is_missing_is_named(data, tiny_masked, tmp_path) -> None:
         mixed("genpair", mixing(0.0, 4), data(), str(tmp_path))
 
 
-def test_draws_are_the_first_ones_or_whole_passes() -> None:
+def test_draws_are_the_first_ones_or_whole_passes():
     rng = np.random.default_rng(0)
     assert draw([1, 2, 3, 4], 3, rng) == [1, 2, 3]
     assert sorted(draw([1, 2, 3], 6, rng)) == [1, 1, 2, 2, 3, 3]

@@ -1,7 +1,6 @@
 """What RECIPE stands for: how a token grid comes of a key, a caption and the settings; as for diffusion."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from synthpairs.generation.batch import Maker
 from synthpairs.generation.masked.codes import TOKENS, VECTORS
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.make import grid_craft
-from synthpairs.generation.masked.params import RECIPE, Embed
+from synthpairs.generation.masked.params import RECIPE
 from tests.generation.masked.conftest import CHANNELS
 
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
@@ -22,7 +21,7 @@ CASES = {"plain": {}, "linear, without guidance": {"schedule": "linear", "guidan
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_tokens_change_only_with_the_recipes_version(settings: Callable[..., Embed], case: str) -> None:
+def test_tokens_change_only_with_the_recipes_version(settings, case):
     batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
     result = Maker(grid_craft(MaskedGenerator, settings(**CASES[case])))(batch)
     assert result.failed == {}
@@ -31,7 +30,7 @@ def test_tokens_change_only_with_the_recipes_version(settings: Callable[..., Emb
     assert np.mean(np.equal(grids, RECORDED[str(RECIPE)][case])) >= AGREE
 
 
-def test_soft_vectors_change_only_with_the_recipes_version(settings: Callable[..., Embed]) -> None:
+def test_soft_vectors_change_only_with_the_recipes_version(settings):
     batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
     result = Maker(grid_craft(MaskedGenerator, settings(vectors="soft")))(batch)
     vectors = np.array([np.frombuffer(files["vectors"], VECTORS) for _, files in result.samples], np.float64)

@@ -12,16 +12,16 @@ PNGS = {"cat/flat": b"1", "cat/noto": b"2", "dog/flat": b"3"}
 HASH = pair_list_hash([ONE, OTHER], PNGS)
 
 
-def test_the_hash_stays_what_it_is() -> None:
+def test_the_hash_stays_what_it_is():
     """It stands beside published models."""
     assert HASH == "18d6a3d7aca98b8b08d0c14c56bc0c02058e0fdf5ee4954dd846f45ccd49a8f1"
 
 
-def test_what_is_not_shown_does_not_count() -> None:
+def test_what_is_not_shown_does_not_count():
     assert pair_list_hash([ONE, OTHER], PNGS | {"dog/flat": b"4"}) == HASH
 
 
-def test_whatever_is_shown_counts() -> None:
+def test_whatever_is_shown_counts():
     moved = replace(ONE, things=(replace(CAT, x=0.5000001),))
     others = [
         pair_list_hash([OTHER, ONE], PNGS),

@@ -2,14 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from diffusers import VQModel
 
 from stages.pairs import main
 from synthpairs.core.schema import DRAWINGS, REAL_PAIRS, pair_key
@@ -23,14 +20,12 @@ from tests.captions.conftest import CONCEPTS
 from tests.generation.vq_pairs.conftest import CODES
 
 
-def outputs(root: Path) -> dict[str, bytes]:
+def outputs(root):
     files = [*(root / "data/pairs").iterdir(), root / "reports/metrics/pairs.json"]
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
 
 
-def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(
-    project: Callable[..., Path], drawings: pd.DataFrame, tiny_vq: VQModel
-) -> None:
+def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(project, drawings, tiny_vq):
     root = project()
     main()
     first = outputs(root)
@@ -57,7 +52,7 @@ def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(
     assert outputs(root) == first
 
 
-def test_more_pairs_leave_the_first_ones_as_they_are(project: Callable[..., Path]) -> None:
+def test_more_pairs_leave_the_first_ones_as_they_are(project):
     root = project(used=20)
     main()
     few = pd.read_parquet(root / "data/pairs/pairs.parquet")
@@ -76,9 +71,7 @@ def test_more_pairs_leave_the_first_ones_as_they_are(project: Callable[..., Path
         ({"scenes": 91}, r"params\.yaml: pairs\.scenes was 90"),
     ],
 )
-def test_another_list_than_the_tokenizer_learnt_from_is_refused(
-    project: Callable[..., Path], changed: dict[str, object], why: str
-) -> None:
+def test_another_list_than_the_tokenizer_learnt_from_is_refused(project, changed, why):
     root = project(**changed)
     learnt = json.loads((root / "models/masked" / RECORD).read_text())["sha256"]
     message = rf"models/masked/pairs\.json: the model learnt from the pair list {learnt} \(90 scenes\), but .* [0-9a-f]{{64}} "
@@ -88,7 +81,7 @@ def test_another_list_than_the_tokenizer_learnt_from_is_refused(
     assert not (root / "data").joinpath("pairs").exists()
 
 
-def test_other_drawings_of_the_same_names_are_refused(project: Callable[..., Path], drawings: pd.DataFrame) -> None:
+def test_other_drawings_of_the_same_names_are_refused(project, drawings):
     root = project()
     redrawn = drawings.assign(png=[*drawings["png"][4:], *drawings["png"][:4]])
     write_table(root / "data/art/drawings.parquet", redrawn, DRAWINGS)
@@ -96,7 +89,7 @@ def test_other_drawings_of_the_same_names_are_refused(project: Callable[..., Pat
         main()
 
 
-def test_a_tokenizer_that_does_not_say_what_it_learnt_is_refused(project: Callable[..., Path]) -> None:
+def test_a_tokenizer_that_does_not_say_what_it_learnt_is_refused(project):
     record = project() / "models/masked" / RECORD
     record.write_text("[]")
     with pytest.raises(ValueError, match=r"models/masked/pairs\.json names no pair list"):
@@ -106,7 +99,7 @@ def test_a_tokenizer_that_does_not_say_what_it_learnt_is_refused(project: Callab
         main()
 
 
-def test_no_more_pairs_can_be_used_than_there_are(project: Callable[..., Path]) -> None:
+def test_no_more_pairs_can_be_used_than_there_are(project):
     project(used=91)
     with pytest.raises(ValueError, match=r"pairs\.used must be at most pairs\.scenes \(90\), got 91"):
         main()
