@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synthpairs.core.schema import CAPTIONS, REJECTED, SCORES, caption_uid, digest
-from synthpairs.core.storage import write_json, write_table
+from synthpairs.core.storage import read_shard, write_json, write_table
 from synthpairs.selection.params import Select
 from tests.scoring.conftest import photo, png, write_images
 
@@ -16,17 +16,9 @@ TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose"
 def settings():
     """Makes params: the paper's formula, three of the candidates."""
     values = {
-        "strategy": "top",
-        "fusion": "sum",
-        "k": 3,
-        "clip_weight": 1.0,
-        "clip_scale": 1.0,
-        "ssim_weight": 0.5,
-        "best_of": True,
-        "per_concept": None,
-        "seed": 0,
-        "samples_per_shard": 2,
-    }
+        "strategy": "top", "fusion": "sum", "k": 3, "clip_weight": 1.0, "clip_scale": 1.0, "ssim_weight": 0.5,
+        "best_of": True, "per_concept": None, "seed": 0, "samples_per_shard": 2,
+    }  # fmt: skip
     return lambda **changed: Select(**values | changed)
 
 
@@ -71,3 +63,11 @@ def candidates():
     rows.loc[4, "clip_cosine"], rows.loc[7, "ssim"] = -0.3, np.nan
     rows.loc[10:12, ["clip_cosine", "ssim"]] = 0.39, 0.9
     return rows
+
+
+ARMS = ["selected", "random", "real"]
+
+
+def pictures_of(folder):
+    """Members of every sample in a folder's shards, by key."""
+    return {key: members for shard in sorted(folder.glob("shard-*.tar")) for key, members in read_shard(shard)}

@@ -2,6 +2,12 @@
 
 import dataclasses
 import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -142,6 +148,42 @@ def _save_eye(directory, width):
 
 def _picture(seed):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 20, 3), dtype=np.uint8))
+
+
+@pytest.fixture(scope="session")
+def processor(parts):
+    """That of the tiny parts."""
+    from synthpairs.vlm.model import assemble
+
+    return assemble(parts)[1]
+
+
+@pytest.fixture
+def spread(tmp_path):
+    """Runs a training in processes of their own; returns its losses and metrics, or None where it is to fail."""
+
+    def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
+        call = tmp_path / f"{function}-{count}.call"
+        settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
+        call.write_bytes(pickle.dumps(settings))
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
+        done = subprocess.run(
+            [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)], cwd=Path(__file__).parents[2],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | environment, capture_output=True, text=True,
+        )  # fmt: skip
+        if dies_at or fails:
+            assert done.returncode != 0
+            assert fails in done.stderr
+            return None
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(call.with_suffix(".json").read_text())
+
+    return run
+
+
+def checkpoints():
+    """Names of the checkpoints in the work store."""
+    return sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-*"))
 
 
 def _png(seed):

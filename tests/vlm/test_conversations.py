@@ -7,7 +7,6 @@ import pytest
 from synthpairs.core import llava_json
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
-from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Instructions
 
 
@@ -51,8 +50,7 @@ def test_every_record_is_read_whatever_is_read_at_once(corpus, monkeypatch, chun
     assert len(turns) == len(RECORDS)
 
 
-def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, picture):
-    processor = assemble(parts)[1]
+def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, processor, picture):
     examples, skipped = conversation_examples(read_conversations(corpus), processor, 200)
     assert skipped == {"empty": 1, "control_token": 1, "too_long": 0, "unreadable_picture": 3}
     assert [example.picture is not None for example in examples] == [True, True, False, False]

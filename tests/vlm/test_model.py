@@ -76,17 +76,21 @@ def test_the_same_seed_saves_the_same_bytes_and_nobody_elses_generator_moves(par
 
 
 @pytest.mark.parametrize("text", ["what?", "\nwhat?", " what? "])
-def test_however_words_are_spaced_the_prompt_is_one(parts, text):
-    _, processor = assemble(parts)
-    assert ask(processor, text) == "<|im_start|>user\n<image>\nwhat?<|im_end|>\n<|im_start|>assistant\n"
-
-
-def test_vicuna_conversations(parts):
-    _, processor = assemble(dataclasses.replace(parts, chat="vicuna"))
-    processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
-    assert ask(processor, "what?") == "USER: <image>\nwhat? ASSISTANT:"
+@pytest.mark.parametrize(
+    ("chat", "prompt", "talk"),
+    [
+        ("chatml", "<|im_start|>user\n<image>\nwhat?<|im_end|>\n<|im_start|>assistant\n",
+         "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\na dog<|im_end|>\n"),
+        ("vicuna", "USER: <image>\nwhat? ASSISTANT:", "USER: hello ASSISTANT: a dog</s>"),
+    ],
+)  # fmt: skip
+def test_however_words_are_spaced_the_prompt_is_llavas(parts, chat, prompt, talk, text):
+    _, processor = assemble(dataclasses.replace(parts, chat=chat))
+    if chat == "vicuna":
+        processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
+    assert ask(processor, text) == prompt
     turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "a dog"}]
-    assert processor.apply_chat_template(turns) == "USER: hello ASSISTANT: a dog</s>"
+    assert processor.apply_chat_template(turns) == talk
 
 
 @pytest.mark.parametrize(
@@ -98,14 +102,11 @@ def test_vicuna_conversations(parts):
         ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
     ],
 )
-def test_wrong_parts_are_named(parts, changes, error, message):
-    with pytest.raises(error, match=message):
-        assemble(dataclasses.replace(parts, **changes))
-
-
-def test_loading_nothing_says_what_to_run(tmp_path):
+def test_wrong_parts_are_named(parts, tmp_path, changes, error, message):
     with pytest.raises(FileNotFoundError, match="dvc repro finetune"):
         load(tmp_path)
+    with pytest.raises(error, match=message):
+        assemble(dataclasses.replace(parts, **changes))
 
 
 def test_lm_eval_takes_the_directory(parts, picture, tmp_path):

@@ -1,4 +1,3 @@
-# ruff: noqa: F811 (fixtures)
 """The resampler learns to say captions; the arms of the Synth2 route are aligned and fine-tuned like the others."""
 
 import numpy as np
@@ -9,9 +8,9 @@ from safetensors.torch import load_file
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, finetune
 from synthpairs.vlm.model import assemble, load
-from synthpairs.vlm.params import Finetune, Training
+from synthpairs.vlm.params import Training
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, align_codes, bag_of_words_collator, prepare
-from tests.vlm.conftest import WORDS, _png, instructions, pairs, parts, resampler, training  # noqa: F401
+from tests.vlm.conftest import WORDS
 
 
 @pytest.fixture
@@ -44,14 +43,20 @@ def test_the_words_are_the_most_frequent_ones(parts, resampler, coded_pairs):
     assert prepare(model, examples, 9)[:5] == words
 
 
-def test_an_arm_without_pairs_keeps_an_untrained_resampler(
-    parts, resampler, coded_pairs, instructions, training, tmp_path
+@pytest.mark.parametrize(("count", "steps"), [(0, 0), (40, 10)])  # an arm without pairs keeps an untrained one
+def test_finetune_goes_on_from_the_resampler(
+    parts, resampler, coded_pairs, instructions, training, tuning, tmp_path, count, steps
 ):
-    metrics = align_codes(coded_pairs(0), parts, resampler, Training(**training), tmp_path / "aligned")
-    assert (metrics["pairs"], metrics["steps"]) == (0, 0)
-    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
-    tuned = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
-    assert np.isfinite(tuned["loss_last"])
+    metrics = align_codes(coded_pairs(count), parts, resampler, Training(**training), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"]) == (count, steps)
+    params = tuning(projector_learning_rate=0.01)
+    metrics = finetune(instructions(12), tmp_path / "aligned", parts, params, tmp_path / "tuned", resampler)
+    assert metrics["steps"] == 3
+    assert np.isfinite(metrics["loss_last"])
+    projector = load(tmp_path / "tuned")[0].model.multi_modal_projector.state_dict()
+    before = load_file(tmp_path / "aligned" / PROJECTOR)
+    assert torch.equal(projector["middle"], before["middle"].bfloat16())  # the scale is not trained
+    assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())
 
 
 def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs, training, tmp_path):
@@ -67,12 +72,6 @@ def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs
     targets = model.model.multi_modal_projector.shares(seen).exp().mean(1)
     others = targets[[1, 2, 3, 4, 0]]
     assert (targets - others).abs().sum(1).min() > 0.2  # what it says depends on what it sees
-
-
-def test_two_alignments_give_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path):
-    for name in ("one", "two"):
-        align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / name)
-    assert (tmp_path / "one" / PROJECTOR).read_bytes() == (tmp_path / "two" / PROJECTOR).read_bytes()
 
 
 def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path, monkeypatch):
@@ -92,15 +91,3 @@ def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pa
     align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
     assert len(calls) == 6 + 10 - 3  # from the checkpoint after step 3
     assert (tmp_path / "whole" / PROJECTOR).read_bytes() == (tmp_path / "resumed" / PROJECTOR).read_bytes()
-
-
-def test_finetune_goes_on_from_the_resampler(parts, resampler, coded_pairs, instructions, training, tmp_path):
-    align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / "aligned")
-    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
-    metrics = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
-    assert metrics["steps"] == 3
-    model, _ = load(tmp_path / "tuned")
-    before = load_file(tmp_path / "aligned" / PROJECTOR)
-    projector = model.model.multi_modal_projector.state_dict()
-    assert torch.equal(projector["middle"], before["middle"].bfloat16())  # the scale is not trained
-    assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())

@@ -72,6 +72,9 @@ def test_pixels_stay_and_equal_pictures_give_equal_bytes(form):
     assert one.mode == other.mode == "RGB"
     assert np.array_equal(np.asarray(one), np.asarray(other))
     assert np.array_equal(np.asarray(one), (PICTURE * 255).round().astype(np.uint8))
+    for value, error in ((np.nan, "not finite"), (0, "one flat colour")):
+        with pytest.raises(ValueError, match=error):
+            encoded(np.full_like(PICTURE, value), form, marked=True)
 
 
 def files(folder):

@@ -30,6 +30,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from synthpairs.core.schema import noise_seed
 from tests.conftest import tiny_tokenizer
 
 
@@ -171,3 +172,13 @@ def flux(folder):
 def _saved(pipeline, folder):
     pipeline.save_pretrained(folder)
     return folder
+
+
+def painted(pipeline, key, text, generator=None, **settings):
+    """What the pipeline paints by itself, from the key's noise, drawn with `generator`; settings are its own."""
+    source = (generator or torch.Generator()).manual_seed(noise_seed(key))
+    noise = torch.randn(1, 4, 8, 8, generator=source)
+    if isinstance(pipeline, FluxPipeline):
+        noise = pipeline._pack_latents(noise, 1, 4, 8, 8)
+    common = {"latents": noise, "generator": source, "height": 32, "width": 32, "guidance_scale": 3.0}
+    return pipeline(text, **common | {"num_inference_steps": 2, "output_type": "np"} | settings).images[0]

@@ -1,17 +1,15 @@
 """A tiny real AmusedPipeline with random weights, and settings that decode with it in a second."""
 
-import pandas as pd
 import pytest
 import torch
 from diffusers import AmusedPipeline, AmusedScheduler
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from desk_models import masked, tokenizer
-from synthpairs.core.schema import caption_uid
 from synthpairs.generation.masked.params import Embed
 from tests.conftest import tiny_tokenizer
+from tests.generation.conftest import TEXTS, captions_of  # noqa: F401
 
-TEXTS = ["a red dog", "two cats", "a bus on blue", "a bell", "three snails", "a rose", "a guitar, drawing", "fire"]
 CODES, CHANNELS, GRID = 32, 4, (4, 4)
 
 
@@ -39,33 +37,13 @@ def tiny_masked(tmp_path_factory):
     return save_masked(tmp_path_factory.mktemp("tiny_masked"))
 
 
-def captions_of(texts):
-    """Captions as the screening keeps them, as far as the embed stage reads them."""
-    rows = [{"uid": caption_uid(text, "invented"), "text": text, "concept": text.split()[-1]} for text in texts]
-    return pd.DataFrame(rows)
-
-
-@pytest.fixture
-def captions():
-    """Eight short captions."""
-    return captions_of(TEXTS)
-
-
 @pytest.fixture
 def settings(tiny_masked, tmp_path, monkeypatch):
     """Makes params for the tiny generator; the work store goes to the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
-        "generator": str(tiny_masked),
-        "candidates": 2,
-        "steps": 5,
-        "guidance": 3.0,
-        "temperature": [2.0, 0.0],
-        "schedule": "cosine",
-        "vectors": "hard",
-        "dtype": "float32",
-        "batch": 4,
-        "samples_per_shard": 8,
+        "generator": str(tiny_masked), "candidates": 2, "steps": 5, "guidance": 3.0, "temperature": [2.0, 0.0],
+        "schedule": "cosine", "vectors": "hard", "dtype": "float32", "batch": 4, "samples_per_shard": 8,
         "max_failed_share": 0.0,
-    }
+    }  # fmt: skip
     return lambda **changed: Embed(**values | changed)
