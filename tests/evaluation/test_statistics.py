@@ -31,6 +31,9 @@ def test_equal_items_of_a_cluster_count_once():
     margin = 1.96 * stats.sem(few)
     expected = (few.mean() - margin, few.mean() + margin)
     assert interval(copies, names, 20_000, 0) == pytest.approx(expected, abs=0.004)
+    scores, names = [1.0, 0.0] * 30, [str(number // 2) for number in range(60)]  # balanced guessing, as in desk_pope
+    assert interval(scores, names, 500, 0, (0, 1)) == (0.5, 0.5)
+    assert standard_error(scores, names) == 0
 
 
 def test_interval_covers():
@@ -45,13 +48,6 @@ def test_interval_covers():
     assert 0.90 <= held / 300 <= 0.98
 
 
-def test_balanced_guessing_has_no_spread():
-    """As in desk_pope: whoever says the same with and without the thing is half right on every concept."""
-    scores, names = [1.0, 0.0] * 30, [str(number // 2) for number in range(60)]
-    assert interval(scores, names, 500, 0, (0, 1)) == (0.5, 0.5)
-    assert standard_error(scores, names) == 0
-
-
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_all_alike_is_not_certain(score):
     for top, per_cluster in ((1, 3), (10, 1)):
@@ -60,12 +56,6 @@ def test_all_alike_is_not_certain(score):
         wilson = stats.binomtest(int(score * clusters), clusters).proportion_ci(method="wilson")
         expected = (top * wilson.low, top * wilson.high)
         assert interval([top * score] * 90, names, 500, 0, (0, top)) == pytest.approx(expected)
-
-
-def test_resamples_without_a_value_do_not_count():
-    low, high = bootstrap(lambda drawn: np.where(drawn[:, 0] > 0, drawn[:, 0], np.nan), 3, 500, 0)
-    assert (low, high) == (1, 3)
-    assert all(map(math.isnan, bootstrap(lambda drawn: drawn[:, 0] * np.nan, 3, 500, 0)))
 
 
 def test_a_paired_difference_of_independent_items_is_the_t_test_of_scipy():
@@ -106,16 +96,6 @@ def test_equal_answers_and_single_concepts_are_no_evidence():
     assert math.isnan(alone.detectable)
 
 
-def test_bad_input():
-    with pytest.raises(ValueError, match="only answers to the same items"):
-        paired(FIRST[:5], FIRST[:6], ["a"] * 5, 100, 0)
-    with pytest.raises(ValueError, match="no scores"):
-        mean([])
-    with pytest.raises(ValueError, match="as many clusters"):
-        interval([1.0, 0.0], ["a"], 100, 0)
-    assert math.isnan(standard_error([1.0, 0.0], ["a", "a"]))
-
-
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -127,3 +107,16 @@ def test_bad_input():
 )
 def test_holm_by_hand(values, expected):
     assert holm(values) == pytest.approx(expected, nan_ok=True)
+
+
+def test_values_that_are_missing_do_not_count_and_bad_input_is_an_error():
+    low, high = bootstrap(lambda drawn: np.where(drawn[:, 0] > 0, drawn[:, 0], np.nan), 3, 500, 0)
+    assert (low, high) == (1, 3)
+    assert all(map(math.isnan, bootstrap(lambda drawn: drawn[:, 0] * np.nan, 3, 500, 0)))
+    assert math.isnan(standard_error([1.0, 0.0], ["a", "a"]))
+    with pytest.raises(ValueError, match="only answers to the same items"):
+        paired(FIRST[:5], FIRST[:6], ["a"] * 5, 100, 0)
+    with pytest.raises(ValueError, match="no scores"):
+        mean([])
+    with pytest.raises(ValueError, match="as many clusters"):
+        interval([1.0, 0.0], ["a"], 100, 0)

@@ -21,7 +21,9 @@ def test_normalised(answer, expected):
         (yes_or_no, "no", {"no": 1, "No, there": 1, "yes": 0, "not": 0, "": 0, "dog": 0}),
     ],
 )
-def test_accuracy(judge, right, answers):
+def test_accuracy(judge, right, answers, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
+        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
     assert {answer: judge({"answers": [right]}, [answer])["accuracy"] for answer in answers} == answers
 
 
@@ -38,8 +40,3 @@ def test_an_option_is_named_by_its_words_or_its_letter(answers, expected):
         assert chosen(answer, KINDS) == expected
         judged = option({"answers": ["food or drink"], "choices": KINDS}, [answer])
         assert judged == {"accuracy": float(expected == KINDS[1])}
-
-
-def test_missing_table_names_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
-        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))

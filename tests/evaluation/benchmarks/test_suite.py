@@ -20,7 +20,7 @@ from synthpairs.evaluation.benchmarks import lmms_environment
 from synthpairs.evaluation.benchmarks.harness import HarnessResults
 from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_pictures
-from tests.evaluation.benchmarks.test_evaluation import directly
+from tests.evaluation.benchmarks.conftest import directly
 
 ROOT = Path(__file__).parents[3]
 PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
@@ -90,10 +90,6 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def calls():
-    return Path("calls").read_text().splitlines()
-
-
 def ask(*tasks, **changes):
     return ask_pictures(Path("model"), replace(SUITE, pictures=list(tasks), **changes), PARAMS)
 
@@ -103,18 +99,18 @@ def test_a_task_becomes_numbers_and_rows_once(project):
     assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
     assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
     assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == results.rows
-    assert len(calls()) == 1  # what is finished is kept
+    assert len(Path("calls").read_text().splitlines()) == 1  # what is finished is kept
     assert list(ask("two", "three").numbers) == ["two", "three"]
     Path("model/config.json").write_text('{"another": 1}')
     ask("two", limit=3)
-    assert [line.split()[0] for line in calls()] == ["two", "three", "two"]
-    assert f" None pretrained={project}/model,device=" in calls()[0]
-    assert " 3 " in calls()[2]
+    assert [line.split()[0] for line in Path("calls").read_text().splitlines()] == ["two", "three", "two"]
+    assert f" None pretrained={project}/model,device=" in Path("calls").read_text().splitlines()[0]
+    assert " 3 " in Path("calls").read_text().splitlines()[2]
     (kept,) = Path(".dvc/tmp/work/benchmark").glob("*/*/three.json")
     assert "long" not in kept.read_text()
     assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*/*") if path.is_dir()]
     assert ask() == HarnessResults()
-    assert len(calls()) == 3
+    assert len(Path("calls").read_text().splitlines()) == 3
 
 
 def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project):
@@ -123,16 +119,18 @@ def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project):
             ask("two", "broken")
     message = str(caught.value)
     assert message.endswith("| Model Responding:  20%|## | Traceback | KeyError: 'image'")
-    assert "\x1b" not in message
     assert Path(message.partition("is in ")[2].partition(")")[0]).exists()
-    assert [line.split()[0] for line in calls()] == ["two", "broken", "broken"]
+    assert [line.split()[0] for line in Path("calls").read_text().splitlines()] == ["two", "broken", "broken"]
 
 
 def test_lmms_eval_ends_with_its_killed_stage(project):
     Path("stand_in.py").write_text(SLOW)
     code = "from tests.evaluation.benchmarks.test_suite import *; ask('two')"
     with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) as stage:
-        assert any((Path("calls").is_file() and calls() == ["asks"]) or time.sleep(0.1) for _ in range(600))
+        assert any(
+            (Path("calls").is_file() and Path("calls").read_text().splitlines() == ["asks"]) or time.sleep(0.1)
+            for _ in range(600)
+        )
         assert stage.poll() is None
         stage.kill()
     started = time.monotonic()
@@ -145,25 +143,25 @@ def test_data_sets_of_a_directory_are_found_by_name(project, monkeypatch):
     Path("sets/someone/POPE").mkdir(parents=True)
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", "sets")
     ask("two")
-    assert "['log.txt', 'someone']" in calls()[0]
+    assert "['log.txt', 'someone']" in Path("calls").read_text().splitlines()[0]
     assert Path("sets/someone/POPE").is_dir()  # the link went with the work, not what it leads to
-    monkeypatch.setenv("SYNTHPAIRS_DATASETS", "nowhere")
-    with pytest.raises(FileNotFoundError, match="SYNTHPAIRS_DATASETS is 'nowhere', which is no directory"):
-        ask("three")
 
 
-def test_bad_settings_are_named(project, monkeypatch):
-    with pytest.raises(ValueError, match=r"suite\.pictures: '\.\./x,y' is no name of a task"):
-        ask("../x,y")
-    with pytest.raises(FileNotFoundError, match=r"suite\.include: none is no directory"):
-        ask("two", include="none")
-    for python, message in (
-        ("no/python", "SYNTHPAIRS_LMMS_EVAL is 'no/python', which is no Python interpreter"),
-        (sys.executable, r"has no lmms-eval: install .*lmms_eval\.lock there"),
-    ):
-        monkeypatch.setenv(lmms_environment.VARIABLE, python)
-        with pytest.raises(FileNotFoundError, match=message):
-            ask("two")
+@pytest.mark.parametrize(
+    ("task", "include", "environment", "message"),
+    [
+        ("../x,y", None, {}, r"suite\.pictures: '\.\./x,y' is no name of a task"),
+        ("two", "none", {}, r"suite\.include: none is no directory"),
+        ("two", None, {"SYNTHPAIRS_DATASETS": "nowhere"}, "SYNTHPAIRS_DATASETS is 'nowhere', which is no directory"),
+        ("two", None, {"SYNTHPAIRS_LMMS_EVAL": "no/python"}, "is 'no/python', which is no Python interpreter"),
+        ("two", None, {"SYNTHPAIRS_LMMS_EVAL": sys.executable}, r"has no lmms-eval: install .*lmms_eval\.lock there"),
+    ],
+)
+def test_bad_settings_are_named(project, monkeypatch, task, include, environment, message):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        ask(task, include=include)
 
 
 def test_the_environment_is_made_once_and_whole(project, monkeypatch):
@@ -190,12 +188,9 @@ def test_the_environment_is_made_once_and_whole(project, monkeypatch):
 def test_the_lock_names_hashes_and_no_registry():
     text = lmms_environment.LOCK.read_text()
     assert "://" not in text
-    packages = [line for line in text.splitlines() if line[:1].isalnum()]
-    assert all(line.endswith("\\") and "==" in line for line in packages)
-    assert any(line.startswith("lmms-eval==") for line in packages)
+    assert all(line.endswith("\\") and "==" in line for line in text.splitlines() if line[:1].isalnum())
+    assert "\nlmms-eval==" in text
 
-
-# --- The real lmms-eval ---------------------------------------------------------------------------------------------
 
 LOCAL = """\
 dataset_path: parquet

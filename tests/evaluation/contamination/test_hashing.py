@@ -27,7 +27,6 @@ def test_hashes_are_those_of_imagehash():
     assert [f"{value:016x}" for value in perceptual_hashes(pictures)] == [
         str(imagehash.phash(picture)) for picture in pictures
     ]
-    assert perceptual_hashes(pictures).tolist() == [perceptual_hashes([picture])[0] for picture in pictures]
     assert perceptual_hashes([]).shape == (0,)
 
 
@@ -41,17 +40,12 @@ def test_near_pairs_are_exactly_those_of_comparing_all_with_all(distance):
     ]
     assert len(expected) >= 5
     assert near_pairs(hashes, distance).tolist() == expected
-
-
-def test_bits_spread_over_all_bands_but_one_are_found():
-    """The worst case of the pigeonhole: three of four bands differ, each in one bit."""
-    for spared in range(4):
+    for spared in range(4):  # the worst case of the pigeonhole: three of four bands differ, each in one bit
         other = sum(1 << (16 * band + 7) for band in range(4) if band != spared)
-        assert near_pairs(np.array([0, other], np.uint64), 3).tolist() == [[0, 1]]
-    assert near_pairs(np.array([0, 0x0001_0001_0001_0001], np.uint64), 3).tolist() == []
+        assert near_pairs(np.array([0, other], np.uint64), distance).tolist() == [[0, 1]] * (distance >= 3)
     for count in (0, 1):
-        assert near_pairs(np.zeros(count, np.uint64), 3).shape == (0, 2)
-        assert near_groups(np.zeros(count, np.uint64), 3).shape == (count,)
+        assert near_pairs(np.zeros(count, np.uint64), distance).shape == (0, 2)
+        assert near_groups(np.zeros(count, np.uint64), distance).shape == (count,)
 
 
 def test_groups_are_chains_of_near_pairs():

@@ -54,16 +54,11 @@ def results_of(table, chosen):
     """What the stage makes of them."""
     pool = table[table["key"].isin(chosen.keys["candidates"])].assign(other_cosine=lambda rows: rows["clip_cosine"])
     return {
-        "candidates": 60,
-        "unreadable": 0,
-        "sets": describe(table, chosen),
-        "against_real": against_real(table, chosen, PARAMS),
-        "captions_with_both": len(with_both(table, chosen)),
-        "coupled": coupled(table, chosen, PARAMS),
-        "preferences": preferences(table, chosen, PARAMS),
+        "candidates": 60, "unreadable": 0, "sets": describe(table, chosen), "other": "a second one",
+        "against_real": against_real(table, chosen, PARAMS), "captions_with_both": len(with_both(table, chosen)),
+        "coupled": coupled(table, chosen, PARAMS), "preferences": preferences(table, chosen, PARAMS),
         "rankings": rankings(pool, 0.25, SELECT, PARAMS),
-        "other": "a second one",
-    }
+    }  # fmt: skip
 
 
 table = pytest.fixture(made_up_table)

@@ -44,6 +44,7 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, 
     assert (table["other_cosine"] == table["clip_cosine"]).all()
     assert set(table["origin"]) == {"real", "synthetic"}
     assert results["rankings"]["cosines"]["value"] == 1
+    assert distributions_figure(drawn) == distributions_figure(drawn)
     assert {name: one["n"] for name, one in results["sets"].items()} == {"candidates": 16, "selected": 3, "real": 3}
     assert set(drawn["set"]) == {"candidates", "selected", "real"}
     assert volatile == {"reused": 0}

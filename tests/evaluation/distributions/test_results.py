@@ -9,14 +9,18 @@ from synthpairs.evaluation.distributions import results
 from synthpairs.evaluation.distributions.sets import Chosen
 
 
-def test_superiority_is_the_mann_whitney_statistic(table, params):
+def test_superiority_and_correlation_are_scipys(table, params):
     ones, others = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
     for measure in ("ssim", "clutter", "words"):  # the latter two with ties
-        result = results.superiority(ones, others, measure, params)
         expected = mannwhitneyu(ones[measure], others[measure]).statistic / (len(ones) * len(others))
-        assert result["value"] == pytest.approx(expected, abs=1e-4)
-        assert result["low"] < result["value"] < result["high"]
+        above = results.superiority(ones, others, measure, params)
+        with_entropy = results.spearman(table, measure, "entropy", params)
+        rho = spearmanr(table[measure], table["entropy"]).statistic
+        for result, value in ((above, expected), (with_entropy, rho)):
+            assert result["value"] == pytest.approx(value, abs=1e-4)
+            assert result["low"] < result["value"] < result["high"]
     assert results.superiority(ones, ones, "ssim", params)["value"] == 0.5
+    assert results.spearman(table.assign(words=3), "ssim", "words", params)["value"] is None
 
 
 def test_intervals_are_as_wide_as_a_plain_bootstrap_of_concepts(table, params):
@@ -29,14 +33,6 @@ def test_intervals_are_as_wide_as_a_plain_bootstrap_of_concepts(table, params):
         ones, others = (pd.concat([group[name] for name in picked]) for group in groups)
         drawn.append(mannwhitneyu(ones, others).statistic / (len(ones) * len(others)))
     assert [result["low"], result["high"]] == pytest.approx(list(np.quantile(drawn, [0.025, 0.975])), abs=0.03)
-
-
-def test_spearman_is_scipys(table, params):
-    for other in ("clutter", "entropy", "words"):
-        result = results.spearman(table, "ssim", other, params)
-        assert result["value"] == pytest.approx(spearmanr(table["ssim"], table[other]).statistic, abs=1e-4)
-        assert result["low"] < result["value"] < result["high"]
-    assert results.spearman(table.assign(words=3), "ssim", "words", params)["value"] is None
 
 
 def test_concepts_explain_what_differs_between_them():

@@ -15,6 +15,7 @@ from synthpairs.evaluation.perplexity.params import PackagedText, Perplexity
 from synthpairs.report.sections.perplexity import section
 from synthpairs.vlm.model import save
 from tests.evaluation.benchmarks.conftest import tiny_vlm  # noqa: F401
+from tests.vlm.conftest import parts  # noqa: F401
 
 TEXT = "A dog.\n\nTwo cats on red.\n"
 ABSENT = "models/vlm/real/finetuned"
@@ -77,15 +78,15 @@ def test_models_are_compared_token_by_token(params):
 
 def test_what_cannot_be_read_is_named(params, tmp_path):
     packaged = PackagedText(package="nobody", file="a.txt")
-    with pytest.raises(ValueError, match="either text, of a package, or path"):
-        replace(params, text=packaged)
-    with pytest.raises(ValueError, match=r"perplexity\.models must be different models, at least one; got \[\]"):
-        replace(params, models=[])
-    with pytest.raises(ValueError, match=r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"):
-        read_text(replace(params, path=None, text=packaged))
-    with pytest.raises(FileNotFoundError, match=r"perplexity\.path: .*none\.txt is no file"):
-        read_text(replace(params, path=str(tmp_path / "none.txt")))
-    Path(params.path or "").write_text("\n\n")
+    for changed, message in (
+        ({"text": packaged}, "either text, of a package, or path"),
+        ({"models": []}, r"perplexity\.models must be different models, at least one; got \[\]"),
+        ({"path": None, "text": packaged}, r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"),
+        ({"path": str(tmp_path / "none.txt")}, r"perplexity\.path: .*none\.txt is no file"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            read_text(replace(params, **changed))
+    Path(params.path).write_text("\n\n")
     with pytest.raises(ValueError, match="the text is empty"):
         measure_perplexity(params, [])
 
@@ -108,7 +109,7 @@ def test_models_of_arms_that_nobody_trains_are_left_out(params):
 
 
 def test_one_window_has_no_test(params):
-    Path(params.path or "").write_text("A dog and two cats.")
+    Path(params.path).write_text("A dog and two cats.")
     results = measure_perplexity(replace(params, tokens=16, window=16), [])
     assert results["windows"] == 1
     assert results["models"][params.models[1]]["against_first"]["p"] is None

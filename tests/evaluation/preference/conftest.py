@@ -17,16 +17,10 @@ from tests.vlm.conftest import parts  # noqa: F401
 THINGS = ("dog", "cat", "bus", "bell", "snail", "rose", "anchor", "fire")
 SECRET = "made by a model"  # stands in the files of generated pictures
 PARAMS = Preference(
-    seed=0,
-    count=6,
-    synthetic="selected",
-    side=24,
-    engine="local",
+    seed=0, count=6, synthetic="selected", side=24, engine="local", max_failed_share=0.0, resamples=200,
     local=LocalJudges(models=["replaced"], question="Is this {caption}? Answer yes or no.", margin=0.0, batch=4),
     server=Served(model="pinned-1", extra={}),
-    max_failed_share=0.0,
-    resamples=200,
-)
+)  # fmt: skip
 
 
 def solid(colour):

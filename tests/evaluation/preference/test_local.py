@@ -37,8 +37,5 @@ def test_the_order_of_two_images_changes_nothing(image_pairs, vlm, settings):
     assert set(scores) - {0.5}
     answers = local_answers(asked, str(vlm), replace(settings().local, margin=1.0))
     assert {(answer.score, answer.trouble) for answer in answers} == {(0.5, None)}, "near probabilities tie"
-
-
-def test_a_model_that_is_not_there_is_named(settings):
     with pytest.raises(FileNotFoundError, match=r"preference\.local\.models: 'models/none' .*dvc repro finetune"):
         local_answers([], "models/none", settings().local)

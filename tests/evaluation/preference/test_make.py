@@ -12,7 +12,6 @@ from synthpairs.core.schema import PAIRS
 from synthpairs.core.storage import read_table, write_table
 from synthpairs.evaluation.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs
 from synthpairs.evaluation.preference.make import make_preference, tracked_metrics
-from synthpairs.evaluation.preference.params import LocalJudges
 from synthpairs.models.language.server import Server
 from synthpairs.report.sections.preference import section, trusted
 from synthpairs.report.sections.votes import votes_summary
@@ -23,10 +22,7 @@ ARMS = ["selected", "real"]
 
 
 @pytest.fixture
-def judged(
-    data, tmp_path, settings, connection,
-    monkeypatch,
-):  # fmt: skip
+def judged(data, tmp_path, settings, connection, monkeypatch):
     """Asks the test's server, which stands in the environment."""
     monkeypatch.setattr(Server, "from_environment", classmethod(lambda cls: connection))
     return lambda: make_preference(settings(engine="server"), ARMS, data, tmp_path)[0]
@@ -72,19 +68,21 @@ def test_the_same_is_written_twice(data, vlm, tmp_path, settings):
     assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
     metrics = tracked_metrics(one)
     assert (metrics["couples"], set(metrics["judges"])) == (PARAMS.count, {str(vlm)})
+    judge, tracked = one["judges"][str(vlm)], metrics["judges"][str(vlm)]
+    control = {origin: judge["control"][origin]["rate"] for origin in ("real", "synthetic")}
+    assert tracked == {"win_rate": judge["preference"]["rate"], "control": control} | judge["troubles"]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"question": "Is it good?"}, r"preference\.local\.question must hold {caption}, got 'Is it good\?'"),
-        ({"models": []}, r"preference\.local\.models must be different models"),
         ({"models": ["a", "a"]}, r"preference\.local\.models must be different models"),
     ],
 )
 def test_params_that_cannot_be_meant_are_named(changed, message):
     with pytest.raises(ValueError, match=message):
-        LocalJudges(**{"models": ["m"], "question": "{caption}?", "margin": 0.0, "batch": 1} | changed)
+        replace(PARAMS.local, **changed)
 
 
 @pytest.mark.parametrize(

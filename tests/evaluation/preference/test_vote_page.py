@@ -59,23 +59,21 @@ def test_saved_votes_on_pairs_that_are_no_longer_drawn_are_left_out(image_pairs,
     choices = {shown[0]["id"]: shown[0]["images"][0], shown[1]["id"]: shown[1]["images"][1], shown[2]["id"]: "tie"}
     saved.write_text(json.dumps({"voter": "ada", "votes": choices}))
     wanted = [origin(folder, shown[0], 0), origin(folder, shown[1], 1), "tie"]
-    votes = [Vote(couple=pair["id"], voter="ada", choice=choice) for pair, choice in zip(shown, wanted, strict=False)]  # type: ignore[arg-type]
+    votes = [Vote(couple=pair["id"], voter="ada", choice=choice) for pair, choice in zip(shown, wanted, strict=False)]
     assert read_saved_votes(saved, image_pairs) == (votes, 0)
     drawn = [pair for pair in image_pairs if pair.couple != shown[0]["id"]]
     assert read_saved_votes(saved, drawn) == (votes[1:], 1)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"voter": "ada"}', '{"voter": "ada", "votes": 3}'])
-def test_a_file_that_the_page_did_not_save_is_named(tmp_path, content):
-    (tmp_path / "other.json").write_text(content)
-    with pytest.raises(ValueError, match=r"other\.json: not a file that the vote page saved"):
-        read_saved_votes(tmp_path / "other.json", [])
-
-
-def test_a_vote_that_names_no_image_of_its_pair_is_named(image_pairs, tmp_path):
-    (tmp_path / "votes.json").write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: "left"}}))
+def test_a_file_that_the_page_did_not_save_is_named(image_pairs, tmp_path, content):
+    saved = tmp_path / "votes.json"
+    saved.write_text(content)
+    with pytest.raises(ValueError, match=r"votes\.json: not a file that the vote page saved"):
+        read_saved_votes(saved, [])
+    saved.write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: "left"}}))
     with pytest.raises(ValueError, match=rf"votes\.json: the vote on {image_pairs[0].couple} must be one of .*'left'"):
-        read_saved_votes(tmp_path / "votes.json", image_pairs)
+        read_saved_votes(saved, image_pairs)
 
 
 def open_page(browser, folder, index, width=1100):
