@@ -29,7 +29,7 @@ def flagged(rows, flag):
     return rows[[flag in flags for flags in rows["flags"]]]
 
 
-def test_every_candidate_and_real_pair_has_a_row(data, audit):
+def test_every_candidate_and_real_pair_has_a_row_and_what_a_benchmark_shows_is_flagged(data, audit, classifier):
     metrics, rows = audit()
     assert list(rows.columns) == AUDIT.names
     assert rows["key"].is_monotonic_increasing
@@ -40,24 +40,25 @@ def test_every_candidate_and_real_pair_has_a_row(data, audit):
     pairs = {name: counts["pairs"] for name, counts in metrics["sets"].items()}
     assert pairs == {"candidates": 16, "selected": 3, "real": len(real)}
     assert metrics["benchmarks"] == {"texts": 7, "pictures": 2}, "equal questions and pictures count once"
-    for flag in FLAGS:
-        measured = flag in (make.UNREADABLE, make.DUPLICATE, make.PICTURE_BITS, make.CAPTION_EXACT, make.CAPTION_SHARE)
-        assert (metrics["sets"]["candidates"][flag] is not None) == measured
+    measured = {make.UNREADABLE, make.DUPLICATE, make.PICTURE_BITS, make.CAPTION_EXACT, make.CAPTION_SHARE}
+    assert {flag for flag in FLAGS if metrics["sets"]["candidates"][flag] is not None} == measured
     assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
-
-
-def test_a_picture_that_a_benchmark_shows_is_found(data, audit):
-    leaked = pd.read_parquet(data / "images/manifest.parquet")["key"][0]
-    metrics, rows = audit(cosine_min=0.99999)
-    row = rows.set_index("key").loc[leaked]
-    assert (row["picture_bits"], row["picture_bits_item"]) == (0, "seen/0")
-    assert row["picture_cosine"] == pytest.approx(1, abs=1e-5)
-    assert row["picture_cosine_item"] == "seen/0"
-    assert {make.PICTURE_BITS, make.PICTURE_COSINE} <= set(row["flags"])
+    metrics, rows = audit(cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4))
+    leaked = rows.set_index("key").loc[manifest["key"][0]]
+    assert (leaked["picture_bits"], leaked["picture_bits_item"], leaked["picture_cosine_item"]) == (
+        0,
+        "seen/0",
+        "seen/0",
+    )
+    assert leaked["picture_cosine"] == pytest.approx(1, abs=1e-5)
+    assert {make.PICTURE_BITS, make.PICTURE_COSINE} <= set(leaked["flags"])
     assert metrics["sets"]["candidates"][make.PICTURE_BITS] == len(flagged(rows, make.PICTURE_BITS)) >= 1
-    others = rows[rows["key"] != leaked]
+    others = rows[rows["key"] != manifest["key"][0]]
     assert others["picture_bits"].min() > 3
     assert others["picture_cosine"].max() < 1
+    assert rows["nsfw"].between(0, 1).all()
+    assert set(flagged(rows, make.NSFW)["key"]) == set(rows.loc[rows["nsfw"] >= 0.5, "key"])
+    assert metrics["sets"]["candidates"][make.NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
 
 
 def test_captions_that_benchmarks_hold_are_found(data, audit):
@@ -111,15 +112,6 @@ def test_written_twice_byte_for_byte_and_nothing_is_inspected_again(data, settin
     assert metrics["sets"]["candidates"][make.PICTURE_COSINE] is None
 
 
-def test_what_a_classifier_finds_is_flagged(data, audit, classifier):
-    unsure = Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4)
-    metrics, rows = audit(nsfw=unsure)
-    assert rows["nsfw"].between(0, 1).all()
-    assert rows["nsfw"].nunique() > 5
-    assert set(flagged(rows, make.NSFW)["key"]) == set(rows.loc[rows["nsfw"] >= 0.5, "key"])
-    assert metrics["sets"]["candidates"][make.NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
-
-
 def test_a_broken_picture_costs_its_own_row_only(data, audit):
     audit()
     whole = pq.read_table(data / "audit/audit.parquet").to_pylist()
@@ -165,16 +157,16 @@ def test_small_sets_are_counted_like_others(data, audit, real, selected):
 
 
 def test_inputs_that_are_missing_are_named(data, audit):
+    def fails(message):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            audit()
+
     write_table(data / "tasks/seen.parquet", [item("0", "What?", ["x"], b"no picture")], BENCHMARK)
-    with pytest.raises(ValueError, match=r"data/tasks: the picture of seen/0 cannot be read .* run `dvc repro tasks`"):
-        audit()
+    fails(r"data/tasks: the picture of seen/0 cannot be read .* run `dvc repro tasks`")
     pd.DataFrame({"uid": ["0"]}).to_parquet(data / "tasks/seen.parquet")
-    with pytest.raises(ValueError, match=r"seen.parquet: column question is missing; run `dvc repro tasks` again"):
-        audit()
+    fails(r"seen.parquet: column question is missing; run `dvc repro tasks` again")
     for path in (data / "tasks").glob("*.parquet"):
         path.unlink()
-    with pytest.raises(FileNotFoundError, match="holds no benchmark: run `dvc repro tasks` first"):
-        audit()
+    fails("holds no benchmark: run `dvc repro tasks` first")
     (data / "selection/selected.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match="run `dvc repro select` first"):
-        audit()
+    fails("run `dvc repro select` first")

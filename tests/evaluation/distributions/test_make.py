@@ -52,53 +52,37 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, 
     assert (selected / "one" / TABLE).read_bytes() == (selected / "two" / TABLE).read_bytes()
     assert again == results
     assert volatile == {"reused": len(table)}
+    few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
+    assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
+    assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys), "the start of a larger draw"
+    assert few.keys != choose(selected, 2, seed=1).keys
     edit_code()
     assert make("two")[2] == {"reused": 0}
 
 
-def test_a_draw_is_the_start_of_a_larger_one(selected):
-    few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
-    assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
-    assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys)
-    assert few.keys != choose(selected, 2, seed=1).keys
-
-
-@pytest.mark.parametrize(("real", "k"), [(None, 3), (0, 3), (1, 1), (3, 0)])
-def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, real, k):
-    """`real`: pairs of that arm, which is not there at all where it is None; `k`: of the selection."""
+@pytest.mark.parametrize(
+    ("candidates", "real", "k"), [(16, None, 3), (16, 0, 3), (16, 1, 1), (16, 3, 0), (1, 3, 1)]
+)  # None: that arm is not there at all
+def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, candidates, real, k):
     path = selected / "selection/pairs/real.parquet"
-    pairs = pd.read_parquet(path)
+    few = {"images/manifest": (candidates, CANDIDATES), "selection/selected": (k, SELECTED)}
+    for name, (count, schema) in (few | {"selection/pairs/real": (real or 0, PAIRS)}).items():
+        write_table(selected / f"{name}.parquet", pd.read_parquet(selected / f"{name}.parquet")[:count], schema)
     if real is None:
         path.unlink()
-    else:
-        write_table(path, pairs[:real], PAIRS)
-    chosen = pd.read_parquet(selected / "selection/selected.parquet")
-    write_table(selected / "selection/selected.parquet", chosen[:k], SELECTED)
     select = settings(k=max(1, k), best_of=False)
     results, drawn, _ = make_distributions(params, scores(), select, selected, selected / "out")
     assert json.loads(json.dumps(results, allow_nan=False)) == results
-    assert {name: one["n"] for name, one in results["sets"].items()} == {
-        "candidates": 16, "selected": min(3, k), "real": real or 0,
-    }  # fmt: skip
+    counts = {name: one["n"] for name, one in results["sets"].items()}
+    assert counts == {"candidates": candidates, "selected": k, "real": real or 0}
     assert (results["against_real"]["candidates"]["ssim"]["value"] is None) == (not real)
     assert results["coupled"] == {}, "no caption has both"
+    entropy = results["preferences"]["ssim"]["correlations"]["entropy"]
+    assert (entropy == dict.fromkeys(("value", "low", "high"))) == (candidates == 1)
     page = section(results)
     assert "Too few to say: n = 0 captions with both pictures, 2 are needed." in page
     assert ("`real` holds no pair" in page) == (not real)
+    assert ("do not vary." in page) == (candidates == 1)
     assert not re.search(r"nan|None", page)
     assert json.dumps(tracked_metrics(results), allow_nan=False)
     assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
-
-
-def test_a_single_candidate_is_a_result(selected, params, scores, settings):
-    for path, schema in (("images/manifest", CANDIDATES), ("selection/selected", SELECTED)):
-        table = pd.read_parquet(selected / f"{path}.parquet")
-        write_table(selected / f"{path}.parquet", table[:1], schema)
-    other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
-    results, _, _ = make_distributions(other, scores(), settings(k=1), selected, selected / "out")
-    assert results["preferences"]["ssim"]["correlations"]["entropy"] == dict.fromkeys(("value", "low", "high"))
-    assert results["sets"]["selected"]["measures"]["ssim"]["std"] is None
-    assert json.dumps(results, allow_nan=False)
-    page = section(results)
-    assert "do not vary." in page
-    assert not re.search(r"nan|None", page)

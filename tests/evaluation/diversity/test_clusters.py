@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from synthpairs.evaluation.diversity import clusters
 from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
 from synthpairs.evaluation.diversity.figure import shares_figure
 from synthpairs.evaluation.diversity.measures import MEASURES
@@ -118,14 +117,3 @@ def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, cluste
 def test_params_that_cannot_be_meant_are_named(changed, error):
     with pytest.raises(ValueError, match=rf"params\.yaml: diversity\.{error}"):
         settings(**changed)
-
-
-def test_the_interval_covers_what_other_captions_of_the_same_source_would_give():
-    """Of 100 samples of one source nearly all have intervals around the mean of the statistic at this size."""
-    rng, k = np.random.default_rng(0), 20
-    shares = rng.dirichlet(np.ones(k))
-    samples = [rng.choice(k, size=(1, 150), p=shares).repeat(2, axis=0) for _ in range(100)]
-    results = [clusters._measure(labels, k, settings(resamples=200))["entropy"] for labels in samples]
-    truth = np.mean([one["mean"] for one in results])
-    assert sum(one["low"] <= truth <= one["high"] for one in results) >= 88
-    assert all(one["spread"] == 0 for one in results)

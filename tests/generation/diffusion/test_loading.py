@@ -54,28 +54,6 @@ def test_base_and_refiner_paint_what_the_documented_loop_of_two_pipelines_paints
     assert not np.allclose(ours, unrefined, atol=1e-5), "the refiner did nothing"
 
 
-def test_a_refiner_shares_its_bases_weights_and_is_in_the_fingerprint(settings, base, refiner, tmp_path):
-    copy = tmp_path / "refiner"
-    shutil.copytree(refiner, copy)
-    for part in ("vae", "text_encoder_2"):  # neither fetched nor loaded
-        shutil.rmtree(copy / part)
-    spec = Refiner(model=str(copy), base_share=0.8)
-    params = settings(generator=str(base), refiner=spec, steps=10)
-    generator = Generator(params)
-    assert generator.refiner.vae is generator.pipeline.vae
-    assert generator.refiner.text_encoder_2 is generator.pipeline.text_encoder_2
-    assert "unet/diffusion_pytorch_model.safetensors" in generator.inputs["refiner"]["files"]
-    assert not [file for file in generator.inputs["refiner"]["files"] if file.startswith(("vae/", "text_encoder_2/"))]
-    plain = Generator(replace(params, refiner=None))
-    assert "refiner" not in plain.inputs
-    prints = {plain.fingerprint, generator.fingerprint}
-    prints.add(Generator(replace(params, refiner=replace(spec, base_share=0.7))).fingerprint)
-    weights = copy / "unet/diffusion_pytorch_model.safetensors"
-    save_file({name: -tensor for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
-    prints.add(Generator(params).fingerprint)
-    assert len(prints) == 4
-
-
 def test_what_cannot_be_refined_says_why(settings, base, refiner, tmp_path):
     leading = {"steps": 4, "scheduler_options": {"timestep_spacing": "leading"}}
     for generator, model, share, more, message in (
@@ -166,20 +144,32 @@ def test_half_precision_keeps_to_what_the_autoencoder_asks_for(settings, base, t
     assert np.abs(mended - painted(base)).max() < 0.05
 
 
-def test_another_autoencoder_is_in_the_fingerprint_and_the_old_one_is_not_needed(settings, base, refiner, tmp_path):
-    copy = tmp_path / "base"
-    shutil.copytree(base, copy)
-    shutil.move(copy / "vae", tmp_path / "vae")
-    spec = Refiner(model=str(refiner), base_share=0.8)
-    params = settings(generator=str(copy), vae=str(tmp_path / "vae"), refiner=spec, steps=10)
+def test_parts_beside_the_base_share_its_weights_and_are_in_the_fingerprint(settings, base, refiner, tmp_path):
+    """Neither the base's autoencoder is needed where there is another one, nor what a refiner shares with its base."""
+    shutil.copytree(base, tmp_path / "base")
+    shutil.copytree(refiner, tmp_path / "refiner")
+    shutil.move(tmp_path / "base/vae", tmp_path / "vae")
+    for part in ("vae", "text_encoder_2"):
+        shutil.rmtree(tmp_path / "refiner" / part)
+    spec = Refiner(model=str(tmp_path / "refiner"), base_share=0.8)
+    params = settings(generator=str(tmp_path / "base"), vae=str(tmp_path / "vae"), refiner=spec, steps=10)
     generator = Generator(params)
     assert generator.refiner.vae is generator.pipeline.vae
+    assert generator.refiner.text_encoder_2 is generator.pipeline.text_encoder_2
+    assert "unet/diffusion_pytorch_model.safetensors" in generator.inputs["refiner"]["files"]
+    assert not [file for file in generator.inputs["refiner"]["files"] if file.startswith(("vae/", "text_encoder_2/"))]
     assert set(generator.inputs["vae"]["files"]) == {"config.json", "diffusion_pytorch_model.safetensors"}
     assert not [file for file in generator.inputs["files"] if file.startswith("vae/")]
     whole = Generator(replace(params, generator=str(base), vae=None))
-    assert "vae" not in whole.inputs
-    assert whole.fingerprint != generator.fingerprint
     assert np.array_equal(whole.paint(KEYS[:4], TEXTS[:4]), generator.paint(KEYS[:4], TEXTS[:4]))
+    plain = Generator(replace(params, generator=str(base), vae=None, refiner=None))
+    assert not {"refiner", "vae"} & set(plain.inputs)
+    prints = {one.fingerprint for one in (generator, whole, plain)}
+    prints.add(Generator(replace(params, refiner=replace(spec, base_share=0.7))).fingerprint)
+    weights = tmp_path / "refiner/unet/diffusion_pytorch_model.safetensors"
+    save_file({name: -tensor for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
+    prints.add(Generator(params).fingerprint)
+    assert len(prints) == 5
     with pytest.raises(FileNotFoundError, match=r"images.vae: .*config.json is missing"):
         Generator(replace(params, vae=str(tmp_path)))
     with pytest.raises(ValueError, match=r"images.vae: .*UNet2DConditionModel is no autoencoder"):
