@@ -1,5 +1,3 @@
-"""Standard errors, intervals and paired tests against closed forms and scipy; Holm's correction by hand."""
-
 import math
 
 import numpy as np

@@ -66,7 +66,7 @@ def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
     _, volatile = made(project / "taken over", texts, max_failed_share=0.1)
     assert volatile == {"reused": 28}, "workers take over what this process made"
     assert contents(project / "taken over") == contents(project / "alone")
-    with pytest.raises(ValueError, match=r"1 of \d+ scribbles failed, more than scribbles.max_failed_share .* stomach"):
+    with pytest.raises(ValueError, match=r"\d of \d+ scribbles failed, more than scribbles.max_failed_share .* stomach"):
         made(project / "strict", ["bad egg"])
     assert not (project / "strict").exists()
 
@@ -113,10 +113,9 @@ def test_runs_and_workers_killed_at_random_change_nothing(project, monkeypatch):
         workers = [child for child in children(run.pid) if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
         if workers:
             os.kill(random.choice(workers), signal.SIGKILL)
-    assert run.stderr
-    told = run.stderr.read()
-    assert run.wait() == 0, told
-    assert "signal 9 (SIGKILL)" in told
+    output = run.stderr.read()
+    assert run.wait() == 0, output
+    assert "signal 9 (SIGKILL)" in output
     assert contents(project / "out") == contents(project / "undisturbed")
 
 
@@ -145,9 +144,8 @@ def test_a_device_without_enough_memory_makes_smaller_batches(project, monkeypat
     metrics, _ = made(project / "short", memory=1)
     assert (metrics["made"], metrics["failed"]) == (28, 0)
     assert caplog.text.count("memory is short") == 1
-    told = json.loads((project / "short/generator.json").read_text())
-    assert told.pop("smallest_batch") == 1
-    assert told == json.loads((project / "plenty/generator.json").read_text())
+    plenty, short = (json.loads((project / name / "generator.json").read_text()) for name in ("plenty", "short"))
+    assert short == plenty | {"smallest_batch": 1}
     made(project / "again")
     assert contents(project / "again") == contents(project / "short"), "a later run still says how they were made"
     use(monkeypatch, project / "elsewhere")

@@ -1,5 +1,3 @@
-"""The export stage: the forms in which the selection is handed on."""
-
 import json
 
 import datasets

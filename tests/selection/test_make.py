@@ -1,5 +1,3 @@
-"""The select stage: the forms in which the selection is handed on, the arms, and the pictures they lead to."""
-
 import hashlib
 import json
 import os

@@ -1,5 +1,3 @@
-"""What is told about people follows from sources and generator, and claims nothing that was not looked at."""
-
 import pytest
 
 from synthpairs.selection.privacy import privacy

@@ -1,5 +1,3 @@
-"""Ranking: the formula, the strategies, ties, and that the order of the rows never matters."""
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,33 +7,29 @@ from synthpairs.selection.ranking import fused_score, hash_score, rank_candidate
 
 STRATEGIES = ("top", "random", "rear", "clip-only", "ssim-only")
 FUSIONS = ("sum", "zscore", "rank")
+D = np.std([0.36, 0, 0.2, 0.4])
 
 
-def test_formula_of_the_paper(settings):
-    rows = pd.DataFrame({"clip_cosine": [0.36, -0.2], "ssim": [0.86, 0.5]})
-    assert fused_score(rows, settings()).round(9).tolist() == [0.79, 0.25]  # 0.79 is the paper's mean
-    assert fused_score(rows, settings(clip_scale=2.5)).round(9).tolist() == [1.33, 0.25]
-    assert fused_score(rows, settings(clip_weight=2.0, ssim_weight=0.0)).round(9).tolist() == [0.72, 0]
-
-
-def test_fusion_by_z_score(settings):
-    rows = pd.DataFrame({"clip_cosine": [0.1, 0.3, -0.2, 0.4], "ssim": [0.5, 0.5, 0.9, 0.9]})
-    # The cosines count as 0.1, 0.3, 0, 0.4: mean 0.2, deviation 0.1 x sqrt(2.5). SSIM: mean 0.7, deviation 0.2.
-    step = 1 / 2.5**0.5
-    expected = [-step - 0.5, step - 0.5, -2 * step + 0.5, 2 * step + 0.5]
-    for scale in (1.0, 2.5):
-        assert fused_score(rows, settings(fusion="zscore", clip_scale=scale)).tolist() == pytest.approx(expected)
-    flat = fused_score(rows.assign(ssim=0.8), settings(fusion="zscore"))
-    assert flat.tolist() == pytest.approx([-step, step, -2 * step, 2 * step])
-
-
-def test_fusion_by_rank(settings):
-    rows = pd.DataFrame({"clip_cosine": [0.1, 0.3, -0.2, 0.4], "ssim": [0.5, 0.5, 0.9, 0.7]})
-    # Ranks of the cosines 2, 3, 1, 4; of SSIM 1.5, 1.5, 4, 3; each over 4.
-    score = fused_score(rows, settings(fusion="rank"))
-    assert score.tolist() == pytest.approx([0.5 + 0.1875, 0.75 + 0.1875, 0.25 + 0.5, 1 + 0.375])
-    ranked, _ = rank_candidates(rows.assign(key=list("abcd"), uid=list("abcd")), settings(fusion="rank"))
-    assert ranked["key"].tolist() == ["d", "b", "c", "a"]
+@pytest.mark.parametrize(
+    ("changed", "ssim", "expected"),
+    [
+        ({}, [0.86, 0.5, 0.9, 0.7], [0.79, 0.25, 0.65, 0.75]),  # 0.79 is the paper's mean
+        ({"clip_scale": 2.5}, [0.86, 0.5, 0.9, 0.7], [1.33, 0.25, 0.95, 1.35]),
+        ({"clip_weight": 2.0, "ssim_weight": 0.0}, [0.86, 0.5, 0.9, 0.7], [0.72, 0, 0.4, 0.8]),
+        # The cosines count as 0.36, 0, 0.2, 0.4: mean 0.24, deviation D; SSIM has mean 0.7 and deviation 0.2.
+        (
+            {"fusion": "zscore"},
+            [0.5, 0.5, 0.9, 0.9],
+            [0.12 / D - 0.5, -0.24 / D - 0.5, -0.04 / D + 0.5, 0.16 / D + 0.5],
+        ),
+        ({"fusion": "zscore", "clip_scale": 2.5}, [0.8] * 4, [0.12 / D, -0.24 / D, -0.04 / D, 0.16 / D]),
+        # Ranks of the cosines 3, 1, 2, 4; of SSIM 1.5, 1.5, 4, 3; each over 4.
+        ({"fusion": "rank"}, [0.5, 0.5, 0.9, 0.7], [0.75 + 0.1875, 0.25 + 0.1875, 0.5 + 0.5, 1 + 0.375]),
+    ],
+)
+def test_scores_are_fused_as_worked_out_by_hand(settings, changed, ssim, expected):
+    rows = pd.DataFrame({"clip_cosine": [0.36, -0.2, 0.2, 0.4], "ssim": ssim})
+    assert fused_score(rows, settings(**changed)).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

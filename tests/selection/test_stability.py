@@ -1,5 +1,3 @@
-"""Stability against the two cases in which it is known."""
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,5 +1,3 @@
-"""Codes as an eye, words as a projector: what they are loaded from, what they make, and that the whole is stored as it was."""
-
 import dataclasses
 from pathlib import Path
 
@@ -20,7 +18,7 @@ def coded(parts, resampler):
     return assemble(parts, resampler)
 
 
-def test_a_picture_takes_as_many_tokens_as_there_are_latents(coded, resampler, picture):
+def test_a_picture_takes_as_many_tokens_as_there_are_latents_and_is_seen_as_its_codes(coded, resampler, picture):
     model, processor = coded
     assert isinstance(model, CodeLlava)
     assert picture_tokens(processor) == model.config.image_seq_length == resampler.latents
@@ -28,15 +26,11 @@ def test_a_picture_takes_as_many_tokens_as_there_are_latents(coded, resampler, p
     assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.latents
     tokens = model.model.get_image_features(inputs.pixel_values, vision_feature_layer=-1).pooler_output
     assert tokens[0].shape == (resampler.latents, model.config.text_config.hidden_size)
-
-
-def test_vectors_stand_for_the_picture_that_they_are_the_codes_of(coded, resampler, picture):
-    eye, processor = coded[0].model.vision_tower, coded[1]
-    pixels = processor.image_processor(picture(1), return_tensors="pt").pixel_values
+    eye, pixels = model.model.vision_tower, inputs.pixel_values
     vectors = eye.encode(pixels)
+    assert vectors.dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):  # as in training
         assert torch.equal(eye.encode(pixels), vectors)
-    assert vectors.dtype == torch.float32
     codes = torch.cdist(vectors.flatten(2).transpose(1, 2)[0], codebook(eye)).argmin(1).view(1, *vectors.shape[2:])
     again = vectors_of(codes.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer), "it"))
     torch.testing.assert_close(torch.from_numpy(again), vectors)

@@ -1,5 +1,3 @@
-"""Pictures stay where they lie until their pixels are asked for, and are the same wherever they lie."""
-
 import dataclasses
 import io
 import pickle

@@ -1,5 +1,3 @@
-"""The whole way from tables through lm-eval to numbers, with a tiny random LLaVA, against asking the model directly."""
-
 import copy
 import shutil
 from pathlib import Path

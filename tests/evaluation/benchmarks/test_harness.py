@@ -1,5 +1,3 @@
-"""Reports of lm-eval and lmms-eval as numbers and answers, and the stock lm-eval run on tasks written here."""
-
 import json
 import math
 from dataclasses import replace
@@ -22,13 +20,11 @@ SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
 def report(task, entry, samples):
     """What is made of one task's report, with the keys that both harnesses write."""
     results = {
-        "results": {task: {"alias": task} | entry},
-        "group_subtasks": {task: []},
+        "results": {task: {"alias": task} | entry}, "group_subtasks": {task: []}, "versions": {task: "Yaml"},
         "configs": {task: {"metadata": [{"version": 0.0}]}},
-        "versions": {task: "Yaml"},
         "higher_is_better": {task: {name.partition(",")[0]: True for name in entry}},
         "n-samples": {task: {"original": 9, "effective": len(samples)}},
-    }
+    }  # fmt: skip
     samples = [{"doc_id": number, "filtered_resps": " Yes\n"} | sample for number, sample in enumerate(samples)]
     return harness_results(task, results, {task: samples}, "lmms-eval 0.7.3", PARAMS)
 

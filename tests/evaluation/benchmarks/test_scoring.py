@@ -1,5 +1,3 @@
-"""How single answers are judged."""
-
 import pytest
 
 from synthpairs.evaluation.benchmarks.scoring import beside, chosen, normalised, option, short_answer, yes_or_no

@@ -1,12 +1,9 @@
-"""The written tables: splits kept apart, answers balanced, POPE's splits as POPE defines them, equal bytes every time."""
-
 import io
 import re
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,8 +22,6 @@ from synthpairs.emoji.tasks.writing import TAUGHT, check_split, make_tasks
 from synthpairs.evaluation.benchmarks.scoring import option, short_answer, yes_or_no
 from tests.evaluation.benchmarks.conftest import KINDS, SMALL
 
-REAL = Path("data/tasks/instructions.parquet")
-
 
 def table(directory, task):
     """A table, with lists in its list columns and the names of the things shown as `names`."""
@@ -35,6 +30,11 @@ def table(directory, task):
         if name in rows:
             rows[name] = [None if cell is None else list(cell) for cell in rows[name]]
     return rows.assign(names=[{drawing.partition("/")[0] for drawing in row} for row in rows["drawings"]])
+
+
+def shown(row):
+    """Names of the things in a row's drawings."""
+    return {drawing.partition("/")[0] for drawing in row["drawings"]}
 
 
 @pytest.fixture
@@ -47,27 +47,20 @@ def make(drawings, concepts, tmp_path):
     return made
 
 
-@pytest.mark.parametrize(
-    "real", [False, pytest.param(True, marks=pytest.mark.skipif(not REAL.exists(), reason="needs data/tasks"))]
-)
-def test_nothing_held_out_is_taught(task_directory, drawings, real):
-    directory = REAL.parent if real else task_directory
-    if real:
-        drawings = pd.read_parquet("data/art/drawings.parquet", columns=["drawing", "split"])
+def test_nothing_held_out_is_taught(task_directory, drawings):
     splits = drawings.set_index("drawing")["split"]
-    held_out = {drawing for task in TASKS for row in table(directory, task)["drawings"] for drawing in row}
-    taught = {drawing for row in table(directory, "instructions")["drawings"] for drawing in row}
+    held_out = {drawing for task in TASKS for row in table(task_directory, task)["drawings"] for drawing in row}
+    taught = {drawing for row in table(task_directory, "instructions")["drawings"] for drawing in row}
     assert set(splits[sorted(held_out)]) == {"heldout_combination"}
     assert set(splits[sorted(taught)]) == {"train"}
-    with pytest.raises(AssertionError, match="not of split train"):
+    with pytest.raises(AssertionError, match="not of split train"):  # as it asks of every table that it writes
         check_split("x", [{"uid": "1", "drawings": sorted(held_out)[:1]}], drawings, "train")
+    code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0, "the stage needs no torch"
 
 
 def test_sizes_pictures_and_definitions(task_directory):
-    mix = SMALL.instructions
-    sizes = {task: getattr(SMALL, task.removeprefix("desk_")) for task in TASKS} | {
-        "instructions": mix.pictures + mix.text
-    }
+    sizes = {task: getattr(SMALL, task.removeprefix("desk_")) for task in TASKS} | {"instructions": 40 + 24}
     for task, size in sizes.items():
         rows = table(task_directory, task)
         assert len(rows) == size
@@ -169,7 +162,7 @@ def conversations(drawings, concepts):
     return conversations_of(drawings, concepts, 300, 3)
 
 
-def test_a_conversation_asks_different_things_in_few_words(conversations, concepts):
+def test_a_conversation_asks_different_things_in_few_words(conversations, drawings, concepts):
     assert {row["task"] for row in conversations} == set(SCENES)
     assert len({row["picture"] for row in conversations}) == 300
     for row in conversations:
@@ -179,15 +172,10 @@ def test_a_conversation_asks_different_things_in_few_words(conversations, concep
         assert max(len(turn["answer"].split()) for turn in row["turns"]) <= 16
     wordings = {turn["question"] for row in conversations for turn in row["turns"]}
     assert set(WORDINGS["what"]) | set(WORDINGS["which colour"]) <= wordings
-    counts = Counter(
-        name for row in conversations for name in {drawing.partition("/")[0] for drawing in row["drawings"]}
-    )
+    counts = Counter(name for row in conversations for name in shown(row))
     assert min(counts[name] for name in concepts) >= 300 // len(concepts)
-
-
-def test_a_conversation_ends_when_nothing_is_left_to_ask(drawings, concepts):
-    rows = conversations_of(drawings, concepts, 100, 10)
-    # Existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many.
+    rows = conversations_of(drawings, concepts, 100, 10)  # each ends when nothing is left to ask:
+    # existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many
     counts = {(row["task"], len(row["turns"])) for row in rows}
     assert counts == {("pair", 5), ("several", 4), ("single", 5), ("single", 6)}
     assert all(len({turn["question"] for turn in row["turns"]}) == len(row["turns"]) for row in rows)
@@ -196,7 +184,7 @@ def test_a_conversation_ends_when_nothing_is_left_to_ask(drawings, concepts):
 def test_answers_in_conversations_are_what_is_shown(conversations, concepts):
     counts = Counter()
     for row in conversations:
-        names = {drawing.partition("/")[0] for drawing in row["drawings"]}
+        names = shown(row)
         assert len(names) == (2 if row["task"] == "pair" else 1)
         for index, turn in enumerate(row["turns"]):
             question, answer = turn["question"], turn["answer"]
@@ -247,11 +235,6 @@ def test_unusable_worlds(make, drawings, concepts):
     ):
         with pytest.raises(ValueError, match=message):
             make(**changed)
-
-
-def test_the_stage_needs_no_torch():
-    code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_sketch_is_the_scene_that_would_be_composed(drawings, concepts):

@@ -1,5 +1,3 @@
-"""Hashes are imagehash's; near pairs are all of them and no others; groups are what the pairs connect."""
-
 from itertools import combinations
 
 import imagehash

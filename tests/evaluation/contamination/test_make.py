@@ -1,5 +1,3 @@
-"""The audit stage: every pair has its row; what is the same as a benchmark's is flagged; what was not measured is null."""
-
 import json
 
 import pandas as pd
@@ -122,9 +120,7 @@ def test_a_broken_picture_costs_its_own_row_only(data, audit):
     samples[keys[0]]["png"] = samples[keys[0]]["png"][:90]
     del samples[keys[1]]["png"]
     path.write_bytes(shard_bytes(samples.items()))
-    with pytest.raises(
-        ValueError, match=r"2 of \d+ pictures cannot be read, more than audit.max_failed_share .* first, "
-    ):
+    with pytest.raises(ValueError, match=r"2 of \d+ pictures cannot be read, .* audit.max_failed_share"):
         audit()
     metrics, rows = audit(max_failed_share=0.2)
     bad = rows[rows["error"].notna()]

@@ -1,5 +1,3 @@
-"""Any image classifier of transformers serves, with the probabilities of the library's own pipeline."""
-
 import pytest
 import transformers
 

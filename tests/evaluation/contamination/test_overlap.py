@@ -1,5 +1,3 @@
-"""N-gram overlap of hand-made examples: shares, exact matches, short texts, and the item that shares most."""
-
 import pytest
 
 from synthpairs.evaluation.contamination.overlap import NgramIndex, ngrams

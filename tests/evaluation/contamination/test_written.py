@@ -1,5 +1,3 @@
-"""Text that is drawn into a picture is read, without network; where the packages are missing, the error says what to install."""
-
 import socket
 import sys
 

@@ -1,5 +1,3 @@
-"""The stage's work on tiny data: the numbers of `scores`, bytes twice alike, a broken picture, what is missing."""
-
 import io
 import json
 import re

@@ -1,5 +1,3 @@
-"""Measures of pictures of which they are known."""
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw

@@ -1,5 +1,3 @@
-"""A selection by a second CLIP: the same where it agrees, chance where it has nothing to do with the first."""
-
 import numpy as np
 import pandas as pd
 import pytest

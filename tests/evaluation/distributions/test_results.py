@@ -1,5 +1,3 @@
-"""Comparisons against scipy and against what is known of a made-up table."""
-
 import numpy as np
 import pandas as pd
 import pytest

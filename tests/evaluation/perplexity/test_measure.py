@@ -1,5 +1,3 @@
-"""Perplexity against its definition; models that differ and one that does not."""
-
 import json
 import math
 from dataclasses import replace

@@ -1,5 +1,3 @@
-"""P(yes) is the model's own, whatever stands beside it in the batch; the higher one wins."""
-
 import io
 from dataclasses import replace
 

@@ -1,5 +1,3 @@
-"""Win rates, intervals and tests against sums by hand."""
-
 import math
 
 import pytest

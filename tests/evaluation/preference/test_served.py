@@ -1,5 +1,3 @@
-"""A judge behind a server sees both pictures in both orders; only what it answers twice counts."""
-
 import base64
 from dataclasses import replace
 
@@ -17,18 +15,13 @@ def shown(body):
     return [base64.b64decode(url.partition(",")[2]) for url in parts]
 
 
-def redder(_, body):
-    """A judge that looks: the generated picture wins."""
-    return "A." if is_red(shown(body)[0]) else "**B**"
-
-
 @pytest.fixture
 def ask(image_pairs, connection, settings):
     return lambda **changed: served_answers(comparisons(image_pairs)[0], settings(**changed), connection)[0]
 
 
 def test_the_picture_that_wins_in_both_orders_wins(ask, chat_server, image_pairs):
-    chat_server.say = redder
+    chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     assert ask() == [Answer(1.0)] * len(image_pairs)
     assert len(chat_server.seen) == 2 * len(image_pairs)
     images = {tuple(shown(body)) for body in chat_server.seen}
@@ -49,7 +42,7 @@ def test_the_same_reply_to_both_orders_is_a_tie(ask, chat_server, reply, answer)
 
 
 def test_a_failed_request_is_a_tie_up_to_the_share_allowed(ask, chat_server, image_pairs):
-    chat_server.say = redder
+    chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     chat_server.script = {image_pairs[2].text: [(400, {})]}
     answers = ask(max_failed_share=0.1)
     assert answers[2] == Answer(0.5, "failed")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synthpairs.core.schema import DRAFTS
-from synthpairs.generation.diffusion import drafts, make
+from synthpairs.generation.diffusion import drafts
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Draft
@@ -93,7 +93,7 @@ def test_a_limit_leaves_captions_out_and_a_higher_one_adds_some(settings, captio
     metrics, volatile = make_images(captions, settings(limit=16), tmp_path / "out")
     assert volatile["reused"] == 6
     assert "captions_beyond_limit" not in metrics
-    within = make._within_limit(captions, settings(limit=5, draft=spec))
-    assert len(within) == 5, "drafts that are dropped are no pictures"
+    metrics, _ = make_images(captions, settings(limit=5, draft=spec), tmp_path / "out")
+    assert metrics["captions"] == metrics["made"] == 5, "drafts that are dropped are no pictures"
     with pytest.raises(ValueError, match=r"images.limit must be at least the 2 pictures of a caption, got 1"):
         make_images(captions, settings(limit=1), tmp_path / "out")

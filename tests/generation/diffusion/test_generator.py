@@ -1,5 +1,3 @@
-"""The generator: its pictures are functions of their keys, and its fingerprint of everything that shapes them."""
-
 import json
 import shutil
 

@@ -1,5 +1,3 @@
-"""What stands beside a generator: a refiner for the last steps, another autoencoder, low-rank weights, a scheduler."""
-
 import shutil
 from dataclasses import replace
 

@@ -1,5 +1,3 @@
-"""The images stage: byte-exact shards, resumption, failures that cost only themselves."""
-
 import hashlib
 import json
 import os

@@ -1,5 +1,3 @@
-"""What encoders read of a caption: limits and counts of each, and long captions in chunks."""
-
 import numpy as np
 import pytest
 import torch
@@ -28,16 +26,12 @@ def test_each_encoder_has_its_limit_and_the_tightest_leads(tmp_path):
     assert list(limits(tiny.sd3, 8).items()) == [("tokenizer_3", 8), ("tokenizer", 64), ("tokenizer_2", 64)]
     assert limits(tiny.pixart, None) == {"tokenizer": 120}
     assert limits(tiny.flux, None) == {"tokenizer": 64, "tokenizer_2": 512}
-
-
-def test_cut_captions_are_counted_for_each_encoder(tmp_path):
-    both = readers(DiffusionPipeline.from_pretrained(tiny.sd3(tmp_path)), 4, chunks=False)
-    assert count_cut(both, ["a dog", "two cats"]) == {"prompts_truncated": 0}
-    assert count_cut(both, ["a dog", "word word word word", LONG]) == {
-        "prompts_truncated": 1,  # T5 reads words here, and one marker
+    three = readers(DiffusionPipeline.from_pretrained(tmp_path / "sd3"), 4, chunks=False)
+    assert count_cut(three, ["a dog", "two cats"]) == {"prompts_truncated": 0}
+    assert count_cut(three, ["a dog", "word word word word", LONG]) == {
+        "prompts_truncated": 1, "prompt_tokens_longest": 152,  # T5 reads words here, and one marker
         "prompts_truncated_by": {"tokenizer": 1, "tokenizer_2": 1, "tokenizer_3": 1},
-        "prompt_tokens_longest": 152,
-    }
+    }  # fmt: skip
 
 
 def test_captions_are_read_in_as_many_chunks_as_they_need(pipeline):

@@ -1,5 +1,3 @@
-"""A picture made again is the stored one; what would make another one is named."""
-
 import dataclasses
 import io
 

@@ -1,5 +1,3 @@
-"""Cutting into shards, batches that are always full, and progress without a terminal."""
-
 import logging
 
 import numpy as np

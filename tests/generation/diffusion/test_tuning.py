@@ -1,5 +1,3 @@
-"""Faster kernels when the engine asks for them: nearly the same pictures, under the same fingerprint."""
-
 import numpy as np
 import pytest
 import torch

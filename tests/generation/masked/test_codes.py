@@ -1,5 +1,3 @@
-"""Token grids read back from shards as they were made; what is not what the tables say names shard and key."""
-
 import subprocess
 import sys
 

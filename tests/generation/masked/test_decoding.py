@@ -1,5 +1,3 @@
-"""Masked decoding: how many cells stay masked, which codes are drawn, and the greedy path against a plain reference."""
-
 import math
 
 import pytest

@@ -1,5 +1,3 @@
-"""The masked generator: conditioned as AmusedPipeline and the training are, its codes functions of their keys."""
-
 import shutil
 
 import numpy as np

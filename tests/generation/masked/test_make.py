@@ -1,5 +1,3 @@
-"""The embed stage: byte-exact shards, resumption, failures that cost only themselves."""
-
 import hashlib
 import json
 from dataclasses import asdict
@@ -42,9 +40,7 @@ def test_candidates_keep_their_keys_and_captions(settings, captions, tmp_path):
 def test_tokens_beyond_the_codebook_are_failures(settings, tmp_path):
     narrow = save_masked(tmp_path / "narrow", vq_codes=2)
     params = settings(generator=str(narrow), temperature=None, candidates=1)
-    with pytest.raises(
-        ValueError, match=r"more than embed.max_failed_share .*: token \d+ lies beyond the codebook of 2"
-    ):
+    with pytest.raises(ValueError, match=r"embed.max_failed_share .*: token \d+ lies beyond the codebook of 2"):
         make_embeddings(captions_of(TEXTS), params, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -1,5 +1,3 @@
-"""An arm's draws: how many of each kind, always the same ones, and vectors on the scale that an eye would give."""
-
 import math
 
 import numpy as np

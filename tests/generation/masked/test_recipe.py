@@ -1,5 +1,3 @@
-"""What RECIPE stands for: how a token grid comes of a key, a caption and the settings; as for diffusion."""
-
 import json
 from pathlib import Path
 

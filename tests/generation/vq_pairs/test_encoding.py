@@ -1,5 +1,3 @@
-"""A picture's tokens are those of the quantiser, whatever company the picture is in."""
-
 import numpy as np
 import pytest
 import torch

@@ -1,5 +1,3 @@
-"""The list's hash is a function of its scenes, their order and the drawings that they show."""
-
 from dataclasses import replace
 
 from synthpairs.emoji.scenes import Scene, Thing
