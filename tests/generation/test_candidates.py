@@ -66,7 +66,9 @@ def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
     _, volatile = made(project / "taken over", texts, max_failed_share=0.1)
     assert volatile == {"reused": 28}, "workers take over what this process made"
     assert contents(project / "taken over") == contents(project / "alone")
-    with pytest.raises(ValueError, match=r"\d of \d+ scribbles failed, more than scribbles.max_failed_share .* stomach"):
+    with pytest.raises(
+        ValueError, match=r"\d of \d+ scribbles failed, more than scribbles.max_failed_share .* stomach"
+    ):
         made(project / "strict", ["bad egg"])
     assert not (project / "strict").exists()
 

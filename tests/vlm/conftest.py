@@ -82,16 +82,8 @@ def _own_work_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "root"))
 
 
-@pytest.fixture
-def picture():
-    """Makes 20-pixel pictures of noise."""
-    return _picture
-
-
-@pytest.fixture
-def png():
-    """The same as PNG."""
-    return _png
+picture = pytest.fixture(lambda: _picture)  # makes 20-pixel pictures of noise
+png = pytest.fixture(lambda: _png)  # the same as PNG
 
 
 @pytest.fixture

@@ -17,12 +17,6 @@ SELECT = Select(strategy="top", fusion="sum", k=3, clip_weight=1.0, clip_scale=1
                 per_concept=None, seed=0, samples_per_shard=2)  # fmt: skip
 
 
-@pytest.fixture
-def params():
-    """All pairs, no second CLIP."""
-    return PARAMS
-
-
 def made_up_table():
     """60 candidates of 12 concepts and 30 real pairs; the first 20 of either are of the same captions."""
     rng = np.random.default_rng(3)
@@ -61,6 +55,7 @@ def results_of(table, chosen):
     }  # fmt: skip
 
 
+params = pytest.fixture(lambda: PARAMS)  # all pairs, no second CLIP
 table = pytest.fixture(made_up_table)
 chosen = pytest.fixture(chosen_of)
 results = pytest.fixture(results_of)

@@ -22,8 +22,8 @@ WINDOWS = ["A dog.", "Two cats", " on re"]  # of 20 tokens, 8 together: the toke
 
 
 @pytest.fixture
-def models(tiny_vlm, tmp_path):  # noqa: F811
-    """Directories of a VLM, of the language model within it, and of another one with the same tokenizer."""
+def params(tiny_vlm, tmp_path):  # noqa: F811
+    """A text, and three models: a language model, the VLM that it is in, and another one with the same tokenizer."""
     vlm, processor = tiny_vlm
     save(vlm, processor, tmp_path / "vlm")
     config = vlm.config.text_config
@@ -34,14 +34,8 @@ def models(tiny_vlm, tmp_path):  # noqa: F811
     for name, model in {"same": same, "other": LlamaForCausalLM(LlamaConfig(**config.to_dict()))}.items():
         model.to(torch.bfloat16).save_pretrained(tmp_path / name)
         processor.tokenizer.save_pretrained(tmp_path / name)
-    return [str(tmp_path / name) for name in ("same", "vlm", "other")]
-
-
-@pytest.fixture
-def params(models, tmp_path):
-    """The three models, and a text file."""
     (tmp_path / "held_out.txt").write_text(TEXT)
-    path = str(tmp_path / "held_out.txt")
+    models, path = [str(tmp_path / name) for name in ("same", "vlm", "other")], str(tmp_path / "held_out.txt")
     return Perplexity(models=models, text=None, path=path, tokens=20, window=8, resamples=200, seed=0)
 
 
@@ -61,9 +55,7 @@ def test_models_are_compared_token_by_token(params):
     results = measure_perplexity(params, [])
     same, vlm, other = params.models
     assert "against_first" not in results["models"][same]
-    assert results["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01), (
-        "it is the same language model"
-    )
+    assert results["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01)
     ratio = results["models"][other]["value"] / results["models"][same]["value"]
     assert results["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
     assert results == measure_perplexity(params, [])
