@@ -1,5 +1,3 @@
-"""Standard errors, intervals and paired tests against closed forms and scipy; Holm's correction by hand."""
-
 import math
 
 import numpy as np
@@ -15,7 +13,7 @@ SINGLES = [str(number) for number in range(400)]
 FIRST = pd.Series(SCORES, index=SINGLES)
 
 
-def test_clusters_of_one_are_independent_items() -> None:
+def test_clusters_of_one_are_independent_items():
     assert mean(SCORES) == pytest.approx(SCORES.mean())
     assert standard_error(SCORES, SINGLES) == pytest.approx(stats.sem(SCORES))
     low, high = interval(SCORES, SINGLES, 20_000, 0)
@@ -24,16 +22,19 @@ def test_clusters_of_one_are_independent_items() -> None:
     assert (low, high) == interval(SCORES, SINGLES, 20_000, 0)
 
 
-def test_equal_items_of_a_cluster_count_once() -> None:
+def test_equal_items_of_a_cluster_count_once():
     few = SCORES[:50]
     copies, names = np.tile(few, 8), SINGLES[:50] * 8
     assert standard_error(copies, names) == pytest.approx(stats.sem(few))
     margin = 1.96 * stats.sem(few)
     expected = (few.mean() - margin, few.mean() + margin)
     assert interval(copies, names, 20_000, 0) == pytest.approx(expected, abs=0.004)
+    scores, names = [1.0, 0.0] * 30, [str(number // 2) for number in range(60)]  # balanced guessing, as in desk_pope
+    assert interval(scores, names, 500, 0, (0, 1)) == (0.5, 0.5)
+    assert standard_error(scores, names) == 0
 
 
-def test_interval_covers() -> None:
+def test_interval_covers():
     """Of 95% intervals about 95% hold the truth, with correlated items too."""
     rng = np.random.default_rng(0)
     names = np.repeat(np.arange(40), 6)
@@ -45,15 +46,8 @@ def test_interval_covers() -> None:
     assert 0.90 <= held / 300 <= 0.98
 
 
-def test_balanced_guessing_has_no_spread() -> None:
-    """As in desk_pope: whoever says the same with and without the thing is half right on every concept."""
-    scores, names = [1.0, 0.0] * 30, [str(number // 2) for number in range(60)]
-    assert interval(scores, names, 500, 0, (0, 1)) == (0.5, 0.5)
-    assert standard_error(scores, names) == 0
-
-
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_all_alike_is_not_certain(score: float) -> None:
+def test_all_alike_is_not_certain(score):
     for top, per_cluster in ((1, 3), (10, 1)):
         names = [str(number // per_cluster) for number in range(90)]
         clusters = 90 // per_cluster
@@ -62,13 +56,7 @@ def test_all_alike_is_not_certain(score: float) -> None:
         assert interval([top * score] * 90, names, 500, 0, (0, top)) == pytest.approx(expected)
 
 
-def test_resamples_without_a_value_do_not_count() -> None:
-    low, high = bootstrap(lambda drawn: np.where(drawn[:, 0] > 0, drawn[:, 0], np.nan), 3, 500, 0)
-    assert (low, high) == (1, 3)
-    assert all(map(math.isnan, bootstrap(lambda drawn: drawn[:, 0] * np.nan, 3, 500, 0)))
-
-
-def test_a_paired_difference_of_independent_items_is_the_t_test_of_scipy() -> None:
+def test_a_paired_difference_of_independent_items_is_the_t_test_of_scipy():
     second = FIRST + RNG.normal(0.002, 0.05, 400)
     result = paired(second, FIRST.sample(frac=1, random_state=1), SINGLES, 20_000, 0)
     expected = stats.ttest_rel(second, FIRST)
@@ -78,7 +66,7 @@ def test_a_paired_difference_of_independent_items_is_the_t_test_of_scipy() -> No
     assert (result.n, result.clusters) == (400, 400)
 
 
-def test_copies_are_no_evidence() -> None:
+def test_copies_are_no_evidence():
     ours, theirs = FIRST[:12], FIRST[:12] + RNG.normal(0.5, 1, 12)
     doubled, others = (pd.concat([part, part.rename(lambda name: f"{name}b")]) for part in (ours, theirs))
     alone = paired(ours, theirs, list(ours.index), 500, 0)
@@ -87,7 +75,7 @@ def test_copies_are_no_evidence() -> None:
     assert paired(doubled, others, list(doubled.index), 500, 0).p < alone.p
 
 
-def test_an_effect_of_the_detectable_size_is_seen_four_times_in_five() -> None:
+def test_an_effect_of_the_detectable_size_is_seen_four_times_in_five():
     rng, index = np.random.default_rng(0), SINGLES[:60]
     zeros, significant, sizes = pd.Series(0.0, index=index), 0, []
     for _ in range(400):
@@ -97,23 +85,13 @@ def test_an_effect_of_the_detectable_size_is_seen_four_times_in_five() -> None:
     assert 0.74 < significant / 400 < 0.86
 
 
-def test_equal_answers_and_single_concepts_are_no_evidence() -> None:
+def test_equal_answers_and_single_concepts_are_no_evidence():
     same = FIRST[:10]
     assert paired(same, same, SINGLES[:10], 100, 0).p == 1
     assert paired(same + 1, same, SINGLES[:10], 100, 0).p == pytest.approx(0, abs=1e-12)
     alone = paired(same + 1, same, ["one concept"] * 10, 100, 0)
     assert math.isnan(alone.p)
     assert math.isnan(alone.detectable)
-
-
-def test_bad_input() -> None:
-    with pytest.raises(ValueError, match="only answers to the same items"):
-        paired(FIRST[:5], FIRST[:6], ["a"] * 5, 100, 0)
-    with pytest.raises(ValueError, match="no scores"):
-        mean([])
-    with pytest.raises(ValueError, match="as many clusters"):
-        interval([1.0, 0.0], ["a"], 100, 0)
-    assert math.isnan(standard_error([1.0, 0.0], ["a", "a"]))
 
 
 @pytest.mark.parametrize(
@@ -125,5 +103,18 @@ def test_bad_input() -> None:
         ([0.02, math.nan, 0.03], [0.04, math.nan, 0.04]),
     ],
 )
-def test_holm_by_hand(values: list[float], expected: list[float]) -> None:
+def test_holm_by_hand(values, expected):
     assert holm(values) == pytest.approx(expected, nan_ok=True)
+
+
+def test_values_that_are_missing_do_not_count_and_bad_input_is_an_error():
+    low, high = bootstrap(lambda drawn: np.where(drawn[:, 0] > 0, drawn[:, 0], np.nan), 3, 500, 0)
+    assert (low, high) == (1, 3)
+    assert all(map(math.isnan, bootstrap(lambda drawn: drawn[:, 0] * np.nan, 3, 500, 0)))
+    assert math.isnan(standard_error([1.0, 0.0], ["a", "a"]))
+    with pytest.raises(ValueError, match="only answers to the same items"):
+        paired(FIRST[:5], FIRST[:6], ["a"] * 5, 100, 0)
+    with pytest.raises(ValueError, match="no scores"):
+        mean([])
+    with pytest.raises(ValueError, match="as many clusters"):
+        interval([1.0, 0.0], ["a"], 100, 0)

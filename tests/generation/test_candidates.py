@@ -17,57 +17,63 @@ import pytest
 from synthpairs.core.schema import caption_uid
 from synthpairs.core.storage import read_shard
 from synthpairs.generation.candidates import make_candidates
+from synthpairs.generation.diffusion.make import make_images
+from synthpairs.generation.masked.make import make_embeddings
 from tests.conftest import children, killed_with_work
+from tests.generation.conftest import captions_of, contents
+from tests.generation.diffusion.conftest import settings as images  # noqa: F401
+from tests.generation.masked.conftest import settings as embed  # noqa: F401
+from tests.generation.masked.conftest import tiny_masked  # noqa: F401
 from tests.scribbling import Scribbles, fickle, scribbling
 
 TEXTS = [f"scribble {number}" for number in range(14)]
 
 
-def captions_of(texts: list[str]) -> pd.DataFrame:
-    rows = [{"uid": caption_uid(text, "model"), "text": text, "concept": "scribble"} for text in texts]
-    return pd.DataFrame(rows)
-
-
-def made(out: Path, texts: list[str] = TEXTS, **settings: float) -> tuple[dict, dict]:
+def made(out, texts=TEXTS, **settings):
     return make_candidates(captions_of(texts), partial(scribbling, Scribbles(**settings)), out)
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-
-
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, monkeypatch):
     """The test's folder, with a work store in `here`."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
     return tmp_path
 
 
-def use(monkeypatch: pytest.MonkeyPatch, root: Path, **settings: float) -> None:
+def use(monkeypatch, root, **settings):
     """Another work store, and settings of the engine."""
     monkeypatch.setenv("DVC_ROOT", str(root))
     for name, value in settings.items():
         monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", str(value))
 
 
-def test_any_number_of_workers_gives_the_same_bytes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
+    made(project / "good")
+    use(monkeypatch, project / "first")
     texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
     metrics, _ = made(project / "alone", texts, max_failed_share=0.1)
-    assert (metrics["made"], metrics["failed"]) == (28, 2)
+    assert metrics == {"captions": 15, "candidates": 30, "made": 28, "failed": 2, "prompts_truncated": 0}
     failed = pd.read_parquet(project / "alone/failed.parquet")
     assert failed["key"].is_monotonic_increasing
     assert set(failed["error"]) == {"RuntimeError: cannot stomach this"}
+    good, rest = (pd.read_parquet(project / name / "manifest.parquet") for name in ("good", "alone"))
+    assert good.equals(rest), "neighbours of a bad caption are untouched"
     for workers in (1, 3):
         use(monkeypatch, project / f"{workers}", workers=workers)
         assert made(project / f"out{workers}", texts, max_failed_share=0.1) == (metrics, {"reused": 0})
         assert contents(project / f"out{workers}") == contents(project / "alone")
-    use(monkeypatch, project / "here")
+    use(monkeypatch, project / "first")
     _, volatile = made(project / "taken over", texts, max_failed_share=0.1)
-    assert volatile == {"reused": 28}, "what this process made, a crew takes over"
+    assert volatile == {"reused": 28}, "workers take over what this process made"
     assert contents(project / "taken over") == contents(project / "alone")
+    with pytest.raises(
+        ValueError, match=r"\d of \d+ scribbles failed, more than scribbles.max_failed_share .* stomach"
+    ):
+        made(project / "strict", ["bad egg"])
+    assert not (project / "strict").exists()
 
 
-def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project: Path) -> None:
+def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project):
     made(project / "out")
     made(project / "other", TEXTS[::-1], batch=3, samples_per_shard=5)
     one, two = (pd.read_parquet(project / name / "manifest.parquet").drop(columns="shard") for name in ("out", "other"))
@@ -91,7 +97,7 @@ make_candidates(captions_of(TEXTS), partial(scribbling, Scribbles(batch=1, secon
 
 
 @pytest.mark.slow
-def test_runs_and_workers_killed_at_random_change_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_and_workers_killed_at_random_change_nothing(project, monkeypatch):
     made(project / "undisturbed", batch=1)
     use(monkeypatch, project / "killed", workers=2)
     program, work = PROGRAM.format(out=str(project / "out")), project / "killed/.dvc/tmp/work/scribbles"
@@ -109,16 +115,13 @@ def test_runs_and_workers_killed_at_random_change_nothing(project: Path, monkeyp
         workers = [child for child in children(run.pid) if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
         if workers:
             os.kill(random.choice(workers), signal.SIGKILL)
-    assert run.stderr
-    told = run.stderr.read()
-    assert run.wait() == 0, told
-    assert "signal 9 (SIGKILL)" in told
+    output = run.stderr.read()
+    assert run.wait() == 0, output
+    assert "signal 9 (SIGKILL)" in output
     assert contents(project / "out") == contents(project / "undisturbed")
 
 
-def test_captions_that_kill_workers_fail_and_are_not_tried_again(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_captions_that_kill_workers_fail_and_are_not_tried_again(project, monkeypatch, caplog):
     made(project / "good", TEXTS[:5], candidates=1)
     use(monkeypatch, project / "bad", workers=1, tries=1)
     settings = {"candidates": 1, "max_failed_share": 0.2}
@@ -137,17 +140,14 @@ def test_captions_that_kill_workers_fail_and_are_not_tried_again(
     assert "worker 0 ended" not in caplog.text
 
 
-def test_a_device_without_enough_memory_makes_smaller_batches(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_device_without_enough_memory_makes_smaller_batches(project, monkeypatch, caplog):
     made(project / "plenty")
     use(monkeypatch, project / "there")
     metrics, _ = made(project / "short", memory=1)
     assert (metrics["made"], metrics["failed"]) == (28, 0)
     assert caplog.text.count("memory is short") == 1
-    told = json.loads((project / "short/generator.json").read_text())
-    assert told.pop("smallest_batch") == 1
-    assert told == json.loads((project / "plenty/generator.json").read_text())
+    plenty, short = (json.loads((project / name / "generator.json").read_text()) for name in ("plenty", "short"))
+    assert short == plenty | {"smallest_batch": 1}
     made(project / "again")
     assert contents(project / "again") == contents(project / "short"), "a later run still says how they were made"
     use(monkeypatch, project / "elsewhere")
@@ -155,25 +155,51 @@ def test_a_device_without_enough_memory_makes_smaller_batches(
         made(project / "none", memory=0)
 
 
-def test_a_broken_accelerator_costs_a_worker_and_no_caption(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_a_worker_makes_is_what_was_planned(project, monkeypatch, caplog):
+    """A broken accelerator costs a worker and no caption; settings that move low bits are noted and kept apart."""
+    made(project / "plain")
+    use(monkeypatch, project / "here", channels_last="true")
+    assert made(project / "other")[1] == {"reused": 0}
+    plain, other = (json.loads((project / name / "generator.json").read_text()) for name in ("plain", "other"))
+    assert other == plain | {"channels_last": True}
     use(monkeypatch, project / "there", workers=1)
     metrics, _ = made(project / "out", [f"breaking {project}/broken", *TEXTS[:3]])
     assert (metrics["made"], metrics["failed"]) == (8, 0)
     assert "worker 0 ended (exit code 1)" in caplog.text
-
-
-def test_a_worker_that_would_make_something_else_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, project / "there", workers=1)
     with pytest.raises(ValueError, match=r"a worker would make other scribbles than those that were planned"):
         make_candidates(captions_of(TEXTS), partial(fickle, Scribbles()), project / "out")
 
 
-def test_settings_that_move_low_bits_are_told_and_kept_apart(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made(project / "plain")
-    use(monkeypatch, project / "here", channels_last="true")
-    _, volatile = made(project / "other")
-    assert volatile == {"reused": 0}
-    plain, other = (json.loads((project / name / "generator.json").read_text()) for name in ("plain", "other"))
-    assert other == plain | {"channels_last": True}
+def test_damaged_pieces_are_made_again(project):
+    made(project / "out")
+    whole = contents(project / "out")
+    pieces = sorted((project / "here/.dvc/tmp/work/scribbles").glob("*/*/*.tar"))
+    payload = bytearray(pieces[0].read_bytes())
+    payload[700] ^= 1  # inside the first picture
+    for piece, damaged in zip(pieces, (payload, b"", pieces[2].read_bytes()[:1024]), strict=False):
+        piece.write_bytes(damaged)
+    assert made(project / "out")[1] == {"reused": 28 - 3 * 4}
+    assert contents(project / "out") == whole
+
+
+@pytest.fixture(params=["images", "hard", "soft"])
+def stage(request, images, embed):  # noqa: F811
+    """Package, function and params of each stage that makes candidates."""
+    if request.param == "images":
+        return "diffusion", make_images, images()
+    return "masked", make_embeddings, embed(vectors=request.param)
+
+
+def test_every_stage_writes_the_same_bytes_until_its_recipe_changes(stage, captions, tmp_path, monkeypatch, edit_code):
+    package, make, params = stage
+    make(captions, params, tmp_path / "one")
+    first = set(pd.read_parquet(tmp_path / "one/manifest.parquet")["key"])
+    edit_code()
+    assert make(captions, params, tmp_path / "one")[1] == {"reused": len(first)}
+    use(monkeypatch, tmp_path / "elsewhere")
+    make(captions.sample(frac=1, random_state=1), params, tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    for module in ("generator", "make"):
+        monkeypatch.setattr(f"synthpairs.generation.{package}.{module}.RECIPE", 2)
+    assert make(captions, params, tmp_path / "two")[1] == {"reused": 0}
+    assert first.isdisjoint(pd.read_parquet(tmp_path / "two/manifest.parquet")["key"])

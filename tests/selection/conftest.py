@@ -1,14 +1,11 @@
 """A data directory as the stages before `select` leave it, small and with made-up scores."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from synthpairs.core.schema import CAPTIONS, REJECTED, SCORES, caption_uid, digest
-from synthpairs.core.storage import write_json, write_table
+from synthpairs.core.storage import read_shard, write_json, write_table
 from synthpairs.selection.params import Select
 from tests.scoring.conftest import photo, png, write_images
 
@@ -16,24 +13,16 @@ TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose"
 
 
 @pytest.fixture
-def settings() -> Callable[..., Select]:
+def settings():
     """Makes params: the paper's formula, three of the candidates."""
     values = {
-        "strategy": "top",
-        "fusion": "sum",
-        "k": 3,
-        "clip_weight": 1.0,
-        "clip_scale": 1.0,
-        "ssim_weight": 0.5,
-        "best_of": True,
-        "per_concept": None,
-        "seed": 0,
-        "samples_per_shard": 2,
-    }
+        "strategy": "top", "fusion": "sum", "k": 3, "clip_weight": 1.0, "clip_scale": 1.0, "ssim_weight": 0.5,
+        "best_of": True, "per_concept": None, "seed": 0, "samples_per_shard": 2,
+    }  # fmt: skip
     return lambda **changed: Select(**values | changed)
 
 
-def caption_row(text: str, source: str, reason: str | None, seed: int) -> dict:
+def caption_row(text, source, reason, seed):
     """A row of CAPTIONS or REJECTED; reference captions have an original picture."""
     row = dict.fromkeys(REJECTED.names) | {"uid": caption_uid(text, source), "text": text, "source": source}
     row |= {"concept": text.split()[-1], "drawings": [], "reason": reason, "detail": ""}
@@ -41,7 +30,7 @@ def caption_row(text: str, source: str, reason: str | None, seed: int) -> dict:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path):
     """8 captions with 2 candidates each, one of which has no score; 2 reference captions kept, 3 rejected."""
     folder = tmp_path / "data"
     manifest = write_images(folder / "images", TEXTS, 2, per_shard=6, broken={})
@@ -64,7 +53,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def candidates() -> pd.DataFrame:
+def candidates():
     """30 candidates of 10 captions with ties, a negative cosine and a missing score."""
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"key": [digest("key", place) for place in range(30)]})
@@ -74,3 +63,11 @@ def candidates() -> pd.DataFrame:
     rows.loc[4, "clip_cosine"], rows.loc[7, "ssim"] = -0.3, np.nan
     rows.loc[10:12, ["clip_cosine", "ssim"]] = 0.39, 0.9
     return rows
+
+
+ARMS = ["selected", "random", "real"]
+
+
+def pictures_of(folder):
+    """Members of every sample in a folder's shards, by key."""
+    return {key: members for shard in sorted(folder.glob("shard-*.tar")) for key, members in read_shard(shard)}

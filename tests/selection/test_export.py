@@ -1,8 +1,4 @@
-"""The export stage: the forms in which the selection is handed on."""
-
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import datasets
 import pandas as pd
@@ -10,34 +6,27 @@ import webdataset
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
 
-from synthpairs.core.arms import Arm
 from synthpairs.core.schema import SCORES, SELECTED
-from synthpairs.core.storage import read_shard, write_bytes, write_json, write_table
+from synthpairs.core.storage import write_bytes, write_json, write_table
 from synthpairs.selection.dataset_card import dataset_card
 from synthpairs.selection.export import export_selection
 from synthpairs.selection.make import make_selection
-from synthpairs.selection.params import Select
 from synthpairs.selection.records import INSTRUCTIONS, llava_record
-
-Settings = Callable[..., Select]
-ARMS: list[Arm] = ["selected", "random", "real"]
+from tests.selection.conftest import ARMS, pictures_of
 
 
-def select_and_export(params: Select, arms: Sequence[Arm], data: Path) -> None:
+def select_and_export(params, arms, data):
     """What the stages `select` and `export` write."""
     make_selection(params, arms, data, data / "selection")
     export_selection(params.samples_per_shard, data, data / "selected")
     write_bytes(data / "selected/README.md", dataset_card(params, arms, data).encode())
 
 
-def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path) -> None:
+def test_shards_hold_the_selection_byte_for_byte(settings, data):
     select_and_export(settings(k=5), ARMS, data)
     selected = pd.read_parquet(data / "selection/selected.parquet").set_index("key")
-    source = {}
-    for shard in sorted((data / "images").glob("shard-*.tar")):
-        source |= dict(read_shard(shard))
+    source, samples = pictures_of(data / "images"), pictures_of(data / "selected")
     shards = sorted((data / "selected").glob("shard-*.tar"))
-    samples = {key: members for shard in shards for key, members in read_shard(shard)}
     assert sorted(samples) == sorted(selected.index)
     for key, members in samples.items():
         assert (members["png"], members["txt"]) == (source[key]["png"], source[key]["txt"])
@@ -46,59 +35,63 @@ def test_shards_hold_the_selection_byte_for_byte(settings: Settings, data: Path)
         assert (document["rank"], document["score"]) == (selected.loc[key, "rank"], selected.loc[key, "score"])
     read = list(webdataset.WebDataset(list(map(str, shards)), shardshuffle=False).decode("pil"))
     assert {sample["__key__"]: sample["txt"] for sample in read} == selected["text"].to_dict()
+    once = {path.name: path.read_bytes() for path in (data / "selected").iterdir()}
+    select_and_export(settings(strategy="rear", k=4), ["selected"], data)
+    select_and_export(settings(k=5), ARMS, data)  # over another selection, of which nothing stays
+    assert {path.name: path.read_bytes() for path in (data / "selected").iterdir()} == once
 
 
-def test_llava_json_is_what_its_loader_expects(settings: Settings, data: Path) -> None:
+def test_llava_json_is_what_its_loader_expects(settings, data):
     select_and_export(settings(k=5), ARMS, data)
     records = json.loads((data / "selected/llava.json").read_text())
     selected = pd.read_parquet(data / "selection/selected.parquet")
     assert [record["id"] for record in records] == selected["key"].tolist()
-    members = {f"{key}.png" for shard in (data / "selected").glob("shard-*.tar") for key, _ in read_shard(shard)}
+    members = pictures_of(data / "selected")
     for record, text in zip(records, selected["text"], strict=True):
-        assert record["image"] in members
+        assert record["image"].removesuffix(".png") in members
         human, gpt = record["conversations"]
         assert (human["from"], gpt["from"], gpt["value"]) == ("human", "gpt", text)
         assert human["value"].count("<image>") == 1
         assert human["value"].replace("<image>", "").strip() in INSTRUCTIONS
-
-
-def test_every_instruction_is_used_on_both_sides() -> None:
-    assert len(set(INSTRUCTIONS)) == len(INSTRUCTIONS) == 10
     questions = {llava_record(f"{number:08x}", "x", "png")["conversations"][0]["value"] for number in range(20)}
-    assert len(questions) == 20
+    assert len(questions) == 20, "each of the ten instructions with the picture before and after it"
     assert sum(text.startswith("<image>\n") for text in questions) == 10
 
 
-def test_card_is_a_hugging_face_card(settings: Settings, data: Path) -> None:
+def test_card_is_a_hugging_face_card(settings, data):
     select_and_export(settings(), ARMS, data)
-    text = (data / "selected/README.md").read_text()
-    header = DatasetCard(text).data.to_dict()
+    header = DatasetCard((data / "selected/README.md").read_text()).data.to_dict()
     assert header["license"] == ["apache-2.0", "cc-by-4.0", "mit"]
     assert header["size_categories"] == ["n<1K"]
     assert header["task_categories"] == ["image-to-text", "text-to-image"]
-    assert "# 3 synthetic image-caption pairs" in text
-    assert "| candidates | 16 |" in text
-    assert "| pairs/real.parquet | 3 |" in text
-    assert "openmoji" not in text
-    assert "1.0 x 1.0 x max(cosine, 0) + 0.5 x SSIM, highest first." in text
-    select_and_export(settings(fusion="zscore"), ARMS, data)
-    text = (data / "selected/README.md").read_text()
-    assert "1.0 x z-score of max(cosine, 0) + 0.5 x z-score of SSIM, highest first." in text
-    assert "Painted by `models/x`, which learnt from what its publisher says." in text
-    assert "XMP" not in text
+
+    def card(holds, lacks="XMP", arms=ARMS, **changed):
+        select_and_export(settings(**changed), arms, data)
+        text = (data / "selected/README.md").read_text()
+        assert all(part in text for part in holds)
+        assert lacks not in text
+
+    card(["# 3 synthetic image-caption pairs", "| candidates | 16 |", "| pairs/real.parquet | 3 |",
+          "1.0 x 1.0 x max(cosine, 0) + 0.5 x SSIM, highest first."], lacks="openmoji")  # fmt: skip
+    card(
+        ["1.0 x z-score of max(cosine, 0) + 0.5 x z-score of SSIM", "Painted by `models/x`, which learnt"],
+        fusion="zscore",
+    )
     generator = json.loads((data / "images/generator.json").read_text())
     generator["inputs"]["model"] = "models/desk/generator"
     write_json(data / "images/generator.json", generator | {"mark": "trained"})
-    select_and_export(settings(), [], data)
-    text = (data / "selected/README.md").read_text()
-    assert "no photograph and no picture of a real person was in its training" in text
-    assert "Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `trained`)." in text
+    card(
+        ["no photograph and no picture of a real person", "in XMP", "DigitalSourceType `trained`"],
+        lacks="real.parq",
+        arms=[],
+    )
     assert list((data / "selection/pairs").iterdir()) == [], "of the arms that there were nothing stays"
+    write_table(data / "scores/scores.parquet", [], SCORES)
+    card(["| asked | 3 |\n| selected | 0 |", "| selection | 0 | - | - | - | - |"], lacks="nan")
+    assert list((data / "selected").glob("*.tar")) == []
 
 
-def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(
-    settings: Settings, data: Path, monkeypatch
-) -> None:
+def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(settings, data, monkeypatch):
     """The header is checked by the libraries that read it; other files beside the shards must not get into the split."""
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     select_and_export(settings(k=5), ARMS, data)
@@ -117,20 +110,3 @@ def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(
     table = datasets.load_dataset(str(data / "selected"), data_files="selected.parquet", split="train", cache_dir=cache)
     assert table.column_names == SELECTED.names
     assert table["key"] == selected["key"].tolist()
-
-
-def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
-    select_and_export(settings(), ARMS, data)
-    once = {path.name: path.read_bytes() for path in (data / "selected").iterdir()}
-    select_and_export(settings(strategy="rear", k=4), ["selected"], data)
-    select_and_export(settings(), ARMS, data)  # over another selection, of which nothing stays
-    assert {path.name: path.read_bytes() for path in (data / "selected").iterdir()} == once
-
-
-def test_nothing_selected_is_an_empty_data_set(settings: Settings, data: Path) -> None:
-    write_table(data / "scores/scores.parquet", [], SCORES)
-    select_and_export(settings(), ARMS, data)
-    text = (data / "selected/README.md").read_text()
-    assert "| asked | 3 |\n| selected | 0 |" in text
-    assert "| selection | 0 | - | - | - | - |" in text
-    assert list((data / "selected").glob("*.tar")) == []

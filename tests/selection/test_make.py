@@ -1,34 +1,27 @@
-"""The select stage: the forms in which the selection is handed on, the arms, and the pictures they lead to."""
-
 import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from synthpairs.core.arms import Arm
 from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
-from synthpairs.core.storage import read_shard, write_table
+from synthpairs.core.storage import write_table
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.pairs import load_pairs
-from synthpairs.selection.params import Select
-
-Settings = Callable[..., Select]
-ARMS: list[Arm] = ["selected", "random", "real"]
+from tests.selection.conftest import ARMS, pictures_of
 
 
-def contents(folder: Path) -> dict[str, str]:
+def contents(folder):
     """Every file's hash by path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: Path) -> None:
+def test_metrics_add_up_and_tables_fit_their_schemas(settings, data):
     metrics = make_selection(settings(), ARMS, data, data / "selection")
     assert metrics["candidates"] == metrics["unscored"] + metrics["beaten"] + metrics["competing"] == 16
     assert metrics["selected"] == 3
@@ -41,7 +34,7 @@ def test_metrics_add_up_and_tables_fit_their_schemas(settings: Settings, data: P
     assert selected["text"].tolist() == manifest.loc[selected["key"], "text"].tolist()
 
 
-def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
+def test_written_twice_byte_for_byte(settings, data):
     make_selection(settings(), ARMS, data, data / "one")
     scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
     scores.to_parquet(data / "scores/scores.parquet")
@@ -50,46 +43,41 @@ def test_written_twice_byte_for_byte(settings: Settings, data: Path) -> None:
     assert contents(data / "one") == contents(data / "two")
 
 
-def test_arms_have_one_size(settings: Settings, data: Path) -> None:
-    metrics = make_selection(settings(k=4), ARMS, data, data / "selection")
+def test_arms_have_one_size(settings, data):
+    make_selection(settings(k=4), ARMS, data, data / "selection")
     arms = {name: pd.read_parquet(data / f"selection/pairs/{name}.parquet") for name in ARMS}
     for pairs in arms.values():
         assert list(pairs.columns) == PAIRS.names
         assert len(pairs) == 4
-        assert pairs["key"].is_unique
         assert pairs["key"].is_monotonic_increasing
         assert pairs["uid"].is_unique
     assert set(arms["random"]["key"]) != set(arms["selected"]["key"])
     assert arms["real"]["shard"].isna().all()
     assert set(arms["real"]["text"]) == {"an ant", "a pear", "a hat", "a fan"}
-    assert metrics["arms"]["real"] == {"pairs": 4, "kept": 2, "rejected_by_alignment": 2}
-    other = make_selection(settings(k=4, seed=5), ARMS, data, data / "other")
-    assert pd.read_parquet(data / "other/pairs/selected.parquet").equals(arms["selected"])
-    assert other["arms"]
-    assert not pd.read_parquet(data / "other/pairs/random.parquet").equals(arms["random"])
+    make_selection(settings(k=4, seed=5), ARMS, data, data / "other")
+    other = {name: pd.read_parquet(data / f"other/pairs/{name}.parquet") for name in ARMS}
+    assert other["selected"].equals(arms["selected"])
+    assert not other["random"].equals(arms["random"])
 
 
-def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings: Settings, data: Path) -> None:
-    metrics = make_selection(settings(k=1), ARMS, data, data / "selection")
-    assert metrics["arms"]["real"] == {"pairs": 1, "kept": 1, "rejected_by_alignment": 0}
-    metrics = make_selection(settings(k=8), ARMS, data, data / "selection")
-    assert metrics["arms"]["real"] == {"pairs": 4, "kept": 2, "rejected_by_alignment": 2}
+def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings, data):
+    def real(k):
+        metrics = make_selection(settings(k=k), ARMS, data, data / "selection")
+        return tuple(metrics["arms"]["real"][name] for name in ("pairs", "kept", "rejected_by_alignment"))
+
+    assert (real(1), real(4), real(8)) == ((1, 1, 0), (4, 2, 2), (4, 2, 2))
     kept = pd.read_parquet(data / "captions/kept.parquet")
     write_table(data / "captions/kept.parquet", kept[kept["source"] == "model"], CAPTIONS)
-    metrics = make_selection(settings(k=1), ARMS, data, data / "selection")
-    assert metrics["arms"]["real"] == {"pairs": 1, "kept": 0, "rejected_by_alignment": 1}
+    assert real(1) == (1, 0, 1)
     rejected = pd.read_parquet(data / "captions/rejected.parquet").assign(reason="judge")
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
-    metrics = make_selection(settings(k=1), ARMS, data, data / "selection")
-    assert metrics["arms"]["real"] == {"pairs": 0, "kept": 0, "rejected_by_alignment": 0}
+    assert real(1) == (0, 0, 0)
     assert list(load_pairs("real", data)) == []
 
 
-def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) -> None:
+def test_load_pairs_gives_each_arm_its_pictures(settings, data):
     make_selection(settings(k=4), ARMS, data, data / "selection")
-    shown = {}
-    for shard in sorted((data / "images").glob("shard-*.tar")):
-        shown |= {key: members["png"] for key, members in read_shard(shard)}
+    shown = {key: members["png"] for key, members in pictures_of(data / "images").items()}
     for name in ("kept", "rejected"):
         table = pd.read_parquet(data / f"captions/{name}.parquet")
         shown |= dict(zip(table["uid"], table["original"], strict=True))
@@ -109,24 +97,19 @@ def test_load_pairs_gives_each_arm_its_pictures(settings: Settings, data: Path) 
 
 
 @pytest.mark.parametrize(("k", "taken"), [(1, 1), (9, 8), (100_000, 8)])
-def test_all_are_taken_where_fewer_compete_than_are_asked_for(
-    settings: Settings, data: Path, caplog: pytest.LogCaptureFixture, k: int, taken: int
-) -> None:
+def test_all_are_taken_where_fewer_compete_than_are_asked_for(settings, data, caplog, k, taken):
     metrics = make_selection(settings(k=k, per_concept=5), ["selected", "random"], data, data / "selection")
     assert (metrics["asked"], metrics["selected"]) == (k, taken)
     assert {arm: counts["pairs"] for arm, counts in metrics["arms"].items()} == {"selected": taken, "random": taken}
     assert ("select.k is 9, but only 8 candidates compete; with select.best_of each" in caplog.text) == (k == 9)
-
-
-def test_nothing_to_select_from_is_an_empty_selection(settings: Settings, data: Path) -> None:
     write_table(data / "scores/scores.parquet", [], SCORES)
-    metrics = make_selection(settings(), ARMS, data, data / "selection")
+    metrics = make_selection(settings(k=k), ARMS, data, data / "selection")
     assert metrics["selected"] == 0
     assert metrics["mean"] == {"score": None, "clip_cosine": None, "ssim": None}
     assert {arm: list(load_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}
 
 
-def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> None:
+def test_inputs_that_do_not_fit_are_named(settings, data):
     with pytest.raises(ValueError, match=r"params.yaml: arms must name each arm once"):
         make_selection(settings(), ["real", "real"], data, data / "selection")
     manifest = pd.read_parquet(data / "images/manifest.parquet")
@@ -138,7 +121,7 @@ def test_inputs_that_do_not_fit_are_named(settings: Settings, data: Path) -> Non
         make_selection(settings(), ARMS, data, data / "selection")
 
 
-def test_the_stage_runs_without_torch(settings: Settings, data: Path) -> None:
+def test_the_stage_runs_without_torch(settings, data):
     params = settings()
     values = {name: getattr(params, name) for name in params.__slots__}
     (data.parent / "params.yaml").write_text(json.dumps({"select": values, "arms": ARMS}))

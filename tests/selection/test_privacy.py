@@ -1,11 +1,9 @@
-"""What is told about people follows from sources and generator, and claims nothing that was not looked at."""
-
 import pytest
 
 from synthpairs.selection.privacy import privacy
 
 
-def test_desk_pictures_come_from_drawings_alone() -> None:
+def test_desk_pictures_come_from_drawings_alone():
     text = privacy({"inputs": {"model": "models/desk/generator"}}, {"human": 1200, "model": 3})
     assert "1,200 from `human`" in text
     assert "no photograph" in text
@@ -13,7 +11,7 @@ def test_desk_pictures_come_from_drawings_alone() -> None:
 
 
 @pytest.mark.parametrize("model", ["stabilityai/sdxl@abc", "models/deskless"])
-def test_other_generators_may_have_seen_people(model: str) -> None:
+def test_other_generators_may_have_seen_people(model):
     text = privacy({"inputs": {"model": model}}, {"cc3m": 7})
     assert f"Painted by `{model}`, which learnt from what its publisher says" in text
     assert "7 from `cc3m` (a file that `captions.sources` names)" in text

@@ -1,30 +1,23 @@
-"""Stability against the two cases in which it is known."""
-
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from synthpairs.selection.params import Select
 from synthpairs.selection.stability import stability
 
-Settings = Callable[..., Select]
 
-
-def candidates(count: int, score: np.ndarray) -> pd.DataFrame:
+def candidates(count, score):
     keys = [f"{number:05d}" for number in range(count)]
     return pd.DataFrame({"key": keys, "uid": keys, "concept": "bus", "clip_cosine": score, "ssim": 0.0})
 
 
-def test_all_are_selected_again_where_all_are_taken(settings: Settings) -> None:
+def test_all_are_selected_again_where_all_are_taken(settings):
     table = candidates(50, np.linspace(0.1, 0.4, 50))
     assert stability(table, settings(k=50, ssim_weight=0.0)) == 1
     assert stability(table, settings(k=5000, ssim_weight=0.0)) == 1
     assert stability(table[:1], settings(k=1)) == 1
 
 
-def test_stability_is_what_a_plain_bootstrap_finds(settings: Settings) -> None:
+def test_stability_is_what_a_plain_bootstrap_finds(settings):
     table, params = candidates(60, np.random.default_rng(1).uniform(0.1, 0.4, 60)), settings(k=15, ssim_weight=0.0)
     rng, kept, total = np.random.default_rng(2), 0, 0
     for _ in range(400):

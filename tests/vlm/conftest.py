@@ -2,7 +2,11 @@
 
 import dataclasses
 import io
-from collections.abc import Callable
+import json
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +19,7 @@ WORDS = ["dog", "snail", "elephant", "on a red ground", "cat"]
 
 
 @pytest.fixture(scope="session")
-def parts(tmp_path_factory: pytest.TempPathFactory):
+def parts(tmp_path_factory):
     """Section `vlm` that names the tiny parts."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -44,7 +48,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="session")
-def narrow(parts, tmp_path_factory: pytest.TempPathFactory):
+def narrow(parts, tmp_path_factory):
     """The same with an eye of 8 features, of which the projector's 24 hidden units can hold a linear map."""
     eye = tmp_path_factory.mktemp("narrow") / "eye"
     _save_eye(eye, 8)
@@ -52,7 +56,7 @@ def narrow(parts, tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="session")
-def resampler(tmp_path_factory: pytest.TempPathFactory):
+def resampler(tmp_path_factory):
     """Section `resampler` of a tiny VQ tokenizer: 16-pixel pictures, 2 x 2 cells, 32 codes of 4 numbers."""
     import torch
     from diffusers import VQModel
@@ -74,30 +78,22 @@ def resampler(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(autouse=True)
-def _own_work_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_work_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "root"))
 
 
-@pytest.fixture
-def picture() -> Callable[[int], Image.Image]:
-    """Makes 20-pixel pictures of noise."""
-    return _picture
+picture = pytest.fixture(lambda: _picture)  # makes 20-pixel pictures of noise
+png = pytest.fixture(lambda: _png)  # the same as PNG
 
 
 @pytest.fixture
-def png() -> Callable[[int], bytes]:
-    """The same as PNG."""
-    return _png
-
-
-@pytest.fixture
-def pairs() -> Callable[[int], list[tuple[str, str, Image.Image]]]:
+def pairs():
     """Makes (key, caption, picture) with captions of five lengths."""
     return lambda count: [(f"key{number}", WORDS[number % 5], _picture(number)) for number in range(count)]
 
 
 @pytest.fixture
-def instructions() -> Callable[[int], pd.DataFrame]:
+def instructions():
     """Makes rows of INSTRUCTIONS; every third has no picture, every second a second question."""
     return lambda count: pd.DataFrame(
         {
@@ -112,7 +108,7 @@ def instructions() -> Callable[[int], pd.DataFrame]:
 
 
 @pytest.fixture
-def training() -> dict[str, object]:
+def training():
     """Values of a section that trains the tiny model, ten steps over forty examples."""
     return {
         "seed": 3, "epochs": 1.0, "max_steps": None, "batch": 4, "micro_batch": 4, "learning_rate": 0.01, "warmup": 0.1,
@@ -129,7 +125,7 @@ def tuning(training):
     return lambda **changed: Finetune(**training | values | changed)
 
 
-def _save_eye(directory: Path, width: int) -> None:
+def _save_eye(directory, width):
     import torch
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
 
@@ -142,11 +138,47 @@ def _save_eye(directory: Path, width: int) -> None:
     processor.save_pretrained(directory)
 
 
-def _picture(seed: int) -> Image.Image:
+def _picture(seed):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (20, 20, 3), dtype=np.uint8))
 
 
-def _png(seed: int) -> bytes:
+@pytest.fixture(scope="session")
+def processor(parts):
+    """That of the tiny parts."""
+    from synthpairs.vlm.model import assemble
+
+    return assemble(parts)[1]
+
+
+@pytest.fixture
+def spread(tmp_path):
+    """Runs a training in processes of their own; returns its losses and metrics, or None where it is to fail."""
+
+    def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
+        call = tmp_path / f"{function}-{count}.call"
+        settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
+        call.write_bytes(pickle.dumps(settings))
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
+        done = subprocess.run(
+            [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)], cwd=Path(__file__).parents[2],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | environment, capture_output=True, text=True,
+        )  # fmt: skip
+        if dies_at or fails:
+            assert done.returncode != 0
+            assert fails in done.stderr
+            return None
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(call.with_suffix(".json").read_text())
+
+    return run
+
+
+def checkpoints():
+    """Names of the checkpoints in the work store."""
+    return sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-*"))
+
+
+def _png(seed):
     out = io.BytesIO()
     _picture(seed).save(out, "PNG")
     return out.getvalue()
@@ -162,7 +194,7 @@ def aligned(parts, pairs, training, tmp_path):
     return tmp_path / "aligned"
 
 
-def changed_weights(parts, folder: Path) -> set[str]:
+def changed_weights(parts, folder):
     """Names of the weights in `folder`/finetuned that are not those of the untrained model; all are there, in bfloat16."""
     import torch
     from safetensors.torch import load_file

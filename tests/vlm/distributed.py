@@ -15,7 +15,7 @@ from synthpairs.vlm import llava, trainer, training
 
 CALL = Path(sys.argv[1])
 call = pickle.loads(CALL.read_bytes())
-losses: list[list[float]] = []
+losses = []
 train = training.train
 
 

@@ -1,5 +1,3 @@
-"""Codes as an eye, words as a projector: what they are loaded from, what they make, and that the whole is stored as it was."""
-
 import dataclasses
 from pathlib import Path
 
@@ -20,7 +18,7 @@ def coded(parts, resampler):
     return assemble(parts, resampler)
 
 
-def test_a_picture_takes_as_many_tokens_as_there_are_latents(coded, resampler, picture):
+def test_a_picture_takes_as_many_tokens_as_there_are_latents_and_is_seen_as_its_codes(coded, resampler, picture):
     model, processor = coded
     assert isinstance(model, CodeLlava)
     assert picture_tokens(processor) == model.config.image_seq_length == resampler.latents
@@ -28,46 +26,28 @@ def test_a_picture_takes_as_many_tokens_as_there_are_latents(coded, resampler, p
     assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.latents
     tokens = model.model.get_image_features(inputs.pixel_values, vision_feature_layer=-1).pooler_output
     assert tokens[0].shape == (resampler.latents, model.config.text_config.hidden_size)
-
-
-def test_vectors_stand_for_the_picture_that_they_are_the_codes_of(coded, resampler, picture):
-    eye, processor = coded[0].model.vision_tower, coded[1]
-    pixels = processor.image_processor(picture(1), return_tensors="pt").pixel_values
+    eye, pixels = model.model.vision_tower, inputs.pixel_values
     vectors = eye.encode(pixels)
+    assert vectors.dtype == torch.float32
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # as in training
+        assert torch.equal(eye.encode(pixels), vectors)
     codes = torch.cdist(vectors.flatten(2).transpose(1, 2)[0], codebook(eye)).argmin(1).view(1, *vectors.shape[2:])
     again = vectors_of(codes.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer), "it"))
     torch.testing.assert_close(torch.from_numpy(again), vectors)
     torch.testing.assert_close(eye(torch.from_numpy(again)).last_hidden_state, eye(pixels).last_hidden_state)
 
 
-def test_the_eye_sees_the_same_codes_under_autocast(coded, picture):
-    eye, processor = coded[0].model.vision_tower, coded[1]
-    pixels = processor.image_processor([picture(seed) for seed in range(8)], return_tensors="pt").pixel_values
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        within = eye.encode(pixels)
-    assert within.dtype == torch.float32
-    assert torch.equal(within, eye.encode(pixels))
-
-
-def test_tokens_are_mixtures_of_the_words(coded):
-    projector = coded[0].model.multi_modal_projector
-    words = torch.randn(5, 24)
-    projector.prepare(codebook(coded[0].model.vision_tower), words)
+def test_tokens_are_mixtures_of_the_words_whatever_the_codebooks_scale(coded):
+    projector, words, book = coded[0].model.multi_modal_projector, torch.randn(5, 24), torch.randn(32, 4)
+    projector.prepare(book, words)
     assert torch.equal(projector.words[:5], words)
     assert not projector.words[5:].any()
-    seen = torch.randn(3, 4, 4)
-    shares = projector.shares(seen)
-    torch.testing.assert_close(shares.exp().sum(-1), torch.ones(3, 6))
-    torch.testing.assert_close(projector(seen), shares.exp() @ projector.words)
-
-
-def test_the_scale_of_the_codebook_makes_no_difference(coded):
-    projector, book = coded[0].model.multi_modal_projector, torch.randn(32, 4)
-    projector.prepare(book, torch.randn(5, 24))
     seen = book[:8].view(2, 4, 4)
-    small = projector.shares(seen)
-    projector.prepare(100 * book + 7, projector.words[:5].clone())
-    torch.testing.assert_close(projector.shares(100 * seen + 7), small, rtol=1e-3, atol=1e-3)
+    shares = projector.shares(seen)
+    torch.testing.assert_close(shares.exp().sum(-1), torch.ones(2, 6))
+    torch.testing.assert_close(projector(seen), shares.exp() @ projector.words)
+    projector.prepare(100 * book + 7, words)
+    torch.testing.assert_close(projector.shares(100 * seen + 7), shares, rtol=1e-3, atol=1e-3)
 
 
 def test_it_is_stored_and_loaded_as_it_was(coded, picture, tmp_path):

@@ -1,5 +1,3 @@
-"""LLaVA's JSON as instruction data: which turns are learnt, whose pictures are read, and what is counted or refused."""
-
 import json
 
 import pytest
@@ -7,7 +5,6 @@ import pytest
 from synthpairs.core import llava_json
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
-from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Instructions
 
 
@@ -51,8 +48,7 @@ def test_every_record_is_read_whatever_is_read_at_once(corpus, monkeypatch, chun
     assert len(turns) == len(RECORDS)
 
 
-def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, picture):
-    processor = assemble(parts)[1]
+def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, processor, picture):
     examples, skipped = conversation_examples(read_conversations(corpus), processor, 200)
     assert skipped == {"empty": 1, "control_token": 1, "too_long": 0, "unreadable_picture": 3}
     assert [example.picture is not None for example in examples] == [True, True, False, False]
@@ -74,13 +70,10 @@ def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, parts, 
     ],
 )
 def test_a_file_of_another_kind_is_named_with_the_record(tmp_path, text, message):
+    with pytest.raises(FileNotFoundError, match=r"finetune.instructions.path: .*none.json is missing"):
+        list(read_conversations(Instructions(path=str(tmp_path / "none.json"), images=None)))
     (tmp_path / "mix.json").write_text(text)
     with pytest.raises(ValueError, match=f"mix.json.*{message}"):
         list(read_conversations(Instructions(path=str(tmp_path / "mix.json"), images=None)))
-
-
-def test_what_is_missing_is_named(tmp_path, corpus):
-    with pytest.raises(FileNotFoundError, match=r"finetune.instructions.path: .*none.json is missing"):
-        list(read_conversations(Instructions(path=str(tmp_path / "none.json"), images=None)))
     with pytest.raises(FileNotFoundError, match=r"finetune.instructions.images: .*none is no directory"):
-        list(read_conversations(Instructions(path=corpus.path, images=str(tmp_path / "none"))))
+        list(read_conversations(Instructions(path=str(tmp_path / "mix.json"), images=str(tmp_path / "none"))))

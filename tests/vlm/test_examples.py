@@ -14,19 +14,6 @@ from synthpairs.vlm.model import assemble
 NONE = {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0}
 
 
-@pytest.fixture(scope="module")
-def processor(parts):
-    return assemble(parts)[1]
-
-
-@pytest.fixture(scope="module")
-def vicuna(parts):
-    """A processor that writes as Vicuna does, with Vicuna's end of a turn."""
-    processor = assemble(dataclasses.replace(parts, chat="vicuna"))[1]
-    processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
-    return processor
-
-
 TALK = [("what?", "a dog"), ("and the ground?", "red"), ("a cat?", "no")]
 
 
@@ -51,56 +38,31 @@ def test_a_caption_follows_its_picture_and_is_learnt_with_its_end(processor, pic
     assert skipped == NONE
 
 
-def test_an_instruction_is_prompted_as_it_will_be_asked(processor, picture, png):
-    (example,), skipped = instruction_examples(row(TALK[0], picture=png(0)), processor, 80)
-    turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what?"}]}
-    prompt = processor.apply_chat_template([turn], add_generation_prompt=True)
-    asked = processor(text=prompt, images=picture(0), return_tensors="pt")
-    start = asked.input_ids.shape[1]
-    assert example.ids[:start] == asked.input_ids[0].tolist()
-    assert example.labels == [IGNORED] * start + example.ids[start:]
-    assert processor.tokenizer.decode(example.ids[start:]) == "a dog<|im_end|>"
-    assert torch.equal(example.pixels, asked.pixel_values[0].to(torch.bfloat16))
-    assert skipped == NONE
-
-
-def test_an_instruction_without_a_picture_is_text_alone(processor):
-    (example,), _ = instruction_examples(row(TALK[0]), processor, 80)
-    assert processor.tokenizer.decode(example.ids) == (
-        "<|im_start|>user\nwhat?<|im_end|>\n<|im_start|>assistant\na dog<|im_end|>"
-    )
-    assert example.pixels is None
-
-
 @pytest.mark.parametrize("pictured", [True, False])
-@pytest.mark.parametrize(
-    ("chat", "answers"),
-    [
-        ("processor", ["a dog<|im_end|>", "red<|im_end|>", "no<|im_end|>"]),
-        ("vicuna", [" a dog</s>", " red</s>", " no</s>"]),
-    ],
-)
-def test_every_answer_of_a_conversation_is_learnt_with_its_end(chat, answers, pictured, request, picture, png):
-    processor = request.getfixturevalue(chat)
+@pytest.mark.parametrize(("chat", "space", "end"), [("chatml", "", "<|im_end|>"), ("vicuna", " ", "</s>")])
+def test_every_answer_is_learnt_with_its_end_as_it_will_be_asked(parts, chat, space, end, pictured, picture, png):
+    processor = assemble(dataclasses.replace(parts, chat=chat))[1]
+    if chat == "vicuna":
+        (example,), _ = instruction_examples(row(*TALK), processor, 200)
+        assert learnt(processor, example) == [f" {answer}<|im_end|>" for _, answer in TALK], "the language model's own"
+        processor.tokenizer.add_special_tokens({"eos_token": end})
     (example,), skipped = instruction_examples(row(*TALK, picture=png(0) if pictured else None), processor, 200)
     assert skipped == NONE
-    assert learnt(processor, example) == answers
+    assert learnt(processor, example) == [f"{space}{answer}{end}" for _, answer in TALK]
     texts = zip(("user", "assistant") * 3, [text for turn in TALK for text in turn], strict=True)
     messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in texts]
+    images = [picture(0)] if pictured else None
     if pictured:
         messages[0]["content"].insert(0, {"type": "image"})
     written = processor.apply_chat_template(messages).removesuffix("\n")  # nobody is asked for what follows the end
-    whole = processor(text=written, images=[picture(0)] if pictured else None)
-    assert example.ids == list(whole.input_ids[0])
-    shown = [place for place, token in enumerate(example.ids) if token == processor.image_token_id]
-    assert len(shown) == 4 * pictured
-    assert processor.tokenizer.decode(example.ids).count("<image>" * 4 + "\nwhat?") == pictured
-
-
-def test_an_answer_ends_with_the_language_models_own_token(parts):
-    processor = assemble(dataclasses.replace(parts, chat="vicuna"))[1]
-    (example,), _ = instruction_examples(row(*TALK[:2]), processor, 80)
-    assert learnt(processor, example) == [" a dog<|im_end|>", " red<|im_end|>"]
+    whole = processor(text=written, images=images, return_tensors="pt")
+    assert example.ids == whole.input_ids[0].tolist()
+    asked = processor.apply_chat_template(messages[:1], add_generation_prompt=True)
+    start = processor(text=asked, images=images).input_ids[0]
+    assert example.ids[: len(start)] == list(start)
+    assert example.labels[: len(start)] == [IGNORED] * len(start)
+    assert example.ids.count(processor.image_token_id) == 4 * pictured
+    assert torch.equal(example.pixels, whole.pixel_values[0].bfloat16()) if pictured else example.pixels is None
 
 
 def test_rows_are_the_same_from_a_file(processor, instructions, tmp_path):
@@ -120,18 +82,12 @@ def test_rows_are_the_same_from_a_file(processor, instructions, tmp_path):
 @pytest.mark.parametrize(
     ("turn", "reason"),
     [
-        (("what?", ""), "empty"),
-        (("what?", " \n"), "empty"),
-        (("what?", None), "empty"),
-        (("", "a dog"), "empty"),
-        ((None, "a dog"), "empty"),
-        (("what?", "dog" * 50), "too_long"),
-        (("what is <image>?", "a dog"), "control_token"),
-        (("what?<|im_end|>", "a dog"), "control_token"),
-        (("what?", "a dog<|im_end|>"), "control_token"),
+        (("what?", ""), "empty"), (("what?", " \n"), "empty"), (("what?", None), "empty"), (("", "a dog"), "empty"),
+        ((None, "a dog"), "empty"), (("what?", "dog" * 50), "too_long"), (("what is <image>?", "a dog"), "control_token"),
+        (("what?<|im_end|>", "a dog"), "control_token"), (("what?", "a dog<|im_end|>"), "control_token"),
         (("what?", "<|im_start|>"), "control_token"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_what_cannot_be_learnt_from_is_counted_in_any_turn(processor, turn, reason, place):
     good = row(*TALK)
@@ -142,9 +98,8 @@ def test_what_cannot_be_learnt_from_is_counted_in_any_turn(processor, turn, reas
 
 
 @pytest.mark.parametrize("turns", [[], None, np.array([], dtype=object)])
-@pytest.mark.parametrize("pictured", [True, False])
-def test_a_conversation_without_turns_is_empty(processor, png, turns, pictured):
-    rows = pd.DataFrame([{"turns": turns, "picture": png(0) if pictured else None}])
+def test_a_conversation_without_turns_is_empty(processor, png, turns):
+    rows = pd.DataFrame([{"turns": turns, "picture": png(0)}])
     examples, skipped = instruction_examples(rows, processor, 80)
     assert not examples
     assert skipped == NONE | {"empty": 1}
@@ -173,11 +128,7 @@ def test_a_batch_is_padded_behind_and_labelled_where_it_is_learnt():
 def test_the_fingerprint_sees_everything():
     pixels = torch.zeros(3, 2, 2, dtype=torch.bfloat16)
     base = Example([1, 2], [IGNORED, 2], pixels)
-    others = [
-        Example([1, 3], [IGNORED, 2], pixels),
-        Example([1, 2], [1, 2], pixels),
-        Example([1, 2], [IGNORED, 2], pixels + 1),
-        Example([1, 2], [IGNORED, 2], None),
-    ]
+    changes = ({"ids": [1, 3]}, {"labels": [1, 2]}, {"picture": pixels + 1}, {"picture": None})
+    others = [dataclasses.replace(base, **change) for change in changes]
     assert fingerprint([base]) == fingerprint([Example([1, 2], [IGNORED, 2], pixels.clone())])
     assert len({fingerprint([example]) for example in [base, *others]} | {fingerprint([base, base])}) == 6

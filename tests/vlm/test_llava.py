@@ -1,55 +1,27 @@
 import dataclasses
+import importlib.util
 import json
-import os
-import pickle
-import signal
-import subprocess
-import sys
-from pathlib import Path
+import re
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.llava import MOMENTS, PROJECTOR, align, finetune, untrained
-from synthpairs.vlm.model import assemble
+from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Align, ClosedForm, Lora
 from synthpairs.vlm.warmstart import Moments, fit_projector
-from tests.vlm.conftest import changed_weights
+from tests.vlm.conftest import changed_weights, checkpoints
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)
+QLORA = dataclasses.replace(LORA, quantize="nf4")
+NEEDS_BITSANDBYTES = pytest.mark.skipif(
+    importlib.util.find_spec("bitsandbytes") is None, reason="the extra `quantize` is not installed"
+)
 START = ClosedForm(ridge=0.1, whitening=0.5)
-KILLED = """
-import os, pickle, signal, sys
-from pathlib import Path
-from synthpairs.vlm import llava, trainer
-
-take = trainer.OrderedDataset.__getitem__
-
-def take_or_die(self, index):
-    if index == 30:  # of step 8, two steps after a checkpoint
-        os.kill(os.getpid(), signal.SIGKILL)
-    return take(self, index)
-
-trainer.OrderedDataset.__getitem__ = take_or_die
-name, arguments = pickle.loads(Path(sys.argv[1]).read_bytes())
-getattr(llava, name)(*arguments)
-"""
-
-
-def killed(tmp_path, function, *arguments):
-    """Run it in a process that is killed in its eighth step."""
-    call = tmp_path / "call"
-    call.write_bytes(pickle.dumps((function.__name__, arguments)))
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", KILLED, call], capture_output=True, text=True, cwd=root)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
-def checkpoints():
-    return sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-*"))
 
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):
@@ -70,25 +42,33 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("lora", [None, LORA])
+@pytest.mark.parametrize("lora", [None, LORA, pytest.param(QLORA, marks=NEEDS_BITSANDBYTES)])
 def test_finetune_trains_projector_and_language_model(parts, instructions, tuning, tmp_path, aligned, lora):
-    metrics = finetune(instructions(40), aligned, parts, tuning(epochs=3.0, lora=lora), tmp_path / "finetuned")
+    params = tuning(epochs=3.0, micro_batch=2, lora=lora)
+    with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
+        finetune(instructions(4), tmp_path / "none", parts, params, tmp_path / "finetuned")
+    metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
     changed = changed_weights(parts, tmp_path)
-    assert not any("vision_tower" in name for name in changed)
     assert any("multi_modal_projector" in name for name in changed)
     for part in ("self_attn.q_proj", "mlp.down_proj"):
         assert f"language_model.model.layers.0.{part}.weight" in changed
+    trained = r"projector|layers\.\d\.(self_attn|mlp)" if lora else "projector|language_model"
+    assert all(re.search(trained, name) and "vision_tower" not in name for name in changed)
     assert ("language_model.model.embed_tokens.weight" in changed) == (lora is None)
     for name in ("config.json", "tokenizer.json", "processor_config.json"):
         assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
+    if lora is QLORA:  # the others come out twice alike where they are killed
+        assert load(tmp_path / "finetuned")[0].dtype == compute_dtype()
+        assert finetune(instructions(40), aligned, parts, params, tmp_path / "again") == metrics
+        assert file_sha256(tmp_path / "again") == file_sha256(tmp_path / "finetuned")
 
 
 @pytest.mark.parametrize("start", [None, START])
-def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_path, start):
+def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, spread, tmp_path, start):
     params = Align(**training, start=start)
     expected = align(pairs(40), narrow, params, tmp_path / "whole")
-    killed(tmp_path, align, pairs(40), narrow, params, tmp_path / "resumed")
+    spread(1, "align", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
     assert checkpoints() == ["checkpoint-6"]
     assert not (tmp_path / "resumed").exists()
     align(pairs(40), narrow, dataclasses.replace(params, seed=4), tmp_path / "other")  # its store is another
@@ -100,10 +80,10 @@ def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, tmp_p
 
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
-def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, tuning, tmp_path, aligned, lora):
+def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, tuning, spread, tmp_path, aligned, lora):
     params = tuning(micro_batch=2, projector_learning_rate=0.02, lora=lora)
     expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
-    killed(tmp_path, finetune, instructions(40), aligned, parts, params, tmp_path / "resumed")
+    spread(1, "finetune", instructions(40), aligned, parts, params, tmp_path / "resumed", dies_at=30)
     assert checkpoints() == ["checkpoint-6"]
     assert finetune(instructions(40), aligned, parts, params, tmp_path / "resumed") == expected
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
@@ -128,11 +108,6 @@ def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(
     tuned = finetune(instructions(8), tmp_path / "aligned", narrow, tuning(start=start), tmp_path / "tuned")
     assert tuned["steps"] == 2
     assert tuned["start"]["r2"] is not None
-
-
-def test_finetune_needs_an_aligned_projector(parts, instructions, tuning, tmp_path):
-    with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
-        finetune(instructions(4), tmp_path / "aligned", parts, tuning(), tmp_path / "out")
 
 
 def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, tmp_path):

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionModel, LlamaForCausalLM
 
 from synthpairs.core.storage import file_sha256
-from synthpairs.vlm.model import IMAGE_TOKEN, assemble, load, picture_tokens, save
+from synthpairs.vlm.model import assemble, load, picture_tokens, save
 
 
 def ask(processor, question):
@@ -13,16 +13,18 @@ def ask(processor, question):
     return processor.apply_chat_template([turn], add_generation_prompt=True)
 
 
-def test_it_is_the_language_model_over_projected_patches(parts, picture):
-    model, processor = assemble(parts)
+@pytest.mark.parametrize(("select", "tokens"), [("default", 4), ("full", 5)])  # with the class token before the patches
+def test_it_is_the_language_model_over_projected_patches(parts, picture, select, tokens):
+    model, processor = assemble(dataclasses.replace(parts, vision_feature_select=select))
     model.float()
     inputs = processor(text="<image>dog", images=picture(0), return_tensors="pt")
-    assert inputs.input_ids.tolist()[0][:5] == [3] * 4 + processor.tokenizer("d").input_ids
+    assert inputs.input_ids.tolist()[0][: tokens + 1] == [3] * tokens + processor.tokenizer("d").input_ids
+    assert picture_tokens(processor) == model.config.image_seq_length == tokens
     eye = CLIPVisionModel.from_pretrained(parts.eye, dtype=torch.bfloat16).float()
     llm = LlamaForCausalLM.from_pretrained(parts.llm, dtype=torch.float32)
     with torch.no_grad():
-        seen = eye(inputs.pixel_values, output_hidden_states=True).hidden_states[-2][:, 1:]
-        words = llm.get_input_embeddings()(inputs.input_ids[:, 4:])
+        seen = eye(inputs.pixel_values, output_hidden_states=True).hidden_states[-2][:, -tokens:]
+        words = llm.get_input_embeddings()(inputs.input_ids[:, tokens:])
         projected = model.model.multi_modal_projector(seen)
         expected = llm(inputs_embeds=torch.cat([projected, words], dim=1)).logits
         torch.testing.assert_close(model(**inputs).logits, expected)
@@ -76,17 +78,21 @@ def test_the_same_seed_saves_the_same_bytes_and_nobody_elses_generator_moves(par
 
 
 @pytest.mark.parametrize("text", ["what?", "\nwhat?", " what? "])
-def test_however_words_are_spaced_the_prompt_is_one(parts, text):
-    _, processor = assemble(parts)
-    assert ask(processor, text) == "<|im_start|>user\n<image>\nwhat?<|im_end|>\n<|im_start|>assistant\n"
-
-
-def test_vicuna_conversations(parts):
-    _, processor = assemble(dataclasses.replace(parts, chat="vicuna"))
-    processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
-    assert ask(processor, "what?") == "USER: <image>\nwhat? ASSISTANT:"
+@pytest.mark.parametrize(
+    ("chat", "prompt", "talk"),
+    [
+        ("chatml", "<|im_start|>user\n<image>\nwhat?<|im_end|>\n<|im_start|>assistant\n",
+         "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\na dog<|im_end|>\n"),
+        ("vicuna", "USER: <image>\nwhat? ASSISTANT:", "USER: hello ASSISTANT: a dog</s>"),
+    ],
+)  # fmt: skip
+def test_however_words_are_spaced_the_prompt_is_llavas(parts, chat, prompt, talk, text):
+    _, processor = assemble(dataclasses.replace(parts, chat=chat))
+    if chat == "vicuna":
+        processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
+    assert ask(processor, text) == prompt
     turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "a dog"}]
-    assert processor.apply_chat_template(turns) == "USER: hello ASSISTANT: a dog</s>"
+    assert processor.apply_chat_template(turns) == talk
 
 
 @pytest.mark.parametrize(
@@ -98,14 +104,11 @@ def test_vicuna_conversations(parts):
         ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
     ],
 )
-def test_wrong_parts_are_named(parts, changes, error, message):
-    with pytest.raises(error, match=message):
-        assemble(dataclasses.replace(parts, **changes))
-
-
-def test_loading_nothing_says_what_to_run(tmp_path):
+def test_wrong_parts_are_named(parts, tmp_path, changes, error, message):
     with pytest.raises(FileNotFoundError, match="dvc repro finetune"):
         load(tmp_path)
+    with pytest.raises(error, match=message):
+        assemble(dataclasses.replace(parts, **changes))
 
 
 def test_lm_eval_takes_the_directory(parts, picture, tmp_path):
@@ -120,21 +123,10 @@ def test_lm_eval_takes_the_directory(parts, picture, tmp_path):
     prompts = [evaluated.apply_chat_template(question) for question in questions]
     assert prompts[0] == ask(processor, "a?")
     settings = {"until": ["\n"], "max_gen_toks": 4, "do_sample": False}
-    requests = [
-        Instance("generate_until", {}, (prompt, settings, {"visual": [picture(number)]}), number)
-        for number, prompt in enumerate(prompts)
-    ]
+    shown = [{"visual": [picture(number)]} for number in range(3)]
+    asked = zip(prompts, [settings] * 3, shown, strict=True)
+    requests = [Instance("generate_until", {}, arguments, number) for number, arguments in enumerate(asked)]
     answers = evaluated.generate_until(requests, disable_tqdm=True)
     inputs = processor(text=prompts[1], images=picture(1), return_tensors="pt")
     new = model.generate(**inputs, max_new_tokens=4)[0, inputs.input_ids.shape[1] :]
     assert answers[1] == processor.tokenizer.decode(new, skip_special_tokens=True).split("\n")[0]
-
-
-def test_the_class_token_is_seen_when_it_is_asked_for(parts, picture):
-    model, processor = assemble(dataclasses.replace(parts, vision_feature_select="full"))
-    _, patches_only = assemble(parts)
-    inputs = processor(text=IMAGE_TOKEN, images=picture(0), return_tensors="pt")
-    shown = int((inputs.input_ids == processor.image_token_id).sum())
-    assert shown == picture_tokens(processor) == picture_tokens(patches_only) + 1 == model.config.image_seq_length
-    with torch.no_grad():
-        assert model.float()(**inputs).logits.shape[1] == inputs.input_ids.shape[1]

@@ -88,7 +88,7 @@ PAPER = Vlm(eye="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", layers=None, a
             vision_feature_select="default", aspect="crop", image_slot=None, chat="vicuna", seed=0)  # fmt: skip
 
 
-def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
+def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture, png):
     model, processor = assemble(PAPER)
     clip = CLIPModel.from_pretrained(hub["openai/clip"], dtype=torch.bfloat16).to(compute_dtype())
     tower = clip.vision_model.state_dict()
@@ -99,10 +99,14 @@ def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture):
         expected = clip.vision_model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         seen = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         assert torch.equal(seen, expected)
-
-
-def test_the_first_layers_alone_can_be_the_language_model(hub):
-    whole, cut = (assemble(dataclasses.replace(PAPER, layers=layers))[0].model.language_model for layers in (2, 1))
+    # A sentencepiece tokenizer marks the beginning of a text; a conversation that is tokenised in parts must not have more.
+    rows = pd.DataFrame([{"turns": [{"question": "what is this?", "answer": "a dog"}], "picture": png(0)}])
+    (example,), _ = instruction_examples(rows, processor, 300)
+    text = "USER: <image>\nwhat is this? ASSISTANT: a dog</s>"
+    assert example.ids == processor(text=text, images=picture(0), return_tensors="pt").input_ids[0].tolist()
+    (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 300)
+    assert caption.ids[:145] == [processor.tokenizer.bos_token_id] + [processor.image_token_id] * 144
+    whole, cut = model.model.language_model, assemble(dataclasses.replace(PAPER, layers=1))[0].model.language_model
     assert (len(whole.layers), len(cut.layers), cut.config.num_hidden_layers) == (2, 1, 1)
     expected = whole.state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in cut.state_dict().items())
@@ -127,32 +131,14 @@ def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, train
     inputs = processor(text="USER: <image>\nwhat is this? ASSISTANT:", images=picture(0), return_tensors="pt")
     answer = model.generate(**inputs, max_new_tokens=4, do_sample=False)
     assert answer.shape[1] > inputs.input_ids.shape[1]
+    local = dataclasses.replace(PAPER, eye=str(hub["openai/clip"]), llm=str(hub["lmsys/vicuna"]))
+    named, here = untrained(PAPER, tmp_path / "named"), untrained(local, tmp_path / "here")
+    assert file_sha256(tmp_path / "named") == file_sha256(tmp_path / "here")
+    assert named == here | {"hub": records}
     file = tmp_path / "aligned" / PROJECTOR
     save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
     with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):
         finetune(instructions(4), tmp_path / "aligned", PAPER, settings, tmp_path / "out")
-
-
-def test_what_is_trained_on_is_tokenised_as_it_will_be_asked(hub, picture, png):
-    """A sentencepiece tokenizer marks the beginning of a text; a conversation that is tokenised in pieces must not have more."""
-    _, processor = assemble(PAPER)
-    rows = pd.DataFrame([{"turns": [{"question": "what is this?", "answer": "a dog"}], "picture": png(0)}])
-    (example,), _ = instruction_examples(rows, processor, 300)
-    text = "USER: <image>\nwhat is this? ASSISTANT: a dog</s>"
-    whole = processor(text=text, images=picture(0), return_tensors="pt").input_ids[0].tolist()
-    assert example.ids == whole
-    (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 300)
-    assert caption.ids[0] == processor.tokenizer.bos_token_id
-    assert caption.ids[1:145] == [processor.image_token_id] * 144
-
-
-def test_the_hub_model_is_what_the_same_directory_is(hub, tmp_path):
-    local = dataclasses.replace(PAPER, eye=str(hub["openai/clip"]), llm=str(hub["lmsys/vicuna"]))
-    named, here = untrained(PAPER, tmp_path / "named"), untrained(local, tmp_path / "here")
-    assert file_sha256(tmp_path / "named") == file_sha256(tmp_path / "here")
-    assert "hub" not in here
-    assert named.pop("hub").keys() == {"vlm.eye", "vlm.llm"}
-    assert named == here
 
 
 RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
@@ -180,14 +166,14 @@ def test_what_the_hub_does_not_give_is_one_line(hub, monkeypatch, error, kind, m
     assert "\n" not in str(caught.value)
 
 
-def change(file, **values):
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+def change(name, **values):
+    return lambda at: (at / name).write_text(json.dumps(json.loads((at / name).read_text()) | values))
 
 
-def drop_a_weight(folder):
-    weights = load_file(folder / "model.safetensors")
+def drop_a_weight(at):
+    weights = load_file(at / "model.safetensors")
     del weights["model.layers.0.mlp.up_proj.weight"]
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    save_file(weights, at / "model.safetensors", {"format": "pt"})
 
 
 @pytest.mark.parametrize(
@@ -195,18 +181,18 @@ def drop_a_weight(folder):
     [
         ("openai/clip", lambda at: (at / "config.json").unlink(), "vlm.eye: .* has no config.json, so it is no eye"),
         ("openai/clip", lambda at: (at / "preprocessor_config.json").unlink(), "has no preprocessor_config.json"),
-        ("openai/clip", lambda at: change(at / "preprocessor_config.json", crop_size=16), "sees 24 pixels, .* makes 16"),
-        ("openai/clip", lambda at: change(at / "config.json", model_type="siglip"), "must be of CLIP, .* type siglip"),
+        ("openai/clip", change("preprocessor_config.json", crop_size=16), "sees 24 pixels, .* makes 16"),
+        ("openai/clip", change("config.json", model_type="siglip"), "must be of CLIP, .* type siglip"),
         (
             "lmsys/vicuna",
-            lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"),
-            "vlm.llm: lmsys/vicuna@main has no weights as safetensors, .* refs/pr/N",
+            lambda at: (at / "model.safetensors").unlink(),
+            "main has no weights as safetensors, .* refs/pr/N",
         ),
-        ("lmsys/vicuna", lambda at: change(at / "config.json", hidden_size=48), "vlm.llm: lmsys/vicuna@main cannot be loaded"),
+        ("lmsys/vicuna", change("config.json", hidden_size=48), "vlm.llm: lmsys/vicuna@main cannot be loaded"),
         ("lmsys/vicuna", drop_a_weight, "lacks 1 weights of its model, first model.layers.0.mlp.up_proj.weight"),
-        ("lmsys/vicuna", lambda at: change(at / "config.json", model_type="clip"), "vlm.llm: .* cannot be loaded"),
+        ("lmsys/vicuna", change("config.json", model_type="clip"), "vlm.llm: .* cannot be loaded"),
     ],
-)  # fmt: skip
+)
 def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model, spoil, message):
     shutil.copytree(hub[model], tmp_path / "spoilt")
     spoil(tmp_path / "spoilt")

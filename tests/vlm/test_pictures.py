@@ -1,5 +1,3 @@
-"""Pictures stay where they lie until their pixels are asked for, and are the same wherever they lie."""
-
 import dataclasses
 import io
 import pickle
@@ -16,45 +14,34 @@ from synthpairs.vlm.model import assemble, load, save
 from synthpairs.vlm.pictures import looked_at
 
 
-@pytest.fixture(scope="module")
-def processor(parts):
-    return assemble(parts)[1].image_processor
-
-
-def jpeg(picture):
-    out = io.BytesIO()
-    picture.resize((64, 40)).save(out, "JPEG")
-    return out.getvalue()
-
-
 def test_a_picture_is_the_same_wherever_it_lies(processor, picture, png, tmp_path):
     (tmp_path / "a.png").write_bytes(png(0))
     (tmp_path / "s.tar").write_bytes(shard_bytes([("k", {"png": png(0), "txt": b"a dog"}), ("l", {"png": png(1)})]))
     shard = dict(locate_shard(tmp_path / "s.tar"))
-    *images, none = looked_at([png(0), tmp_path / "a.png", shard["k"]["png"], picture(0), None], processor)
-    expected = processor(picture(0), return_tensors="pt").pixel_values[0].bfloat16()
+    sources = [png(0), tmp_path / "a.png", shard["k"]["png"], picture(0), None]
+    *images, none = looked_at(sources, processor.image_processor)
+    expected = processor.image_processor(picture(0), return_tensors="pt").pixel_values[0].bfloat16()
     assert none is None
     assert all(torch.equal(image.pixels(), expected) for image in images)
     assert len({image.digest for image in images[:3]}) == 1
     assert torch.equal(pickle.loads(pickle.dumps(images[1])).pixels(), expected)  # a loader's worker has it so
+    pairs = [(key, "a dog", members["png"]) for key, members in shard.items()]
+    examples, _ = caption_examples(pairs, processor, 80)
+    assert all(isinstance(example.picture.source, Slice) for example in examples), "pairs in shards are not held"
+    (tmp_path / "a.png").write_bytes(png(0)[:50])
+    with pytest.raises(OSError, match=r"a\.png: a picture that was whole before"):
+        images[1].pixels()
 
 
 @pytest.mark.parametrize("ahead", [2, 1024])
 def test_broken_ones_are_found_in_their_places(processor, picture, png, tmp_path, monkeypatch, ahead):
     monkeypatch.setattr(pictures, "AHEAD", ahead)
-    photo = jpeg(picture(0))
+    out = io.BytesIO()
+    picture(0).resize((64, 40)).save(out, "JPEG")
+    photo = out.getvalue()
     sources = [png(0), png(0)[:-200], photo, photo[: len(photo) // 2], b"", tmp_path / "none.png", png(1)]
-    whole = [image is not None for image in looked_at(sources, processor)]
+    whole = [image is not None for image in looked_at(sources, processor.image_processor)]
     assert whole == [True, False, True, False, False, False, True]
-
-
-def test_a_picture_that_breaks_later_is_named(processor, png, tmp_path):
-    file = tmp_path / "a.png"
-    file.write_bytes(png(0))
-    (seen,) = looked_at([file], processor)
-    file.write_bytes(png(0)[:50])
-    with pytest.raises(OSError, match=r"a\.png: a picture that was whole before"):
-        seen.pixels()
 
 
 def test_many_examples_are_what_was_put_in_and_small():
@@ -72,13 +59,6 @@ def test_many_examples_are_what_was_put_in_and_small():
     assert examples.learnt == [10] * 2000
     with pytest.raises(IndexError):
         examples[2000]
-
-
-def test_pairs_in_shards_are_not_held(parts, png, tmp_path):
-    (tmp_path / "s.tar").write_bytes(shard_bytes([(f"k{number}", {"png": png(number)}) for number in range(8)]))
-    pairs = [(key, "a dog", members["png"]) for key, members in locate_shard(tmp_path / "s.tar")]
-    examples, _ = caption_examples(pairs, assemble(parts)[1], 80)
-    assert all(isinstance(example.picture.source, Slice) for example in examples)
 
 
 def test_padding_keeps_what_cropping_cuts_off_and_is_saved(parts, tmp_path):

@@ -1,6 +1,3 @@
-# ruff: noqa: F811 (fixtures)
-"""The resampler learns to say captions; the arms of the Synth2 route are aligned and fine-tuned like the others."""
-
 import numpy as np
 import pytest
 import torch
@@ -9,9 +6,9 @@ from safetensors.torch import load_file
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, finetune
 from synthpairs.vlm.model import assemble, load
-from synthpairs.vlm.params import Finetune, Training
+from synthpairs.vlm.params import Training
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, align_codes, bag_of_words_collator, prepare
-from tests.vlm.conftest import WORDS, _png, instructions, pairs, parts, resampler, training  # noqa: F401
+from tests.vlm.conftest import WORDS
 
 
 @pytest.fixture
@@ -21,37 +18,36 @@ def coded_pairs(resampler):
     return lambda count: [(f"key{number}", WORDS[number % 5], book[number % 5]) for number in range(count)]
 
 
-def test_the_share_of_a_word_is_its_rarity(parts, resampler, coded_pairs):
-    processor = assemble(parts, resampler)[1]
-    examples = caption_examples(coded_pairs(5), processor, 120)[0]
-    ids = [processor.tokenizer(letter).input_ids[0] for letter in ("d", "s", "\n")]
-    targets = bag_of_words_collator(ids, 5, examples)(examples)["targets"]
+def test_the_words_are_the_most_frequent_ones_and_the_share_of_each_is_its_rarity(parts, resampler, coded_pairs):
+    model, processor = assemble(parts, resampler)
+    examples = caption_examples(coded_pairs(5), processor, 120)[0]  # of dog, snail, elephant, on a red ground, cat
+    a, e, n, d, s, end = (processor.tokenizer(letter).input_ids[0] for letter in "aends\n")
+    words = prepare(model, examples, 5)
+    assert {a, e, n} <= set(words)
+    counts = [sum(example.labels.count(word) for example in examples) for word in words]
+    assert counts == sorted(counts, reverse=True)
+    assert torch.equal(model.model.multi_modal_projector.words[:5], model.get_input_embeddings().weight[words].float())
+    assert prepare(model, examples, 9)[:5] == words
+    targets = bag_of_words_collator([d, s, end], 5, examples)(examples)["targets"]
     torch.testing.assert_close(targets.sum(1), torch.ones(5))
     assert targets[0, 0] > 0.9  # "dog": d is in two captions of five, the line end in all
     assert targets[4, 0] == targets[4, 1] == 0  # "cat"
 
 
-def test_the_words_are_the_most_frequent_ones(parts, resampler, coded_pairs):
-    model, processor = assemble(parts, resampler)
-    examples = caption_examples(coded_pairs(5), processor, 120)[0]
-    a, e, n = (processor.tokenizer(letter).input_ids[0] for letter in "aen")
-    words = prepare(model, examples, 5)
-    assert len(words) == 5
-    assert {a, e, n} <= set(words)  # of dog, snail, elephant, on a red ground, cat
-    counts = [sum(example.labels.count(word) for example in examples) for word in words]
-    assert counts == sorted(counts, reverse=True)
-    assert torch.equal(model.model.multi_modal_projector.words[:5], model.get_input_embeddings().weight[words].float())
-    assert prepare(model, examples, 9)[:5] == words
-
-
-def test_an_arm_without_pairs_keeps_an_untrained_resampler(
-    parts, resampler, coded_pairs, instructions, training, tmp_path
+@pytest.mark.parametrize(("count", "steps"), [(0, 0), (40, 10)])  # an arm without pairs keeps an untrained one
+def test_finetune_goes_on_from_the_resampler(
+    parts, resampler, coded_pairs, instructions, training, tuning, tmp_path, count, steps
 ):
-    metrics = align_codes(coded_pairs(0), parts, resampler, Training(**training), tmp_path / "aligned")
-    assert (metrics["pairs"], metrics["steps"]) == (0, 0)
-    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
-    tuned = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
-    assert np.isfinite(tuned["loss_last"])
+    metrics = align_codes(coded_pairs(count), parts, resampler, Training(**training), tmp_path / "aligned")
+    assert (metrics["pairs"], metrics["steps"]) == (count, steps)
+    params = tuning(projector_learning_rate=0.01)
+    metrics = finetune(instructions(12), tmp_path / "aligned", parts, params, tmp_path / "tuned", resampler)
+    assert metrics["steps"] == 3
+    assert np.isfinite(metrics["loss_last"])
+    projector = load(tmp_path / "tuned")[0].model.multi_modal_projector.state_dict()
+    before = load_file(tmp_path / "aligned" / PROJECTOR)
+    assert torch.equal(projector["middle"], before["middle"].bfloat16())  # the scale is not trained
+    assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())
 
 
 def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs, training, tmp_path):
@@ -67,12 +63,6 @@ def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs
     targets = model.model.multi_modal_projector.shares(seen).exp().mean(1)
     others = targets[[1, 2, 3, 4, 0]]
     assert (targets - others).abs().sum(1).min() > 0.2  # what it says depends on what it sees
-
-
-def test_two_alignments_give_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path):
-    for name in ("one", "two"):
-        align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / name)
-    assert (tmp_path / "one" / PROJECTOR).read_bytes() == (tmp_path / "two" / PROJECTOR).read_bytes()
 
 
 def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path, monkeypatch):
@@ -92,15 +82,3 @@ def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pa
     align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
     assert len(calls) == 6 + 10 - 3  # from the checkpoint after step 3
     assert (tmp_path / "whole" / PROJECTOR).read_bytes() == (tmp_path / "resumed" / PROJECTOR).read_bytes()
-
-
-def test_finetune_goes_on_from_the_resampler(parts, resampler, coded_pairs, instructions, training, tmp_path):
-    align_codes(coded_pairs(40), parts, resampler, Training(**training), tmp_path / "aligned")
-    settings = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
-    metrics = finetune(instructions(12), tmp_path / "aligned", parts, settings, tmp_path / "tuned", resampler)
-    assert metrics["steps"] == 3
-    model, _ = load(tmp_path / "tuned")
-    before = load_file(tmp_path / "aligned" / PROJECTOR)
-    projector = model.model.multi_modal_projector.state_dict()
-    assert torch.equal(projector["middle"], before["middle"].bfloat16())  # the scale is not trained
-    assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())

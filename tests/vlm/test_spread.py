@@ -1,10 +1,6 @@
 """A training in two processes is the training in one: the same order, the same global batch, the same curve; it resumes."""
 
-import json
 import os
-import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,43 +13,13 @@ from synthpairs.vlm.llava import finetune
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
 from synthpairs.vlm.training import Learner, train
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def spread(tmp_path):
-    """Runs a training in processes of their own; returns its losses and metrics."""
-
-    def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
-        call = tmp_path / f"{function}-{count}.call"
-        settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
-        call.write_bytes(pickle.dumps(settings))
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
-        done = subprocess.run(
-            [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)],
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | environment,
-            capture_output=True,
-            text=True,
-        )
-        if dies_at or fails:
-            assert done.returncode != 0
-            assert fails in done.stderr
-            return None
-        assert done.returncode == 0, done.stderr[-4000:]
-        return json.loads(call.with_suffix(".json").read_text())
-
-    return run
+from tests.vlm.conftest import checkpoints
 
 
 @pytest.fixture
 def alone(parts, instructions, aligned, tuning, tmp_path, monkeypatch):
-    """The call that is spread, without its out, and its losses in this process.
-
-    Micro-batches are of one, so that every second process's has no picture now and then.
-    """
-    losses = []
+    """The call that is spread, without its out, and its losses in this process."""
+    losses = []  # micro-batches are of one, so that every second process's has no picture now and then
     monkeypatch.setattr(fitting, "train", lambda *arguments: losses.append(train(*arguments)) or losses[-1])
     call = ("finetune", instructions(40), aligned, parts, tuning(micro_batch=1, learning_rate=1e-3, max_steps=8))
     finetune(*call[1:], tmp_path / "alone")
@@ -66,8 +32,7 @@ def test_two_processes_train_as_one_and_go_on_where_they_were_killed(spread, alo
     whole = spread(2, *call, tmp_path / "whole")
     np.testing.assert_allclose(whole["losses"], losses, rtol=0.01)  # bfloat16, in other sums
     spread(2, *call, tmp_path / "killed", dies_at=27)
-    kept = sorted(path.name for path in Path(os.environ["DVC_ROOT"]).glob(".dvc/tmp/work/*/*/*/checkpoint-*"))
-    assert kept == ["checkpoint-6"]
+    assert checkpoints() == ["checkpoint-6"]
     assert spread(2, *call, tmp_path / "killed") == whole
     once, again = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert all((once[name] == again[name]).all() for name in once)

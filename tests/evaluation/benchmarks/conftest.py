@@ -2,27 +2,17 @@
 
 import io
 import zlib
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    CLIPImageProcessor,
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-    PreTrainedTokenizerFast,
-)
 
 from synthpairs.emoji.tasks.params import Mix, Tasks
 from synthpairs.emoji.tasks.words import CLASSES
 from synthpairs.emoji.tasks.writing import make_tasks
-from synthpairs.vlm.model import TEMPLATES
+from synthpairs.vlm.model import assemble
+from tests.vlm.conftest import parts  # noqa: F401
 
 KINDS = {
     "animal or plant": ["ant", "cat", "cow", "dog", "rose", "snake"],
@@ -37,7 +27,7 @@ SMALL = Tasks(
 )  # fmt: skip
 
 
-def _png(name: str, style: str) -> bytes:
+def _png(name, style):
     hue = zlib.crc32(f"{name}/{style}".encode())
     image = Image.new("RGBA", (32, 32))
     ImageDraw.Draw(image).ellipse((2, 2, 29, 20 + hue % 9), fill=(hue & 255, hue >> 8 & 255, hue >> 16 & 255, 255))
@@ -47,25 +37,13 @@ def _png(name: str, style: str) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def kinds() -> dict[str, list[str]]:
-    """The small world's concepts by kind."""
-    return KINDS
-
-
-@pytest.fixture(scope="session")
-def concepts() -> list[str]:
+def concepts():
     """The small world's concepts."""
     return [name for names in KINDS.values() for name in names]
 
 
 @pytest.fixture(scope="session")
-def small() -> Tasks:
-    """Section `tasks` at the small world's size."""
-    return SMALL
-
-
-@pytest.fixture(scope="session")
-def drawings() -> pd.DataFrame:
+def drawings():
     """A table as data/art/drawings.parquet: four styles of every concept, and words that only have keywords."""
     named = [(name, kind, []) for kind, names in KINDS.items() for name in names]
     named += [(sort + letter * 2, "face", [sort]) for sort in CLASSES for letter in "abcdef"]  # birdaa, birdbb, ...
@@ -80,7 +58,7 @@ def drawings() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def task_directory(drawings: pd.DataFrame, concepts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def task_directory(drawings, concepts, tmp_path_factory):
     """All of data/tasks, made of the small world."""
     out = tmp_path_factory.mktemp("tasks")
     make_tasks(drawings, concepts, SMALL, out)
@@ -88,50 +66,30 @@ def task_directory(drawings: pd.DataFrame, concepts: list[str], tmp_path_factory
 
 
 @pytest.fixture(scope="session")
-def tiny_vlm() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
-    """A random LLaVA of 32 dimensions with 16 tokens a picture, and a tokenizer that knows bytes only."""
-    special = ["<image>", "<|im_start|>", "<|im_end|>", "<pad>"]
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    raw.train_from_iterator(
-        [], trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
-    )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<pad>")
-    end = tokenizer.eos_token_id
-    torch.manual_seed(0)
-    model = LlavaForConditionalGeneration(
-        LlavaConfig(
-            vision_config=CLIPVisionConfig(
-                hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, image_size=48, patch_size=12
-            ),
-            text_config=LlamaConfig(
-                vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-                num_attention_heads=4, num_key_value_heads=2, eos_token_id=end, bos_token_id=end, pad_token_id=end,
-                initializer_range=0.3,
-            ),
-            image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-            image_seq_length=16,
-        )
-    )  # fmt: skip
-    model.generation_config.eos_token_id = end
-    size = {"height": 48, "width": 48}
-    processor = LlavaProcessor(
-        image_processor=CLIPImageProcessor(size={"shortest_edge": 48}, crop_size=size),
-        tokenizer=tokenizer,
-        patch_size=12,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TEMPLATES["chatml"],
-    )
-    return model.eval(), processor
+def tiny_vlm(parts):  # noqa: F811
+    """The tiny LLaVA with weights so large that its answers differ, and its processor."""
+    model, processor = assemble(parts)
+    for weight in model.float().eval().requires_grad_(False).parameters():
+        if weight.ndim > 1:
+            weight *= 15
+    return model, processor
 
 
-def log_likelihood(model: LlavaForConditionalGeneration, processor: LlavaProcessor, context: str, end: str) -> float:
+def log_likelihood(model, processor, context, end):
     """Log-likelihood of `end` after `context`."""
     start = len(processor.tokenizer(context)["input_ids"])
     ids = processor.tokenizer(context + end, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         log_probs = model(ids).logits[0, start - 1 : -1].log_softmax(-1)
     return log_probs.gather(1, ids[0, start:, None]).sum().item()
+
+
+def directly(model, processor, question, picture):
+    """The greedy answer of three tokens, as a user of the model would get it; a picture comes before its question."""
+    content = ([{"type": "image"}] if picture else []) + [{"type": "text", "text": question}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    images = [Image.open(io.BytesIO(picture))] if picture else None
+    inputs = processor(images=images, text=prompt, return_tensors="pt")
+    with torch.no_grad():
+        ids = model.generate(**inputs, max_new_tokens=3, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+    return processor.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()

@@ -19,12 +19,12 @@ from synthpairs.evaluation.benchmarks.cider import cider_scores, mean_cider, tok
         ("dog dog", 10 / 4 * 0.5),  # clipped: log2 * log2 / (2 log2 * log2); the pair `dog dog` is in no reference
     ],
 )
-def test_by_hand(prediction: str, score: float) -> None:
+def test_by_hand(prediction, score):
     """With two pictures, `a dog` and `a cat`: idf is 0 for `a`, log 2 for everything else."""
     assert cider_scores([prediction, "a cat"], [["a dog"], ["a cat"]]) == pytest.approx([score, 5.0])
 
 
-def test_as_coco_caption() -> None:
+def test_as_coco_caption():
     """Values of pycocoevalcap/cider/cider_scorer.py on the same words."""
     references = [
         ["a dog on a red background", "a picture of a dog on red"],

@@ -1,77 +1,56 @@
-"""The whole way from tables through lm-eval to numbers, with a tiny random LLaVA, against asking the model directly."""
-
 import copy
-import io
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
-from PIL import Image
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import read_table, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
-from synthpairs.emoji.tasks.params import Tasks
 from synthpairs.evaluation.benchmarks.cider import mean_cider
 from synthpairs.evaluation.benchmarks.evaluation import answer_all, answer_first
 from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.vlm.model import save
-from tests.evaluation.benchmarks.conftest import log_likelihood
+from tests.evaluation.benchmarks.conftest import SMALL, directly, log_likelihood
 
-Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
 PARAMS = Benchmark(
     tasks=Asked(pictures=["desk_pope", "desk_text"], codes=["desk_vqa"]), batch=48, resamples=200, seed=0
 )
 
 
 @pytest.fixture(scope="module")
-def answers(tiny_vlm: Model, task_directory: Path) -> pd.DataFrame:
+def answers(tiny_vlm, task_directory):
     """The tiny model's answers to everything."""
     table, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, TASKS)
     assert versions == dict.fromkeys(TASKS, 1.0)
     return table
 
 
-def directly(
-    model: LlavaForConditionalGeneration, processor: LlavaProcessor, question: str, picture: bytes | None
-) -> str:
-    """The greedy answer of three tokens, as a user of the model would get it; a picture comes before its question."""
-    content = ([{"type": "image"}] if picture else []) + [{"type": "text", "text": question}]
-    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    images = [Image.open(io.BytesIO(picture))] if picture else None
-    inputs = processor(images=images, text=prompt, return_tensors="pt")
-    with torch.no_grad():
-        ids = model.generate(**inputs, max_new_tokens=3, do_sample=False)[0, inputs["input_ids"].shape[1] :]
-    return processor.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()
-
-
-def test_every_question_is_answered(answers: pd.DataFrame, task_directory: Path, small: Tasks) -> None:
+def test_every_question_is_answered(answers, task_directory):
     assert list(answers.columns) == ANSWERS.names
     counts = answers.groupby(["task", "blind"]).size().to_dict()
-    sizes = {task: getattr(small, task.removeprefix("desk_")) for task in TASKS}
+    sizes = {task: getattr(SMALL, task.removeprefix("desk_")) for task in TASKS}
     assert counts == {(task, False): sizes[task] for task in TASKS} | {(task, True): sizes[task] for task in PICTURED}
     for task in TASKS:
         items = pd.read_parquet(task_directory / f"{task}.parquet")
         assert set(answers["uid"][answers["task"] == task]) == set(items["uid"])
+    captions = answers[~answers["blind"] & (answers["task"] == "desk_caption")]
+    assert captions["prediction"].nunique() > 1  # one question, so the pictures made the difference
 
 
 @pytest.mark.parametrize("blind", [False, True])
-def test_answers_are_the_models_own(answers: pd.DataFrame, tiny_vlm: Model, task_directory: Path, blind: bool) -> None:
+def test_answers_are_the_models_own(answers, tiny_vlm, task_directory, blind):
     """Batching, padding and lm-eval's prompt change nothing; blind means no picture tokens, not a black picture."""
     predictions = answers.query("task == 'desk_pope' and blind == @blind").set_index("uid")["prediction"]
     for row in pd.read_parquet(task_directory / "desk_pope.parquet").head(6).itertuples():
         assert predictions[row.uid] == directly(*tiny_vlm, row.question, None if blind else row.picture)
 
 
-def test_plain_lm_eval_gives_the_same_answers(
-    answers: pd.DataFrame, tiny_vlm: Model, task_directory: Path, tmp_path: Path
-) -> None:
+def test_plain_lm_eval_gives_the_same_answers(answers, tiny_vlm, task_directory, tmp_path):
     """The definitions need nothing of ours but the scoring functions: the stock `hf-multimodal` runs them."""
     for part in tiny_vlm:
         part.save_pretrained(tmp_path)
@@ -90,25 +69,14 @@ def test_plain_lm_eval_gives_the_same_answers(
     assert results["results"]["desk_caption"]["cider,none"] == pytest.approx(mean_cider(captions))
 
 
-def test_blind_answers_depend_on_the_question_alone(answers: pd.DataFrame, task_directory: Path) -> None:
-    items = pd.concat([pd.read_parquet(task_directory / f"{task}.parquet") for task in PICTURED])
-    questions = items.set_index("uid")["question"]
-    for task, rows in answers[answers["blind"]].groupby("task"):
-        assert rows.groupby(rows["uid"].map(questions))["prediction"].nunique().max() == 1, task
-    pictured = answers[~answers["blind"] & (answers["task"] == "desk_caption")]
-    assert pictured["prediction"].nunique() > 1  # one question, so the pictures made the difference
-
-
-def test_text_is_the_likeliest_end(answers: pd.DataFrame, tiny_vlm: Model, task_directory: Path) -> None:
+def test_text_is_the_likeliest_end(answers, tiny_vlm, task_directory):
     predictions = answers[answers["task"] == "desk_text"].set_index("uid")["prediction"]
     for row in pd.read_parquet(task_directory / "desk_text.parquet").head(4).itertuples():
         likelihoods = {choice: log_likelihood(*tiny_vlm, row.question, f" {choice}") for choice in row.choices}
         assert predictions[row.uid] == max(likelihoods, key=likelihoods.__getitem__)
 
 
-def test_some_tasks_or_items_have_the_same_answers(
-    tiny_vlm: Model, task_directory: Path, answers: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_some_tasks_or_items_have_the_same_answers(tiny_vlm, task_directory, answers, tmp_path):
     text, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, ["desk_text"])
     assert versions == {"desk_text": 1.0}
     pd.testing.assert_frame_equal(text, answers[answers["task"] == "desk_text"].reset_index(drop=True))
@@ -125,7 +93,7 @@ def test_some_tasks_or_items_have_the_same_answers(
         answer_all(*tiny_vlm, tmp_path, 4, TASKS)
 
 
-def test_numbers(answers: pd.DataFrame) -> None:
+def test_numbers(answers):
     numbers = summarise(answers, dict.fromkeys(TASKS, 1.0), PARAMS)
     assert {task: entry["metric"] for task, entry in numbers.items()} == {
         task: "cider_d" if task == "desk_caption" else "accuracy" for task in TASKS
@@ -141,7 +109,7 @@ def test_numbers(answers: pd.DataFrame) -> None:
         assert (entry["higher_is_better"], entry["version"]) == (True, 1.0)
 
 
-def test_the_stage(tiny_vlm: Model, task_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage(tiny_vlm, task_directory, tmp_path, monkeypatch):
     """`python -m stages.benchmark untrained` writes numbers and answers, the same bytes twice."""
     from stages import benchmark
 
@@ -155,7 +123,7 @@ benchmark: {tasks: {pictures: [desk_sqa, desk_text], codes: []}, batch: 48, resa
 suite: {pictures: [], text: [], shots: 5, limit: null, include: null}
 """)
 
-    def run(arm: str) -> list[bytes]:
+    def run(arm):
         monkeypatch.setattr("sys.argv", ["benchmark", arm])
         benchmark.main()
         return [Path("reports/benchmarks", name).read_bytes() for name in (f"{arm}.json", f"items/{arm}.parquet")]

@@ -1,5 +1,3 @@
-"""Reports of lm-eval and lmms-eval as numbers and answers, and the stock lm-eval run on tasks written here."""
-
 import json
 import math
 from dataclasses import replace
@@ -7,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
@@ -16,51 +13,51 @@ from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_text
 from tests.evaluation.benchmarks.conftest import log_likelihood
 
-Model = tuple[LlavaForConditionalGeneration, LlavaProcessor]
 PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
 SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
 
 
-def report(task: str, entry: dict, samples: list[dict]) -> HarnessResults:
+def report(task, entry, samples):
     """What is made of one task's report, with the keys that both harnesses write."""
     results = {
-        "results": {task: {"alias": task} | entry},
-        "group_subtasks": {task: []},
+        "results": {task: {"alias": task} | entry}, "group_subtasks": {task: []}, "versions": {task: "Yaml"},
         "configs": {task: {"metadata": [{"version": 0.0}]}},
-        "versions": {task: "Yaml"},
         "higher_is_better": {task: {name.partition(",")[0]: True for name in entry}},
         "n-samples": {task: {"original": 9, "effective": len(samples)}},
-    }
+    }  # fmt: skip
     samples = [{"doc_id": number, "filtered_resps": " Yes\n"} | sample for number, sample in enumerate(samples)]
     return harness_results(task, results, {task: samples}, "lmms-eval 0.7.3", PARAMS)
 
 
-def pope(scores: list[float]) -> HarnessResults:
+def test_a_mean_of_questions_has_a_bootstrap_interval_and_rows_beside_our_own(tmp_path):
     """As lmms-eval's `pope` reports it: what its metrics are computed from stands in the samples."""
-    entry = {"pope_accuracy,none": sum(scores) / len(scores), "pope_accuracy_stderr,none": "N/A"}
-    entry |= {"pope_f1_score,none": 0.8, "pope_f1_score_stderr,none": "N/A"}
-    return report("pope", entry, [{"pope_accuracy": {"question_id": "1", "score": score}} for score in scores])
-
-
-def test_a_mean_of_questions_has_a_bootstrap_interval_and_rows() -> None:
-    results = pope([1.0, 0.0, 1.0, 1.0])
+    entry = {"pope_accuracy,none": 0.75, "pope_accuracy_stderr,none": "N/A", "pope_f1_score,none": 0.8}
+    samples = [{"pope_accuracy": {"question_id": "1", "score": score}} for score in (1.0, 0.0, 1.0, 1.0)]
+    results = report("pope", entry | {"pope_f1_score_stderr,none": "N/A"}, samples)
     numbers = results.numbers["pope"]
-    assert numbers["value"] == 0.75
     assert 0 <= numbers["low"] < 0.75 < numbers["high"] <= 1
-    assert numbers["stderr"] == pytest.approx(math.sqrt(0.75 * 0.25 / 3), abs=1e-6)
-    assert {name: numbers[name] for name in ("metric", "n", "version", "higher_is_better", "engine")} == {
-        "metric": "pope_accuracy", "n": 4, "version": 0.0, "higher_is_better": True, "engine": "lmms-eval 0.7.3",
+    expected = {
+        "metric": "pope_accuracy", "value": 0.75, "n": 4, "version": 0.0, "higher_is_better": True,
+        "engine": "lmms-eval 0.7.3", "metrics": {"pope_accuracy": 0.75, "pope_f1_score": 0.8},
+        "stderr": pytest.approx(math.sqrt(0.75 * 0.25 / 3), abs=1e-6),
     }  # fmt: skip
-    assert numbers["metrics"] == {"pope_accuracy": 0.75, "pope_f1_score": 0.8}
+    assert {name: numbers[name] for name in expected} == expected
     assert json.loads(json.dumps(numbers)) == numbers
-    assert [(row["uid"], row["score"], row["prediction"], row["blind"]) for row in results.rows][:2] == [
-        ("pope/0", 1.0, "Yes", False),
-        ("pope/1", 0.0, "Yes", False),
-    ]
+    rows = [(row["uid"], row["score"], row["prediction"], row["blind"]) for row in results.rows]
+    assert rows[:2] == [("pope/0", 1.0, "Yes", False), ("pope/1", 0.0, "Yes", False)]
+    own = pd.DataFrame([dict.fromkeys(ANSWERS.names, "") | {"task": "desk_vqa", "blind": True, "score": 0.5}])
+    assert HarnessResults().joined(own) is own
+    both = (results | results).joined(own)
+    assert both["task"].tolist() == ["desk_vqa", *["pope"] * 8]
+    write_table(tmp_path / "items.parquet", both, ANSWERS)
+    seed = [{"seed_all": {"pred": prediction, "answer": "B"}} for prediction in ("b", "C")]  # scored by its letters
+    assert [row["score"] for row in report("seedbench", {"seed_all,none": 0.5}, seed).rows] == [1.0, 0.0]
+    with pytest.raises(ValueError, match="vqav2_test gives no number; it may only write answers for a server"):
+        report("vqav2_test", {"submission,none": "N/A"}, [])
 
 
-def test_percent_is_a_mean_too_and_its_judge_is_named() -> None:
-    def mmvet(judge: str) -> HarnessResults:
+def test_percent_is_a_mean_too_and_its_judge_is_named():
+    def mmvet(judge):
         graded = [{"gpt_eval_score": {"score": 0.2, "eval_model": "judge-1"}}]
         graded += [{"gpt_eval_score": {"score": 0.6, "eval_model": judge}}]
         return report("mmvet", {"gpt_eval_score,none": 40.0}, graded)
@@ -76,9 +73,7 @@ def test_percent_is_a_mean_too_and_its_judge_is_named() -> None:
     ("value", "stderr", "expected"),
     [(150.0, "N/A", [None] * 3), (0.5, "N/A", [None] * 3), (150.0, 10.0, [10, 130.4, 169.6])],
 )
-def test_a_sum_of_scores_has_only_the_interval_that_its_harness_gives(
-    value: float, stderr: str | float, expected: list
-) -> None:
+def test_a_sum_of_scores_has_only_the_interval_that_its_harness_gives(value, stderr, expected):
     samples = [{"mme_perception_score": {"score": 1.0}}, {"mme_cognition_score": {"score": 0.0}}]
     entry = {"mme_perception_score,none": value, "mme_perception_score_stderr,none": stderr}
     numbers = report("mme", entry, samples).numbers["mme"]
@@ -88,17 +83,7 @@ def test_a_sum_of_scores_has_only_the_interval_that_its_harness_gives(
     ]
 
 
-def test_seed_bench_is_scored_by_its_letters() -> None:
-    samples = [{"seed_all": {"pred": prediction, "answer": "B"}} for prediction in ("b", "C")]
-    assert [row["score"] for row in report("seedbench", {"seed_all,none": 0.5}, samples).rows] == [1.0, 0.0]
-
-
-def test_what_only_writes_a_submission_is_an_error() -> None:
-    with pytest.raises(ValueError, match="vqav2_test gives no number; it may only write answers for a server"):
-        report("vqav2_test", {"submission,none": "N/A"}, [])
-
-
-def test_a_group_without_a_number_is_its_tasks() -> None:
+def test_a_group_without_a_number_is_its_tasks():
     entry, sample = {"exact_match,none": 1.0}, {"doc_id": 0, "filtered_resps": "A", "exact_match": 1.0}
     reported = {
         "results": {"both": {"alias": "both"}, "one": entry, "other": entry},
@@ -113,16 +98,8 @@ def test_a_group_without_a_number_is_its_tasks() -> None:
     assert [row["task"] for row in results.rows] == ["one", "other"]
 
 
-def test_answers_are_joined_to_our_own_in_order(tmp_path: Path) -> None:
-    own = pd.DataFrame([dict.fromkeys(ANSWERS.names, "") | {"task": "desk_vqa", "blind": True, "score": 0.5}])
-    assert HarnessResults().joined(own) is own
-    both = (pope([1.0]) | pope([1.0, 0.0])).joined(own)
-    assert both["task"].tolist() == ["desk_vqa", "pope", "pope", "pope"]
-    write_table(tmp_path / "items.parquet", both, ANSWERS)
-
-
 @pytest.fixture
-def subjects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def subjects(tmp_path, monkeypatch):
     """Two subjects in a group, as lm-eval's `mmlu` is built, and their tables where the hub's are expected without a network."""
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", str(tmp_path / "sets"))
     for name, answers in (("sums", [1, 3, 0, 2, 1]), ("names", [0, 0, 1])):
@@ -152,7 +129,9 @@ aggregate_metric_list: [{metric: acc, weight_by_size: true}]
     return tmp_path
 
 
-def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm: Model, subjects: Path) -> None:
+def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm, subjects):
+    with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmlu_of_nobody'"):
+        ask_text(*tiny_vlm, replace(SUITE, text=["mmlu_of_nobody"]), PARAMS)
     here = Path.cwd()
     results = ask_text(*tiny_vlm, replace(SUITE, text=["subjects"], shots=1, include=str(subjects)), PARAMS)
     assert Path.cwd() == here
@@ -172,8 +151,3 @@ def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm: Model, subjects: Path) ->
             row = rows[f"{subject}/{number}"]
             assert int(row["prediction"]) == max(range(4), key=likelihoods.__getitem__)
             assert row["score"] == float(int(row["prediction"]) == table["answer"][number])
-
-
-def test_an_unknown_task_of_lm_eval_is_named(tiny_vlm: Model) -> None:
-    with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmlu_of_nobody'"):
-        ask_text(*tiny_vlm, replace(SUITE, text=["mmlu_of_nobody"]), PARAMS)

@@ -1,7 +1,3 @@
-"""How single answers are judged."""
-
-from pathlib import Path
-
 import pytest
 
 from synthpairs.evaluation.benchmarks.scoring import beside, chosen, normalised, option, short_answer, yes_or_no
@@ -12,7 +8,7 @@ KINDS = ["object", "food or drink", "animal or plant", "place or vehicle"]
 @pytest.mark.parametrize(
     ("answer", "expected"), [("A dog.", "dog"), ("the  Red", "red"), ("2", "two"), ("three!", "three"), ("an an", "")]
 )
-def test_normalised(answer: str, expected: str) -> None:
+def test_normalised(answer, expected):
     assert normalised(answer) == expected
 
 
@@ -23,7 +19,9 @@ def test_normalised(answer: str, expected: str) -> None:
         (yes_or_no, "no", {"no": 1, "No, there": 1, "yes": 0, "not": 0, "": 0, "dog": 0}),
     ],
 )
-def test_accuracy(judge, right: str, answers: dict[str, int]) -> None:
+def test_accuracy(judge, right, answers, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
+        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
     assert {answer: judge({"answers": [right]}, [answer])["accuracy"] for answer in answers} == answers
 
 
@@ -35,13 +33,8 @@ def test_accuracy(judge, right: str, answers: dict[str, int]) -> None:
         (["A dog", "Drink", "E", ""], None),
     ],
 )
-def test_an_option_is_named_by_its_words_or_its_letter(answers: list[str], expected: str | None) -> None:
+def test_an_option_is_named_by_its_words_or_its_letter(answers, expected):
     for answer in answers:
         assert chosen(answer, KINDS) == expected
         judged = option({"answers": ["food or drink"], "choices": KINDS}, [answer])
         assert judged == {"accuracy": float(expected == KINDS[1])}
-
-
-def test_missing_table_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
-        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))

@@ -1,13 +1,9 @@
-"""The written tables: splits kept apart, answers balanced, POPE's splits as POPE defines them, equal bytes every time."""
-
 import io
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,18 +14,16 @@ from synthpairs.emoji.scenes import BACKGROUNDS
 from synthpairs.emoji.scenes import KINDS as SCENES
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
 from synthpairs.emoji.tasks.instructions import instruction_rows
-from synthpairs.emoji.tasks.params import Mix, Tasks
+from synthpairs.emoji.tasks.params import Mix
 from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.emoji.tasks.studio import Studio
 from synthpairs.emoji.tasks.words import CLASSES, word_classes
 from synthpairs.emoji.tasks.writing import TAUGHT, check_split, make_tasks
 from synthpairs.evaluation.benchmarks.scoring import option, short_answer, yes_or_no
-
-REAL = Path("data/tasks")
-Make = Callable[..., dict]
+from tests.evaluation.benchmarks.conftest import KINDS, SMALL
 
 
-def table(directory: Path, task: str) -> pd.DataFrame:
+def table(directory, task):
     """A table, with lists in its list columns and the names of the things shown as `names`."""
     rows = pd.read_parquet(directory / f"{task}.parquet")
     for name in ("answers", "choices", "drawings", "turns"):
@@ -38,40 +32,35 @@ def table(directory: Path, task: str) -> pd.DataFrame:
     return rows.assign(names=[{drawing.partition("/")[0] for drawing in row} for row in rows["drawings"]])
 
 
+def shown(row):
+    """Names of the things in a row's drawings."""
+    return {drawing.partition("/")[0] for drawing in row["drawings"]}
+
+
 @pytest.fixture
-def make(drawings: pd.DataFrame, concepts: list[str], small: Tasks, tmp_path: Path) -> Make:
+def make(drawings, concepts, tmp_path):
     """Writes the small world's tasks, with changes, to the test's directory."""
 
-    def made(table: pd.DataFrame = drawings, names: list[str] = concepts, **changes: object) -> dict:
-        return make_tasks(table, names, replace(small, **changes), tmp_path)
+    def made(table=drawings, names=concepts, **changes):
+        return make_tasks(table, names, replace(SMALL, **changes), tmp_path)
 
     return made
 
 
-def assert_splits_apart(directory: Path, drawings: pd.DataFrame) -> None:
+def test_nothing_held_out_is_taught(task_directory, drawings):
     splits = drawings.set_index("drawing")["split"]
-    held_out = {drawing for task in TASKS for row in table(directory, task)["drawings"] for drawing in row}
-    taught = {drawing for row in table(directory, "instructions")["drawings"] for drawing in row}
+    held_out = {drawing for task in TASKS for row in table(task_directory, task)["drawings"] for drawing in row}
+    taught = {drawing for row in table(task_directory, "instructions")["drawings"] for drawing in row}
     assert set(splits[sorted(held_out)]) == {"heldout_combination"}
     assert set(splits[sorted(taught)]) == {"train"}
+    with pytest.raises(AssertionError, match="not of split train"):  # as it asks of every table that it writes
+        check_split("x", [{"uid": "1", "drawings": sorted(held_out)[:1]}], drawings, "train")
+    code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0, "the stage needs no torch"
 
 
-def test_nothing_held_out_is_taught(task_directory: Path, drawings: pd.DataFrame) -> None:
-    assert_splits_apart(task_directory, drawings)
-    with pytest.raises(AssertionError, match="not of split train"):
-        check_split("x", [{"uid": "1", "drawings": ["dog/fox"]}], drawings, "train")
-
-
-@pytest.mark.skipif(not (REAL / "instructions.parquet").exists(), reason="needs data/tasks: dvc repro tasks")
-def test_nothing_held_out_is_taught_in_the_real_tables() -> None:
-    assert_splits_apart(REAL, pd.read_parquet("data/art/drawings.parquet", columns=["drawing", "split"]))
-
-
-def test_sizes_pictures_and_definitions(task_directory: Path, small: Tasks) -> None:
-    mix = small.instructions
-    sizes = {task: getattr(small, task.removeprefix("desk_")) for task in TASKS} | {
-        "instructions": mix.pictures + mix.text
-    }
+def test_sizes_pictures_and_definitions(task_directory):
+    sizes = {task: getattr(SMALL, task.removeprefix("desk_")) for task in TASKS} | {"instructions": 40 + 24}
     for task, size in sizes.items():
         rows = table(task_directory, task)
         assert len(rows) == size
@@ -82,12 +71,16 @@ def test_sizes_pictures_and_definitions(task_directory: Path, small: Tasks) -> N
         assert ((rows["drawings"].str.len() == 0) == text).all()
     image = Image.open(io.BytesIO(rows["picture"].dropna().iloc[0]))
     assert (image.mode, image.size, image.format) == ("RGB", (48, 48), "PNG")
+    assert {len(set(answers)) for answers in table(task_directory, "desk_caption")["answers"]} == {SMALL.references + 1}
+    for task, judge in (("desk_pope", yes_or_no), ("desk_vqa", short_answer), ("desk_sqa", option)):
+        for row in table(task_directory, task).to_dict("records"):
+            assert judge(row, [row["answers"][0]]) == {"accuracy": 1.0}, "right answers score fully"
     written = {path.stem for path in task_directory.glob("*.yaml")}
     assert written == {*TASKS, *(f"{task}_blind" for task in PICTURED)}
 
 
 @pytest.mark.parametrize("count", [96, 192, 384])
-def test_pope(make: Make, concepts: list[str], tmp_path: Path, count: int) -> None:
+def test_pope(make, concepts, tmp_path, count):
     make(pope=count)
     rows = table(tmp_path, "desk_pope")
     rows["answer"] = rows["answers"].str[0]
@@ -111,7 +104,7 @@ def test_pope(make: Make, concepts: list[str], tmp_path: Path, count: int) -> No
         assert counts[row.concept] == max(counts.values()) > 0
 
 
-def test_vqa_answers_are_right_and_spread_evenly(task_directory: Path, concepts: list[str]) -> None:
+def test_vqa_answers_are_right_and_spread_evenly(task_directory, concepts):
     rows = table(task_directory, "desk_vqa")
     counts = {name: Counter(part["answers"].str[0]) for name, part in rows.groupby("category")}
     assert {name: answers.total() for name, answers in counts.items()} == dict.fromkeys(counts, 12)
@@ -128,27 +121,20 @@ def test_vqa_answers_are_right_and_spread_evenly(task_directory: Path, concepts:
             assert len(row.names) == (1 if row.category == "what" else 2)
 
 
-def test_sqa(task_directory: Path, kinds: dict[str, list[str]]) -> None:
-    kind_of = {name: kind for kind, names in kinds.items() for name in names}
+def test_sqa(task_directory):
+    kind_of = {name: kind for kind, names in KINDS.items() for name in names}
     letters = Counter()
     for row in table(task_directory, "desk_sqa").itertuples():
         (answer,) = row.answers
         assert answer == kind_of[row.concept]
-        assert sorted(row.choices) == sorted(kinds)
+        assert sorted(row.choices) == sorted(KINDS)
         index = row.choices.index(answer)
         letters[answer, index] += 1
         assert f"{'ABCD'[index]}. {answer}" in row.question
     assert list(letters.values()) == [2] * 16
 
 
-def test_captions_have_distinct_references_and_right_answers_score_fully(task_directory: Path, small: Tasks) -> None:
-    assert {len(set(answers)) for answers in table(task_directory, "desk_caption")["answers"]} == {small.references + 1}
-    for task, judge in (("desk_pope", yes_or_no), ("desk_vqa", short_answer), ("desk_sqa", option)):
-        for row in table(task_directory, task).to_dict("records"):
-            assert judge(row, [row["answers"][0]]) == {"accuracy": 1.0}
-
-
-def test_text(task_directory: Path, drawings: pd.DataFrame, small: Tasks) -> None:
+def test_text(task_directory, drawings):
     rows = table(task_directory, "desk_text")
     for choices, four in rows.groupby(rows["choices"].map(tuple)):
         assert Counter(four["answers"].str[0]) == dict.fromkeys(choices, len(four) // 4)
@@ -161,26 +147,22 @@ def test_text(task_directory: Path, drawings: pd.DataFrame, small: Tasks) -> Non
     turns = table(task_directory, "instructions").query("task == 'text'")["turns"]
     assert set(turns.str.len()) == {1}
     questions = {turn["question"] for (turn,) in turns}
-    assert len(questions) == small.instructions.text
+    assert len(questions) == SMALL.instructions.text
     assert not set(rows["concept"]) & set(re.findall(r"\w+", " ".join(questions)))
 
 
-def conversations_of(drawings: pd.DataFrame, concepts: list[str], small: Tasks, count: int, turns: int) -> list[dict]:
-    studio, mix = Studio(drawings, TAUGHT, concepts, small.side), Mix(pictures=count, turns=turns, text=0)
+def conversations_of(drawings, concepts, count, turns):
+    studio, mix = Studio(drawings, TAUGHT, concepts, SMALL.side), Mix(pictures=count, turns=turns, text=0)
     return instruction_rows(studio, word_classes(drawings)[1], mix, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
-def conversations(drawings: pd.DataFrame, concepts: list[str], small: Tasks) -> list[dict]:
+def conversations(drawings, concepts):
     """Three hundred conversations of three turns."""
-    return conversations_of(drawings, concepts, small, 300, 3)
+    return conversations_of(drawings, concepts, 300, 3)
 
 
-def names_shown(row: dict) -> set[str]:
-    return {drawing.partition("/")[0] for drawing in row["drawings"]}
-
-
-def test_a_conversation_asks_different_things_in_few_words(conversations: list[dict], concepts: list[str]) -> None:
+def test_a_conversation_asks_different_things_in_few_words(conversations, drawings, concepts):
     assert {row["task"] for row in conversations} == set(SCENES)
     assert len({row["picture"] for row in conversations}) == 300
     for row in conversations:
@@ -190,24 +172,19 @@ def test_a_conversation_asks_different_things_in_few_words(conversations: list[d
         assert max(len(turn["answer"].split()) for turn in row["turns"]) <= 16
     wordings = {turn["question"] for row in conversations for turn in row["turns"]}
     assert set(WORDINGS["what"]) | set(WORDINGS["which colour"]) <= wordings
-    counts = Counter(name for row in conversations for name in names_shown(row))
+    counts = Counter(name for row in conversations for name in shown(row))
     assert min(counts[name] for name in concepts) >= 300 // len(concepts)
-
-
-def test_a_conversation_ends_when_nothing_is_left_to_ask(
-    drawings: pd.DataFrame, concepts: list[str], small: Tasks
-) -> None:
-    rows = conversations_of(drawings, concepts, small, 100, 10)
-    # Existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many.
+    rows = conversations_of(drawings, concepts, 100, 10)  # each ends when nothing is left to ask:
+    # existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many
     counts = {(row["task"], len(row["turns"])) for row in rows}
     assert counts == {("pair", 5), ("several", 4), ("single", 5), ("single", 6)}
     assert all(len({turn["question"] for turn in row["turns"]}) == len(row["turns"]) for row in rows)
 
 
-def test_answers_in_conversations_are_what_is_shown(conversations: list[dict], concepts: list[str]) -> None:
-    counts: Counter[str] = Counter()
+def test_answers_in_conversations_are_what_is_shown(conversations, concepts):
+    counts = Counter()
     for row in conversations:
-        names = names_shown(row)
+        names = shown(row)
         assert len(names) == (2 if row["task"] == "pair" else 1)
         for index, turn in enumerate(row["turns"]):
             question, answer = turn["question"], turn["answer"]
@@ -226,8 +203,8 @@ def test_answers_in_conversations_are_what_is_shown(conversations: list[dict], c
     assert abs(counts["yes"] - counts["no"]) < 0.2 * counts.total()
 
 
-def test_equal_bytes_and_what_guessing_scores(make: Make, task_directory: Path, tmp_path: Path) -> None:
-    def contents(directory: Path) -> dict[str, bytes]:
+def test_equal_bytes_and_what_guessing_scores(make, task_directory, tmp_path):
+    def contents(directory):
         return {path.name: path.read_bytes() for path in directory.iterdir()}
 
     metrics, before = make(), contents(task_directory)
@@ -245,32 +222,23 @@ def test_equal_bytes_and_what_guessing_scores(make: Make, task_directory: Path, 
     assert contents(tmp_path)["desk_vqa.parquet"] != before["desk_vqa.parquet"]
 
 
-def test_unusable_worlds(make: Make, drawings: pd.DataFrame, concepts: list[str], kinds: dict[str, list[str]]) -> None:
+def test_unusable_worlds(make, drawings, concepts):
     pictured = drawings["kind"] != "face"
     few = drawings["name"].str.fullmatch("(flower|fruit|vehicle|weather)(aa|bb)")
-    with pytest.raises(ValueError, match=r"tasks\.pope must be a multiple of 12, got 100"):
-        make(pope=100)
-    with pytest.raises(ValueError, match="no drawing of split heldout_combination shows zebra"):
-        make(names=[*concepts, "zebra"])
-    with pytest.raises(ValueError, match="of four kinds or more"):
-        make(names=[*kinds["object"], *kinds["food or drink"]])
-    with pytest.raises(ValueError, match="hold too few different pictures of"):
-        make(side=16, vqa=2400)
-    with pytest.raises(ValueError, match="fewer than four groups"):
-        make(drawings[pictured])
-    with pytest.raises(ValueError, match="no 24 different sentences"):
-        make(drawings[pictured | few])
+    for changed, message in (
+        ({"pope": 100}, r"tasks\.pope must be a multiple of 12, got 100"),
+        ({"names": [*concepts, "zebra"]}, "no drawing of split heldout_combination shows zebra"),
+        ({"names": [*KINDS["object"], *KINDS["food or drink"]]}, "of four kinds or more"),
+        ({"side": 16, "vqa": 2400}, "hold too few different pictures of"),
+        ({"table": drawings[pictured]}, "fewer than four groups"),
+        ({"table": drawings[pictured | few]}, "no 24 different sentences"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(**changed)
 
 
-def test_the_stage_needs_no_torch() -> None:
-    code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_a_sketch_is_the_scene_that_would_be_composed(
-    drawings: pd.DataFrame, concepts: list[str], small: Tasks
-) -> None:
-    one, other = (Studio(drawings, TAUGHT, concepts, small.side) for _ in range(2))
+def test_a_sketch_is_the_scene_that_would_be_composed(drawings, concepts):
+    one, other = (Studio(drawings, TAUGHT, concepts, SMALL.side) for _ in range(2))
     for number, name in enumerate(concepts):
         sketch = one.sketch(np.random.default_rng(number), name)
         assert sketch == other.any_scene(np.random.default_rng(number), name)

@@ -1,8 +1,5 @@
 """What the stages before `audit` leave, in small: a selection from made-up scores, benchmarks, settings for the tiny CLIP."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -18,21 +15,21 @@ from tests.selection.conftest import settings as select  # noqa: F401
 REFERENCE = "there is a dog in this picture, I think"
 
 
-def item(uid: str, question: str, answers: list[str], picture: bytes | None) -> dict:
+def item(uid, question, answers, picture):
     """A row of BENCHMARK."""
     row = dict.fromkeys(BENCHMARK.names) | {"uid": uid, "question": question, "answers": answers, "drawings": []}
     return row | {"category": "", "concept": "", "picture": picture}
 
 
 @pytest.fixture
-def settings() -> Callable[..., Audit]:
+def settings():
     """Makes params: hashes and wordings alone."""
     values = {"hash_distance": 3, "caption_ngram": 2, "caption_share": 0.5, "max_failed_share": 0.0}
     return lambda **changed: Audit(**{"cosine_min": None, "text": False, "nsfw": None} | values | changed)
 
 
 @pytest.fixture
-def data(before: Path, select: Callable) -> Path:  # noqa: F811
+def data(before, select):  # noqa: F811
     """The selection's data with two benchmarks: one asks about a picture of data/images, one holds a caption."""
     make_selection(select(), ["selected", "real"], before, before / "selection")
     leaked = pd.read_parquet(before / "images/manifest.parquet").iloc[0]
@@ -49,7 +46,7 @@ def data(before: Path, select: Callable) -> Path:  # noqa: F811
 
 
 @pytest.fixture(scope="session")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def classifier(tmp_path_factory):
     """A ViT with random weights and two labels, as a hub directory."""
     import torch
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor

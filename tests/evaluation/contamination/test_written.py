@@ -1,5 +1,3 @@
-"""Text that is drawn into a picture is read, without network; where the packages are missing, the error says what to install."""
-
 import socket
 import sys
 
@@ -11,11 +9,11 @@ from synthpairs.report.grids import _font
 from tests.scoring.conftest import photo
 
 
-def refuse(*_: object) -> None:
+def refuse(*_):
     raise OSError("no network in tests")
 
 
-def test_drawn_text_is_read_and_other_pictures_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drawn_text_is_read_and_other_pictures_have_none(monkeypatch):
     pytest.importorskip("rapidocr")
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(socket.socket, "connect", refuse)
@@ -32,7 +30,7 @@ def test_drawn_text_is_read_and_other_pictures_have_none(monkeypatch: pytest.Mon
     assert reader.inputs["rapidocr"]
 
 
-def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     with pytest.raises(ValueError, match=r"yaml: audit.text needs packages .* rapidocr onnxruntime`, or set it to fal"):
         TextReader()

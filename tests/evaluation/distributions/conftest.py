@@ -17,13 +17,7 @@ SELECT = Select(strategy="top", fusion="sum", k=3, clip_weight=1.0, clip_scale=1
                 per_concept=None, seed=0, samples_per_shard=2)  # fmt: skip
 
 
-@pytest.fixture
-def params() -> Distributions:
-    """All pairs, no second CLIP."""
-    return PARAMS
-
-
-def made_up_table() -> pd.DataFrame:
+def made_up_table():
     """60 candidates of 12 concepts and 30 real pairs; the first 20 of either are of the same captions."""
     rng = np.random.default_rng(3)
     numbers, origins = [*range(60), *range(30)], ["synthetic"] * 60 + ["real"] * 30
@@ -40,7 +34,7 @@ def made_up_table() -> pd.DataFrame:
     return rows
 
 
-def chosen_of(table: pd.DataFrame) -> Chosen:
+def chosen_of(table):
     """The sets of that table: the 15 candidates of highest cosine are selected."""
     synthetic, real = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
     couples = pd.DataFrame({"uid": synthetic["uid"][:20], "synthetic": synthetic["key"][:20]})
@@ -50,22 +44,18 @@ def chosen_of(table: pd.DataFrame) -> Chosen:
     return Chosen(rows=table, keys={name: sorted(part["key"]) for name, part in keys.items()}, couples=couples)
 
 
-def results_of(table: pd.DataFrame, chosen: Chosen) -> dict:
+def results_of(table, chosen):
     """What the stage makes of them."""
     pool = table[table["key"].isin(chosen.keys["candidates"])].assign(other_cosine=lambda rows: rows["clip_cosine"])
     return {
-        "candidates": 60,
-        "unreadable": 0,
-        "sets": describe(table, chosen),
-        "against_real": against_real(table, chosen, PARAMS),
-        "captions_with_both": len(with_both(table, chosen)),
-        "coupled": coupled(table, chosen, PARAMS),
-        "preferences": preferences(table, chosen, PARAMS),
+        "candidates": 60, "unreadable": 0, "sets": describe(table, chosen), "other": "a second one",
+        "against_real": against_real(table, chosen, PARAMS), "captions_with_both": len(with_both(table, chosen)),
+        "coupled": coupled(table, chosen, PARAMS), "preferences": preferences(table, chosen, PARAMS),
         "rankings": rankings(pool, 0.25, SELECT, PARAMS),
-        "other": "a second one",
-    }
+    }  # fmt: skip
 
 
+params = pytest.fixture(lambda: PARAMS)  # all pairs, no second CLIP
 table = pytest.fixture(made_up_table)
 chosen = pytest.fixture(chosen_of)
 results = pytest.fixture(results_of)

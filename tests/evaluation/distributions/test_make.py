@@ -1,11 +1,7 @@
-"""The stage's work on tiny data: the numbers of `scores`, bytes twice alike, a broken picture, what is missing."""
-
 import io
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +11,7 @@ from synthpairs.core.schema import CANDIDATES, PAIRS, SELECTED
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.distributions.figure import distributions_figure
 from synthpairs.evaluation.distributions.make import TABLE, make_distributions
-from synthpairs.evaluation.distributions.params import Distributions, OtherClip
+from synthpairs.evaluation.distributions.params import OtherClip
 from synthpairs.evaluation.distributions.results import tracked_metrics
 from synthpairs.evaluation.distributions.sets import choose
 from synthpairs.report.sections.distributions import section
@@ -24,7 +20,7 @@ from synthpairs.selection.make import make_selection
 
 
 @pytest.fixture
-def selected(data: Path, settings: Callable, scores: Callable) -> Path:
+def selected(data, settings, scores):
     """The data with real scores of a tiny CLIP, and a selection from them."""
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     score_images(manifest, scores(), data / "images", data / "scores")
@@ -32,12 +28,10 @@ def selected(data: Path, settings: Callable, scores: Callable) -> Path:
     return data
 
 
-def test_candidates_keep_their_scores_and_real_pairs_get_some(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable, edit_code: Callable[[], None]
-) -> None:
+def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, scores, settings, edit_code):
     other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
 
-    def make(out: str) -> tuple:
+    def make(out):
         return make_distributions(other, scores(), settings(), selected, selected / out)
 
     results, drawn, volatile = make("one")
@@ -48,6 +42,7 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(
     assert (table["other_cosine"] == table["clip_cosine"]).all()
     assert set(table["origin"]) == {"real", "synthetic"}
     assert results["rankings"]["cosines"]["value"] == 1
+    assert distributions_figure(drawn) == distributions_figure(drawn)
     assert {name: one["n"] for name, one in results["sets"].items()} == {"candidates": 16, "selected": 3, "real": 3}
     assert set(drawn["set"]) == {"candidates", "selected", "real"}
     assert volatile == {"reused": 0}
@@ -55,57 +50,40 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(
     assert (selected / "one" / TABLE).read_bytes() == (selected / "two" / TABLE).read_bytes()
     assert again == results
     assert volatile == {"reused": len(table)}
+    few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
+    assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
+    assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys), "the start of a larger draw"
+    assert few.keys != choose(selected, 2, seed=1).keys
     edit_code()
     assert make("two")[2] == {"reused": 0}
 
 
-def test_a_draw_is_the_start_of_a_larger_one(selected: Path) -> None:
-    few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
-    assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
-    assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys)
-    assert few.keys != choose(selected, 2, seed=1).keys
-
-
-@pytest.mark.parametrize(("real", "k"), [(None, 3), (0, 3), (1, 1), (3, 0)])
-def test_few_pairs_or_none_are_a_result(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable, real: int | None, k: int
-) -> None:
-    """`real`: pairs of that arm, which is not there at all where it is None; `k`: of the selection."""
+@pytest.mark.parametrize(
+    ("candidates", "real", "k"), [(16, None, 3), (16, 0, 3), (16, 1, 1), (16, 3, 0), (1, 3, 1)]
+)  # None: that arm is not there at all
+def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, candidates, real, k):
     path = selected / "selection/pairs/real.parquet"
-    pairs = pd.read_parquet(path)
+    few = {"images/manifest": (candidates, CANDIDATES), "selection/selected": (k, SELECTED)}
+    for name, (count, schema) in (few | {"selection/pairs/real": (real or 0, PAIRS)}).items():
+        write_table(selected / f"{name}.parquet", pd.read_parquet(selected / f"{name}.parquet")[:count], schema)
     if real is None:
         path.unlink()
-    else:
-        write_table(path, pairs[:real], PAIRS)
-    chosen = pd.read_parquet(selected / "selection/selected.parquet")
-    write_table(selected / "selection/selected.parquet", chosen[:k], SELECTED)
+    if candidates == 1:  # of which no ranking can be compared
+        params = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
     select = settings(k=max(1, k), best_of=False)
     results, drawn, _ = make_distributions(params, scores(), select, selected, selected / "out")
     assert json.loads(json.dumps(results, allow_nan=False)) == results
-    assert {name: one["n"] for name, one in results["sets"].items()} == {
-        "candidates": 16, "selected": min(3, k), "real": real or 0,
-    }  # fmt: skip
+    counts = {name: one["n"] for name, one in results["sets"].items()}
+    keys = (set(pd.read_parquet(selected / f"{name}.parquet")["key"]) for name in few)
+    assert counts == {"candidates": candidates, "selected": len(set.intersection(*keys)), "real": real or 0}
     assert (results["against_real"]["candidates"]["ssim"]["value"] is None) == (not real)
     assert results["coupled"] == {}, "no caption has both"
+    entropy = results["preferences"]["ssim"]["correlations"]["entropy"]
+    assert (entropy == dict.fromkeys(("value", "low", "high"))) == (candidates == 1)
     page = section(results)
     assert "Too few to say: n = 0 captions with both pictures, 2 are needed." in page
     assert ("`real` holds no pair" in page) == (not real)
+    assert ("do not vary." in page) == (candidates == 1)
     assert not re.search(r"nan|None", page)
     assert json.dumps(tracked_metrics(results), allow_nan=False)
     assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
-
-
-def test_a_single_candidate_is_a_result(
-    selected: Path, params: Distributions, scores: Callable, settings: Callable
-) -> None:
-    for path, schema in (("images/manifest", CANDIDATES), ("selection/selected", SELECTED)):
-        table = pd.read_parquet(selected / f"{path}.parquet")
-        write_table(selected / f"{path}.parquet", table[:1], schema)
-    other = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
-    results, _, _ = make_distributions(other, scores(), settings(k=1), selected, selected / "out")
-    assert results["preferences"]["ssim"]["correlations"]["entropy"] == dict.fromkeys(("value", "low", "high"))
-    assert results["sets"]["selected"]["measures"]["ssim"]["std"] is None
-    assert json.dumps(results, allow_nan=False)
-    page = section(results)
-    assert "do not vary." in page
-    assert not re.search(r"nan|None", page)

@@ -1,25 +1,20 @@
-"""A selection by a second CLIP: the same where it agrees, chance where it has nothing to do with the first."""
-
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.distributions.rankings import STRATEGIES, rankings
 from synthpairs.evaluation.distributions.results import MEASURES
 
 
 @pytest.fixture
-def pool() -> pd.DataFrame:
+def pool():
     """400 candidates, a caption each."""
     rng, keys = np.random.default_rng(5), [f"{number:04d}" for number in range(400)]
     rows = pd.DataFrame({"key": keys, "uid": keys, "concept": [f"c{number % 20}" for number in range(400)]})
     return rows.assign(**{name: rng.uniform(0, 1, 400) for name in MEASURES})
 
 
-def test_what_is_taken_again(pool: pd.DataFrame, settings: Callable, params: Distributions) -> None:
+def test_what_is_taken_again(pool, settings, params):
     agreeing = rankings(pool.assign(other_cosine=pool["clip_cosine"] ** 3), 0.25, settings(), params)
     assert agreeing["cosines"]["value"] == 1
     assert agreeing["strategies"]["clip-only"]["other_clip"] == 1
@@ -29,9 +24,7 @@ def test_what_is_taken_again(pool: pd.DataFrame, settings: Callable, params: Dis
     assert strategies["ssim-only"]["other_clip"] == 1, "no CLIP was asked"
 
 
-def test_each_strategy_takes_the_share_of_what_it_ranks_by(
-    pool: pd.DataFrame, settings: Callable, params: Distributions
-) -> None:
+def test_each_strategy_takes_the_share_of_what_it_ranks_by(pool, settings, params):
     result = rankings(pool, 0.25, settings(), params)
     assert result["cosines"] is None
     assert list(result["strategies"]) == list(STRATEGIES)

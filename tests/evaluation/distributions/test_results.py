@@ -1,26 +1,27 @@
-"""Comparisons against scipy and against what is known of a made-up table."""
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu, spearmanr
 
 from synthpairs.evaluation.distributions import results
-from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.distributions.sets import Chosen
 
 
-def test_superiority_is_the_mann_whitney_statistic(table: pd.DataFrame, params: Distributions) -> None:
+def test_superiority_and_correlation_are_scipys(table, params):
     ones, others = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
     for measure in ("ssim", "clutter", "words"):  # the latter two with ties
-        result = results.superiority(ones, others, measure, params)
         expected = mannwhitneyu(ones[measure], others[measure]).statistic / (len(ones) * len(others))
-        assert result["value"] == pytest.approx(expected, abs=1e-4)
-        assert result["low"] < result["value"] < result["high"]
+        above = results.superiority(ones, others, measure, params)
+        with_entropy = results.spearman(table, measure, "entropy", params)
+        rho = spearmanr(table[measure], table["entropy"]).statistic
+        for result, value in ((above, expected), (with_entropy, rho)):
+            assert result["value"] == pytest.approx(value, abs=1e-4)
+            assert result["low"] < result["value"] < result["high"]
     assert results.superiority(ones, ones, "ssim", params)["value"] == 0.5
+    assert results.spearman(table.assign(words=3), "ssim", "words", params)["value"] is None
 
 
-def test_intervals_are_as_wide_as_a_plain_bootstrap_of_concepts(table: pd.DataFrame, params: Distributions) -> None:
+def test_intervals_are_as_wide_as_a_plain_bootstrap_of_concepts(table, params):
     sides = [table[table["origin"] == origin] for origin in ("synthetic", "real")]
     result = results.superiority(*sides, "clutter", params)
     rng, drawn = np.random.default_rng(9), []
@@ -32,15 +33,7 @@ def test_intervals_are_as_wide_as_a_plain_bootstrap_of_concepts(table: pd.DataFr
     assert [result["low"], result["high"]] == pytest.approx(list(np.quantile(drawn, [0.025, 0.975])), abs=0.03)
 
 
-def test_spearman_is_scipys(table: pd.DataFrame, params: Distributions) -> None:
-    for other in ("clutter", "entropy", "words"):
-        result = results.spearman(table, "ssim", other, params)
-        assert result["value"] == pytest.approx(spearmanr(table["ssim"], table[other]).statistic, abs=1e-4)
-        assert result["low"] < result["value"] < result["high"]
-    assert results.spearman(table.assign(words=3), "ssim", "words", params)["value"] is None
-
-
-def test_concepts_explain_what_differs_between_them() -> None:
+def test_concepts_explain_what_differs_between_them():
     groups, rng = np.tile(["a", "b", "c"], 20), np.random.default_rng(0)
     differing = pd.Series(np.tile([0.0, 5.0, 9.0], 20) + rng.normal(0, 0.01, 60))
     assert results.omega_squared(differing, groups) == pytest.approx(1, abs=0.001)
@@ -48,7 +41,7 @@ def test_concepts_explain_what_differs_between_them() -> None:
     assert results.omega_squared(differing, list(range(60))) is None  # each alone: no variance within
 
 
-def test_the_sets_are_described(table: pd.DataFrame, chosen: Chosen) -> None:
+def test_the_sets_are_described(table, chosen):
     sets = results.describe(table, chosen)
     assert {name: one["n"] for name, one in sets.items()} == {"candidates": 60, "selected": 15, "real": 30}
     assert sets["candidates"]["concepts"] == {"n": 12, "effective": 12.0, "distance": pytest.approx(0.1, abs=0.05)}
@@ -57,9 +50,7 @@ def test_the_sets_are_described(table: pd.DataFrame, chosen: Chosen) -> None:
     assert sets["real"]["measures"]["ssim"]["q50"] == pytest.approx(real.median(), abs=1e-4)
 
 
-def test_pictures_of_one_caption_are_compared_with_each_other(
-    table: pd.DataFrame, chosen: Chosen, params: Distributions
-) -> None:
+def test_pictures_of_one_caption_are_compared_with_each_other(table, chosen, params):
     differences, ssim = results.coupled(table, chosen, params), table.set_index("key")["ssim"]
     synthetic, real = (ssim[chosen.couples[side]].to_numpy() for side in ("synthetic", "real"))
     assert differences["ssim"]["value"] == pytest.approx((synthetic - real).mean(), abs=1e-4)
@@ -69,7 +60,7 @@ def test_pictures_of_one_caption_are_compared_with_each_other(
     assert results.coupled(table, alone, params) == {}
 
 
-def test_what_a_selection_takes_is_in_standard_deviations(table: pd.DataFrame) -> None:
+def test_what_a_selection_takes_is_in_standard_deviations(table):
     distances = results.standardised(table.nlargest(9, "entropy"), table.assign(words=3), ["entropy", "words"])
     entropy = table["entropy"]
     expected = (entropy.nlargest(9).mean() - entropy.mean()) / entropy.std()

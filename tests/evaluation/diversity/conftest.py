@@ -1,7 +1,5 @@
 """A tiny random BertModel with its tokenizer, and caption tables as the other stages leave them."""
 
-from pathlib import Path
-
 import pytest
 
 from synthpairs.core.schema import CAPTIONS, REJECTED, SELECTED, caption_uid
@@ -11,7 +9,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder_folder(tmp_path_factory):
     """Directory of a two-layer BERT of width 16 that reads letters, 40 tokens by design and 32 by training."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
@@ -35,7 +33,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def caption(text: str, source: str) -> dict[str, object]:
+def caption(text, source):
     """A row of the caption tables without any measure."""
     return dict.fromkeys(REJECTED.names) | {
         "uid": caption_uid(text, source), "text": text, "source": source, "concept": text.split()[-1], "drawings": [],
@@ -43,7 +41,7 @@ def caption(text: str, source: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path):
     """Six reference captions, two of which are equal, of which three are kept; four of the model, two kept; one selected."""
     kept = [caption(f"{word} dog", "human") for word in ("a", "big", "red")]
     kept += [caption(f"{word} cat", "model") for word in ("a", "big")]

@@ -1,5 +1,3 @@
-"""Perplexity against its definition; models that differ and one that does not."""
-
 import json
 import math
 from dataclasses import replace
@@ -8,13 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from synthpairs.evaluation.perplexity.measure import measure_perplexity, read_text, tracked_metrics, windows
 from synthpairs.evaluation.perplexity.params import PackagedText, Perplexity
 from synthpairs.report.sections.perplexity import section
 from synthpairs.vlm.model import save
 from tests.evaluation.benchmarks.conftest import tiny_vlm  # noqa: F401
+from tests.vlm.conftest import parts  # noqa: F401
 
 TEXT = "A dog.\n\nTwo cats on red.\n"
 ABSENT = "models/vlm/real/finetuned"
@@ -23,8 +22,8 @@ WINDOWS = ["A dog.", "Two cats", " on re"]  # of 20 tokens, 8 together: the toke
 
 
 @pytest.fixture
-def models(tiny_vlm: tuple, tmp_path: Path) -> list[str]:  # noqa: F811
-    """Directories of a VLM, of the language model within it, and of another one with the same tokenizer."""
+def params(tiny_vlm, tmp_path):  # noqa: F811
+    """A text, and three models: a language model, the VLM that it is in, and another one with the same tokenizer."""
     vlm, processor = tiny_vlm
     save(vlm, processor, tmp_path / "vlm")
     config = vlm.config.text_config
@@ -35,18 +34,12 @@ def models(tiny_vlm: tuple, tmp_path: Path) -> list[str]:  # noqa: F811
     for name, model in {"same": same, "other": LlamaForCausalLM(LlamaConfig(**config.to_dict()))}.items():
         model.to(torch.bfloat16).save_pretrained(tmp_path / name)
         processor.tokenizer.save_pretrained(tmp_path / name)
-    return [str(tmp_path / name) for name in ("same", "vlm", "other")]
-
-
-@pytest.fixture
-def params(models: list[str], tmp_path: Path) -> Perplexity:
-    """The three models, and a text file."""
     (tmp_path / "held_out.txt").write_text(TEXT)
-    path = str(tmp_path / "held_out.txt")
+    models, path = [str(tmp_path / name) for name in ("same", "vlm", "other")], str(tmp_path / "held_out.txt")
     return Perplexity(models=models, text=None, path=path, tokens=20, window=8, resamples=200, seed=0)
 
 
-def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -> None:
+def test_every_token_is_foreseen_once_from_those_before_it(params):
     results = measure_perplexity(params, [])
     model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
     tokenizer = AutoTokenizer.from_pretrained(params.models[0])
@@ -58,13 +51,11 @@ def test_every_token_is_foreseen_once_from_those_before_it(params: Perplexity) -
     assert first["low"] < first["value"] < first["high"]
 
 
-def test_models_are_compared_token_by_token(params: Perplexity) -> None:
+def test_models_are_compared_token_by_token(params):
     results = measure_perplexity(params, [])
     same, vlm, other = params.models
     assert "against_first" not in results["models"][same]
-    assert results["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01), (
-        "it is the same language model"
-    )
+    assert results["models"][vlm]["against_first"]["value"] == pytest.approx(1, abs=0.01)
     ratio = results["models"][other]["value"] / results["models"][same]["value"]
     assert results["models"][other]["against_first"]["value"] == pytest.approx(ratio, rel=1e-3)
     assert results == measure_perplexity(params, [])
@@ -75,22 +66,22 @@ def test_models_are_compared_token_by_token(params: Perplexity) -> None:
     assert "x 1.000" in page
 
 
-def test_what_cannot_be_read_is_named(params: Perplexity, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named(params, tmp_path):
     packaged = PackagedText(package="nobody", file="a.txt")
-    with pytest.raises(ValueError, match="either text, of a package, or path"):
-        replace(params, text=packaged)
-    with pytest.raises(ValueError, match=r"perplexity\.models must be different models, at least one; got \[\]"):
-        replace(params, models=[])
-    with pytest.raises(ValueError, match=r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"):
-        read_text(replace(params, path=None, text=packaged))
-    with pytest.raises(FileNotFoundError, match=r"perplexity\.path: .*none\.txt is no file"):
-        read_text(replace(params, path=str(tmp_path / "none.txt")))
-    Path(params.path or "").write_text("\n\n")
+    for changed, message in (
+        ({"text": packaged}, "either text, of a package, or path"),
+        ({"models": []}, r"perplexity\.models must be different models, at least one; got \[\]"),
+        ({"path": None, "text": packaged}, r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"),
+        ({"path": str(tmp_path / "none.txt")}, r"perplexity\.path: .*none\.txt is no file"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            read_text(replace(params, **changed))
+    Path(params.path).write_text("\n\n")
     with pytest.raises(ValueError, match="the text is empty"):
         measure_perplexity(params, [])
 
 
-def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> None:
+def test_models_of_arms_that_nobody_trains_are_left_out(params):
     """The first that is there is what the others are compared with; a single model, or none, is a result."""
     same, _, other = params.models
     results = measure_perplexity(replace(params, models=[ABSENT, other, same]), ["selected"])
@@ -107,8 +98,8 @@ def test_models_of_arms_that_nobody_trains_are_left_out(params: Perplexity) -> N
         measure_perplexity(replace(params, models=[ABSENT]), ["real"])
 
 
-def test_one_window_has_no_test(params: Perplexity) -> None:
-    Path(params.path or "").write_text("A dog and two cats.")
+def test_one_window_has_no_test(params):
+    Path(params.path).write_text("A dog and two cats.")
     results = measure_perplexity(replace(params, tokens=16, window=16), [])
     assert results["windows"] == 1
     assert results["models"][params.models[1]]["against_first"]["p"] is None
@@ -116,7 +107,7 @@ def test_one_window_has_no_test(params: Perplexity) -> None:
     assert " | - | " in section(results, NO_TASK)
 
 
-def _likelihood(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, window: str) -> float:
+def _likelihood(model, tokenizer, window):
     ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(window)["input_ids"]]])
     with torch.no_grad():
         log_probs = model(ids).logits[0, :-1].log_softmax(-1)

@@ -1,16 +1,14 @@
 """Captions with a red generated and a blue real picture each, a tiny random VLM, and a section of params."""
 
 import io
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, caption_uid, digest
 from synthpairs.core.storage import shard_bytes, write_bytes, write_table
-from synthpairs.evaluation.preference.image_pairs import ImagePair, draw_image_pairs
+from synthpairs.evaluation.preference.image_pairs import draw_image_pairs
 from synthpairs.evaluation.preference.params import LocalJudges, Preference
 from synthpairs.models.language.params import Served
 from tests.report.gallery.conftest import browser  # noqa: F401
@@ -19,19 +17,13 @@ from tests.vlm.conftest import parts  # noqa: F401
 THINGS = ("dog", "cat", "bus", "bell", "snail", "rose", "anchor", "fire")
 SECRET = "made by a model"  # stands in the files of generated pictures
 PARAMS = Preference(
-    seed=0,
-    count=6,
-    synthetic="selected",
-    side=24,
-    engine="local",
+    seed=0, count=6, synthetic="selected", side=24, engine="local", max_failed_share=0.0, resamples=200,
     local=LocalJudges(models=["replaced"], question="Is this {caption}? Answer yes or no.", margin=0.0, batch=4),
     server=Served(model="pinned-1", extra={}),
-    max_failed_share=0.0,
-    resamples=200,
-)
+)  # fmt: skip
 
 
-def solid(colour: tuple[int, int, int]) -> bytes:
+def solid(colour):
     """A PNG of one colour that says in its metadata where it comes from."""
     metadata = PngImagePlugin.PngInfo()
     metadata.add_itxt("XML:com.adobe.xmp", SECRET)
@@ -40,13 +32,13 @@ def solid(colour: tuple[int, int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def is_red(png: bytes) -> bool:
+def is_red(png):
     """Whether an image is a generated one."""
     red, _, blue = Image.open(io.BytesIO(png)).convert("RGB").getpixel((0, 0))
     return red > blue
 
 
-def write_arms(data: Path, things: tuple[str, ...] = THINGS) -> None:
+def write_arms(data, things=THINGS):
     """Both arms: reference captions with an original, two candidates of the first; one caption that only the selection has."""
     captions, selected, real, samples = [], [], [], []
     for index, thing in enumerate(things):
@@ -71,7 +63,7 @@ def write_arms(data: Path, things: tuple[str, ...] = THINGS) -> None:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory):
     """What the pipeline has made."""
     folder = tmp_path_factory.mktemp("data")
     write_arms(folder)
@@ -79,7 +71,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vlm(parts, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def vlm(parts, tmp_path_factory):  # noqa: F811
     """Directory of a tiny random LLaVA."""
     from synthpairs.vlm.model import assemble, save
 
@@ -89,13 +81,13 @@ def vlm(parts, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
 
 
 @pytest.fixture
-def settings(vlm: Path) -> Callable[..., Preference]:
+def settings(vlm):
     """Section `preference` with the tiny judge."""
     params = replace(PARAMS, local=replace(PARAMS.local, models=[str(vlm)]))
     return lambda **changed: replace(params, **changed)
 
 
 @pytest.fixture
-def image_pairs(data: Path) -> list[ImagePair]:
+def image_pairs(data):
     """Six pairs."""
     return draw_image_pairs(PARAMS, data)

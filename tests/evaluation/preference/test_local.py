@@ -1,22 +1,16 @@
-"""P(yes) is the model's own, whatever stands beside it in the batch; the higher one wins."""
-
 import io
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from synthpairs.evaluation.preference.image_pairs import ImagePair
 from synthpairs.evaluation.preference.judges import Comparison, comparisons
 from synthpairs.evaluation.preference.local import local_answers, yes_probability
-from synthpairs.evaluation.preference.params import Preference
 from synthpairs.vlm.model import load
 
 
-def test_probability_is_that_of_the_image_asked_alone(image_pairs: list[ImagePair], vlm: Path, settings) -> None:
+def test_probability_is_that_of_the_image_asked_alone(image_pairs, vlm, settings):
     model, processor = load(vlm)
     model.float()
     questions = [(pair.text[: 20 + index], pair.synthetic) for index, pair in enumerate(image_pairs)]
@@ -33,7 +27,7 @@ def test_probability_is_that_of_the_image_asked_alone(image_pairs: list[ImagePai
     assert len(set(together)) > 1
 
 
-def test_the_order_of_two_images_changes_nothing(image_pairs: list[ImagePair], vlm: Path, settings) -> None:
+def test_the_order_of_two_images_changes_nothing(image_pairs, vlm, settings):
     asked, _ = comparisons(image_pairs)
     swapped = [Comparison(one.caption, one.second, one.first) for one in asked]
     scores = [answer.score for answer in local_answers(asked, str(vlm), settings().local)]
@@ -41,8 +35,5 @@ def test_the_order_of_two_images_changes_nothing(image_pairs: list[ImagePair], v
     assert set(scores) - {0.5}
     answers = local_answers(asked, str(vlm), replace(settings().local, margin=1.0))
     assert {(answer.score, answer.trouble) for answer in answers} == {(0.5, None)}, "near probabilities tie"
-
-
-def test_a_model_that_is_not_there_is_named(settings: Callable[..., Preference]) -> None:
     with pytest.raises(FileNotFoundError, match=r"preference\.local\.models: 'models/none' .*dvc repro finetune"):
         local_answers([], "models/none", settings().local)

@@ -4,10 +4,7 @@ Few captions, missing arms and models of arms that nobody trains are results, no
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,11 +12,9 @@ from synthpairs.core.schema import PAIRS
 from synthpairs.core.storage import read_table, write_table
 from synthpairs.evaluation.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs
 from synthpairs.evaluation.preference.make import make_preference, tracked_metrics
-from synthpairs.evaluation.preference.params import LocalJudges, Preference
 from synthpairs.models.language.server import Server
 from synthpairs.report.sections.preference import section, trusted
 from synthpairs.report.sections.votes import votes_summary
-from tests.chat import ChatServer
 from tests.evaluation.preference.conftest import PARAMS, is_red, write_arms
 from tests.evaluation.preference.test_served import shown
 
@@ -27,20 +22,17 @@ ARMS = ["selected", "real"]
 
 
 @pytest.fixture
-def judged(
-    data: Path, tmp_path: Path, settings: Callable[..., Preference], connection: Server,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[], dict[str, Any]]:  # fmt: skip
+def judged(data, tmp_path, settings, connection, monkeypatch):
     """Asks the test's server, which stands in the environment."""
     monkeypatch.setattr(Server, "from_environment", classmethod(lambda cls: connection))
     return lambda: make_preference(settings(engine="server"), ARMS, data, tmp_path)[0]
 
 
-def knowing(data: Path) -> Callable[[str, dict[str, Any]], str]:
+def knowing(data):
     """A judge that recognises every image of a caption, and among those the generated one as better."""
     pairs = {pair.text: pair for pair in draw_image_pairs(PARAMS, data)}
 
-    def say(name: str, body: dict[str, Any]) -> str:
+    def say(name, body):
         worth = [pairs[name].synthetic, pairs[name].real]
         ranks = [worth.index(png) if png in worth else len(worth) for png in shown(body)]
         return "AB"[ranks.index(min(ranks))]
@@ -48,9 +40,7 @@ def knowing(data: Path) -> Callable[[str, dict[str, Any]], str]:
     return say
 
 
-def test_a_judge_that_knows_passes_the_control(
-    data: Path, tmp_path: Path, judged: Callable[[], dict[str, Any]], chat_server: ChatServer
-) -> None:
+def test_a_judge_that_knows_passes_the_control(data, tmp_path, judged, chat_server):
     chat_server.say = knowing(data)
     results = judged()
     judge = results["judges"]["pinned-1"]
@@ -61,7 +51,7 @@ def test_a_judge_that_knows_passes_the_control(
     assert set(results["couples"]) == {pair.couple for pair in read_image_pairs(tmp_path)}
 
 
-def test_a_judge_of_colours_fails_the_control(judged: Callable[[], dict[str, Any]], chat_server: ChatServer) -> None:
+def test_a_judge_of_colours_fails_the_control(judged, chat_server):
     """It likes red images: always the generated one of a pair, and within one origin it cannot tell."""
     answers = {(True, False): "A", (False, True): "B"}
     chat_server.say = lambda name, body: answers.get(tuple(map(is_red, shown(body))), "tie")
@@ -72,25 +62,27 @@ def test_a_judge_of_colours_fails_the_control(judged: Callable[[], dict[str, Any
     assert "`pinned-1` cannot tell" in section(results)
 
 
-def test_the_same_is_written_twice(data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference]) -> None:
+def test_the_same_is_written_twice(data, vlm, tmp_path, settings):
     one, two = (make_preference(settings(), ARMS, data, tmp_path / name)[0] for name in ("one", "two"))
     assert json.dumps(one) == json.dumps(two)
     assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
     metrics = tracked_metrics(one)
     assert (metrics["couples"], set(metrics["judges"])) == (PARAMS.count, {str(vlm)})
+    judge, tracked = one["judges"][str(vlm)], metrics["judges"][str(vlm)]
+    control = {origin: judge["control"][origin]["rate"] for origin in ("real", "synthetic")}
+    assert tracked == {"win_rate": judge["preference"]["rate"], "control": control} | judge["troubles"]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"question": "Is it good?"}, r"preference\.local\.question must hold {caption}, got 'Is it good\?'"),
-        ({"models": []}, r"preference\.local\.models must be different models"),
         ({"models": ["a", "a"]}, r"preference\.local\.models must be different models"),
     ],
 )
-def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], message: str) -> None:
+def test_params_that_cannot_be_meant_are_named(changed, message):
     with pytest.raises(ValueError, match=message):
-        LocalJudges(**{"models": ["m"], "question": "{caption}?", "margin": 0.0, "batch": 1} | changed)
+        replace(PARAMS.local, **changed)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +93,7 @@ def test_params_that_cannot_be_meant_are_named(changed: dict[str, Any], message:
         (("dog", "cat"), ["genpair"], "`params.yaml: arms` has no `selected` and no `real`"),
     ],
 )
-def test_too_little_to_ask_is_a_result(
-    things: tuple[str, ...], arms: list[str], reason: str, tmp_path: Path, settings: Callable[..., Preference]
-) -> None:
+def test_too_little_to_ask_is_a_result(things, arms, reason, tmp_path, settings):
     write_arms(tmp_path, things)
     results, _ = make_preference(settings(), arms, tmp_path, tmp_path / "preference")
     assert results["not_asked"] == reason
@@ -114,9 +104,7 @@ def test_too_little_to_ask_is_a_result(
     assert votes_summary([], results, settings()).startswith("No votes yet")
 
 
-def test_captions_about_one_thing_leave_judges_untested(
-    tmp_path: Path, vlm: Path, settings: Callable[..., Preference]
-) -> None:
+def test_captions_about_one_thing_leave_judges_untested(tmp_path, vlm, settings):
     write_arms(tmp_path, ("dog", "cat"))
     path = tmp_path / "selection/pairs/selected.parquet"
     write_table(path, read_table(path, "").assign(concept="dog"), PAIRS)
@@ -131,9 +119,7 @@ def test_captions_about_one_thing_leave_judges_untested(
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_models_of_arms_that_nobody_trains_are_no_judges(
-    beside: bool, data: Path, vlm: Path, tmp_path: Path, settings: Callable[..., Preference]
-) -> None:
+def test_models_of_arms_that_nobody_trains_are_no_judges(beside, data, vlm, tmp_path, settings):
     absent = "models/vlm/random/finetuned"
     params = settings()
     params = replace(params, local=replace(params.local, models=[absent, *([str(vlm)] if beside else [])]))

@@ -1,5 +1,3 @@
-"""Win rates, intervals and tests against sums by hand."""
-
 import math
 
 import pytest
@@ -7,7 +5,7 @@ import pytest
 from synthpairs.evaluation.preference.measures import ahead, by_cluster, won
 
 
-def test_ties_count_half_and_not_in_the_sign_test() -> None:
+def test_ties_count_half_and_not_in_the_sign_test():
     scores = [1.0] * 8 + [0.5] * 5 + [0.0]
     result = won(scores, [str(index) for index in range(14)], 500, 0)
     assert (result["n"], result["wins"], result["ties"], result["losses"]) == (14, 8, 5, 1)
@@ -15,23 +13,21 @@ def test_ties_count_half_and_not_in_the_sign_test() -> None:
     tail = sum(math.comb(9, k) for k in (0, 1)) / 2**9  # at most one loss of nine
     assert result["p"] == pytest.approx(2 * tail, abs=1e-4)
     assert result["low"] < result["rate"] < result["high"]
+    result = won([0.5] * 6, list("abcdef"), 200, 0)
+    assert (result["rate"], result["p"], ahead(result)) == (0.5, 1.0, None), "ties alone say nothing"
+    empty = dict.fromkeys(("n", "wins", "ties", "losses"), 0) | dict.fromkeys(("rate", "low", "high", "p"))
+    assert won([], [], 200, 0) == empty
 
 
-def test_intervals_resample_concepts() -> None:
+def test_intervals_resample_concepts():
     scores = [1.0] * 20 + [0.0] * 20
     alone = won(scores, [str(index) for index in range(40)], 500, 0)
     clusters = [letter for letter in "abcd" for _ in range(10)]
     together = won(scores, clusters, 500, 0)
     assert together["high"] - together["low"] > 2 * (alone["high"] - alone["low"])
     assert together == won(scores, clusters, 500, 0)
-
-
-def test_ties_alone_say_nothing_and_no_answers_have_no_rate() -> None:
-    result = won([0.5] * 6, list("abcdef"), 200, 0)
-    assert (result["rate"], result["p"], ahead(result)) == (0.5, 1.0, None)
-    assert won([], [], 200, 0) == dict.fromkeys(("n", "wins", "ties", "losses"), 0) | dict.fromkeys(
-        ("rate", "low", "high", "p")
-    )
+    result = by_cluster([1.0, 0.5, 0.0, 1.0], ["dog", "cat", "dog", "dog"])
+    assert result == {"cat": {"wins": 0, "ties": 1, "losses": 0}, "dog": {"wins": 2, "ties": 0, "losses": 1}}
 
 
 @pytest.mark.parametrize(
@@ -43,10 +39,5 @@ def test_ties_alone_say_nothing_and_no_answers_have_no_rate() -> None:
         ({"rate": 0.6, "low": 0.45, "high": 0.8, "p": 0.01}, None),
     ],
 )
-def test_a_side_is_ahead_where_both_tests_say_so(numbers: dict[str, float], side: str | None) -> None:
+def test_a_side_is_ahead_where_both_tests_say_so(numbers, side):
     assert ahead(numbers) == side
-
-
-def test_concepts_add_up() -> None:
-    result = by_cluster([1.0, 0.5, 0.0, 1.0], ["dog", "cat", "dog", "dog"])
-    assert result == {"cat": {"wins": 0, "ties": 1, "losses": 0}, "dog": {"wins": 2, "ties": 0, "losses": 1}}

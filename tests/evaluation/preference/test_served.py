@@ -1,44 +1,27 @@
-"""A judge behind a server sees both pictures in both orders; only what it answers twice counts."""
-
 import base64
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from synthpairs.evaluation.preference.image_pairs import ImagePair
 from synthpairs.evaluation.preference.judges import Answer, comparisons
-from synthpairs.evaluation.preference.params import Preference
 from synthpairs.evaluation.preference.served import parse_choice, served_answers
-from synthpairs.models.language.server import Server
-from tests.chat import ChatServer
 from tests.evaluation.preference.conftest import PARAMS, is_red
 
 
-def shown(body: dict[str, Any]) -> list[bytes]:
+def shown(body):
     """The two images of a request."""
     parts = [part["image_url"]["url"] for part in body["messages"][0]["content"] if part["type"] == "image_url"]
     assert all(url.startswith("data:image/png;base64,") for url in parts)
     return [base64.b64decode(url.partition(",")[2]) for url in parts]
 
 
-def redder(_: str, body: dict[str, Any]) -> str:
-    """A judge that looks: the generated picture wins."""
-    return "A." if is_red(shown(body)[0]) else "**B**"
-
-
 @pytest.fixture
-def ask(
-    image_pairs: list[ImagePair], connection: Server, settings: Callable[..., Preference]
-) -> Callable[..., list[Answer]]:
+def ask(image_pairs, connection, settings):
     return lambda **changed: served_answers(comparisons(image_pairs)[0], settings(**changed), connection)[0]
 
 
-def test_the_picture_that_wins_in_both_orders_wins(
-    ask: Callable[..., list[Answer]], chat_server: ChatServer, image_pairs: list[ImagePair]
-) -> None:
-    chat_server.say = redder
+def test_the_picture_that_wins_in_both_orders_wins(ask, chat_server, image_pairs):
+    chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     assert ask() == [Answer(1.0)] * len(image_pairs)
     assert len(chat_server.seen) == 2 * len(image_pairs)
     images = {tuple(shown(body)) for body in chat_server.seen}
@@ -53,17 +36,13 @@ def test_the_picture_that_wins_in_both_orders_wins(
     ("reply", "answer"),
     [("A", Answer(0.5, "inconsistent")), ("Tie", Answer(0.5)), ("Both are nice", Answer(0.5, "unclear"))],
 )
-def test_the_same_reply_to_both_orders_is_a_tie(
-    ask: Callable[..., list[Answer]], chat_server: ChatServer, reply: str, answer: Answer
-) -> None:
+def test_the_same_reply_to_both_orders_is_a_tie(ask, chat_server, reply, answer):
     chat_server.say = lambda name, body: reply
     assert set(ask()) == {answer}
 
 
-def test_a_failed_request_is_a_tie_up_to_the_share_allowed(
-    ask: Callable[..., list[Answer]], chat_server: ChatServer, image_pairs: list[ImagePair]
-) -> None:
-    chat_server.say = redder
+def test_a_failed_request_is_a_tie_up_to_the_share_allowed(ask, chat_server, image_pairs):
+    chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     chat_server.script = {image_pairs[2].text: [(400, {})]}
     answers = ask(max_failed_share=0.1)
     assert answers[2] == Answer(0.5, "failed")
@@ -77,5 +56,5 @@ def test_a_failed_request_is_a_tie_up_to_the_share_allowed(
     ("reply", "score"),
     [("A", 1), ("b", 0), (" **Tie**.\n", 0.5), ("Picture B", 0), ("A or B", None), ("", None), ("Apple", None)],
 )
-def test_choices_are_read_strictly(reply: str, score: float | None) -> None:
+def test_choices_are_read_strictly(reply, score):
     assert parse_choice(reply) == score

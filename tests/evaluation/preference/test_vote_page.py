@@ -7,38 +7,34 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from synthpairs.__main__ import main
-from synthpairs.evaluation.preference.image_pairs import ImagePair, write_image_pairs
+from synthpairs.evaluation.preference.image_pairs import write_image_pairs
 from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
 from synthpairs.evaluation.preference.votes import VOTES, Vote, read_votes
 from tests.evaluation.preference.conftest import SECRET, is_red
-from tests.report.gallery.browser import Browser
 
 SHOWN = "document.documentElement?.dataset.index === '{}'"
 
 
-def read_page(folder: Path) -> dict[str, Any]:
+def read_page(folder):
     """What the page's script is given."""
     return json.loads((folder / "pairs.js").read_text().removeprefix("const PAGE = ").removesuffix(";\n"))
 
 
-def origin(folder: Path, pair: dict[str, Any], side: int) -> str:
+def origin(folder, pair, side):
     """By what the image on a side (0: left) shows."""
     return "synthetic" if is_red((folder / f"images/{pair['images'][side]}.png").read_bytes()) else "real"
 
 
 @pytest.fixture
-def folder(image_pairs: list[ImagePair], tmp_path: Path) -> Path:
+def folder(image_pairs, tmp_path):
     return write_vote_page(image_pairs, "ada", 0, tmp_path / "vote").parent
 
 
-def test_the_page_gives_nothing_away_and_needs_nothing_from_elsewhere(
-    image_pairs: list[ImagePair], folder: Path
-) -> None:
+def test_the_page_gives_nothing_away_and_needs_nothing_from_elsewhere(image_pairs, folder):
     text = "".join(path.read_text() for path in folder.iterdir() if path.is_file())
     assert all(pair.synthetic_key not in text and pair.real_key not in text for pair in image_pairs)
     assert not any(word in text for word in ("synthetic", "://", SECRET))
@@ -46,7 +42,7 @@ def test_the_page_gives_nothing_away_and_needs_nothing_from_elsewhere(
         assert {origin(folder, pair, 0), origin(folder, pair, 1)} == {"synthetic", "real"}
 
 
-def test_order_and_sides_are_drawn_for_each_voter(image_pairs: list[ImagePair], tmp_path: Path) -> None:
+def test_order_and_sides_are_drawn_for_each_voter(image_pairs, tmp_path):
     pages = {}
     for voter in ("ada", "ada again", *map(str, range(20))):
         folder = write_vote_page(image_pairs, voter.split()[0], 0, tmp_path / voter).parent
@@ -57,34 +53,30 @@ def test_order_and_sides_are_drawn_for_each_voter(image_pairs: list[ImagePair], 
     assert 0.35 < left.count("synthetic") / len(left) < 0.65
 
 
-def test_saved_votes_on_pairs_that_are_no_longer_drawn_are_left_out(
-    image_pairs: list[ImagePair], folder: Path, tmp_path: Path
-) -> None:
+def test_saved_votes_on_pairs_that_are_no_longer_drawn_are_left_out(image_pairs, folder, tmp_path):
     shown = read_page(folder)["pairs"]
     saved = tmp_path / "votes.json"
     choices = {shown[0]["id"]: shown[0]["images"][0], shown[1]["id"]: shown[1]["images"][1], shown[2]["id"]: "tie"}
     saved.write_text(json.dumps({"voter": "ada", "votes": choices}))
     wanted = [origin(folder, shown[0], 0), origin(folder, shown[1], 1), "tie"]
-    votes = [Vote(couple=pair["id"], voter="ada", choice=choice) for pair, choice in zip(shown, wanted, strict=False)]  # type: ignore[arg-type]
+    votes = [Vote(couple=pair["id"], voter="ada", choice=choice) for pair, choice in zip(shown, wanted, strict=False)]
     assert read_saved_votes(saved, image_pairs) == (votes, 0)
     drawn = [pair for pair in image_pairs if pair.couple != shown[0]["id"]]
     assert read_saved_votes(saved, drawn) == (votes[1:], 1)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"voter": "ada"}', '{"voter": "ada", "votes": 3}'])
-def test_a_file_that_the_page_did_not_save_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / "other.json").write_text(content)
-    with pytest.raises(ValueError, match=r"other\.json: not a file that the vote page saved"):
-        read_saved_votes(tmp_path / "other.json", [])
-
-
-def test_a_vote_that_names_no_image_of_its_pair_is_named(image_pairs: list[ImagePair], tmp_path: Path) -> None:
-    (tmp_path / "votes.json").write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: "left"}}))
+def test_a_file_that_the_page_did_not_save_is_named(image_pairs, tmp_path, content):
+    saved = tmp_path / "votes.json"
+    saved.write_text(content)
+    with pytest.raises(ValueError, match=r"votes\.json: not a file that the vote page saved"):
+        read_saved_votes(saved, [])
+    saved.write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: "left"}}))
     with pytest.raises(ValueError, match=rf"votes\.json: the vote on {image_pairs[0].couple} must be one of .*'left'"):
-        read_saved_votes(tmp_path / "votes.json", image_pairs)
+        read_saved_votes(saved, image_pairs)
 
 
-def open_page(browser: Browser, folder: Path, index: int | str, width: int = 1100) -> None:
+def open_page(browser, folder, index, width=1100):
     browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
     browser.send("Page.navigate", url="about:blank")
     browser.events.clear()
@@ -92,13 +84,7 @@ def open_page(browser: Browser, folder: Path, index: int | str, width: int = 110
     browser.wait(SHOWN.format(index))
 
 
-def test_votes_are_taken_kept_taken_back_and_saved(
-    browser: Browser,
-    image_pairs: list[ImagePair],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_votes_are_taken_kept_taken_back_and_saved(browser, image_pairs, tmp_path, monkeypatch, capsys):
     """From the command to the file of votes."""
     shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,24 +1,25 @@
-"""A few captions, and settings that paint them with the tiny generator in a second."""
+"""Settings that paint with the tiny generator in a second, and models beside it."""
 
-import pandas as pd
 import pytest
 
-from synthpairs.core.schema import caption_uid
 from synthpairs.generation.diffusion.params import Images
-
-TEXTS = ["a red dog", "two cats", "a bus on blue", "a bell", "three snails", "a rose", "a guitar, drawing", "fire"]
-
-
-def captions_of(texts):
-    """Captions as the curation writes them, as far as the images stage reads them."""
-    rows = [{"uid": caption_uid(text, "model"), "text": text, "concept": text.split()[-1]} for text in texts]
-    return pd.DataFrame(rows)
+from tests.generation.conftest import captions  # noqa: F401
 
 
-@pytest.fixture
-def captions():
-    """Eight short captions."""
-    return captions_of(TEXTS)
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """Directory of a pipeline as SDXL's base."""
+    from tests.generation.diffusion import tiny
+
+    return tiny.sdxl(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def refiner(tmp_path_factory):
+    """Directory of a pipeline as SDXL's refiner."""
+    from tests.generation.diffusion import tiny
+
+    return tiny.refiner(tmp_path_factory.mktemp("refiner"))
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
-"""What stands beside a generator: a refiner for the last steps, another autoencoder, low-rank weights, a scheduler."""
-
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import diffusers
 import numpy as np
@@ -11,31 +8,11 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
-from synthpairs.core.schema import digest, noise_seed
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import encoded
 from synthpairs.generation.diffusion.params import Lora, Refiner
+from tests.generation.conftest import KEYS, TEXTS
 from tests.generation.diffusion import tiny
-
-KEYS = [digest("test", number) for number in range(4)]
-TEXTS = ["a red dog", "two cats", "a bus", "a bell"]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tiny.sdxl(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture(scope="module")
-def refiner(tmp_path_factory):
-    return tiny.refiner(tmp_path_factory.mktemp("refiner"))
-
-
-def pixels(picture):
-    return (picture * 255).round().astype(np.uint8)
-
-
-# --- Base and refiner -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -58,60 +35,35 @@ def test_base_and_refiner_paint_what_the_documented_loop_of_two_pipelines_paints
     if scheduler:
         for pipeline in (first, second):
             pipeline.scheduler = getattr(diffusers, scheduler).from_config(pipeline.scheduler.config)
-    source = torch.Generator().manual_seed(noise_seed(KEYS[0]))
-    noise = torch.randn(1, 4, 8, 8, generator=source)
-    same = {"num_inference_steps": 10, "guidance_scale": 3.0, "negative_prompt": negative, "generator": source}
-    latents = first(
-        TEXTS[0], latents=noise, height=32, width=32, denoising_end=0.8, output_type="latent", **same
-    ).images
-    theirs = second(TEXTS[0], image=latents, denoising_start=0.8, output_type="np", **same).images[0]
+    source = torch.Generator()
+    same = {"num_inference_steps": 10, "negative_prompt": negative}
+    latents = tiny.painted(first, KEYS[0], TEXTS[0], denoising_end=0.8, output_type="latent", generator=source, **same)
+    theirs = second(
+        TEXTS[0],
+        image=latents[None],
+        denoising_start=0.8,
+        output_type="np",
+        guidance_scale=3.0,
+        generator=source,
+        **same,
+    ).images[0]
     assert np.array_equal(ours, theirs)
-    decoded = first(TEXTS[0], latents=noise, height=32, width=32, output_type="np", **same).images[0]
-    assert not np.allclose(ours, decoded, atol=1e-5), "the refiner did nothing"
+    unrefined = tiny.painted(first, KEYS[0], TEXTS[0], **same)
+    assert not np.allclose(ours, unrefined, atol=1e-5), "the refiner did nothing"
 
 
-def test_a_refiner_shares_its_bases_weights_and_is_in_the_fingerprint(settings, base, refiner, tmp_path):
-    copy = tmp_path / "refiner"
-    shutil.copytree(refiner, copy)
-    for part in ("vae", "text_encoder_2"):  # neither fetched nor loaded
-        shutil.rmtree(copy / part)
-    spec = Refiner(model=str(copy), base_share=0.8)
-    params = settings(generator=str(base), refiner=spec, steps=10)
-    generator = Generator(params)
-    assert generator.refiner.vae is generator.pipeline.vae
-    assert generator.refiner.text_encoder_2 is generator.pipeline.text_encoder_2
-    assert "unet/diffusion_pytorch_model.safetensors" in generator.inputs["refiner"]["files"]
-    assert not [file for file in generator.inputs["refiner"]["files"] if file.startswith(("vae/", "text_encoder_2/"))]
-    plain = Generator(replace(params, refiner=None))
-    assert "refiner" not in plain.inputs
-    prints = {plain.fingerprint, generator.fingerprint}
-    prints.add(Generator(replace(params, refiner=replace(spec, base_share=0.7))).fingerprint)
-    weights = copy / "unet/diffusion_pytorch_model.safetensors"
-    save_file({name: -tensor for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
-    prints.add(Generator(params).fingerprint)
-    assert len(prints) == 4
-
-
-def test_what_cannot_be_refined_says_why(settings, base, refiner, tiny_generator, tmp_path):
-    def made(generator, model, share=0.8, **more):
-        spec = Refiner(model=str(model), base_share=share)
-        return Generator(settings(generator=str(generator), refiner=spec, **{"steps": 10} | more))
-
-    with pytest.raises(ValueError, match=r"images.refiner.model: StableDiffusionXLPipeline is no StableDiffusionXLImg"):
-        made(base, base)
-    with pytest.raises(
-        ValueError, match=r"only a StableDiffusionXLPipeline .* can be refined, .* is a StableDiffusion3"
+def test_what_cannot_be_refined_says_why(settings, base, refiner, tmp_path):
+    leading = {"steps": 4, "scheduler_options": {"timestep_spacing": "leading"}}
+    for generator, model, share, more, message in (
+        (base, base, 0.8, {}, "images.refiner.model: StableDiffusionXLPipeline is no StableDiffusionXLImg"),
+        (tiny.sd3(tmp_path / "sd3"), refiner, 0.8, {}, "only a StableDiffusionXLPipeline .* is a StableDiffusion3"),
+        (base, "models/none", 0.8, {}, "images.refiner.model: 'models/none' is neither"),
+        (base, refiner, 0.8, {"steps": 1}, "base_share must leave both base and refiner some of 1 steps"),
+        (base, refiner, 0.01, leading, "base_share must leave both base and refiner some of 4 steps"),
     ):
-        made(tiny.sd3(tmp_path / "sd3"), refiner)
-    with pytest.raises(FileNotFoundError, match=r"images.refiner.model: 'models/none' is neither"):
-        made(base, Path("models/none"))
-    with pytest.raises(ValueError, match=r"base_share must leave both base and refiner some of 1 steps"):
-        made(base, refiner, steps=1)
-    with pytest.raises(ValueError, match=r"base_share must leave both base and refiner some of 4 steps"):
-        made(base, refiner, 0.01, steps=4, scheduler_options={"timestep_spacing": "leading"})
-
-
-# --- Low-rank weights and schedulers ----------------------------------------------------------------------------------
+        spec = Refiner(model=str(model), base_share=share)
+        with pytest.raises((FileNotFoundError, ValueError), match=message):
+            Generator(settings(generator=str(generator), refiner=spec, **{"steps": 10} | more))
 
 
 def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_path):
@@ -128,29 +80,27 @@ def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_pat
     assert np.abs(pictures[0] - pictures[1]).mean() > 1e-3
     theirs = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
     theirs.load_lora_weights(tmp_path / "lora", weight_name="tiny_lora.safetensors")
-    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(noise_seed(KEYS[0])))
-    unfused = theirs(TEXTS[0], latents=noise, num_inference_steps=2, guidance_scale=3.0, height=32, width=32,
-                     output_type="np").images[0]  # fmt: skip
+    unfused = tiny.painted(theirs, KEYS[0], TEXTS[0])
     assert np.allclose(pictures[1][0], unfused, atol=1e-4)
 
 
 def test_low_rank_weights_that_do_not_fit_say_why(settings, base, tiny_generator, tmp_path):
-    def made(file, generator=base):
-        return Generator(settings(generator=str(generator), lora=Lora(model=str(tmp_path), file=file, scale=1.0)))
-
-    with pytest.raises(FileNotFoundError, match=r"images.lora.file: .*none.safetensors must be a .safetensors file"):
-        made("none.safetensors")
     torch.save({}, tmp_path / "pickled.bin")
-    with pytest.raises(FileNotFoundError, match=r"images.lora.file: .*pickled.bin must be a .safetensors file"):
-        made("pickled.bin")
     save_file({"unet.nowhere.to_q.lora_A.weight": torch.ones(2, 4)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"images.lora: .*other.safetensors"):
-        made("other.safetensors")
     tiny.lora(tmp_path, base)
-    with pytest.raises(
-        ValueError, match=r"images.lora: .*tiny_lora.safetensors does not fit StableDiffusionXLPipeline"
+    for file, generator, message in (
+        ("none.safetensors", base, "images.lora.file: .*none.safetensors must be a .safetensors file"),
+        ("pickled.bin", base, "images.lora.file: .*pickled.bin must be a .safetensors file"),
+        ("other.safetensors", base, "images.lora: .*other.safetensors"),
+        (
+            "tiny_lora.safetensors",
+            tiny_generator,
+            "images.lora: .*tiny_lora.safetensors does not fit StableDiffusionXL",
+        ),
     ):
-        made("tiny_lora.safetensors", tiny_generator)  # whose cross-attention is half as wide
+        lora = Lora(model=str(tmp_path), file=file, scale=1.0)
+        with pytest.raises((FileNotFoundError, ValueError), match=message):
+            Generator(settings(generator=str(generator), lora=lora))
 
 
 def test_scheduler_options_are_checked_and_fingerprinted(settings, base):
@@ -164,9 +114,6 @@ def test_scheduler_options_are_checked_and_fingerprinted(settings, base):
     assert not np.array_equal(plain.paint(KEYS[:1], TEXTS[:1]), trailing.paint(KEYS[:1], TEXTS[:1]))
     with pytest.raises(ValueError, match=r"scheduler_options.spacing is no option of Euler.*; it has .*steps_offset"):
         made(spacing="trailing")
-
-
-# --- The autoencoder --------------------------------------------------------------------------------------------------
 
 
 def overflowing(folder, force_upcast):
@@ -195,20 +142,32 @@ def test_half_precision_keeps_to_what_the_autoencoder_asks_for(settings, base, t
     assert np.abs(mended - painted(base)).max() < 0.05
 
 
-def test_another_autoencoder_is_in_the_fingerprint_and_the_old_one_is_not_needed(settings, base, refiner, tmp_path):
-    copy = tmp_path / "base"
-    shutil.copytree(base, copy)
-    shutil.move(copy / "vae", tmp_path / "vae")
-    spec = Refiner(model=str(refiner), base_share=0.8)
-    params = settings(generator=str(copy), vae=str(tmp_path / "vae"), refiner=spec, steps=10)
+def test_parts_beside_the_base_share_its_weights_and_are_in_the_fingerprint(settings, base, refiner, tmp_path):
+    """Neither the base's autoencoder is needed where there is another one, nor what a refiner shares with its base."""
+    shutil.copytree(base, tmp_path / "base")
+    shutil.copytree(refiner, tmp_path / "refiner")
+    shutil.move(tmp_path / "base/vae", tmp_path / "vae")
+    for part in ("vae", "text_encoder_2"):
+        shutil.rmtree(tmp_path / "refiner" / part)
+    spec = Refiner(model=str(tmp_path / "refiner"), base_share=0.8)
+    params = settings(generator=str(tmp_path / "base"), vae=str(tmp_path / "vae"), refiner=spec, steps=10)
     generator = Generator(params)
     assert generator.refiner.vae is generator.pipeline.vae
+    assert generator.refiner.text_encoder_2 is generator.pipeline.text_encoder_2
+    assert "unet/diffusion_pytorch_model.safetensors" in generator.inputs["refiner"]["files"]
+    assert not [file for file in generator.inputs["refiner"]["files"] if file.startswith(("vae/", "text_encoder_2/"))]
     assert set(generator.inputs["vae"]["files"]) == {"config.json", "diffusion_pytorch_model.safetensors"}
     assert not [file for file in generator.inputs["files"] if file.startswith("vae/")]
     whole = Generator(replace(params, generator=str(base), vae=None))
-    assert "vae" not in whole.inputs
-    assert whole.fingerprint != generator.fingerprint
-    assert np.array_equal(whole.paint(KEYS, TEXTS), generator.paint(KEYS, TEXTS))
+    assert np.array_equal(whole.paint(KEYS[:4], TEXTS[:4]), generator.paint(KEYS[:4], TEXTS[:4]))
+    plain = Generator(replace(params, generator=str(base), vae=None, refiner=None))
+    assert not {"refiner", "vae"} & set(plain.inputs)
+    prints = {one.fingerprint for one in (generator, whole, plain)}
+    prints.add(Generator(replace(params, refiner=replace(spec, base_share=0.7))).fingerprint)
+    weights = tmp_path / "refiner/unet/diffusion_pytorch_model.safetensors"
+    save_file({name: -tensor for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
+    prints.add(Generator(params).fingerprint)
+    assert len(prints) == 5
     with pytest.raises(FileNotFoundError, match=r"images.vae: .*config.json is missing"):
         Generator(replace(params, vae=str(tmp_path)))
     with pytest.raises(ValueError, match=r"images.vae: .*UNet2DConditionModel is no autoencoder"):

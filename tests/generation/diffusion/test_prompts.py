@@ -1,23 +1,15 @@
-"""What encoders read of a caption: limits and counts of each, and long captions in chunks."""
-
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, StableDiffusionXLPipeline
 
-from synthpairs.core.schema import digest
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.params import Refiner
 from synthpairs.generation.diffusion.prompts import MOST_CHUNKS, chunk_counts, count_cut, embeddings, readers
+from tests.generation.conftest import KEYS
 from tests.generation.diffusion import tiny
 
-KEYS = [digest("test", number) for number in range(4)]
 LONG = "x" * 150  # letters, of which tiny_tokenizer makes tokens: 62 fit beside the markers
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tiny.sdxl(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
@@ -27,29 +19,19 @@ def pipeline(base):
 
 def test_each_encoder_has_its_limit_and_the_tightest_leads(tmp_path):
     def limits(kind, length):
-        made = loaded(kind(tmp_path / kind.__name__))
+        made = DiffusionPipeline.from_pretrained(kind(tmp_path / kind.__name__))
         return {reader.name: reader.limit for reader in readers(made, length, chunks=False)}
 
     assert list(limits(tiny.sd3, None).items()) == [("tokenizer", 64), ("tokenizer_2", 64), ("tokenizer_3", 256)]
     assert list(limits(tiny.sd3, 8).items()) == [("tokenizer_3", 8), ("tokenizer", 64), ("tokenizer_2", 64)]
     assert limits(tiny.pixart, None) == {"tokenizer": 120}
     assert limits(tiny.flux, None) == {"tokenizer": 64, "tokenizer_2": 512}
-
-
-def loaded(folder):
-    from diffusers import DiffusionPipeline
-
-    return DiffusionPipeline.from_pretrained(folder)
-
-
-def test_cut_captions_are_counted_for_each_encoder(tmp_path):
-    both = readers(loaded(tiny.sd3(tmp_path)), 4, chunks=False)
-    assert count_cut(both, ["a dog", "two cats"]) == {"prompts_truncated": 0}
-    assert count_cut(both, ["a dog", "word word word word", LONG]) == {
-        "prompts_truncated": 1,  # T5 reads words here, and one marker
+    three = readers(DiffusionPipeline.from_pretrained(tmp_path / "sd3"), 4, chunks=False)
+    assert count_cut(three, ["a dog", "two cats"]) == {"prompts_truncated": 0}
+    assert count_cut(three, ["a dog", "word word word word", LONG]) == {
+        "prompts_truncated": 1, "prompt_tokens_longest": 152,  # T5 reads words here, and one marker
         "prompts_truncated_by": {"tokenizer": 1, "tokenizer_2": 1, "tokenizer_3": 1},
-        "prompt_tokens_longest": 152,
-    }
+    }  # fmt: skip
 
 
 def test_captions_are_read_in_as_many_chunks_as_they_need(pipeline):
@@ -75,7 +57,7 @@ def test_one_chunk_is_what_the_pipeline_makes_of_it(pipeline, negative):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_long_captions_are_read_whole_and_short_ones_stay_the_same(settings, base, tmp_path):
+def test_long_captions_are_read_whole_and_short_ones_stay_the_same(settings, base, refiner):
     cut, chunked = (
         Generator(settings(generator=str(base), long_prompts=how, negative_prompt="blurred"))
         for how in ("cut", "chunk")
@@ -86,13 +68,13 @@ def test_long_captions_are_read_whole_and_short_ones_stay_the_same(settings, bas
     other = LONG[:140] + "z" * 10
     assert np.array_equal(cut.paint(KEYS[:1], [LONG]), cut.paint(KEYS[:1], [other]))
     assert not np.array_equal(chunked.paint(KEYS[:1], [LONG]), chunked.paint(KEYS[:1], [other]))
-    mixed = chunked.paint(KEYS, ["a dog", LONG, "two cats", other])
+    mixed = chunked.paint(KEYS[:4], ["a dog", LONG, "two cats", other])
     assert np.array_equal(mixed[0], short[0]), "a long neighbour changes nothing"
-    assert np.array_equal(mixed[3], chunked.paint(KEYS[3:], [other])[0])
+    assert np.array_equal(mixed[3], chunked.paint(KEYS[3:4], [other])[0])
     refined = Generator(
         settings(
             generator=str(base), long_prompts="chunk", steps=4,
-            refiner=Refiner(model=str(tiny.refiner(tmp_path)), base_share=0.5),
+            refiner=Refiner(model=str(refiner), base_share=0.5),
         )
     )  # fmt: skip
     assert not np.array_equal(refined.paint(KEYS[:1], [LONG]), refined.paint(KEYS[:1], [other]))

@@ -1,5 +1,3 @@
-"""Cutting into shards, batches that are always full, and progress without a terminal."""
-
 import logging
 
 import numpy as np
@@ -21,12 +19,8 @@ def test_cut_keeps_every_key_in_order(size):
     assert [key for group in groups for key in group] == KEYS
     assert max(map(len, groups)) <= max(1.5 * size, size + 6)
     assert len(groups) <= 2 * -(-1000 // size)
-
-
-def test_a_new_key_changes_its_own_shard_only():
     before, after = ({shard_name(group) for group in cut(keys, 100)} for keys in (KEYS, [*KEYS, digest("new")]))
-    assert len(before) == len(after) == 16
-    assert len(before - after) == len(after - before) == 1
+    assert len(before - after) == len(after - before) == 1, "a new key changes its own shard only"
 
 
 def test_write_shards_leaves_no_other_shard(tmp_path):
@@ -37,21 +31,6 @@ def test_write_shards_leaves_no_other_shard(tmp_path):
     assert list(read_shard(tmp_path / "shard-a.tar")) == [("k", {"txt": b"2"})]
 
 
-def test_batches_are_filled():
-    assert filled([1, 2], 4) == [1, 2, 2, 2]
-    assert filled([1, 2], 2) == [1, 2]
-
-
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    assert torch.get_num_threads() == 2, "the number of threads was not put back"
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("exact_up_to", "expected"), [(2, 2), (1, 1), (0, 2)])
 def test_the_most_threads_that_are_exact_are_used(exact_up_to, expected, caplog):
     def copies():
@@ -59,8 +38,15 @@ def test_the_most_threads_that_are_exact_are_used(exact_up_to, expected, caplog)
         rows[2, 1] += 1e-9 * (torch.get_num_threads() > exact_up_to)
         return rows
 
-    assert steady_threads(copies) == expected
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert steady_threads(copies) == expected
+        assert torch.get_num_threads() == 2, "the number of threads was not put back"
+    finally:
+        torch.set_num_threads(before)
     assert ("a resumed run may differ" in caplog.text) == (exact_up_to == 0)
+    assert (filled([1, 2], 4), filled([1, 2], 2)) == ([1, 2, 2, 2], [1, 2]), "batches are always full"
 
 
 def test_progress_is_logged_without_a_terminal(caplog):

@@ -1,24 +1,19 @@
 """A tiny real AmusedPipeline with random weights, and settings that decode with it in a second."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-import pandas as pd
 import pytest
 import torch
 from diffusers import AmusedPipeline, AmusedScheduler
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from desk_models import masked, tokenizer
-from synthpairs.core.schema import caption_uid
 from synthpairs.generation.masked.params import Embed
 from tests.conftest import tiny_tokenizer
+from tests.generation.conftest import TEXTS, captions_of  # noqa: F401
 
-TEXTS = ["a red dog", "two cats", "a bus on blue", "a bell", "three snails", "a rose", "a guitar, drawing", "fire"]
 CODES, CHANNELS, GRID = 32, 4, (4, 4)
 
 
-def save_masked(folder: Path, vq_codes: int = CODES) -> Path:
+def save_masked(folder, vq_codes=CODES):
     """Write an AmusedPipeline that tells CODES codes apart, with a VQ model of `vq_codes`."""
     words = tiny_tokenizer()
     torch.manual_seed(0)
@@ -37,38 +32,18 @@ def save_masked(folder: Path, vq_codes: int = CODES) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_masked(tmp_path_factory):
     """Directory of the pipeline: 64-pixel pictures, 4 x 4 cells, CODES codes of CHANNELS numbers."""
     return save_masked(tmp_path_factory.mktemp("tiny_masked"))
 
 
-def captions_of(texts: list[str]) -> pd.DataFrame:
-    """Captions as the screening keeps them, as far as the embed stage reads them."""
-    rows = [{"uid": caption_uid(text, "invented"), "text": text, "concept": text.split()[-1]} for text in texts]
-    return pd.DataFrame(rows)
-
-
 @pytest.fixture
-def captions() -> pd.DataFrame:
-    """Eight short captions."""
-    return captions_of(TEXTS)
-
-
-@pytest.fixture
-def settings(tiny_masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embed]:
+def settings(tiny_masked, tmp_path, monkeypatch):
     """Makes params for the tiny generator; the work store goes to the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
-        "generator": str(tiny_masked),
-        "candidates": 2,
-        "steps": 5,
-        "guidance": 3.0,
-        "temperature": [2.0, 0.0],
-        "schedule": "cosine",
-        "vectors": "hard",
-        "dtype": "float32",
-        "batch": 4,
-        "samples_per_shard": 8,
+        "generator": str(tiny_masked), "candidates": 2, "steps": 5, "guidance": 3.0, "temperature": [2.0, 0.0],
+        "schedule": "cosine", "vectors": "hard", "dtype": "float32", "batch": 4, "samples_per_shard": 8,
         "max_failed_share": 0.0,
-    }
+    }  # fmt: skip
     return lambda **changed: Embed(**values | changed)

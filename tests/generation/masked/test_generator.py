@@ -1,8 +1,4 @@
-"""The masked generator: conditioned as AmusedPipeline and the training are, its codes functions of their keys."""
-
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,20 +6,13 @@ import torch
 from diffusers import AmusedPipeline
 
 from desk_models import masked
-from synthpairs.core.schema import digest
-from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.generation.masked.params import Embed
+from tests.generation.conftest import KEYS
 from tests.generation.masked.conftest import CHANNELS, CODES, GRID, TEXTS, save_masked
-
-Settings = Callable[..., Embed]
-KEYS = [digest("test", number) for number in range(8)]
 
 
 @pytest.mark.parametrize(("guidance", "schedule"), [(1.0, "cosine"), (3.0, "cosine"), (3.0, "linear")])
-def test_greedy_codes_are_those_of_diffusers(
-    settings: Settings, tiny_masked: Path, guidance: float, schedule: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_greedy_codes_are_those_of_diffusers(settings, tiny_masked, guidance, schedule, monkeypatch):
     """AmusedPipeline draws from one generator for the whole batch; made to take the likeliest, it has nothing to draw.
 
     It keeps all cells that tie. U-ViTs have no positions, so cells tie that see no border; in a grid of 4 x 4 all see one.
@@ -41,51 +30,46 @@ def test_greedy_codes_are_those_of_diffusers(
     assert len({row.tobytes() for row in ours}) > 1, "captions make no difference"
 
 
-def test_the_transformer_is_told_what_its_training_told_it(settings: Settings) -> None:
-    generator = MaskedGenerator(settings())
-    ours = generator.conditions(TEXTS)
-    theirs = masked.conditions(TEXTS, generator.tokenizer, generator.pipeline.text_encoder)
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def test_guidance_of_one_or_less_is_none(settings: Settings) -> None:
-    codes = [MaskedGenerator(settings(guidance=scale)).decode(KEYS[:4], TEXTS[:4])[0] for scale in (0.0, 1.0, 3.0)]
-    assert np.array_equal(codes[0], codes[1])
-    assert not np.array_equal(codes[1], codes[2])
-
-
-@pytest.mark.parametrize(("batch", "threads"), [(4, 1), (4, 2), (7, 2)], ids=["one thread", "two threads", "odd batch"])
-def test_company_and_place_in_the_batch_change_nothing(settings: Settings, batch: int, threads: int) -> None:
+@pytest.mark.parametrize(("batch", "threads"), [(4, 1), (4, 2), (7, 2)])
+def test_company_and_place_in_the_batch_change_nothing(settings, batch, threads):
     generator = MaskedGenerator(settings(batch=batch, vectors="soft"))
     keys, texts = KEYS[:batch], TEXTS[:batch]
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         together = generator.decode(keys, texts)
-        for number in range(batch):
-            alone = generator.decode(keys[number : number + 1], texts[number : number + 1])
-            assert all(np.array_equal(one[0], all_[number]) for one, all_ in zip(alone, together, strict=True))
-        tokens, vectors = generator.decode(keys[::-1], texts[::-1])
+        alone = [generator.decode([key], [text]) for key, text in zip(keys, texts, strict=True)]
+        turned = generator.decode(keys[::-1], texts[::-1])
     finally:
         torch.set_num_threads(before)
-    assert np.array_equal(tokens[::-1], together[0])
-    assert np.array_equal(vectors[::-1], together[1])
-
-
-def test_soft_vectors_come_beside_the_same_codes(settings: Settings) -> None:
-    hard, _ = MaskedGenerator(settings()).decode(KEYS[:3], TEXTS[:3])
-    generator = MaskedGenerator(settings(vectors="soft"))
-    tokens, vectors = generator.decode(KEYS[:3], TEXTS[:3])
-    assert np.array_equal(tokens, hard)
-    assert vectors is not None
-    assert (vectors.dtype, vectors.shape) == (np.float16, (3, CHANNELS, *GRID))
-    assert generator.codebook.shape == (CODES, CHANNELS)
+    for part in (0, 1):  # tokens, vectors
+        assert np.array_equal(np.concatenate([one[part] for one in alone]), together[part])
+        assert np.array_equal(turned[part][::-1], together[part])
+    tokens, vectors = together
+    assert np.array_equal(tokens, MaskedGenerator(settings(batch=batch)).decode(keys, texts)[0]), (
+        "hard ones are the same"
+    )
+    assert (vectors.dtype, vectors.shape) == (np.float16, (batch, CHANNELS, *GRID))
     low, high = generator.codebook.min(0)[:, None, None], generator.codebook.max(0)[:, None, None]
     assert ((vectors >= low - 1e-2) & (vectors <= high + 1e-2)).all(), "a mean lies within what it is the mean of"
 
 
-def test_pictures_are_those_of_diffusers(settings: Settings, tiny_masked: Path) -> None:
+def test_conditions_are_those_of_the_training_and_only_the_vq_model_stays_in_float32(settings):
+    generator = MaskedGenerator(settings())
+    ours = generator.conditions(TEXTS)
+    theirs = masked.conditions(TEXTS, generator.tokenizer, generator.pipeline.text_encoder)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    codes = [MaskedGenerator(settings(guidance=scale)).decode(KEYS[:4], TEXTS[:4])[0] for scale in (0.0, 1.0, 3.0)]
+    assert np.array_equal(codes[0], codes[1]), "guidance of one or less is none"
+    assert not np.array_equal(codes[1], codes[2])
+    half = MaskedGenerator(settings(dtype="bfloat16"))
+    assert half.pipeline.transformer.dtype == half.pipeline.text_encoder.dtype == torch.bfloat16
+    assert half.pictures(half.decode(KEYS[:2], TEXTS[:2])[0]).dtype == np.float32
+    assert np.array_equal(half.codebook, generator.codebook)
+
+
+def test_pictures_are_those_of_diffusers(settings, tiny_masked):
     generator = MaskedGenerator(settings())
     tokens, _ = generator.decode(KEYS[:4], TEXTS[:4])
     ours = generator.pictures(np.concatenate([tokens, tokens[:1]]))
@@ -101,16 +85,7 @@ def test_pictures_are_those_of_diffusers(settings: Settings, tiny_masked: Path) 
         generator.pictures(np.full((1, *GRID), CODES, dtype=np.uint16))
 
 
-def test_the_vq_model_stays_in_float32(settings: Settings) -> None:
-    generator = MaskedGenerator(settings(dtype="bfloat16"))
-    assert generator.pipeline.transformer.dtype == generator.pipeline.text_encoder.dtype == torch.bfloat16
-    tokens, _ = generator.decode(KEYS[:2], TEXTS[:2])
-    assert generator.codebook.dtype == generator.pictures(tokens).dtype == np.float32
-    assert np.array_equal(generator.codebook, MaskedGenerator(settings()).codebook)
-    assert vectors_of(tokens, generator.codebook).shape == (2, CHANNELS, *GRID)
-
-
-def test_fingerprint_covers_what_shapes_codes(settings: Settings, tiny_masked: Path, tmp_path: Path) -> None:
+def test_fingerprint_covers_what_shapes_codes(settings, tiny_masked, tmp_path):
     changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"temperature": [1.0, 0.0]}, {"schedule": "linear"}]
     changes += [{"vectors": "soft"}, {"dtype": "bfloat16"}, {"temperature": None, "candidates": 1}]
     prints = [MaskedGenerator(settings(**change)).fingerprint for change in changes]
@@ -124,7 +99,7 @@ def test_fingerprint_covers_what_shapes_codes(settings: Settings, tiny_masked: P
     assert MaskedGenerator(settings(generator=str(copy))).fingerprint != one
 
 
-def test_what_makes_no_sense_is_refused(settings: Settings, tiny_generator: Path, tmp_path: Path) -> None:
+def test_what_makes_no_sense_is_refused(settings, tiny_generator, tmp_path):
     other = str(save_masked(tmp_path / "other", vq_codes=CODES - 1))
     for changed, message in (
         ({"generator": "models/none"}, r"embed.generator: 'models/none' is neither a directory nor OWNER/NAME@"),

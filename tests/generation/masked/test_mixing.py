@@ -1,8 +1,4 @@
-"""An arm's draws: how many of each kind, always the same ones, and vectors on the scale that an eye would give."""
-
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +7,7 @@ from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import write_json, write_table
 from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.generation.masked.make import make_embeddings
-from synthpairs.generation.masked.mixing import CodedPair, Mixing, draw, generated_pairs, mixed, scales
-from synthpairs.generation.masked.params import Embed
+from synthpairs.generation.masked.mixing import CodedPair, Mixing, generated_pairs, mixed, scales
 from synthpairs.models.vq_tokenizer import read_codebook
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of
 
@@ -20,10 +15,10 @@ REAL = 12
 
 
 @pytest.fixture
-def data(settings: Callable[..., Embed], tmp_path: Path) -> Callable[[str], Path]:
+def data(settings, tmp_path):
     """Makes a data directory of REAL real pairs and two hard or soft grids for each of the eight captions."""
 
-    def made(vectors: str = "hard") -> Path:
+    def made(vectors="hard"):
         make_embeddings(captions_of(TEXTS), settings(vectors=vectors), tmp_path / "embedded")
         rng = np.random.default_rng(0)
         rows = [
@@ -38,50 +33,41 @@ def data(settings: Callable[..., Embed], tmp_path: Path) -> Callable[[str], Path
     return made
 
 
-def mixing(share: float, draws: int) -> Mixing:
+def mixing(share, draws):
     return Mixing(seed=0, draws=draws, synthetic={"genpair": share})
 
 
 @pytest.mark.parametrize(
-    ("share", "draws", "counts"),
+    ("grids", "share", "draws", "counts"),
     [
-        (0.0, 8, (8, 8, 0, 0)),
-        (0.5, 20, (10, 10, 10, 10)),
-        (0.25, 40, (30, REAL, 10, 10)),  # more draws than pairs: they come again
-        (1.0, 40, (0, 0, 40, 16)),
+        (16, 0.0, 8, (8, 8, 0, 0)),
+        (16, 0.5, 20, (10, 10, 10, 10)),
+        (16, 0.25, 40, (30, REAL, 10, 10)),  # more draws than pairs: they come again
+        (16, 1.0, 40, (0, 0, 40, 16)),
+        (0, 0.5, 20, (10, 10, 0, 0)),  # without generated grids there are the real draws alone
+        (0, 1.0, 20, (0, 0, 0, 0)),
     ],
 )
-def test_the_shares_are_kept(data, tiny_masked, share, draws, counts) -> None:
-    pairs, counted = mixed("genpair", mixing(share, draws), data(), str(tiny_masked))
+def test_the_shares_are_kept(data, settings, tmp_path, tiny_masked, grids, share, draws, counts):
+    data()
+    if not grids:
+        make_embeddings(captions_of(TEXTS)[:0], settings(), tmp_path / "embedded")
+    pairs, counted = mixed("genpair", mixing(share, draws), tmp_path, str(tiny_masked))
     assert tuple(counted.values()) == counts
     keys = [key for key, _, _ in pairs]
-    assert len(keys) == draws
+    assert len(keys) == counts[0] + counts[2]
     assert sum(key.startswith("real") for key in keys) == counts[0]
     passes = math.ceil(max(counts[0] / REAL, counts[2] / 16))
-    assert max(map(keys.count, keys)) <= passes  # nothing a third time before all twice
+    assert max(map(keys.count, keys), default=0) <= passes  # nothing a third time before all twice
 
 
-@pytest.mark.parametrize(("share", "counts"), [(0.0, (20, REAL, 0, 0)), (0.5, (10, 10, 0, 0)), (1.0, (0, 0, 0, 0))])
-def test_without_generated_grids_there_are_the_real_draws_alone(
-    data, settings, tmp_path, tiny_masked, share, counts
-) -> None:
-    data()
-    make_embeddings(captions_of(TEXTS)[:0], settings(), tmp_path / "embedded")
-    pairs, counted = mixed("genpair", mixing(share, 20), tmp_path, str(tiny_masked))
-    assert tuple(counted.values()) == counts
-    assert len(list(pairs)) == counts[0]
-
-
-def test_an_arm_is_the_same_twice_and_mixed_all_through(data, tiny_masked) -> None:
+def test_an_arm_is_the_same_twice_mixed_all_through_with_vectors_of_the_codebook(data, tiny_masked):
     directory, tokenizer = data(), str(tiny_masked)
-    once, again = ([key for key, _, _ in mixed("genpair", mixing(0.5, 24), directory, tokenizer)[0]] for _ in range(2))
-    assert once == again
+    pairs, again = (list(mixed("genpair", mixing(0.5, 24), directory, tokenizer)[0]) for _ in range(2))
+    once = [key for key, _, _ in pairs]
+    assert once == [key for key, _, _ in again]
     halves = [sum(key.startswith("real") for key in part) for part in (once[:12], once[12:])]
     assert all(2 <= half <= 10 for half in halves)
-
-
-def test_vectors_are_those_of_the_codes(data, tiny_masked) -> None:
-    pairs, _ = mixed("genpair", mixing(0.5, 10), data(), str(tiny_masked))
     book = read_codebook(tiny_masked, "it")
     for _, _, vectors in pairs:
         assert vectors.shape == (book.shape[1], *GRID)
@@ -89,7 +75,7 @@ def test_vectors_are_those_of_the_codes(data, tiny_masked) -> None:
         assert np.abs(cells[:, None] - book[None]).max(-1).min(1).max() == 0
 
 
-def test_soft_vectors_get_the_scale_of_hard_ones() -> None:
+def test_soft_vectors_get_the_scale_of_hard_ones():
     rng = np.random.default_rng(0)
     book = rng.normal(3, 2, size=(CODES, 4)).astype(np.float32)
     pairs = []
@@ -102,7 +88,7 @@ def test_soft_vectors_get_the_scale_of_hard_ones() -> None:
         np.testing.assert_allclose(pair.soft * factor + offset, np.moveaxis(book[pair.codes], -1, 0), atol=0.05)
 
 
-def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked) -> None:
+def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked):
     directory = data("soft")
     soft = np.stack([vectors for _, _, vectors in mixed("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
     codes = np.stack([pair.codes for pair in generated_pairs(directory / "embedded")])
@@ -112,16 +98,10 @@ def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked) -> None:
     np.testing.assert_allclose(soft.std(axis=(0, 2, 3)), hard.std(axis=(0, 2, 3)), rtol=1e-3)
 
 
-def test_what_is_missing_is_named(data, tiny_masked, tmp_path) -> None:
+def test_what_is_missing_is_named(data, tiny_masked, tmp_path):
     with pytest.raises(ValueError, match=r"mixing\.synthetic has no share for synthetic"):
         mixed("synthetic", mixing(0.5, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="run `dvc repro pairs` first"):
         mixed("genpair", mixing(0.0, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="must be an AmusedPipeline directory"):
         mixed("genpair", mixing(0.0, 4), data(), str(tmp_path))
-
-
-def test_draws_are_the_first_ones_or_whole_passes() -> None:
-    rng = np.random.default_rng(0)
-    assert draw([1, 2, 3, 4], 3, rng) == [1, 2, 3]
-    assert sorted(draw([1, 2, 3], 6, rng)) == [1, 1, 2, 2, 3, 3]

@@ -1,7 +1,4 @@
-"""What RECIPE stands for: how a token grid comes of a key, a caption and the settings; as for diffusion."""
-
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,7 @@ from synthpairs.generation.batch import Maker
 from synthpairs.generation.masked.codes import TOKENS, VECTORS
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.make import grid_craft
-from synthpairs.generation.masked.params import RECIPE, Embed
+from synthpairs.generation.masked.params import RECIPE
 from tests.generation.masked.conftest import CHANNELS
 
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
@@ -21,20 +18,23 @@ TEXTS = ["a red dog", "two cats on blue", "a bell", "a plain white rose"]
 CASES = {"plain": {}, "linear, without guidance": {"schedule": "linear", "guidance": 1.0}}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_tokens_change_only_with_the_recipes_version(settings: Callable[..., Embed], case: str) -> None:
+def samples_of(params):
     batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
-    result = Maker(grid_craft(MaskedGenerator, settings(**CASES[case])))(batch)
+    result = Maker(grid_craft(MaskedGenerator, params))(batch)
     assert result.failed == {}
-    grids = [np.frombuffer(files["tokens"], TOKENS).tolist() for _, files in result.samples]
+    return [files for _, files in result.samples]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tokens_change_only_with_the_recipes_version(settings, case):
+    grids = [np.frombuffer(files["tokens"], TOKENS).tolist() for files in samples_of(settings(**CASES[case]))]
     print(json.dumps({str(RECIPE): {case: grids}}))
     assert np.mean(np.equal(grids, RECORDED[str(RECIPE)][case])) >= AGREE
 
 
-def test_soft_vectors_change_only_with_the_recipes_version(settings: Callable[..., Embed]) -> None:
-    batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
-    result = Maker(grid_craft(MaskedGenerator, settings(vectors="soft")))(batch)
-    vectors = np.array([np.frombuffer(files["vectors"], VECTORS) for _, files in result.samples], np.float64)
+def test_soft_vectors_change_only_with_the_recipes_version(settings):
+    files = samples_of(settings(vectors="soft"))
+    vectors = np.array([np.frombuffer(one["vectors"], VECTORS) for one in files], np.float64)
     means = vectors.reshape(len(TEXTS), CHANNELS, -1).mean(2).round(3).tolist()
     print(json.dumps(means))
     np.testing.assert_allclose(means, RECORDED[str(RECIPE)]["soft vectors"], atol=0.05)

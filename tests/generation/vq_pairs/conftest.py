@@ -1,13 +1,9 @@
 """A project with a small world of discs, a tiny random VQ tokenizer, and the record of the list that it learnt from."""
 
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
-from diffusers import VQModel
 from ruamel.yaml import YAML
 
 from desk_models.tokenizer import build
@@ -23,7 +19,7 @@ CODES = 32
 
 
 @pytest.fixture(scope="session")
-def tiny_vq() -> VQModel:
+def tiny_vq():
     """A VQModel for 64-pixel pictures with 8 x 8 codes, spread so that pictures use many of them."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -34,11 +30,11 @@ def tiny_vq() -> VQModel:
 
 @pytest.fixture
 def project(
-    tmp_path: Path, drawings: pd.DataFrame, tiny_vq: VQModel, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> Callable[..., Path]:  # fmt: skip
+    tmp_path, drawings, tiny_vq, monkeypatch  # noqa: F811
+):  # fmt: skip
     """A directory in which the stage runs; changes of its params after the tokenizer learnt."""
 
-    def build_in(**changed: object) -> Path:
+    def build_in(**changed):
         values = {"seed": 1, "scenes": 90, "kinds": {"single": 0.5, "pair": 0.25, "several": 0.25}, "used": 70}
         params = Pairs(**values, tokenizer="models/masked")
         rows = list(of_split(drawings, "train", CONCEPTS))

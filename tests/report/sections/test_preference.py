@@ -1,8 +1,5 @@
 """The section's verdicts follow from the numbers."""
 
-from typing import Any
-
-from synthpairs.evaluation.preference.make import tracked_metrics
 from synthpairs.report.sections.preference import section
 
 WON = {"n": 100, "wins": 60, "ties": 20, "losses": 20, "rate": 0.7, "low": 0.6, "high": 0.8, "p": 0.001}
@@ -10,7 +7,7 @@ LOST = WON | {"wins": 20, "losses": 60, "rate": 0.3, "low": 0.2, "high": 0.4}
 EVEN = WON | {"rate": 0.52, "low": 0.45, "high": 0.6, "p": 0.4}
 
 
-def judge(preference: dict[str, Any], control: dict[str, Any] = WON) -> dict[str, Any]:
+def judge(preference, control=WON):
     return {
         "preference": preference,
         "control": {"real": control, "synthetic": WON},
@@ -19,16 +16,14 @@ def judge(preference: dict[str, Any], control: dict[str, Any] = WON) -> dict[str
     }
 
 
-def results(**judges: dict[str, Any]) -> dict[str, Any]:
+def results(**judges):
     return {"synthetic": "selected", "engine": "local", "n": 100, "concepts": 40, "judges": judges, "couples": {},
             "left_out": [], "not_asked": None}  # fmt: skip
 
 
-def test_judges_that_agree_show_a_preference() -> None:
+def test_judges_that_agree_show_a_preference():
     page = section(results(one=judge(WON), two=judge(WON)))
-    assert (
-        "| `one` | 100 | 60.0% | 20.0% | 20.0% | 70.0% [60.0%, 80.0%] | 0.001 | 70.0% [60.0%, 80.0%], n = 100 |" in page
-    )
+    assert "| `one` | 100 | 60.0% | 20.0% | 20.0% | 70.0% [60.0%, 80.0%] | 0.001 | 70.0% [60.0%, 80.0%], " in page
     assert (
         "- `one`: prefers the synthetic pictures (win rate 70.0% [60.0%, 80.0%]); of its ties 3 inconsistent." in page
     )
@@ -38,20 +33,14 @@ def test_judges_that_agree_show_a_preference() -> None:
     assert "| cat |" not in page, "concepts with one image pair are not listed"
 
 
-def test_judges_that_disagree_show_none() -> None:
+def test_judges_that_disagree_show_none():
     for other in (LOST, EVEN):
         assert "the judges that can tell do not agree" in section(results(one=judge(WON), two=judge(other)))
     assert "- No preference is shown." in section(results(one=judge(EVEN)))
 
 
-def test_a_judge_at_chance_has_no_say() -> None:
+def test_a_judge_at_chance_has_no_say():
     page = section(results(one=judge(LOST), two=judge(WON, control=EVEN)))
     assert "`two` cannot tell: on the control it is right in 52.0% [45.0%, 60.0%]" in page
     assert "All judges that can tell prefer the real pictures." in page
     assert "No judge can tell, so nothing follows." in section(results(two=judge(WON, control=EVEN)))
-
-
-def test_the_headline_has_rates_and_controls() -> None:
-    troubles = {"inconsistent": 3, "unclear": 0, "failed": 0}
-    expected = {"win_rate": 0.7, "control": {"real": 0.52, "synthetic": 0.7}} | troubles
-    assert tracked_metrics(results(one=judge(WON, EVEN)))["judges"]["one"] == expected
