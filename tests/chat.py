@@ -1,10 +1,8 @@
-"""A server on loopback that speaks OpenAI's chat protocol and answers as it is told."""
+"""A server on loopback that speaks OpenAI's chat protocol."""
 
 import json
 import threading
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -18,28 +16,18 @@ class ChatServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.script: dict[str, list[Any]] = {}
-        self.say: Callable[[str, dict[str, Any]], str] = lambda name, body: f"A {name} on mat {body['seed']}"
-        self.seen: list[dict[str, Any]] = []
-        self.keys: set[str | None] = set()
+        self.script, self.seen, self.keys = {}, [], set()
+        self.say = lambda name, body: f"A {name} on mat {body['seed']}"
         self.busy = self.busiest = 0
-        self.lock = threading.Lock()
-        self.hung = threading.Event()
-
-    @property
-    def url(self) -> str:
-        """Up to /v1."""
-        return f"http://127.0.0.1:{self.server_port}/v1"
+        self.lock, self.hung = threading.Lock(), threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: ChatServer
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server = self.server
+    def do_POST(self):
+        body, server = json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.server
         content = body["messages"][-1]["content"]  # text, or parts of which the last one is
         name = (content if isinstance(content, str) else content[-1]["text"]).rpartition(": ")[2].rstrip(".")
         with server.lock:
@@ -54,15 +42,14 @@ class _Handler(BaseHTTPRequestHandler):
             with server.lock:
                 server.busy -= 1
 
-    def _answer(self, step: Any, name: str, body: dict[str, Any]) -> None:
+    def _answer(self, step, name, body):
         assert self.path == "/v1/chat/completions"
         if step == "hang":
             self.server.hung.wait(20)
         elif step == "drop":
             self.connection.close()
         elif isinstance(step, tuple):
-            status, headers = step
-            self._send(status, b'{"error": "told to"}', **headers)
+            self._send(step[0], b'{"error": "told to"}', **step[1])
         elif step == "nonsense":
             self._send(200, b"<html>busy</html>")
         else:
@@ -72,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
             payload = json.dumps(answer).encode()
             self._send(200, payload[: len(payload) // 2] if step == "half" else payload, length=len(payload))
 
-    def _send(self, status: int, payload: bytes, length: int | None = None, **headers: str) -> None:
+    def _send(self, status, payload, length=None, **headers):
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key.replace("_", "-"), value)
@@ -80,5 +67,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         pass

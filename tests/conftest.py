@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,74 +15,29 @@ from synthpairs.models.language.server import Server
 from tests.chat import ChatServer
 
 collect_ignore = ["flows"]  # minutes: `make flows` names the folder, and then it is collected
-SIDE = 32  # pixels of a tiny picture
 
 
 @pytest.fixture(scope="session")
-def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory of a StableDiffusionXLPipeline with one text encoder, 0.2M parameters, pictures of SIDE pixels."""
+def tiny_generator(tmp_path_factory):
+    """Directory of a StableDiffusionXLPipeline with one text encoder, 0.2M parameters, pictures of 32 pixels."""
     import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+    from diffusers import DDIMScheduler, StableDiffusionXLPipeline
+    from transformers import CLIPTextModelWithProjection
+
+    from tests.generation.diffusion import tiny
 
     folder = tmp_path_factory.mktemp("tiny_generator")
-    tokenizer = tiny_tokenizer()
     torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        sample_size=SIDE // 4,
-        in_channels=4,
-        out_channels=4,
-        layers_per_block=1,
-        block_out_channels=[16, 32],
-        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
-        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
-        cross_attention_dim=32,
-        attention_head_dim=4,
-        norm_num_groups=8,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + 32,
-        use_linear_projection=True,
-    )
-    vae = AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 3,
-        up_block_types=["UpDecoderBlock2D"] * 3,
-        block_out_channels=[8, 16, 16],
-        latent_channels=4,
-        norm_num_groups=8,
-        sample_size=SIDE,
-        mid_block_add_attention=False,
-        force_upcast=False,
-    )
-    text = CLIPTextModelWithProjection(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=tokenizer.model_max_length,
-            projection_dim=32,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
     StableDiffusionXLPipeline(
-        vae=vae,
-        unet=unet,
-        text_encoder=None,
-        tokenizer=None,
-        text_encoder_2=text,
-        tokenizer_2=tokenizer,
-        scheduler=DDIMScheduler(prediction_type="v_prediction", clip_sample=False),
-        add_watermarker=False,
-    ).save_pretrained(folder)
+        unet=tiny.unet(32, 6), vae=tiny.vae(), text_encoder=None, tokenizer=None,
+        text_encoder_2=CLIPTextModelWithProjection(tiny.clip_config()), tokenizer_2=tiny_tokenizer(),
+        scheduler=DDIMScheduler(prediction_type="v_prediction", clip_sample=False), add_watermarker=False,
+    ).save_pretrained(folder)  # fmt: skip
     return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_clip(tmp_path_factory):
     """An open_clip directory (`local-dir:` loads it) with its own tokenizer; sees 16 pixels, reads 64 tokens."""
     import open_clip
     import torch
@@ -105,8 +59,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def chat_server() -> Iterator[ChatServer]:
-    """A running server."""
+def chat_server():
     with ChatServer() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -117,21 +70,29 @@ def chat_server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def connection(chat_server: ChatServer, tmp_path: Path) -> Server:
+def connection(chat_server, tmp_path):
     """How the tests reach it: quick to give up and to try again."""
-    return Server(
-        url=chat_server.url,
-        key="sesame",
-        concurrency=4,
-        timeout_s=0.5,
-        attempts=4,
-        cache=tmp_path / "cache",
-        first_wait_s=0.01,
-    )
+    values = {"concurrency": 4, "timeout_s": 0.5, "attempts": 4, "first_wait_s": 0.01}
+    return Server(url=chat_server.url, key="sesame", cache=tmp_path / "cache", **values)
 
 
 @pytest.fixture
-def edit_code(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def project_root(tmp_path, monkeypatch):
+    """Makes the test's own directory a project in which stages run, with these sections of params.yaml."""
+
+    def make(**sections):
+        (tmp_path / "params.yaml").write_text(json.dumps(sections))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+        monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+        monkeypatch.delenv("SYNTHPAIRS_LLM_CACHE", raising=False)
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def edit_code(monkeypatch):
     """Makes the source code another one, as far as its hash says."""
     return lambda: monkeypatch.setattr("synthpairs.core.storage.source_hash", lambda program=None: "0" * 64)
 
@@ -147,10 +108,15 @@ def tiny_tokenizer():
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=64)
 
 
-def killed_with_work(program: str, work: Path, pieces: int = 1) -> list[Path]:
+def start_python(program, **options):
+    """Start a Python program that imports from here."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen([sys.executable, "-c", program], env=environment, **options)
+
+
+def killed_with_work(program, work, pieces=1):
     """Run a program until its work store holds so many pieces, then kill it and see that its workers end; returns the pieces."""
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    killed = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    killed = start_python(program)
     while len(list(work.glob("*/*/*.tar"))) < pieces:
         assert killed.poll() is None, "ended before so many batches were stored"
         time.sleep(0.002)
@@ -163,7 +129,7 @@ def killed_with_work(program: str, work: Path, pieces: int = 1) -> list[Path]:
     return stored
 
 
-def kill_with_workers(parent: "subprocess.Popen[str]") -> None:
+def kill_with_workers(parent):
     """Kill a process that has started workers, and see that they end within seconds."""
     deadline = time.monotonic() + 60
     while not (workers := children(parent.pid)):
@@ -175,9 +141,9 @@ def kill_with_workers(parent: "subprocess.Popen[str]") -> None:
     wait_for_end(workers)
 
 
-def wait_for_end(pids: list[int], seconds: float = 20) -> None:
-    """See that none of the processes runs after so many seconds; those that do are ended then."""
-    deadline = time.monotonic() + seconds
+def wait_for_end(pids):
+    """See that none of the processes runs after twenty seconds; those that do are ended then."""
+    deadline = time.monotonic() + 20
     while running := [pid for pid in pids if alive(pid)]:
         if time.monotonic() > deadline:
             for pid in running:
@@ -186,12 +152,11 @@ def wait_for_end(pids: list[int], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def children(pid: int) -> list[int]:
-    """Processes that a process has started."""
+def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def alive(pid: int) -> bool:
+def alive(pid):
     """Whether the process runs; one that has ended and waits for its parent to look does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

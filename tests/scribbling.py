@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,19 +28,17 @@ class Scribbles:
 
 
 class Scribbler:
-    """Draws 8 x 8 pixels from a key's seed."""
+    model_max_length = 64
 
-    def __init__(self, params: Scribbles, inputs: dict) -> None:
+    def __init__(self, params, inputs):
         self.params, self.inputs, self.fingerprint = params, inputs, digest(inputs)
         self.device = torch.device("cpu")
         self.tokenizer = self
 
-    model_max_length = 64
-
-    def __call__(self, texts: Sequence[str], truncation: bool) -> SimpleNamespace:
+    def __call__(self, texts, truncation):
         return SimpleNamespace(input_ids=[text.split() for text in texts])
 
-    def draw(self, keys: Sequence[str], texts: Sequence[str]) -> list[torch.Tensor]:
+    def draw(self, keys, texts):
         assert len(keys) <= self.params.batch
         if self.params.batch > self.params.memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -59,21 +56,20 @@ class Scribbler:
         return [torch.randint(256, (8, 8, 3), generator=source, dtype=torch.uint8) for source in sources]
 
 
-def scribbling(params: Scribbles) -> Craft:
-    """The craft, with the same inputs everywhere."""
+def scribbling(params):
     return _craft(Scribbler(params, {"model": "scribbles"}))
 
 
-def fickle(params: Scribbles) -> Craft:
+def fickle(params):
     """The craft with another identity in each process."""
     return _craft(Scribbler(params, {"process": os.getpid()}))
 
 
-def _craft(generator: Scribbler) -> Craft:
+def _craft(generator):
     return Craft(stage="scribbles", noun="scribble", generator=generator, make=generator.draw, encode=_encoded, told={})
 
 
-def _encoded(pixels: torch.Tensor) -> dict[str, bytes]:
+def _encoded(pixels):
     buffer = io.BytesIO()
     Image.fromarray(pixels.numpy()).save(buffer, "PNG")
     return {"png": buffer.getvalue()}

@@ -1,15 +1,15 @@
-"""A small world of drawn discs, settings that let everything pass, and a tiny random language model."""
-
-import io
+"""A small world of drawn discs, settings that let everything pass, and tiny random models."""
 
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from synthpairs.captions.params import CaptionParams, Human, Judge, Limits, Model, Perplexity
+from synthpairs.captions.params import CaptionParams, Columns, Human, Judge, Limits, Model, Perplexity, Source
+from synthpairs.captions.sources import human_captions
 from synthpairs.core.storage import WorkStore
 from synthpairs.models.language.params import Sampling, Served
-from tests.captions.tiny import save_language_model
+from tests.captions.tiny import save_blip, save_language_model
+from tests.scoring.conftest import png
 
 CONCEPTS = ["cat", "dog", "bus", "cherries"]
 WIDE = {
@@ -26,56 +26,66 @@ def limits():
     return lambda **changed: Limits(**WIDE | changed)
 
 
+def source_of(path, kind, **changed):
+    """A source of a file; changes of its fields, with text, image and source for its columns."""
+    columns = Columns(**{part: changed.pop(part, None) for part in ("text", "image", "source")})
+    values = {"name": "web", "path": str(path), "format": kind, "images": None, "limit": None}
+    return Source(**values | changed, columns=columns)
+
+
 @pytest.fixture(scope="session")
 def drawings():
     """As data/art/drawings.parquet: discs in four styles, one of them only for evaluation."""
     rows = []
     styles = {"flat": "train", "fox": "train", "noto": "heldout_combination", "openmoji": "heldout_style"}
     for number, name in enumerate(CONCEPTS):
-        for style, split in styles.items():
-            image = Image.new("RGBA", (32, 32))
-            ImageDraw.Draw(image).ellipse((2, 2, 29, 29), fill=(60 * number, 90, 200, 255))
-            png = io.BytesIO()
-            image.save(png, "PNG")
-            rows.append(
-                {
-                    "drawing": f"{name}/{style}", "concept": name, "name": name, "kind": "object", "style": style,
-                    "keywords": [f"{name}ish", "thing"], "licence": "MIT", "split": split, "png": png.getvalue(),
-                }
-            )  # fmt: skip
+        image = Image.new("RGBA", (32, 32))
+        ImageDraw.Draw(image).ellipse((2, 2, 29, 29), fill=(60 * number, 90, 200, 255))
+        row = {"concept": name, "name": name, "kind": "object", "licence": "MIT", "keywords": [f"{name}ish", "thing"]}
+        row["png"] = png(image)
+        rows += [
+            row | {"drawing": f"{name}/{style}", "style": style, "split": split} for style, split in styles.items()
+        ]
     return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def singles(drawings):
+    """Makes template captions of one thing each."""
+    kinds = {"single": 1.0}
+    return lambda count: human_captions(drawings, CONCEPTS, Human(pictures=count, side=32, kinds=kinds, noise={}), 0)
 
 
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory):
-    """Directory of a tiny random language model."""
     return save_language_model(tmp_path_factory.mktemp("llm"))
+
+
+@pytest.fixture(scope="session")
+def blip(tmp_path_factory):
+    return save_blip(tmp_path_factory.mktemp("blip"))
 
 
 @pytest.fixture
 def settings(language_model, tiny_clip, limits):
     """Section `captions` with the tiny models."""
-    sampling = Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)
     values = {
-        "seed": 0,
-        "llm": str(language_model),
-        "clip": f"local-dir:{tiny_clip}",
-        "pretrained": None,
-        "batch": 8,
+        "seed": 0, "llm": str(language_model), "clip": f"local-dir:{tiny_clip}", "pretrained": None, "batch": 8,
         "human": Human(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
-        "model": Model(per_concept=3, sampling=sampling),
-        "sources": [],
-        "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"),
+        "model": Model(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
+        "sources": [], "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"), "blip": None, "limits": limits(),
         "judge": Judge(engine="llm", server=Served(model="pinned-1", extra={}), max_failed_share=0.0),
-        "blip": None,
-        "limits": limits(),
-    }
+    }  # fmt: skip
     return lambda **changed: CaptionParams(**values | changed)
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """A work store in the test's own directory."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with WorkStore("captions", "test").locked() as store:
         yield store
+
+
+def outputs(root, folder, metrics):
+    """Bytes of the files of a folder and of a metrics file."""
+    return {path.name: path.read_bytes() for path in (*(root / folder).iterdir(), root / "reports/metrics" / metrics)}

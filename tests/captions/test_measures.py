@@ -21,58 +21,30 @@ TROUBLESOME = (
 
 
 @pytest.mark.parametrize(
-    ("text", "alnum", "special"),
+    ("measure", "text", "expected"),
     [
-        ("a red dog!", 7 / 10, 3 / 10),
-        ("IMG_01.JPG", 8 / 10, 4 / 10),  # a digit counts as both
-        ("caf\u00e9", 1.0, 0.0),
-        ("ok \U0001f600\u2122", 2 / 5, 3 / 5),  # emoji and symbols are special
-        ("", 0.0, 0.0),
-    ],
-)
-def test_character_ratios(text, alnum, special):
-    assert Texts([text]).alnum_ratios() == pytest.approx(alnum)
-    assert Texts([text]).special_ratios() == pytest.approx(special)
-
-
-@pytest.mark.parametrize(
-    ("text", "n", "expected"),
-    [
+        ("alnum_ratios", "a red dog!", 7 / 10),
+        ("special_ratios", "a red dog!", 3 / 10),
+        ("alnum_ratios", "IMG_01.JPG", 8 / 10),
+        ("special_ratios", "IMG_01.JPG", 4 / 10),  # a digit counts as both
+        ("special_ratios", "caf\u00e9", 0.0),
+        ("special_ratios", "ok \U0001f600\u2122", 3 / 5),  # emoji and symbols are special
         # ab ba ab ba ab: 2 distinct, both repeat, top min(isqrt(2), 2) = 1 of counts 3, 2.
-        ("ababab", 2, 3 / 5),
+        (("char_repetitions", 2), "ababab", 3 / 5),
         # ab bc cd da ab bc cd de ef: counts 2 2 2 1 1 1, top min(isqrt(6), 3) = 2.
-        ("abcdabcdef", 2, 4 / 9),
-        ("a cat on a red mat", 10, 0.0),  # nothing repeats
-        ("short", 10, 0.0),
+        (("char_repetitions", 2), "abcdabcdef", 4 / 9),
+        (("char_repetitions", 10), "a cat on a red mat", 0.0),
+        (("word_repetitions", 2), "dog cat dog cat dog", 1.0),  # dog-cat 2, cat-dog 2
+        (("word_repetitions", 2), "A dog, a dog on a mat.", 2 / 6),  # case and punctuation at word ends do not count
+        (("word_repetitions", 1), "two two, TWO! \u201ctwo\u201d", 1.0),
+        ("word_counts", '  "Two" dogs -- it\'s 3 RED-ish (cats)! ', 5),  # nothing but special characters is no word
+        ("flagged_ratios", "A NUDE! painting of grapes", 1 / 5),  # no parts of words
+        ("flagged_ratios", "a classic bass guitar", 0.0),
     ],
 )
-def test_character_repetition(text, n, expected):
-    assert Texts([text]).char_repetitions(n) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("text", "n", "expected"),
-    [
-        ("dog cat dog cat dog", 2, 1.0),  # dog-cat 2, cat-dog 2
-        ("A dog, a dog on a mat.", 2, 2 / 6),  # a-dog twice of six: case and punctuation at word ends do not count
-        ("one two three", 4, 0.0),
-        ("", 2, 0.0),
-    ],
-)
-def test_word_repetition(text, n, expected):
-    assert Texts([text]).word_repetitions(n) == pytest.approx(expected)
-
-
-def test_words_are_stripped_of_special_characters_and_nothing_is_no_word():
-    texts = Texts(['  "Two" dogs -- it\'s 3 RED-ish (cats)! ', "two two, TWO! \u201ctwo\u201d", "...", ""])
-    assert texts.word_counts().tolist() == [5, 4, 0, 0]
-    assert texts.word_repetitions(1).tolist() == [0, 1, 0, 0]
-
-
-def test_flagged_words_count_whole_words_in_any_case():
-    texts = Texts(["A NUDE! painting of grapes", "a classic bass guitar", "", "nude xxx"])  # no parts of words
-    assert texts.flagged_ratios().tolist() == [1 / 5, 0, 0, 1]
-    assert all(word == word.lower().strip() and " " not in word for word in measures.flagged_words())
+def test_values_of_data_juicers_definitions(measure, text, expected):
+    name, *n = [measure] if isinstance(measure, str) else measure
+    assert getattr(Texts([text]), name)(*n) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 10, 16])
@@ -83,14 +55,14 @@ def test_many_texts_at_once_have_to_the_last_bit_what_each_has_when_all_is_count
         characters = [*TROUBLESOME[rng.integers(len(TROUBLESOME))]]
         texts.append("".join(rng.choice(characters, rng.choice([0, 1, n - 1, n, n + 1, 12, 40, 300]))))
         texts.append("".join(map(chr, rng.integers(0x110000, size=20))))
-    found = Texts(texts)
+    measured = Texts(texts)
     for value, expected in (
-        (found.alnum_ratios(), [ratio(sum(map(str.isalnum, text)), len(text)) for text in texts]),
-        (found.special_ratios(), [ratio(sum(map(measures.is_special, text)), len(text)) for text in texts]),
-        (found.char_repetitions(n), [char_repetition(text, n) for text in texts]),
-        (found.word_repetitions(n), [word_repetition(words_of(text), n) for text in texts]),
-        (found.flagged_ratios(), [flagged_ratio(words_of(text)) for text in texts]),
-        (found.word_counts(), [len(words_of(text)) for text in texts]),
+        (measured.alnum_ratios(), [ratio(sum(map(str.isalnum, text)), len(text)) for text in texts]),
+        (measured.special_ratios(), [ratio(sum(map(measures.is_special, text)), len(text)) for text in texts]),
+        (measured.char_repetitions(n), [char_repetition(text, n) for text in texts]),
+        (measured.word_repetitions(n), [word_repetition(words_of(text), n) for text in texts]),
+        (measured.flagged_ratios(), [flagged_ratio(words_of(text)) for text in texts]),
+        (measured.word_counts(), [len(words_of(text)) for text in texts]),
     ):
         assert value.tolist() == expected
 
@@ -100,12 +72,12 @@ def ratio(part, whole):
 
 
 def words_of(text):
-    found = []
+    words = []
     for word in text.lower().split():
         special = [measures.is_special(character) for character in word]
         if not all(special):
-            found.append(word[special.index(False) : len(word) - special[::-1].index(False)])
-    return found
+            words.append(word[special.index(False) : len(word) - special[::-1].index(False)])
+    return words
 
 
 def char_repetition(text, n):

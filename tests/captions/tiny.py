@@ -1,9 +1,5 @@
 """A random language model of the real class, small enough to make in a test; it babbles, but all code runs."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 TEMPLATE = (
@@ -13,23 +9,22 @@ TEMPLATE = (
 MERGES = [("Y", "e"), ("Ye", "s"), ("N", "o")]  # so that Yes and No are one token each
 
 
-def save_language_model(folder: Path) -> Path:
+def save_language_model(folder):
     """A two-layer Llama that reads bytes, and its tokenizer."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     words = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in MERGES)]
     raw = Tokenizer(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=MERGES))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    return save_llama(
-        folder, raw, special, initializer_range=0.3, tie_word_embeddings=True, max_position_embeddings=4096
-    )
+    more = {"initializer_range": 0.3, "tie_word_embeddings": True, "max_position_embeddings": 4096}
+    return save_llama(folder, raw, special, **more)
 
 
-def save_llama(folder: Path, raw: Tokenizer, special: Sequence[str], **config: Any) -> Path:
+def save_llama(folder, raw, special, **config):
     """A random two-layer Llama for a tokenizer; `special` are its first tokens: unknown, start, end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    raw.add_special_tokens(list(special))
+    raw.add_special_tokens(special)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=raw, bos_token=special[1], eos_token=special[2], pad_token=special[2], unk_token=special[0]
     )
@@ -47,15 +42,13 @@ def save_llama(folder: Path, raw: Tokenizer, special: Sequence[str], **config: A
     return folder
 
 
-def save_blip(folder: Path) -> Path:
+def save_blip(folder):
     """A random BLIP image-text matching model of 16 pixels that reads letters, and its processor."""
     import torch
-    from transformers import BertTokenizerFast, BlipConfig, BlipForImageTextRetrieval, BlipImageProcessor, BlipProcessor
+    from transformers import BertTokenizer, BlipConfig, BlipForImageTextRetrieval, BlipImageProcessor, BlipProcessor
 
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"))
     size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = size | {
         "vocab_size": len(words), "encoder_hidden_size": 16, "max_position_embeddings": 64, "projection_dim": 8,
@@ -67,6 +60,6 @@ def save_blip(folder: Path) -> Path:
         torch.manual_seed(0)
         model = BlipForImageTextRetrieval(config)
     model.save_pretrained(folder)
-    pictures = BlipImageProcessor(size={"height": 16, "width": 16})
-    BlipProcessor(pictures, tokenizer).save_pretrained(folder)
+    tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(words)})
+    BlipProcessor(BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer).save_pretrained(folder)
     return folder

@@ -4,9 +4,8 @@ from synthpairs.core.arms import chosen_arm, split_models
 
 
 @pytest.fixture(autouse=True)
-def _params(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("arms: [selected, random, real]\ncode_arms: [genpair]\n")
+def _params(project_root):
+    project_root(arms=["selected", "random", "real"], code_arms=["genpair"])
 
 
 def test_an_arm_is_chosen():
@@ -20,13 +19,13 @@ def test_other_arms_are_named(arguments, got):
         chosen_arm(arguments, "arms")
 
 
-def test_the_list_is_closed(tmp_path):
-    (tmp_path / "params.yaml").write_text("arms: [selected, best]\n")
+def test_the_list_is_closed(project_root):
+    project_root(arms=["selected", "best"])
     with pytest.raises(ValueError, match=r"params\.yaml: arms\[1\] must be one of selected, random, real; got 'best'"):
         chosen_arm(["selected"], "arms")
 
 
-def test_models_of_arms_that_are_not_trained_stand_apart():
+def test_models_of_arms_that_are_not_trained_are_split_off():
     models = ["models/llm", "models/vlm/untrained", "models/vlm/real/finetuned", "models/vlm/genpair/finetuned"]
     assert split_models(models, ["real"]) == (models[:3], models[3:])
     assert split_models(models, ["real", "genpair"]) == (models, [])

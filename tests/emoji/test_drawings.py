@@ -1,14 +1,6 @@
 """The drawings table from small artwork packages, and what is really true of the splits."""
 
-import base64
-import hashlib
-import io
 import json
-import os
-import subprocess
-import sys
-import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +8,9 @@ import pytest
 from synthpairs.core.schema import DRAWINGS
 from synthpairs.core.storage import write_table
 from synthpairs.emoji.drawings import concepts, picture, render_drawings, split_of
-from tests.conftest import kill_with_workers
+from tests.conftest import kill_with_workers, start_python
+from tests.core.conftest import pin  # noqa: F401
 
-ROOT = Path(__file__).parents[2]
 STYLES = ["blob", "emojione", "flat", "fox", "glossy", "noto", "streamline", "twemoji"]
 NAMES = [f"concept-{number}" for number in range(300)]
 
@@ -30,8 +22,7 @@ def splits(concept, styles):
 def test_every_concept_has_exactly_one_held_out_combination():
     for concept in NAMES:
         for count in range(2, len(STYLES) + 1):
-            found = list(splits(concept, STYLES[:count]).values())
-            assert sorted(found) == ["heldout_combination"] + ["train"] * (count - 1)
+            assert sorted(splits(concept, STYLES[:count]).values()) == ["heldout_combination"] + ["train"] * (count - 1)
 
 
 def test_the_held_out_combination_depends_on_nothing_but_the_concept_and_its_styles():
@@ -48,9 +39,7 @@ def test_a_new_style_never_takes_a_training_drawing_away():
     moved = 0
     for concept in NAMES:
         before, after = splits(concept, STYLES), splits(concept, [*STYLES, "new"])
-        assert {style for style in STYLES if before[style] == "train"} <= {
-            style for style in after if after[style] == "train"
-        }
+        assert all(after[style] == "train" for style in STYLES if before[style] == "train")
         moved += after["new"] == "heldout_combination"
         assert (after["new"] == "train") == all(before[style] == after[style] for style in STYLES)
     assert 0 < moved < len(NAMES) / 4  # one in nine on average
@@ -79,40 +68,21 @@ TAGS = [
     {"emoji": "\U0001f449"},
 ]
 CHARS = {"1f436": "dog", "2693": "anchor", "1f449": "finger-right", "1f98a": "fox-face"}
+MIRRORED = {"finger-right": {"parent": "finger-left", "hFlip": True}}
 SETS = {
     "noto": ("train", icons("#ff0000", ["dog", "anchor", "finger-right", "fox-face"]), CHARS),
-    "flat": (
-        "train",
-        icons(
-            "#00ff00",
-            ["dog", "anchor", "finger-left"],
-            aliases={"finger-right": {"parent": "finger-left", "hFlip": True}},
-        ),
-        CHARS,
-    ),
+    "flat": ("train", icons("#00ff00", ["dog", "anchor", "finger-left"], aliases=MIRRORED), CHARS),
     "fox": ("train", icons("#0000ff", ["dog", "finger"], width=8), {}),  # ships no code points: found by name
     "openmoji": ("evaluate", icons("#000000", ["dog", "anchor", "finger-right", "fox-face"]), CHARS),
 }
 
 
 @pytest.fixture
-def packages(tmp_path, monkeypatch):
-    """A packages.lock.yaml and its cached archives, made here: four styles that share three concepts."""
-    lock = {"artwork": [], "names": [], "models": []}
+def packages(pin):  # noqa: F811
+    """Pinned artwork and names: four styles that share three concepts."""
 
     def add(section, name, files, **more):
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            for path, value in files.items():
-                payload = json.dumps(value).encode()
-                entry = tarfile.TarInfo(path)
-                entry.size = len(payload)
-                tar.addfile(entry, io.BytesIO(payload))
-        target = tmp_path / ".dvc/tmp/packages" / f"{name}-1.0.0.tgz"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(buffer.getvalue())
-        integrity = "sha512-" + base64.b64encode(hashlib.sha512(buffer.getvalue()).digest()).decode()
-        lock[section].append({"package": name, "version": "1.0.0", "licence": "MIT", "integrity": integrity, **more})
+        pin(section, name, {path: json.dumps(value).encode() for path, value in files.items()}, **more)
 
     add("names", "unicode-emoji-json", {"package/data-by-emoji.json": EMOJI})
     add("names", "emojibase-data", {"package/en/data.json": TAGS})
@@ -120,15 +90,11 @@ def packages(tmp_path, monkeypatch):
         known = {char: name for char, name in chars.items() if name in content["icons"] | content["aliases"]}
         files = {"package/icons.json": content, "package/chars.json": known}
         add("artwork", f"icons-{style}", files, style=style, use=use)
-    Path(tmp_path, "packages.lock.yaml").write_text(json.dumps(lock))
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
 
 
 def test_concepts_are_things_one_can_draw_with_their_keywords(packages):
-    found = concepts().set_index("concept")
-    assert list(found.index) == ["dog", "anchor", "finger", "fox-face"]
-    assert found["keywords"].to_dict() == {"dog": ["animal", "pet"], "anchor": ["ship"], "finger": [], "fox-face": []}
+    keywords = concepts().set_index("concept")["keywords"].to_dict()
+    assert keywords == {"dog": ["animal", "pet"], "anchor": ["ship"], "finger": [], "fox-face": []}
 
 
 def test_the_table_holds_every_drawing_of_concepts_with_two_training_styles(packages, tmp_path):
@@ -146,25 +112,21 @@ def test_the_table_holds_every_drawing_of_concepts_with_two_training_styles(pack
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def pixels(table, drawing):
-    return np.asarray(picture(table.set_index("drawing").loc[drawing, "png"]))
-
-
-def test_drawings_are_square_and_mirrored_where_the_set_says_so(packages):
-    table = render_drawings(16)
-    plain = pixels(table, "finger/noto")
-    assert plain.shape == (16, 16, 4)
-    assert (plain[:, :8] == [255, 0, 0, 255]).all()
-    assert (plain[:, 8:, 3] == 0).all()
-    mirrored = pixels(table, "finger/flat")
-    assert (mirrored[:, 8:] == [0, 255, 0, 255]).all()
-    assert (mirrored[:, :8, 3] == 0).all()
-    narrow = pixels(table, "finger/fox")  # 8 x 16 units: centred, not stretched
-    assert (narrow[:, 4:12] == [0, 0, 255, 255]).all()
-    assert (narrow[:, :4, 3] == 0).all()
-    assert (narrow[:, 12:, 3] == 0).all()
+@pytest.mark.parametrize(
+    ("drawing", "columns", "colour"),
+    [
+        ("finger/noto", range(8), [255, 0, 0, 255]),
+        ("finger/flat", range(8, 16), [0, 255, 0, 255]),  # mirrored
+        ("finger/fox", range(4, 12), [0, 0, 255, 255]),  # 8 x 16 units: centred, not stretched
+    ],
+)
+def test_drawings_are_square_and_mirrored_where_the_set_says_so(packages, drawing, columns, colour):
+    pixels = np.asarray(picture(render_drawings(16).set_index("drawing").loc[drawing, "png"]))
+    assert pixels.shape == (16, 16, 4)
+    assert (pixels[:, columns] == colour).all()
+    assert (np.delete(pixels, columns, axis=1)[..., 3] == 0).all()
 
 
 def test_a_killed_rendering_leaves_no_worker(packages):
     code = "from synthpairs.emoji.drawings import render_drawings; render_drawings(4096)"  # seconds for each
-    kill_with_workers(subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}))
+    kill_with_workers(start_python(code))

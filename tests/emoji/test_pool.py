@@ -1,28 +1,24 @@
 """The training pool is a function of its seed, shows training drawings only, and is rendered as far as is asked."""
 
-import io
-
 import pytest
 import torch
 from PIL import Image
 
 from synthpairs.emoji.pool import compose, draw_scenes, render_scenes
 from synthpairs.generation.vq_pairs.listing import pair_list_hash
+from tests.scoring.conftest import png
 
 KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
 
 
-def png(shade):
-    buffer = io.BytesIO()
-    Image.new("RGBA", (24, 24), (shade, 0, 255 - shade, 255)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 ROWS = [
-    {"drawing": f"{name}/{style}", "name": name, "style": style, "split": "train", "keywords": [], "png": png(30 * x)}
-    for x, name in enumerate(("cat", "dog", "bus", "cherries"))
+    {
+        "drawing": f"{name}/{style}", "name": name, "style": style, "split": "train", "keywords": [],
+        "png": png(Image.new("RGBA", (24, 24), (30 * number, 0, 255 - 30 * number, 255))),
+    }
+    for number, name in enumerate(("cat", "dog", "bus", "cherries"))
     for style in ("flat", "noto")
-]
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +28,8 @@ def pool():
 
 def test_scenes_stay_what_they_are(pool):
     """The published models learnt from scenes drawn like this; a change here makes the `pairs` stage refuse them."""
-    found = pair_list_hash(pool.scenes, {row["drawing"]: b"png" for row in ROWS})
-    assert found == "85f3608f4a4c8a137d899729b3627b9bda7420d2b21a00c6c6331606a12fbffc"
+    sha256 = pair_list_hash(pool.scenes, {row["drawing"]: b"png" for row in ROWS})
+    assert sha256 == "85f3608f4a4c8a137d899729b3627b9bda7420d2b21a00c6c6331606a12fbffc"
 
 
 def test_scenes_do_not_depend_on_how_many_are_drawn_or_rendered(pool):

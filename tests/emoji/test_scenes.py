@@ -1,16 +1,11 @@
 """Scenes are functions of their seed, lie within the picture, and are described and drawn as they are."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
-from ruamel.yaml import YAML
 
 from synthpairs.emoji.scenes import BACKGROUNDS, KINDS, article, describe, draw_scene, is_plural, plural, render_scene
 
-ROOT = Path(__file__).parents[2]
-WORLD = YAML(typ="safe").load(ROOT / "params.yaml")["world"]["concepts"]
 ROWS = [
     {"drawing": f"{name}/{style}", "name": name, "style": style}
     for name in ("dog", "octopus", "cherries", "ambulance")
@@ -33,8 +28,7 @@ def test_things_lie_within_the_picture_and_do_not_touch(kind):
             assert max(thing.x, thing.y) + thing.size / 2 <= 1
         for left, right in zip(scene.things, scene.things[1:], strict=False):
             assert left.x < right.x
-            apart = max(abs(left.x - right.x), abs(left.y - right.y))
-            assert apart >= (left.size + right.size) / 2 - 0.01
+            assert max(abs(left.x - right.x), abs(left.y - right.y)) >= (left.size + right.size) / 2 - 0.01
 
 
 def test_each_kind_is_what_its_name_says():
@@ -70,16 +64,13 @@ def test_the_picture_shows_each_thing_where_the_scene_says(kind):
 
 def test_descriptions_say_what_how_many_where_and_on_what():
     for scene in scenes("single") + scenes("pair") + scenes("several"):
-        text = describe(scene)
-        assert text.endswith(f" on {article(scene.background)} background")
-        what = text.removesuffix(f" on {article(scene.background)} background")
-        if scene.kind == "pair":
-            left, right = scene.names
-            assert what == f"{article(left)} on the left and {article(right)} on the right"
+        name, *right = scene.names
+        what = article(name)
+        if right:
+            what += f" on the left and {article(*right)} on the right"
         elif scene.kind == "several":
-            assert what == f"{ {2: 'two', 3: 'three'}[len(scene.things)] } {plural(scene.names[0])}"
-        else:
-            assert what == article(scene.names[0])
+            what = f"{ {2: 'two', 3: 'three'}[len(scene.things)] } {plural(name)}"
+        assert describe(scene) == f"{what} on {article(scene.background)} background"
 
 
 @pytest.mark.parametrize(

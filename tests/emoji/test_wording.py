@@ -42,9 +42,8 @@ def test_only_the_right_background_style_and_number_are_named(kind):
         styles = {"noto", "flat"} & set(words(text))
         assert styles <= {scene.style}, text
         styled += bool(styles)
-        assert set(NUMBERS.values()) & set(words(text)) == (
-            {NUMBERS[len(scene.things)]} if kind == "several" else set()
-        )
+        number = {NUMBERS[len(scene.things)]} if kind == "several" else set()
+        assert set(NUMBERS.values()) & set(words(text)) == number
     assert left_out / 600 == pytest.approx(0.1, abs=0.04)
     assert styled / 600 == pytest.approx(0.1, abs=0.04)
 

@@ -5,33 +5,29 @@ import pytest
 import torch
 
 from synthpairs.models.vq_tokenizer import latents, load_tokenizer, picture_side, pixel_range, read_codebook, render
-from tests.generation.masked.conftest import CHANNELS, CODES, GRID, tiny_masked  # noqa: F401
+from tests.generation.masked.conftest import CHANNELS, CODES, GRID
 
 
 @pytest.fixture
-def vq(tiny_masked):  # noqa: F811
+def vq(tiny_masked):
     """The tokenizer of the tiny pipeline, which says nothing of its range."""
     return load_tokenizer(tiny_masked, "it")
 
 
 def test_a_directory_without_one_names_the_param(tmp_path):
     for read in (load_tokenizer, read_codebook):
-        with pytest.raises(
-            FileNotFoundError, match=r"vqvae/config\.json is missing: pairs\.tokenizer must be an Amused"
-        ):
+        with pytest.raises(FileNotFoundError, match=r"vqvae/config\.json is missing: pairs\.tokenizer must be"):
             read(tmp_path, "pairs.tokenizer")
 
 
-def test_the_codebook_is_the_models(tiny_masked, vq):  # noqa: F811
+def test_the_codebook_is_the_models(tiny_masked, vq):
     book = read_codebook(tiny_masked, "it")
     assert book.shape == (CODES, CHANNELS)
     assert book.dtype == np.float32
     assert np.array_equal(book, vq.quantize.embedding.weight.detach().numpy())
 
 
-def test_the_side_comes_from_the_generators_grid_not_from_what_the_tokenizer_says(
-    tiny_masked, vq  # noqa: F811
-):  # fmt: skip
+def test_the_side_comes_from_the_generators_grid_not_from_what_the_tokenizer_says(tiny_masked, vq):
     vq.register_to_config(sample_size=32)  # as aMUSEd's of 256 pixels does
     assert picture_side(tiny_masked, vq) == 64
 

@@ -3,10 +3,13 @@
 import hashlib
 import io
 import json
+from functools import cache
 
 import numpy as np
+import open_clip
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from synthpairs.core.schema import CANDIDATES, candidate_key, caption_uid, noise_seed
@@ -20,10 +23,8 @@ SSIM = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "
 def photo(side, seed):
     """A picture with what photos have: smooth shades, a hard-edged patch, a flat one, a noisy one."""
     rng = np.random.default_rng(seed)
-    shades = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
-        (side, side), Image.Resampling.BICUBIC
-    )
-    pixels = np.asarray(shades).astype(float)
+    shades = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+    pixels = np.asarray(shades.resize((side, side), Image.Resampling.BICUBIC)).astype(float)
     pixels[side // 8 : side // 3, side // 8 : side // 2] = rng.integers(0, 256, 3)
     pixels[:, -side // 6 :] = 250
     corner = pixels[side // 2 :, : side // 2]
@@ -32,27 +33,23 @@ def photo(side, seed):
 
 
 def png(picture):
-    """The picture's file."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def write_images(folder, texts, candidates, per_shard, broken):
+def write_images(folder, texts, candidates, per_shard, broken=None):
     """Shards and manifest for some captions; `broken` puts other bytes in the place of single pictures, by row."""
     rows = []
     for text in texts:
+        uid = caption_uid(text, "model")
         for number in range(candidates):
-            key = candidate_key(caption_uid(text, "model"), number, "g")
-            rows.append(
-                {
-                    "key": key, "uid": caption_uid(text, "model"), "text": text, "concept": text.split()[-1],
-                    "number": number, "seed": noise_seed(key), "generator": "g", "tokens": 5,
-                }
-            )  # fmt: skip
+            key = candidate_key(uid, number, "g")
+            row = {"key": key, "uid": uid, "text": text, "concept": text.split()[-1], "number": number}
+            rows.append(row | {"seed": noise_seed(key), "generator": "g", "tokens": 5})
     rows.sort(key=lambda row: row["key"])
     pictures = {row["key"]: png(photo(64, row["seed"])) for row in rows}
-    pictures |= {rows[place]["key"]: payload for place, payload in broken.items()}
+    pictures |= {rows[number]["key"]: payload for number, payload in (broken or {}).items()}
     by_key = {row["key"]: row for row in rows}
     shards = []
     for keys in cut(by_key, per_shard):
@@ -65,6 +62,20 @@ def write_images(folder, texts, candidates, per_shard, broken):
     write_shards(folder, shards)
     write_table(folder / "manifest.parquet", rows, CANDIDATES)
     return pd.DataFrame(rows)
+
+
+@cache
+def open_clip_parts(name):
+    model, _, transform = open_clip.create_model_and_transforms(name)
+    return model.eval(), transform, open_clip.get_tokenizer(name)
+
+
+def plain_cosine(name, picture, text):
+    """What plain calls of open_clip say of a picture and a text."""
+    model, transform, tokenizer = open_clip_parts(name)
+    with torch.inference_mode():
+        image = model.encode_image(transform(picture)[None], normalize=True)
+        return (image @ model.encode_text(tokenizer([text]), normalize=True).T).item()
 
 
 @pytest.fixture

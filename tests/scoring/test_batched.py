@@ -11,9 +11,7 @@ from synthpairs.scoring.batched import resized, self_similarities
 from synthpairs.scoring.params import Ssim
 from synthpairs.scoring.ssim import self_similarity
 from tests.scoring.conftest import photo
-from tests.scoring.test_ssim import OPTIONS, reference
-
-KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
+from tests.scoring.test_ssim import KERNELS, OPTIONS, reference
 
 
 def stacked(*pictures):

@@ -1,9 +1,6 @@
 """Pictures made ready: the same in threads, in processes and on their way to a GPU; broken ones alone are told."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +9,9 @@ from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.batched import self_similarities
 from synthpairs.scoring.opening import Opened, opened, openers, worker_processes
 from synthpairs.scoring.params import Ssim
-from tests.conftest import kill_with_workers
+from tests.conftest import kill_with_workers, start_python
 from tests.scoring.conftest import SSIM, photo, png
 
-ROOT = Path(__file__).parents[2]
 SPEC = Ssim(**SSIM)
 PROGRAM = f"""
 import time
@@ -60,20 +56,19 @@ def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_told():
 
 
 def test_processes_are_for_many_pictures_and_cores(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(2)), raising=False)
-    assert [worker_processes(count, gpu) for count, gpu in [(1_000_000, False), (1_000_000, True), (9, True)]] == [
-        0,
-        2,
-        0,
+    cases = [
+        (2, 1_000_000, False, 0),
+        (2, 1_000_000, True, 2),
+        (2, 9, True, 0),
+        (16, 1_000_000, False, 16),
+        (16, 741, False, 0),
     ]
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(16)), raising=False)
-    assert [worker_processes(count, False) for count in (1_000_000, 741)] == [16, 0]
+    for cores, pictures, on_gpu, processes in cases:
+        monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: set(range(cores)), raising=False)
+        assert worker_processes(pictures, on_gpu) == processes
 
 
 def test_a_killed_process_leaves_none_of_its_openers():
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE, text=True
-    ) as killed:
+    with start_python(PROGRAM, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout.readline() == "ready\n"
         kill_with_workers(killed)

@@ -5,9 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
-import torch
 
-from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring import opening, reference
 from synthpairs.scoring.params import Ssim
 from synthpairs.scoring.reference import PICTURES, check_scores
@@ -19,33 +17,32 @@ TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
 NO_DIFFERENCE = {"largest_ssim_difference": 0.0, "largest_cosine_difference": 0.0}
 
 
-@pytest.mark.parametrize(("kernel", "window", "colour"), OPTIONS)
-def test_right_scores_pass(settings, tmp_path, kernel, window, colour):
+@pytest.mark.parametrize(
+    "changed", [{"precision": "bf16"}, {"precision": "fp16"}, *({"ssim": options} for options in OPTIONS)], ids=str
+)
+def test_right_scores_pass(settings, tmp_path, changed):
     manifest = write_images(tmp_path / "images", TEXTS[:3], 2, 4, broken={1: b"not a picture"})
-    ssim = Ssim(**SSIM | {"kernel": kernel, "window": window, "colour": colour, "start": 48})
-    metrics, _ = score_images(manifest, settings(ssim=ssim), tmp_path / "images", tmp_path / "out")
+    if "ssim" in changed:
+        options = dict(zip(("kernel", "window", "colour"), changed["ssim"], strict=True))
+        changed = {"ssim": Ssim(**SSIM | options | {"start": 48})}
+    metrics, _ = score_images(manifest, settings(**changed), tmp_path / "images", tmp_path / "out")
     assert metrics["reference"] == {"checked": 5} | NO_DIFFERENCE
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_right_scores_pass_in_half_precision(settings, tmp_path, precision):
-    manifest = write_images(tmp_path / "images", TEXTS, 1, 4, broken={})
-    metrics, _ = score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")
-    assert metrics["reference"] == {"checked": 6} | NO_DIFFERENCE
-
-
 def test_the_same_few_pictures_are_checked_in_any_order(settings, tmp_path, monkeypatch):
-    manifest = write_images(tmp_path / "images", TEXTS, 4, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 4, 5)
     metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     assert metrics["reference"]["checked"] == PICTURES == 16
     scores = pd.read_parquet(tmp_path / "out/scores.parquet")
-    read = []
-    stored_pictures = reference.stored_pictures
-    monkeypatch.setattr(
-        reference, "stored_pictures", lambda shards, images: (read.append([*shards.index]), stored_pictures(shards, images))[1]
-    )  # fmt: skip
+    read, stored_pictures = [], reference.stored_pictures
+
+    def recorded(shards, images):
+        read.append([*shards.index])
+        return stored_pictures(shards, images)
+
+    monkeypatch.setattr(reference, "stored_pictures", recorded)
     for seed in (0, 1):
-        shuffled = [table.sample(frac=1, random_state=seed + place) for place, table in enumerate((scores, manifest))]
+        shuffled = [table.sample(frac=1, random_state=seed + number) for number, table in enumerate((scores, manifest))]
         check_scores(*shuffled, tmp_path / "images", settings(), tmp_path)
     assert read[0] == read[1]
     assert set(read[0]) != set(scores["key"].head(PICTURES))
@@ -53,24 +50,24 @@ def test_the_same_few_pictures_are_checked_in_any_order(settings, tmp_path, monk
 
 
 def test_rounding_and_the_order_of_sums_leave_no_trace(settings, tmp_path):
-    manifest = write_images(tmp_path / "images", TEXTS, 1, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 1, 5)
     params = settings()
     score_images(manifest, params, tmp_path / "images", tmp_path / "out")
     scores = pd.read_parquet(tmp_path / "out/scores.parquet").sort_values("key")
     pictures = reference.stored_pictures(manifest.set_index("key").loc[scores["key"], "shard"], tmp_path / "images")
     exact = [reference.reference_ssim(picture, params.ssim) for picture in pictures]
-    for off, difference in ((0.9e-6, 0.0), (-0.9e-6, 0.0), (1.2e-6, 1e-6)):  # 0.5e-6 are rounding's
+
+    def checked(off):
         shifted = scores.assign(ssim=[value + off for value in exact])
-        metrics = check_scores(shifted, manifest, tmp_path / "images", params, tmp_path)
-        assert metrics["largest_ssim_difference"] == difference
+        return check_scores(shifted, manifest, tmp_path / "images", params, tmp_path)["largest_ssim_difference"]
+
+    assert [checked(off) for off in (0.9e-6, -0.9e-6, 1.2e-6)] == [0.0, 0.0, 1e-6]  # 0.5e-6 are rounding's
     with pytest.raises(ValueError, match="ssim is"):
-        check_scores(
-            scores.assign(ssim=[value + 1.6e-6 for value in exact]), manifest, tmp_path / "images", params, tmp_path
-        )
+        checked(1.6e-6)
 
 
 def test_wrong_ssim_ends_the_stage(settings, tmp_path, monkeypatch):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     plain = opening.self_similarity
     monkeypatch.setattr(opening, "self_similarity", lambda picture, spec: plain(picture, spec) + 2e-6)
     with pytest.raises(ValueError, match=r"ssim is 0\.\d{6}, but scikit-image gives 0\.\d{8}; at most 1e-06") as error:
@@ -81,7 +78,7 @@ def test_wrong_ssim_ends_the_stage(settings, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("column", "program"), [("ssim", "scikit-image"), ("clip_cosine", "a plain open_clip call")])
 def test_a_wrong_score_in_the_work_store_is_named(settings, tmp_path, column, program):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     (store,) = (tmp_path / ".dvc/tmp/work/scores").glob("*/*")
     piece = sorted(store.glob("*.json"))[0]
@@ -100,19 +97,8 @@ def test_a_wrong_score_in_the_work_store_is_named(settings, tmp_path, column, pr
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_cosines_with_other_captions_end_the_stage(settings, tmp_path, monkeypatch, precision):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 100, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 100)
     plain = Texts.of
     monkeypatch.setattr(Texts, "of", lambda texts, rows: plain(texts, rows)[::-1])
     with pytest.raises(ValueError, match=r": clip_cosine is -?0\.\d{6}, but a plain open_clip call gives -?0\.\d{8};"):
         score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")
-
-
-def test_float32_is_not_cut_to_tf32(settings, monkeypatch):
-    params = settings()
-    scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=2)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    allowed = []
-    scorer.model.visual.register_forward_pre_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
-    scorer.embed_pictures([torch.zeros(3, 16, 16)])
-    assert allowed[-1] is False
-    assert torch.backends.cudnn.allow_tf32 is True

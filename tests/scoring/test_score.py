@@ -2,63 +2,54 @@
 
 import io
 import json
-from dataclasses import replace
-from functools import partial
+from dataclasses import asdict, replace
 
-import open_clip
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from stages import scores as stage
 from synthpairs.core.storage import read_shard
-from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring import score
 from synthpairs.scoring.score import score_images
 from synthpairs.scoring.ssim import self_similarity
-from tests.scoring.conftest import write_images
+from tests.scoring.conftest import plain_cosine, write_images
 
 TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
 
 
-def test_scores_are_those_of_a_plain_loop(settings, tiny_clip, tmp_path):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, per_shard=5, broken={})
+def test_scores_are_those_of_a_plain_loop(settings, tmp_path):
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     params = settings()
     metrics, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "out")
-    table = pd.read_parquet(tmp_path / "out/scores.parquet")
-    assert table["key"].tolist() == manifest["key"].tolist()
+    table = pd.read_parquet(tmp_path / "out/scores.parquet").set_index("key")
+    assert table.index.tolist() == manifest["key"].tolist()
     assert (metrics["n"], metrics["failed"], volatile) == (12, 0, {"reused": 0})
     assert metrics["ssim"]["mean"] == round(table["ssim"].mean(), 4)
-    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
-    tokenizer = open_clip.get_tokenizer(f"local-dir:{tiny_clip}")
-    model.eval()
-    rows = table.set_index("key")
     for shard in sorted(set(manifest["shard"])):
         for key, members in read_shard(tmp_path / "images" / shard):
-            picture = Image.open(io.BytesIO(members["png"]))
-            with torch.inference_mode():
-                image = model.encode_image(transform(picture)[None], normalize=True)
-                text = model.encode_text(tokenizer(["A photo depicts " + members["txt"].decode()]), normalize=True)
-            assert rows.loc[key, "clip_cosine"] == pytest.approx((image @ text.T).item(), abs=1e-5)
-            assert rows.loc[key, "ssim"] == pytest.approx(self_similarity(picture, params.ssim), abs=1e-6)
-            assert rows.loc[key, "clip_tokens"] == 2 + len(f"Aphotodepicts{members['txt'].decode()}".replace(" ", ""))
+            picture, text, row = Image.open(io.BytesIO(members["png"])), members["txt"].decode(), table.loc[key]
+            assert row["clip_cosine"] == pytest.approx(
+                plain_cosine(params.clip, picture, f"A photo depicts {text}"), abs=1e-5
+            )
+            assert row["ssim"] == pytest.approx(self_similarity(picture, params.ssim), abs=1e-6)
+            assert row["clip_tokens"] == 2 + len(f"Aphotodepicts{text}".replace(" ", ""))
 
 
 def test_batches_and_shards_change_nothing(settings, tmp_path, monkeypatch):
     tables = []
-    for place, (batch, per_shard) in enumerate([(4, 5), (4, 100), (5, 5)]):
-        monkeypatch.setenv("DVC_ROOT", str(tmp_path / str(place)))
-        manifest = write_images(tmp_path / f"images{place}", TEXTS, 2, per_shard, broken={})
-        out = tmp_path / f"out{place}"
-        score_images(manifest, settings(batch=batch), tmp_path / f"images{place}", out)
-        tables.append(pd.read_parquet(out / "scores.parquet"))
+    for batch, per_shard in [(4, 5), (4, 100), (5, 5)]:
+        root = tmp_path / f"{batch}-{per_shard}"
+        monkeypatch.setenv("DVC_ROOT", str(root))
+        manifest = write_images(root / "images", TEXTS, 2, per_shard)
+        score_images(manifest, settings(batch=batch), root / "images", root / "out")
+        tables.append(pd.read_parquet(root / "out/scores.parquet"))
     assert tables[0].equals(tables[1])
     pd.testing.assert_frame_equal(tables[0], tables[2], atol=1e-5)
 
 
 def test_unreadable_pictures_fail_alone(settings, tmp_path, monkeypatch):
-    good = write_images(tmp_path / "good", TEXTS, 2, 5, broken={})
+    good = write_images(tmp_path / "good", TEXTS, 2, 5)
     score_images(good, settings(), tmp_path / "good", tmp_path / "good_out")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
     broken = {1: b"not a picture", 4: b"\x89PNG\r\n\x1a\n" + b"\0" * 50, 7: None}
@@ -76,7 +67,7 @@ def test_unreadable_pictures_fail_alone(settings, tmp_path, monkeypatch):
 
 
 def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings, tmp_path):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     last = tmp_path / "images" / sorted(set(manifest["shard"]))[-1]
     whole = last.read_bytes()
     last.write_bytes(whole[: len(whole) // 2])
@@ -88,25 +79,20 @@ def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings, tmp_path):
 
 
 def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings, tmp_path):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     files = ("scores.parquet", "failed.parquet", "scorer.json")
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
     _, volatile = score_images(manifest, settings(), tmp_path / "images", tmp_path / "two")
     assert volatile == {"reused": 12}
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
-    others = [
-        settings(prefix=""),
-        settings(precision="bf16"),
-        settings(ssim=replace(settings().ssim, kernel="lanczos")),
-    ]
-    for params in others:
-        _, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "two")
+    for other in ({"prefix": ""}, {"precision": "bf16"}, {"ssim": replace(settings().ssim, kernel="lanczos")}):
+        _, volatile = score_images(manifest, settings(**other), tmp_path / "images", tmp_path / "two")
         assert volatile == {"reused": 0}
         assert (tmp_path / "one/scorer.json").read_bytes() != (tmp_path / "two/scorer.json").read_bytes()
 
 
 def test_an_edit_of_the_code_scores_all_anew(settings, tmp_path, monkeypatch, edit_code):
-    manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken={})
+    manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
     monkeypatch.setattr(score.ClipScorer, "count_tokens", lambda self, text: 7)
     edit_code()
@@ -141,41 +127,18 @@ def test_ssim_may_be_left_to_a_device(settings, tmp_path, monkeypatch):
 
 
 def test_captions_beyond_the_limit_are_counted(settings, tmp_path):
-    manifest = write_images(tmp_path / "images", ["short", "long " * 40], 2, 5, broken={})
+    manifest = write_images(tmp_path / "images", ["short", "long " * 40], 2, 5)
     metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     assert metrics["texts_truncated"] == 1
-
-
-def test_a_model_that_cannot_be_had_is_an_error(tiny_clip, tmp_path):
-    load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
-    with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
-        load(f"local-dir:{tmp_path}", None)
-    (tmp_path / "open_clip_config.json").write_bytes((tiny_clip / "open_clip_config.json").read_bytes())
-    with pytest.raises(ValueError, match=r"captions.clip: local-dir:.* cannot be loaded: .*weights"):
-        load(f"local-dir:{tmp_path}", None)
-    with pytest.raises(ValueError, match=r"captions.pretrained must be null for local-dir"):
-        load(f"local-dir:{tiny_clip}", "openai")
-    with pytest.raises(ValueError, match="no open_clip model ViT-B-32 with openia; weights of ViT-B-32 are openai, "):
-        load("ViT-B-32", "openia")
-    with pytest.raises(ValueError, match="no open_clip model ViT-Z with None"):
-        load("ViT-Z", None)
-
-
-def test_no_pictures_is_an_error(settings, tmp_path):
     with pytest.raises(ValueError, match="holds no picture"):
         score_images(pd.DataFrame(), settings(), tmp_path, tmp_path)
 
 
-def test_the_stage_writes_its_outs(tiny_clip, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
-    ssim = {"start": 48, "down": 21, "kernel": "bilinear", "window": "gaussian11", "colour": "rgb"}
-    values = {"clip": f"local-dir:{tiny_clip}", "pretrained": None, "prefix": "", "precision": "fp32", "batch": 4}
-    (tmp_path / "params.yaml").write_text(json.dumps({"scores": values | {"ssim": ssim, "max_failed_share": 0.0}}))
+def test_the_stage_writes_its_outs(settings, project_root):
+    root = project_root(scores=asdict(settings()))
     with pytest.raises(FileNotFoundError, match="run `dvc repro images` first"):
         stage.main()
-    write_images(tmp_path / "data/images", TEXTS, 1, 5, broken={})
+    write_images(root / "data/images", TEXTS, 1, 5)
     stage.main()
-    assert json.loads((tmp_path / "reports/metrics/scores.json").read_text())["n"] == 6
-    assert len(pd.read_parquet(tmp_path / "data/scores/scores.parquet")) == 6
+    assert json.loads((root / "reports/metrics/scores.json").read_text())["n"] == 6
+    assert len(pd.read_parquet(root / "data/scores/scores.parquet")) == 6

@@ -4,17 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.metrics import structural_similarity
 
 from synthpairs.scoring.params import Ssim
 from synthpairs.scoring.ssim import ROWS, mean_ssim, self_similarity
 from tests.scoring.conftest import SSIM, photo
 
-OPTIONS = list(
-    itertools.product(("nearest", "bilinear", "bicubic", "lanczos"), ("uniform7", "gaussian11"), ("gray", "rgb"))
-)
-
-
+KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
+OPTIONS = [*itertools.product(KERNELS, ("uniform7", "gaussian11"), ("gray", "rgb"))]
 TOLERANCE = {"uniform7": 1e-11, "gaussian11": 1e-6}  # exact sums; float32
 
 
@@ -30,15 +28,13 @@ def reference(one, other, window):
 def test_agrees_with_scikit_image(side, start, down):
     picture = photo(side, seed=3)
     for kernel, window, colour in OPTIONS if side == 64 else OPTIONS[::5]:
-        filter_ = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}[kernel]
+        filter_ = Image.Resampling[kernel.upper()]
         first = picture.resize((start, start), filter_) if start else picture
         again = first.resize((down, down), filter_).resize(first.size, filter_)
-        if colour == "gray":
-            first, again = first.convert("L"), again.convert("L")
-        expected = reference(np.asarray(first), np.asarray(again), window)
+        arrays = [np.asarray(one.convert("L") if colour == "gray" else one) for one in (first, again)]
         spec = Ssim(start=start, down=down, kernel=kernel, window=window, colour=colour)
-        found = self_similarity(picture, spec)
-        assert found == pytest.approx(expected, abs=TOLERANCE[window]), (kernel, window, colour)
+        expected = pytest.approx(reference(*arrays, window), abs=TOLERANCE[window])
+        assert self_similarity(picture, spec) == expected, (kernel, window, colour)
 
 
 @pytest.mark.parametrize("window", TOLERANCE)
@@ -73,8 +69,6 @@ def test_extreme_pictures_agree(window):
 def test_a_picture_smaller_than_the_window_is_named(window, side):
     spec = Ssim(**SSIM | {"window": window, "down": 4})
     assert -1 <= self_similarity(photo(side, seed=0), spec) <= 1
-    message = (
-        rf"params.yaml: scores.ssim.window: {window} needs .* at least {side} x {side} pixels, got 40 x {side - 1}"
-    )
+    message = rf"scores.ssim.window: {window} needs .* at least {side} x {side} pixels, got 40 x {side - 1}"
     with pytest.raises(ValueError, match=message):
         self_similarity(photo(side, seed=0).resize((40, side - 1)), spec)

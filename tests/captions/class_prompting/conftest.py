@@ -14,7 +14,7 @@ WORLD = ["cat", "dog", "bus", "cherries"]
 
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory):
-    """Directory of a tiny random language model that knows a few words only, and so happens on captions now and then."""
+    """It knows a few words only, and so happens on captions now and then."""
     words = ["<unk>", "<|im_start|>", "<|im_end|>", *WORLD, "A", "a", "the", "red", "on", "in", "sits"]
     raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -24,24 +24,16 @@ def language_model(tmp_path_factory):
 @pytest.fixture
 def settings(language_model):
     """Section `invent` with the tiny model."""
+    request, examples = (
+        "Write one caption of {words} words. Subject: {name}.",
+        [{"name": "fox", "caption": "A fox on a hill"}],
+    )
     params = Invent(
-        seed=0,
-        banks=["world"],
-        imagenet=ImageNet(subset="imagenet-1k", classes=None, people=False),
-        per_class=3,
-        prompt=Prompt(
-            system="You write captions.",
-            request="Write one caption of {words} words. Subject: {name}.",
-            slots={},
-            examples=[{"name": "fox", "caption": "A fox on a hill"}],
-            words=6,
-        ),
-        replies=Replies(words_min=2, words_max=12),
-        balance=None,
-        engine="local",
+        seed=0, banks=["world"], imagenet=ImageNet(subset="imagenet-1k", classes=None, people=False), per_class=3,
+        prompt=Prompt(system="You write captions.", request=request, slots={}, examples=examples, words=6),
+        replies=Replies(words_min=2, words_max=12), balance=None, engine="local",
         local=Local(llm=str(language_model), batch=4, repetition_penalty=1.2),
         server=Served(model="pinned-1", extra={"top_k": 50.0, "presence_penalty": 0.5}),
-        sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=16),
-        max_failed_share=0.0,
-    )
+        sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=16), max_failed_share=0.0,
+    )  # fmt: skip
     return lambda **changed: replace(params, **changed)

@@ -7,12 +7,9 @@ import pytest
 from synthpairs.captions.class_prompting.bank import Concept
 from synthpairs.captions.class_prompting.matching import Matcher, balanced
 
-BANK = [
-    Concept("mouse", "world", ("mouse",)), Concept("cherries", "world", ("cherries",)),
-    Concept("bus", "world", ("bus",)), Concept("dog", "imagenet", ("dog", "Canis familiaris")),
-    Concept("hot dog", "imagenet", ("hot dog", "red hot")), Concept("prie-dieu", "imagenet", ("prie-dieu",)),
-    Concept("plate", "imagenet", ("plate", "shell")), Concept("shell", "imagenet", ("shell",)),
-]  # fmt: skip
+WORLD, IMAGENET = ("mouse", "cherries", "bus"), (("dog", "Canis familiaris"), ("hot dog", "red hot"), ("prie-dieu",))
+BANK = [Concept(name, "world", (name,)) for name in WORLD]
+BANK += [Concept(forms[0], "imagenet", forms) for forms in (*IMAGENET, ("plate", "shell"), ("shell",))]
 
 
 @pytest.mark.parametrize(
@@ -38,17 +35,10 @@ def test_matches(text, about, names):
 
 def test_rare_concepts_keep_everything_and_common_ones_about_the_limit():
     matched = {f"dog {number}": ["dog"] for number in range(2000)} | {f"bus {number}": ["bus"] for number in range(5)}
+    matched["dog 77"].append("unicorn")  # one rare concept is enough to stay
     stay = balanced(matched, 100, 0)
     counts = Counter(uid.split()[0] for uid in stay)
     assert counts["bus"] == 5
     assert counts["dog"] == pytest.approx(100, abs=40)  # four standard deviations
-
-
-def test_one_rare_concept_is_enough_to_stay():
-    matched = {f"{number}": ["dog", *(["unicorn"] if number == 77 else [])] for number in range(2000)}
-    assert "77" in balanced(matched, 1, 0)
-
-
-def test_lots_depend_on_seed_and_caption_not_on_the_order():
-    matched = {f"{number}": ["dog", "bus"] for number in range(300)}
-    assert balanced(dict(reversed(matched.items())), 30, 0) == balanced(matched, 30, 0) != balanced(matched, 30, 1)
+    assert "dog 77" in stay
+    assert balanced(dict(reversed(matched.items())), 100, 0) == stay != balanced(matched, 100, 1)

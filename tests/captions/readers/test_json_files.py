@@ -5,7 +5,7 @@ import json
 import pytest
 
 from synthpairs.core import llava_json
-from tests.captions.readers.conftest import encoded, outcome
+from tests.captions.readers.conftest import encoded, outcome, reasons
 
 
 def record(text, **more):
@@ -23,14 +23,12 @@ def test_a_file_keeps_every_line_readable_or_not(read):
     ]  # fmt: skip
     captions = read("extra.jsonl", b"\n".join(lines) + b"\r\n", "jsonl")
     assert [(caption.source, caption.concept) for caption in captions[:2]] == [("web", "cat"), ("web", "bus")]
-    assert captions[2].text == "caf\ufffd"
-    assert captions[3].text == "half \ufffd pair"
-    assert [caption.reason for caption in captions] == [None] * 5 + ["unreadable"] * 6 + [None]
+    assert [caption.text for caption in captions[2:4]] == ["caf\ufffd", "half \ufffd pair"]
+    assert reasons(captions) == [None] * 5 + ["unreadable"] * 6 + [None]
     assert "extra.jsonl line 7: JSONDecodeError" in captions[5].detail
     assert "extra.jsonl line 10: KeyError: 'text'" in captions[8].detail
     assert len(captions[-1].text) == 100_000
-    for caption in captions:
-        (caption.text + caption.detail).encode()  # storable
+    "".join(caption.text + caption.detail for caption in captions).encode()  # storable
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -70,13 +68,13 @@ def test_a_bad_record_loses_no_neighbour(bad, fault, chunk, read, monkeypatch):
     captions = read("a.json", payload, "llava")
     assert [captions[0].text, *(caption.text for caption in captions[-3:])] == ["a cat", "a dog", "a bus", "a bus"]
     lost = captions[1:-3]
-    assert len(lost) == (1 if bad == "nonsense" or bad[0] == "[" else 2)  # nothing says where those two part
-    assert all(caption.reason == "unreadable" for caption in lost)
+    # Nothing says where the two part when neither begins as a record does.
+    assert reasons(lost) == ["unreadable"] * (1 if bad == "nonsense" or bad[0] == "[" else 2)
     assert f"a.json record 2: {fault}" in lost[0].detail
 
 
 @pytest.mark.parametrize(
-    ("payload", "reasons"),
+    ("payload", "becomes"),
     [
         (b"", ["unreadable"]),
         (b"[]", []),
@@ -87,19 +85,15 @@ def test_a_bad_record_loses_no_neighbour(bad, fault, chunk, read, monkeypatch):
         (b'[{"text": "a"}] [{"text": "b"}]', [None, "unreadable"]),
     ],
 )
-def test_what_a_cut_list_has_lost_is_one_row(payload, reasons, read):
-    captions = read("a.json", payload, "llava", text="text")
-    assert [caption.reason for caption in captions] == reasons
+def test_what_a_cut_list_has_lost_is_one_row(payload, becomes, read):
+    assert reasons(read("a.json", payload, "llava", text="text")) == becomes
 
 
 def test_llava_pictures_lie_beside_the_list(read, tmp_path):
     (tmp_path / "00453").mkdir()
     (tmp_path / "00453/004539375.jpg").write_bytes(encoded())
-    payload = json.dumps(
-        [record("a cat"), record("a dog", image="no.jpg"), {"conversations": record("b")["conversations"]}]
-    )
-    captions = read("a.json", payload.encode(), "llava", image="image")
-    assert [(caption.original is None, caption.reason) for caption in captions] == [
-        (False, None), (True, "unreadable"), (True, None),
-    ]  # fmt: skip
-    assert [caption.original for caption in read("a.json", payload.encode(), "llava")] == [None] * 3
+    records = [record("a cat"), record("a dog", image="no.jpg"), {"conversations": record("b")["conversations"]}]
+    captions = read("a.json", json.dumps(records).encode(), "llava", image="image")
+    assert [caption.original is None for caption in captions] == [False, True, True]
+    assert reasons(captions) == [None, "unreadable", None]
+    assert {caption.original for caption in read("a.json", json.dumps(records).encode(), "llava")} == {None}

@@ -8,18 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from synthpairs.captions.readers.read import read_sources
-from tests.captions.conftest import CONCEPTS
-from tests.captions.readers.conftest import encoded, outcome, source_of
+from tests.captions.conftest import source_of
+from tests.captions.readers.conftest import encoded, outcome, read_all, reasons
 
 
 def read(path, kind, **changed):
-    return list(read_sources([source_of(path, kind, **changed)], 16, CONCEPTS))
+    return read_all(source_of(path, kind, **changed))
 
 
 @pytest.fixture
 def parquet(tmp_path):
-    """A Parquet file of columns."""
+    """Writes columns to a Parquet file."""
 
     def write(**columns):
         pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=2)
@@ -29,10 +28,8 @@ def parquet(tmp_path):
 
 
 def test_parquet_rows_with_sources_and_pictures(parquet):
-    image = [encoded(), None, b"broken", encoded()]
-    path = parquet(
-        TEXT=pa.array(["a cat", "a dog", "a bus", None]).dictionary_encode(), origin=["x", None, "", "y"], jpg=image
-    )
+    texts = pa.array(["a cat", "a dog", "a bus", None]).dictionary_encode()
+    path = parquet(TEXT=texts, origin=["x", None, "", "y"], jpg=[encoded(), None, b"broken", encoded()])
     captions = read(path, "parquet", text="TEXT", source="origin", image="jpg")
     assert outcome(captions) == [("a cat", None), ("a dog", None), ("a bus", "unreadable"), ("", "unreadable")]
     assert [caption.source for caption in captions[:3]] == ["x", "web", "web"]
@@ -42,10 +39,8 @@ def test_parquet_rows_with_sources_and_pictures(parquet):
 
 
 def test_cells_that_are_not_utf8_leave_their_neighbours_alone(parquet):
-    data = pa.py_buffer(b"a catcaf\xe9a dog")
-    text = pa.Array.from_buffers(
-        pa.string(), 3, [None, pa.py_buffer(bytes(memoryview(pa.array([0, 5, 9, 14], pa.int32()).buffers()[1]))), data]
-    )
+    offsets = pa.array([0, 5, 9, 14], pa.int32()).buffers()[1]
+    text = pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"a catcaf\xe9a dog")])
     assert [caption.text for caption in read(parquet(text=text), "parquet")] == ["a cat", "caf\ufffd", "a dog"]
 
 
@@ -53,18 +48,16 @@ def test_a_broken_parquet_file_is_one_row_and_the_next_is_read(parquet, tmp_path
     whole = parquet(text=["a cat", "a dog"]).read_bytes()
     (tmp_path / "0.parquet").write_bytes(whole[:-20])
     captions = read(tmp_path, "parquet")
-    assert [caption.reason for caption in captions] == ["unreadable", None, None]
+    assert reasons(captions) == ["unreadable", None, None]
     assert "0.parquet from here on: ArrowInvalid" in captions[0].detail
 
 
 def test_a_column_that_a_table_lacks_is_named(parquet, tmp_path):
     path = parquet(caption=["a cat"], url=["u"])
-    with pytest.raises(
-        ValueError, match=r"sources\[0\]\.columns\.text: .*a\.parquet has no column 'text'; it has caption, url"
-    ):
+    with pytest.raises(ValueError, match=r"columns\.text: .*a\.parquet has no column 'text'; it has caption, url"):
         read(path, "parquet")
     datasets.Dataset.from_dict({"caption": ["a cat"]}).save_to_disk(tmp_path / "saved")
-    with pytest.raises(ValueError, match=r"sources\[0\]\.columns\.text: .*saved has no column 'text'; it has caption"):
+    with pytest.raises(ValueError, match=r"columns\.text: .*saved has no column 'text'; it has caption"):
         read(tmp_path / "saved", "huggingface")
 
 
@@ -77,8 +70,10 @@ def test_a_saved_data_set_is_read_split_by_split_with_pictures(tmp_path):
     assert outcome(captions) == [("a cat", None), ("a dog", None), ("a dog", None)]
     assert [caption.original is None for caption in captions] == [False, True, True]
     (tmp_path / "saved/train/data-00000-of-00001.arrow").write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"sources\[0\]\.path: .* is no data set for `datasets`"):
-        read(tmp_path / "saved", "huggingface", text="caption")
+    (tmp_path / "empty").mkdir()
+    for folder in ("saved", "empty"):
+        with pytest.raises(ValueError, match=rf"sources\[0\]\.path: .*{folder}.* is no data set"):
+            read(tmp_path / folder, "huggingface", text="caption")
 
 
 def test_a_directory_that_load_dataset_knows_is_streamed(tmp_path):
@@ -91,6 +86,3 @@ def test_a_directory_that_load_dataset_knows_is_streamed(tmp_path):
     (tmp_path / "folder/metadata.csv").write_text("file_name,caption\na.jpg,a red cat\n")
     (caption,) = read(tmp_path / "folder", "huggingface", text="caption", image="image")
     assert (caption.text, caption.reason, caption.original is None) == ("a red cat", None, False)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"sources\[0\]\.path: .*empty is no data set"):
-        read(tmp_path / "empty", "huggingface")

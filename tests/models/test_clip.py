@@ -1,6 +1,7 @@
 """A SigLIP: sigmoid loss, no causal mask, the last token pooled, a T5-like tokenizer; loaded as any open_clip model."""
 
 import json
+from functools import partial
 
 import open_clip
 import pytest
@@ -13,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from synthpairs.models.clip import ClipScorer
-from tests.scoring.conftest import photo
+from tests.scoring.conftest import photo, plain_cosine
 
 LIMIT = 24  # tokens
 
@@ -26,9 +27,8 @@ def tiny_siglip(tmp_path_factory):
     fast = Tokenizer(Unigram(pieces, unk_id=0))
     fast.pre_tokenizer = Metaspace()
     fast.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=fast, eos_token="</s>", pad_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
+    special = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=fast, **special).save_pretrained(folder)
     image = {  # timm's, as all SigLIPs of open_clip: its half precision is another one than that of native models
         "image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "map", "timm_proj": "none",
     }  # fmt: skip
@@ -57,17 +57,34 @@ def test_tokens_are_counted_by_its_own_tokenizer(tiny_siglip):
     assert siglip.count_tokens("dog " * 10) == len("▁dog" * 10) + 1  # before any cut
 
 
-@pytest.mark.parametrize(("precision", "apart"), [("fp32", 1e-5), ("bf16", 0.02)])
-def test_cosines_are_those_of_a_plain_loop(tiny_siglip, precision, apart):
+@pytest.mark.parametrize(("precision", "difference"), [("fp32", 1e-5), ("bf16", 0.02)])
+def test_cosines_are_those_of_a_plain_loop(tiny_siglip, precision, difference):
     siglip = scorer(tiny_siglip, precision)
     texts, pictures = ["a dog", "two red cats", "x" * 60], [photo(40, seed=seed) for seed in range(3)]
-    found = (siglip.embed_pictures([siglip.view(picture) for picture in pictures]) * siglip.embed_texts(texts)).sum(1)
-    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tiny_siglip}")
-    tokenizer = open_clip.get_tokenizer(f"local-dir:{tiny_siglip}")
-    model.eval()
-    for picture, text, cosine in zip(pictures, texts, found, strict=True):
-        with torch.inference_mode():
-            image = model.encode_image(transform(picture)[None], normalize=True)
-            words = model.encode_text(tokenizer([text]), normalize=True)
-        assert cosine.item() == pytest.approx((image @ words.T).item(), abs=apart)
+    images = siglip.embed_pictures([siglip.view(picture) for picture in pictures])
+    for picture, text, cosine in zip(pictures, texts, (images * siglip.embed_texts(texts)).sum(1), strict=True):
+        assert cosine.item() == pytest.approx(plain_cosine(f"local-dir:{tiny_siglip}", picture, text), abs=difference)
         assert -1 <= cosine <= 1  # without the learnt scale and offset of the sigmoid
+
+
+def test_float32_is_not_cut_to_tf32(tiny_clip, monkeypatch):
+    clip, allowed = scorer(tiny_clip), []
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    clip.model.visual.register_forward_pre_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
+    clip.embed_pictures([torch.zeros(3, 16, 16)])
+    assert (allowed[-1], torch.backends.cudnn.allow_tf32) == (False, True)
+
+
+def test_a_model_that_cannot_be_had_is_an_error(tiny_clip, tmp_path):
+    load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
+    with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
+        load(f"local-dir:{tmp_path}", None)
+    (tmp_path / "open_clip_config.json").write_bytes((tiny_clip / "open_clip_config.json").read_bytes())
+    for name, pretrained, message in [
+        (f"local-dir:{tmp_path}", None, "captions.clip: local-dir:.* cannot be loaded: .*weights"),
+        (f"local-dir:{tiny_clip}", "openai", "captions.pretrained must be null for local-dir"),
+        ("ViT-B-32", "openia", "no open_clip model ViT-B-32 with openia; weights of ViT-B-32 are openai, "),
+        ("ViT-Z", None, "no open_clip model ViT-Z with None"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            load(name, pretrained)
