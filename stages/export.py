@@ -4,8 +4,8 @@ from pathlib import Path
 
 from synthpairs.core.arms import Arm
 from synthpairs.core.storage import write_bytes
+from synthpairs.report.dataset_card import dataset_card
 from synthpairs.runtime.stage import Result, run_stage, stage
-from synthpairs.selection.dataset_card import dataset_card
 from synthpairs.selection.export import export_selection
 from synthpairs.selection.params import Select
 

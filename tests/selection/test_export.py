@@ -8,7 +8,7 @@ from huggingface_hub import DatasetCard
 
 from synthpairs.core.schema import SCORES, SELECTED
 from synthpairs.core.storage import write_bytes, write_json, write_table
-from synthpairs.selection.dataset_card import dataset_card
+from synthpairs.report.dataset_card import dataset_card
 from synthpairs.selection.export import export_selection
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.records import INSTRUCTIONS, llava_record

@@ -6,8 +6,8 @@ import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.report.inputs import Inputs
+from synthpairs.report.privacy import privacy
 from synthpairs.report.tables import literal, number
-from synthpairs.selection.privacy import privacy
 
 EXAMPLES = 6
 # What each flag of `audit` says, in the order of the table.

@@ -9,9 +9,9 @@ import pandas as pd
 from synthpairs.core.assets import pinned
 from synthpairs.core.markdown import markdown_table
 from synthpairs.core.storage import read_table
+from synthpairs.report.privacy import privacy
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
-from synthpairs.selection.privacy import privacy
 from synthpairs.selection.ranking import rank_candidates
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -105,9 +105,9 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     candidates = read_candidates(data)
     pool, lost = rank_candidates(candidates, params)
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
-    sources = selected.merge(read_captions(data)[0], on="uid", how="left", validate="many_to_one")[
-        "source"
-    ].value_counts()
+    captions, _ = read_captions(data)
+    sourced = selected.merge(captions[["uid", "source"]], on="uid", how="left", validate="many_to_one")
+    sources = sourced["source"].value_counts().to_dict()
     counts = {
         "candidates": len(candidates),
         **lost,

@@ -1,6 +1,6 @@
 import pytest
 
-from synthpairs.selection.privacy import privacy
+from synthpairs.report.privacy import privacy
 
 
 def test_desk_pictures_come_from_drawings_alone():
