@@ -70,6 +70,7 @@ def test_card_is_a_hugging_face_card(settings, data):
         text = (data / "selected/README.md").read_text()
         assert all(part in text for part in holds)
         assert lacks not in text
+        assert "Captions from files" not in text, "there are none among them"
 
     card(["# 3 synthetic image-caption pairs", "| candidates | 16 |", "| pairs/real.parquet | 3 |",
           "1.0 x 1.0 x max(cosine, 0) + 0.5 x SSIM, highest first."], lacks="openmoji")  # fmt: skip
