@@ -30,7 +30,7 @@ def tiny_generator(tmp_path_factory):
     torch.manual_seed(0)
     StableDiffusionXLPipeline(
         unet=tiny.unet(32, 6), vae=tiny.vae(), text_encoder=None, tokenizer=None,
-        text_encoder_2=CLIPTextModelWithProjection(tiny.clip_config()), tokenizer_2=tiny_tokenizer(),
+        text_encoder_2=CLIPTextModelWithProjection(tiny.clip_config(intermediate_size=64)), tokenizer_2=tiny_tokenizer(),
         scheduler=DDIMScheduler(prediction_type="v_prediction", clip_sample=False), add_watermarker=False,
     ).save_pretrained(folder)  # fmt: skip
     return folder

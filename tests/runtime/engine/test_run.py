@@ -110,7 +110,7 @@ def test_workers_end_with_a_driver_that_is_killed(log):
     assert all(map(alive, workers))
     driver.kill()
     driver.wait()
-    wait_for_end(workers, 60)
+    wait_for_end(workers)
 
 
 def test_each_worker_sees_its_own_accelerator(monkeypatch):
