@@ -94,8 +94,8 @@ def test_in_a_folder_of_a_larger_repository_results_come_from_the_cache(folder, 
 
 
 def test_in_a_folder_of_a_larger_repository_experiments_run_and_are_compared(folder):
-    assert ran(folder.run("dvc exp run -n coarse -S gallery.quality=80")) == ["gallery"]
-    assert "gallery.quality" in folder.run("python -m synthpairs compare HEAD coarse workspace")
+    assert ran(folder.run("dvc exp run -n fine -S gallery.quality=95")) == ["gallery"]
+    assert "gallery.quality" in folder.run("python -m synthpairs compare HEAD fine workspace")
     folder.run("git checkout -- .")
     assert ran(folder.run("dvc exp run --temp -n coarser -S gallery.quality=70")) == ["gallery"]
     assert "gallery.quality" in folder.run("dvc exp diff HEAD coarser")

@@ -26,7 +26,8 @@ def clip_config(intermediate_size=32, **more):
     """Two layers 32 wide, for tiny_tokenizer."""
     tokenizer = tiny_tokenizer()
     return transformers.CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=intermediate_size, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=intermediate_size,
+        num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=64, projection_dim=32, bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, **more,
     )  # fmt: skip
