@@ -71,7 +71,7 @@ def encode_pool(pool: Pool, vae: AutoencoderKL) -> Tensor:
 def conditions(
     captions: list[str], drop: Tensor, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What SDXL's UNet is told, as StableDiffusionXLPipeline.encode_prompt makes it: hidden states and added conditions.
+    """Conditions of SDXL's UNet, as StableDiffusionXLPipeline.encode_prompt makes it: hidden states and added conditions.
 
     Rows in `drop` are zero, the pipeline's empty prompt.
     """

@@ -65,7 +65,7 @@ def build(width: int, res_blocks: int, layers: int, vq: VQModel, text: CLIPTextM
 def conditions(
     captions: list[str], tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
 ) -> dict[str, Tensor]:
-    """What the U-ViT is told in training: what MaskedGenerator tells it about pictures of SIDE pixels."""
+    """Micro-conditions of the U-ViT in training: those that MaskedGenerator gives for pictures of SIDE pixels."""
     return generator.conditions(captions, tokenizer, encoder, SIDE)
 
 

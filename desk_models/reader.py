@@ -103,12 +103,12 @@ class Classroom:
             return self._written([{"question": question, "answer": answer}], "", self.blur.captions[:0], [])
         place = int(rng.integers(len(self.scenes)))
         scene = self.scenes[place]
-        told, around = rng.random() < lesson.words, PATCHES if rng.random() < lesson.patches else 0
+        in_words, around = rng.random() < lesson.words, PATCHES if rng.random() < lesson.patches else 0
         tokens = self.blur.tokens(place, float(rng.uniform(*lesson.clearness)), around, rng)
-        shown = word_scene(scene, rng, {}) if told else IMAGE_TOKEN * len(tokens)
+        shown = word_scene(scene, rng, {}) if in_words else IMAGE_TOKEN * len(tokens)
         asked = questions_about(scene, scene.names[0], self.studio, self.kinds, turns, rng)
         said = [{"question": question.worded(rng), "answer": question.answer} for question in asked]
-        return self._written(said, shown, tokens[:0] if told else tokens, asked)
+        return self._written(said, shown, tokens[:0] if in_words else tokens, asked)
 
     def _written(self, said: list[dict], shown: str, tokens: Tensor, asked: list[Asked]) -> Turned:
         """The conversation with `shown` where the picture would stand; none without."""

@@ -19,7 +19,7 @@ import torch
 from diffusers import VQModel
 
 from perf.memory import measured
-from perf.paired import at_least, spread, told
+from perf.paired import at_least, spread, with_interval
 from perf.samples import Sample, enlarged, generated, write
 from perf.steps import ROUTES, Course, Steps
 from synthpairs.core.config import load_params
@@ -115,11 +115,15 @@ def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: 
     batches = f"{captions} captions in {len(coded)} batches"
     print(f"{results['machine']}; medians [95% interval] over {results['n_runs']} pairs of blocks")
     print(f"generation, {batches}: codes {1000 * coded.sum() / captions:.1f} ms a sample, drawing them and PNG")
-    print(f"  {1000 * drawn.sum() / captions:.1f} ms more; pixels/embeddings {told(spread((coded + drawn) / coded))}")
+    print(
+        f"  {1000 * drawn.sum() / captions:.1f} ms more; pixels/embeddings {with_interval(spread((coded + drawn) / coded))}"
+    )
     for name, part in (("fine-tuning", results), ("alignment", results["align"])):
         speeds = part["steps_per_s"]
-        print(f"{name}: embeddings {told(speeds['embeddings'])} steps/s, pixels {told(speeds['pixels'])}")
-        print(f"  embeddings/pixels {told(part['ratio'])}")
+        print(
+            f"{name}: embeddings {with_interval(speeds['embeddings'])} steps/s, pixels {with_interval(speeds['pixels'])}"
+        )
+        print(f"  embeddings/pixels {with_interval(part['ratio'])}")
         for route in ROUTES:
             print(f"  {route}: " + ", ".join(f"{where} {share:.1%}" for where, share in part["where"][route].items()))
     print("bytes a sample, fine-tuning's peak memory:")

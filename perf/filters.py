@@ -13,7 +13,7 @@ from pathlib import Path
 
 from timm.data import ImageNetInfo
 
-from perf.paired import at_least, spread, told
+from perf.paired import at_least, spread, with_interval
 from synthpairs.captions.filters import BATCH, TEXT_FILTERS
 from synthpairs.captions.measures import Texts, flagged_words
 from synthpairs.captions.params import CaptionParams
@@ -141,7 +141,9 @@ def main() -> None:
         print(f"{name}: {decisions.count(False)} rejected, decisions agree for {share:.6f}", *map(repr, different[:3]))
     mine = [seconds for seconds, _ in runs]
     ratios = [long / short for long, short in zip(reference, mine, strict=True)]
-    print(f"{len(texts)} captions: Data-Juicer/ours {told(spread(ratios))}, ours {told(spread(mine))} CPU seconds")
+    print(
+        f"{len(texts)} captions: Data-Juicer/ours {with_interval(spread(ratios))}, ours {with_interval(spread(mine))} CPU seconds"
+    )
 
 
 if __name__ == "__main__":

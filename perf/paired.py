@@ -41,7 +41,7 @@ def spread(values: Sequence[float]) -> list[float]:
     return [round(float(value), 4) for value in (np.median(found), low, high)]
 
 
-def told(found: Sequence[float]) -> str:
+def with_interval(found: Sequence[float]) -> str:
     """A median with its interval, three digits each."""
     return "{:.3g} [{:.3g}, {:.3g}]".format(*found)
 

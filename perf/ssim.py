@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from perf.paired import at_least, seconds_in_turns, spread, told
+from perf.paired import at_least, seconds_in_turns, spread, with_interval
 from synthpairs.runtime.stage import run_stage
 from synthpairs.scoring.ssim import mean_ssim
 
@@ -58,7 +58,9 @@ def main() -> None:
     print(f"{asked.side} x {asked.side} pixels, medians [95% interval] over {asked.rounds} pairs of calls, CPU seconds")
     for window, colour in itertools.product(OPTIONS, ("gray", "rgb")):
         ratio, mine, apart = compared(window, colour, asked.side, asked.rounds)
-        print(f"{window} {colour}: scikit-image/ours {told(ratio)}, ours {told(mine)} s, {apart:.0e} apart")
+        print(
+            f"{window} {colour}: scikit-image/ours {with_interval(ratio)}, ours {with_interval(mine)} s, {apart:.0e} apart"
+        )
 
 
 if __name__ == "__main__":

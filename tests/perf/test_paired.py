@@ -6,14 +6,14 @@ import sys
 import pytest
 
 from perf import duplicates, selection, ssim
-from perf.paired import seconds_in_turns, spread, told
+from perf.paired import seconds_in_turns, spread, with_interval
 
 
 def test_spread_is_a_median_in_its_interval():
     middle, low, high = spread([1.0, 2.0, 3.0, 4.0, 100.0])
     assert low <= middle == 3.0 <= high
     assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
-    assert told([1.2345, 1, 20]) == "1.23 [1, 20]"
+    assert with_interval([1.2345, 1, 20]) == "1.23 [1, 20]"
 
 
 def test_ways_take_turns_and_the_first_round_is_not_counted():

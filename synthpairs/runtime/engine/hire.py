@@ -59,15 +59,15 @@ def _crew(engine: Engine) -> Crew | None:
 def _devices(wanted: list[int] | None) -> list[str]:
     """Accelerators as CUDA_VISIBLE_DEVICES names them, of those that this process may see."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    told = os.environ.get(VISIBLE)
-    visible = told.split(",")[:count] if told else [str(number) for number in range(count)]
+    devices = os.environ.get(VISIBLE)
+    visible = devices.split(",")[:count] if devices else [str(number) for number in range(count)]
     if wanted is None:
         return visible
     if not wanted:
         raise ValueError(f"{named('devices')} must name an accelerator, or be null for all; got an empty list")
     seen = f"this process can see {count}, counted from 0" if count else "this process can see none"
-    if told is not None:
-        seen += f" ({VISIBLE} is {told!r})"
+    if devices is not None:
+        seen += f" ({VISIBLE} is {devices!r})"
     for number in wanted:
         if number >= count:
             raise ValueError(f"{named('devices')}: there is no accelerator {number}: {seen}")
