@@ -158,10 +158,11 @@ def spread(tmp_path):
         call = tmp_path / f"{function}-{count}.call"
         settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
         call.write_bytes(pickle.dumps(settings))
+        threads = torch.get_num_threads() if dies_at else 1  # the run that goes on has this process's threads
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
         done = subprocess.run(
             [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)], cwd=Path(__file__).parents[2],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | environment, capture_output=True, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"} | environment, capture_output=True, text=True,
         )  # fmt: skip
         if dies_at or fails:
             assert done.returncode != 0
