@@ -153,6 +153,7 @@ def processor(parts):
 @pytest.fixture
 def spread(tmp_path):
     """Runs a training in processes of their own; returns its losses and metrics, or None where it is to fail."""
+    import torch
 
     def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
         call = tmp_path / f"{function}-{count}.call"
