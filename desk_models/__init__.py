@@ -1,1 +1,1 @@
-"""Trains the desk models from the artwork; run `dvc --cd desk_models repro`. Nothing at run time needs this package."""
+"""Training of the desk models on emoji drawings: `dvc --cd desk_models repro`. The main pipeline does not import it."""

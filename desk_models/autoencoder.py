@@ -1,7 +1,6 @@
 """Training of the generator's AutoencoderKL; run as `python -m desk_models.autoencoder`. Writes desk_models/trained/vae.
 
-First both halves, then the decoder alone, with the encoder and so the latents left as they are: the generator may train
-on the latents at the same time.
+First encoder and decoder, then the decoder alone: the latents stay as they are, so the generator may already train on them.
 """
 
 import logging
@@ -22,7 +21,7 @@ OUT = Path("desk_models/trained/vae")
 
 
 def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
-    """A small AutoencoderKL: latents are 1/2^(levels-1) of the picture's side."""
+    """A small AutoencoderKL; the latents' side is 1/2^(levels-1) of the picture's."""
     return AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * len(channels),
         up_block_types=["UpDecoderBlock2D"] * len(channels),
@@ -37,7 +36,7 @@ def build(channels: list[int], latent_channels: int) -> AutoencoderKL:
 
 
 def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, kl: float) -> Tensor:
-    """The difference after encoding and decoding, plus a small KL."""
+    """Reconstruction loss plus weighted KL divergence."""
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
     with autocast():
         posterior = model.encode(pixels).latent_dist
@@ -46,13 +45,13 @@ def loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, 
 
 
 def difference(decoded: Tensor, pixels: Tensor) -> Tensor:
-    """L1 on pixels and on their differences, which keeps outlines sharp."""
+    """L1 on pixels and on their gradients, which keeps outlines sharp."""
     error = decoded.float() - pixels
     return error.abs().mean() + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
 
 
 def decoder_loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batch: int, noise: float) -> Tensor:
-    """The decoder alone, from latents with a little noise: the generator's latents are never exact."""
+    """Reconstruction loss of the decoder alone, from latents with some noise, as the generator's have."""
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
     with autocast():
         with torch.no_grad():
@@ -64,7 +63,7 @@ def decoder_loss_of(model: nn.Module, rng: np.random.Generator, pool: Pool, batc
 
 @torch.no_grad()
 def evaluate(model: AutoencoderKL, pool: Pool, count: int = 512) -> dict[str, float]:
-    """Reconstruction PSNR in dB and the latents' standard deviation, over the pool's last scenes."""
+    """Reconstruction PSNR in dB and the latents' standard deviation, over the pool's last `count` scenes."""
     latents: list[Tensor] = []
 
     def rebuild(pixels: Tensor) -> Tensor:
@@ -76,7 +75,7 @@ def evaluate(model: AutoencoderKL, pool: Pool, count: int = 512) -> dict[str, fl
 
 
 def psnr_of(rebuild: Callable[[Tensor], Tensor], pool: Pool, count: int) -> float:
-    """Mean PSNR in dB, to two decimals, of rebuilt pictures in [-1, 1], over the pool's last `count` scenes."""
+    """Mean PSNR in dB, to two decimals, of reconstructed pictures in [-1, 1], over the pool's last `count` scenes."""
     squared = []
     for numbers in torch.arange(len(pool.scenes) - count, len(pool.scenes)).split(64):
         pixels = pool.pixels(numbers)
@@ -85,7 +84,7 @@ def psnr_of(rebuild: Callable[[Tensor], Tensor], pool: Pool, count: int) -> floa
 
 
 def main() -> None:
-    """Train, measure, set the scaling factor so that latents have unit variance, write."""
+    """Train, evaluate, set the scaling factor to unit variance of the latents, write."""
     spec, seed = params("autoencoder"), params()["seed"]
     torch.manual_seed(seed)
     model = build(spec.pop("channels"), spec.pop("latent_channels"))
@@ -98,10 +97,10 @@ def main() -> None:
     noise = decoder.pop("noise")
     schedule = replace(schedule, **decoder)
     train(model, lambda m, rng: decoder_loss_of(m, rng, pool, schedule.batch, noise), schedule, seed + 1, "decoder")
-    measured = evaluate(model, pool)
-    model.register_to_config(scaling_factor=1 / measured["latent_std"])
+    metrics = evaluate(model, pool)
+    model.register_to_config(scaling_factor=1 / metrics["latent_std"])
     model.half().save_pretrained(OUT)
-    logging.info("measured %s", measured)
+    logging.info("metrics %s", metrics)
 
 
 if __name__ == "__main__":

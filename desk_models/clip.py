@@ -1,7 +1,7 @@
 """Training of a desk CLIP with open_clip; run as `python -m desk_models.clip NAME`, NAME being clip or second_clip.
 
-Writes desk_models/trained/NAME: an open_clip directory (load with `local-dir:`) with its tokenizer. The second one, another
-tower from another seed, selects nothing: it says how far scores depend on which CLIP is asked.
+Writes desk_models/trained/NAME: an open_clip directory (load with `local-dir:`) with its tokenizer. The second one has another
+vision tower and seed, and shows how far scores depend on the CLIP model; nothing is selected by it.
 """
 
 import gzip
@@ -27,12 +27,12 @@ from synthpairs.emoji.pool import SIDE, Pool
 
 OUT = Path("desk_models/trained")
 HEAD = 32  # width of an attention head
-MERGES = 8000  # of CLIP's 48,894 byte-pair merges: the commonest English words stay whole
+MERGES = 8000  # of CLIP's 48,894 byte-pair merges; the commonest English words are single tokens
 CONTEXT = 32
 
 
 def write_tokenizer(out: Path) -> CLIPTokenizer:
-    """CLIP's own byte-pair tokenizer cut to its first MERGES merges; ids keep CLIP's order, end of text is the highest."""
+    """Write CLIP's byte-pair tokenizer with its first MERGES merges; ids are in CLIP's order, end of text is the highest."""
     source = Path(open_clip.__file__).with_name("bpe_simple_vocab_16e6.txt.gz")
     merges = gzip.decompress(source.read_bytes()).decode().split("\n")[1 : MERGES + 1]
     letters = list(open_clip.tokenizer.bytes_to_unicode().values())
@@ -45,7 +45,7 @@ def write_tokenizer(out: Path) -> CLIPTokenizer:
 
 
 def config(vocabulary: int, side: int, patches: int, width: int) -> dict:
-    """The open_clip model: a 6-layer image tower that sees `patches` x `patches` patches, a 3-layer text tower."""
+    """open_clip configuration: a 6-layer vision tower of `patches` x `patches` patches, a 3-layer text tower."""
     return {
         "embed_dim": width,
         "vision_cfg": {
@@ -61,22 +61,22 @@ def config(vocabulary: int, side: int, patches: int, width: int) -> dict:
             "width": width,
             "heads": width // HEAD,
             "layers": 3,
-            "hf_tokenizer_name": "clip",  # open_clip then reads the tokenizer beside this file
+            "hf_tokenizer_name": "clip",  # open_clip then reads the tokenizer from this folder
             "tokenizer_kwargs": {"clean": "lower"},
         },
     }
 
 
 def build(config: dict) -> open_clip.CLIP:
-    """A random model of a configuration, less what open_clip reads its tokenizer by."""
+    """A randomly initialised model of a configuration."""
     text = {k: v for k, v in config["text_cfg"].items() if k not in ("hf_tokenizer_name", "tokenizer_kwargs")}
     return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], text, init_logit_scale=math.log(1 / 0.07))
 
 
 def augment(pixels: Tensor, flip: Tensor, side: int) -> Tensor:
-    """Views [n, 3, side, side] of pictures in [-1, 1]: mirrored where `flip`, shifted, recoloured and blurred a little.
+    """Augmented views [n, 3, side, side] of pictures in [-1, 1]: mirrored where `flip`, shifted, recoloured, blurred.
 
-    Generated pictures are blurred and off in colour; a tower that knows only crisp ones could not score them.
+    Generated pictures are blurred and off in colour; a tower trained on crisp ones alone could not score them.
     """
     count = len(pixels)
     pixels = torch.where(flip[:, None, None, None].to(pixels.device), pixels.flip(-1), pixels)
@@ -96,10 +96,10 @@ def augment(pixels: Tensor, flip: Tensor, side: int) -> Tensor:
 def loss_of(
     model: nn.Module, rng: np.random.Generator, pool: Pool, tokenizer: CLIPTokenizer, batch: int, side: int
 ) -> Tensor:
-    """The symmetric contrastive loss over one batch; normalisation maps [-1, 1] straight to the tower (mean = std = 0.5)."""
+    """Symmetric contrastive loss of one batch; pixels in [-1, 1] need no normalisation (mean = std = 0.5)."""
     numbers, captions, scenes = pool.batch(rng, batch)
     ids = tokenizer(captions, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
-    may_flip = torch.tensor([scene.kind != "pair" for scene in scenes])  # left and right matter in a pair
+    may_flip = torch.tensor([scene.kind != "pair" for scene in scenes])  # captions of pairs name left and right
     views = augment(pool.pixels(numbers), may_flip & (torch.rand(batch) < 0.5), side)
     with autocast():
         image = model.encode_image(views, normalize=True)
@@ -110,7 +110,7 @@ def loss_of(
 
 
 def main(names: Sequence[str]) -> None:
-    """Train the named models, or both; ValueError for a name that is none."""
+    """Train the named models, or both."""
     for name in chosen("clip", names, CLIPS):
         train_clip(name)
 
@@ -120,7 +120,7 @@ def train_clip(name: str) -> None:
     spec, out = params(name), OUT / name
     side, patches, width = (spec.pop(key) for key in ("input", "patches", "width"))
     schedule = Schedule(**spec)
-    seed = params()["seed"] + CLIPS.index(name)  # each from a seed of its own
+    seed = params()["seed"] + CLIPS.index(name)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = write_tokenizer(out)

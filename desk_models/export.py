@@ -1,6 +1,6 @@
-"""Conversion of the desk CLIP's two towers to transformers, with the same outputs; run as `python -m desk_models.export`.
+"""Conversion of the desk CLIP's two towers to transformers, with equal outputs; run as `python -m desk_models.export`.
 
-Writes desk_models/trained/eye (CLIPVisionModel: what the VLM sees with) and desk_models/trained/text (the generator's text
+Writes desk_models/trained/eye (CLIPVisionModel: the VLM's vision tower) and desk_models/trained/text (the generators' text
 encoder and tokenizer).
 """
 
@@ -21,12 +21,12 @@ from transformers import (
 from synthpairs.core.determinism import best_device
 
 CLIP = Path("desk_models/trained/clip")
-EYE = Path("desk_models/trained/eye")
+VISION_TOWER = Path("desk_models/trained/eye")
 TEXT = Path("desk_models/trained/text")
 
 
 def _blocks(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
-    """Transformer blocks: open_clip keeps query, key and value in one matrix, transformers in three."""
+    """Renamed transformer blocks: open_clip has query, key and value in one matrix, transformers in three."""
     renamed = {}
     names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1",
              "mlp.c_proj": "mlp.fc2"}  # fmt: skip
@@ -43,7 +43,7 @@ def _blocks(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tenso
 
 
 def vision_tower(model: open_clip.CLIP) -> CLIPVisionModel:
-    """The image tower as a CLIPVisionModel; its pooled output before projection is open_clip's."""
+    """The vision tower as a CLIPVisionModel; its pooled output before projection is open_clip's."""
     tower = model.visual
     width, patch = tower.conv1.out_channels, tower.conv1.kernel_size[0]
     config = CLIPVisionConfig(
@@ -66,7 +66,7 @@ def vision_tower(model: open_clip.CLIP) -> CLIPVisionModel:
         "post_layernorm.bias": state["ln_post.bias"],
         **_blocks(state, "transformer.resblocks.", "encoder.layers."),
     }
-    return _filled(CLIPVisionModel(config), converted)
+    return _load(CLIPVisionModel(config), converted)
 
 
 def text_tower(model: open_clip.CLIP, tokenizer: CLIPTokenizer) -> CLIPTextModelWithProjection:
@@ -93,17 +93,17 @@ def text_tower(model: open_clip.CLIP, tokenizer: CLIPTokenizer) -> CLIPTextModel
         "final_layer_norm.bias": state["ln_final.bias"],
         **_blocks(state, "transformer.resblocks.", "encoder.layers."),
     }
-    named = {f"text_model.{name}": value for name, value in converted.items()}
-    return _filled(CLIPTextModelWithProjection(config), named | {"text_projection.weight": state["text_projection"].T})
+    prefixed = {f"text_model.{name}": value for name, value in converted.items()}
+    return _load(CLIPTextModelWithProjection(config), prefixed | {"text_projection.weight": state["text_projection"].T})
 
 
-def _filled(target: torch.nn.Module, state: dict[str, Tensor]) -> torch.nn.Module:
+def _load(target: torch.nn.Module, state: dict[str, Tensor]) -> torch.nn.Module:
     target.load_state_dict({name: value.float().contiguous() for name, value in state.items()})
     return target.eval()
 
 
 def load_text() -> tuple[CLIPTokenizer, CLIPTextModelWithProjection]:
-    """The exported tokenizer and text encoder, in evaluation mode on the device: every desk generator's condition."""
+    """The exported tokenizer and text encoder, in evaluation mode on the device."""
     encoder = CLIPTextModelWithProjection.from_pretrained(TEXT / "encoder")
     return CLIPTokenizer.from_pretrained(TEXT / "tokenizer"), encoder.float().to(best_device()).eval()
 
@@ -123,11 +123,11 @@ def main() -> None:
     """Export both towers of desk_models/trained/clip."""
     model = open_clip.create_model(f"local-dir:{CLIP}").eval()
     tokenizer = CLIPTokenizer.from_pretrained(CLIP)
-    eye = vision_tower(model)
-    eye.half().save_pretrained(EYE)
-    side = eye.config.image_size
+    tower = vision_tower(model)
+    tower.half().save_pretrained(VISION_TOWER)
+    side = tower.config.image_size
     CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, resample=3,
-                       image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(EYE)  # fmt: skip
+                       image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(VISION_TOWER)  # fmt: skip
     text_tower(model, tokenizer).half().save_pretrained(TEXT / "encoder")
     tokenizer.save_pretrained(TEXT / "tokenizer")
 

@@ -1,4 +1,4 @@
-"""Training of the generator's UNet, and the whole pipeline; run as `python -m desk_models.generator`.
+"""Training of the diffusion generator's UNet; run as `python -m desk_models.generator`.
 
 Writes desk_models/trained/generator, a StableDiffusionXLPipeline directory: SDXL's text conditioning (penultimate hidden states,
 pooled embedding, size and crop ids) at a fraction of its size. Needs the autoencoder and the exported text encoder.
@@ -25,7 +25,7 @@ TIME_IDS = (SIDE, SIDE, 0, 0, SIDE, SIDE)  # original size, crop corner, target 
 
 
 def build(channels: list[int], vae: AutoencoderKL, text: CLIPTextModelWithProjection) -> UNet2DConditionModel:
-    """SDXL's UNet class with attention below the first level only, as SDXL has it."""
+    """A small UNet of SDXL's architecture, with attention below the first level only."""
     deep = len(channels) - 1
     return UNet2DConditionModel(
         sample_size=SIDE // 2 ** (len(vae.config.block_out_channels) - 1),
@@ -47,7 +47,7 @@ def build(channels: list[int], vae: AutoencoderKL, text: CLIPTextModelWithProjec
 
 
 def scheduler() -> DDIMScheduler:
-    """Velocity prediction with a terminal signal-to-noise ratio of zero, so that plain backgrounds keep their colour."""
+    """DDIM with velocity prediction and zero terminal signal-to-noise ratio, so that plain backgrounds keep their colour."""
     return DDIMScheduler(
         beta_schedule="scaled_linear",
         beta_start=0.00085,
@@ -62,7 +62,7 @@ def scheduler() -> DDIMScheduler:
 
 @torch.no_grad()
 def encode_pool(pool: Pool, vae: AutoencoderKL) -> Tensor:
-    """Scaled latents of every picture of the pool, half precision."""
+    """Scaled latents of all pictures of the pool, half precision."""
     numbers = torch.arange(len(pool.scenes)).split(256)
     latents = [vae.encode(pool.pixels(chunk)).latent_dist.mode() * vae.config.scaling_factor for chunk in numbers]
     return torch.cat(latents).half().cpu()
@@ -71,9 +71,9 @@ def encode_pool(pool: Pool, vae: AutoencoderKL) -> Tensor:
 def conditions(
     captions: list[str], drop: Tensor, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Conditions of SDXL's UNet, as StableDiffusionXLPipeline.encode_prompt makes it: hidden states and added conditions.
+    """Conditions of SDXL's UNet as StableDiffusionXLPipeline makes them: hidden states, added conditions.
 
-    Rows in `drop` are zero, the pipeline's empty prompt.
+    Rows in `drop` are zero, like the pipeline's empty prompt.
     """
     states, pooled = encode(captions, tokenizer, encoder)
     keep = (~drop).to(best_device()).float()
@@ -82,7 +82,7 @@ def conditions(
 
 
 def main() -> None:
-    """Train the UNet on the pool's latents and write the whole pipeline."""
+    """Train the UNet on the pool's latents and write the pipeline."""
     spec, seed = params("generator"), params()["seed"]
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(VAE).to(best_device()).eval()
@@ -99,7 +99,7 @@ def main() -> None:
     def loss_of(model: nn.Module, rng: np.random.Generator) -> Tensor:
         numbers, captions, _ = pool.batch(rng, schedule.batch)
         clean = latents[numbers].to(best_device()).float()
-        # One time step per stratum of [0, 1000): the same expectation as independent draws, with less variance.
+        # Stratified time steps: the same expectation as independent draws, with less variance.
         strata = (torch.arange(schedule.batch) + torch.rand(schedule.batch)) / schedule.batch
         steps = (strata * len(alphas)).long().clamp(max=len(alphas) - 1)
         noise = torch.randn_like(clean)
@@ -110,7 +110,7 @@ def main() -> None:
             predicted = model(noisy, steps.to(clean.device), states, added_cond_kwargs=added).sample
         error = (predicted.float() - target).square().mean(dim=(1, 2, 3))
         ratio = alphas[steps] / (1 - alphas[steps]).clamp(min=1e-8)  # signal to noise
-        weight = (ratio.clamp(max=5) + 1) / (ratio + 1)  # min-SNR (arXiv 2303.09556) for velocity; 1 where noise rules
+        weight = (ratio.clamp(max=5) + 1) / (ratio + 1)  # min-SNR (arXiv 2303.09556) for velocity
         return (error * weight.to(error.device)).mean()
 
     train(unet, loss_of, schedule, seed, "generator")

@@ -1,4 +1,4 @@
-"""Training loop of all desk models: a wall-time budget, EMA weights, checkpoints, exact resumption of data."""
+"""Training loop of all desk models: wall-time budget, EMA weights, checkpoints, resumption with the same batches."""
 
 import copy
 import logging
@@ -21,18 +21,18 @@ CHECKPOINTS = Path("desk_models/.dvc/tmp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What one training spends: wall `minutes`, samples per step, peak learning rate, EMA decay, checkpoint interval, warm-up."""
+    """Budget and optimiser settings of a training."""
 
-    minutes: float
+    minutes: float  # wall time
     batch: int
-    learning_rate: float
-    ema: float
-    checkpoint_s: float
+    learning_rate: float  # peak
+    ema: float  # decay of the averaged weights
+    checkpoint_s: float  # seconds between checkpoints
     warmup_steps: int = 200
 
 
 def autocast() -> torch.autocast:
-    """The forward pass in bfloat16 where language models compute in it (inference.compute_dtype): on a GPU."""
+    """Forward pass in `compute_dtype`: bfloat16 on a GPU."""
     return torch.autocast(best_device().type, dtype=torch.bfloat16, enabled=compute_dtype() == torch.bfloat16)
 
 
@@ -45,9 +45,8 @@ def train(
 ) -> dict[str, float]:
     """Train until the minutes are spent, then load the EMA weights into `model`; returns steps, samples and last loss.
 
-    `loss_of(model, rng)` makes its own batch from `rng` and from torch's generator. Both depend on the seed and the step alone,
-    so a run that resumes from the checkpoint `name` sees the batches that the killed one would have seen. The learning rate
-    follows a cosine over the time budget.
+    `loss_of(model, rng)` draws its batch from `rng` and torch's generator, which are seeded by seed and step alone, so a run
+    that resumes from the checkpoint `name` has the same batches. The learning rate follows a cosine over the time budget.
     """
     checkpoint = CHECKPOINTS / f"{name}.pt"
     model.to(best_device()).train()

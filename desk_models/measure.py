@@ -1,8 +1,7 @@
-"""How good the desk models are; run as `python -m desk_models.measure [PART ...]`, without a part for all of them.
+"""Evaluation of the desk models; run as `python -m desk_models.measure [PART ...]`, without a part for all of them.
 
-`clip`, `second_clip`: text-to-image recall over all trained concepts, on drawings that no training saw. `generator`, `masked`:
-how often the referee names the concept that a picture was asked to show. `masked` also: how well its tokenizer gives a picture
-back.
+`clip`, `second_clip`: text-to-image recall over all trained concepts, on held-out drawings. `generator`, `masked`: how often
+the referee names the concept of a generated picture's caption. `masked` also: reconstruction by its tokenizer.
 """
 
 import json
@@ -39,12 +38,12 @@ PARTS = (*CLIPS, "generator", "masked")
 METRICS = Path("desk_models/metrics.json")
 GRIDS = {"generator": Path("desk_models/samples.png"), "masked": Path("desk_models/masked_samples.png")}
 MASKED = Path("desk_models/trained/masked")
-REBUILT = 512  # scenes whose pictures the tokenizer gives back
+RECONSTRUCTED = 512  # scenes whose pictures the tokenizer reconstructs
 
 
 @torch.no_grad()
 def clip_recall(name: str, drawings: pd.DataFrame, split: str) -> dict[str, float]:
-    """Recall@1 and @5 of one of CLIPS: each concept's text against one held-out drawing of every concept, on white."""
+    """Recall@1 and @5 of one of CLIPS: each concept's caption against one held-out drawing per concept, on white."""
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:desk_models/trained/{name}")
     model.eval()
     tokenizer = open_clip.get_tokenizer(f"local-dir:desk_models/trained/{name}")
@@ -57,8 +56,8 @@ def clip_recall(name: str, drawings: pd.DataFrame, split: str) -> dict[str, floa
     return {"n": len(names), "recall_at_1": share(ranks < 1), "recall_at_5": share(ranks < 5)}
 
 
-def asked(samples: int, seed: int) -> tuple[list[str], list[str]]:
-    """Every trained concept `samples` times, and a caption of each on a random background."""
+def prompts(samples: int, seed: int) -> tuple[list[str], list[str]]:
+    """Every trained concept `samples` times, and a caption of each with a random background."""
     rng = np.random.default_rng([seed, 9])
     names = [name for name in trained_concepts() for _ in range(samples)]
     grounds = [list(BACKGROUNDS)[number] for number in rng.integers(len(BACKGROUNDS), size=len(names))]
@@ -66,7 +65,7 @@ def asked(samples: int, seed: int) -> tuple[list[str], list[str]]:
     return names, [f"{article(name)} on {article(ground)} background" for name, ground in pairs]
 
 
-def painted(captions: Sequence[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
+def diffused(captions: Sequence[str], steps: int, guidance: float, seed: int) -> list[Image.Image]:
     """The diffusion generator's pictures of captions."""
     folder = "desk_models/trained/generator"
     pipeline = StableDiffusionXLPipeline.from_pretrained(folder, torch_dtype=torch.float32).to(best_device())
@@ -80,7 +79,7 @@ def painted(captions: Sequence[str], steps: int, guidance: float, seed: int) -> 
 
 
 def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
-    """The masked generator's tokens for captions as pictures, decoded as section `embed` of params.yaml says."""
+    """The masked generator's pictures of captions, with the settings of section `embed` of params.yaml."""
     spec = replace(load_params(Embed, "embed"), generator=str(MASKED))
     generator = MaskedGenerator(spec)
     keys = [digest("measure", seed, number) for number in range(len(captions))]
@@ -93,16 +92,16 @@ def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
     return pictures
 
 
-def rebuilt() -> dict[str, float]:
-    """PSNR in dB and share of codes in use of the masked generator's tokenizer, over the last scenes of the pair list."""
+def reconstruction() -> dict[str, float]:
+    """PSNR in dB and share of used tokens of the masked generator's tokenizer, over the last scenes of the pair list."""
     pairs, rows = load_params(Pairs, "pairs"), training_rows()
-    scenes = draw_scenes(rows, pairs.seed, pairs.scenes, pairs.kinds)[-REBUILT:]
+    scenes = draw_scenes(rows, pairs.seed, pairs.scenes, pairs.kinds)[-RECONSTRUCTED:]
     pool = Pool(scenes, render_scenes(scenes, rows), keywords_of(rows))
     return evaluate(load_tokenizer(MASKED, "the masked generator").to(best_device()), pool, count=len(scenes))
 
 
 def grid(pictures: list[Image.Image], samples: int) -> Image.Image:
-    """A contact sheet: concepts in reading order, one sample each, sixteen a row and all samples in blocks below."""
+    """Contact sheet of one block per sample: concepts in reading order, sixteen a row."""
     columns = 16
     per_block = len(pictures) // samples
     rows = -(-per_block // columns)
@@ -114,30 +113,29 @@ def grid(pictures: list[Image.Image], samples: int) -> Image.Image:
 
 
 def main(parts: Sequence[str]) -> None:
-    """Measure the named parts, or all; updates their entries of desk_models/metrics.json and their sample grids."""
+    """Evaluate the named parts, or all; updates their entries of desk_models/metrics.json and their sample grids."""
     parts = chosen("measure", parts, PARTS)
     spec, seed, drawings = params("referee"), params()["seed"], load_drawings()
     metrics: dict[str, Any] = json.loads(METRICS.read_text()) if METRICS.exists() else {}
+    splits = ("heldout_combination", "heldout_style")
     for part in (part for part in parts if part in CLIPS):
-        metrics[part] = {
-            split: clip_recall(part, drawings, split) for split in ("heldout_combination", "heldout_style")
-        }
-    painters: dict[str, Callable[[Sequence[str]], list[Image.Image]]] = {
-        "generator": partial(painted, steps=spec["steps"], guidance=spec["guidance"], seed=seed),
+        metrics[part] = {split: clip_recall(part, drawings, split) for split in splits}
+    generators: dict[str, Callable[[Sequence[str]], list[Image.Image]]] = {
+        "generator": partial(diffused, steps=spec["steps"], guidance=spec["guidance"], seed=seed),
         "masked": partial(decoded, seed=seed),
     }
-    if judged := [part for part in parts if part in painters]:
+    if judged := [part for part in parts if part in generators]:
         referee = Referee(drawings, spec["input"], spec["views"], seed)
         held_out = list(of_split(drawings, "heldout_combination", trained_concepts()))
         real = [alone(row, "white") for row in held_out]
         metrics["referee_on_real"] = referee.judge(real, [row["name"] for row in held_out])
-        names, captions = asked(spec["samples"], seed)
+        names, captions = prompts(spec["samples"], seed)
         for part in judged:
-            pictures = painters[part](captions)
+            pictures = generators[part](captions)
             metrics[part] = referee.judge(pictures, names)
             grid(pictures, spec["samples"]).save(GRIDS[part])
     if "masked" in parts:
-        metrics["masked"] |= rebuilt()
+        metrics["masked"] |= reconstruction()
     write_json(METRICS, metrics)
 
 

@@ -1,4 +1,4 @@
-"""Parameters of the trainings, and the pool of scenes that section `pairs` of params.yaml describes."""
+"""Params and training data of the desk models: the drawings, and the scenes of section `pairs` of params.yaml."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,29 +10,29 @@ from synthpairs.emoji.drawings import of_split
 from synthpairs.emoji.pool import Pool, compose
 from synthpairs.generation.vq_pairs.params import Pairs
 
-CLIPS = ("clip", "second_clip")  # sections of desk_models/params.yaml, and what the trained models are called
+CLIPS = ("clip", "second_clip")  # sections of desk_models/params.yaml and names of the models
 
 
 def params(section: str | None = None) -> dict:
-    """This pipeline's parameters, or one section of them."""
+    """desk_models/params.yaml, or one section of it."""
     values = read_mapping(Path("desk_models/params.yaml"))
     return values[section] if section else values
 
 
 def chosen(program: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The known names that a program was given, in their order, or all; ValueError for one that is none."""
+    """The known names among a program's arguments, or all without any; ValueError for an unknown one."""
     if unknown := sorted(set(names) - set(known)):
         raise ValueError(f"python -m desk_models.{program}: no part {unknown[0]!r}; parts are {', '.join(known)}")
     return [name for name in known if not names or name in names]
 
 
 def trained_concepts() -> list[str]:
-    """The concepts of the desk world, from the main params.yaml."""
+    """Concepts of section `world` of the main params.yaml."""
     return load_params(dict[str, list[str]], "world")["concepts"]
 
 
 def load_drawings() -> pd.DataFrame:
-    """The artwork stage's table."""
+    """Table of the emoji drawings."""
     return pd.read_parquet("data/art/drawings.parquet")
 
 
@@ -42,6 +42,6 @@ def training_rows() -> list[dict]:
 
 
 def training_pool() -> Pool:
-    """All scenes of the pair list with their pictures; every training sees these alone."""
+    """All scenes of the pair list with their pictures, the only training data."""
     pairs = load_params(Pairs, "pairs")
     return compose(training_rows(), pairs.seed, pairs.scenes, pairs.kinds)

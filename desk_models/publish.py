@@ -1,7 +1,7 @@
-"""Put trained and measured desk models into models/desk, where the main pipeline uses them.
+"""Copy trained and evaluated desk models to models/desk, where the main pipeline uses them.
 
-Run as `python -m desk_models.publish [PART ...]`, without a part for all of them. They are committed to git, so every file must
-stay under GitHub's and our own limits; old weights are replaced.
+Run as `python -m desk_models.publish [PART ...]`, without a part for all of them. The models are in git, so their size is
+limited.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ TRAINED = Path("desk_models/trained")
 DESK = Path("models/desk")
 PARTS = (*CLIPS, "eye", "generator", "masked", "reader")
 METRICS = Path("desk_models/metrics.json")
-PRACTICE = Path("desk_models/reader.json")
-SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": PRACTICE.name}  # in desk_models/
+ADAPTER_METRICS = Path("desk_models/reader.json")
+SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": ADAPTER_METRICS.name}  # in desk_models/
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
 def card() -> str:
-    """What the models of models/desk are, from what they were made, and how well they do, as Markdown."""
-    metrics, practised = (json.loads(file.read_text()) for file in (METRICS, PRACTICE))
+    """Model card of models/desk as Markdown: training data, licences, metrics."""
+    metrics, adapter = (json.loads(file.read_text()) for file in (METRICS, ADAPTER_METRICS))
     drawings = load_drawings()
     used = drawings[(drawings["split"] == "train") & drawings["name"].isin(trained_concepts())]
     licences = used.groupby("licence")["style"].unique()
@@ -39,7 +39,7 @@ def card() -> str:
     spent = params()
     trained = (*CLIPS, "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "reader")
     minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in trained)
-    read = ", ".join(f"{share} ({name})" for name, share in sorted(practised["existence"].items()))
+    read = ", ".join(f"{share} ({name})" for name, share in sorted(adapter["existence"].items()))
     return "\n".join(
         [
             "# The desk models",
@@ -93,13 +93,12 @@ def _row(measure: str, values: dict[str, float], key: str) -> str:
 
 
 def check(parts: Sequence[str]) -> None:
-    """FileNotFoundError for a part that was not trained; ValueError without its measures, or if models/desk gets too large."""
+    """FileNotFoundError for a part that was not trained; ValueError without its metrics, or if models/desk gets too large."""
     if missing := [part for part in parts if not (TRAINED / part).is_dir()]:
         raise FileNotFoundError(f"{TRAINED / missing[0]} is missing: run `dvc --cd desk_models repro` first")
     for part in (*CLIPS, "generator", "masked"):
         if part in parts and part not in json.loads(METRICS.read_text()):
-            how = f"run `python -m desk_models.measure {part}` first"
-            raise ValueError(f"{METRICS} does not say how good {part} is: {how}")
+            raise ValueError(f"{METRICS} has no metrics of {part}: run `python -m desk_models.measure {part}` first")
     folders = [(TRAINED if part in parts else DESK) / part for part in PARTS]
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
     large = [f"{file} ({file.stat().st_size / 1e6:.1f} MB)" for file in files if file.stat().st_size > FILE_LIMIT]
@@ -109,7 +108,7 @@ def check(parts: Sequence[str]) -> None:
 
 
 def main(parts: Sequence[str]) -> None:
-    """Check the named parts, or all, then replace them in models/desk, with their measures and the card."""
+    """Check the named parts, or all, then replace them in models/desk, with their metrics and the card."""
     parts = chosen("publish", parts, PARTS)
     check(parts)
     for part in parts:

@@ -1,10 +1,10 @@
-"""Teach the language model to read a picture's tokens, in words alone; run as `python -m desk_models.reader`.
+"""Training of the language model's adapter on text tasks; run as `python -m desk_models.reader`.
 
-SmolLM2-135M cannot compare: told in words what a picture shows, and asked whether a thing is in it, its answers are no better
-than chance. Vicuna, fifty times its size, brings that along to LLaVA. Here it is practised before any training on pictures,
-on scenes that are drawn up but never rendered: part of the time the scene's caption stands where the picture would, the rest
-of the time tokens made of its words (blurred.py), clear ones first. No picture, eye or projector takes part. What is learnt is
-a low-rank adapter (Hu et al. 2021, arXiv 2106.09685), written to desk_models/trained/reader.
+SmolLM2-135M cannot compare: given a description of a picture in words and asked whether a thing is in it, it answers at chance
+level. Vicuna, fifty times its size, can from the start. So SmolLM2 learns it before any training on pictures, from
+conversations about scenes that are never rendered: in some the scene's caption takes the picture's place, in the others tokens
+made of its words (blurred.py), less blurred ones first. No picture, vision tower or projector takes part. The result is a
+low-rank adapter (Hu et al. 2021, arXiv 2106.09685), written to desk_models/trained/reader.
 """
 
 import logging
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, LlavaProcessor
 
-from desk_models.blurred import PATCHES, Blur
+from desk_models.blurred import PATCHES, BlurredCaptions
 from desk_models.loop import Schedule, autocast, train
 from desk_models.pool import load_drawings, params, trained_concepts
 from synthpairs.core.config import load_params
@@ -32,55 +32,55 @@ from synthpairs.emoji.tasks.questions import Asked, four_kinds
 from synthpairs.emoji.tasks.studio import Studio, choose
 from synthpairs.emoji.tasks.words import text_questions, word_classes
 from synthpairs.emoji.wording import word_scene
-from synthpairs.vlm.examples import IGNORED, Example, collate, conversation, written
+from synthpairs.vlm.examples import IGNORED, Example, chat_segments, collate, tokenize_segments
 from synthpairs.vlm.model import IMAGE_TOKEN, assemble
 from synthpairs.vlm.params import Align, Vlm
-from synthpairs.vlm.warmstart import caption_targets
+from synthpairs.vlm.projector_init import caption_targets
 
 OUT = Path("desk_models/trained/reader")
 METRICS = Path("desk_models/reader.json")
-SKETCHES = 4000  # scenes whose captions are mixed
-TEXTS, TEXT_SHARE = 200, 0.1  # questions about no scene, so that the instruction data's bring nothing unheard of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """How the practice grows harder over its first `steps`: from words and clear tokens to blurred ones among patches."""
-
-    steps: int
-    words: tuple[float, float]  # share of conversations with the caption itself, at first and at last
-    patches: tuple[float, float]  # share of the others in which patches stand around the class token
-    clearness: tuple[tuple[float, float], tuple[float, float]]  # least and most, the class token's
-
-    def at(self, step: int) -> "Lesson":
-        """What a step practises."""
-        done = min(1.0, step / self.steps)
-        words, patches, clearness = (
-            (1 - done) * np.asarray(first) + done * np.asarray(last)
-            for first, last in (self.words, self.patches, self.clearness)
-        )
-        return Lesson(float(words), float(patches), (float(clearness[0]), float(clearness[1])))
+SKETCHES = 4000  # scenes
+TEXTS, TEXT_SHARE = 200, 0.1  # questions about words instead of scenes, as in the instruction data
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """Probabilities that a conversation is in words, and that it has patches otherwise; the range of clearness."""
+class Difficulty:
+    """Probabilities that a conversation has the caption in words, else that it has patches; the range of clearness."""
 
     words: float
     patches: float
     clearness: tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curriculum:
+    """How the conversations get harder over the first `steps`; each pair is (first, last)."""
+
+    steps: int
+    words: tuple[float, float]  # share of conversations with the caption in words
+    patches: tuple[float, float]  # share of the others with patches after the class token
+    clearness: tuple[tuple[float, float], tuple[float, float]]  # range of the class token's clearness
+
+    def at(self, step: int) -> Difficulty:
+        """Linear interpolation at a step."""
+        done = min(1.0, step / self.steps)
+        words, patches, clearness = (
+            (1 - done) * np.asarray(first) + done * np.asarray(last)
+            for first, last in (self.words, self.patches, self.clearness)
+        )
+        return Difficulty(float(words), float(patches), (float(clearness[0]), float(clearness[1])))
+
+
 @dataclass(frozen=True, slots=True)
-class Turned(Example):
-    """A conversation without pixels; `tokens` are the embeddings of its picture's place [0, 1 or 17, width]."""
+class TokenExample(Example):
+    """A conversation whose picture is `tokens`, embeddings [0, 1 or 17, width] at the image tokens' positions."""
 
     tokens: Tensor
-    asked: list[Asked]
+    questions: list[Asked]
 
 
-class Classroom:
-    """Makes conversations about scenes that nobody renders."""
+class ConversationSampler:
+    """Samples conversations about scenes that are never rendered."""
 
     def __init__(self, processor: LlavaProcessor, words: Tensor, whitening: float, seed: int) -> None:
         self.processor = processor
@@ -94,31 +94,31 @@ class Classroom:
             processor.tokenizer(word_scene(scene, rng, {}) + "\n", add_special_tokens=False).input_ids
             for scene in self.scenes
         ]
-        self.blur = Blur.of(caption_targets(captions, words), words, whitening)
+        self.blurred = BlurredCaptions.of(caption_targets(captions, words), words, whitening)
 
-    def turn(self, rng: np.random.Generator, lesson: Lesson, turns: int) -> Turned:
-        """A conversation of up to `turns` questions about a scene, or now and then one about a word."""
+    def sample(self, rng: np.random.Generator, difficulty: Difficulty, turns: int) -> TokenExample:
+        """A conversation of up to `turns` questions about a scene, or with TEXT_SHARE one about words."""
         if rng.random() < TEXT_SHARE:
             question, answer = choose(rng, self.texts)
-            return self._written([{"question": question, "answer": answer}], "", self.blur.captions[:0], [])
-        place = int(rng.integers(len(self.scenes)))
-        scene = self.scenes[place]
-        in_words, around = rng.random() < lesson.words, PATCHES if rng.random() < lesson.patches else 0
-        tokens = self.blur.tokens(place, float(rng.uniform(*lesson.clearness)), around, rng)
+            return self._example([{"question": question, "answer": answer}], "", self.blurred.captions[:0], [])
+        index = int(rng.integers(len(self.scenes)))
+        scene = self.scenes[index]
+        in_words, patches = rng.random() < difficulty.words, PATCHES if rng.random() < difficulty.patches else 0
+        tokens = self.blurred.tokens(index, float(rng.uniform(*difficulty.clearness)), patches, rng)
         shown = word_scene(scene, rng, {}) if in_words else IMAGE_TOKEN * len(tokens)
-        asked = questions_about(scene, scene.names[0], self.studio, self.kinds, turns, rng)
-        said = [{"question": question.worded(rng), "answer": question.answer} for question in asked]
-        return self._written(said, shown, tokens[:0] if in_words else tokens, asked)
+        questions = questions_about(scene, scene.names[0], self.studio, self.kinds, turns, rng)
+        conversation = [{"question": question.worded(rng), "answer": question.answer} for question in questions]
+        return self._example(conversation, shown, tokens[:0] if in_words else tokens, questions)
 
-    def _written(self, said: list[dict], shown: str, tokens: Tensor, asked: list[Asked]) -> Turned:
-        """The conversation with `shown` where the picture would stand; none without."""
-        pieces = conversation(said, bool(shown), self.processor)
-        ids, labels = written([(text.replace(IMAGE_TOKEN, shown), learnt) for text, learnt in pieces], self.processor)
-        return Turned(ids, labels, None, tokens, asked)
+    def _example(self, turns: list[dict], shown: str, tokens: Tensor, questions: list[Asked]) -> TokenExample:
+        """The conversation with `shown` in place of the image token; without one if it is empty."""
+        segments = chat_segments(turns, bool(shown), self.processor)
+        segments = [(text.replace(IMAGE_TOKEN, shown), learnt) for text, learnt in segments]
+        return TokenExample(*tokenize_segments(segments, self.processor), None, tokens, questions)
 
 
-class Reader(nn.Module):
-    """The language model with its adapter; its state is the adapter's, and `step`, the number of batches seen."""
+class AdapterModel(nn.Module):
+    """The language model with its adapter; its state is the adapter's and `step`, the number of training steps."""
 
     step: Tensor
 
@@ -127,14 +127,14 @@ class Reader(nn.Module):
         self.llm = llm
         self.register_buffer("step", torch.zeros(()))
 
-    def forward(self, batch: Sequence[Turned], picture: int) -> tuple[Tensor, Tensor]:
-        """Logits [n, vocabulary] and labels [n] of everything that is learnt; `picture` is the id of a picture's place."""
+    def forward(self, batch: Sequence[TokenExample], image_token: int) -> tuple[Tensor, Tensor]:
+        """Logits [n, vocabulary] and labels [n] of all learnt tokens."""
         padded = collate(batch)
         ids, labels = padded["input_ids"].to(best_device()), padded["labels"].to(best_device())
         embedded = self.llm.get_input_embeddings()(ids).float()
-        embedded[ids == picture] = torch.cat([turned.tokens for turned in batch]).to(embedded)
+        embedded[ids == image_token] = torch.cat([example.tokens for example in batch]).to(embedded)
         with autocast():
-            inner = self.llm.get_base_model()  # the head runs only where there is something to learn
+            inner = self.llm.get_base_model()  # the head runs only where there is a label
             hidden = inner.base_model(inputs_embeds=embedded.bfloat16(), use_cache=False).last_hidden_state
             learnt = labels[:, 1:] != IGNORED
             return inner.lm_head(hidden[:, :-1][learnt]).float(), labels[:, 1:][learnt]
@@ -144,14 +144,14 @@ class Reader(nn.Module):
         return get_peft_model_state_dict(self.llm) | {"step": self.step}
 
     def load_state_dict(self, state_dict: Any, *_: Any, **__: Any) -> Any:
-        """Take over what `state_dict` gave."""
+        """Load what `state_dict` gave."""
         self.step.copy_(state_dict["step"])
         weights = {name: weight for name, weight in state_dict.items() if name != "step"}
         return set_peft_model_state_dict(self.llm, weights)
 
 
-def build(llm: str, rank: int) -> Reader:
-    """The language model of that directory, frozen, with a fresh adapter on all its linear layers but the head."""
+def build(llm: str, rank: int) -> AdapterModel:
+    """The language model of a directory, frozen, with a new adapter on all its linear layers but the head."""
     model = AutoModelForCausalLM.from_pretrained(llm, dtype=torch.bfloat16, use_safetensors=True).requires_grad_(False)
     if best_device().type == "cpu":
         model.set_attn_implementation("eager")  # see synthpairs/vlm/training.py
@@ -160,57 +160,55 @@ def build(llm: str, rank: int) -> Reader:
     for weight in adapted.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
-    return Reader(adapted)
+    return AdapterModel(adapted)
 
 
 @torch.no_grad()
-def evaluate(reader: Reader, classroom: Classroom, picture: int, count: int = 256) -> dict[str, float]:
-    """Share of right yes and no to first questions about scenes: told in words, and through tokens of three clearnesses."""
-    found = {}
-    lessons = {f"clearness_{clear}": Lesson(0, 1, (clear, clear)) for clear in (0.8, 0.4, 0.2)}
-    for name, lesson in {"in_words": Lesson(1, 0, (1, 1)), **lessons}.items():
-        rng, right, asked = np.random.default_rng(7), 0, 0
-        while asked < count:
-            batch = [classroom.turn(rng, lesson, 1) for _ in range(16)]
-            logits, labels = reader(
-                [turned for turned in batch if turned.asked and turned.asked[0].category == "existence"], picture
-            )
-            first = torch.arange(0, len(labels), 2)  # an answer of one token and its end
+def evaluate(model: AdapterModel, sampler: ConversationSampler, image_token: int, count: int = 256) -> dict[str, float]:
+    """Accuracy on yes-no questions about the presence of a thing, with captions in words and at three degrees of clearness."""
+    accuracy = {}
+    difficulties = {f"clearness_{clear}": Difficulty(0, 1, (clear, clear)) for clear in (0.8, 0.4, 0.2)}
+    for name, difficulty in {"in_words": Difficulty(1, 0, (1, 1)), **difficulties}.items():
+        rng, right, total = np.random.default_rng(7), 0, 0
+        while total < count:
+            batch = [sampler.sample(rng, difficulty, 1) for _ in range(16)]
+            batch = [example for example in batch if example.questions and example.questions[0].category == "existence"]
+            logits, labels = model(batch, image_token)
+            first = torch.arange(0, len(labels), 2)  # an answer is one token and its end
             right += int((logits[first].argmax(1) == labels[first]).sum())
-            asked += len(first)
-        found[name] = round(right / asked, 3)
-    return found
+            total += len(first)
+        accuracy[name] = round(right / total, 3)
+    return accuracy
 
 
 def main() -> None:
-    """Practise, measure, write."""
+    """Train, evaluate, write."""
     spec, seed = params("reader"), params()["seed"]
     torch.manual_seed(seed)
     vlm = replace(load_params(Vlm, "vlm"), adapter=None)
-    processor, reader = assemble(vlm)[1], build(vlm.llm, spec.pop("rank"))
-    picture = processor.image_token_id
-    course, turns = Course(**spec.pop("course")), spec.pop("turns")
-    words = reader.llm.get_input_embeddings().weight.double()
-    classroom = Classroom(
-        processor, words, start.whitening if (start := load_params(Align, "align").start) else 0.0, seed
-    )
+    processor, model = assemble(vlm)[1], build(vlm.llm, spec.pop("rank"))
+    image_token = processor.image_token_id
+    curriculum, turns = Curriculum(**spec.pop("course")), spec.pop("turns")
+    words = model.llm.get_input_embeddings().weight.double()
+    init = load_params(Align, "align").start
+    sampler = ConversationSampler(processor, words, init.whitening if init else 0.0, seed)
     schedule = Schedule(**spec)
 
-    def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
-        lesson = course.at(int(reader.step))
-        reader.step += 1
-        batch = [classroom.turn(rng, lesson, int(rng.integers(1, turns + 1))) for _ in range(schedule.batch)]
-        return F.cross_entropy(*learner(batch, picture))
+    def loss_of(trained: nn.Module, rng: np.random.Generator) -> Tensor:
+        difficulty = curriculum.at(int(model.step))
+        model.step += 1
+        batch = [sampler.sample(rng, difficulty, int(rng.integers(1, turns + 1))) for _ in range(schedule.batch)]
+        return F.cross_entropy(*trained(batch, image_token))
 
-    spent = train(reader, loss_of, schedule, seed, "reader")
-    measured = evaluate(reader, classroom, picture)
-    logging.info("measured %s", measured)
-    for name, weight in reader.llm.named_parameters():
+    spent = train(model, loss_of, schedule, seed, "reader")
+    accuracy = evaluate(model, sampler, image_token)
+    logging.info("accuracy %s", accuracy)
+    for name, weight in model.llm.named_parameters():
         if "lora_" in name:
             weight.data = weight.data.half()
-    reader.llm.save_pretrained(OUT)
+    model.llm.save_pretrained(OUT)
     (OUT / "README.md").unlink(missing_ok=True)  # peft's card, empty but for its headings
-    write_json(METRICS, spent | {"existence": measured})
+    write_json(METRICS, spent | {"existence": accuracy})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An independent judge of generated pictures: a linear probe on ImageNet features of real training drawings."""
+"""Referee of generated pictures: a linear probe on ImageNet features of real training drawings."""
 
 import io
 
@@ -21,14 +21,14 @@ from synthpairs.emoji.scenes import Scene, Thing, draw_scene, render_scene
 
 
 def alone(row: dict, background: str) -> Image.Image:
-    """One drawing, centred on a plain background."""
+    """A picture of one drawing, centred on a plain background."""
     thing = Thing(drawing=row["drawing"], name=row["name"], x=0.5, y=0.5, size=0.84)
     scene = Scene(kind="single", background=background, style=row["style"], things=(thing,))
     return render_scene(scene, {row["drawing"]: picture(row["png"])}, SIDE)
 
 
 class Referee:
-    """Names the concept in a picture; trained on real training drawings only, and never on anything of ours."""
+    """Classifies pictures by concept; trained on real training drawings alone, and independent of the desk models."""
 
     def __init__(self, drawings: pd.DataFrame, side: int, views: int, seed: int) -> None:
         self.side = side
@@ -57,16 +57,16 @@ class Referee:
         return np.concatenate(out)
 
     def judge(self, pictures: list[Image.Image], names: list[str]) -> dict[str, float]:
-        """Share of pictures whose asked-for name is the probe's first, and among its first five."""
+        """Top-1 and top-5 accuracy of the probe for the pictures' intended concepts."""
         scores = torch.from_numpy(self.probe.decision_function(self.embed(pictures)))
         classes = list(self.probe.classes_)
-        asked = torch.tensor([classes.index(name) for name in names])
-        ranks = (scores > scores.gather(1, asked[:, None])).sum(dim=1)
+        intended = torch.tensor([classes.index(name) for name in names])
+        ranks = (scores > scores.gather(1, intended[:, None])).sum(dim=1)
         return {"n": len(names), "top_1": share(ranks < 1), "top_5": share(ranks < 5)}
 
 
 def imagenet_features() -> torch.nn.Module:
-    """EfficientNet-Lite0 without its classifier. The package's layer names differ from timm's, their order does not."""
+    """EfficientNet-Lite0 without its classifier. Layers of the package are named unlike timm's, in the same order."""
     package = next(package for package in pinned("models") if package.package.startswith("efficientnet-lite0"))
     theirs = torch.load(io.BytesIO(package.read(".pth")), weights_only=True)
     values = [value for name, value in theirs.items() if not name.endswith("num_batches_tracked")]

@@ -1,9 +1,9 @@
 """Training of the VQ tokenizer of the Synth2 route; run as `python -m desk_models.tokenizer`.
 
 Writes desk_models/trained/tokenizer, a VQModel (van den Oord et al. 2017, arXiv 1711.00937; Esser et al. 2021, arXiv
-2012.09841) that turns a 64-pixel picture into 8 x 8 codes. Its layers near the pixels start from the generator's autoencoder,
-which has learnt the same scenes. It learns without codes first; then the codebook starts from what the encoder says, and a code
-that nothing uses is put where something is, so that few codes lie idle.
+2012.09841) that turns a 64-pixel picture into 8 x 8 tokens. Its outer layers start from the generator's autoencoder, trained on
+the same scenes. Training starts without quantisation; then the codebook is initialised with encoder outputs, and codebook
+vectors without use are reset to encoder outputs.
 """
 
 import logging
@@ -26,8 +26,8 @@ OUT = Path("desk_models/trained/tokenizer")
 AUTOENCODER = Path("desk_models/trained/vae")
 
 
-class Learner(nn.Module):
-    """The model and how long ago, in steps, each code was last used; `step` counts the steps taken."""
+class TokenizerModel(nn.Module):
+    """The model, steps since each codebook vector was last used (`idle`), and the number of steps (`step`)."""
 
     idle: Tensor
     step: Tensor
@@ -39,7 +39,7 @@ class Learner(nn.Module):
         self.register_buffer("step", torch.zeros(()))
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """The encoder's answer before quantisation [picture, channel, row, column]."""
+        """Encoder output before quantisation [picture, channel, row, column]."""
         return self.vq.quant_conv(self.vq.encoder(pixels))
 
     def decode(self, vectors: Tensor) -> Tensor:
@@ -48,9 +48,9 @@ class Learner(nn.Module):
 
 
 def build(channels: list[int], codes: int, code_channels: int) -> VQModel:
-    """A small VQModel: codes lie on a grid of 1/2^(levels-1) of the picture's side.
+    """A small VQModel of `codes` codebook vectors; the token grid's side is 1/2^(levels-1) of the picture's.
 
-    Latents are as wide as codes because AmusedPipeline takes that for granted when it decodes.
+    AmusedPipeline requires latents as wide as codebook vectors.
     """
     return VQModel(
         down_block_types=["DownEncoderBlock2D"] * len(channels),
@@ -68,20 +68,20 @@ def build(channels: list[int], codes: int, code_channels: int) -> VQModel:
 
 
 def start_from(vq: VQModel, autoencoder: AutoencoderKL) -> int:
-    """Copy what fits of an autoencoder with one level less, whose decoder's levels are one further in; how many weights."""
-    known, taken = vq.state_dict(), {}
+    """Copy the fitting weights of an autoencoder with one level less; returns their number."""
+    known, copied = vq.state_dict(), {}
     for name, value in autoencoder.state_dict().items():
         level = re.match(r"decoder\.up_blocks\.(\d+)\.", name)
-        if level:
+        if level:  # the first level of the decoder is new
             name = f"decoder.up_blocks.{int(level[1]) + 1}.{name[level.end() :]}"
         if name.startswith(("encoder.", "decoder.")) and name in known and known[name].shape == value.shape:
-            taken[name] = value
-    vq.load_state_dict(taken, strict=False)
-    return sum(value.numel() for value in taken.values())
+            copied[name] = value
+    vq.load_state_dict(copied, strict=False)
+    return sum(value.numel() for value in copied.values())
 
 
 def loss_of(
-    learner: Learner,
+    model: TokenizerModel,
     rng: np.random.Generator,
     pool: Pool,
     batch: int,
@@ -89,44 +89,44 @@ def loss_of(
     idle_steps: int,
     commitment: float,
 ) -> Tensor:
-    """The difference after encoding and decoding, the distance to the codes, and the care of the codebook."""
+    """Reconstruction, commitment and codebook loss; resets codebook vectors without use for `idle_steps`."""
     pixels = pool.pixels(torch.from_numpy(rng.integers(len(pool.scenes), size=batch)))
-    codebook = learner.vq.quantize.embedding.weight
-    learner.step += 1
+    codebook = model.vq.quantize.embedding.weight
+    model.step += 1
     with autocast():
-        vectors = learner.encode(pixels)
+        vectors = model.encode(pixels)
     vectors = vectors.float()
-    if learner.step <= free_steps:
+    if model.step <= free_steps:
         with autocast():
-            return difference(learner.decode(vectors), pixels)
+            return difference(model.decode(vectors), pixels)
     flat = vectors.permute(0, 2, 3, 1).flatten(0, 2)
     with torch.no_grad():
-        learner.idle += 1
-        if learner.step == free_steps + 1:
-            learner.idle += idle_steps  # every code starts from an answer of the encoder
-        stale = (learner.idle > idle_steps).nonzero().flatten()
+        model.idle += 1
+        if model.step == free_steps + 1:
+            model.idle += idle_steps  # the whole codebook is initialised with encoder outputs
+        stale = (model.idle > idle_steps).nonzero().flatten()
         chosen = torch.randint(len(flat), (len(stale),), device=flat.device)
         codebook[stale] = flat[chosen] + 0.01 * flat.std() * torch.randn_like(flat[chosen])
-        codes = torch.cdist(flat, codebook).argmin(1)
-        learner.idle[codes] = 0
-        learner.idle[stale] = 0
-    nearest = codebook[codes]
+        tokens = torch.cdist(flat, codebook).argmin(1)
+        model.idle[tokens] = 0
+        model.idle[stale] = 0
+    nearest = codebook[tokens]
     committed = (flat - nearest.detach()).square().mean()
     moved = (nearest - flat.detach()).square().mean()
     quantised = nearest.view(len(pixels), *vectors.shape[2:], -1).permute(0, 3, 1, 2)
     with autocast():
-        decoded = learner.decode(vectors + (quantised - vectors).detach())
+        decoded = model.decode(vectors + (quantised - vectors).detach())
     return difference(decoded, pixels) + commitment * committed + moved
 
 
 @torch.no_grad()
 def evaluate(model: VQModel, pool: Pool, count: int = 512) -> dict[str, float]:
-    """Reconstruction PSNR in dB and the share of codes in use, over the pool's last scenes."""
+    """Reconstruction PSNR in dB and the share of used tokens, over the pool's last `count` scenes."""
     used: set[int] = set()
 
     def rebuild(pixels: Tensor) -> Tensor:
-        vectors, _, (_, _, codes) = model.quantize(model.encode(pixels).latents)
-        used.update(codes.flatten().tolist())
+        vectors, _, (_, _, tokens) = model.quantize(model.encode(pixels).latents)
+        used.update(tokens.flatten().tolist())
         return model.decoder(model.post_quant_conv(vectors))
 
     psnr = psnr_of(rebuild, pool, count)
@@ -134,18 +134,18 @@ def evaluate(model: VQModel, pool: Pool, count: int = 512) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train, measure, write."""
+    """Train, evaluate, write."""
     spec, seed = params("tokenizer"), params()["seed"]
     torch.manual_seed(seed)
-    learner = Learner(build(spec.pop("channels"), spec.pop("codes"), spec.pop("code_channels")))
-    copied = start_from(learner.vq, AutoencoderKL.from_pretrained(AUTOENCODER))
-    logging.info("%d of %d weights from the autoencoder", copied, sum(w.numel() for w in learner.parameters()))
-    care = {key: spec.pop(key) for key in ("free_steps", "idle_steps", "commitment")}
+    model = TokenizerModel(build(spec.pop("channels"), spec.pop("codes"), spec.pop("code_channels")))
+    copied = start_from(model.vq, AutoencoderKL.from_pretrained(AUTOENCODER))
+    logging.info("%d of %d weights from the autoencoder", copied, sum(w.numel() for w in model.parameters()))
+    codebook = {key: spec.pop(key) for key in ("free_steps", "idle_steps", "commitment")}
     schedule = Schedule(**spec)
     pool = training_pool()
-    train(learner, lambda _, rng: loss_of(learner, rng, pool, schedule.batch, **care), schedule, seed, "tokenizer")
-    logging.info("measured %s", evaluate(learner.vq, pool))
-    learner.vq.half().save_pretrained(OUT)
+    train(model, lambda _, rng: loss_of(model, rng, pool, schedule.batch, **codebook), schedule, seed, "tokenizer")
+    logging.info("metrics %s", evaluate(model.vq, pool))
+    model.vq.half().save_pretrained(OUT)
     write_json(OUT / RECORD, describe(pool.scenes, training_rows()))
 
 

@@ -1,1 +1,1 @@
-"""What loads weights: hub, CLIP, diffusion pipelines, VQ tokenizer, language models, sentence encoder."""
+"""Loading of pretrained models: hub, CLIP, diffusion pipelines, VQ tokenizer, language models, sentence encoder."""

@@ -1,4 +1,4 @@
-"""CLIP's cosine between picture and caption, by any open_clip model."""
+"""CLIP embeddings of pictures and captions, by any open_clip model."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +21,8 @@ LOCAL = open_clip.factory.LOCAL_DIR_PREFIX
 class ClipScorer:
     """A loaded open_clip model; embeddings are unit vectors in float32 on the CPU.
 
-    `section` of params.yaml is what errors name, `prefix` stands before every caption, `batch` texts or pictures are
-    embedded at once.
+    Errors name `section` of params.yaml. `prefix` is put before every caption, `batch` is the number of texts or pictures per
+    forward pass.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ClipScorer:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Everything that changes a cosine, spelled out."""
+        """Everything that a cosine depends on, for fingerprints."""
         local = self.clip.removeprefix(LOCAL) if self.clip.startswith(LOCAL) else None
         return {
             "clip": self.clip,
@@ -59,41 +59,39 @@ class ClipScorer:
 
     @property
     def token_limit(self) -> int:
-        """Tokens of a text that the model reads."""
+        """The model's context length in tokens."""
         return int(self.tokenizer.context_length)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of prefix and caption, markers included, before any cut."""
+        """Tokens of prefix and caption, start and end tokens included, before truncation."""
         text = self.tokenizer.clean_fn(self.prefix + text)
         if isinstance(self.tokenizer, open_clip.SimpleTokenizer):
             return len(self.tokenizer.encode(text)) + 2
         return len(self.tokenizer.tokenizer(text, truncation=False, verbose=False).input_ids)
 
     def view(self, picture: Image.Image) -> Tensor:
-        """An RGB picture as the model sees it: [3, height, width]."""
+        """An RGB picture preprocessed for the model: [3, height, width]."""
         return self.preprocess(picture)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Embeddings [n, width] of captions, each with the prefix before it."""
+        """Embeddings [n, width] of captions with the prefix."""
         return self._embed(texts, self._encode_texts)
 
     def embed_pictures(self, views: Sequence[Tensor]) -> Tensor:
-        """Embeddings [n, width] of pictures that `view` made ready."""
+        """Embeddings [n, width] of pictures that `view` preprocessed."""
         return self._embed(views, self._encode_views)
 
     def _embed(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
-        size = self.batch
-        batches = [items[start : start + size] for start in range(0, len(items), size)]
+        batches = [items[start : start + self.batch] for start in range(0, len(items), self.batch)]
         with threads(self._threads), full_float32():
-            return torch.cat([encode(filled(batch, size))[: len(batch)] for batch in batches])
+            return torch.cat([encode(filled(batch, self.batch))[: len(batch)] for batch in batches])
 
     @cached_property
     def _threads(self) -> int:
-        size = self.batch
         probe = self.view(Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB"))
         return min(
-            steady_threads(lambda: self._encode_views([probe] * size).numpy()),
-            steady_threads(lambda: self._encode_texts(["a probe"] * size).numpy()),
+            steady_threads(lambda: self._encode_views([probe] * self.batch).numpy()),
+            steady_threads(lambda: self._encode_texts(["a probe"] * self.batch).numpy()),
         )
 
     @torch.inference_mode()
@@ -109,7 +107,7 @@ class ClipScorer:
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Convolutions in all bits of float32 on a GPU too, where cuDNN by default rounds their inputs to 10 bits (TF32)."""
+    """Convolutions in float32 on a GPU too, where cuDNN by default rounds their inputs to 10 bits (TF32)."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -119,7 +117,7 @@ def full_float32() -> Iterator[None]:
 
 
 def _check(section: str, clip: str, pretrained: str | None) -> None:
-    """One clear error for a model that cannot be had."""
+    """FileNotFoundError or ValueError for a model that does not exist."""
     if clip.startswith(LOCAL):
         path = Path(clip.removeprefix(LOCAL))
         if pretrained is not None:
@@ -134,7 +132,7 @@ def _check(section: str, clip: str, pretrained: str | None) -> None:
 
 
 def _tensors_sha256(model: torch.nn.Module) -> str:
-    """SHA-256 of a model's weights by name, wherever they were loaded from."""
+    """SHA-256 of a model's weights, sorted by name."""
     total = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         total.update(name.encode() + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

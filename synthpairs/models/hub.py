@@ -1,6 +1,6 @@
 """Models that params name by a directory, or as OWNER/NAME@REVISION of a model on the hub.
 
-A revision is a commit, a tag or a branch (`refs/pr/N` too); what it was resolved to is recorded beside what is made.
+A revision is a commit, a tag or a branch (`refs/pr/N` too); the commit that it was resolved to is recorded in the metrics.
 """
 
 import re
@@ -9,22 +9,21 @@ from pathlib import Path
 
 from synthpairs.core.storage import file_sha256
 
-# Of a hub model: no code, no pickles, no other formats.
-FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # no code, no pickles
 
 
 def fetch_model(model: str, revision: str, files: Sequence[str] = FILES) -> str:
-    """Fetch a model's weights, configurations and vocabularies, and no code; returns the directory."""
+    """Download a model's safetensors, configurations and vocabularies; returns the directory."""
     from huggingface_hub import snapshot_download  # takes half a second to import
 
     return snapshot_download(model, revision=revision, allow_patterns=list(files))
 
 
 def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, made_by: str | None = None) -> Path:
-    """The model's directory; one of the hub is fetched first by `fetch(model, revision=...)`, which chooses the files.
+    """The model's directory; a hub model is downloaded first by `fetch(model, revision=...)`.
 
-    FileNotFoundError names the param `key` when `name` is neither, and what makes the usual directory, if `made_by` says it;
-    OSError or ValueError does when the hub does not give it.
+    FileNotFoundError names the param `key` when `name` is neither a directory nor a hub model, and how the usual directory is
+    made (`made_by`); OSError or ValueError when the hub refuses.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -40,13 +39,13 @@ def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, m
         return Path(fetch(model, revision=revision))
     except (OSError, ValueError, RevisionResolutionError) as error:
         kind = ValueError if isinstance(error, ValueError) and not isinstance(error, OSError) else OSError
-        raise kind(f"params.yaml: {key}: {_refused(error, model, revision)}") from None
+        raise kind(f"params.yaml: {key}: {_hub_error(error, model, revision)}") from None
 
 
 def hub_record(name: str, folder: Path) -> dict[str, str] | None:
-    """What a model of the hub was: its name, the commit that its revision meant, and the hash of its files.
+    """Record of a hub model: its name, the commit that its revision was resolved to, and the hash of its files.
 
-    None for a directory, whose files DVC watches. `commit` is empty when `folder` lies in no snapshot, whose name is its commit.
+    None for a directory, whose files DVC hashes. `commit` is empty when `folder` is in no snapshot named by its commit.
     """
     if Path(name).is_dir():
         return None
@@ -54,8 +53,8 @@ def hub_record(name: str, folder: Path) -> dict[str, str] | None:
     return {"model": name, "commit": commits[-1] if commits else "", "sha256": file_sha256(folder)}
 
 
-def _refused(error: Exception, model: str, revision: str) -> str:
-    """Why the hub did not give a model, and what helps."""
+def _hub_error(error: Exception, model: str, revision: str) -> str:
+    """Why the hub refused, and what to do."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.GatedRepoError):  # a kind of RepositoryNotFoundError

@@ -1,7 +1,6 @@
-"""Sentence encoder from a plain transformers model: the mean of the last layer over a text's tokens, at unit length.
+"""Sentence encoder: a transformers model with mean pooling and unit length, as all-MiniLM-L6-v2 (https://www.sbert.net).
 
-That is how all-MiniLM-L6-v2 and most of its kind are trained and what their model cards do; see
-https://www.sbert.net. Encoders that pool otherwise are refused.
+Encoders with another pooling are an error.
 """
 
 import json
@@ -32,15 +31,15 @@ class SentenceEncoder:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    limit: int  # tokens of a text that it reads, markers included
+    limit: int  # maximal tokens of a text, special tokens included
     batch: int  # texts per forward pass
-    inputs: dict[str, Any]  # everything that changes an embedding, spelled out
+    inputs: dict[str, Any]  # everything that an embedding depends on, for fingerprints
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors [n, width] in float32; texts of like length share a batch, so that little is padded."""
+        """Unit vectors [n, width] in float32; texts of similar length share a batch, to pad less."""
         ids = self.tokenizer(list(texts), truncation=False, verbose=False).input_ids if texts else []
-        lengths = [len(one) for one in ids]  # markers included
+        lengths = list(map(len, ids))
         if cut := sum(length > self.limit for length in lengths):
             log.warning("%d of %d captions have more than %d tokens; the rest is not read", cut, len(texts), self.limit)
         order = np.argsort(lengths, kind="stable").tolist()
@@ -54,14 +53,14 @@ class SentenceEncoder:
                 ).to(self.model.device)  # fmt: skip
                 hidden = self.model(**tokens).last_hidden_state.float()
                 mask = tokens["attention_mask"][..., None].float()
-                means = (hidden * mask).sum(1) / mask.sum(1)  # a text has at least its markers
+                means = (hidden * mask).sum(1) / mask.sum(1)  # never 0: every text has special tokens
                 vectors[batch] = F.normalize(means).cpu().numpy()
                 advance(len(batch))
         return vectors
 
 
 def load(name: str, batch: int) -> SentenceEncoder:
-    """The encoder in float32 on the accelerator if there is one; ValueError or OSError when it cannot be had."""
+    """The encoder in float32, on the accelerator if there is one; ValueError or OSError when it cannot be loaded."""
     folder = model_folder(name, "diversity.encoder", made_by="`dvc repro sentence_encoder` makes models/sentence")
     for file in ("config.json", "tokenizer_config.json"):
         if not (folder / file).is_file():
@@ -72,8 +71,8 @@ def load(name: str, batch: int) -> SentenceEncoder:
     transformers_logging.disable_progress_bar()
     model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    trained = _json(folder / "sentence_bert_config.json").get("max_seq_length")  # less than the model could read
-    limit = int(min(trained or math.inf, tokenizer.model_max_length, model.config.max_position_embeddings))
+    trained_length = _json(folder / "sentence_bert_config.json").get("max_seq_length")  # less than the model's
+    limit = int(min(trained_length or math.inf, tokenizer.model_max_length, model.config.max_position_embeddings))
     inputs = {
         "model": name,
         "weights": {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))},

@@ -1,4 +1,4 @@
-"""From the model files in a pinned package to a plain Hugging Face directory; nothing of the package's code is run."""
+"""Sentence encoder unpacked from a pinned package to a Hugging Face directory; none of the package's code is run."""
 
 import json
 from dataclasses import dataclass
@@ -25,31 +25,23 @@ FILES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedEncoder:
-    """Section `sentence_encoder`: which package of packages.lock.yaml (its section `models`), which folder in it."""
+    """Section `sentence_encoder`."""
 
-    package: str
-    folder: str  # that holds config.json and model.safetensors; the end of its path will do
+    package: str  # of section `models` of packages.lock.yaml
+    folder: str  # in the package, that holds config.json and model.safetensors; the end of its path is enough
 
 
 def unpack_encoder(source: PackagedEncoder, out: Path) -> dict[str, int]:
-    """Write the encoder's files as they are in the package; equal input gives equal bytes.
+    """Write the encoder's files unchanged; returns the counts `parameters` and `vocabulary`, and `width` of an embedding.
 
-    Returns `parameters` and `vocabulary` (counts) and `width` (numbers per embedding). ValueError when the lock file pins
-    no such package, or the package holds no such file.
+    ValueError when the lock file pins no such package, or the package has no such file.
     """
     package = model_package(source.package, "sentence_encoder.package")
     for name in FILES:
         write_bytes(out / name, package.read(f"{source.folder}/{name}"))
     config = json.loads((out / "config.json").read_text())
-    return {
-        "parameters": _parameters(out / WEIGHTS),
-        "vocabulary": config["vocab_size"],
-        "width": config["hidden_size"],
-    }
-
-
-def _parameters(weights: Path) -> int:
-    """Numbers in the floating-point tensors of a safetensors file; index buffers do not count."""
-    with safe_open(weights, "numpy") as file:
+    with safe_open(out / WEIGHTS, "numpy") as file:
         tensors = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
-        return sum(prod(tensor.get_shape()) for tensor in tensors if "F" in tensor.get_dtype())  # F32, F16, BF16
+        # Types are F32, F16, BF16; index buffers are integers.
+        parameters = sum(prod(tensor.get_shape()) for tensor in tensors if "F" in tensor.get_dtype())
+    return {"parameters": parameters, "vocabulary": config["vocab_size"], "width": config["hidden_size"]}

@@ -1,6 +1,6 @@
-"""Low-rank adapters on the language model, over its weights as they are or in four bits: LoRA (2106.09685), QLoRA (2305.14314).
+"""Low-rank adapters on the language model: LoRA (arXiv 2106.09685), and QLoRA over 4-bit weights (arXiv 2305.14314).
 
-A quantised training holds half a byte for each frozen weight instead of two; what it writes is in bfloat16 like any other.
+QLoRA holds half a byte for each frozen weight instead of two; the written model is in bfloat16 all the same.
 """
 
 import copy
@@ -17,7 +17,7 @@ from synthpairs.vlm.params import Lora
 
 
 def check_quantizer(lora: Lora, section: str) -> None:
-    """ValueError when these adapters, of a section of params.yaml, want a package that is not installed."""
+    """ValueError when `section` of params.yaml asks for quantisation and bitsandbytes is not installed."""
     if lora.quantize is None:
         return
     try:
@@ -30,64 +30,64 @@ def check_quantizer(lora: Lora, section: str) -> None:
 
 
 def adapt(model: LlavaForConditionalGeneration, lora: Lora, seed: int) -> None:
-    """Freeze the language model and put adapters on it, in place, drawn from `seed` and in float32."""
+    """Freeze the language model and add float32 adapters to it, in place, initialised from `seed`."""
     model.lm_head.requires_grad_(False)
     llm = model.model.language_model
     with seeded(seed):
-        model.model.language_model = _adapted(llm if lora.quantize is None else _in_four_bits(llm), lora)
+        model.model.language_model = _with_adapters(llm if lora.quantize is None else _quantised(llm), lora)
 
 
 def merged(
     model: LlavaForConditionalGeneration, lora: Lora, assembled: Callable[[], LlavaForConditionalGeneration]
 ) -> LlavaForConditionalGeneration:
-    """The model without adapters: they are added to the language model, which is then in float32.
+    """The model with its adapters merged into the language model, which is then in float32.
 
-    Of a quantised one four bits are too few to be added to: `assembled` is asked for the model as it was before the training,
-    on the CPU, and gets the projector too.
+    Adapters of a quantised model are merged into weights of full precision: `assembled` makes the model as it was before the
+    training, on the CPU, and it gets the trained projector too.
     """
     adapted = model.model.language_model
     if lora.quantize is not None:
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-        # With the embedding layers a hub would be asked whether they grew.
+        # Saving embedding layers would ask the hub whether they grew.
         trained = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         projector, model = model.model.multi_modal_projector.cpu(), assembled()
         model.model.multi_modal_projector = projector
-        adapted = _adapted(model.model.language_model, lora)
+        adapted = _with_adapters(model.model.language_model, lora)
         set_peft_model_state_dict(adapted, trained)
     model.model.language_model = adapted.float().merge_and_unload()
     return model
 
 
-def _adapted(llm: PreTrainedModel, lora: Lora) -> Any:
-    """The language model in peft's frame, adapters drawn anew."""
+def _with_adapters(llm: PreTrainedModel, lora: Lora) -> Any:
+    """The language model as a PeftModel with new adapters."""
     from peft import LoraConfig, get_peft_model  # takes seconds to import
 
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear")
     return get_peft_model(llm, config)
 
 
-def _in_four_bits(llm: PreTrainedModel) -> PreTrainedModel:
-    """A copy on this process's device, frozen: linear layers in NormalFloat, their scales quantised too, the rest in float32.
+def _quantised(llm: PreTrainedModel) -> PreTrainedModel:
+    """A frozen copy on this process's device: linear layers in NormalFloat, their scales quantised too, the rest in float32.
 
-    It is read from the model at hand and not from its files, which lack a merged adapter and a new word's embedding.
+    Made from the model in memory: its files lack a merged adapter and an added token's embedding.
     """
     from peft import prepare_model_for_kbit_training
 
-    how = BitsAndBytesConfig(
+    quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute_dtype(),  # as the training
     )
     device = best_device()
-    quantised = type(llm).from_pretrained(
+    copied = type(llm).from_pretrained(
         None,
-        config=copy.deepcopy(llm.config),  # which would be told of the four bits, and is written with the result
+        config=copy.deepcopy(llm.config),  # from_pretrained adds the quantisation to it
         state_dict=llm.state_dict(),
         dtype=compute_dtype(),
-        quantization_config=how,
+        quantization_config=quantization,
         device_map={"": torch.device(device.type, local_rank()) if device.type == "cuda" else device},
     )
-    # Whether activations are computed twice is the training's to say (Learner.recompute).
-    return prepare_model_for_kbit_training(quantised, use_gradient_checkpointing=False)
+    # Activations are checkpointed where SYNTHPAIRS_RECOMPUTE is on, see `train`.
+    return prepare_model_for_kbit_training(copied, use_gradient_checkpointing=False)

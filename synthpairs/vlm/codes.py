@@ -1,10 +1,10 @@
-"""The Synth2 route's way from a picture to the language model: VQ codes, a Perceiver Resampler, words.
+"""VQ tokens vision tower and Perceiver Resampler: LLaVA's architecture on the Synth2 route.
 
-In the paper (arXiv 2403.07750, section 3.2) the vision-language model shares the image generator's VQ tokenizer as its
-eye, so that a generated picture need not be drawn: its codebook vectors are what the eye would have seen. They go through
-a Perceiver Resampler (Flamingo, arXiv 2204.14198) to a fixed number of tokens. Here a token is a mixture of words: each
-latent reads a table of the language model's own embeddings by attention, so what it says is spelled in a language that the
-model knows from the start, and can be trained before the language model is asked (`synthpairs.naming`).
+In Synth2 (arXiv 2403.07750, section 3.2) the vision-language model shares the image generator's VQ tokenizer as its vision
+tower, so that a generated picture need not be decoded: its codebook vectors are the tower's features. A Perceiver Resampler
+(Flamingo, arXiv 2204.14198) maps them to a fixed number of tokens. Here each of these tokens is a mixture of word embeddings:
+every latent attends to a table of the language model's own input embeddings, so it can be pretrained without the language
+model (`synthpairs.vlm.resampler_pretraining`).
 """
 
 from typing import Any
@@ -29,8 +29,8 @@ from synthpairs.models.vq_tokenizer import load_tokenizer, picture_side, pixel_r
 from synthpairs.vlm.params import Resampler
 
 
-class CodeEyeConfig(PreTrainedConfig):
-    """What the eye is: a VQModel's configuration, its grid, and the resampler behind it."""
+class VqTowerConfig(PreTrainedConfig):
+    """Configuration of the tower: its VQModel's, its grid, and the resampler's sizes."""
 
     model_type = "vq_codes"
     vq: dict | None = None
@@ -45,27 +45,27 @@ class CodeEyeConfig(PreTrainedConfig):
     words: int = 0
 
 
-class CodeEye(PreTrainedModel):
-    """The VQ tokenizer's encoder, frozen, in float32: in half precision other codes come nearest.
+class VqTower(PreTrainedModel):
+    """VQ tokenizer's encoder as a vision tower, frozen, in float32: in half precision other tokens are nearest.
 
-    Takes pictures [n, 3, side, side] in its range, or codebook vectors [n, channels, rows, columns], which are what it would
-    have seen; gives vectors [n, cells, channels] as its one hidden state.
+    Takes pictures [n, 3, side, side] in its range or codebook vectors [n, channels, rows, columns]; gives vectors
+    [n, cells, channels] as its one hidden state.
     """
 
-    config_class = CodeEyeConfig
+    config_class = VqTowerConfig
     main_input_name = "pixel_values"
 
-    def __init__(self, config: CodeEyeConfig) -> None:
+    def __init__(self, config: VqTowerConfig) -> None:
         super().__init__(config)
         self.vq = VQModel.from_config(config.vq)
         del self.vq.decoder, self.vq.post_quant_conv
         self.post_init()
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
-        """Vectors of pictures, or the vectors that were given."""
+        """Codebook vectors of pictures, or the given codebook vectors."""
         vectors = pixel_values if pixel_values.shape[1] == self.config.hidden_size else self.encode(pixel_values)
-        seen = vectors.flatten(2).transpose(1, 2)
-        return BaseModelOutputWithPooling(last_hidden_state=seen, hidden_states=(seen,))
+        features = vectors.flatten(2).transpose(1, 2)
+        return BaseModelOutputWithPooling(last_hidden_state=features, hidden_states=(features,))
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -75,56 +75,59 @@ class CodeEye(PreTrainedModel):
 
 
 class WordResampler(nn.Module):
-    """From vectors [n, cells, channels] to tokens [n, latents, width of the language model]."""
+    """Perceiver Resampler from codebook vectors [n, cells, channels] to tokens [n, latents, width of the language model].
+
+    Attributes are named as the saved tensors.
+    """
 
     middle: Tensor
     spread: Tensor
 
     def __init__(self, config: LlavaConfig) -> None:
         super().__init__()
-        eye = config.vision_config
-        side = round(eye.cells**0.5)
-        self.grid = nn.Unflatten(1, (side, eye.cells // side))
+        sizes = config.vision_config
+        side = round(sizes.cells**0.5)
+        self.grid = nn.Unflatten(1, (side, sizes.cells // side))
         self.look = nn.Sequential(
-            nn.Conv2d(eye.hidden_size, eye.width, 3, padding=1),
+            nn.Conv2d(sizes.hidden_size, sizes.width, 3, padding=1),
             nn.GELU(),
-            nn.Conv2d(eye.width, eye.width, 3, padding=1),
+            nn.Conv2d(sizes.width, sizes.width, 3, padding=1),
         )
-        self.places = nn.Parameter(0.02 * torch.randn(eye.cells, eye.width))
-        flamingo = IdeficsConfig(vision_config={"embed_dim": eye.width}, perceiver_config={"use_resampler": True})
+        self.places = nn.Parameter(0.02 * torch.randn(sizes.cells, sizes.width))  # position embedding
+        flamingo = IdeficsConfig(vision_config={"embed_dim": sizes.width}, perceiver_config={"use_resampler": True})
         self.resample = IdeficsPerceiverResampler(
-            flamingo, eye.width, eye.depth, eye.heads, eye.width // eye.heads, eye.latents
+            flamingo, sizes.width, sizes.depth, sizes.heads, sizes.width // sizes.heads, sizes.latents
         )
         hidden = config.text_config.hidden_size
-        self.ask = nn.Linear(eye.width, hidden)
-        self.words = nn.Parameter(torch.zeros(eye.words, hidden))
-        # Of the vectors that are seen, so that the layers find the same scale whatever the codebook's.
-        self.register_buffer("middle", torch.zeros(eye.hidden_size))
-        self.register_buffer("spread", torch.ones(eye.hidden_size))
+        self.ask = nn.Linear(sizes.width, hidden)  # queries to the word table
+        self.words = nn.Parameter(torch.zeros(sizes.words, hidden))
+        # Mean and standard deviation of the codebook: the layers get the same scale whatever the codebook's.
+        self.register_buffer("middle", torch.zeros(sizes.hidden_size))
+        self.register_buffer("spread", torch.ones(sizes.hidden_size))
 
     @torch.no_grad()
     def prepare(self, codebook: Tensor, words: Tensor) -> None:
-        """Take the codebook's scale, and embeddings [n, width] as the first words of the table; the rest stays silent."""
+        """Set the codebook's scale, and embeddings [n, width] as the first rows of the word table; the others are zero."""
         self.middle.copy_(codebook.mean(0))
         self.spread.copy_(codebook.std(0))
         self.words.zero_()
         self.words[: len(words)] = words[: len(self.words)]
 
-    def shares(self, vectors: Tensor) -> Tensor:
-        """Logarithm of each word's share in each token, float32 [n, latents, words]."""
-        seen = self.grid((vectors - self.middle) / self.spread).permute(0, 3, 1, 2)
-        context = self.look(seen.to(self.places.dtype)).flatten(2).transpose(1, 2) + self.places
-        asked = self.ask(self.resample(context))
+    def log_probs(self, vectors: Tensor) -> Tensor:
+        """Log-probability of each word in each token, float32 [n, latents, words]."""
+        normalised = self.grid((vectors - self.middle) / self.spread).permute(0, 3, 1, 2)
+        context = self.look(normalised.to(self.places.dtype)).flatten(2).transpose(1, 2) + self.places
+        queries = self.ask(self.resample(context))
         scale = self.words.float().std() * self.words.shape[1] ** 0.5
-        return F.log_softmax((asked @ self.words.T).float() / scale, dim=-1)
+        return F.log_softmax((queries @ self.words.T).float() / scale, dim=-1)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Tokens."""
-        return self.shares(vectors).exp().to(self.words.dtype) @ self.words
+        return self.log_probs(vectors).exp().to(self.words.dtype) @ self.words
 
 
 class CodeLlava(LlavaForConditionalGeneration):
-    """LLaVA whose eye is a VQ tokenizer and whose projector is a Perceiver Resampler that speaks words."""
+    """LLaVA with a VQ tokenizer as vision tower and a WordResampler as projector."""
 
     _keep_in_fp32_modules_strict = frozenset({"vision_tower"})
 
@@ -135,39 +138,39 @@ class CodeLlava(LlavaForConditionalGeneration):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The language model's, in which all but the eye is stored; transformers takes the first weight's for everyone's."""
+        """The language model's, in which all but the vision tower is stored; transformers would take the first weight's."""
         return self.lm_head.weight.dtype
 
 
-AutoConfig.register(CodeEyeConfig.model_type, CodeEyeConfig)
-AutoModel.register(CodeEyeConfig, CodeEye)
+AutoConfig.register(VqTowerConfig.model_type, VqTowerConfig)
+AutoModel.register(VqTowerConfig, VqTower)
 
 
-def load_eye(resampler: Resampler) -> CodeEye:
-    """The tokenizer of an AmusedPipeline as an eye. FileNotFoundError or ValueError names the param that is wrong."""
+def load_vq_tower(resampler: Resampler) -> VqTower:
+    """The vision tower of an AmusedPipeline's tokenizer; FileNotFoundError or ValueError names the param that is wrong."""
     width, heads = resampler.width, resampler.heads
     if width % heads:
         raise ValueError(f"params.yaml: resampler.width must be a multiple of heads, got {width} and {heads}")
     pipeline = tokenizer_folder(resampler.tokenizer, "resampler.tokenizer")
     vq = load_tokenizer(pipeline, "params.yaml: resampler.tokenizer")
-    side, down = picture_side(pipeline, vq), 2 ** (len(vq.config.block_out_channels) - 1)
-    config = CodeEyeConfig(
+    side, downscale = picture_side(pipeline, vq), 2 ** (len(vq.config.block_out_channels) - 1)
+    config = VqTowerConfig(
         vq={name: value for name, value in vq.config.items() if not name.startswith("_") and name != "pixel_range"},
         side=side,
         pixel_range=pixel_range(vq),
         hidden_size=vq.config.vq_embed_dim or vq.config.latent_channels,
-        cells=(side // down) ** 2,
+        cells=(side // downscale) ** 2,
         latents=resampler.latents,
         width=width,
         heads=heads,
         depth=resampler.depth,
         words=resampler.words,
     )
-    eye = CodeEye(config)
-    eye.vq.load_state_dict({name: value for name, value in vq.state_dict().items() if name in eye.vq.state_dict()})
-    return eye.eval().requires_grad_(False)
+    tower = VqTower(config)
+    tower.vq.load_state_dict({name: value for name, value in vq.state_dict().items() if name in tower.vq.state_dict()})
+    return tower.eval().requires_grad_(False)
 
 
-def codebook(eye: CodeEye) -> Tensor:
-    """Its codebook, float32 [codes, channels]."""
-    return eye.vq.quantize.embedding.weight
+def codebook(tower: VqTower) -> Tensor:
+    """The tower's codebook, float32 [token, channels]."""
+    return tower.vq.quantize.embedding.weight

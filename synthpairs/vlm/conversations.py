@@ -1,4 +1,4 @@
-"""Instruction data from elsewhere: conversations in LLaVA's JSON, and the folder of their pictures."""
+"""Instruction data from elsewhere: conversations in LLaVA's JSON and the folder of their pictures."""
 
 import os
 from collections.abc import Iterator
@@ -9,18 +9,20 @@ from synthpairs.vlm.params import Instructions
 from synthpairs.vlm.pictures import Source
 
 
-def read_conversations(instructions: Instructions) -> Iterator[tuple[list[dict[str, str | None]], Source | None]]:
-    """(turns, picture) of each record; a picture outside of the folder is given as nothing that can be read.
+def read_conversations(
+    instructions: Instructions, section: str
+) -> Iterator[tuple[list[dict[str, str | None]], Source | None]]:
+    """(turns, picture) of each record; a path outside of the folder becomes b"", which is counted as unreadable.
 
-    FileNotFoundError or ValueError names the file and the record when it is no such list or an empty one, or its pictures have
-    no folder.
+    FileNotFoundError or ValueError names the param of `section`, or the file and the record.
     """
+    key = f"params.yaml: {section}.instructions"
     path = Path(instructions.path)
     if not path.is_file():
-        raise FileNotFoundError(f"params.yaml: finetune.instructions.path: {path} is missing")
+        raise FileNotFoundError(f"{key}.path: {path} is missing")
     folder = None if instructions.images is None else Path(instructions.images)
     if folder and not folder.is_dir():
-        raise FileNotFoundError(f"params.yaml: finetune.instructions.images: {folder} is no directory")
+        raise FileNotFoundError(f"{key}.images: {folder} is no directory")
     number = 0
     with path.open("rb") as file:
         for record in read_records(file, str(path)):
@@ -30,14 +32,14 @@ def read_conversations(instructions: Instructions) -> Iterator[tuple[list[dict[s
             try:
                 turns, image = question_answers(record.value["conversations"]), record.value.get("image")
             except (KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"{where}: not a conversation as LLaVA's are ({error!r})") from None
+                raise ValueError(f"{where}: not a conversation in LLaVA's form ({error!r})") from None
             if image is not None and folder is None:
-                raise ValueError(f"{where} has a picture: params.yaml: finetune.instructions.images is null")
+                raise ValueError(f"{where} has a picture, but {key}.images is null")
             yield turns, None if image is None or folder is None else _within(folder, str(image))
     if not number:
-        raise ValueError(f"params.yaml: finetune.instructions.path: {path} holds no conversation")
+        raise ValueError(f"{key}.path: {path} holds no conversation")
 
 
 def _within(folder: Path, name: str) -> Source:
-    path = Path(os.path.abspath(folder / name))  # by its name alone: a link within the folder may lead anywhere
+    path = Path(os.path.abspath(folder / name))  # links are not resolved: one within the folder may lead anywhere
     return path if path.is_relative_to(os.path.abspath(folder)) else b""

@@ -1,6 +1,7 @@
-"""Training examples: a picture, a prompt, and the text that is learnt. What cannot be learnt from is counted, by reason."""
+"""Training examples: token ids, labels and a picture. What cannot be trained on is skipped and counted by reason."""
 
 import hashlib
+import logging
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,19 +16,22 @@ from torch import Tensor
 from transformers import LlavaProcessor
 
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
-from synthpairs.vlm.pictures import Picture, Source, looked_at
+from synthpairs.vlm.params import Training
+from synthpairs.vlm.pictures import Picture, Source, check_pictures
 
-IGNORED = -100  # label of a position that is not learnt
-ROLES = {"user": "question", "assistant": "answer"}  # who says which part of a turn
-# Pieces of text and of each whether it is learnt; the parts of them that somebody wrote; the picture.
-Templated = tuple[list[tuple[str, bool]], list[str], Source | np.ndarray | None]
+log = logging.getLogger(__name__)
+IGNORED = -100  # label of a token without loss
+ROLES = {"user": "question", "assistant": "answer"}  # role of the chat template: key of a turn
+Segments = list[tuple[str, bool]]  # consecutive parts of a text, and whether each is learnt
+# The templated text, the texts that were put into the template, the picture.
+Templated = tuple[Segments, list[str], Source | np.ndarray | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere; `picture` is None without a picture.
+    """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere.
 
-    It may be given as what the eye would have made of it: codebook vectors (`synthpairs.vlm.codes`).
+    A tensor as `picture` is codebook vectors (`synthpairs.vlm.codes`).
     """
 
     ids: list[int]
@@ -36,19 +40,19 @@ class Example:
 
     @property
     def pixels(self) -> Tensor | None:
-        """The eye's input, bfloat16 [3, side, side], made when it is asked for; None without a picture."""
+        """The vision tower's input, bfloat16 [3, side, side] or codebook vectors, decoded on access; None without a picture."""
         return self.picture.pixels() if isinstance(self.picture, Picture) else self.picture
 
 
 class Examples(Sequence[Example]):
-    """Many of them, five bytes a token."""
+    """Sequence of Example held in five bytes a token."""
 
     def __init__(self) -> None:
         self._ids, self._learnt, self._starts = array("i"), bytearray(), array("q", [0])
         self._pictures: list[Picture | Tensor | None] = []
 
     def add(self, ids: Sequence[int], labels: Sequence[int], picture: Picture | Tensor | None) -> None:
-        """Put one behind the others."""
+        """Append an example."""
         self._ids.extend(ids)
         self._learnt.extend(label != IGNORED for label in labels)
         self._starts.append(len(self._ids))
@@ -72,12 +76,12 @@ class Examples(Sequence[Example]):
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each."""
+        """Number of tokens of each example."""
         return np.diff(self._starts).tolist()
 
     @property
     def learnt(self) -> list[int]:
-        """Tokens of each that are learnt."""
+        """Number of learnt tokens of each example."""
         before = np.concatenate([[0], np.cumsum(np.frombuffer(self._learnt, np.uint8), dtype=np.int64)])
         return np.diff(before[np.asarray(self._starts)]).tolist()
 
@@ -85,11 +89,11 @@ class Examples(Sequence[Example]):
 def caption_examples(
     pairs: Iterable[tuple[str, str, Source | np.ndarray]], processor: LlavaProcessor, max_tokens: int
 ) -> tuple[Examples, dict[str, int]]:
-    """LLaVA's template "plain" for (key, caption, picture): the picture, then the caption and a line end, which are learnt.
+    """Examples of (key, caption, picture) in LLaVA's template "plain": the picture, then caption and line end, learnt.
 
-    A picture may be given as what the eye would have made of it: codebook vectors [channels, rows, columns].
+    An array as picture is codebook vectors [channels, rows, columns]. Returns the number of skipped pairs by reason too.
     """
-    texts = (((text or "").strip(), picture) for _, text, picture in pairs)
+    texts = (((caption or "").strip(), picture) for _, caption, picture in pairs)
     plain = (([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture) for text, picture in texts)
     return _examples(plain, processor, max_tokens)
 
@@ -97,7 +101,7 @@ def caption_examples(
 def instruction_examples(
     rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int
 ) -> tuple[Examples, dict[str, int]]:
-    """Conversations from rows of INSTRUCTIONS, in the chat template; every answer and its end are learnt."""
+    """Examples of rows of INSTRUCTIONS, in the chat template; every answer and its end token are learnt."""
     pictures = (picture if isinstance(picture, bytes) else None for picture in rows["picture"])
     turns = ([] if turns is None else list(turns) for turns in rows["turns"])
     return conversation_examples(zip(turns, pictures, strict=True), processor, max_tokens)
@@ -108,23 +112,18 @@ def conversation_examples(
     processor: LlavaProcessor,
     max_tokens: int,
 ) -> tuple[Examples, dict[str, int]]:
-    """The same from (turns, picture)."""
+    """As `instruction_examples`, of (turns, picture)."""
 
     def templated() -> Iterator[Templated]:
         for turns, picture in conversations:
             texts = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
-            yield conversation(turns, picture is not None, processor), texts, picture
+            yield chat_segments(turns, picture is not None, processor), texts, picture
 
     return _examples(templated(), processor, max_tokens)
 
 
-def conversation(
-    turns: Sequence[dict[str, str | None]], pictured: bool, processor: LlavaProcessor
-) -> list[tuple[str, bool]]:
-    """Questions and answers written in the chat template, in pieces, and of each whether it is learnt.
-
-    Learnt are answers up to the token that ends them. A picture stands before the first question.
-    """
+def chat_segments(turns: Sequence[dict[str, str | None]], pictured: bool, processor: LlavaProcessor) -> Segments:
+    """A conversation in the chat template; answers with their end token are learnt, a picture precedes the first question."""
     messages: list[dict[str, Any]] = [
         {"role": role, "content": [{"type": "text", "text": (turn[key] or "").strip()}]}
         for turn in turns
@@ -133,20 +132,20 @@ def conversation(
     if pictured and messages:
         messages[0]["content"].insert(0, {"type": "image"})
     whole = str(processor.apply_chat_template(messages)) if messages else ""
-    ending, pieces, done = processor.tokenizer.eos_token, [], 0
+    eos, segments, done = processor.tokenizer.eos_token, [], 0
     for answer in range(1, len(messages), 2):
         start = len(str(processor.apply_chat_template(messages[:answer], add_generation_prompt=True)))
-        end = whole.index(ending, start) + len(ending)
-        pieces += [(whole[done:start], False), (whole[start:end], True)]
+        end = whole.index(eos, start) + len(eos)
+        segments += [(whole[done:start], False), (whole[start:end], True)]
         done = end
-    return pieces
+    return segments
 
 
-def written(pieces: Sequence[tuple[str, bool]], processor: LlavaProcessor) -> tuple[list[int], list[int]]:
-    """Ids and labels of pieces of text with, for each, whether it is learnt."""
+def tokenize_segments(segments: Segments, processor: LlavaProcessor) -> tuple[list[int], list[int]]:
+    """Token ids and labels."""
     ids: list[int] = []
     labels: list[int] = []
-    for number, (text, learnt) in enumerate(pieces):
+    for number, (text, learnt) in enumerate(segments):
         added = processor.tokenizer(text, add_special_tokens=number == 0).input_ids
         ids += added
         labels += added if learnt else [IGNORED] * len(added)
@@ -156,30 +155,30 @@ def written(pieces: Sequence[tuple[str, bool]], processor: LlavaProcessor) -> tu
 def _examples(
     templated: Iterable[Templated], processor: LlavaProcessor, max_tokens: int
 ) -> tuple[Examples, dict[str, int]]:
-    """Examples of everything that can be learnt from, and how many were left out for each reason, every reason named."""
+    """The examples that can be trained on, and the number of skipped ones for each possible reason."""
     skipped = Counter(empty=0, control_token=0, too_long=0, unreadable_picture=0)
     examples = Examples()
     image_tokens = IMAGE_TOKEN * picture_tokens(processor)
     control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
 
-    def fitting() -> Iterator[tuple[list[int], list[int], Source | np.ndarray | None]]:
-        for pieces, texts, picture in templated:
+    def tokenized() -> Iterator[tuple[list[int], list[int], Source | np.ndarray | None]]:
+        for segments, texts, picture in templated:
             if not texts or not all(texts):
                 skipped["empty"] += 1
             elif any(token in text for token in control for text in texts):
                 skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
             else:
-                ids, labels = written(
-                    [(t.replace(IMAGE_TOKEN, image_tokens), learnt) for t, learnt in pieces], processor
-                )
+                expanded = [(text.replace(IMAGE_TOKEN, image_tokens), learnt) for text, learnt in segments]
+                ids, labels = tokenize_segments(expanded, processor)
                 if len(ids) > max_tokens:
                     skipped["too_long"] += 1
                 else:
                     yield ids, labels, picture
 
-    tokenised, sources = tee(fitting())
-    files = (None if isinstance(source, np.ndarray) else source for *_, source in sources)
-    for (ids, labels, source), picture in zip(tokenised, looked_at(files, processor.image_processor), strict=True):
+    sequences, again = tee(tokenized())
+    sources = (None if isinstance(source, np.ndarray) else source for *_, source in again)
+    pictures = check_pictures(sources, processor.image_processor)
+    for (ids, labels, source), picture in zip(sequences, pictures, strict=True):
         if isinstance(source, np.ndarray):
             examples.add(ids, labels, torch.from_numpy(source).to(torch.bfloat16))
         elif source is not None and picture is None:
@@ -189,8 +188,22 @@ def _examples(
     return examples, dict(skipped)
 
 
+def check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:
+    """Log the skipped examples; ValueError when they are more than `section` of params.yaml allows."""
+    count, total = sum(skipped.values()), kept + sum(skipped.values())
+    if not count:
+        return
+    reasons = ", ".join(f"{reason} {number}" for reason, number in skipped.items() if number)
+    log.warning("%d of %d examples are skipped: %s", count, total, reasons)
+    if count > params.max_skipped * total:
+        raise ValueError(
+            f"{count} of {total} examples cannot be trained on ({reasons}); params.yaml: "
+            f"{section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
+        )
+
+
 def fingerprint(examples: Iterable[Example]) -> str:
-    """SHA-256 over everything in the examples, in order; of pictures in files, over their bytes."""
+    """SHA-256 over all examples, in order; pictures count by their files' bytes."""
     total = hashlib.sha256()
     for example in examples:
         total.update(f"{example.ids} {example.labels}\n".encode())
@@ -202,15 +215,14 @@ def fingerprint(examples: Iterable[Example]) -> str:
 
 
 def pixels_of(examples: Iterable[Example]) -> list[Tensor]:
-    """The eye's input of those that have a picture, in order."""
+    """The vision tower's inputs, of the examples that have a picture."""
     return [pixels for example in examples if (pixels := example.pixels) is not None]
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     """A batch: `input_ids` and `labels` [row, token], `pixel_values` [picture, 3, side, side] if there are pictures.
 
-    Rows are padded on the right with token 0. No attention mask is needed: attention is causal, so padding behind a row
-    reaches nothing in it, and padding has no labels.
+    Rows are padded on the right with token 0. No attention mask is needed: attention is causal, and padding has no labels.
     """
     width = max(len(example.ids) for example in examples)
     input_ids = torch.zeros(len(examples), width, dtype=torch.long)

@@ -1,4 +1,4 @@
-"""The two trainings of LLaVA-1.5: first the projector alone on captions, then projector and language model on instructions."""
+"""The two trainings of LLaVA-1.5: the projector alone on captions, then projector and language model on instructions."""
 
 import shutil
 from collections.abc import Iterable
@@ -12,48 +12,48 @@ from transformers import LlavaForConditionalGeneration
 
 from synthpairs.vlm.adapters import adapt, check_quantizer, merged
 from synthpairs.vlm.conversations import read_conversations
-from synthpairs.vlm.examples import caption_examples, conversation_examples, instruction_examples
-from synthpairs.vlm.fitting import Fit, check_skipped, fit
+from synthpairs.vlm.examples import caption_examples, check_skipped, conversation_examples, instruction_examples
 from synthpairs.vlm.model import assemble, hub_parts, save
 from synthpairs.vlm.params import Align, Finetune, Resampler, Vlm
 from synthpairs.vlm.parts import load_projector
 from synthpairs.vlm.pictures import Source
-from synthpairs.vlm.training import Learner
-from synthpairs.vlm.warmstart import Moments, fit_projector
+from synthpairs.vlm.projector_init import SufficientStats, fit_projector
+from synthpairs.vlm.training import Learner, run_training
 
-PROJECTOR, MOMENTS = "projector.safetensors", "moments.safetensors"
+PROJECTOR, STATS = "projector.safetensors", "moments.safetensors"
 
 
 def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
     """Train the projector on (key, caption, picture) and write it to `out`, in float32; returns metrics."""
+    section = "align"
     model, processor = assemble(vlm)
     projector = only_projector(model)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
-    check_skipped(skipped, len(examples), params, "align")
+    check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
-    moments = None
+    stats = None
     if params.start is not None:
-        moments = Moments.of(model, examples)
-        start = fit_projector(model, moments, params.start, "align.start")
+        stats = SufficientStats.of(model, examples)
+        start = fit_projector(model, stats, params.start, section)
 
     def write(directory: Path) -> None:
         directory.mkdir()
-        if moments is not None:
-            moments.save(directory / MOMENTS)
+        if stats is not None:
+            stats.save(directory / STATS)
         save_projector(projector, directory)
 
-    metrics = fit(Fit(stage="align", learner=Learner(model), examples=examples, params=params, vlm=vlm), write, out)
+    metrics = run_training(section, Learner(model), examples, params, vlm, write, out)
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm)
 
 
 def only_projector(model: LlavaForConditionalGeneration) -> nn.Module:
-    """Freeze everything else; returns the projector."""
+    """Freeze everything but the projector; returns the projector."""
     model.requires_grad_(False)
     return model.model.multi_modal_projector.requires_grad_(True)
 
 
 def save_projector(projector: nn.Module, directory: Path) -> None:
-    """Write its weights as safetensors, for everyone to read."""
+    """Write the projector's weights as safetensors that everyone can read."""
     save_file(projector.state_dict(), directory / PROJECTOR)
     (directory / PROJECTOR).chmod(0o644)
 
@@ -61,13 +61,13 @@ def save_projector(projector: nn.Module, directory: Path) -> None:
 def finetune(
     rows: pd.DataFrame | None, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
 ) -> dict[str, Any]:
-    """Train from the projector in `aligned`; write the whole model to `out`; returns metrics.
+    """Instruction tuning from the projector in `aligned`; writes the whole model to `out`; returns metrics.
 
-    Learnt from are `rows` of INSTRUCTIONS, or what `params.instructions` names.
+    The data are `rows` of INSTRUCTIONS, or what `params.instructions` names.
     """
+    section, stage = ("finetune", "align") if resampler is None else ("finetune_codes", "align-codes")
     if params.lora:
-        check_quantizer(params.lora, "finetune")
-    stage = "align" if resampler is None else "align-codes"
+        check_quantizer(params.lora, section)
     if not (aligned / PROJECTOR).exists():
         raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
@@ -76,15 +76,15 @@ def finetune(
         assert rows is not None
         examples, skipped = instruction_examples(rows, processor, params.max_tokens)
     else:
-        conversations = read_conversations(params.instructions)
+        conversations = read_conversations(params.instructions, section)
         examples, skipped = conversation_examples(conversations, processor, params.max_tokens)
-    check_skipped(skipped, len(examples), params, "finetune")
+    check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
     if params.start is not None:
-        if not (aligned / MOMENTS).exists():
-            raise ValueError("params.yaml: finetune.start must be null unless align.start is given")
-        moments = Moments.read(aligned / MOMENTS) + Moments.of(model, examples)
-        start = fit_projector(model, moments, params.start, "finetune.start")
+        if not (aligned / STATS).exists():
+            raise ValueError(f"params.yaml: {section}.start must be null unless align.start is given")
+        stats = SufficientStats.read(aligned / STATS) + SufficientStats.of(model, examples)
+        start = fit_projector(model, stats, params.start, section)
     model.model.vision_tower.requires_grad_(False)
     if params.lora:
         adapt(model, params.lora, params.seed)
@@ -96,14 +96,13 @@ def finetune(
         whole = merged(model, params.lora, lambda: assemble(vlm, resampler)[0]) if params.lora else model
         save(whole, processor, directory)
 
-    task = Fit(stage="finetune", learner=Learner(model), examples=examples, params=params, vlm=vlm, resampler=resampler,
-               aligned=aligned, projector_rate=params.projector_learning_rate)  # fmt: skip
-    metrics = fit(task, write, out)
+    metrics = run_training(section, Learner(model), examples, params, vlm, write, out, resampler=resampler,
+                           aligned=aligned, projector_rate=params.projector_learning_rate)  # fmt: skip
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm, resampler)
 
 
 def untrained(vlm: Vlm, out: Path) -> dict[str, Any]:
-    """Write the model as `align` finds it; returns counts: all parameters, the projector's, tokens that a picture takes."""
+    """Write the model before any training; returns counts: all parameters, the projector's, tokens per picture."""
     model, processor = assemble(vlm)
     shutil.rmtree(out, ignore_errors=True)
     save(model, processor, out)

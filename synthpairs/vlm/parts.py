@@ -1,6 +1,6 @@
-"""The parts of a VLM from where params name them: a directory, or OWNER/NAME@REVISION of a model on the hub.
+"""The parts of a VLM, loaded from where params name them: a directory, or OWNER/NAME@REVISION of a hub model.
 
-Everything is read as safetensors, and no code of a model's own is run. A param is called by its key, `vlm.eye`, in every error.
+Weights are read from safetensors alone, and no code of a model's own is run. Errors name the param's key, such as `vlm.eye`.
 """
 
 import json
@@ -28,76 +28,80 @@ from synthpairs.core.storage import file_sha256
 from synthpairs.models.hub import hub_record, model_folder
 from synthpairs.models.vq_tokenizer import tokenizer_folder
 
-_MAKES = {"vlm.llm": "run `dvc repro language_model` first"}  # the parts that a stage makes
 _CONFIGS = {"vlm.adapter": "adapter_config.json"}  # where it is not config.json
+_KINDS = {"vlm.eye": "vision tower", "vlm.llm": "language model", "vlm.adapter": "adapter"}
 
 
 @cache  # a branch must not be resolved to two commits in one run
 def part_folder(name: str, key: str) -> Path:
-    """The directory of a part, fetched if need be; FileNotFoundError or ValueError names the param when it holds no model."""
+    """Directory of a part, downloaded if need be; FileNotFoundError or ValueError names the param when it holds no model."""
     config = _CONFIGS.get(key, "config.json")
     if "@" not in name and not (Path(name) / config).is_file():
-        how = _MAKES.get(key, "check it out of git first, or name OWNER/NAME@REVISION of a hub model")
-        raise FileNotFoundError(f"params.yaml: {key} is {name}, which holds no {key[4:]} ({config} is missing): {how}")
+        remedy = "check it out of git first, or name OWNER/NAME@REVISION of a hub model"
+        if key == "vlm.llm":
+            remedy = "run `dvc repro language_model` first"
+        raise FileNotFoundError(
+            f"params.yaml: {key} is {name}, which is no {_KINDS[key]} ({config} is missing): {remedy}"
+        )
     folder = model_folder(name, key)
     if not (folder / config).is_file():
-        raise FileNotFoundError(f"params.yaml: {key}: {name} has no {config}, so it is no {key[4:]}")
+        raise FileNotFoundError(f"params.yaml: {key}: {name} has no {config}, so it is no {_KINDS[key]}")
     if not any(folder.glob("*.safetensors")):
         raise ValueError(
             f"params.yaml: {key}: {name} has no weights as safetensors, and nothing else is loaded; "
-            "of many hub models a revision refs/pr/N has them"
+            "many hub models have them in a revision refs/pr/N"
         )
     return folder
 
 
 def part_identity(name: str, key: str) -> str | dict[str, Any]:
-    """What a fingerprint takes of a part: the SHA-256 of a directory, the record of a hub model."""
+    """Identity of a part in a fingerprint: the SHA-256 of a directory, the record of a hub model."""
     return part_record(name, key) or file_sha256(Path(name))
 
 
 @cache  # the weights of a large model take a minute to hash
 def part_record(name: str, key: str) -> dict[str, Any] | None:
-    """Which model of the hub a part is (`hub_record`); None of a directory."""
+    """`hub_record` of a part; None for a directory."""
     folder = tokenizer_folder(name, key) if key == "resampler.tokenizer" else part_folder(name, key)
     return hub_record(name, folder)
 
 
 def load_llm(name: str, layers: int | None, adapter: str | None) -> PreTrainedModel:
-    """The language model in bfloat16, its first `layers` alone (null: all), with `adapter`, if any, merged into it."""
-    if layers is None:
-        llm = _whole(AutoModelForCausalLM, name, "vlm.llm")
-    else:
-        its = AutoConfig.from_pretrained(part_folder(name, "vlm.llm"), trust_remote_code=False).num_hidden_layers
-        if layers > its:
+    """The language model in bfloat16, its first `layers` alone (None: all), with `adapter`, if any, merged into it."""
+    settings = {}
+    if layers is not None:
+        count = AutoConfig.from_pretrained(part_folder(name, "vlm.llm"), trust_remote_code=False).num_hidden_layers
+        if layers > count:
             raise ValueError(
-                f"params.yaml: vlm.layers must be from 1 to {its}, all that {name} has, or null, got {layers}"
+                f"params.yaml: vlm.layers must be from 1 to {count}, all that {name} has, or null, got {layers}"
             )
-        llm = _whole(AutoModelForCausalLM, name, "vlm.llm", num_hidden_layers=layers)
-    return llm if adapter is None else _adapted(llm, adapter)
+        settings["num_hidden_layers"] = layers
+    llm = _load_complete(AutoModelForCausalLM, name, "vlm.llm", **settings)
+    return llm if adapter is None else _merge_adapter(llm, adapter)
 
 
-def load_clip(name: str) -> tuple[CLIPVisionModel, BaseImageProcessor]:
-    """The eye in bfloat16, picked out if it stands in a whole CLIPModel, and its image processor."""
+def load_clip_tower(name: str) -> tuple[CLIPVisionModel, BaseImageProcessor]:
+    """The vision tower in bfloat16, also that of a whole CLIPModel, and its image processor."""
     folder = part_folder(name, "vlm.eye")
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
     if kind not in ("clip", "clip_vision_model"):
         raise ValueError(f"params.yaml: vlm.eye must be of CLIP, got {name}, a model of type {kind}")
-    eye = _whole(CLIPVisionModel, name, "vlm.eye")
+    tower = _load_complete(CLIPVisionModel, name, "vlm.eye")
     if not (folder / "preprocessor_config.json").is_file():
         raise FileNotFoundError(f"params.yaml: vlm.eye: {name} has no preprocessor_config.json")
     processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
     side = processor.crop_size["height"]
-    if side != eye.config.image_size:
+    if side != tower.config.image_size:
         raise ValueError(
-            f"params.yaml: vlm.eye: {name} sees {eye.config.image_size} pixels, its image processor makes {side}"
+            f"params.yaml: vlm.eye: {name} takes {tower.config.image_size} pixels, its image processor makes {side}"
         )
-    return eye, processor
+    return tower, processor
 
 
-def load_words(name: str, slot: str | None, image_token: str) -> PreTrainedTokenizerBase:
-    """The language model's tokenizer with `image_token` in it: in the place of the special token `slot`, or new.
+def load_text_tokenizer(name: str, slot: str | None, image_token: str) -> PreTrainedTokenizerBase:
+    """The language model's tokenizer with `image_token` in place of the special token `slot`, or added.
 
-    Renaming a special token that the model was never given keeps the embedding, and with it every shape and id, as it is.
+    Renaming an unused special token leaves the embedding's shape and all ids unchanged.
     """
     folder = part_folder(name, "vlm.llm")
     tokenizer = _tokenizer(folder)
@@ -118,13 +122,13 @@ def load_words(name: str, slot: str | None, image_token: str) -> PreTrainedToken
 
 
 def round_weights(weights: Any) -> None:
-    """Turn them to bfloat16 in place; a model's own `to` would round its rotary frequencies too."""
+    """Cast weights to bfloat16 in place; a model's own `to` would round its rotary frequencies too."""
     for weight in weights:
         weight.data = weight.data.to(torch.bfloat16)
 
 
 def load_projector(projector: nn.Module, file: Path, command: str) -> None:
-    """Give the projector the weights of `file`; ValueError says to run `command` when they are of another model's."""
+    """Load the projector's weights from `file`; ValueError names the `command` to run when they are of another model."""
     try:
         projector.load_state_dict(load_file(file))
     except RuntimeError as error:
@@ -137,15 +141,12 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _whole(kind: Any, name: str, key: str, **config: Any) -> Any:
-    """A model in bfloat16, every weight of which was read; what its files hold beyond it is let be.
-
-    `config` stands in for what the model's own says.
-    """
+def _load_complete(model_class: Any, name: str, key: str, **config: Any) -> Any:
+    """A model in bfloat16; ValueError when its files lack a weight. `config` overrides the model's own."""
     verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # it lists what it leaves out: a whole CLIP's tower of text
+    transformers_logging.set_verbosity_error()  # it lists unused weights: a whole CLIP's text tower
     try:
-        model, report = kind.from_pretrained(
+        model, report = model_class.from_pretrained(
             part_folder(name, key),
             dtype=torch.bfloat16,
             use_safetensors=True,
@@ -163,18 +164,18 @@ def _whole(kind: Any, name: str, key: str, **config: Any) -> Any:
     return model
 
 
-def _adapted(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
-    """The language model with an adapter merged into it, added in float32 and rounded to bfloat16 once."""
+def _merge_adapter(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """The language model plus the adapter, added in float32 and rounded to bfloat16 once."""
     folder = part_folder(adapter, "vlm.adapter")
-    from peft import PeftModel, get_peft_model_state_dict  # takes seconds to import, and a benchmark has no use for it
+    from peft import PeftModel, get_peft_model_state_dict  # takes seconds to import, and benchmarks do not need it
 
-    of_another = ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")
+    mismatch = ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")
     try:
         adapted = PeftModel.from_pretrained(llm.float(), folder)
     except (RuntimeError, ValueError):  # of another width, or without the layers that it adapts
-        raise of_another from None
+        raise mismatch from None
     if load_file(folder / "adapter_model.safetensors").keys() != get_peft_model_state_dict(adapted).keys():
-        raise of_another  # peft only warns
+        raise mismatch  # peft only warns
     merged = adapted.merge_and_unload()
     round_weights(merged.parameters())
     return merged.requires_grad_(True)

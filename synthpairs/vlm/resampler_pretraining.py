@@ -1,9 +1,9 @@
-"""Pretraining of the Synth2 route's resampler: its tokens learn to say a caption's words before any language model is asked.
+"""Pretraining of the Synth2 route's resampler on captions, without the language model.
 
 A step through the language model costs a hundred times what a step of the resampler costs, and its loss says little about
-which token should say what. Here the tokens' distributions over words are compared with the caption's own words, as a bag:
-the mean over the tokens must hold each of them, rare words weighing more (inverse document frequency). The language model
-comes in at fine-tuning. In neither paper; docs/design-notes.md has what it brings.
+which token should carry which word. Here the tokens' distributions over words are trained as a bag of words: their mean must
+contain each word of the caption, weighted by inverse document frequency. The language model takes part in fine-tuning. In
+neither paper; its effect is in docs/design-notes.md.
 """
 
 import math
@@ -17,61 +17,60 @@ import torch
 from torch import Tensor
 
 from synthpairs.vlm.codes import CodeLlava, WordResampler, codebook
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, pixels_of
-from synthpairs.vlm.fitting import Fit, check_skipped, fit
+from synthpairs.vlm.examples import IGNORED, Example, caption_examples, check_skipped, pixels_of
 from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import assemble, hub_parts
 from synthpairs.vlm.params import Resampler, Training, Vlm
-from synthpairs.vlm.training import Trained
-from synthpairs.vlm.warmstart import RAREST
+from synthpairs.vlm.projector_init import MIN_IDF
+from synthpairs.vlm.training import Trained, run_training
 
 
 class BagOfWordsObjective(Trained):
-    """The resampler alone: cross-entropy of the caption's words under its tokens' mean distribution over words."""
+    """Bag-of-words objective: cross-entropy of the caption's words under the tokens' mean distribution over words."""
 
     accepts_loss_kwargs = False  # a step's loss is the mean over its captions
 
     def forward(self, pixel_values: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """The loss; `targets` [caption, word] add up to 1."""
+        """The loss; each row of `targets` [caption, word] sums to 1."""
         with torch.no_grad():
             features = self.vlm.model.vision_tower(pixel_values).last_hidden_state
-        log_probs = self.vlm.model.multi_modal_projector.shares(features)
+        log_probs = self.vlm.model.multi_modal_projector.log_probs(features)
         mean = log_probs.logsumexp(1) - math.log(log_probs.shape[1])
         return {"loss": -(targets * mean).sum() / len(targets)}
 
 
 def prepare(model: CodeLlava, examples: Sequence[Example], count: int) -> list[int]:
-    """Give the resampler the codebook's scale, and as its words the `count` most frequent tokens of the captions; returns them.
+    """Set the resampler's scale, and as its words the `count` most frequent tokens of the captions; returns these.
 
-    The most frequent comes first, equal ones by id. Without captions they are the first of the vocabulary: a resampler without
-    words has no output.
+    Most frequent first, ties by id. Without captions they are the first of the vocabulary: a resampler without words has no
+    output.
     """
     counts = Counter(label for example in examples for label in example.labels if label != IGNORED)
     words = [token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:count]]
     words = words or list(range(count))
-    book = codebook(model.model.vision_tower)
-    model.model.multi_modal_projector.prepare(book, model.get_input_embeddings().weight[words])
+    embeddings = model.get_input_embeddings().weight[words]
+    model.model.multi_modal_projector.prepare(codebook(model.model.vision_tower), embeddings)
     return words
 
 
 def bag_of_words_collator(
     words: Sequence[int], columns: int, examples: Sequence[Example]
 ) -> Callable[[Sequence[Example]], dict[str, Tensor]]:
-    """A collator for BagOfWordsObjective: codebook vectors, and targets [example, columns] by the words' rarity in `examples`.
+    """Collator of BagOfWordsObjective: codebook vectors, and targets [example, columns] by the words' IDF in `examples`.
 
-    Columns beyond the words stay empty, as the table does there.
+    Columns beyond the words are zero, like the rows of the word table.
     """
     column = {word: number for number, word in enumerate(words)}
     document_counts = Counter(column[label] for example in examples for label in set(example.labels) if label in column)
-    rarity = {number: max(math.log(len(examples) / count), RAREST) for number, count in document_counts.items()}
+    idf = {number: max(math.log(len(examples) / count), MIN_IDF) for number, count in document_counts.items()}
 
     def collate(batch: Sequence[Example]) -> dict[str, Tensor]:
         weights = torch.zeros(len(batch), columns)
         for row, example in enumerate(batch):
             for label in example.labels:
                 if label in column:
-                    weights[row, column[label]] = rarity[column[label]]
-        targets = weights / weights.sum(1, keepdim=True).clamp(min=RAREST)
+                    weights[row, column[label]] = idf[column[label]]
+        targets = weights / weights.sum(1, keepdim=True).clamp(min=MIN_IDF)
         return {"pixel_values": torch.stack(pixels_of(batch)), "targets": targets}
 
     return collate
@@ -83,32 +82,34 @@ def align_codes(
     resampler: Resampler,
     params: Training,
     out: Path,
-    watch: Callable[[int, WordResampler], object] | None = None,
+    on_step: Callable[[int, WordResampler], object] | None = None,
 ) -> dict[str, Any]:
     """Train the resampler on (key, caption, codebook vectors) and write it to `out`, in float32; returns metrics.
 
-    `watch` is called with the step and the resampler after every step.
+    `on_step` is called with the step's number and the resampler after every step.
     """
+    section = "align_codes"
     model, processor = assemble(vlm, resampler)
     projector = only_projector(model)
     assert isinstance(projector, WordResampler)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
-    check_skipped(skipped, len(examples), params, "align_codes")
+    check_skipped(skipped, len(examples), params, section)
     words = prepare(model, examples, resampler.words)
 
     def write(directory: Path) -> None:
         directory.mkdir()
         save_projector(projector, directory)
 
-    task = Fit(
-        stage="align_codes",
-        learner=BagOfWordsObjective(model),
-        examples=examples,
-        params=params,
-        vlm=vlm,
+    metrics = run_training(
+        section,
+        BagOfWordsObjective(model),
+        examples,
+        params,
+        vlm,
+        write,
+        out,
         resampler=resampler,
         collator=bag_of_words_collator(words, resampler.words, examples),
-        watch=None if watch is None else lambda step: watch(step, projector),
+        on_step=None if on_step is None else lambda step: on_step(step, projector),
     )
-    metrics = fit(task, write, out)
     return metrics | {"words": len(words), "skipped": skipped} | hub_parts(vlm, resampler)

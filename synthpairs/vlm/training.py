@@ -1,9 +1,15 @@
-"""Training with the HF Trainer: examples in an order fixed in advance, exact resumption, equal weights from equal runs."""
+"""Training of a VLM, resumable: objective, order of examples, the loop, metrics. Equal runs give byte-identical weights.
 
+`run_training` is what the stages call; the trainings that use it are in `synthpairs.vlm.llava` and
+`synthpairs.vlm.resampler_pretraining`, the HF Trainer's settings and callbacks in `synthpairs.vlm.trainer`.
+"""
+
+import contextlib
 import logging
 import math
-import os
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +17,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration, TrainingArguments
+from transformers import LlavaForConditionalGeneration
 from transformers.trainer_callback import PrinterCallback
 
-from synthpairs.core.determinism import compute_dtype
-from synthpairs.runtime.launch import beside, leads, processes, switched_on
-from synthpairs.vlm.checkpoints import check_room, checkpoint_to_resume
-from synthpairs.vlm.examples import IGNORED, Example, Examples, collate
-from synthpairs.vlm.params import Training
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import WorkStore, file_sha256
+from synthpairs.runtime.launch import leads, switched_on
+from synthpairs.vlm.examples import IGNORED, Example, Examples, collate, fingerprint
+from synthpairs.vlm.model import part_names
+from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.parts import part_identity
 from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
-from synthpairs.vlm.trainer import LlavaTrainer, OrderedDataset, Progress
+from synthpairs.vlm.trainer import (
+    LlavaTrainer,
+    OrderedDataset,
+    ProgressCallback,
+    check_disk_space,
+    checkpoint_to_resume,
+    training_arguments,
+)
 
 log = logging.getLogger(__name__)
 WINDOW = 16  # batches whose examples are sorted by length together; more would pad less and mix less
 
 
 class Trained(nn.Module):
-    """A model as the Trainer sees it: `forward` gives the loss, and its state is only what it trains.
-
-    So checkpoints hold no frozen weights.
-    """
+    """A model for the HF Trainer: `forward` returns the loss, and checkpoints hold the trainable weights alone."""
 
     accepts_loss_kwargs = True
 
@@ -39,11 +51,11 @@ class Trained(nn.Module):
         self.vlm = vlm
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The trained tensors by name; tied ones once."""
+        """The trainable tensors by name; tied ones once."""
         return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
-        """Take over what `state_dict` gave; ValueError when that is of another model."""
+        """Load what `state_dict` gave; ValueError when that is of another model."""
         if state_dict.keys() != self.state_dict().keys():
             raise ValueError("the checkpoint is of another model; delete it and run the command again")
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
@@ -52,22 +64,18 @@ class Trained(nn.Module):
 
 
 class Learner(Trained):
-    """Causal-LM objective: cross-entropy on the labelled tokens.
+    """Causal-LM objective: cross-entropy on answer tokens only.
 
     The language model's head, a fifth of a step at 49,152 tokens, runs only where there is a label.
     """
 
-    all_take_part = False  # whether the projector must have a gradient, be it 0, from examples without pictures
+    projector_always_used = False  # FSDP: examples without pictures must give the projector a gradient, of 0
 
     def __init__(self, vlm: LlavaForConditionalGeneration) -> None:
         super().__init__(vlm)
         if not torch.cuda.is_available():
             # Backward through the fused kernel takes a quarter of a step of 40 tokens on a CPU, plain products next to nothing.
             vlm.model.language_model.set_attn_implementation("eager")
-
-    def recompute(self) -> None:
-        """Hold no activations within the language model's layers: they are computed again on the way back."""
-        self.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
 
     def forward(
         self,
@@ -76,114 +84,133 @@ class Learner(Trained):
         pixel_values: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
     ) -> dict[str, Tensor]:
-        """Cross-entropy over the labelled tokens: its sum divided by `num_items_in_batch`, all labels of the step."""
+        """Summed cross-entropy divided by `num_items_in_batch`, the number of labels in the whole step."""
         hidden = self.vlm.model(input_ids=input_ids, pixel_values=pixel_values, use_cache=False).last_hidden_state
-        learnt = labels[:, 1:] != IGNORED
-        logits = self.vlm.lm_head(hidden[:, :-1][learnt])
-        loss = F.cross_entropy(logits.float(), labels[:, 1:][learnt], reduction="sum")
-        if self.all_take_part and pixel_values is None:
+        labelled = labels[:, 1:] != IGNORED
+        logits = self.vlm.lm_head(hidden[:, :-1][labelled])
+        loss = F.cross_entropy(logits.float(), labels[:, 1:][labelled], reduction="sum")
+        if self.projector_always_used and pixel_values is None:
             loss = loss + 0.0 * sum(weight.sum() for weight in self.vlm.model.multi_modal_projector.parameters())
-        return {"loss": loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)}
+        return {"loss": loss / (labelled.sum() if num_items_in_batch is None else num_items_in_batch)}
 
 
-def order(lengths: Sequence[int], training: Training) -> list[int]:
-    """The examples in the order they are trained on, `batch` for each step: shuffled passes, grouped by length.
+def training_order(lengths: Sequence[int], params: Training) -> list[int]:
+    """Indices of the examples in training order, `batch` for each step: shuffled epochs, grouped by length.
 
-    Within a window of batches examples are sorted by length, to pad less; then the batches are shuffled, so that length
-    goes up and down at random.
+    Within a window of batches examples are sorted by length, to pad less; then the batches are shuffled.
     """
-    rng = np.random.default_rng(training.seed)
-    total = training.steps(len(lengths)) * training.batch
-    passes = math.ceil(total / len(lengths))
-    stream = np.concatenate([rng.permutation(len(lengths)) for _ in range(passes)])[:total]
+    rng = np.random.default_rng(params.seed)
+    total = params.steps(len(lengths)) * params.batch
+    epochs = math.ceil(total / len(lengths))
+    stream = np.concatenate([rng.permutation(len(lengths)) for _ in range(epochs)])[:total]
     length = np.asarray(lengths)
-    placed = []
-    for start in range(0, total, WINDOW * training.batch):
-        window = stream[start : start + WINDOW * training.batch]
-        batches = window[np.argsort(length[window], kind="stable")].reshape(-1, training.batch)
-        placed.append(rng.permutation(batches).ravel())
-    return [int(place) for place in np.concatenate(placed)]
+    windows = []
+    for start in range(0, total, WINDOW * params.batch):
+        window = stream[start : start + WINDOW * params.batch]
+        batches = window[np.argsort(length[window], kind="stable")].reshape(-1, params.batch)
+        windows.append(rng.permutation(batches).ravel())
+    return np.concatenate(windows).tolist()
 
 
 def train(
-    learner: Trained,
+    section: str,
+    objective: Trained,
     examples: Examples,
-    training: Training,
+    params: Training,
     work: Path,
     projector_rate: float | None = None,
     collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
-    watch: Callable[[int], object] | None = None,
+    on_step: Callable[[int], object] | None = None,
 ) -> list[float]:
-    """Train what `requires_grad` in place and return each step's loss; goes on from the last checkpoint in `work`.
+    """Train the weights with `requires_grad`, which must be float32, in place; returns the loss of each step.
 
-    `collator` makes of a batch what the learner's `forward` takes. `watch` is called with the number of every step that is
-    done, before its checkpoint is written, so a resumed training calls it for all that the checkpoint does not hold.
-    Trained weights must be float32; a GPU that multiplies bfloat16 computes in it under autocast, a CPU in float32. ValueError
-    when a loss is not finite or the model cannot be divided, OSError when the disk has no room for the checkpoints.
+    Resumes from the last checkpoint in `work`. `section` is the one of params.yaml that errors name. `collator` makes the
+    inputs of the objective's `forward`. `on_step` is called with the number of each finished step, before its checkpoint is
+    written: a resumed training repeats the calls after its checkpoint. A GPU that multiplies bfloat16 computes in it under
+    autocast, a CPU in float32. ValueError when a loss is not finite or the model cannot be sharded, OSError when the disk has
+    no room for the checkpoints.
     """
-    if not training.steps(len(examples)):
+    if not params.steps(len(examples)):
         return []
-    places = order(examples.lengths, training)
+    order = training_order(examples.lengths, params)
     layers = None
-    if isinstance(learner, Learner):
+    if isinstance(objective, Learner):
         if switched_on("SYNTHPAIRS_RECOMPUTE"):
-            learner.recompute()
+            objective.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
         if sharded():
-            layers, learner.all_take_part = layers_to_shard(learner.vlm), True
-    arguments = _arguments(training, len(places) // training.batch, work, layers)
-    dataset, progress = OrderedDataset(examples, places), Progress(training.batch, watch)
-    trainer = LlavaTrainer(learner, arguments, train_dataset=dataset, data_collator=collator, callbacks=[progress])
+            layers, objective.projector_always_used = layers_to_shard(objective.vlm, section), True
+    arguments = training_arguments(section, params, len(order) // params.batch, work, layers)
+    trainer = LlavaTrainer(
+        objective,
+        arguments,
+        train_dataset=OrderedDataset(examples, order),
+        data_collator=collator,
+        callbacks=[ProgressCallback(section, params.batch, on_step)],
+    )
     if layers and not trainer.is_fsdp_enabled:
-        raise ValueError("SYNTHPAIRS_FSDP=on: accelerate divides no model on this kind of device; it takes GPUs")
+        raise ValueError("SYNTHPAIRS_FSDP=on: accelerate shards no model on this kind of device; it needs GPUs")
     trainer.projector_rate = projector_rate
     trainer.remove_callback(PrinterCallback)
     checkpoint = checkpoint_to_resume(work)
     if leads():
-        check_room(work, learner, checkpoints=2 if checkpoint is None else 1)
+        check_disk_space(work, objective, checkpoints=2 if checkpoint is None else 1)
     if checkpoint:
         log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), arguments.max_steps)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if layers:
-        gather(learner)
+        gather(objective)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _arguments(training: Training, steps: int, work: Path, layers: list[str] | None) -> TrainingArguments:
-    """The Trainer's settings; `layers` are divided among the processes. ValueError when `batch` cannot be divided."""
-    cuda, count = torch.cuda.is_available(), processes()
-    if training.batch % (training.micro_batch * count):
-        raise ValueError(
-            f"params.yaml: batch must be a multiple of micro_batch x processes, got {training.batch} and "
-            f"{training.micro_batch} x {count} ({type(training).__name__.lower()})"
-        )
-    shards = {"transformer_layer_cls_to_wrap": layers, "state_dict_type": "SHARDED_STATE_DICT"} if layers else None
-    arguments = TrainingArguments(
-        output_dir=str(work),
-        per_device_train_batch_size=training.micro_batch,
-        gradient_accumulation_steps=training.batch // (training.micro_batch * count),
-        max_steps=steps,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        lr_scheduler_type="cosine",
-        warmup_steps=math.ceil(training.warmup * steps),
-        bf16=compute_dtype() == torch.bfloat16,
-        use_cpu=not cuda,
-        ddp_backend="gloo" if count > 1 and not cuda else None,
-        fsdp=bool(layers),
-        fsdp_config=shards,
-        ddp_find_unused_parameters=True,  # a process whose examples have no pictures does not use the projector
-        seed=training.seed,
-        full_determinism=cuda,  # CPU kernels are deterministic as they are
-        train_sampling_strategy="sequential",  # `places` is the order: the Trainer's own would depend on its generator
-        save_steps=training.checkpoint_steps,
-        save_total_limit=1,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=cuda,
-        dataloader_num_workers=min(8, (os.cpu_count() or 1) // beside()) if cuda else 0,  # make pixels meanwhile
-    )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # the Trainer would spread a step over all visible devices
-    return arguments
+def run_training(
+    section: str,
+    objective: Trained,
+    examples: Examples,
+    params: Training,
+    vlm: Vlm,
+    write: Callable[[Path], None],
+    out: Path,
+    *,
+    resampler: Resampler | None = None,
+    aligned: Path | None = None,
+    projector_rate: float | None = None,
+    collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
+    on_step: Callable[[int], object] | None = None,
+) -> dict[str, Any]:
+    """Train in a work store keyed by all inputs, then move what `write` wrote to `out`; returns metrics.
+
+    A killed run resumes from the store's checkpoint. `vlm`, `resampler` and the projector in `aligned` are what the model
+    was made of. Every process trains, the first one writes.
+    """
+    parts = [part_identity(name, key) for key, name in part_names(vlm, resampler).items()]
+    parts += [file_sha256(aligned)] if aligned else []
+    sections = [asdict(values) for values in (vlm, params, resampler) if values]
+    store = WorkStore(section, digest(sections, parts, fingerprint(examples)))
+    with store.locked() if leads() else contextlib.nullcontext():
+        losses = train(section, objective, examples, params, store.path, projector_rate, collator, on_step)
+        if leads():
+            finished = store.path / "finished"
+            shutil.rmtree(finished, ignore_errors=True)
+            write(finished)
+            shutil.rmtree(out, ignore_errors=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(finished, out)
+            store.discard()
+    return _metrics(examples, params, losses)
+
+
+def _metrics(examples: Examples, params: Training, losses: Sequence[float]) -> dict[str, Any]:
+    if not losses:
+        return {"pairs": len(examples), "steps": 0}
+    lengths, learnt = examples.lengths, examples.learnt
+    order = training_order(lengths, params)
+    tenth = max(1, len(losses) // 10)  # single batches are too noisy to compare
+    return {
+        "pairs": len(examples),
+        "steps": len(losses),
+        "epochs": round(len(order) / len(examples), 3),
+        "tokens": sum(lengths[index] for index in order),
+        "tokens_learnt": sum(learnt[index] for index in order),
+        "loss_first": round(sum(losses[:tenth]) / tenth, 3),
+        "loss_last": round(sum(losses[-tenth:]) / tenth, 3),
+    }

@@ -1,4 +1,4 @@
-"""Tiny parts of the masked generator, and a project in which models are trained and measured."""
+"""Tiny parts of the masked generator, and a project folder to train and evaluate models in."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ CODES = 32
 
 @pytest.fixture(scope="module")
 def masked_parts(tmp_path_factory):
-    """Tiny random tokenizer of pictures, tokenizer of words, text encoder, U-ViT."""
+    """Tiny random VQ tokenizer, text tokenizer, text encoder, U-ViT."""
     torch.manual_seed(0)
     words = write_tokenizer(tmp_path_factory.mktemp("tokenizer"))
     config = CLIPTextConfig(
@@ -29,18 +29,13 @@ def masked_parts(tmp_path_factory):
 
 @pytest.fixture
 def project(drawings, tmp_path, monkeypatch):  # noqa: F811
-    """The current directory, with drawings; writes both params.yaml: sections of the pipeline's, and the desk models'."""
+    """Changes to a folder with drawings; writes params.yaml of the pipeline and of the desk models."""
     write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
     monkeypatch.chdir(tmp_path)
 
     def write(desk, pairs, **sections):
-        pairs = {
-            "seed": 0,
-            "scenes": 30,
-            "kinds": {"single": 1.0},
-            "used": 1,
-            "tokenizer": "models/desk/masked",
-        } | pairs
+        defaults = {"seed": 0, "scenes": 30, "kinds": {"single": 1.0}, "used": 1, "tokenizer": "models/desk/masked"}
+        pairs = defaults | pairs
         write_json(tmp_path / "params.yaml", {"world": {"concepts": CONCEPTS}, "pairs": pairs} | sections)
         write_json(tmp_path / "desk_models/params.yaml", {"seed": 0} | desk)
 

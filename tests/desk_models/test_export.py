@@ -1,4 +1,4 @@
-"""The exported towers say what open_clip's say, on a tiny model and on the committed one."""
+"""The exported towers give open_clip's outputs, on a tiny model and on the committed one."""
 
 import open_clip
 import pytest
@@ -41,13 +41,13 @@ def test_text_tower_embeds_as_open_clip_does(model, tokenizer):
     torch.testing.assert_close(embedded, model.encode_text(ids), atol=1e-5, rtol=1e-4)
 
 
-def test_tokenizer_ids_are_clips_where_it_needs_no_later_merge(tokenizer):
+def test_tokenizer_ids_are_clips_for_words_within_the_kept_merges(tokenizer):
     whole = open_clip.SimpleTokenizer()
     text = "a picture of a dog on a blue background"
     assert tokenizer(text).input_ids[1:-1] == whole.encode(text)
 
 
-def test_open_clip_reads_the_committed_model_with_its_own_tokenizer():
+def test_open_clip_loads_the_committed_models_tokenizer():
     ours = CLIPTokenizer.from_pretrained(DESK / "clip")
     theirs = open_clip.get_tokenizer(f"local-dir:{DESK}/clip")
     captions = ["A Koala, on RED", "three jeans  and a  bus"]
@@ -57,7 +57,7 @@ def test_open_clip_reads_the_committed_model_with_its_own_tokenizer():
 
 
 @torch.no_grad()
-def test_committed_eye_and_clip_see_the_same():
+def test_the_committed_vision_tower_equals_the_committed_clip():
     picture = Image.new("RGB", (64, 64), BACKGROUNDS["blue"])
     picture.paste((255, 200, 0), (10, 20, 50, 40))
     clip, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{DESK}/clip")

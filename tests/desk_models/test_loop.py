@@ -1,5 +1,3 @@
-"""Training loop: it learns, and a run that was killed ends where one that was not ends."""
-
 import pytest
 import torch
 from torch import nn
@@ -38,7 +36,7 @@ def test_training_learns(monkeypatch):
     torch.testing.assert_close(run("a", 400, monkeypatch).weight, torch.ones(1, 4), atol=0.05, rtol=0)
 
 
-def test_resumed_training_sees_the_batches_of_an_uninterrupted_one(monkeypatch):
+def test_a_resumed_training_equals_an_uninterrupted_one(monkeypatch):
     whole = run("whole", 60, monkeypatch)
     with pytest.raises(Killed):
         run("cut", 60, monkeypatch, last_step=36)

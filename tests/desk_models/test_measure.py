@@ -1,5 +1,3 @@
-"""Measuring the models: each part alone, and the others' entries stay."""
-
 import json
 from pathlib import Path
 
@@ -21,16 +19,16 @@ EMBED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")["embed"
 KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
 
 
-def test_one_part_is_measured_without_the_others_and_their_entries_stay(masked_parts, project, drawings, monkeypatch):
+def test_one_part_is_evaluated_alone_and_the_others_entries_stay(masked_parts, project, drawings, monkeypatch):
     vq, words, text, model = masked_parts
     vq.register_to_config(pixel_range=[-1, 1])
     AmusedPipeline(vq, words, text, model, AmusedScheduler(mask_token_id=CODES)).save_pretrained(measure.MASKED)
-    judging = {"input": 32, "views": 2, "samples": 2, "steps": 1, "guidance": 1.0}
-    project({"referee": judging}, {"kinds": KINDS}, embed=EMBED)
+    settings = {"input": 32, "views": 2, "samples": 2, "steps": 1, "guidance": 1.0}
+    project({"referee": settings}, {"kinds": KINDS}, embed=EMBED)
     write_json(measure.METRICS, {"clip": 1, "masked": {"old": 2}})
     features = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten())
     monkeypatch.setattr(referee, "imagenet_features", lambda: features)
-    monkeypatch.setattr(measure, "REBUILT", 20)
+    monkeypatch.setattr(measure, "RECONSTRUCTED", 20)
 
     def written():
         measure.main(["masked"])
@@ -50,6 +48,6 @@ def test_one_part_is_measured_without_the_others_and_their_entries_stay(masked_p
     assert written() == first
 
 
-def test_a_part_that_is_none_is_refused():
+def test_an_unknown_part_is_an_error():
     with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, generator, masked"):
         measure.main(["mask"])

@@ -1,5 +1,3 @@
-"""Publishing the desk models: what is too large for git is refused, old weights are replaced, the card tells the measures."""
-
 import json
 import shutil
 
@@ -40,7 +38,7 @@ def weights(part):
     return (DESK / part / "model.safetensors").read_bytes()
 
 
-def test_weights_are_replaced_and_the_card_names_measures_and_licences():
+def test_weights_are_replaced_and_the_card_has_metrics_and_licences():
     write_bytes(DESK / "clip/old.safetensors", b"old")
     publish.main([])
     assert [path.name for path in (DESK / "clip").iterdir()] == ["model.safetensors"]
@@ -65,7 +63,7 @@ def test_one_part_is_published_and_the_others_stay():
     before = (DESK / "README.md").read_text()
     assert "masked" not in before
     assert not (DESK / "masked_samples.png").exists()
-    for part in old:  # whoever trains one model need not have the others
+    for part in old:  # the others need not have been trained
         shutil.rmtree(TRAINED / part)
     publish.main(["masked"])
     assert all(weights(part) == part.encode() for part in (*old, "masked"))
@@ -74,13 +72,13 @@ def test_one_part_is_published_and_the_others_stay():
     assert (DESK / "masked_samples.png").read_bytes() == b"masked_samples.png"
 
 
-def test_what_cannot_be_published_is_refused_and_nothing_is_replaced(monkeypatch):
+def test_errors_replace_nothing(monkeypatch):
     publish.main(["clip", "eye"])
     write_bytes(TRAINED / "clip/model.safetensors", b"another")
     with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, eye, generator, masked, reader"):
         publish.main(["clip", "mask"])
     write_json(METRICS, {name: one for name, one in MEASURED.items() if name != "masked"})
-    with pytest.raises(ValueError, match=r"how good masked is: run `python -m desk_models\.measure masked` first"):
+    with pytest.raises(ValueError, match=r"no metrics of masked: run `python -m desk_models\.measure masked` first"):
         publish.main(["clip", "masked"])
     monkeypatch.setattr(publish, "TOTAL_LIMIT", 15)  # what stays counts
     with pytest.raises(ValueError, match="too large for git: all together"):

@@ -1,4 +1,4 @@
-"""Tiny models of other folders."""
+"""Tiny models, most of them fixtures of other folders."""
 
 import pytest
 

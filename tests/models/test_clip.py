@@ -1,4 +1,4 @@
-"""A SigLIP: sigmoid loss, no causal mask, the last token pooled, a T5-like tokenizer; loaded as any open_clip model."""
+"""A tiny SigLIP, loaded as any open_clip model."""
 
 import json
 from functools import partial
@@ -21,7 +21,7 @@ LIMIT = 24  # tokens
 
 @pytest.fixture(scope="module")
 def tiny_siglip(tmp_path_factory):
-    """An open_clip directory: pieces of one letter, an end mark, padding of 1 as SigLIP's."""
+    """An open_clip directory; its tokenizer has one token per letter, an end token, and padding of 1 as SigLIP's."""
     folder = tmp_path_factory.mktemp("tiny_siglip")
     pieces = [("<unk>", 0.0), ("</s>", 0.0), *((letter, -3.0) for letter in "▁abcdefghijklmnopqrstuvwxyz")]
     fast = Tokenizer(Unigram(pieces, unk_id=0))
@@ -29,7 +29,7 @@ def tiny_siglip(tmp_path_factory):
     fast.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     special = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
     PreTrainedTokenizerFast(tokenizer_object=fast, **special).save_pretrained(folder)
-    image = {  # timm's, as all SigLIPs of open_clip: its half precision is another one than that of native models
+    image = {  # timm's, as all SigLIPs of open_clip: half precision differs from that of native models
         "image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False, "timm_pool": "map", "timm_proj": "none",
     }  # fmt: skip
     text = {
@@ -50,11 +50,11 @@ def scorer(folder, precision="fp32"):
     return ClipScorer("scores", f"local-dir:{folder}", None, prefix="", precision=precision, batch=4)
 
 
-def test_tokens_are_counted_by_its_own_tokenizer(tiny_siglip):
+def test_tokens_are_counted_by_the_models_tokenizer(tiny_siglip):
     siglip = scorer(tiny_siglip)
     assert siglip.token_limit == LIMIT
-    assert siglip.count_tokens("A dog!") == len("▁a▁dog") + 1  # cleaned as the tokenizer does it; the end mark counts
-    assert siglip.count_tokens("dog " * 10) == len("▁dog" * 10) + 1  # before any cut
+    assert siglip.count_tokens("A dog!") == len("▁a▁dog") + 1  # cleaned as by the tokenizer; the end token counts
+    assert siglip.count_tokens("dog " * 10) == len("▁dog" * 10) + 1  # before truncation
 
 
 @pytest.mark.parametrize(("precision", "difference"), [("fp32", 1e-5), ("bf16", 0.02)])
@@ -64,10 +64,10 @@ def test_cosines_are_those_of_a_plain_loop(tiny_siglip, precision, difference):
     images = siglip.embed_pictures([siglip.view(picture) for picture in pictures])
     for picture, text, cosine in zip(pictures, texts, (images * siglip.embed_texts(texts)).sum(1), strict=True):
         assert cosine.item() == pytest.approx(plain_cosine(f"local-dir:{tiny_siglip}", picture, text), abs=difference)
-        assert -1 <= cosine <= 1  # without the learnt scale and offset of the sigmoid
+        assert -1 <= cosine <= 1  # without the sigmoid's learnt scale and offset
 
 
-def test_float32_is_not_cut_to_tf32(tiny_clip, monkeypatch):
+def test_float32_is_not_rounded_to_tf32(tiny_clip, monkeypatch):
     clip, allowed = scorer(tiny_clip), []
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     clip.model.visual.register_forward_pre_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
@@ -75,7 +75,7 @@ def test_float32_is_not_cut_to_tf32(tiny_clip, monkeypatch):
     assert (allowed[-1], torch.backends.cudnn.allow_tf32) == (False, True)
 
 
-def test_a_model_that_cannot_be_had_is_an_error(tiny_clip, tmp_path):
+def test_a_model_that_cannot_be_loaded_is_an_error(tiny_clip, tmp_path):
     load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
     with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
         load(f"local-dir:{tmp_path}", None)

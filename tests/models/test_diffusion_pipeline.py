@@ -1,4 +1,4 @@
-"""Pipelines that cannot be had: one clear error each, and nothing of theirs is run."""
+"""Pipelines that cannot be loaded: errors name the param, and custom code is not run."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from synthpairs.models.diffusion_pipeline import load_pipeline
 
 @pytest.fixture
 def copy(tiny_generator, tmp_path):
-    """The tiny generator, to be spoilt."""
+    """A copy of the tiny generator to damage."""
     return Path(shutil.copytree(tiny_generator, tmp_path / "generator"))
 
 
@@ -28,7 +28,7 @@ def index(folder, **parts):
     path.write_text(json.dumps(json.loads(path.read_text()) | parts))
 
 
-def test_pickled_weights_and_variants_alone_are_named(copy):
+def test_pickles_and_variants_are_not_loaded(copy):
     plain = copy / "unet/diffusion_pytorch_model.safetensors"
     plain.rename(plain.with_suffix(".fp16.safetensors"))
     torch.save({}, plain.with_suffix(".bin"))
@@ -40,19 +40,19 @@ def test_pickled_weights_and_variants_alone_are_named(copy):
         load(copy)
 
 
-def test_code_of_a_models_own_is_not_run(copy):
-    trap = "raise SystemExit('its code was run')\n"
+def test_custom_code_is_not_run(copy):
+    trap = "raise SystemExit('custom code was run')\n"
     (copy / "unet/my_unet.py").write_text(trap)
     (copy / "pipeline.py").write_text(trap)
     index(copy, unet=["my_unet", "MyUNet"])
-    with pytest.raises(ValueError, match=r"images.generator: unet of .* is a MyUNet of its own code \(my_unet.py\)"):
+    with pytest.raises(ValueError, match=r"images.generator: unet of .* is a MyUNet of custom code \(my_unet.py\)"):
         load(copy)
     index(copy, _class_name=["pipeline", "MyPipeline"])
-    with pytest.raises(ValueError, match=r"has no pipeline \['pipeline', 'MyPipeline'\], and code of a model's own"):
+    with pytest.raises(ValueError, match=r"has no pipeline \['pipeline', 'MyPipeline'\], and custom code"):
         load(copy)
 
 
-def test_parts_that_are_given_need_not_be_there(copy):
+def test_given_parts_replace_missing_ones(copy):
     vae = AutoencoderKL.from_pretrained(copy / "vae")
     shutil.rmtree(copy / "vae")
     pipeline, identity = load_pipeline(str(copy), "images.generator", torch.float32, {"vae": vae})
@@ -68,9 +68,9 @@ def test_parts_that_are_given_need_not_be_there(copy):
         (errors.GatedRepoError, 403, "gated"),
     ],
 )
-def test_what_the_hub_refuses_is_named_as_the_hub_names_it(monkeypatch, kind, status, message):
-    """Of each of them diffusers itself says that the model is not cached."""
-    http = pipeline_utils.httpx  # whichever version the hub's client speaks through
+def test_a_refusal_of_the_hub_is_reported_as_the_hub_words_it(monkeypatch, kind, status, message):
+    """Diffusers itself reports each of them as a model that is not cached."""
+    http = pipeline_utils.httpx  # the version that the hub's client uses
 
     def refuse(*arguments, **more):
         response = http.Response(status, request=http.Request("GET", "https://hub.invalid/api"))

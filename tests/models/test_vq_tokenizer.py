@@ -1,5 +1,3 @@
-"""The VQ tokenizer: found or missed by name, in its own range, without its pixels when only its codebook is asked for."""
-
 import numpy as np
 import pytest
 import torch
@@ -10,11 +8,11 @@ from tests.generation.masked.conftest import CHANNELS, CODES, GRID
 
 @pytest.fixture
 def vq(tiny_masked):
-    """The tokenizer of the tiny pipeline, which says nothing of its range."""
+    """The tokenizer of the tiny pipeline, without a pixel_range."""
     return load_tokenizer(tiny_masked, "it")
 
 
-def test_a_directory_without_one_names_the_param(tmp_path):
+def test_a_directory_without_a_tokenizer_is_an_error_with_the_param(tmp_path):
     for read in (load_tokenizer, read_codebook):
         with pytest.raises(FileNotFoundError, match=r"vqvae/config\.json is missing: pairs\.tokenizer must be"):
             read(tmp_path, "pairs.tokenizer")
@@ -27,12 +25,12 @@ def test_the_codebook_is_the_models(tiny_masked, vq):
     assert np.array_equal(book, vq.quantize.embedding.weight.detach().numpy())
 
 
-def test_the_side_comes_from_the_generators_grid_not_from_what_the_tokenizer_says(tiny_masked, vq):
-    vq.register_to_config(sample_size=32)  # as aMUSEd's of 256 pixels does
+def test_the_picture_side_follows_from_the_generators_grid(tiny_masked, vq):
+    vq.register_to_config(sample_size=32)  # as aMUSEd's of 256 pixels
     assert picture_side(tiny_masked, vq) == 64
 
 
-def test_pictures_enter_in_the_range_that_is_stated(vq):
+def test_pixels_are_in_the_configured_range(vq):
     pictures = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     assert pixel_range(vq) == (0.0, 1.0)
     with torch.no_grad():
@@ -41,7 +39,7 @@ def test_pictures_enter_in_the_range_that_is_stated(vq):
         torch.testing.assert_close(latents(vq, pictures), vq.encode(pictures / 127.5 - 1).latents)
 
 
-def test_codes_become_what_the_decoder_makes_of_their_vectors(vq):
+def test_tokens_are_decoded_as_by_diffusers(vq):
     tokens = np.random.default_rng(0).integers(CODES, size=(3, *GRID)).astype(np.uint16)
     with torch.no_grad():
         plain = vq.decode(torch.from_numpy(tokens.astype(np.int64)), True, shape=(3, *GRID, CHANNELS)).sample.float()

@@ -1,4 +1,4 @@
-"""Tiny random parts and data for them: an eye of 16 pixels (2 x 2 patches), a two-layer language model, a token per byte."""
+"""Tiny random parts and data for them: a tower of 16 pixels (2 x 2 patches), a two-layer language model, a token per byte."""
 
 import dataclasses
 import io
@@ -20,7 +20,7 @@ WORDS = ["dog", "snail", "elephant", "on a red ground", "cat"]
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
-    """Section `vlm` that names the tiny parts."""
+    """Section `vlm` with the tiny parts."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -28,7 +28,7 @@ def parts(tmp_path_factory):
     from synthpairs.vlm.params import Vlm
 
     root = tmp_path_factory.mktemp("parts")
-    _save_eye(root / "eye", 16)
+    _save_tower(root / "tower", 16)
     words = [*CONTROL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     config = LlamaConfig(
         hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
@@ -43,21 +43,21 @@ def parts(tmp_path_factory):
     PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token=CONTROL[0], bos_token=CONTROL[1], eos_token=CONTROL[2], pad_token=CONTROL[2]
     ).save_pretrained(root / "llm")
-    return Vlm(eye=str(root / "eye"), llm=str(root / "llm"), layers=None, adapter=None, vision_feature_layer=-2,
+    return Vlm(eye=str(root / "tower"), llm=str(root / "llm"), layers=None, adapter=None, vision_feature_layer=-2,
                vision_feature_select="default", aspect="crop", image_slot="<empty_output>", chat="chatml", seed=0)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def narrow(parts, tmp_path_factory):
-    """The same with an eye of 8 features, of which the projector's 24 hidden units can hold a linear map."""
-    eye = tmp_path_factory.mktemp("narrow") / "eye"
-    _save_eye(eye, 8)
-    return dataclasses.replace(parts, eye=str(eye))
+    """The same with a tower of 8 features: the projector's 24 hidden units can hold a linear map of them."""
+    tower = tmp_path_factory.mktemp("narrow") / "tower"
+    _save_tower(tower, 8)
+    return dataclasses.replace(parts, eye=str(tower))
 
 
 @pytest.fixture(scope="session")
 def resampler(tmp_path_factory):
-    """Section `resampler` of a tiny VQ tokenizer: 16-pixel pictures, 2 x 2 cells, 32 codes of 4 numbers."""
+    """Section `resampler` of a tiny VQ tokenizer: 16-pixel pictures, 2 x 2 VQ tokens, a codebook of 32 x 4 numbers."""
     import torch
     from diffusers import VQModel
 
@@ -94,7 +94,7 @@ def pairs():
 
 @pytest.fixture
 def instructions():
-    """Makes rows of INSTRUCTIONS; every third has no picture, every second a second question."""
+    """Makes rows of INSTRUCTIONS; every third has no picture, every second has two questions."""
     return lambda count: pd.DataFrame(
         {
             "turns": [
@@ -109,7 +109,7 @@ def instructions():
 
 @pytest.fixture
 def training():
-    """Values of a section that trains the tiny model, ten steps over forty examples."""
+    """Values of a section of params.yaml: ten steps over forty examples."""
     return {
         "seed": 3, "epochs": 1.0, "max_steps": None, "batch": 4, "micro_batch": 4, "learning_rate": 0.01, "warmup": 0.1,
         "weight_decay": 0.0, "max_tokens": 120, "max_skipped": 0.0, "checkpoint_steps": 3,
@@ -118,14 +118,14 @@ def training():
 
 @pytest.fixture
 def tuning(training):
-    """Makes params of `finetune`."""
+    """Makes Finetune params."""
     from synthpairs.vlm.params import Finetune
 
     values = {"projector_learning_rate": None, "lora": None, "instructions": None, "start": None}
     return lambda **changed: Finetune(**training | values | changed)
 
 
-def _save_eye(directory, width):
+def _save_tower(directory, width):
     import torch
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
 
@@ -144,26 +144,27 @@ def _picture(seed):
 
 @pytest.fixture(scope="session")
 def processor(parts):
-    """That of the tiny parts."""
+    """The processor of the tiny parts."""
     from synthpairs.vlm.model import assemble
 
     return assemble(parts)[1]
 
 
 @pytest.fixture
-def spread(tmp_path):
-    """Runs a training in processes of their own; returns its losses and metrics, or None where it is to fail."""
+def launch(tmp_path):
+    """Runs a training in processes of its own; returns its losses and metrics, or None where it must fail."""
     import torch
 
     def run(count, function, *arguments, dies_at=0, fails="", on_cpu=False, **environment):
         call = tmp_path / f"{function}-{count}.call"
         settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
         call.write_bytes(pickle.dumps(settings))
-        threads = torch.get_num_threads() if dies_at else 1  # the run that goes on has this process's threads
+        threads = torch.get_num_threads() if dies_at else 1  # a run that resumes in this process has as many
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
         done = subprocess.run(
             [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)], cwd=Path(__file__).parents[2],
-            env=os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"} | environment, capture_output=True, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"} | environment,
+            capture_output=True, text=True,
         )  # fmt: skip
         if dies_at or fails:
             assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""One process of a training that torchrun spreads: `torchrun -m tests.vlm.distributed CALL`; writes its losses beside CALL."""
+"""One process of a training under torchrun: `python -m tests.vlm.distributed CALL`; writes its losses next to CALL."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from synthpairs.vlm import llava, trainer, training
 CALL = Path(sys.argv[1])
 call = pickle.loads(CALL.read_bytes())
 losses = []
-train = training.train
+train, get_example, init_state = training.train, trainer.OrderedDataset.__getitem__, AcceleratorState.__init__
 
 
 def recorded(*arguments, **settings):
@@ -24,31 +24,27 @@ def recorded(*arguments, **settings):
     return losses[-1]
 
 
-def dies(self, index):
+def killed(self, index):
     if index >= call["dies_at"]:
         os.kill(os.getpid(), signal.SIGKILL)
-    return take(self, index)
+    return get_example(self, index)
 
 
-whole = AcceleratorState.__init__
-
-
-def divided(self, *arguments, fsdp_plugin=None, **settings):
-    """Accelerate lets FSDP2, which runs on gloo too, be on accelerators only."""
-    whole(self, *arguments, fsdp_plugin=fsdp_plugin, **settings)
+def with_fsdp(self, *arguments, fsdp_plugin=None, **settings):
+    """Accelerate allows FSDP2 on accelerators only; it runs on gloo too."""
+    init_state(self, *arguments, fsdp_plugin=fsdp_plugin, **settings)
     if fsdp_plugin is not None:
-        if self._mixed_precision != "no":  # as where bfloat16 is not multiplied
+        if self._mixed_precision != "no":
             fsdp_plugin.set_mixed_precision(self._mixed_precision)
         self.fsdp_plugin = fsdp_plugin
         self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 
 
+training.train = recorded
 if call["on_cpu"]:
-    AcceleratorState.__init__ = divided
-take = trainer.OrderedDataset.__getitem__
+    AcceleratorState.__init__ = with_fsdp
 if call["dies_at"]:
-    trainer.OrderedDataset.__getitem__ = dies
-sys.modules["synthpairs.vlm.fitting"].train = recorded
+    trainer.OrderedDataset.__getitem__ = killed
 metrics = getattr(llava, call["function"])(*call["arguments"])
 if leads():
     CALL.with_suffix(".json").write_text(json.dumps({"losses": losses[0], "metrics": metrics}))

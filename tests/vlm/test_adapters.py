@@ -10,7 +10,7 @@ from synthpairs.vlm.sharding import layers_to_shard
 from tests.vlm.test_llava import LORA, NEEDS_BITSANDBYTES, QLORA
 
 
-def test_without_its_package_the_param_is_named(parts, instructions, tuning, tmp_path, monkeypatch):
+def test_without_bitsandbytes_the_param_is_named(parts, instructions, tuning, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ValueError, match=r"params.yaml: finetune.lora.quantize: nf4 needs .*bitsandbytes"):
         finetune(instructions(4), tmp_path / "aligned", parts, tuning(lora=QLORA), tmp_path / "out")
@@ -19,11 +19,11 @@ def test_without_its_package_the_param_is_named(parts, instructions, tuning, tmp
 
 @NEEDS_BITSANDBYTES
 def test_adapters_are_merged_into_weights_of_full_precision(parts):
-    """Untrained adapters add nothing, so what comes back is the model before, and not its four bits."""
+    """Untrained adapters add nothing, so the result is the model before quantisation."""
     quantised = assemble(parts)[0]
     adapt(quantised, QLORA, 0)
-    with pytest.raises(ValueError, match=r"SYNTHPAIRS_FSDP=on divides no quantised model: .*finetune\.lora\.quantize"):
-        layers_to_shard(quantised)
+    with pytest.raises(ValueError, match=r"SYNTHPAIRS_FSDP=on shards no quantised model: .*finetune\.lora\.quantize"):
+        layers_to_shard(quantised, "finetune")
     weight = quantised.model.language_model.base_model.model.layers[0].mlp.up_proj.base_layer.weight
     assert (weight.dtype, weight.numel(), weight.requires_grad) == (torch.uint8, 24 * 48 // 2, False)
     trained = {name for name, weight in quantised.model.language_model.named_parameters() if weight.requires_grad}

@@ -8,49 +8,49 @@ import torch
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.models.vq_tokenizer import read_codebook
-from synthpairs.vlm.codes import CodeLlava, codebook, load_eye
+from synthpairs.vlm.codes import CodeLlava, codebook, load_vq_tower
 from synthpairs.vlm.model import IMAGE_TOKEN, assemble, load, picture_tokens, save
 
 
 @pytest.fixture
 def coded(parts, resampler):
-    """The tiny model with a VQ eye, and its processor."""
+    """The tiny model with a VQ tokenizer as vision tower, and its processor."""
     return assemble(parts, resampler)
 
 
-def test_a_picture_takes_as_many_tokens_as_there_are_latents_and_is_seen_as_its_codes(coded, resampler, picture):
+def test_a_picture_becomes_latents_many_tokens_and_gives_the_features_of_its_vq_tokens(coded, resampler, picture):
     model, processor = coded
     assert isinstance(model, CodeLlava)
     assert picture_tokens(processor) == model.config.image_seq_length == resampler.latents
     inputs = processor(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
     assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.latents
-    tokens = model.model.get_image_features(inputs.pixel_values, vision_feature_layer=-1).pooler_output
-    assert tokens[0].shape == (resampler.latents, model.config.text_config.hidden_size)
-    eye, pixels = model.model.vision_tower, inputs.pixel_values
-    vectors = eye.encode(pixels)
+    projected = model.model.get_image_features(inputs.pixel_values, vision_feature_layer=-1).pooler_output
+    assert projected[0].shape == (resampler.latents, model.config.text_config.hidden_size)
+    tower, pixels = model.model.vision_tower, inputs.pixel_values
+    vectors = tower.encode(pixels)
     assert vectors.dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):  # as in training
-        assert torch.equal(eye.encode(pixels), vectors)
-    codes = torch.cdist(vectors.flatten(2).transpose(1, 2)[0], codebook(eye)).argmin(1).view(1, *vectors.shape[2:])
-    again = vectors_of(codes.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer), "it"))
+        assert torch.equal(tower.encode(pixels), vectors)
+    tokens = torch.cdist(vectors.flatten(2).transpose(1, 2)[0], codebook(tower)).argmin(1).view(1, *vectors.shape[2:])
+    again = vectors_of(tokens.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer), "it"))
     torch.testing.assert_close(torch.from_numpy(again), vectors)
-    torch.testing.assert_close(eye(torch.from_numpy(again)).last_hidden_state, eye(pixels).last_hidden_state)
+    torch.testing.assert_close(tower(torch.from_numpy(again)).last_hidden_state, tower(pixels).last_hidden_state)
 
 
-def test_tokens_are_mixtures_of_the_words_whatever_the_codebooks_scale(coded):
+def test_tokens_are_mixtures_of_words_whatever_the_codebooks_scale(coded):
     projector, words, book = coded[0].model.multi_modal_projector, torch.randn(5, 24), torch.randn(32, 4)
     projector.prepare(book, words)
     assert torch.equal(projector.words[:5], words)
     assert not projector.words[5:].any()
-    seen = book[:8].view(2, 4, 4)
-    shares = projector.shares(seen)
-    torch.testing.assert_close(shares.exp().sum(-1), torch.ones(2, 6))
-    torch.testing.assert_close(projector(seen), shares.exp() @ projector.words)
+    vectors = book[:8].view(2, 4, 4)
+    log_probs = projector.log_probs(vectors)
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2, 6))
+    torch.testing.assert_close(projector(vectors), log_probs.exp() @ projector.words)
     projector.prepare(100 * book + 7, words)
-    torch.testing.assert_close(projector.shares(100 * seen + 7), shares, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(projector.log_probs(100 * vectors + 7), log_probs, rtol=1e-3, atol=1e-3)
 
 
-def test_it_is_stored_and_loaded_as_it_was(coded, picture, tmp_path):
+def test_saved_twice_it_is_the_same_bytes_and_loads_again(coded, picture, tmp_path):
     model, processor = coded
     model.model.multi_modal_projector.prepare(codebook(model.model.vision_tower), torch.randn(8, 24))
     save(model, processor, tmp_path / "one")
@@ -65,12 +65,12 @@ def test_it_is_stored_and_loaded_as_it_was(coded, picture, tmp_path):
     theirs = processor(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
     assert torch.equal(inputs.pixel_values, theirs.pixel_values)
     with torch.no_grad():
-        seen, before = loaded(**inputs).logits.float(), model(**theirs).logits.float()
-    torch.testing.assert_close(seen, before, rtol=2e-2, atol=2e-2)
+        after, before = loaded(**inputs).logits.float(), model(**theirs).logits.float()
+    torch.testing.assert_close(after, before, rtol=2e-2, atol=2e-2)
 
 
 def test_a_wrong_tokenizer_or_width_names_the_param(resampler, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing: params\.yaml: resampler\.tokenizer must be an Amused"):
-        load_eye(dataclasses.replace(resampler, tokenizer=str(tmp_path)))
+        load_vq_tower(dataclasses.replace(resampler, tokenizer=str(tmp_path)))
     with pytest.raises(ValueError, match=r"resampler\.width must be a multiple of heads, got 16 and 3"):
-        load_eye(dataclasses.replace(resampler, heads=3))
+        load_vq_tower(dataclasses.replace(resampler, heads=3))

@@ -9,7 +9,7 @@ from synthpairs.vlm.params import Instructions
 
 
 def talk(*texts):
-    return [{"from": ("human", "gpt")[place % 2], "value": text} for place, text in enumerate(texts)]
+    return [{"from": ("human", "gpt")[index % 2], "value": text} for index, text in enumerate(texts)]
 
 
 RECORDS = [
@@ -36,9 +36,9 @@ def corpus(tmp_path, png):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
-def test_every_record_is_read_whatever_is_read_at_once(corpus, monkeypatch, chunk):
+def test_records_are_the_same_for_any_chunk_size(corpus, monkeypatch, chunk):
     monkeypatch.setattr(llava_json, "CHUNK", chunk)
-    turns = [turns for turns, _ in read_conversations(corpus)]
+    turns = [turns for turns, _ in read_conversations(corpus, "finetune")]
     assert turns[:4] == [
         [{"question": "\nwhat?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],
         [{"question": "what?\n", "answer": "a snail"}],
@@ -48,8 +48,8 @@ def test_every_record_is_read_whatever_is_read_at_once(corpus, monkeypatch, chun
     assert len(turns) == len(RECORDS)
 
 
-def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, processor, picture):
-    examples, skipped = conversation_examples(read_conversations(corpus), processor, 200)
+def test_skipped_records_are_counted_and_pictures_stay_with_their_records(corpus, processor, picture):
+    examples, skipped = conversation_examples(read_conversations(corpus, "finetune"), processor, 200)
     assert skipped == {"empty": 1, "control_token": 1, "too_long": 0, "unreadable_picture": 3}
     assert [example.picture is not None for example in examples] == [True, True, False, False]
     texts = [processor.tokenizer.decode(example.ids) for example in examples]
@@ -63,17 +63,23 @@ def test_what_cannot_be_learnt_from_is_counted_and_shifts_nobody(corpus, process
     [
         ('{"id": 1}', "is not a JSON list of records"),
         ('[{"conversations": []}, {"conversations": [', "record 2: "),
-        ('[{"conversations": []}, {"id": 2}]', r"record 2: not a conversation as LLaVA's are \(KeyError"),
+        ('[{"conversations": []}, {"id": 2}]', r"record 2: not a conversation in LLaVA's form \(KeyError"),
         ('[{"conversations": []},', "record 2: the file ends within its list"),
         ("[]", "holds no conversation"),
-        ('[{"image": "a.png", "conversations": []}]', "record 1 has a picture: .*instructions.images is null"),
+        (
+            '[{"image": "a.png", "conversations": []}]',
+            r"record 1 has a picture, but .*finetune_codes\.instructions\.images",
+        ),
     ],
 )
-def test_a_file_of_another_kind_is_named_with_the_record(tmp_path, text, message):
-    with pytest.raises(FileNotFoundError, match=r"finetune.instructions.path: .*none.json is missing"):
-        list(read_conversations(Instructions(path=str(tmp_path / "none.json"), images=None)))
+def test_a_file_of_another_form_is_an_error_with_the_record(tmp_path, text, message):
+    def read(name="mix.json", images=None):
+        list(read_conversations(Instructions(path=str(tmp_path / name), images=images), "finetune_codes"))
+
+    with pytest.raises(FileNotFoundError, match=r"finetune_codes\.instructions\.path: .*none.json is missing"):
+        read("none.json")
     (tmp_path / "mix.json").write_text(text)
     with pytest.raises(ValueError, match=f"mix.json.*{message}"):
-        list(read_conversations(Instructions(path=str(tmp_path / "mix.json"), images=None)))
-    with pytest.raises(FileNotFoundError, match=r"finetune.instructions.images: .*none is no directory"):
-        list(read_conversations(Instructions(path=str(tmp_path / "mix.json"), images=str(tmp_path / "none"))))
+        read()
+    with pytest.raises(FileNotFoundError, match=r"finetune_codes\.instructions\.images: .*none is no directory"):
+        read(images=str(tmp_path / "none"))

@@ -18,19 +18,19 @@ TALK = [("what?", "a dog"), ("and the ground?", "red"), ("a cat?", "no")]
 
 
 def row(*turns, picture=None):
-    asked = [{"question": question, "answer": answer} for question, answer in turns]
-    return pd.DataFrame([{"turns": asked, "picture": picture}])
+    keyed = [{"question": question, "answer": answer} for question, answer in turns]
+    return pd.DataFrame([{"turns": keyed, "picture": picture}])
 
 
 def learnt(processor, example):
-    """What is learnt, stretch by stretch."""
+    """The text of each run of learnt tokens."""
     assert len(example.ids) == len(example.labels)
     assert all(label in (IGNORED, token) for token, label in zip(example.ids, example.labels, strict=True))
-    stretches = groupby(example.labels, lambda label: label != IGNORED)
-    return [processor.tokenizer.decode(list(labels)) for learnt, labels in stretches if learnt]
+    runs = groupby(example.labels, lambda label: label != IGNORED)
+    return [processor.tokenizer.decode(list(labels)) for learnt, labels in runs if learnt]
 
 
-def test_a_caption_follows_its_picture_and_is_learnt_with_its_end(processor, picture):
+def test_a_caption_follows_its_picture_and_is_learnt_with_its_line_end(processor, picture):
     (example,), skipped = caption_examples([("key", " a dog ", picture(0))], processor, 80)
     assert processor.tokenizer.decode(example.ids) == "<image>" * 4 + "a dog\n"
     assert example.labels == [IGNORED] * 4 + example.ids[4:]
@@ -40,7 +40,9 @@ def test_a_caption_follows_its_picture_and_is_learnt_with_its_end(processor, pic
 
 @pytest.mark.parametrize("pictured", [True, False])
 @pytest.mark.parametrize(("chat", "space", "end"), [("chatml", "", "<|im_end|>"), ("vicuna", " ", "</s>")])
-def test_every_answer_is_learnt_with_its_end_as_it_will_be_asked(parts, chat, space, end, pictured, picture, png):
+def test_answers_are_learnt_with_their_end_and_prompts_are_those_of_inference(
+    parts, chat, space, end, pictured, picture, png
+):
     processor = assemble(dataclasses.replace(parts, chat=chat))[1]
     if chat == "vicuna":
         (example,), _ = instruction_examples(row(*TALK), processor, 200)
@@ -54,18 +56,18 @@ def test_every_answer_is_learnt_with_its_end_as_it_will_be_asked(parts, chat, sp
     images = [picture(0)] if pictured else None
     if pictured:
         messages[0]["content"].insert(0, {"type": "image"})
-    written = processor.apply_chat_template(messages).removesuffix("\n")  # nobody is asked for what follows the end
-    whole = processor(text=written, images=images, return_tensors="pt")
+    text = processor.apply_chat_template(messages).removesuffix("\n")  # after the last end token
+    whole = processor(text=text, images=images, return_tensors="pt")
     assert example.ids == whole.input_ids[0].tolist()
-    asked = processor.apply_chat_template(messages[:1], add_generation_prompt=True)
-    start = processor(text=asked, images=images).input_ids[0]
+    prompt = processor.apply_chat_template(messages[:1], add_generation_prompt=True)
+    start = processor(text=prompt, images=images).input_ids[0]
     assert example.ids[: len(start)] == list(start)
     assert example.labels[: len(start)] == [IGNORED] * len(start)
     assert example.ids.count(processor.image_token_id) == 4 * pictured
     assert torch.equal(example.pixels, whole.pixel_values[0].bfloat16()) if pictured else example.pixels is None
 
 
-def test_rows_are_the_same_from_a_file(processor, instructions, tmp_path):
+def test_rows_of_a_file_give_the_same_examples(processor, instructions, tmp_path):
     rows = instructions(8)
     records = enumerate(rows.to_dict("records"))
     table = [{"uid": str(number), "task": "", "drawings": []} | row for number, row in records]
@@ -88,10 +90,10 @@ def test_rows_are_the_same_from_a_file(processor, instructions, tmp_path):
         (("what?", "<|im_start|>"), "control_token"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_what_cannot_be_learnt_from_is_counted_in_any_turn(processor, turn, reason, place):
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_skipped_examples_are_counted_whichever_turn_is_wrong(processor, turn, reason, index):
     good = row(*TALK)
-    turns = [turn if number == place else other for number, other in enumerate(TALK)]
+    turns = [turn if number == index else other for number, other in enumerate(TALK)]
     examples, skipped = instruction_examples(pd.concat([good, row(*turns), good]), processor, 150)
     assert len(examples) == 2
     assert skipped == NONE | {reason: 1}
@@ -105,19 +107,17 @@ def test_a_conversation_without_turns_is_empty(processor, png, turns):
     assert skipped == NONE | {"empty": 1}
 
 
-def test_what_is_no_picture_is_counted(processor, png):
+def test_unreadable_pictures_are_counted(processor, png):
     broken = [row(TALK[0], picture=payload) for payload in (b"no picture", b"", png(0)[:-200])]
     examples, skipped = instruction_examples(pd.concat(broken), processor, 80)
     assert not examples
     assert skipped == NONE | {"unreadable_picture": 3}
 
 
-def test_a_batch_is_padded_behind_and_labelled_where_it_is_learnt():
+def test_a_batch_is_padded_on_the_right():
     pixels = torch.ones(3, 2, 2, dtype=torch.bfloat16)
-    short, long = (
-        Example([5, 6, 7], [IGNORED, 6, IGNORED], None),
-        Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], pixels),
-    )
+    short = Example([5, 6, 7], [IGNORED, 6, IGNORED], None)
+    long = Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], pixels)
     batch = collate([short, long])
     assert batch["input_ids"].tolist() == [[5, 6, 7, 0, 0], [3, 8, 9, 4, 2]]
     assert batch["labels"].tolist() == [[IGNORED, 6] + [IGNORED] * 3, [IGNORED, IGNORED, IGNORED, 4, 2]]
@@ -125,7 +125,7 @@ def test_a_batch_is_padded_behind_and_labelled_where_it_is_learnt():
     assert "pixel_values" not in collate([Example([5, 6], [IGNORED, 6], None)])
 
 
-def test_the_fingerprint_sees_everything():
+def test_the_fingerprint_covers_everything():
     pixels = torch.zeros(3, 2, 2, dtype=torch.bfloat16)
     base = Example([1, 2], [IGNORED, 2], pixels)
     changes = ({"ids": [1, 3]}, {"labels": [1, 2]}, {"picture": pixels + 1}, {"picture": None})

@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import MOMENTS, PROJECTOR, align, finetune, untrained
+from synthpairs.vlm.llava import PROJECTOR, STATS, align, finetune, untrained
 from synthpairs.vlm.model import assemble, load
-from synthpairs.vlm.params import Align, ClosedForm, Lora
-from synthpairs.vlm.warmstart import Moments, fit_projector
+from synthpairs.vlm.params import Align, Lora, RidgeInit
+from synthpairs.vlm.projector_init import SufficientStats, fit_projector
 from tests.vlm.conftest import changed_weights, checkpoints
 
 LORA = Lora(rank=2, alpha=4.0, dropout=0.5, quantize=None)
@@ -21,7 +21,7 @@ QLORA = dataclasses.replace(LORA, quantize="nf4")
 NEEDS_BITSANDBYTES = pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None, reason="the extra `quantize` is not installed"
 )
-START = ClosedForm(ridge=0.1, whitening=0.5)
+START = RidgeInit(ridge=0.1, whitening=0.5)
 
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):
@@ -58,20 +58,20 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, tunin
     assert ("language_model.model.embed_tokens.weight" in changed) == (lora is None)
     for name in ("config.json", "tokenizer.json", "processor_config.json"):
         assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
-    if lora is QLORA:  # the others come out twice alike where they are killed
+    if lora is QLORA:  # the other ones are run twice in the test of a killed finetune
         assert load(tmp_path / "finetuned")[0].dtype == compute_dtype()
         assert finetune(instructions(40), aligned, parts, params, tmp_path / "again") == metrics
         assert file_sha256(tmp_path / "again") == file_sha256(tmp_path / "finetuned")
 
 
 @pytest.mark.parametrize("start", [None, START])
-def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, spread, tmp_path, start):
+def test_a_killed_align_resumes_to_the_same_bytes(narrow, pairs, training, launch, tmp_path, start):
     params = Align(**training, start=start)
     expected = align(pairs(40), narrow, params, tmp_path / "whole")
-    spread(1, "align", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
+    launch(1, "align", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
     assert checkpoints() == ["checkpoint-6"]
     assert not (tmp_path / "resumed").exists()
-    align(pairs(40), narrow, dataclasses.replace(params, seed=4), tmp_path / "other")  # its store is another
+    align(pairs(40), narrow, dataclasses.replace(params, seed=4), tmp_path / "other")  # in another work store
     align(pairs(39), narrow, params, tmp_path / "other")
     assert checkpoints() == ["checkpoint-6"]
     assert align(pairs(40), narrow, params, tmp_path / "resumed") == expected
@@ -79,17 +79,17 @@ def test_a_killed_align_goes_on_to_the_same_bytes(narrow, pairs, training, sprea
     assert checkpoints() == []
 
 
-@pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must come back
-def test_a_killed_finetune_goes_on_to_the_same_bytes(parts, instructions, tuning, spread, tmp_path, aligned, lora):
+@pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must be restored
+def test_a_killed_finetune_resumes_to_the_same_bytes(parts, instructions, tuning, launch, tmp_path, aligned, lora):
     params = tuning(micro_batch=2, projector_learning_rate=0.02, lora=lora)
     expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
-    spread(1, "finetune", instructions(40), aligned, parts, params, tmp_path / "resumed", dies_at=30)
+    launch(1, "finetune", instructions(40), aligned, parts, params, tmp_path / "resumed", dies_at=30)
     assert checkpoints() == ["checkpoint-6"]
     assert finetune(instructions(40), aligned, parts, params, tmp_path / "resumed") == expected
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
 
 
-def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
+def test_too_many_skipped_examples_are_an_error(parts, pairs, training, tmp_path):
     broken = [(key, "" if number < 3 else text, picture) for number, (key, text, picture) in enumerate(pairs(40))]
     metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}, start=None), tmp_path / "out")
     assert (metrics["pairs"], metrics["skipped"]["empty"]) == (37, 3)
@@ -98,19 +98,16 @@ def test_too_many_left_out_is_an_error(parts, pairs, training, tmp_path):
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_an_arm_of_hardly_any_pairs_is_trained_on_what_there_is(
-    narrow, pairs, instructions, training, tuning, tmp_path, count
-):
-    """Its projector starts at random, for there are no two captions to tell apart, and fine-tuning takes it from there."""
-    start = ClosedForm(ridge=0.3, whitening=0.5)
-    metrics = align(pairs(count), narrow, Align(**training, start=start), tmp_path / "aligned")
+def test_an_arm_of_less_than_two_pairs_is_trained(narrow, pairs, instructions, training, tuning, tmp_path, count):
+    """Without two different captions its projector starts at random."""
+    metrics = align(pairs(count), narrow, Align(**training, start=START), tmp_path / "aligned")
     assert (metrics["pairs"], metrics["steps"], metrics["start"]) == (count, count, {"r2": None})
-    tuned = finetune(instructions(8), tmp_path / "aligned", narrow, tuning(start=start), tmp_path / "tuned")
+    tuned = finetune(instructions(8), tmp_path / "aligned", narrow, tuning(start=START), tmp_path / "tuned")
     assert tuned["steps"] == 2
     assert tuned["start"]["r2"] is not None
 
 
-def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, tmp_path):
+def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path):
     metrics = untrained(parts, tmp_path / "untrained")
     align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}, start=None), tmp_path / "aligned")
     start = load_file(tmp_path / "aligned" / PROJECTOR)
@@ -123,26 +120,24 @@ def test_the_untrained_model_is_what_align_starts_from(parts, pairs, training, t
     assert config["architectures"] == ["LlavaForConditionalGeneration"]
 
 
-def test_align_starts_from_the_closed_form(narrow, pairs, training, tmp_path):
+def test_align_starts_from_the_ridge_regression(narrow, pairs, training, tmp_path):
     params = Align(**training | {"learning_rate": 0.0}, start=START)
     metrics = align(pairs(40), narrow, params, tmp_path / "aligned")
     model, processor = assemble(narrow)
-    start = fit_projector(
-        model, Moments.of(model, caption_examples(pairs(40), processor, 120)[0]), START, "align.start"
-    )
-    assert metrics["start"] == start
-    assert start.keys() == {"r2"}
+    stats = SufficientStats.of(model, caption_examples(pairs(40), processor, 120)[0])
+    assert metrics["start"] == fit_projector(model, stats, START, "align")
+    assert metrics["start"].keys() == {"r2"}
     projector = model.model.multi_modal_projector.state_dict()
-    still = {file: load_file(tmp_path / "aligned" / file) for file in (PROJECTOR, MOMENTS)}
-    assert all(torch.equal(weight, projector[name]) for name, weight in still[PROJECTOR].items())
+    written = {file: load_file(tmp_path / "aligned" / file) for file in (PROJECTOR, STATS)}
+    assert all(torch.equal(weight, projector[name]) for name, weight in written[PROJECTOR].items())
     metrics = align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
     assert (metrics["pairs"], metrics["steps"]) == (40, 0)
-    for file, values in still.items():
+    for file, values in written.items():
         again = load_file(tmp_path / "aligned" / file)
         assert all(torch.equal(values[name], again[name]) for name in values)
 
 
-def test_the_projector_has_a_rate_of_its_own(parts, instructions, tuning, tmp_path, aligned):
+def test_the_projector_has_its_own_learning_rate(parts, instructions, tuning, tmp_path, aligned):
     params = tuning(learning_rate=0.0, projector_learning_rate=0.01)
     finetune(instructions(8), aligned, parts, params, tmp_path / "finetuned")
     untrained(parts, tmp_path / "untrained")
@@ -152,16 +147,18 @@ def test_the_projector_has_a_rate_of_its_own(parts, instructions, tuning, tmp_pa
     assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()
 
 
-def test_finetune_can_start_anew_from_captions_and_answers(narrow, pairs, instructions, training, tuning, tmp_path):
+def test_finetune_can_start_from_a_regression_on_captions_and_answers(
+    narrow, pairs, instructions, training, tuning, tmp_path
+):
     params = tuning(max_steps=0, start=START)
     align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
     metrics = finetune(instructions(40), tmp_path / "aligned", narrow, params, tmp_path / "finetuned")
     model, processor = assemble(narrow)
     captions, _ = caption_examples(pairs(40), processor, 120)
     answers, _ = instruction_examples(instructions(40), processor, 120)
-    both = Moments.of(model, captions) + Moments.of(model, answers)
-    assert metrics["start"] == fit_projector(model, both, START, "finetune.start")
-    assert metrics["start"] != fit_projector(model, Moments.of(model, captions), START, "finetune.start")
+    both = SufficientStats.of(model, captions) + SufficientStats.of(model, answers)
+    assert metrics["start"] == fit_projector(model, both, START, "finetune")
+    assert metrics["start"] != fit_projector(model, SufficientStats.of(model, captions), START, "finetune")
     align(pairs(40), narrow, Align(**training, start=None), tmp_path / "random")
     with pytest.raises(ValueError, match=r"finetune.start must be null unless align.start is given"):
         finetune(instructions(40), tmp_path / "random", narrow, params, tmp_path / "other")

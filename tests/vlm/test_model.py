@@ -20,17 +20,17 @@ def test_it_is_the_language_model_over_projected_patches(parts, picture, select,
     inputs = processor(text="<image>dog", images=picture(0), return_tensors="pt")
     assert inputs.input_ids.tolist()[0][: tokens + 1] == [3] * tokens + processor.tokenizer("d").input_ids
     assert picture_tokens(processor) == model.config.image_seq_length == tokens
-    eye = CLIPVisionModel.from_pretrained(parts.eye, dtype=torch.bfloat16).float()
+    tower = CLIPVisionModel.from_pretrained(parts.eye, dtype=torch.bfloat16).float()
     llm = LlamaForCausalLM.from_pretrained(parts.llm, dtype=torch.float32)
     with torch.no_grad():
-        seen = eye(inputs.pixel_values, output_hidden_states=True).hidden_states[-2][:, -tokens:]
+        features = tower(inputs.pixel_values, output_hidden_states=True).hidden_states[-2][:, -tokens:]
         words = llm.get_input_embeddings()(inputs.input_ids[:, tokens:])
-        projected = model.model.multi_modal_projector(seen)
+        projected = model.model.multi_modal_projector(features)
         expected = llm(inputs_embeds=torch.cat([projected, words], dim=1)).logits
         torch.testing.assert_close(model(**inputs).logits, expected)
 
 
-def test_a_reserved_token_becomes_the_image_token_and_nothing_grows(parts):
+def test_a_reserved_token_becomes_the_image_token_without_a_new_row(parts):
     model, processor = assemble(parts)
     before = AutoTokenizer.from_pretrained(parts.llm)
     assert len(processor.tokenizer) == len(before) == model.config.text_config.vocab_size
@@ -49,16 +49,16 @@ def test_without_a_reserved_token_the_embedding_grows(parts, picture, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path, monkeypatch, dtype):
+def test_a_saved_model_gives_the_same_logits(parts, picture, tmp_path, monkeypatch, dtype):
     monkeypatch.setattr("synthpairs.core.determinism.compute_dtype", lambda: dtype)
     model, processor = assemble(parts)
     assert {weight.dtype for weight in model.model.language_model.parameters()} == {dtype}
     save(model, processor, tmp_path / "vlm")
-    loaded, its_processor = load(tmp_path / "vlm")
+    loaded, loaded_processor = load(tmp_path / "vlm")
     assert loaded.dtype == dtype
     assert not loaded.training
-    assert ask(its_processor, "what?") == ask(processor, "what?")
-    inputs = its_processor(text=ask(its_processor, "what?"), images=picture(0), return_tensors="pt")
+    assert ask(loaded_processor, "what?") == ask(processor, "what?")
+    inputs = loaded_processor(text=ask(loaded_processor, "what?"), images=picture(0), return_tensors="pt")
     automatic = AutoModelForImageTextToText.from_pretrained(tmp_path / "vlm", local_files_only=True, dtype="auto")
     assert automatic.dtype == model.dtype == torch.bfloat16  # to which it was rounded
     if dtype == torch.float32:  # `to` bfloat16 would round the rotary frequencies too
@@ -68,7 +68,7 @@ def test_what_is_saved_loads_alone_and_says_the_same(parts, picture, tmp_path, m
         assert torch.equal(automatic(**inputs).logits, model(**inputs).logits)
 
 
-def test_the_same_seed_saves_the_same_bytes_and_nobody_elses_generator_moves(parts, tmp_path):
+def test_the_same_seed_saves_the_same_bytes_and_leaves_torchs_generator_alone(parts, tmp_path):
     for name, seed in {"a": 0, "b": 0, "c": 1}.items():
         torch.rand(1)
         before = torch.random.get_rng_state()
@@ -86,7 +86,7 @@ def test_the_same_seed_saves_the_same_bytes_and_nobody_elses_generator_moves(par
         ("vicuna", "USER: <image>\nwhat? ASSISTANT:", "USER: hello ASSISTANT: a dog</s>"),
     ],
 )  # fmt: skip
-def test_however_words_are_spaced_the_prompt_is_llavas(parts, chat, prompt, talk, text):
+def test_the_prompt_is_llavas_whatever_the_spaces(parts, chat, prompt, talk, text):
     _, processor = assemble(dataclasses.replace(parts, chat=chat))
     if chat == "vicuna":
         processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
@@ -99,19 +99,19 @@ def test_however_words_are_spaced_the_prompt_is_llavas(parts, chat, prompt, talk
     ("changes", "error", "message"),
     [
         ({"llm": "models/none"}, FileNotFoundError, "vlm.llm is models/none, .* run `dvc repro language_model` first"),
-        ({"eye": "models/none"}, FileNotFoundError, "vlm.eye is models/none"),
+        ({"eye": "models/none"}, FileNotFoundError, "vlm.eye is models/none, which is no vision tower"),
         ({"image_slot": "<pad>"}, ValueError, r"vlm.image_slot must be null or .*<empty_output>.*, got '<pad>'"),
         ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
     ],
 )
-def test_wrong_parts_are_named(parts, tmp_path, changes, error, message):
+def test_a_wrong_part_names_the_param(parts, tmp_path, changes, error, message):
     with pytest.raises(FileNotFoundError, match="dvc repro finetune"):
         load(tmp_path)
     with pytest.raises(error, match=message):
         assemble(dataclasses.replace(parts, **changes))
 
 
-def test_lm_eval_takes_the_directory(parts, picture, tmp_path):
+def test_lm_eval_loads_the_directory(parts, picture, tmp_path):
     from lm_eval.api.instance import Instance
     from lm_eval.models.hf_vlms import HFMultimodalLM
 
@@ -123,9 +123,9 @@ def test_lm_eval_takes_the_directory(parts, picture, tmp_path):
     prompts = [evaluated.apply_chat_template(question) for question in questions]
     assert prompts[0] == ask(processor, "a?")
     settings = {"until": ["\n"], "max_gen_toks": 4, "do_sample": False}
-    shown = [{"visual": [picture(number)]} for number in range(3)]
-    asked = zip(prompts, [settings] * 3, shown, strict=True)
-    requests = [Instance("generate_until", {}, arguments, number) for number, arguments in enumerate(asked)]
+    images = [{"visual": [picture(number)]} for number in range(3)]
+    calls = zip(prompts, [settings] * 3, images, strict=True)
+    requests = [Instance("generate_until", {}, arguments, number) for number, arguments in enumerate(calls)]
     answers = evaluated.generate_until(requests, disable_tqdm=True)
     inputs = processor(text=prompts[1], images=picture(1), return_tensors="pt")
     new = model.generate(**inputs, max_new_tokens=4)[0, inputs.input_ids.shape[1] :]

@@ -1,4 +1,4 @@
-"""Parts from a hub: a whole CLIP as the eye, a Vicuna as the language model, and what is said when one cannot be had."""
+"""Parts from a hub: a whole CLIP as vision tower, a Vicuna as language model, and the errors when one cannot be loaded."""
 
 import dataclasses
 import json
@@ -28,20 +28,20 @@ WORDS = TEXT.split()
 
 
 def whole_clip(folder):
-    """As openai/clip-vit-large-patch14-336 lies on the hub: both towers, sizes as numbers, an old class name."""
+    """As openai/clip-vit-large-patch14-336 is on the hub: both towers, sizes as numbers, an old class name."""
     torch.manual_seed(0)
     layers = {"intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 3}
     vision = layers | {"hidden_size": 16, "image_size": SIDE, "patch_size": PATCH}
     text = layers | {"hidden_size": 8, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=8)).half().save_pretrained(folder)
-    seen = {"do_resize": True, "size": SIDE, "do_center_crop": True, "crop_size": SIDE, "resample": 3}
+    size = {"do_resize": True, "size": SIDE, "do_center_crop": True, "crop_size": SIDE, "resample": 3}
     norm = {"do_normalize": True, "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
-    settings = seen | norm | {"feature_extractor_type": "CLIPFeatureExtractor"}
+    settings = size | norm | {"feature_extractor_type": "CLIPFeatureExtractor"}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
 
 
 def vicuna(folder):
-    """As lmsys/vicuna-7b-v1.5 lies there: a sentencepiece model, and settings of sampling that no longer go together."""
+    """As lmsys/vicuna-7b-v1.5 is there: a sentencepiece model, and sampling settings that contradict each other."""
     folder.mkdir(parents=True)
     (folder / "words.txt").write_text("\n".join(" ".join(WORDS[n:] + WORDS[:n]) for n in range(len(WORDS))))
     sentencepiece.SentencePieceTrainer.train(
@@ -77,10 +77,10 @@ def cached(tmp_path_factory):
 
 @pytest.fixture
 def hub(cached, monkeypatch):
-    """A hub that has them; what it does can be changed."""
+    """A hub that has these models."""
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda model, **_: str(cached[model]))
-    for remembered in (parts.part_folder, parts.part_record):
-        remembered.cache_clear()
+    for cached_function in (parts.part_folder, parts.part_record):
+        cached_function.cache_clear()
     return cached
 
 
@@ -88,7 +88,7 @@ PAPER = Vlm(eye="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", layers=None, a
             vision_feature_select="default", aspect="crop", image_slot=None, chat="vicuna", seed=0)  # fmt: skip
 
 
-def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture, png):
+def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):
     model, processor = assemble(PAPER)
     clip = CLIPModel.from_pretrained(hub["openai/clip"], dtype=torch.bfloat16).to(compute_dtype())
     tower = clip.vision_model.state_dict()
@@ -97,9 +97,9 @@ def test_the_tower_of_a_whole_clip_is_the_eye_and_sees_as_it_did(hub, picture, p
     pixels = processor.image_processor(picture(0), return_tensors="pt").pixel_values.to(compute_dtype())
     with torch.no_grad():
         expected = clip.vision_model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
-        seen = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
-        assert torch.equal(seen, expected)
-    # A sentencepiece tokenizer marks the beginning of a text; a conversation that is tokenised in parts must not have more.
+        features = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
+        assert torch.equal(features, expected)
+    # A sentencepiece tokenizer marks the beginning of a text; a conversation tokenised in segments must have one mark.
     rows = pd.DataFrame([{"turns": [{"question": "what is this?", "answer": "a dog"}], "picture": png(0)}])
     (example,), _ = instruction_examples(rows, processor, 300)
     text = "USER: <image>\nwhat is this? ASSISTANT: a dog</s>"
@@ -156,7 +156,7 @@ RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
         (errors.HFValidationError("bad\nname"), ValueError, "cannot be fetched: bad name"),
     ],
 )
-def test_what_the_hub_does_not_give_is_one_line(hub, monkeypatch, error, kind, message):
+def test_an_error_of_the_hub_is_one_line(hub, monkeypatch, error, kind, message):
     def refuse(model, revision, allow_patterns):
         raise error
 
@@ -177,11 +177,15 @@ def drop_a_weight(at):
 
 
 @pytest.mark.parametrize(
-    ("model", "spoil", "message"),
+    ("model", "damage", "message"),
     [
-        ("openai/clip", lambda at: (at / "config.json").unlink(), "vlm.eye: .* has no config.json, so it is no eye"),
+        (
+            "openai/clip",
+            lambda at: (at / "config.json").unlink(),
+            "vlm.eye: .* has no config.json, so it is no vision tower",
+        ),
         ("openai/clip", lambda at: (at / "preprocessor_config.json").unlink(), "has no preprocessor_config.json"),
-        ("openai/clip", change("preprocessor_config.json", crop_size=16), "sees 24 pixels, .* makes 16"),
+        ("openai/clip", change("preprocessor_config.json", crop_size=16), "takes 24 pixels, .* makes 16"),
         ("openai/clip", change("config.json", model_type="siglip"), "must be of CLIP, .* type siglip"),
         (
             "lmsys/vicuna",
@@ -193,10 +197,10 @@ def drop_a_weight(at):
         ("lmsys/vicuna", change("config.json", model_type="clip"), "vlm.llm: .* cannot be loaded"),
     ],
 )
-def test_a_model_that_does_not_fit_is_one_line(hub, monkeypatch, tmp_path, model, spoil, message):
-    shutil.copytree(hub[model], tmp_path / "spoilt")
-    spoil(tmp_path / "spoilt")
-    folders = hub | {model: tmp_path / "spoilt"}
+def test_an_error_of_a_broken_model_is_one_line(hub, monkeypatch, tmp_path, model, damage, message):
+    shutil.copytree(hub[model], tmp_path / "damaged")
+    damage(tmp_path / "damaged")
+    folders = hub | {model: tmp_path / "damaged"}
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: str(folders[name]))
     with pytest.raises((ValueError, OSError), match=message) as caught:
         assemble(PAPER)

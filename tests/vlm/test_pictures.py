@@ -11,40 +11,42 @@ from synthpairs.core.storage import Slice, locate_shard, shard_bytes
 from synthpairs.vlm import pictures
 from synthpairs.vlm.examples import IGNORED, Example, Examples, caption_examples
 from synthpairs.vlm.model import assemble, load, save
-from synthpairs.vlm.pictures import looked_at
+from synthpairs.vlm.pictures import check_pictures
 
 
-def test_a_picture_is_the_same_wherever_it_lies(processor, picture, png, tmp_path):
+def test_a_picture_is_the_same_from_every_source(processor, picture, png, tmp_path):
     (tmp_path / "a.png").write_bytes(png(0))
     (tmp_path / "s.tar").write_bytes(shard_bytes([("k", {"png": png(0), "txt": b"a dog"}), ("l", {"png": png(1)})]))
     shard = dict(locate_shard(tmp_path / "s.tar"))
     sources = [png(0), tmp_path / "a.png", shard["k"]["png"], picture(0), None]
-    *images, none = looked_at(sources, processor.image_processor)
+    *images, none = check_pictures(sources, processor.image_processor)
     expected = processor.image_processor(picture(0), return_tensors="pt").pixel_values[0].bfloat16()
     assert none is None
     assert all(torch.equal(image.pixels(), expected) for image in images)
     assert len({image.digest for image in images[:3]}) == 1
-    assert torch.equal(pickle.loads(pickle.dumps(images[1])).pixels(), expected)  # a loader's worker has it so
+    assert torch.equal(pickle.loads(pickle.dumps(images[1])).pixels(), expected)  # as for a data loader's worker
     pairs = [(key, "a dog", members["png"]) for key, members in shard.items()]
     examples, _ = caption_examples(pairs, processor, 80)
-    assert all(isinstance(example.picture.source, Slice) for example in examples), "pairs in shards are not held"
+    assert all(isinstance(example.picture.source, Slice) for example in examples), (
+        "pictures of shards are not held in memory"
+    )
     (tmp_path / "a.png").write_bytes(png(0)[:50])
-    with pytest.raises(OSError, match=r"a\.png: a picture that was whole before"):
+    with pytest.raises(OSError, match=r"a\.png: a picture cannot be decoded any more"):
         images[1].pixels()
 
 
-@pytest.mark.parametrize("ahead", [2, 1024])
-def test_broken_ones_are_found_in_their_places(processor, picture, png, tmp_path, monkeypatch, ahead):
-    monkeypatch.setattr(pictures, "AHEAD", ahead)
+@pytest.mark.parametrize("chunk", [2, 1024])
+def test_broken_pictures_are_none(processor, picture, png, tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(pictures, "CHUNK", chunk)
     out = io.BytesIO()
     picture(0).resize((64, 40)).save(out, "JPEG")
     photo = out.getvalue()
     sources = [png(0), png(0)[:-200], photo, photo[: len(photo) // 2], b"", tmp_path / "none.png", png(1)]
-    whole = [image is not None for image in looked_at(sources, processor.image_processor)]
+    whole = [image is not None for image in check_pictures(sources, processor.image_processor)]
     assert whole == [True, False, True, False, False, False, True]
 
 
-def test_many_examples_are_what_was_put_in_and_small():
+def test_examples_are_held_in_few_bytes():
     examples = Examples()
     tracemalloc.start()
     for number in range(2000):
@@ -61,13 +63,13 @@ def test_many_examples_are_what_was_put_in_and_small():
         examples[2000]
 
 
-def test_padding_keeps_what_cropping_cuts_off_and_is_saved(parts, tmp_path):
+def test_padding_keeps_the_whole_picture_and_is_saved(parts, tmp_path):
     wide = Image.new("RGB", (40, 20), "white")
     cropped, padded = (assemble(dataclasses.replace(parts, aspect=aspect)) for aspect in ("crop", "pad"))
     assert (cropped[1].image_processor(wide, return_tensors="pt").pixel_values == 1).all()
-    seen = padded[1].image_processor(wide, return_tensors="pt").pixel_values[0]
-    assert (seen[:, 6:10] == 1).all()
-    assert seen[:, [0, 1, -2, -1]].abs().max() < 0.02  # the mean colour, 127 of 127.5
+    pixels = padded[1].image_processor(wide, return_tensors="pt").pixel_values[0]
+    assert (pixels[:, 6:10] == 1).all()
+    assert pixels[:, [0, 1, -2, -1]].abs().max() < 0.02  # the mean colour, 127 of 127.5
     save(*padded, tmp_path / "vlm")
     again = load(tmp_path / "vlm")[1].image_processor(wide, return_tensors="pt").pixel_values[0]
-    assert torch.equal(again, seen)
+    assert torch.equal(again, pixels)

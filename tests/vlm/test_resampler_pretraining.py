@@ -13,12 +13,12 @@ from tests.vlm.conftest import WORDS
 
 @pytest.fixture
 def coded_pairs(resampler):
-    """Makes pairs whose codes say which of the five captions belongs to them."""
+    """Makes pairs in which each of the five captions has its own VQ tokens."""
     book = np.random.default_rng(0).normal(size=(5, 4, 2, 2)).astype(np.float32)
     return lambda count: [(f"key{number}", WORDS[number % 5], book[number % 5]) for number in range(count)]
 
 
-def test_the_words_are_the_most_frequent_ones_and_the_share_of_each_is_its_rarity(parts, resampler, coded_pairs):
+def test_the_words_are_the_most_frequent_tokens_and_targets_are_weighted_by_idf(parts, resampler, coded_pairs):
     model, processor = assemble(parts, resampler)
     examples = caption_examples(coded_pairs(5), processor, 120)[0]  # of dog, snail, elephant, on a red ground, cat
     a, e, n, d, s, end = (processor.tokenizer(letter).input_ids[0] for letter in "aends\n")
@@ -34,8 +34,8 @@ def test_the_words_are_the_most_frequent_ones_and_the_share_of_each_is_its_rarit
     assert targets[4, 0] == targets[4, 1] == 0  # "cat"
 
 
-@pytest.mark.parametrize(("count", "steps"), [(0, 0), (40, 10)])  # an arm without pairs keeps an untrained one
-def test_finetune_goes_on_from_the_resampler(
+@pytest.mark.parametrize(("count", "steps"), [(0, 0), (40, 10)])  # without pairs the resampler stays untrained
+def test_finetune_starts_from_the_resampler(
     parts, resampler, coded_pairs, instructions, training, tuning, tmp_path, count, steps
 ):
     metrics = align_codes(coded_pairs(count), parts, resampler, Training(**training), tmp_path / "aligned")
@@ -50,7 +50,7 @@ def test_finetune_goes_on_from_the_resampler(
     assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())
 
 
-def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs, training, tmp_path):
+def test_it_learns_which_words_belong_to_the_vq_tokens(parts, resampler, coded_pairs, training, tmp_path):
     settings = Training(**training | {"epochs": 20.0, "learning_rate": 0.02})
     metrics = align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "aligned")
     assert metrics["steps"] == 200
@@ -59,24 +59,23 @@ def test_it_learns_which_words_belong_to_the_codes(parts, resampler, coded_pairs
     model, processor = assemble(parts, resampler)
     model.model.multi_modal_projector.load_state_dict(load_file(tmp_path / "aligned" / PROJECTOR))
     examples = caption_examples(coded_pairs(5), processor, 120)[0]
-    seen = torch.stack([example.pixels for example in examples]).float().flatten(2).transpose(1, 2)
-    targets = model.model.multi_modal_projector.shares(seen).exp().mean(1)
-    others = targets[[1, 2, 3, 4, 0]]
-    assert (targets - others).abs().sum(1).min() > 0.2  # what it says depends on what it sees
+    vectors = torch.stack([example.pixels for example in examples]).float().flatten(2).transpose(1, 2)
+    words = model.model.multi_modal_projector.log_probs(vectors).exp().mean(1)
+    assert (words - words[[1, 2, 3, 4, 0]]).abs().sum(1).min() > 0.2  # the output depends on the picture
 
 
-def test_a_killed_alignment_goes_on_to_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path, monkeypatch):
+def test_a_killed_pretraining_resumes_to_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path, monkeypatch):
     settings = Training(**training)
     align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "whole")
     forward, calls = BagOfWordsObjective.forward, []
 
-    def dies(self, **inputs):
+    def killed(self, **inputs):
         calls.append(1)
         if len(calls) == 6:
             raise KeyboardInterrupt
         return forward(self, **inputs)
 
-    monkeypatch.setattr(BagOfWordsObjective, "forward", dies)
+    monkeypatch.setattr(BagOfWordsObjective, "forward", killed)
     with pytest.raises(KeyboardInterrupt):
         align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
     align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")

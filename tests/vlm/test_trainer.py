@@ -1,14 +1,19 @@
+import shutil
+from types import SimpleNamespace
+
 import pytest
+import torch
 from transformers import Trainer, TrainingArguments
 
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.trainer import adamw
+from synthpairs.vlm.params import Training
+from synthpairs.vlm.trainer import adamw, check_disk_space, checkpoint_to_resume, training_arguments
 from synthpairs.vlm.training import Learner
 
 
-def settings(optimizer, learner):
-    """What the optimiser does to each weight, by name."""
-    names = {id(weight): name for name, weight in learner.named_parameters()}
+def settings(optimizer, objective):
+    """The optimiser's settings for each weight, by name."""
+    names = {id(weight): name for name, weight in objective.named_parameters()}
     return {
         names[id(weight)]: {key: value for key, value in group.items() if key != "params"}
         for group in optimizer.param_groups
@@ -17,17 +22,17 @@ def settings(optimizer, learner):
 
 
 @pytest.fixture
-def learner(parts):
-    """All but the eye is trained, as in `finetune`."""
+def objective(parts):
+    """All but the vision tower is trained, as in `finetune`."""
     model, _ = assemble(parts)
     model.float().model.vision_tower.requires_grad_(False)
     return Learner(model)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.0])
-def test_the_projector_has_its_rate_and_only_matrices_decay(learner, rate):
-    groups = settings(adamw(learner, 0.01, rate, 0.1), learner)
-    trained = {name: weight for name, weight in learner.named_parameters() if weight.requires_grad}
+def test_the_projector_has_its_own_rate_and_only_matrices_decay(objective, rate):
+    groups = settings(adamw(objective, 0.01, rate, 0.1), objective)
+    trained = {name: weight for name, weight in objective.named_parameters() if weight.requires_grad}
     assert groups.keys() == trained.keys()
     assert sum("multi_modal_projector" in name for name in groups) == 4
     for name, values in groups.items():
@@ -35,11 +40,38 @@ def test_the_projector_has_its_rate_and_only_matrices_decay(learner, rate):
         assert values["weight_decay"] == (0.1 if trained[name].ndim > 1 else 0.0)
 
 
-def test_at_one_rate_the_optimiser_is_the_trainers(learner, tmp_path):
+def test_with_equal_rates_the_optimiser_is_the_hf_trainers(objective, tmp_path):
     arguments = TrainingArguments(
         str(tmp_path), learning_rate=0.01, weight_decay=0.1, optim="adamw_torch_fused", use_cpu=True, report_to="none"
     )
-    theirs = Trainer(learner, arguments).create_optimizer()
-    ours = adamw(learner, 0.01, 0.01, 0.1)
+    theirs = Trainer(objective, arguments).create_optimizer()
+    ours = adamw(objective, 0.01, 0.01, 0.1)
     assert type(ours) is type(theirs)
-    assert settings(ours, learner) == settings(theirs, learner)
+    assert settings(ours, objective) == settings(theirs, objective)
+
+
+def test_a_batch_that_cannot_be_divided_names_the_param(training, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="batch must be a multiple of micro_batch, got 4 and 3"):
+        Training(**training | {"micro_batch": 3})
+    for name, value in {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "3"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=r"align_codes\.batch must be a multiple .* x processes, got 4 and 4 x 3"):
+        training_arguments("align_codes", Training(**training), 10, tmp_path, None)
+
+
+def test_the_newest_complete_checkpoint_is_resumed_and_half_written_ones_are_removed(tmp_path):
+    assert checkpoint_to_resume(tmp_path) is None
+    for step, state in {3: '{"global_step": 3}', 12: '{"global_step": 12}', 15: '{"global_st'}.items():
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}/trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-18").mkdir()
+    assert checkpoint_to_resume(tmp_path) == tmp_path / "checkpoint-12"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-12", "checkpoint-3"]
+
+
+def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
+    layer = torch.nn.Linear(9, 10)  # 100 weights: 1,200 bytes a checkpoint, 200 the model
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2000))
+    check_disk_space(tmp_path, layer, 1)
+    with pytest.raises(OSError, match=r"needs .* GiB for checkpoints"):
+        check_disk_space(tmp_path, layer, 2)

@@ -1,6 +1,4 @@
-import shutil
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,15 +7,16 @@ import torch
 from synthpairs.vlm.examples import IGNORED, caption_examples, collate, instruction_examples
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
-from synthpairs.vlm.training import WINDOW, Learner, order, train
+from synthpairs.vlm.training import WINDOW, Learner, train, training_order
 
 
-def test_an_epoch_is_every_example_once_in_batches_of_like_length_and_no_order(training):
+def test_an_epoch_has_every_example_once_in_shuffled_batches_of_similar_length(training):
     lengths = np.random.default_rng(0).integers(5, 60, 4 * WINDOW)
-    places = order(lengths, Training(**training))
-    assert sorted(places) == list(range(4 * WINDOW))
-    assert places == order(lengths, Training(**training)) != order(lengths, Training(**training | {"seed": 4}))
-    batches = lengths[places].reshape(-1, 4)
+    order = training_order(lengths, Training(**training))
+    assert sorted(order) == list(range(4 * WINDOW))
+    assert order == training_order(lengths, Training(**training))
+    assert order != training_order(lengths, Training(**training | {"seed": 4}))
+    batches = lengths[order].reshape(-1, 4)
     assert (batches.max(1) - batches.min(1)).mean() < 5
     assert abs(np.corrcoef(np.arange(WINDOW), batches.mean(1))[0, 1]) < 0.6
 
@@ -36,9 +35,9 @@ def test_an_epoch_is_every_example_once_in_batches_of_like_length_and_no_order(t
 def test_steps(training, epochs, limit, examples, steps):
     params = Training(**training | {"epochs": epochs, "max_steps": limit})
     assert params.steps(examples) == steps
-    places = order([1] * examples, params)
-    assert len(places) == steps * 4
-    counts = Counter(places).values()
+    order = training_order([1] * examples, params)
+    assert len(order) == steps * 4
+    counts = Counter(order).values()
     assert max(counts) - min(counts) <= 1
 
 
@@ -63,56 +62,73 @@ def test_the_loss_is_the_one_of_transformers(parts, instructions):
 
 
 @pytest.fixture
-def task(parts, pairs):
-    """A learner of all the model, in float32, and examples for it."""
-    model, processor = assemble(parts)
-    return Learner(model.float()), caption_examples(pairs(40), processor, 80)[0]
+def run(parts, pairs, tmp_path):
+    """Trains the whole model, in float32, in a work folder of that name; returns the losses."""
+
+    def run(params, name="work", model=None, **settings):
+        examples, _ = caption_examples(pairs(40), assemble(parts)[1], 80)
+        objective = Learner((model or assemble(parts)[0]).float())
+        return train("align", objective, examples, Training(**params), tmp_path / name, **settings)
+
+    return run
 
 
-def test_micro_batches_add_up_to_the_batch(task, parts, training, tmp_path):
-    whole = train(*task, Training(**training), tmp_path / "whole")
-    again = Learner(assemble(parts)[0].float())
-    micro = train(again, task[1], Training(**training | {"micro_batch": 1}), tmp_path / "micro")
-    np.testing.assert_allclose(micro, whole, rtol=0.02)  # bfloat16, on a GPU
+def test_micro_batches_add_up_to_the_batch(run, training):
+    micro = run(training | {"micro_batch": 1}, "micro")
+    np.testing.assert_allclose(micro, run(training, "whole"), rtol=0.02)  # bfloat16, on a GPU
 
 
-def test_checkpoints_hold_what_is_trained_and_nothing_else(parts):
+def test_checkpoints_hold_the_trainable_weights_alone(parts):
     model, _ = assemble(parts)
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
-    learner = Learner(model)
+    objective = Learner(model)
     prefix = "vlm.model.multi_modal_projector.linear_"
-    assert learner.state_dict().keys() == {f"{prefix}{part}" for part in ("1.weight", "1.bias", "2.weight", "2.bias")}
-    learner.load_state_dict({name: torch.ones_like(weight) for name, weight in learner.state_dict().items()})
+    assert objective.state_dict().keys() == {f"{prefix}{part}" for part in ("1.weight", "1.bias", "2.weight", "2.bias")}
+    objective.load_state_dict({name: torch.ones_like(weight) for name, weight in objective.state_dict().items()})
     assert (model.model.multi_modal_projector.linear_2.weight == 1).all()
     with pytest.raises(ValueError, match="another model"):
-        learner.load_state_dict({})
+        objective.load_state_dict({})
 
 
-def test_every_step_is_watched_and_after_a_kill_those_behind_the_checkpoint_again(task, training, tmp_path):
-    half, steps = tmp_path / "checkpoint-6", []
-    half.mkdir()  # half-written, so it is not resumed from
-    (half / "model.safetensors").write_bytes(b"cut")
-    (half / "trainer_state.json").write_text('{"global_st')
+def test_on_step_is_called_for_every_step_and_after_a_kill_again_from_the_checkpoint(run, training):
+    steps = []
 
-    def watch(step):
+    def on_step(step):
         steps.append(step)
         if len(steps) == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(*task, Training(**training), tmp_path, watch=watch)
-    train(*task, Training(**training), tmp_path, watch=watch)
+        run(training, on_step=on_step)
+    run(training, on_step=on_step)
     assert steps == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9, 10]
 
 
-def test_what_cannot_go_well_ends_the_training(task, training, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="batch must be a multiple of micro_batch, got 4 and 3"):
-        Training(**training | {"micro_batch": 3})
-    with monkeypatch.context() as full:
-        full.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-        with pytest.raises(OSError, match=r"needs .* GiB for checkpoints"):
-            train(*task, Training(**training), tmp_path)
-    task[0].vlm.model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
-    with pytest.raises(ValueError, match="loss at step 1 is nan; lower learning_rate"):
-        train(*task, Training(**training), tmp_path)
+def test_a_loss_that_is_not_finite_ends_the_training(run, training, parts):
+    model, _ = assemble(parts)
+    model.model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"loss at step 1 is nan; lower align\.learning_rate"):
+        run(training, model=model)
+
+
+def test_recomputed_activations_change_no_loss(run, parts, training, monkeypatch):
+    losses, calls = {}, {}
+    for setting in ("off", "on"):
+        monkeypatch.setenv("SYNTHPAIRS_RECOMPUTE", setting)
+        model, _ = assemble(parts)
+        count = calls[setting] = []
+        model.model.language_model.layers[0].mlp.register_forward_pre_hook(lambda *_, count=count: count.append(1))
+        losses[setting] = run(training | {"max_steps": 2}, setting, model)
+    assert losses["on"] == losses["off"]
+    assert len(calls["on"]) == 2 * len(calls["off"])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("on", "SYNTHPAIRS_FSDP=on needs several processes"), ("yes", "SYNTHPAIRS_FSDP must be on or off, got 'yes'")],
+)
+def test_fsdp_in_one_process_is_an_error(run, training, monkeypatch, value, message):
+    monkeypatch.setenv("SYNTHPAIRS_FSDP", value)
+    with pytest.raises(ValueError, match=message):
+        run(training)

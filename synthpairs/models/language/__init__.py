@@ -1,1 +1,1 @@
-"""The language model: unpacked once from its pinned package, then asked to write, to judge and to score texts."""
+"""Language models: unpacking, generation, likelihood, and a client of OpenAI-compatible servers."""

@@ -1,4 +1,4 @@
-"""Perplexity by an n-gram model, number for number as Data-Juicer computes it (SynthVLM's supplement, table 1)."""
+"""Perplexity by a KenLM n-gram model, equal to Data-Juicer's (SynthVLM's supplement, table 1)."""
 
 from functools import partial
 from pathlib import Path
@@ -6,24 +6,21 @@ from pathlib import Path
 from synthpairs.models.hub import fetch_model, model_folder
 
 _FILES = ("en.arpa.bin", "en.sp.model")
-_HUB_FOLDER = "wikipedia"  # where edugp/kenlm has the models that Data-Juicer takes; oscar's are beside it
+_HUB_FOLDER = "wikipedia"  # of edugp/kenlm, with the models that Data-Juicer uses; others are trained on OSCAR
 
 
 def kenlm_folder(name: str, key: str) -> Path:
-    """The directory with en.arpa.bin and en.sp.model that the param `key` names; of the hub only these two are fetched.
-
-    FileNotFoundError names what is missing.
-    """
+    """Directory of en.arpa.bin and en.sp.model that the param `key` names; of a hub model only these are downloaded."""
     wanted = [f"{_HUB_FOLDER}/{file}" for file in _FILES] + list(_FILES)
     folder = model_folder(name, key, partial(fetch_model, files=wanted))
-    for place in (folder, folder / _HUB_FOLDER):
-        if all((place / file).is_file() for file in _FILES):
-            return place
+    for path in (folder, folder / _HUB_FOLDER):
+        if all((path / file).is_file() for file in _FILES):
+            return path
     raise FileNotFoundError(f"params.yaml: {key}: {folder} holds no {' and '.join(_FILES)}")
 
 
 class Kenlm:
-    """A KenLM model and the SentencePiece model of its words."""
+    """A KenLM model and its SentencePiece tokenizer."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -39,9 +36,9 @@ class Kenlm:
         self._model = kenlm.Model(str(folder / _FILES[0]))
 
     def perplexity(self, text: str) -> float:
-        """10 ** (- sum of log10 scores / (words + 1 for each line's end)) of the text's pieces, to one decimal; 0 without any.
+        """10 ** (-sum of log10 scores / (pieces + lines)), to one decimal; 0 for a text without pieces.
 
-        A rare piece may stand for a line end; what follows it is scored as a line of its own.
+        A rare piece may be a line end; the text behind it is scored as a line of its own.
         """
         lines = " ".join(self._pieces.encode_as_pieces(text)).splitlines()
         words = sum(len(line.split()) + 1 for line in lines)

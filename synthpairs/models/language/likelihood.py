@@ -1,4 +1,4 @@
-"""What the language model thinks of a text: how surprising it is, and whether it answers a question with yes."""
+"""Perplexity of texts, and the probability of the answer yes to a question, by the language model."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ _NO = ("No", "no", "NO", " No", " no", " NO")
 
 @torch.inference_mode()
 def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float]:
-    """Per-token perplexity of each text, exp(mean negative log-likelihood) over all its tokens; `size` texts at a time.
+    """Per-token perplexity of each text, exp(mean negative log-likelihood), in batches of `size`; inf without tokens.
 
-    The first token follows a line break, as if the text stood on a line of its own. inf for a text without tokens.
+    Texts follow a line break, so the first token counts too.
     """
     start = lm.ids("\n")
     ids = [lm.ids(text) for text in texts]
@@ -26,7 +26,7 @@ def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float
         width = max(lengths[row] for row in rows)
         if width == 0:
             continue
-        # Padding stands on the right, where causal attention keeps it from every token that counts.
+        # Padded on the right, where causal attention hides it from the text.
         padded = [[*start, *ids[row], *start[:1] * (width - lengths[row])] for row in rows]
         tokens = torch.tensor(padded, device=lm.device)
         logits = lm.logits(lm.run(tokens, use_cache=False)[:, len(start) - 1 : -1])
@@ -39,7 +39,7 @@ def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float
 
 @torch.inference_mode()
 def yes_probability(lm: LanguageModel, prompts: Sequence[str], size: int) -> list[float]:
-    """P(yes) / (P(yes) + P(no)) for the first token of the answer to each prompt, over the usual spellings of both."""
+    """P(yes) / (P(yes) + P(no)) of each answer's first token, summed over the usual spellings, in batches of `size`."""
     yes, no = (_first_tokens(lm, words) for words in (_YES, _NO))
     values = [0.0] * len(prompts)
     for batch in prefill(lm, prompts, size):
@@ -50,8 +50,8 @@ def yes_probability(lm: LanguageModel, prompts: Sequence[str], size: int) -> lis
 
 
 def _first_tokens(lm: LanguageModel, words: Sequence[str]) -> list[int]:
-    """The tokens that are one of these words by themselves; ValueError when the vocabulary splits them all."""
+    """Ids of the words that are single tokens; ValueError when none is."""
     tokens = sorted({ids[0] for word in words if len(ids := lm.ids(word)) == 1})
     if not tokens:
-        raise ValueError(f"the language model's vocabulary has none of {', '.join(map(repr, words))} as one token")
+        raise ValueError(f"the language model's vocabulary has none of {', '.join(map(repr, words))} as a single token")
     return tokens

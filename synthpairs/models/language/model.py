@@ -1,4 +1,4 @@
-"""The language model in memory, and its prompts: run in batches, with what they share run only once."""
+"""Loaded causal language model, and prefilling of its prompts in batches with a shared prefix."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -25,54 +25,49 @@ class LanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The weights' device."""
         return self.model.device
 
     def chat(self, messages: Sequence[tuple[str, str]]) -> str:
-        """The prompt that makes the model answer a conversation of (role, content) messages."""
+        """The chat template's prompt for (role, content) messages."""
         turns = [{"role": role, "content": content} for role, content in messages]
         return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
     def run(self, ids: Tensor, **cache: Any) -> Tensor:
-        """The last layer [row, token, width] for token ids [row, token]; `cache`: mask, positions, keys and values."""
+        """Last hidden states [row, token, width] of token ids [row, token]; `cache`: mask, positions, keys and values."""
         return self.model.base_model(input_ids=ids, **cache).last_hidden_state
 
     def logits(self, hidden: Tensor, tokens: Sequence[int] | None = None) -> Tensor:
-        """Scores of all tokens, or of a few of them in full float32 arithmetic, from the last layer [..., width]."""
+        """Logits of all tokens, or of `tokens` computed in float32, from hidden states [..., width]."""
         head = self.model.get_output_embeddings()
         if tokens is None:
             return head(hidden).float()
-        return F.linear(
-            hidden.float(), head.weight[list(tokens)].float()
-        )  # bfloat16, on GPUs, would round them to eighths
+        # bfloat16, on GPUs, would round them to eighths.
+        return F.linear(hidden.float(), head.weight[list(tokens)].float())
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of a text as it stands, nothing added."""
+        """Token ids of a text without special tokens."""
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
 
 @dataclass(slots=True)
 class Prefilled:
-    """A batch of prompts after their last token: `rows` are their places in the caller's list.
+    """A batch of prompts after their last token."""
 
-    `hidden` [row, width] is the model's last layer at the last token, `mask` [row, token] spans the cache, and
-    `positions` [row] are those of the next token.
-    """
-
-    rows: list[int]
-    hidden: Tensor
-    mask: Tensor
-    positions: Tensor
+    rows: list[int]  # indices of the prompts
+    hidden: Tensor  # [row, width], last hidden state of the last token
+    mask: Tensor  # [row, token], of the cache
+    positions: Tensor  # [row], of the next token
     cache: DynamicCache
 
 
 def language_model_folder(name: str, key: str) -> Path:
-    """The directory of the language model that the param `key` names; of the hub only its safetensors and texts are fetched."""
+    """Directory of the language model that the param `key` names; errors as model_folder."""
     return model_folder(name, key, made_by="`dvc repro language_model` makes models/llm")
 
 
 def load(directory: Path) -> LanguageModel:
-    """A model directory's safetensors, on the accelerator if there is one; in float32 on a CPU (see `compute_dtype`)."""
+    """Load a model directory's safetensors in `compute_dtype`, on the accelerator if there is one."""
     if not (directory / "config.json").exists():
         raise FileNotFoundError(f"{directory} holds no language model: run `dvc repro language_model` first")
     model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", use_safetensors=True, trust_remote_code=False)
@@ -81,22 +76,22 @@ def load(directory: Path) -> LanguageModel:
 
 
 def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Places of the sequences in batches of like length, shortest first, so that little is padded."""
-    order = sorted(range(len(lengths)), key=lambda place: (lengths[place], place))
+    """Indices of the sequences in batches of similar length, shortest first, to pad less."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
     for start in range(0, len(order), size):
         yield order[start : start + size]
 
 
 @torch.inference_mode()
 def prefill(lm: LanguageModel, prompts: Sequence[str], size: int) -> Iterator[Prefilled]:
-    """Run prompts up to their last token, `size` at a time; the tokens that open all of them run only once."""
+    """Run prompts up to their last token, in batches of `size`; the prefix that all share is run once."""
     if not prompts:
         return
     ids = [lm.ids(prompt) for prompt in prompts]
-    shared = min(_agreeing(min(ids), max(ids)), min(map(len, ids)) - 1)  # each row needs a last token of its own
-    opening = DynamicCache(config=lm.model.config)
+    shared = min(_common_prefix(min(ids), max(ids)), min(map(len, ids)) - 1)  # each row needs a last token of its own
+    prefix = DynamicCache(config=lm.model.config)
     if shared > 0:
-        lm.run(torch.tensor([ids[0][:shared]], device=lm.device), past_key_values=opening, use_cache=True)
+        lm.run(torch.tensor([ids[0][:shared]], device=lm.device), past_key_values=prefix, use_cache=True)
     for rows in batches([len(row) for row in ids], size):
         tails = [ids[row][shared:] for row in rows]
         width = max(map(len, tails))
@@ -104,14 +99,14 @@ def prefill(lm: LanguageModel, prompts: Sequence[str], size: int) -> Iterator[Pr
         tokens = torch.tensor([[0] * (width - len(tail)) + tail for tail in tails], device=lm.device)
         mask = torch.ones(len(rows), shared + width, dtype=torch.long, device=lm.device)
         mask[:, shared:] = torch.arange(width, device=lm.device)[None] >= padding[:, None]
-        cache = copy.deepcopy(opening)
+        cache = copy.deepcopy(prefix)
         if shared > 0:
             cache.batch_repeat_interleave(len(rows))
-        places = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
-        hidden = lm.run(tokens, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
+        hidden = lm.run(tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True)
         yield Prefilled(rows, hidden[:, -1], mask, mask.sum(1), cache)
 
 
-def _agreeing(one: list[int], other: list[int]) -> int:
-    """How many tokens open both; for the first and the last of sorted lists, how many open all."""
+def _common_prefix(one: list[int], other: list[int]) -> int:
+    """Length of the common prefix; of the first and the last of sorted lists, that of all."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -1,9 +1,8 @@
-"""Answers from any server that speaks OpenAI's chat completions protocol.
+"""Client of OpenAI-compatible chat completion servers, with retries and a cache of replies by request.
 
-Where it is and how hard it is driven changes nothing of what is made, so that stands in the environment:
-SYNTHPAIRS_LLM_URL (up to /v1), SYNTHPAIRS_LLM_KEY, SYNTHPAIRS_LLM_CONCURRENCY (8 requests at once),
-SYNTHPAIRS_LLM_TIMEOUT (60 seconds), SYNTHPAIRS_LLM_ATTEMPTS (6 for each request) and SYNTHPAIRS_LLM_CACHE
-(.dvc/tmp/llm): answers are kept there under their request, so that nothing is paid for twice.
+The server's settings change no result, so they are environment variables: SYNTHPAIRS_LLM_URL (up to /v1), SYNTHPAIRS_LLM_KEY,
+SYNTHPAIRS_LLM_CONCURRENCY (8 requests at once), SYNTHPAIRS_LLM_TIMEOUT (60 seconds), SYNTHPAIRS_LLM_ATTEMPTS (6 per request)
+and SYNTHPAIRS_LLM_CACHE (.dvc/tmp/llm).
 """
 
 import contextlib
@@ -30,28 +29,27 @@ from synthpairs.core.storage import write_bytes
 from synthpairs.models.language.params import Served
 from synthpairs.runtime.progress import progress
 
-# Of a message: text, or parts: {"type": "text", ...} and {"type": "image_url", ...}.
-Content = str | list[dict[str, Any]]
-THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)  # before an answer
-_BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})  # worth another attempt
-_WRONG = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # address, key or model: no request will do better
-_LONGEST_WAIT_S = 300.0
-_AHEAD = 4  # requests for each one under way, so that a slow one does not hold the others up
+Content = str | list[dict[str, Any]]  # text, or parts: {"type": "text", ...} and {"type": "image_url", ...}
+THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)  # reasoning before an answer
+_RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_FATAL = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # wrong address, key or model
+_MAX_WAIT_S = 300.0
+_QUEUED = 4  # requests for each one under way, so that a slow one does not block the others
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model said, its name, and whether it was cut at the most tokens allowed; or why there is no text."""
+    """A model's reply, or the error that was returned instead."""
 
     text: str
-    model: str
-    cut: bool = False
+    model: str  # its name as the server reports it
+    cut: bool = False  # at the maximum of tokens
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where the server is, and how it is asked."""
+    """Address and limits of a server."""
 
     url: str
     key: str
@@ -63,7 +61,7 @@ class Server:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Server":
-        """The server that the environment names; ValueError naming the variable, and never the key."""
+        """Read the environment variables; ValueError names the variable, and never contains the key."""
         url, key = env.get("SYNTHPAIRS_LLM_URL", "").rstrip("/"), env.get("SYNTHPAIRS_LLM_KEY", "").strip()
         if not url.startswith(("http://", "https://")):
             raise ValueError(
@@ -96,11 +94,11 @@ def _number(env: Mapping[str, str], name: str, default: float, low: float, high:
 def server_replies(
     bodies: Iterable[dict[str, Any]], total: int, served: Served, server: Server, most_failed: int, section: str
 ) -> tuple[list[Reply], dict[str, int]]:
-    """One reply per request body, in order, and how many came from the cache and how many attempts were in vain.
+    """One reply per request body, in order, and the counts of cached replies and failed attempts.
 
-    A reply without text has an error. ValueError once more than `most_failed` of the `total` have, or when the server
-    refuses all; it names keys of the params.yaml section, which has `server` and `max_failed_share`. Bodies are taken as
-    answers come, so that millions of them are never held.
+    ValueError once more than `most_failed` of the `total` replies have an error, or when the server refuses everything; it
+    names keys of the params.yaml section, which has `server` and `max_failed_share`. Bodies are consumed as replies arrive, so
+    that millions of them are never in memory.
     """
     client = _Client(server, served.model, section)
     replies: list[Reply] = []
@@ -109,7 +107,7 @@ def server_replies(
     with progress(section, total, "requests") as advance, ThreadPoolExecutor(server.concurrency) as pool:
         try:
             while True:
-                while len(waiting) < _AHEAD * server.concurrency and (body := next(rest, None)) is not None:
+                while len(waiting) < _QUEUED * server.concurrency and (body := next(rest, None)) is not None:
                     waiting.append(pool.submit(client.reply, body))
                 if not waiting:
                     break
@@ -123,10 +121,10 @@ def server_replies(
                 replies.append(reply)
                 advance(1)
         except BaseException:
-            client.ended.set()
+            client.cancelled.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return replies, {"cached": client.cached, "attempts_in_vain": client.in_vain}
+    return replies, {"cached": client.cached, "attempts_in_vain": client.failed_attempts}
 
 
 def request_body(
@@ -137,7 +135,7 @@ def request_body(
     max_tokens: int,
     seed: int,
 ) -> dict[str, Any]:
-    """A request in OpenAI's form for (role, content) messages; `seed` has 31 bits at most, which every server can read."""
+    """Chat completion request of (role, content) messages; `seed` must have 31 bits at most, which every server takes."""
     return {
         "model": served.model,
         "messages": [{"role": role, "content": content} for role, content in messages],
@@ -145,67 +143,67 @@ def request_body(
         "top_p": top_p,
         "max_tokens": max_tokens,
         "seed": seed,
-        # params.yaml's numbers are floats here; what the protocol calls an integer must look like one
+        # Numbers of params.yaml are floats here, and the protocol has integers.
         **{name: int(value) if value == int(value) else value for name, value in served.extra.items()},
     }
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The key goes to the address that was given, and nowhere else."""
+    """Refuses redirects, so that the key is sent to the given address alone."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class _Client:
-    """Asks a server for one answer at a time, from any thread."""
+    """Sends requests from any thread."""
 
     def __init__(self, server: Server, model: str, section: str) -> None:
         self._server, self._model, self._section = server, model, section
         self._opener = urllib.request.build_opener(_NoRedirects)
-        self._counting = threading.Lock()
-        self.ended = threading.Event()  # nobody waits for answers any more
-        self.cached = self.in_vain = 0
+        self._lock = threading.Lock()
+        self.cancelled = threading.Event()
+        self.cached = self.failed_attempts = 0
 
     def reply(self, body: dict[str, Any]) -> Reply:
-        """The answer to a request, from the cache if it is there; an error is not cached."""
+        """The reply to a request, from the cache if possible; errors are not cached."""
         name = digest(body)
         path = self._server.cache / name[:2] / f"{name}.json"
         if path.exists():
-            with self._counting:
+            with self._lock:
                 self.cached += 1
             return Reply(**json.loads(path.read_bytes())["reply"])
-        reply = self._ask(body)
+        reply = self._send(body)
         if reply.error is None:
             entry = {"request": body, "reply": asdict(reply)}
             write_bytes(path, json.dumps(entry, ensure_ascii=False, indent=1).encode())
         return reply
 
-    def _ask(self, body: dict[str, Any]) -> Reply:
-        problem, tried = "", 0
-        while tried < self._server.attempts and not self.ended.is_set():
-            tried += 1
-            asked_to_wait = 0.0
+    def _send(self, body: dict[str, Any]) -> Reply:
+        problem, attempts = "", 0
+        while attempts < self._server.attempts and not self.cancelled.is_set():
+            attempts += 1
+            requested_wait = 0.0
             try:
-                return self._read(self._post(body))
+                return self._reply(self._post(body))
             except HTTPError as error:
                 problem = f"HTTP {error.code} {error.reason}"
-                if error.code in _WRONG:
+                if error.code in _FATAL:
                     raise ValueError(
-                        f"the language model server says {problem}: check SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY "
+                        f"the language model server replied {problem}: check SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY "
                         f"and params.yaml: {self._section}.server.model"
                     ) from None
-                if error.code not in _BUSY:
+                if error.code not in _RETRIED:
                     return Reply("", self._model, error=f"{problem}: {_excerpt(error)}")
-                asked_to_wait = _retry_after(error.headers)
+                requested_wait = _retry_after(error.headers)
             except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
                 problem = f"{type(error).__name__}: {error}"
-            with self._counting:
-                self.in_vain += 1
-            backoff = self._server.first_wait_s * 2 ** (tried - 1) * random.uniform(0.5, 1)  # apart from its neighbours
-            if tried < self._server.attempts:
-                self.ended.wait(min(max(asked_to_wait, backoff), _LONGEST_WAIT_S))
-        return Reply("", self._model, error=f"{tried} attempts, the last: {problem}")
+            with self._lock:
+                self.failed_attempts += 1
+            backoff = self._server.first_wait_s * 2 ** (attempts - 1) * random.uniform(0.5, 1)
+            if attempts < self._server.attempts:
+                self.cancelled.wait(min(max(requested_wait, backoff), _MAX_WAIT_S))
+        return Reply("", self._model, error=f"{attempts} attempts, the last: {problem}")
 
     def _post(self, body: dict[str, Any]) -> Any:
         headers = {"Content-Type": "application/json"}
@@ -216,24 +214,24 @@ class _Client:
         with self._opener.open(request, timeout=self._server.timeout_s) as response:
             return json.load(response)
 
-    def _read(self, answer: Any) -> Reply:
-        choice = answer["choices"][0]
-        text = choice["message"]["content"] or ""  # null when the model says nothing
+    def _reply(self, completion: Any) -> Reply:
+        choice = completion["choices"][0]
+        text = choice["message"]["content"] or ""  # null for an empty reply
         if not isinstance(text, str):
             raise TypeError(f"the message's content is {type(text).__name__}")
-        text = text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, which JSON can spell
-        return Reply(text, str(answer.get("model") or self._model), choice.get("finish_reason") == "length")
+        text = text.encode("utf-8", "replace").decode()  # lone surrogates, which JSON can contain
+        return Reply(text, str(completion.get("model") or self._model), choice.get("finish_reason") == "length")
 
 
 def _excerpt(error: HTTPError) -> str:
     try:
         return " ".join(error.read(2000).decode("utf-8", "replace").split())[:200]
     except (OSError, HTTPException):
-        return "no more said"
+        return "no details"
 
 
 def _retry_after(headers: Message) -> float:
-    """Seconds that the server asks to wait, given as a number or as a date; 0 when it does not."""
+    """Seconds of a Retry-After header, a number or a date; 0 without one."""
     value = headers.get("Retry-After", "")
     with contextlib.suppress(ValueError):
         return max(0.0, float(value))

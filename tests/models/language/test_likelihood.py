@@ -6,7 +6,7 @@ import torch
 from synthpairs.models.language.likelihood import perplexity, yes_probability
 
 
-def test_perplexity_is_the_mean_surprise_over_all_tokens_whatever_the_batch(lm):
+def test_perplexity_counts_all_tokens_whatever_the_batch(lm):
     texts = ["a dog", "x", "", "a rather longer caption about an elephant"]
     values = perplexity(lm, texts, 4)
     assert values[2] == math.inf
@@ -18,7 +18,7 @@ def test_perplexity_is_the_mean_surprise_over_all_tokens_whatever_the_batch(lm):
         assert perplexity(lm, [texts[number]], 1)[0] == pytest.approx(values[number], rel=1e-4)
 
 
-def test_yes_probability_compares_the_next_tokens_yes_and_no(lm):
+def test_yes_probability_compares_yes_and_no_as_the_next_token(lm):
     prompts = ["Write about: a dog", "x", "Write about: a rose and a bus"]
     values = yes_probability(lm, prompts, 2)
     for prompt, value in zip(prompts, values, strict=True):

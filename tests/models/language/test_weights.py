@@ -1,5 +1,3 @@
-"""How the language model is unpacked from GGUF."""
-
 from pathlib import Path
 
 import gguf
@@ -48,7 +46,7 @@ def save_gguf(path):
     writer.close()
 
 
-def test_gguf_becomes_a_plain_directory_byte_for_byte_the_same(tmp_path, pin):
+def test_a_gguf_file_becomes_the_same_directory_twice(tmp_path, pin):
     save_gguf(tmp_path / "tiny.gguf")
     pin("models", "tiny", {"tiny/tiny.gguf": (tmp_path / "tiny.gguf").read_bytes()})
     source = GgufSource(package="tiny", file="tiny.gguf")
