@@ -127,7 +127,7 @@ class WordResampler(nn.Module):
 
 
 class CodeLlava(LlavaForConditionalGeneration):
-    """LLaVA with a VQ tokenizer as vision tower and a WordResampler as projector."""
+    """LLaVA with a VQ tokenizer as vision tower and a WordResampler as projector. Saved configs have this class's name."""
 
     _keep_in_fp32_modules_strict = frozenset({"vision_tower"})
 

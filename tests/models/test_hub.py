@@ -2,20 +2,28 @@
 
 import re
 
+import httpx2
 import pytest
+from huggingface_hub import errors
 
-from synthpairs.models.hub import model_folder
+from synthpairs.models.hub import hub_record, model_folder
+
+RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
 
 
-def test_a_hub_model_is_downloaded_at_its_revision(tmp_path):
-    calls = []
+def test_a_hub_model_is_downloaded_at_its_revision_and_its_commit_recorded(tmp_path):
+    calls, snapshot = [], tmp_path / "snapshots" / ("c" * 40)
+    snapshot.mkdir(parents=True)
 
     def fetch(model, revision):
         calls.append((model, revision))
-        return str(tmp_path)
+        return str(snapshot)
 
-    assert model_folder("owner/name@v1", "images.generator", fetch) == tmp_path
+    assert model_folder("owner/name@v1", "images.generator", fetch) == snapshot
     assert calls == [("owner/name", "v1")]
+    record = hub_record("owner/name@v1", snapshot)
+    assert (record["model"], record["commit"]) == ("owner/name@v1", "c" * 40)
+    assert hub_record(str(tmp_path), tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["models/none", "owner/name@", "name@v1", "a/b/c@v1"])
@@ -25,3 +33,24 @@ def test_any_other_name_is_an_error_with_the_param_and_how_the_directory_is_made
     message = f"params.yaml: x.y: {name!r} is neither {directory} nor OWNER/NAME@REVISION of a hub model"
     with pytest.raises(FileNotFoundError, match=re.escape(message)):
         model_folder(name, "x.y", None, made_by=made_by)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (errors.RevisionNotFoundError("404", response=RESPONSE), OSError, "owner/name has no revision 'v1'"),
+        (errors.GatedRepoError("403", response=RESPONSE), OSError, "owner/name is gated: ask for access .* log in"),
+        (errors.RepositoryNotFoundError("401", response=RESPONSE), OSError, "the hub has no model owner/name"),
+        (errors.LocalEntryNotFoundError("no\nnetwork"), OSError, "owner/name@v1 is not in the local cache"),
+        (errors.OfflineModeIsEnabled("offline"), OSError, "hub cannot be reached"),
+        (errors.RevisionResolutionError("offline"), OSError, "hub cannot be reached"),
+        (errors.HFValidationError("bad\nname"), ValueError, "cannot be fetched: bad name"),
+    ],
+)
+def test_an_error_of_the_hub_is_one_line_with_the_param(error, kind, message):
+    def refuse(model, revision):
+        raise error
+
+    with pytest.raises(kind, match=f"^params.yaml: x.y: .*{message}") as caught:
+        model_folder("owner/name@v1", "x.y", refuse)
+    assert "\n" not in str(caught.value)

@@ -8,8 +8,17 @@ import torch
 
 from synthpairs.core.schema import INSTRUCTIONS
 from synthpairs.core.storage import write_table
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, collate, fingerprint, instruction_examples
+from synthpairs.vlm.examples import (
+    IGNORED,
+    Example,
+    caption_examples,
+    check_skipped,
+    collate,
+    fingerprint,
+    instruction_examples,
+)
 from synthpairs.vlm.model import assemble
+from synthpairs.vlm.params import Training
 
 NONE = {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0}
 
@@ -112,6 +121,14 @@ def test_unreadable_pictures_are_counted(processor, png):
     examples, skipped = instruction_examples(pd.concat(broken), processor, 80)
     assert not examples
     assert skipped == NONE | {"unreadable_picture": 3}
+
+
+def test_too_many_skipped_examples_are_an_error(training, caplog):
+    params = Training(**training | {"max_skipped": 0.1})
+    check_skipped(NONE | {"empty": 3, "too_long": 1}, 36, params, "align_codes")
+    assert "4 of 40 examples are skipped: empty 3, too_long 1" in caplog.text
+    with pytest.raises(ValueError, match=r"4 of 39 examples .* \(empty 3, too_long 1\); .* align_codes\.max_skipped"):
+        check_skipped(NONE | {"empty": 3, "too_long": 1}, 35, params, "align_codes")
 
 
 def test_a_batch_is_padded_on_the_right():

@@ -89,14 +89,6 @@ def test_a_killed_finetune_resumes_to_the_same_bytes(parts, instructions, tuning
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
 
 
-def test_too_many_skipped_examples_are_an_error(parts, pairs, training, tmp_path):
-    broken = [(key, "" if number < 3 else text, picture) for number, (key, text, picture) in enumerate(pairs(40))]
-    metrics = align(broken, parts, Align(**training | {"max_skipped": 0.1}, start=None), tmp_path / "out")
-    assert (metrics["pairs"], metrics["skipped"]["empty"]) == (37, 3)
-    with pytest.raises(ValueError, match=r"3 of 40 examples cannot be trained on \(empty 3\); .* align.max_skipped"):
-        align(broken, parts, Align(**training, start=None), tmp_path / "out")
-
-
 @pytest.mark.parametrize("count", [0, 1])
 def test_an_arm_of_less_than_two_pairs_is_trained(narrow, pairs, instructions, training, tuning, tmp_path, count):
     """Without two different captions its projector starts at random."""

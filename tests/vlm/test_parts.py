@@ -4,12 +4,10 @@ import dataclasses
 import json
 import shutil
 
-import httpx2
 import pandas as pd
 import pytest
 import sentencepiece
 import torch
-from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 
@@ -139,31 +137,6 @@ def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, train
     save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
     with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):
         finetune(instructions(4), tmp_path / "aligned", PAPER, settings, tmp_path / "out")
-
-
-RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (errors.RevisionNotFoundError("404", response=RESPONSE), OSError, r"lmsys/vicuna has no revision 'main'"),
-        (errors.GatedRepoError("403", response=RESPONSE), OSError, "lmsys/vicuna is gated: ask for access .* log in"),
-        (errors.RepositoryNotFoundError("401", response=RESPONSE), OSError, "the hub has no model lmsys/vicuna"),
-        (errors.LocalEntryNotFoundError("no\nnetwork"), OSError, "lmsys/vicuna@main is not in the local cache"),
-        (errors.OfflineModeIsEnabled("offline"), OSError, "hub cannot be reached"),
-        (errors.RevisionResolutionError("offline"), OSError, "hub cannot be reached"),
-        (errors.HFValidationError("bad\nname"), ValueError, "cannot be fetched: bad name"),
-    ],
-)
-def test_an_error_of_the_hub_is_one_line(hub, monkeypatch, error, kind, message):
-    def refuse(model, revision, allow_patterns):
-        raise error
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(kind, match=f"^params.yaml: vlm.llm: .*{message}") as caught:
-        assemble(PAPER)
-    assert "\n" not in str(caught.value)
 
 
 def change(name, **values):
