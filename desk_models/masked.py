@@ -96,12 +96,12 @@ def main() -> None:
     tokens = torch.from_numpy(Encoder(vq).tokens(pool.pictures).astype(np.int32))
     logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
 
-    def loss_of(learner: nn.Module, rng: np.random.Generator) -> Tensor:
+    def loss_of(trained: nn.Module, rng: np.random.Generator) -> Tensor:
         numbers, captions, _ = pool.batch(rng, schedule.batch)
         dropped = rng.random(len(captions)) < drop_text
         texts = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
         grids = tokens[numbers].long().to(best_device())
-        return masked_loss(learner, grids, conditions(texts, tokenizer, encoder), mask_id, smoothing)
+        return masked_loss(trained, grids, conditions(texts, tokenizer, encoder), mask_id, smoothing)
 
     train(model, loss_of, schedule, seed, "masked")
     vq.register_to_config(pixel_range=[-1, 1])  # the default is aMUSEd's [0, 1]

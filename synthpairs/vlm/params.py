@@ -36,7 +36,7 @@ class Resampler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What all trainings have in common; section `align_codes` has no more."""
+    """Params of every training; all of section `align_codes`."""
 
     seed: int  # of the order of examples, of adapters, of dropout
     epochs: Annotated[float, Within(0.001, 1000)]
