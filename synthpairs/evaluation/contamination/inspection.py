@@ -1,80 +1,64 @@
-"""Image inspection: perceptual hash, CLIP cosine, text and unsafe content; models are loaded only where params ask for them."""
+"""Image inspection: perceptual hash, and CLIP cosine, text and NSFW probability where params ask for them."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import Image
 
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
 from synthpairs.evaluation.contamination.hashing import perceptual_hashes
+from synthpairs.evaluation.contamination.measures import NearestBenchmarkImage, NsfwClassifier, TextReader
 from synthpairs.evaluation.contamination.params import Audit
 from synthpairs.scoring.params import Scores
 
 _BATCH = 128  # images in memory: 400 MB of 1024 pixels
 
 
-class Measure(Protocol):
-    """One thing to measure of images."""
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """Everything that changes a result."""
-
-    def measure(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
-        """Some columns of AUDIT for each RGB image."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspector:
     """The measures that params ask for; the perceptual hash is always taken."""
 
-    measures: dict[str, Measure]
+    measures: dict[str, NearestBenchmarkImage | TextReader | NsfwClassifier]
     inputs: dict[str, Any]  # everything that changes a result
-    benchmarks: dict[str, str]  # hash of every benchmark image, by item
+    benchmarks: dict[str, str]  # perceptual hash of every benchmark image, by item
 
     def inspect(self, images: Iterable[tuple[str, bytes | None]]) -> Iterator[dict[str, Any]]:
-        """Columns of AUDIT for (key, encoded image) pairs, in order; one that cannot be read costs its own only."""
+        """Columns of AUDIT for (key, encoded image) pairs, in order; an unreadable image has only `error`."""
         source = iter(images)
         while batch := list(islice(source, _BATCH)):
-            with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter
+            with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the GIL
                 decoded = list(pool.map(image_or_error, (payload for _, payload in batch)))
             readable = [image for image in decoded if not isinstance(image, str)]
             cells: list[dict[str, Any]] = [{"phash": f"{value:016x}"} for value in perceptual_hashes(readable)]
             for measure in self.measures.values() if readable else ():
                 cells = [cell | more for cell, more in zip(cells, measure.measure(readable), strict=True)]
-            rest = iter(cells)
+            results = iter(cells)
             for (key, _), image in zip(batch, decoded, strict=True):
-                yield {"key": key} | ({"error": image} if isinstance(image, str) else next(rest))
+                yield {"key": key} | ({"error": image} if isinstance(image, str) else next(results))
 
 
 def load_inspector(params: Audit, scores: Scores, references: Mapping[str, bytes]) -> Inspector:
-    """Load what params ask for, and hash the benchmarks' images (encoded, by item).
+    """Load the measures that params ask for, and hash the benchmarks' images (encoded, by item).
 
-    ValueError or OSError when a model or a package cannot be had, and for a benchmark image that cannot be read.
+    ValueError or OSError when a model or a package is missing, or a benchmark image is unreadable.
     """
     images: dict[str, Image.Image] = {}
     for item, payload in references.items():
         image = image_or_error(payload)
         if isinstance(image, str):
-            raise ValueError(f"data/tasks: the picture of {item} cannot be read ({image}); run `dvc repro tasks` again")
+            raise ValueError(f"data/tasks: the image of {item} cannot be read ({image}); run `dvc repro tasks` again")
         images[item] = image
-    measures: dict[str, Measure] = {}
+    measures: dict[str, NearestBenchmarkImage | TextReader | NsfwClassifier] = {}
     if params.cosine_min is not None and images:
-        from synthpairs.evaluation.contamination.cosines import Cosines
-
-        measures["cosines"] = Cosines(scores, images)
+        measures["cosines"] = NearestBenchmarkImage(scores, images)
     if params.text:
-        from synthpairs.evaluation.contamination.written import TextReader
-
         measures["text"] = TextReader()
     if params.nsfw:
-        from synthpairs.evaluation.contamination.nsfw import NsfwClassifier
-
         measures["nsfw"] = NsfwClassifier(params.nsfw)
     hashes = perceptual_hashes(list(images.values()))
     digests = digest(*((item, hashlib.sha256(payload).hexdigest()) for item, payload in references.items()))

@@ -18,7 +18,7 @@ def invent(data, columns=("uid", "text", "reason")):
     pq.write_table(table, data / "invented/captions.parquet")
 
 
-def test_sets_are_what_was_read_kept_selected_invented_and_screened(data):
+def test_every_set_has_its_captions(data):
     invent(data)
     write_table(data / "screened/kept.parquet", [caption("a bee", "invented")], CAPTIONS)
     names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented", "screened"]
@@ -33,7 +33,7 @@ def test_sets_are_what_was_read_kept_selected_invented_and_screened(data):
     assert list(sets["screened"]["text"]) == ["a bee"]
 
 
-def test_a_set_without_its_table_says_which_stage_makes_it(data):
+def test_a_missing_table_is_named_with_its_stage(data):
     for names, message in (
         (["humans"], "no caption set 'humans'; there are curated, .*, human, model, human-kept, model-kept"),
         (["human", "invented"], r"'invented' needs .*captions\.parquet.*`dvc repro invent` first, or"),
@@ -54,7 +54,7 @@ def test_a_set_without_its_table_says_which_stage_makes_it(data):
 
 
 def test_sets_may_be_empty(data):
-    """Nothing invented was kept, nothing was selected, and the language model wrote no caption at all."""
+    """No invented caption was kept, none was selected, and there is none of source `model`."""
     (data / "invented").mkdir()
     empty = pa.schema([("uid", pa.string()), ("text", pa.string()), ("reason", pa.string())]).empty_table()
     pq.write_table(empty, data / "invented/captions.parquet")
@@ -68,7 +68,7 @@ def test_sets_may_be_empty(data):
     }  # fmt: skip
 
 
-def test_what_is_drawn_depends_on_the_captions_and_the_seed_alone():
+def test_draws_depend_on_captions_and_seed_only():
     captions = pd.DataFrame({"uid": [f"u{number}" for number in range(40)]}).assign(
         text=lambda table: table["uid"] + "!"
     )
