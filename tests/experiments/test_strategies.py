@@ -83,12 +83,6 @@ def test_without_benchmarks_nothing_is_tuned(config, monkeypatch):
     assert [list(study["tasks"]) for study in results["studies"].values()] == [[ZERO_SHOT]] * 2
 
 
-def test_a_seed_changes_every_training(config):
-    seeded = config.with_seed(5)
-    assert [part.seed for part in (seeded.vlm, seeded.align, seeded.finetune, seeded.select)] == [5] * 4
-    assert (seeded.images, seeded.scores) == (config.images, config.scores)
-
-
 def test_the_fingerprint_covers_params_and_inputs_but_not_sets_and_seeds(config):
     def fingerprint(**changed):
         other = dataclasses.replace(config, strategies=dataclasses.replace(PARAMS, **changed))

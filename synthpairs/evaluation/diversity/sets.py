@@ -60,16 +60,7 @@ def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
 
 def _read_file(name: str, data: Path) -> pd.DataFrame:
     file, command = _FILES[name]
-    path = data / file
-    if not path.exists():
-        raise FileNotFoundError(
-            f"params.yaml: diversity.sets: {name!r} needs {path}, which is missing: run `{command}` first, or "
-            "remove the set"
-        )
-    table = read_table(path, command)
-    columns = ["uid", "text", "reason"] if name == "invented" else ["uid", "text"]
-    if missing := [column for column in columns if column not in table]:
-        raise ValueError(f"{path}: column {missing[0]} is missing; run `{command}` again")
+    table = read_table(data / file, command)
     if name == "invented":
         table = table[table["reason"].isna() & table["text"].notna()]  # a request that failed has neither
     return table[["uid", "text"]]

@@ -5,6 +5,11 @@ from synthpairs.evaluation.benchmarks.scoring import beside, named_option, norma
 KINDS = ["object", "food or drink", "animal or plant", "place or vehicle"]
 
 
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
+        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"), [("A dog.", "dog"), ("the  Red", "red"), ("2", "two"), ("three!", "three"), ("an an", "")]
 )
@@ -19,9 +24,7 @@ def test_normalised(answer, expected):
         (yes_or_no, "no", {"no": 1, "No, there": 1, "yes": 0, "not": 0, "": 0, "dog": 0}),
     ],
 )
-def test_accuracy(score, right, answers, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
-        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
+def test_accuracy(score, right, answers):
     assert {answer: score({"answers": [right]}, [answer])["accuracy"] for answer in answers} == answers
 
 
