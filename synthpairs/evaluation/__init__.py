@@ -1,1 +1,1 @@
-"""Evaluation: benchmarks, preference, perplexity, diversity, distributions, contamination, and the statistics of all."""
+"""Evaluation: benchmarks, preference, perplexity, diversity, distributions, contamination, and their statistics."""

@@ -53,8 +53,8 @@ def bootstrap(
 ) -> tuple[float, float]:
     """95% percentile interval of a statistic over clusters drawn with replacement; deterministic for a seed.
 
-    `statistic` maps the number of draws of each cluster, [resample, cluster], to a value per resample. Values that are not
-    finite are left out; the interval is NaN if none is finite.
+    `statistic` maps the number of draws of each cluster, [resample, cluster], to a value per resample. Values that are
+    not finite are left out; the interval is NaN if none is finite.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(float)
@@ -87,7 +87,7 @@ def interval(
 
 
 def paired(scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamples: int, seed: int) -> Difference:
-    """Paired comparison of scores of the same items (equal indexes, in any order); `clusters` is in the order of `scores`.
+    """Paired comparison of scores of the same items (equal indexes, any order); `clusters` is in the order of `scores`.
 
     ValueError when the items differ. If all differences are equal, p is 1 where they are 0, else 0.
     """
@@ -104,12 +104,12 @@ def paired(scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamp
 
 
 def detectable(error: float, degrees: int) -> float:
-    """Smallest true difference that a two-sided t-test shows with power POWER, given standard error and degrees of freedom."""
+    """Smallest true difference that a two-sided t-test shows with power POWER, given its degrees of freedom."""
     return float((student.ppf((1 + LEVEL) / 2, degrees) + student.ppf(POWER, degrees)) * error)
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values (Scand. J. Statist. 6, 1979), in the given order; NaN stays NaN and is not counted as a test."""
+    """Holm's adjusted p-values (Scand. J. Statist. 6, 1979), in the given order; NaN stays NaN and counts as no test."""
     p = np.asarray(values, dtype=float)
     order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]  # NaN comes last
     adjusted = np.full(len(p), math.nan)

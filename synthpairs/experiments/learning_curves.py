@@ -1,8 +1,9 @@
 """Experiment `learning_curves`: captioning against the step of resampler pretraining, for two arms of the Synth2 route.
 
-Synth2's figure 5 shows its benchmark against the step of training. Here that is the pretraining of the resampler, in which the
-arms differ. A language model that was not trained on the resampler's output at best repeats a word (CIDEr-D 0.01, below blind), so
-at every point it is first fine-tuned for the same few steps on the caption questions of the instruction data.
+Synth2's figure 5 shows its benchmark against the step of training. Here that is the pretraining of the resampler, in
+which the arms differ. A language model that was not trained on the resampler's output at best repeats a word (CIDEr-D
+0.01, below blind), so at every point it is first fine-tuned for the same few steps on the caption questions of the
+instruction data.
 """
 
 from collections.abc import Sequence
@@ -128,7 +129,7 @@ def caption_answers(aligned: Path, config: LearningCurvesSetting, rows: pd.DataF
 
 
 def learning_curves_figure(results: dict[str, Any]) -> bytes:
-    """PNG of each arm's mean over seeds against the step, with a band from the lowest seed to the highest; deterministic."""
+    """PNG of each arm's mean over seeds against the step, with a band from lowest to highest seed; deterministic."""
     steps, reached = results["steps"], results["reached"]
     with plot_style():
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")

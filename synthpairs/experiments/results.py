@@ -1,7 +1,8 @@
 """Comparison of training sets over several seeds: numbers and figure.
 
-Items and training are both sources of variance. A difference is shown only if the paired test over items shows it (means over
-seeds, clustered by concept, Holm's correction over all tests of the comparison) and all seeds' differences have one sign.
+Items and training are both sources of variance. A difference is shown only if the paired test over items shows it
+(means over seeds, clustered by concept, Holm's correction over all tests of the comparison) and all seeds' differences
+have one sign.
 """
 
 from collections.abc import Mapping, Sequence

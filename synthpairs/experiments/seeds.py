@@ -1,7 +1,7 @@
-"""Experiment `seeds`: the main run's image arms, selected and trained again under other seeds, with the main run's evaluation.
+"""Experiment `seeds`: the main run's image arms under other seeds, with the main run's evaluation.
 
-Tasks other than the benchmarks: LOSS of each token of the held-out text, in nats; PREFERENCE on each image pair, 1 for the
-synthetic image, 0.5 for a tie, 0 for the real one; CONTROL on two real images, 1 if the one that fits the caption wins.
+Tasks other than the benchmarks: LOSS of each token of the held-out text, in nats; PREFERENCE on each image pair, 1 for
+the synthetic image, 0.5 for a tie, 0 for the real one; CONTROL on two real images, 1 for the caption's own.
 """
 
 from collections.abc import Sequence
@@ -64,8 +64,8 @@ def measure_seeds(config: SeedsSetting) -> dict[str, Any]:
     image_pairs = draw_image_pairs(config.preference, config.data)
     if not pair_questions(image_pairs)[1]["real"]:
         raise ValueError(
-            f"seeds: {len(image_pairs)} captions have an image in both arms `{config.preference.synthetic}` and `real`, and no "
-            "two of them are about different things: increase select.k in params.yaml"
+            f"seeds: {len(image_pairs)} captions have an image in both arms `{config.preference.synthetic}` and `real`, and "
+            "no two of them are about different things: increase select.k in params.yaml"
         )
     seeds = [RUN, *map(str, config.seeds.seeds)]
     trials = [

@@ -1,8 +1,9 @@
 """Experiment `strategies`: training sets chosen in different ways, each trained under several seeds and tested alike.
 
-A trial pretrains the projector on a set's pairs and probes it; if it is tested on benchmarks, the model is also fine-tuned for a
-few steps on the common instruction data. Tasks other than the benchmarks: ZERO_SHOT, the probe on held-out drawings; UNSEEN, the
-probe on the same things in a style of no training data; GAP, the loss of accuracy from the first to the second, by item.
+A trial pretrains the projector on a set's pairs and probes it; if it is tested on benchmarks, the model is also
+fine-tuned for a few steps on the common instruction data. Tasks other than the benchmarks: ZERO_SHOT, the probe on
+held-out drawings; UNSEEN, the probe on the same things in a style of no training data; GAP, the loss of accuracy from
+the first to the second, by item.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -91,8 +92,8 @@ def study_tasks(study: Question, params: Strategies) -> list[str]:
 def study_results(sets: Sequence[TrainingSet], tasks: Sequence[str], answers: pd.DataFrame) -> dict[str, Any]:
     """Results of `compare`, and `pairs` (FACTS by set and seed) and `agreement`.
 
-    `agreement` is Spearman's correlation over the sets of a task's value with the pairs' mean CLIP cosine; None if there are
-    fewer than LEAST_SETS or one of them does not vary.
+    `agreement` is Spearman's correlation over the sets of a task's value with the pairs' mean CLIP cosine; None if
+    there are fewer than LEAST_SETS or one of them does not vary.
     """
     names = [str(chosen) for chosen in sets]
     results = compare(names, tasks, answers)

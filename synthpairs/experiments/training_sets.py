@@ -24,9 +24,9 @@ Method = Strategy | Literal["balanced", "real", "uncurated", "guidance"]
 class TrainingSet:
     """`k` pairs, chosen by one method.
 
-    A strategy of `select` from all candidates; `balanced`: the best by score with a limit for each concept; `real`: real images
-    with their captions; `uncurated`: images generated for unfiltered captions; `guidance`: images generated with another guidance
-    scale for the captions of `random`.
+    A strategy of `select` from all candidates; `balanced`: the best by score with a limit for each concept; `real`:
+    real images with their captions; `uncurated`: images generated for unfiltered captions; `guidance`: images generated
+    with another guidance scale for the captions of `random`.
     """
 
     method: Method
@@ -61,9 +61,9 @@ def make_pairs(
 ) -> tuple[pd.DataFrame, Path]:
     """The set's pairs with the columns of PAIRS, and the folder of their images, laid out as `data`: `data` or `work`.
 
-    Images are generated in `work` if need be. `per_concept` limits the pairs of a concept in a set `balanced`. `select.seed` seeds
-    random methods; those that rank by score do not depend on it. ValueError when there are too few pairs to choose from,
-    FileNotFoundError when the pipeline has not run.
+    Images are generated in `work` if need be. `per_concept` limits the pairs of a concept in a set `balanced`.
+    `select.seed` seeds random methods; those that rank by score do not depend on it. ValueError when there are too few
+    pairs to choose from, FileNotFoundError when the pipeline has not run.
     """
     k = chosen.k
     if chosen.method == "uncurated":  # kept and rejected captions alike

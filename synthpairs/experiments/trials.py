@@ -23,7 +23,7 @@ SEEDED = ("select", "mixing", "vlm", "align", "finetune")  # sections whose `see
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialConfig:
-    """Sections of params.yaml that a trial depends on, to which experiments add theirs, and the pipeline's data folder."""
+    """Sections of params.yaml that a trial depends on (experiments add theirs), and the pipeline's data folder."""
 
     vlm: Vlm
     align: Training
@@ -59,7 +59,7 @@ class Trial:
 def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd.DataFrame:
     """Answers of all trials, rows of ANSWERS with columns `set` and `seed` in front.
 
-    Finished trials stay in the work store; `fingerprint` must cover everything that changes an answer but set, seed and kind.
+    Finished trials stay in the work store; `fingerprint` covers all that changes an answer but set, seed and kind.
     """
     tables = []
     with (

@@ -1,7 +1,7 @@
 """Zero-shot probe of a projector: nearest concept name to its output in the language model's embedding space.
 
-The projector's output lies in the space of the language model's token embeddings, so it is compared with the embedded names of
-all concepts. The probe runs no language model, and depends directly on what the pairs teach.
+The projector's output lies in the space of the language model's token embeddings, so it is compared with the embedded
+names of all concepts. The language model itself does not run.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ SEED = 0  # of backgrounds, sizes and positions in that style
 def zero_shot_probe(
     model: LlavaForConditionalGeneration, processor: LlavaProcessor, items: pd.DataFrame, concepts: list[str]
 ) -> pd.DataFrame:
-    """Rows of ANSWERS for `items` (rows of BENCHMARK that show one thing): the nearest of `concepts`, and 1 if it is right.
+    """Rows of ANSWERS for `items` (rows of BENCHMARK with one object): the nearest of `concepts`, and 1 if it is right.
 
     Nearest by cosine, after subtracting the mean over all images and over all names.
     """
@@ -38,7 +38,7 @@ def zero_shot_probe(
 
 
 def _projected(model: LlavaForConditionalGeneration, processor: LlavaProcessor, pictures: pd.Series) -> Tensor:
-    """Projector output per image, float32 [image, width]: of the class token if the model keeps it, else the mean of patches."""
+    """Projector output, float32 [image, width]: of the class token if the model keeps it, else the patches' mean."""
     images = [decode_image(png) for png in pictures]
     tower = model.model.vision_tower
     pixels = processor.image_processor(images, return_tensors="pt").pixel_values.to(model.device, tower.dtype)
@@ -49,7 +49,7 @@ def _projected(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
 
 
 def unseen_style(items: pd.DataFrame, drawings: pd.DataFrame, concepts: list[str]) -> pd.DataFrame:
-    """`items` (rows of BENCHMARK that show one thing) with an image of their concept in a style of no training data.
+    """`items` (rows of BENCHMARK with one object) with an image of their concept in a style of no training data.
 
     Images keep the items' size and are deterministic. ValueError when a concept has no drawing in such a style.
     """

@@ -37,8 +37,8 @@ def write_tasks(folder, tasks, question="What is this?", concepts=CONCEPTS):
 def made_up_answers(better=(0.0, 0.0, 0.0), lost=(0.0, 0.0, 0.0), rate=(0.5, 0.5, 0.5), right=0.9):
     """Answers to 120 items about 40 concepts.
 
-    By seed: the gain in accuracy of `real` and its loss in nats, and both arms' win rate of synthetic images; `right` is the
-    accuracy on the control.
+    By seed: the gain in accuracy of `real` and its loss in nats, and both arms' win rate of synthetic images; `right`
+    is the accuracy on the control.
     """
     rng, rows = np.random.default_rng(0), []
     for name, (index, seed), item in itertools.product([*ARMS, "llm", "untrained"], enumerate(SEEDS), range(120)):

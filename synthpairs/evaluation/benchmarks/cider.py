@@ -1,9 +1,9 @@
 """CIDEr-D (Vedantam et al. 2015, 1411.5726), as COCO's evaluation code computes it.
 
-N-grams of 1 to 4 words are weighted by term frequency and by inverse document frequency over the benchmark's own references
-(a document is all references of one image). A score is the clipped cosine with a reference times a Gaussian of the difference
-in length (sigma 6, length in pairs of words), averaged over n and references, times 10.
-COCO tokenises with the Penn Treebank tokeniser, which needs Java, and drops punctuation. Here a word is a run of letters and
+N-grams of 1 to 4 words are weighted by term frequency and by inverse document frequency over the benchmark's own
+references (a document is all references of one image). A score is the clipped cosine with a reference times a Gaussian
+of the difference in length (sigma 6, length in pairs of words), averaged over n and references, times 10. COCO
+tokenises with the Penn Treebank tokeniser, which needs Java, and drops punctuation. Here a word is a run of letters and
 digits in lower case, apostrophes inside it kept. For captions of plain words both agree.
 """
 

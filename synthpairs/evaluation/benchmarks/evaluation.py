@@ -54,7 +54,7 @@ class LoadedVlm(HFMultimodalLM):
 def answer_all(
     model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int, tasks: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Answers to benchmarks defined in `directory`, as ANSWERS, with and without (blind) the image, and each task's version.
+    """Answers (ANSWERS) to benchmarks defined in `directory`, also blind if they have images, and the tasks' versions.
 
     FileNotFoundError when a definition is missing.
     """

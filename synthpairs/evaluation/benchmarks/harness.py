@@ -1,8 +1,8 @@
 """Conversion of results of lm-eval and lmms-eval to the numbers and answers that our own benchmarks have.
 
-Both name a number `metric,filter`, its standard error `metric_stderr,filter`, and log every question's answer and metrics. A
-group (MMLU has 57 subjects) that has a number becomes one benchmark whose categories are its tasks; of another group each task
-becomes one.
+Both name a number `metric,filter`, its standard error `metric_stderr,filter`, and log every question's answer and
+metrics. A group (MMLU has 57 subjects) that has a number becomes one benchmark whose categories are its tasks; of
+another group each task becomes one.
 """
 
 import json
@@ -42,8 +42,8 @@ def harness_results(
 ) -> HarnessResults:
     """Numbers and answers of a task or group; ValueError when it has no number.
 
-    `value` is the first metric that the task defines, `metrics` has all of them. The interval is a bootstrap over questions
-    if `value` is their mean, else 1.96 of the harness's standard errors, else null. Unscored answers have no row.
+    `value` is the task's first metric, `metrics` has all of them. The interval is a bootstrap over questions if `value` is
+    their mean, else 1.96 of the harness's standard errors, else null. Unscored answers have no row.
     """
     converted = HarnessResults()
     for name in _numbered(task, results):
@@ -155,8 +155,8 @@ def _rows(task: str, leaf: str, samples: Sequence[dict], metrics: Mapping[str, f
         judge = measured.get("eval_model") if isinstance(measured, dict) else None
         if judge == "":
             raise ValueError(
-                f"{task}: the judge did not reply, which lmms-eval would count as 0; check MODEL_VERSION, OPENAI_API_URL (or "
-                "OPENAI_BASE_URL) and OPENAI_API_KEY"
+                f"{task}: the judge did not reply, which lmms-eval would count as 0; check MODEL_VERSION, "
+                "OPENAI_API_URL (or OPENAI_BASE_URL) and OPENAI_API_KEY"
             )
         score = _score(measured)
         if score is None:

@@ -1,7 +1,7 @@
 """Virtual environment of lmms-eval, apart from the project's because its pins conflict with DVC's.
 
-uv makes it once from `lmms_eval.lock` (hashes, no registry) in `.dvc/tmp/environments`: 6 GB on Linux, less what uv's cache
-has. Machines without a package registry set `SYNTHPAIRS_LMMS_EVAL` to the Python of an existing one.
+uv makes it once from `lmms_eval.lock` (hashes, no registry) in `.dvc/tmp/environments`: 6 GB on Linux, less what uv's
+cache has. Machines without a package registry set `SYNTHPAIRS_LMMS_EVAL` to the Python of an existing one.
 """
 
 import logging

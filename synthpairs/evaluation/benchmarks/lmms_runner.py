@@ -1,8 +1,8 @@
 """lmms-eval's command line with two faults of its LLaVA fixed; runs in lmms-eval's environment, without synthpairs.
 
-lmms-eval 0.7.3 passes a question without an image (half of ScienceQA's) to the processor with an empty list of images, which
-transformers 5 refuses; its older form `--force_simple` shows the model the previous question's image. And an error while
-answering counts as an empty, wrong answer.
+lmms-eval 0.7.3 passes a question without an image (half of ScienceQA's) to the processor with an empty list of images,
+which transformers 5 refuses; its older form `--force_simple` shows the model the previous question's image. And an
+error while answering counts as an empty, wrong answer.
 
 The process ends when its standard input closes, since then the stage that started it is gone.
 """

@@ -1,7 +1,7 @@
 """Functions that the benchmark definitions name: reading the table, decoding images, scoring answers.
 
-The definitions refer to them by name (`!function synthpairs.evaluation.benchmarks.scoring.short_answer`), so the benchmarks
-also run under lm-eval's own command line.
+The definitions refer to them by name (`!function synthpairs.evaluation.benchmarks.scoring.short_answer`), so the
+benchmarks also run under lm-eval's own command line.
 """
 
 import re
@@ -33,13 +33,13 @@ def pictures(row: dict) -> list[Image.Image]:
 
 
 def normalised(answer: str) -> str:
-    """Lower case without punctuation and articles, digits as words: VQA's normalisation, as far as our answers need it."""
+    """Lower case without punctuation and articles, digits as words: VQA's normalisation, reduced to our answers."""
     words = re.sub(r"[^a-z0-9 ]", " ", answer.lower()).split()
     return " ".join(_DIGITS.get(word, word) for word in words if word not in ("a", "an", "the"))
 
 
 def yes_or_no(row: dict, results: list[str]) -> dict[str, float]:
-    """1 if the first word is the answer. POPE's own parser takes every answer without a `no` for a yes; this one does not."""
+    """1 if the first word is the answer; POPE's own parser takes every answer without a `no` for a yes."""
     first = normalised(results[0]).split()[:1]
     return {"accuracy": float(first == row["answers"][:1])}
 

@@ -1,9 +1,9 @@
 """External benchmarks: the paper's tasks with images through lmms-eval, text tasks (MMLU) through lm-eval.
 
-Data sets are downloaded from the hub into `HF_HOME`. Without a network they are read from the directory `SYNTHPAIRS_DATASETS`,
-as OWNER/NAME with the hub's files, or from a copied `HF_HOME`. Each lmms-eval task runs in a process with the whole environment
-of this one, including the address and key of a judge (MM-Vet). Results of finished tasks stay in the work store, so a killed
-stage resumes with the next task.
+Data sets are downloaded from the hub into `HF_HOME`. Without a network they are read from the directory
+`SYNTHPAIRS_DATASETS`, as OWNER/NAME with the hub's files, or from a copied `HF_HOME`. Each lmms-eval task runs in a
+process with the whole environment of this one, including the address and key of a judge (MM-Vet). Results of finished
+tasks stay in the work store, so a killed stage resumes with the next task.
 """
 
 import contextlib

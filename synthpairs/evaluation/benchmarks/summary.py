@@ -1,4 +1,4 @@
-"""Benchmark numbers of one arm from its answers: value, standard error, interval, categories, gain over blind answers."""
+"""Benchmark numbers of one arm from its answers: value, standard error, interval, categories, gain over blind."""
 
 import pandas as pd
 

@@ -1,11 +1,11 @@
 """Perceptual hashes of images, and exact search for pairs that differ in a few bits.
 
-The hash is the DCT pHash (Zauner 2010) as the `imagehash` library computes it: which of the 8 x 8 lowest frequencies of the
-grey image at 32 x 32 pixels lie above their median. It depends on shapes and positions, not on colours.
+The hash is the DCT pHash (Zauner 2010) as the `imagehash` library computes it: which of the 8 x 8 lowest frequencies of
+the grey image at 32 x 32 pixels lie above their median. It depends on shapes and positions, not on colours.
 
-The search cuts the 64 bits into d + 1 bands: d differing bits touch at most d of them, so one band is equal (pigeonhole), and
-only hashes that share a band are compared. For n random hashes a band of b bits gives about n^2 / 2^(b+1) comparisons: 7.6
-million for each of four bands at n = 1,000,000 and d = 3, against 500,000 million for all pairs.
+The search cuts the 64 bits into d + 1 bands: d differing bits touch at most d of them, so one band is equal
+(pigeonhole), and only hashes that share a band are compared. For n random hashes a band of b bits gives about n^2 /
+2^(b+1) comparisons: at n = 1,000,000 and d = 3, 7.6 million for each of four bands, against 500,000 million pairs.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def perceptual_hashes(images: Sequence[Image.Image]) -> np.ndarray:
 def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
     """All pairs of indexes [m, 2], sorted, the smaller first, whose hashes differ in at most `distance` bits.
 
-    Memory is linear in hashes and pairs. Time grows with hashes that share a band, so equal hashes should be removed first.
+    Memory is linear in hashes and pairs. Time grows with hashes that share a band; remove equal hashes first.
     """
     count = len(hashes)
     parts = [np.empty((0, 2), np.int64)]

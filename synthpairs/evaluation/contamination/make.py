@@ -31,9 +31,9 @@ _NEEDS = {PICTURE_COSINE: "cosines", WRITTEN: "text", NSFW: "nsfw"}  # the measu
 
 
 def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[dict, dict]:
-    """Write `out`/audit.parquet from images, selection, captions and tasks of `data`; return tracked and volatile metrics.
+    """Write `out`/audit.parquet from images, selection, captions and tasks of `data`; return tracked, volatile metrics.
 
-    Results of each shard stay in a work store, so a killed run resumes and a change in curation inspects only new images.
+    Results of each shard stay in a work store, so a killed run resumes and a changed curation inspects only new images.
     """
     rows = _read_pairs(data)
     references = read_references(data / "tasks")
@@ -52,14 +52,14 @@ def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[di
     failed = [row for row in table if row["error"] is not None]
     if len(failed) > params.max_failed_share * len(table):
         raise ValueError(
-            f"{len(failed)} of {len(table)} images cannot be read, more than audit.max_failed_share of params.yaml allows; "
+            f"{len(failed)} of {len(table)} images cannot be read, more than audit.max_failed_share allows; "
             f"the first, {failed[0]['key']}: {failed[0]['error']}"
         )
     return _metrics(pd.DataFrame(table), references, inspector, params), {"reused": reused}
 
 
 def _read_pairs(data: Path) -> pd.DataFrame:
-    """All candidates and, if that arm is made, the real pairs: key, uid, text, shard, origin, selected; sorted by key."""
+    """All candidates, and real pairs if that arm is made: key, uid, text, shard, origin, selected; sorted by key."""
     columns = ["key", "uid", "text", "shard"]
     candidates = read_table(data / "images/manifest.parquet", "dvc repro images")[columns].assign(origin="synthetic")
     if candidates.empty:
@@ -95,7 +95,7 @@ def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict
 
 
 def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tuple[str, bytes | None]], set[str]]]:
-    """Images by shard, then of the real pairs by chunk: a digest of the content, (key, encoded image) pairs, and all keys."""
+    """Images by shard, then of real pairs by chunk: digest of the content, (key, encoded image) pairs, all keys."""
     synthetic = rows["origin"] == "synthetic"
     for shard, part in rows[synthetic].groupby("shard"):
         path, wanted = data / "images" / str(shard), set(part["key"])

@@ -22,7 +22,7 @@ LETTERS = 3
 
 
 class NearestBenchmarkImage:
-    """CLIP cosine with the nearest benchmark image, by the model of section `scores`; `references` by benchmark item."""
+    """CLIP cosine with the nearest benchmark image, by the model of section `scores`; `references` by item."""
 
     def __init__(self, params: Scores, references: Mapping[str, Image.Image]) -> None:
         self._scorer = ClipScorer(

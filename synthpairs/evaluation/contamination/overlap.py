@@ -1,4 +1,4 @@
-"""Benchmark texts and images, and the n-gram overlap of captions with the texts, as in GPT-3's paper (2005.14165, C)."""
+"""Benchmark texts and images, and the n-gram overlap of captions with the texts as for GPT-3 (2005.14165, appendix C)."""
 
 import hashlib
 import re
@@ -50,7 +50,7 @@ class Overlap:
 class NgramIndex:
     """Index of benchmark texts (the item of each) by word n-gram, without case and punctuation.
 
-    A text with fewer than n words is one n-gram of all its words, so a short caption matches only a text of the same words.
+    A text with fewer than n words is one n-gram of all its words; a short caption matches only a text of the same words.
     """
 
     def __init__(self, texts: Mapping[str, str], n: int) -> None:

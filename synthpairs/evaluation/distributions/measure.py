@@ -91,9 +91,9 @@ def _measure(
 def image_measures(image: Image.Image, side: int) -> dict[str, float]:
     """IMAGE_MEASURES of an RGB image, resized to `side` x `side` pixels first, so that images of all sizes compare.
 
-    `edge_density` is the share of pixels on an edge (Canny 1986), `entropy` that of the gray levels in bits, from 0 to 8,
-    `clutter` the number of regions of a graph-based segmentation (Felzenszwalb and Huttenlocher 2004), which follows how
-    cluttered people find an image (Bravo and Farid 2008, https://doi.org/10.1167/8.1.23).
+    `edge_density` is the share of pixels on an edge (Canny 1986), `entropy` that of the gray levels in bits, from 0 to
+    8, `clutter` the number of regions of a graph-based segmentation (Felzenszwalb and Huttenlocher 2004), which follows
+    how cluttered people find an image (Bravo and Farid 2008, https://doi.org/10.1167/8.1.23).
     """
     small = image.resize((side, side), Image.Resampling.BICUBIC)
     gray = np.asarray(small.convert("L"))

@@ -18,8 +18,8 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
     """{strategies, cosines} of selections that take a share of `pool`, rows of MEASURES of candidates.
 
     By strategy: `k`, the number taken, at least 1; `standardised`, the distance of the means of those taken from all
-    candidates', in standard deviations; `stability` (see synthpairs.selection.stability); `other_clip`, the share that a
-    selection by the second CLIP's cosines takes too, null without one; `chance`, that share for random selections.
+    candidates', in standard deviations; `stability` (see synthpairs.selection.stability); `other_clip`, the share that
+    a selection by the second CLIP's cosines takes too, null without one; `chance`, that share for random selections.
     `cosines` is the rank correlation of both CLIPs' cosines.
     """
     k = max(1, min(len(pool), round(share * len(pool))))

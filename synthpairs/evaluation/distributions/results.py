@@ -22,8 +22,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def describe(table: pd.DataFrame, sets: PairSets) -> dict[str, Any]:
     """{set: {n, concepts, measures}} of a MEASURES table; numbers of an empty set are None.
 
-    `distance` of the concepts is the total variation distance of their frequencies to those in `real`, from 0 to 1; None if
-    either set is empty.
+    `distance` of the concepts is the total variation distance of their frequencies to those in `real`, from 0 to 1;
+    None if either set is empty.
     """
     parts = {name: sets.of(name, table) for name in sets.keys}
     shares = {name: part["concept"].value_counts(normalize=True) for name, part in parts.items()}
@@ -40,7 +40,7 @@ def describe(table: pd.DataFrame, sets: PairSets) -> dict[str, Any]:
 
 
 def concept_numbers(concepts: pd.Series) -> dict[str, float | None]:
-    """`n`, the number of concepts, and `effective`, the Hill number of order 1: equally frequent concepts of that entropy."""
+    """`n`, the number of concepts, and `effective`, the Hill number of order 1 (exponential of the entropy)."""
     if concepts.empty:
         return {"n": 0, "effective": None}
     shares = concepts.value_counts(normalize=True)
@@ -61,8 +61,8 @@ def superiority(
 ) -> dict[str, float | None]:
     """Probability that a row of `ones` has more of a measure than one of `others` (ties half), with its interval.
 
-    This is the area under the ROC curve, 0.5 for equal distributions. Concepts of both are resampled together. None if either is
-    empty.
+    This is the area under the ROC curve, 0.5 for equal distributions. Concepts of both are resampled together. None if
+    either is empty.
     """
     if ones.empty or others.empty:
         return _estimate()
@@ -87,7 +87,7 @@ def captions_with_both(table: pd.DataFrame, sets: PairSets) -> pd.DataFrame:
 
 
 def same_caption_differences(table: pd.DataFrame, sets: PairSets, params: Distributions) -> dict[str, Any]:
-    """Mean difference, synthetic minus real, of the images of one caption, with a clustered t-test and Holm's correction.
+    """Mean difference (synthetic - real) of the images of one caption, with clustered t-tests and Holm's correction.
 
     Empty if fewer than two captions have both images.
     """
@@ -158,7 +158,7 @@ def clusters(table: pd.DataFrame) -> list[str]:
 
 
 def standardised(picked: pd.DataFrame, pool: pd.DataFrame, names: Sequence[str]) -> Mapping[str, float | None]:
-    """Distance of the means of `picked` from those of `pool`, in standard deviations of `pool`; None where nothing varies."""
+    """Difference of the means of `picked` and `pool` in standard deviations of `pool`; None where nothing varies."""
     return {
         name: _rounded((picked[name].mean() - pool[name].mean()) / pool[name].std())
         if pool[name].nunique() > 1

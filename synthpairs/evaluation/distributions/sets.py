@@ -1,4 +1,4 @@
-"""Samples of the generated, selected and real pairs, and of the captions that have both a generated and a real image."""
+"""Samples of the generated, selected and real pairs, and of the captions with both a generated and a real image."""
 
 from dataclasses import dataclass
 from pathlib import Path

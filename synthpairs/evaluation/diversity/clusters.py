@@ -1,7 +1,8 @@
 """Semantic diversity: k-means over the captions of all sets, and the evenness of each set over the clusters.
 
-Synth2 (2403.07750, figure 4) leaves open on which captions the centroids are fitted, with which encoder, and for which k. Here
-all sets have equal weight in the fit (centroids of one set alone would make that set the most even), and every k is reported.
+Synth2 (2403.07750, figure 4) leaves open on which captions the centroids are fitted, with which encoder, and for which
+k. Here all sets have equal weight in the fit (centroids of one set alone would make that set the most even), and every
+k is reported.
 """
 
 import logging
@@ -54,9 +55,9 @@ def analyse(
 ) -> dict[str, Any]:
     """MEASURES of every set for every k, as JSON; identical for any number of threads.
 
-    Per set and k: each measure's mean over the runs, its standard deviation over them (`spread`) and a 95% interval; `shares`,
-    the mean share of the largest, second largest ... cluster. `too_few` has what is left out: `sets` (with their number of
-    captions) smaller than the least k, and values of k (`clusters`) larger than a set.
+    Per set and k: each measure's mean over the runs, its standard deviation over them (`spread`) and a 95% interval;
+    `shares`, the mean share of the largest, second largest ... cluster. `too_few` has what is left out: `sets` (with
+    their number of captions) smaller than the least k, and values of k (`clusters`) larger than a set.
     """
     short = {name: len(captions) for name, captions in sets.items() if len(captions) < min(params.clusters)}
     sets = {name: captions for name, captions in sets.items() if name not in short}
@@ -140,8 +141,9 @@ def _resample(labels: np.ndarray, k: int, params: Diversity) -> np.ndarray:
 def _interval(value: float, resampled: np.ndarray) -> np.ndarray:
     """95% interval around `value`: percentiles of the resamples, shifted so that their mean is `value`.
 
-    A resample misses some captions, so its entropy is biased downwards against the captions' own, which is biased against the
-    source. The latter bias is equal for all sets, which have equal sizes; the former could put `value` outside the interval.
+    A resample misses some captions, so its entropy is biased downwards against the captions' own, which is biased
+    against the source. The latter bias is equal for all sets, which have equal sizes; the former could put `value`
+    outside the interval.
     """
     return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - resampled.mean() + value
 

@@ -28,5 +28,6 @@ class Diversity:
             raise ValueError(f"{where}.clusters must be different numbers, at least one; got {self.clusters}")
         if self.max_captions is not None and max(self.clusters) > self.max_captions:
             raise ValueError(
-                f"{where}.clusters must be at most diversity.max_captions ({self.max_captions}), got {max(self.clusters)}"
+                f"{where}.clusters must be at most diversity.max_captions ({self.max_captions}), "
+                f"got {max(self.clusters)}"
             )

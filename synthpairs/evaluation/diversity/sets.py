@@ -1,8 +1,8 @@
 """Caption sets, and draws of equal size from them, since entropy grows with the number of captions.
 
-A set is `curated` (captions that the filters kept), `selected` (of the selected pairs), `invented` (generated for class names,
-and kept by that stage), `screened` (those of them that the filters kept), a caption source such as `human` or `model` (all,
-before any filter), or such a source with `-kept` (after the filters).
+A set is `curated` (captions that the filters kept), `selected` (of the selected pairs), `invented` (generated for class
+names, and kept by that stage), `screened` (those of them that the filters kept), a caption source such as `human` or
+`model` (all, before any filter), or such a source with `-kept` (after the filters).
 """
 
 from collections.abc import Sequence

@@ -26,11 +26,11 @@ DECIMALS = 4
 
 
 def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any]:
-    """{models: {name: {value, low, high, against_first}}, order, left_out, tokens, windows, text}; perplexity is per token.
+    """{models: {name: {value, low, high, against_first}}, order, left_out, tokens, windows, text}, per token.
 
-    Intervals resample windows. `against_first` is the ratio of a model's perplexity to that of the first model, with Holm's p
-    (None for a single window). Models of arms that are not in `arms` are `left_out`. ValueError when models tokenise the text
-    differently, since their perplexities cannot be compared.
+    Intervals resample windows. `against_first` is the ratio of a model's perplexity to that of the first model, with
+    Holm's p (None for a single window). Models of arms that are not in `arms` are `left_out`. ValueError when models
+    tokenise the text differently, since their perplexities cannot be compared.
     """
     text = read_text(params)
     names, left_out = split_models(params.models, arms)

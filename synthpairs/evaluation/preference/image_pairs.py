@@ -1,8 +1,8 @@
 """Image pairs: a generated and a real image of one caption.
 
-Both images have the same caption because a model's P(yes) depends on how likely the caption itself is, so scores of two captions
-cannot be compared (VQAScore, arXiv 2404.01291, ranks images within one text), and people shown two texts judge the texts. The
-caption describes the real image, which favours the real one.
+Both images have the same caption because a model's P(yes) depends on how likely the caption itself is, so scores of two
+captions cannot be compared (VQAScore, arXiv 2404.01291, ranks images within one text), and people shown two texts judge
+the texts. The caption describes the real image, which favours the real one.
 """
 
 import io

@@ -20,9 +20,9 @@ class PairQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """1 if the first image wins, 0 if the second does, 0.5 for a tie; `problem` marks ties that the judge did not choose.
+    """1 if the first image wins, 0 if the second does, 0.5 for a tie; `problem` is why the judge did not choose one.
 
-    `inconsistent`: the verdict changed with the order. `unclear`: the reply names no image. `failed`: there was no reply.
+    `inconsistent`: the choice changed with the order. `unclear`: the reply names no image. `failed`: no reply.
     """
 
     score: float
@@ -32,8 +32,8 @@ class Verdict:
 def pair_questions(image_pairs: Sequence[ImagePair]) -> tuple[list[PairQuestion], dict[str, dict[int, PairQuestion]]]:
     """Questions about image pairs (generated, real), and control questions by origin and index of their pair.
 
-    A control question sets a pair's image against one of the same origin that does not show the caption: that of the next pair
-    about something else. There is none if all captions are about one thing.
+    A control question sets a pair's image against one of the same origin that does not show the caption: that of the
+    next pair about something else. There is none if all captions are about one thing.
     """
     controls: dict[str, dict[int, PairQuestion]] = {"real": {}, "synthetic": {}}
     for index, pair in enumerate(image_pairs):

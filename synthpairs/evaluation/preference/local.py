@@ -1,8 +1,8 @@
 """VQAScore judges: an image's score is a vision-language model's P(yes) to the question whether it shows the caption.
 
-The score is that of Lin et al. (arXiv 2404.01291, section 3). With one image per question there is no position bias, which judges
-of two images have (Zheng et al., arXiv 2306.05685, section 3.3). Unlike VQAScore's, P(yes) is relative to P(yes) + P(no), since
-small models do not always begin with either word.
+The score is that of Lin et al. (arXiv 2404.01291, section 3). With one image per question there is no position bias,
+which judges of two images have (Zheng et al., arXiv 2306.05685, section 3.3). Unlike VQAScore's, P(yes) is relative to
+P(yes) + P(no), since small models do not always begin with either word.
 """
 
 from collections.abc import Sequence

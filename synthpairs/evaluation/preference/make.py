@@ -22,9 +22,9 @@ def make_preference(
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Write `out`/couples.parquet, the pairs to vote on; return results of the judges and volatile metrics.
 
-    `judges` has by name `preference` (synthetic over real), `concepts`, `control` (by origin: the caption's image over another
-    one) and `troubles`; `couples` has each judge's verdict on each pair. `not_asked` is the reason if there are no verdicts, else
-    None. Models of arms that are not in `arms` are `left_out`.
+    `judges` has by name `preference` (synthetic over real), `concepts`, `control` (by origin: the caption's image over
+    another one) and `troubles`; `couples` has each judge's verdict on each pair. `not_asked` is the reason if there are
+    no verdicts, else None. Models of arms that are not in `arms` are `left_out`.
     """
     missing = [arm for arm in (params.synthetic, "real") if arm not in arms]
     image_pairs = [] if missing else draw_image_pairs(params, data)

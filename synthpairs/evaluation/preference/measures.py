@@ -1,7 +1,7 @@
 """Win rates of pairwise verdicts, with intervals and a sign test.
 
-A tie counts as half a win, so 0.5 means no preference. The interval resamples whole concepts, as those of the benchmarks; the
-sign test ignores ties and treats image pairs as independent. A preference is shown where both agree.
+A tie counts as half a win, so 0.5 means no preference. The interval resamples whole concepts, as those of the
+benchmarks; the sign test ignores ties and treats image pairs as independent. A preference is shown where both agree.
 """
 
 from collections import Counter

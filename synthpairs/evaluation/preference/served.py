@@ -1,7 +1,7 @@
 """Pairwise judge behind an OpenAI-compatible server: it sees both images, in both orders.
 
-Such judges have a position bias (Zheng et al., arXiv 2306.05685, section 3.3: GPT-4 kept its verdict in 65% of swapped pairs). As
-there, an image must win in both orders; everything else is a tie, and ties by disagreement are counted.
+Such judges have a position bias (Zheng et al., arXiv 2306.05685, section 3.3: GPT-4 kept its verdict in 65% of swapped
+pairs). As there, an image must win in both orders; everything else is a tie, and ties by disagreement are counted.
 """
 
 import base64

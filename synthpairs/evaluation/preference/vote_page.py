@@ -1,7 +1,7 @@
 """Vote page: a static HTML page that shows image pairs blind, one after another, and saves the votes as a file.
 
-Images are named by hashes of their keys; order and sides are drawn from seed and voter. The page does not contain which image is
-generated: that is looked up when the saved file is read.
+Images are named by hashes of their keys; order and sides are drawn from seed and voter. The page does not contain which
+image is generated: that is looked up when the saved file is read.
 """
 
 import json
@@ -33,7 +33,7 @@ def write_vote_page(image_pairs: Sequence[ImagePair], voter: str, seed: int, out
 
 
 def read_saved_votes(file: Path, image_pairs: Sequence[ImagePair]) -> tuple[list[Vote], int]:
-    """Votes in a file that the page saved, and the number of votes on pairs that are no longer drawn, which are left out.
+    """Votes in a file that the page saved, and the number left out because their pairs are no longer drawn.
 
     ValueError for a file in another format.
     """

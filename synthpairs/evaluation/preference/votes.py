@@ -53,7 +53,7 @@ def read_votes(path: Path) -> list[Vote]:
 
 
 def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:
-    """`n`, share of equal answers (`agreement`) and Cohen's `kappa` of two raters of the same items; ValueError without items.
+    """`n`, share of equal answers (`agreement`) and Cohen's `kappa` of two raters; ValueError without items.
 
     Kappa is None where it is undefined: both raters always give the same answer.
     """

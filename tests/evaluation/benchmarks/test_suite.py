@@ -232,7 +232,7 @@ def png(shade):
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(REAL is None, reason="needs an environment with lmms-eval: set SYNTHPAIRS_LMMS_EVAL to its Python")
 def test_the_real_lmms_eval(tiny_vlm, tmp_path, monkeypatch):
-    """A task written here, half of it without pictures, and its own POPE from a directory; answers are the model's own."""
+    """A task of ours, half of it without images, and its POPE from a directory; answers are the model's own."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
