@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
 from synthpairs.evaluation.contamination.hashing import perceptual_hashes
-from synthpairs.evaluation.contamination.measures import NearestBenchmarkImage, NsfwClassifier, TextReader
+from synthpairs.evaluation.contamination.measures import Measure, NearestBenchmarkImage, NsfwClassifier, TextReader
 from synthpairs.evaluation.contamination.params import Audit
 from synthpairs.scoring.params import Scores
 
@@ -23,9 +24,9 @@ _BATCH = 128  # images in memory: 400 MB of 1024 pixels
 class Inspector:
     """The measures that params ask for; the perceptual hash is always taken."""
 
-    measures: dict[str, NearestBenchmarkImage | TextReader | NsfwClassifier]
+    measures: dict[str, Measure]
     inputs: dict[str, Any]  # everything that changes a result
-    benchmarks: dict[str, str]  # perceptual hash of every benchmark image, by item
+    benchmarks: dict[str, np.uint64]  # perceptual hash of every benchmark image, by item
 
     def inspect(self, images: Iterable[tuple[str, bytes | None]]) -> Iterator[dict[str, Any]]:
         """Columns of AUDIT for (key, encoded image) pairs, in order; an unreadable image has only `error`."""
@@ -53,7 +54,7 @@ def load_inspector(params: Audit, scores: Scores, references: Mapping[str, bytes
         if isinstance(image, str):
             raise ValueError(f"data/tasks: the image of {item} cannot be read ({image}); run `dvc repro tasks` again")
         images[item] = image
-    measures: dict[str, NearestBenchmarkImage | TextReader | NsfwClassifier] = {}
+    measures: dict[str, Measure] = {}
     if params.cosine_min is not None and images:
         measures["cosines"] = NearestBenchmarkImage(scores, images)
     if params.text:
@@ -65,5 +66,5 @@ def load_inspector(params: Audit, scores: Scores, references: Mapping[str, bytes
     return Inspector(
         measures=measures,
         inputs={"benchmarks": digests} | {name: measure.inputs for name, measure in measures.items()},
-        benchmarks={item: f"{value:016x}" for item, value in zip(images, hashes, strict=True)},
+        benchmarks=dict(zip(images, hashes, strict=True)),
     )

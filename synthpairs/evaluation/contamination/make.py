@@ -22,12 +22,12 @@ from synthpairs.selection.pairs import originals
 
 UNREADABLE = "unreadable"
 DUPLICATE = "near-duplicate"
-PICTURE_BITS, PICTURE_COSINE = "benchmark-picture-hash", "benchmark-picture-cosine"
+IMAGE_HASH, IMAGE_COSINE = "benchmark-picture-hash", "benchmark-picture-cosine"
 CAPTION_EXACT, CAPTION_SHARE = "benchmark-caption-exact", "benchmark-caption"
-WRITTEN, NSFW = "text", "nsfw"
-FLAGS = (UNREADABLE, DUPLICATE, PICTURE_BITS, PICTURE_COSINE, CAPTION_EXACT, CAPTION_SHARE, WRITTEN, NSFW)
+TEXT, NSFW = "text", "nsfw"
+FLAGS = (UNREADABLE, DUPLICATE, IMAGE_HASH, IMAGE_COSINE, CAPTION_EXACT, CAPTION_SHARE, TEXT, NSFW)
 _CHUNK = 1024  # real pairs whose results are stored together
-_NEEDS = {PICTURE_COSINE: "cosines", WRITTEN: "text", NSFW: "nsfw"}  # the measure behind a flag
+_NEEDS = {IMAGE_COSINE: "cosines", TEXT: "text", NSFW: "nsfw"}  # the measure behind a flag
 
 
 def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[dict, dict]:
@@ -47,7 +47,7 @@ def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[di
     for row in table:
         overlap = overlaps[row["text"]]
         row |= {"caption_share": overlap.share, "caption_exact": overlap.exact, "caption_item": overlap.item}
-        row["flags"] = flags_of(row, params)
+        row["flags"] = _flags(row, params)
     write_table(out / "audit.parquet", table, AUDIT)
     failed = [row for row in table if row["error"] is not None]
     if len(failed) > params.max_failed_share * len(table):
@@ -99,8 +99,6 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
     synthetic = rows["origin"] == "synthetic"
     for shard, part in rows[synthetic].groupby("shard"):
         path, wanted = data / "images" / str(shard), set(part["key"])
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         images = ((key, files.get("png") or files.get("webp")) for key, files in read_shard(path) if key in wanted)
         yield digest("shard", file_sha256(path), sorted(wanted)), images, wanted
     wanted = set(rows.loc[~synthetic, "key"])
@@ -125,25 +123,25 @@ def _compare_images(table: list[dict], inspector: Inspector, params: Audit) -> N
         row["group"] = first[group] if sizes[group] > 1 else None
     if inspector.benchmarks and hashed:
         items = list(inspector.benchmarks)
-        others = np.array([int(value, 16) for value in inspector.benchmarks.values()], np.uint64)
+        others = np.array(list(inspector.benchmarks.values()), np.uint64)
         for row, bits, index in zip(hashed, *(part.tolist() for part in nearest(hashes, others)), strict=True):
             row |= {"picture_bits": bits, "picture_bits_item": items[index]}
 
 
-def flags_of(row: dict[str, Any], params: Audit) -> list[str]:
-    """Flags of a row of AUDIT, in the order of FLAGS; what was not measured is not flagged."""
+def _flags(row: dict[str, Any], params: Audit) -> list[str]:
+    """Flags of a row of AUDIT, in the order of FLAGS; none for what was not measured."""
     bits, cosine = row["picture_bits"], row["picture_cosine"]
     flagged = {
         UNREADABLE: row["error"] is not None,
         DUPLICATE: row["group"] is not None,
-        PICTURE_BITS: bits is not None and bits <= params.hash_distance,
-        PICTURE_COSINE: cosine is not None and params.cosine_min is not None and cosine >= params.cosine_min,
+        IMAGE_HASH: bits is not None and bits <= params.hash_distance,
+        IMAGE_COSINE: cosine is not None and params.cosine_min is not None and cosine >= params.cosine_min,
         CAPTION_EXACT: row["caption_exact"],
         CAPTION_SHARE: row["caption_share"] > 0 and row["caption_share"] >= params.caption_share,
-        WRITTEN: bool(row["written"]),
+        TEXT: bool(row["written"]),
         NSFW: row["nsfw"] is not None and params.nsfw is not None and row["nsfw"] >= params.nsfw.min,
     }
-    return [flag for flag in FLAGS if flagged[flag]]
+    return [flag for flag, value in flagged.items() if value]
 
 
 def _metrics(table: pd.DataFrame, references: References, inspector: Inspector, params: Audit) -> dict:

@@ -124,3 +124,6 @@ class NsfwClassifier:
         """Probabilities [n] of the label for one batch."""
         views = self._processor(images=list(images), return_tensors="pt").to(self._model.device)
         return self._model(**views).logits.float().softmax(dim=-1)[:, self._label].cpu()
+
+
+Measure = NearestBenchmarkImage | TextReader | NsfwClassifier

@@ -38,7 +38,7 @@ def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagge
     pairs = {name: counts["pairs"] for name, counts in metrics["sets"].items()}
     assert pairs == {"candidates": 16, "selected": 3, "real": len(real)}
     assert metrics["benchmarks"] == {"texts": 7, "pictures": 2}, "equal questions and pictures count once"
-    measured = {make.UNREADABLE, make.DUPLICATE, make.PICTURE_BITS, make.CAPTION_EXACT, make.CAPTION_SHARE}
+    measured = {make.UNREADABLE, make.DUPLICATE, make.IMAGE_HASH, make.CAPTION_EXACT, make.CAPTION_SHARE}
     assert {flag for flag in FLAGS if metrics["sets"]["candidates"][flag] is not None} == measured
     assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
     metrics, rows = audit(cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4))
@@ -46,8 +46,8 @@ def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagge
     items = leaked["picture_bits_item"], leaked["picture_cosine_item"]
     assert (leaked["picture_bits"], items) == (0, ("vqa/0", "vqa/0"))
     assert leaked["picture_cosine"] == pytest.approx(1, abs=1e-5)
-    assert {make.PICTURE_BITS, make.PICTURE_COSINE} <= set(leaked["flags"])
-    assert metrics["sets"]["candidates"][make.PICTURE_BITS] == len(flagged(rows, make.PICTURE_BITS)) >= 1
+    assert {make.IMAGE_HASH, make.IMAGE_COSINE} <= set(leaked["flags"])
+    assert metrics["sets"]["candidates"][make.IMAGE_HASH] == len(flagged(rows, make.IMAGE_HASH)) >= 1
     others = rows[rows["key"] != manifest["key"][0]]
     assert others["picture_bits"].min() > 3
     assert others["picture_cosine"].max() < 1
@@ -104,7 +104,7 @@ def test_output_is_deterministic_and_results_are_reused(data, settings, scores, 
     edit_code()
     assert make_audit(params, scores(), data, data / "three")[1] == {"reused": 0}
     assert metrics["benchmarks"]["pictures"] == 0
-    assert metrics["sets"]["candidates"][make.PICTURE_COSINE] is None
+    assert metrics["sets"]["candidates"][make.IMAGE_COSINE] is None
 
 
 def test_an_unreadable_image_affects_only_its_own_row(data, audit):
