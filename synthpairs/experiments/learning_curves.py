@@ -52,12 +52,7 @@ class LearningCurvesSetting(TrialConfig):
 
 
 def measure_learning_curves(config: LearningCurvesSetting) -> dict[str, Any]:
-    """{measure, task, n, seeds, steps, arms, reached}: each arm's values [seed][step], and their `first_reached`.
-
-    FileNotFoundError when an input is missing.
-    """
-    read_table(config.data / "pairs/pairs.parquet", "dvc repro pairs")
-    read_table(config.data / "embedded/manifest.parquet", "dvc repro embed")
+    """{measure, task, n, seeds, steps, arms, reached}: each arm's values [seed][step], and their `first_reached`."""
     rows = caption_questions(config.instructions())
     items = read_table(config.data / f"tasks/{TASK}.parquet", "dvc repro tasks")
     seeds, steps = config.learning_curves.seeds, config.steps
@@ -112,8 +107,8 @@ def _trial(arm: str, config: LearningCurvesSetting, rows: pd.DataFrame, work: Pa
         metrics = align_codes(pairs, config.vlm, config.resampler, config.align, work / "aligned", save)
         if metrics["steps"] != config.steps[-1]:
             raise ValueError(
-                f"{arm}: {metrics['skipped']} pairs are skipped, so pretraining ends at step {metrics['steps']}, not "
-                f"{config.steps[-1]}: increase align_codes.max_tokens in params.yaml"
+                f"{arm}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
+                f"not {config.steps[-1]}: increase align_codes.max_tokens in params.yaml"
             )
     tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]
     return pd.concat(tables, ignore_index=True)

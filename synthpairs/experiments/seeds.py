@@ -75,8 +75,8 @@ def measure_seeds(config: SeedsSetting) -> dict[str, Any]:
     ]
     names = ("captions", "images", "scores", "tasks")
     main = [file_sha256(MODELS / arm / "finetuned") for arm in config.arms]
-    shape = replace(config, seeds=Seeds(seeds=[0]), arms=[]).fingerprint(names)
-    answers = run_trials("seeds", digest(shape, sorted(main)), trials)
+    seedless = replace(config, seeds=Seeds(seeds=[0]), arms=[]).fingerprint(names)
+    answers = run_trials("seeds", digest(seedless, sorted(main)), trials)
     first, untrained = config.perplexity.models[0], str(MODELS / UNTRAINED)
     losses = {Path(name).name: _losses(name, config.perplexity) for name in (first, untrained)}  # independent of seeds
     losses_by_seed = [rows.assign(set=name, seed=seed) for name, rows in losses.items() for seed in seeds]

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from synthpairs.emoji.tasks.params import Mix, Tasks
 from synthpairs.emoji.tasks.words import CLASSES
 from synthpairs.emoji.tasks.writing import make_tasks
+from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.vlm.model import assemble
 from tests.vlm.conftest import parts  # noqa: F401
 
@@ -25,6 +26,8 @@ SMALL = Tasks(
     seed=3, side=48, references=3, caption=16, pope=96, vqa=48, sqa=32, text=24,
     instructions=Mix(pictures=40, turns=3, text=24),
 )  # fmt: skip
+PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=48, resamples=200, seed=0)
+SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
 
 
 def _png(name, style):

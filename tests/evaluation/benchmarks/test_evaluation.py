@@ -12,14 +12,9 @@ from synthpairs.core.storage import read_table, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
 from synthpairs.evaluation.benchmarks.cider import mean_cider
 from synthpairs.evaluation.benchmarks.evaluation import answer_all, answer_first
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.vlm.model import save
-from tests.evaluation.benchmarks.conftest import SMALL, directly, log_likelihood
-
-PARAMS = Benchmark(
-    tasks=Asked(pictures=["desk_pope", "desk_text"], codes=["desk_vqa"]), batch=48, resamples=200, seed=0
-)
+from tests.evaluation.benchmarks.conftest import PARAMS, SMALL, directly, log_likelihood
 
 
 @pytest.fixture(scope="module")

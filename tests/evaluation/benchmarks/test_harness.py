@@ -9,12 +9,8 @@ import pytest
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_text
-from tests.evaluation.benchmarks.conftest import log_likelihood
-
-PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
+from tests.evaluation.benchmarks.conftest import PARAMS, SUITE, log_likelihood
 
 
 def report(task, entry, samples):

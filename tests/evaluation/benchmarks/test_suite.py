@@ -18,13 +18,10 @@ from PIL import Image as Pictures
 
 from synthpairs.evaluation.benchmarks import lmms_environment
 from synthpairs.evaluation.benchmarks.harness import HarnessResults
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_pictures
-from tests.evaluation.benchmarks.conftest import directly
+from tests.evaluation.benchmarks.conftest import PARAMS, SUITE, directly
 
 ROOT = Path(__file__).parents[3]
-PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None)
 REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test sets another
 
 # Takes lmms-eval's arguments, writes files as 0.7.3 does, and logs its calls.
@@ -98,7 +95,10 @@ def test_a_task_becomes_numbers_and_rows_once(project):
     results = ask("two")
     assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
     assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
-    assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == results.rows
+    assert (
+        ask_pictures(Path("model"), replace(SUITE, pictures=["two"]), replace(PARAMS, resamples=300)).rows
+        == results.rows
+    )
     assert len(Path("calls").read_text().splitlines()) == 1  # results of finished tasks are stored
     assert list(ask("two", "three").numbers) == ["two", "three"]
     Path("model/config.json").write_text('{"another": 1}')
