@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -13,9 +13,11 @@ from PIL import Image
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
 from synthpairs.evaluation.contamination.hashing import perceptual_hashes
-from synthpairs.evaluation.contamination.measures import Measure, NearestBenchmarkImage, NsfwClassifier, TextReader
 from synthpairs.evaluation.contamination.params import Audit
 from synthpairs.scoring.params import Scores
+
+if TYPE_CHECKING:
+    from synthpairs.evaluation.contamination.measures import Measure
 
 _BATCH = 128  # images in memory: 400 MB of 1024 pixels
 
@@ -24,7 +26,7 @@ _BATCH = 128  # images in memory: 400 MB of 1024 pixels
 class Inspector:
     """The measures that params ask for; the perceptual hash is always taken."""
 
-    measures: dict[str, Measure]
+    measures: dict[str, "Measure"]
     inputs: dict[str, Any]  # everything that changes a result
     benchmarks: dict[str, np.uint64]  # perceptual hash of every benchmark image, by item
 
@@ -55,11 +57,17 @@ def load_inspector(params: Audit, scores: Scores, references: Mapping[str, bytes
             raise ValueError(f"data/tasks: the image of {item} cannot be read ({image}); run `dvc repro tasks` again")
         images[item] = image
     measures: dict[str, Measure] = {}
-    if params.cosine_min is not None and images:
+    if params.cosine_min is not None and images:  # imports are local, as torch takes seconds
+        from synthpairs.evaluation.contamination.measures import NearestBenchmarkImage
+
         measures["cosines"] = NearestBenchmarkImage(scores, images)
     if params.text:
+        from synthpairs.evaluation.contamination.measures import TextReader
+
         measures["text"] = TextReader()
     if params.nsfw:
+        from synthpairs.evaluation.contamination.measures import NsfwClassifier
+
         measures["nsfw"] = NsfwClassifier(params.nsfw)
     hashes = perceptual_hashes(list(images.values()))
     digests = digest(*((item, hashlib.sha256(payload).hexdigest()) for item, payload in references.items()))
