@@ -1,1 +1,1 @@
-"""What the data is worth: benchmarks, preference, perplexity, diversity, distributions, contamination, and their statistics."""
+"""Evaluation: benchmarks, preference, perplexity, diversity, distributions, contamination, and their statistics."""

@@ -1,7 +1,7 @@
-"""Intervals and tests of benchmark numbers, clustered by concept: items about one concept are not independent.
+"""Cluster bootstrap, clustered standard errors, paired tests and Holm's correction.
 
-Standard errors and paired differences follow Miller 2024 (arXiv 2411.00640, sections 3 and 4): two models that answered the
-same items are compared item by item.
+Items about one concept are not independent, so concepts are the clusters. Standard errors and paired differences follow
+Miller 2024 (arXiv 2411.00640, sections 3 and 4).
 """
 
 import math
@@ -14,13 +14,13 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 
 LEVEL = 0.95
-POWER = 0.8  # chance of seeing an effect of `detectable` size
+POWER = 0.8  # of a test, at a true difference of `detectable` size
 NO_DIFFERENCE = "no difference shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Mean of `scores - others` with its 95% bootstrap interval, and what a t-test with clusters - 1 degrees of freedom says."""
+    """Mean of `scores - others`, its 95% bootstrap interval, and a t-test with clusters - 1 degrees of freedom."""
 
     value: float
     low: float
@@ -28,18 +28,18 @@ class Difference:
     n: int  # items
     clusters: int
     p: float  # two-sided; NaN with fewer than two clusters
-    detectable: float  # smallest true difference that such a test sees four times in five; NaN likewise
+    detectable: float  # smallest true difference that the test shows with power POWER; NaN likewise
 
 
 def mean(scores: Sequence[float]) -> float:
-    """The mean; ValueError without scores."""
+    """Mean; ValueError without scores."""
     if not len(scores):
         raise ValueError("no scores: a benchmark needs at least one item")
     return float(np.mean(np.asarray(scores, dtype=float)))
 
 
 def standard_error(scores: Sequence[float], clusters: Sequence[str]) -> float:
-    """Standard error of the mean, clustered; with clusters of one item it is the usual s / sqrt(n). NaN for one cluster."""
+    """Clustered standard error of the mean; s / sqrt(n) for clusters of one item, NaN for a single cluster."""
     totals, sizes = _totals(scores, clusters)
     groups, items = len(sizes), sizes.sum()
     if groups < 2:
@@ -51,10 +51,10 @@ def standard_error(scores: Sequence[float], clusters: Sequence[str]) -> float:
 def bootstrap(
     statistic: Callable[[np.ndarray], np.ndarray], clusters: int, resamples: int, seed: int
 ) -> tuple[float, float]:
-    """95% percentile interval of a statistic over clusters drawn with replacement; equal input, equal interval.
+    """95% percentile interval of a statistic over clusters drawn with replacement; deterministic for a seed.
 
-    `statistic` takes how often each cluster is drawn, [resample, cluster], and returns a value for each resample. Values that
-    are not finite do not count; NaN where none is.
+    `statistic` maps the number of draws of each cluster, [resample, cluster], to a value per resample. Values that are
+    not finite are left out; the interval is NaN if none is finite.
     """
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(float)
@@ -75,8 +75,8 @@ def interval(
 ) -> tuple[float, float]:
     """95% cluster-bootstrap interval of the mean.
 
-    `bounds` are the least and the largest possible score. Where every score is one of them the bootstrap would claim
-    certainty; then Wilson's bound stands, with a cluster as one observation.
+    `bounds` are the least and the largest possible score. If all scores equal one of them, a bootstrap interval has no
+    width; then it is Wilson's interval, with a cluster as one observation.
     """
     totals, sizes = _totals(scores, clusters)
     if bounds and len(set(scores)) == 1 and scores[0] in bounds:
@@ -87,9 +87,9 @@ def interval(
 
 
 def paired(scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamples: int, seed: int) -> Difference:
-    """Compare answers to the same items (equal indexes, in any order); `clusters` is in the order of `scores`.
+    """Paired comparison of scores of the same items (equal indexes, any order); `clusters` is in the order of `scores`.
 
-    ValueError when the two are not about the same items. Without any variation p is 1 where nothing differs, else 0.
+    ValueError when the items differ. If all differences are equal, p is 1 where they are 0, else 0.
     """
     if scores.index.has_duplicates or set(scores.index) != set(others.index) or len(scores) != len(others):
         raise ValueError("only answers to the same items can be compared pairwise; run both benchmarks again")
@@ -103,16 +103,13 @@ def paired(scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamp
     return Difference(value=value, low=low, high=high, n=len(scores), clusters=groups, p=p, detectable=smallest)
 
 
-def detectable(error: float, free: int) -> float:
-    """Smallest true difference that a two-sided t-test sees four times in five, of its standard error and degrees of freedom."""
-    return float((student.ppf((1 + LEVEL) / 2, free) + student.ppf(POWER, free)) * error)
+def detectable(error: float, degrees: int) -> float:
+    """Smallest true difference that a two-sided t-test shows with power POWER, given its degrees of freedom."""
+    return float((student.ppf((1 + LEVEL) / 2, degrees) + student.ppf(POWER, degrees)) * error)
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values (Scand. J. Statist. 6, 1979), in the given order; NaN stays NaN and does not count.
-
-    Below 0.05 a difference is shown with at most a 5% chance that any of those shown is none.
-    """
+    """Holm's adjusted p-values (Scand. J. Statist. 6, 1979), in the given order; NaN stays NaN and counts as no test."""
     p = np.asarray(values, dtype=float)
     order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]  # NaN comes last
     adjusted = np.full(len(p), math.nan)
@@ -121,12 +118,12 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def shown(p: float, low: float, high: float) -> bool:
-    """Whether there is a difference to report: the corrected p is below 0.05, and the interval does not hold 0."""
+    """Whether a difference is reported: its corrected p is below 0.05, and its interval excludes 0."""
     return p < 1 - LEVEL and not low <= 0 <= high
 
 
 def probability(p: float | None) -> str:
-    """A p-value as tables show it; `-` for none."""
+    """A p-value for tables; `-` for None or NaN."""
     return "-" if p is None or math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

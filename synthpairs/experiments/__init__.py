@@ -1,1 +1,1 @@
-"""Experiments beside the main run: trials under several seeds, and what may be concluded from them."""
+"""Experiments in addition to the main run: trainings under several seeds, and their comparison."""

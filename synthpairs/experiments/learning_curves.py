@@ -1,8 +1,9 @@
-"""Experiment `learning_curves`: captioning against the step of the alignment, for two arms of the Synth2 route.
+"""Experiment `learning_curves`: captioning against the step of resampler pretraining, for two arms of the Synth2 route.
 
-Synth2's figure 5 shows its benchmark against the step of training. Here training is the alignment of the resampler, in which
-the arms differ. A language model that has not met these tokens repeats a word at best (CIDEr-D 0.01, below blind), so before it
-captions it reads for a few steps: the caption questions of the instruction data, the same for every point.
+Synth2's figure 5 shows its benchmark against the step of training. Here that is the pretraining of the resampler, in
+which the arms differ. A language model that was not trained on the resampler's output at best repeats a word (CIDEr-D
+0.01, below blind), so at every point it is first fine-tuned for the same few steps on the caption questions of the
+instruction data.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from synthpairs.core.storage import read_table
 from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.evaluation.benchmarks.evaluation import answer_first
 from synthpairs.experiments.params import LearningCurves
-from synthpairs.experiments.trials import Setting, Trial, run_trials
+from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
 from synthpairs.generation.masked.mixing import Mixing, mixed
 from synthpairs.vlm.codes import WordResampler
 from synthpairs.vlm.llava import finetune, save_projector
@@ -28,57 +29,48 @@ from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Resampler
 from synthpairs.vlm.resampler_pretraining import align_codes
 
-BASELINE, MIXED = "real-codes", "genpair"  # the arms: is the first's last value reached by the second, and when
+BASELINE, MIXED = "real-codes", "genpair"  # arms
 TASK, MEASURE = "desk_caption", "cider_d"
 DECIMALS = 6
-# Line, marker, its fill, colour of the band and its hatching: the arms differ without colour too.
+# Line, marker, its fill, colour of the band and its hatching; distinct without colour too.
 STYLES = {BASELINE: ("--", "o", "white", PALE, "...."), MIXED: ("-", "s", ACCENT, ACCENT_PALE, "")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearningCurvesSetting(Setting):
-    """The sections that the trials depend on; `align` and `finetune` are those of the Synth2 route."""
+class LearningCurvesSetting(TrialConfig):
+    """Sections of params.yaml that the trials depend on; `align` and `finetune` are those of the Synth2 route."""
 
     learning_curves: LearningCurves
     mixing: Mixing
     resampler: Resampler
-    batch: int  # questions answered together
+    batch: int  # questions per batch
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the alignment after which captions are asked for."""
+        """Steps of the pretraining after which captions are scored."""
         return self.learning_curves.steps(self.align.steps(self.mixing.draws))
 
 
-def measure_learning_curves(setting: LearningCurvesSetting) -> dict[str, Any]:
-    """{measure, task, n, seeds, steps, arms, reached}: of each arm the values [seed][step], and `first_reached` of them.
-
-    FileNotFoundError names the command that makes what is missing.
-    """
-    read_table(setting.data / "pairs/pairs.parquet", "dvc repro pairs")
-    read_table(setting.data / "embedded/manifest.parquet", "dvc repro embed")
-    rows = caption_questions(setting.instructions())
-    items = read_table(setting.data / f"tasks/{TASK}.parquet", "dvc repro tasks")
-    seeds, steps = setting.learning_curves.seeds, setting.steps
+def measure_learning_curves(config: LearningCurvesSetting) -> dict[str, Any]:
+    """{measure, task, n, seeds, steps, arms, reached}: each arm's values [seed][step], and their `first_reached`."""
+    rows = caption_questions(config.instructions())
+    items = read_table(config.data / f"tasks/{TASK}.parquet", "dvc repro tasks")
+    seeds, steps = config.learning_curves.seeds, config.steps
     trials = [
-        Trial(set=arm, seed=seed, run=partial(_trial, arm, setting.of_seed(seed), rows))
+        Trial(set=arm, seed=seed, run=partial(_trial, arm, config.with_seed(seed), rows))
         for seed in seeds
         for arm in (BASELINE, MIXED)
     ]
-    names = (
-        "pairs",
-        "embedded",
-        *(f"tasks/{name}" for name in ("instructions.parquet", f"{TASK}.parquet", f"{TASK}.yaml")),
-    )
-    shape = replace(setting, learning_curves=replace(setting.learning_curves, seeds=[0]))
-    answers = run_trials("learning_curves", shape.fingerprint(names, setting.resampler), trials)
+    names = ("pairs", "embedded", "tasks/instructions.parquet", f"tasks/{TASK}.parquet", f"tasks/{TASK}.yaml")
+    seedless = replace(config, learning_curves=replace(config.learning_curves, seeds=[0]))
+    answers = run_trials("learning_curves", seedless.fingerprint(names, config.resampler), trials)
     scores = answers.groupby(["set", "seed", "task"])["score"]
     means = {key: round(float(part.mean()), DECIMALS) for key, part in scores}
     arms = {arm: [[means[arm, seed, str(step)] for step in steps] for seed in seeds] for arm in (BASELINE, MIXED)}
     return {
         "measure": MEASURE,
         "task": TASK,
-        "n": min(setting.learning_curves.items, len(items)),
+        "n": min(config.learning_curves.items, len(items)),
         "seeds": seeds,
         "steps": steps,
         "arms": arms,
@@ -87,7 +79,7 @@ def measure_learning_curves(setting: LearningCurvesSetting) -> dict[str, Any]:
 
 
 def caption_questions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of INSTRUCTIONS about pictures what asks for a caption, with its answer."""
+    """Rows of INSTRUCTIONS with an image, reduced to the turns that ask for a caption."""
     rows = rows[rows["picture"].notna()]
     turns = [[turn for turn in row if turn["question"] in WORDINGS["caption"]] for row in rows["turns"]]
     return rows.assign(turns=turns)[[bool(row) for row in turns]]
@@ -96,46 +88,43 @@ def caption_questions(rows: pd.DataFrame) -> pd.DataFrame:
 def first_reached(
     steps: Sequence[int], baseline: Sequence[Sequence[float]], others: Sequence[Sequence[float]]
 ) -> dict[str, Any]:
-    """The first step at which the others' mean over seeds is the baseline's last mean, None if at none; and that mean."""
+    """First step at which the others' mean over seeds reaches the baseline's last mean, or None, and that last mean."""
     goal = float(np.mean(baseline, axis=0)[-1])
     reached = [step for step, value in zip(steps, np.mean(others, axis=0), strict=True) if value >= goal]
     return {"step": reached[0] if reached else None, "baseline": round(goal, DECIMALS)}
 
 
-def _trial(arm: str, setting: LearningCurvesSetting, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
-    """Answers after each of the steps, which is their `task`; the finished alignment is kept while they are asked for."""
+def _trial(arm: str, config: LearningCurvesSetting, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
+    """Answers after each step, which is their `task`; a killed trial resumes from the finished pretraining."""
     if not (work / "aligned").exists():
 
-        def keep(step: int, projector: WordResampler) -> None:
-            if step in setting.steps:
+        def save(step: int, projector: WordResampler) -> None:
+            if step in config.steps:
                 (work / str(step)).mkdir(parents=True, exist_ok=True)
                 save_projector(projector, work / str(step))
 
-        pairs, _ = mixed(arm, setting.mixing, setting.data, setting.resampler.tokenizer)
-        metrics = align_codes(pairs, setting.vlm, setting.resampler, setting.align, work / "aligned", keep)
-        if metrics["steps"] != setting.steps[-1]:
+        pairs, _ = mixed(arm, config.mixing, config.data, config.resampler.tokenizer)
+        metrics = align_codes(pairs, config.vlm, config.resampler, config.align, work / "aligned", save)
+        if metrics["steps"] != config.steps[-1]:
             raise ValueError(
-                f"{arm}: pairs are left out ({metrics['skipped']}), so the alignment ends at step {metrics['steps']}, not "
-                f"{setting.steps[-1]}: raise align_codes.max_tokens in params.yaml"
+                f"{arm}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
+                f"not {config.steps[-1]}: increase align_codes.max_tokens in params.yaml"
             )
-    tables = [caption_answers(work / str(step), setting, rows, work).assign(task=str(step)) for step in setting.steps]
+    tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]
     return pd.concat(tables, ignore_index=True)
 
 
-def caption_answers(aligned: Path, setting: LearningCurvesSetting, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
-    """Captions, as ANSWERS, after reading through the resampler in `aligned`; `work` holds the model meanwhile."""
-    reading = setting.learning_curves.reading
-    params = replace(setting.finetune, max_steps=reading.steps, learning_rate=reading.learning_rate)
-    finetune(rows, aligned, setting.vlm, params, work / "tuned", setting.resampler)
+def caption_answers(aligned: Path, config: LearningCurvesSetting, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
+    """Captions as ANSWERS, after fine-tuning on `rows` in `work` with the resampler in `aligned`."""
+    reading = config.learning_curves.reading
+    params = replace(config.finetune, max_steps=reading.steps, learning_rate=reading.learning_rate)
+    finetune(rows, aligned, config.vlm, params, work / "tuned", config.resampler)
     model, processor = load(work / "tuned")
-    return answer_first(model, processor, setting.data / "tasks", setting.batch, TASK, setting.learning_curves.items)
+    return answer_first(model, processor, config.data / "tasks", config.batch, TASK, config.learning_curves.items)
 
 
 def learning_curves_figure(results: dict[str, Any]) -> bytes:
-    """PNG of each arm's mean over the seeds against the step, in a band from its lowest seed to its highest.
-
-    `results` as `measure_learning_curves` gives them; equal results give equal bytes; readable in black and white.
-    """
+    """PNG of each arm's mean over seeds against the step, with a band from lowest to highest seed; deterministic."""
     steps, reached = results["steps"], results["reached"]
     with plot_style():
         figure = Figure(figsize=(7.2, 4.0), layout="constrained")

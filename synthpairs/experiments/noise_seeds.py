@@ -1,4 +1,4 @@
-"""Experiment `noise_seeds`: the main run's captions painted with other noise, each painting measured as the main run's is."""
+"""Experiment `noise_seeds`: distributions of images generated for the main run's captions under several noise seeds."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseSeedsSetting:
-    """The sections that a painting depends on, and where the pipeline's data lies."""
+    """Sections of params.yaml that the images and their measures depend on, and the pipeline's data folder."""
 
     noise_seeds: NoiseSeeds
     images: Images
@@ -38,42 +38,40 @@ class NoiseSeedsSetting:
     data: Path
 
 
-def measure_noise_seeds(setting: NoiseSeedsSetting) -> dict[str, Any]:
-    """{paintings: [what `make_distributions` gives]}: of the candidates of number 0 of all captions, those of number 1, ...
+def measure_noise_seeds(config: NoiseSeedsSetting) -> dict[str, Any]:
+    """{paintings: [results of `make_distributions`]}, of the candidates with number 0 of all captions, number 1, ...
 
-    A candidate's number decides its noise, so a painting is what `images.candidates: 1` gives under another seed.
+    A candidate's number seeds its noise, so the candidates of one number are one noise seed's images.
     """
-    captions = read_table(setting.data / "captions/kept.parquet", "dvc repro captions")
+    captions = read_table(config.data / "captions/kept.parquet", "dvc repro captions")
     parent = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp"
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent) as work:
-        every = Path(work) / "every"
-        make_images(captions, replace(setting.images, candidates=setting.noise_seeds.paintings), every / "images")
-        manifest = read_table(every / "images/manifest.parquet", "dvc repro images")
-        score_images(manifest, setting.scores, every / "images", every / "scores")
-        scores = read_table(every / "scores/scores.parquet", "dvc repro scores")
-        paintings = []
+        together = Path(work) / "every"
+        make_images(captions, replace(config.images, candidates=config.noise_seeds.paintings), together / "images")
+        manifest = read_table(together / "images/manifest.parquet", "dvc repro images")
+        score_images(manifest, config.scores, together / "images", together / "scores")
+        scores = read_table(together / "scores/scores.parquet", "dvc repro scores")
+        results = []
         for number, rows in manifest.groupby("number"):
             folder = Path(work) / str(number)
-            _separate(rows, scores[scores["key"].isin(rows["key"])], every, folder, setting)
-            results, _, _ = make_distributions(
-                setting.distributions, setting.scores, setting.select, folder, folder / "distributions"
-            )
-            paintings.append(results)
-            log.info("painting %s is measured", number)
-    return {"paintings": paintings}
+            _write_data(rows, scores[scores["key"].isin(rows["key"])], together, folder, config)
+            out = folder / "distributions"
+            results.append(make_distributions(config.distributions, config.scores, config.select, folder, out)[0])
+            log.info("noise seed %s is measured", number)
+    return {"paintings": results}
 
 
-def _separate(
-    manifest: pd.DataFrame, scores: pd.DataFrame, every: Path, folder: Path, setting: NoiseSeedsSetting
+def _write_data(
+    manifest: pd.DataFrame, scores: pd.DataFrame, together: Path, folder: Path, config: NoiseSeedsSetting
 ) -> None:
-    """Make `folder` hold what the pipeline's data does, with one painting's pictures, scores and selection."""
+    """Write a copy of the pipeline's data to `folder`, with the images, scores and selection of one noise seed."""
     write_table(folder / "images/manifest.parquet", manifest, CANDIDATES)
     for shard in sorted(set(manifest["shard"])):
-        (folder / "images" / shard).symlink_to((every / "images" / shard).resolve())
+        (folder / "images" / shard).symlink_to((together / "images" / shard).resolve())
     write_table(folder / "scores/scores.parquet", scores, SCORES)
-    (folder / "captions").symlink_to((setting.data / "captions").resolve())
+    (folder / "captions").symlink_to((config.data / "captions").resolve())
     (folder / "selection/pairs").mkdir(parents=True)
-    shutil.copy(setting.data / "selection/pairs/real.parquet", folder / "selection/pairs")
-    best = select_top_k(rank_candidates(read_candidates(folder), setting.select)[0], setting.select)
+    shutil.copy(config.data / "selection/pairs/real.parquet", folder / "selection/pairs")
+    best = select_top_k(rank_candidates(read_candidates(folder), config.select)[0], config.select)
     write_table(folder / "selection/selected.parquet", best, SELECTED)

@@ -1,8 +1,8 @@
-"""Differences between training sets, over several seeds: numbers and figure.
+"""Comparison of training sets over several seeds: numbers and figure.
 
-Two things are uncertain: which questions were asked, and how a training happened to go. A difference is shown only where both
-speak for it: the paired test over items (means over the seeds, clustered by concept, Holm's correction over all tests of the
-comparison) and every seed's own difference, all on one side of 0.
+Items and training are both sources of variance. A difference is shown only if the paired test over items shows it
+(means over seeds, clustered by concept, Holm's correction over all tests of the comparison) and all seeds' differences
+have one sign.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from synthpairs.evaluation.statistics import holm, interval, mean, paired, shown
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 DECIMALS = 4
 COLUMNS = 2  # of a figure's panels, at most
-ZERO_SHOT, UNSEEN, GAP = "naming", "naming_unseen", "style_gap"  # tasks of `strategies`, which that module explains
-LOSS, PREFERENCE, CONTROL = "text_loss", "preference", "control"  # tasks of `seeds`, likewise
+ZERO_SHOT, UNSEEN, GAP = "naming", "naming_unseen", "style_gap"  # tasks of `strategies`, see there
+LOSS, PREFERENCE, CONTROL = "text_loss", "preference", "control"  # tasks of `seeds`, see there
 Measure = tuple[str, tuple[float, float]]  # its name, and the least and the largest score of an item
 MEASURES: Mapping[str, Measure] = {
     "desk_caption": ("cider_d", (0.0, 10.0)),
@@ -31,10 +31,10 @@ ACCURACY: Measure = ("accuracy", (0.0, 1.0))  # the measure of all other tasks
 
 
 def compare(names: Sequence[str], tasks: Sequence[str], answers: pd.DataFrame) -> dict[str, Any]:
-    """{sets, comparisons, tasks} of `answers`, as `run_trials` gives them; every set against the first of `names`.
+    """{sets, comparisons, tasks} from the answers of `run_trials`; every set against the first of `names`.
 
-    Of each task: measure, n, sets and differences, by set. Of a set: value, low, high, and the values of the seeds; of a
-    difference also p, detectable, and whether it is shown. Every seed of a set must have answered the same items.
+    Each task has measure, n, sets and differences by set: value, low, high and each seed's value; differences also p,
+    detectable and shown. All seeds of a set must have the same items.
     """
     results = {task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ACCURACY)) for task in tasks}
     differences = [results[task]["differences"][name] for task in tasks for name in names[1:]]
@@ -46,13 +46,13 @@ def compare(names: Sequence[str], tasks: Sequence[str], answers: pd.DataFrame) -
 
 
 def seed_results(answers: pd.DataFrame, untouched: Sequence[str], arms: Sequence[str]) -> dict[str, Any]:
-    """{seeds, benchmarks, language, preference} of experiment `seeds`, the last three as `compare` has them.
+    """{seeds, benchmarks, language, preference} of experiment `seeds`, the last three as of `compare`.
 
-    Arms are compared with the first of them; language with the first of `untouched`, models that no arm has trained.
+    Arms are compared with the first arm; their language with the first of `untouched`, models that no arm has trained.
     """
     tasks = sorted(set(answers["task"]) - {LOSS, PREFERENCE, CONTROL})
     return {
-        "seeds": sorted(set(answers["seed"])),  # the order of every value's own list of seeds
+        "seeds": sorted(set(answers["seed"])),  # in the order of every list of seeds
         "benchmarks": compare(arms, tasks, answers),
         "language": compare([*untouched, *arms], [LOSS], answers),
         "preference": compare(arms, [PREFERENCE, CONTROL], answers),
@@ -98,10 +98,7 @@ def _rounded(**numbers: float) -> dict[str, Any]:
 
 
 def comparison_figure(results: dict[str, Any]) -> bytes:
-    """PNG of what `compare` gives: of each task a panel with every set's mean, its 95% interval, and its seeds' values.
-
-    Equal results give equal bytes; readable in black and white.
-    """
+    """PNG of results of `compare`: a panel per task with each set's mean, 95% interval and seeds; deterministic."""
     names, tasks = results["sets"], results["tasks"]
     columns = min(COLUMNS, len(tasks))
     rows = -(-len(tasks) // columns)

@@ -1,7 +1,7 @@
-"""Experiment `seeds`: the main run's arms of pictures, drawn and trained again under other seeds, asked all that it asks.
+"""Experiment `seeds`: the main run's image arms under other seeds, with the main run's evaluation.
 
-Tasks beside the benchmarks: LOSS, of each token of the held-out text, in nats; PREFERENCE, of each pair of pictures of one
-caption: 1 the synthetic one, 0.5 a tie, 0 the real one; CONTROL: 1 when the picture that fits the caption wins, of two real ones.
+Tasks other than the benchmarks: LOSS of each token of the held-out text, in nats; PREFERENCE on each image pair, 1 for
+the synthetic image, 0.5 for a tie, 0 for the real one; CONTROL on two real images, 1 for the caption's own.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from synthpairs.core.schema import digest
 from synthpairs.core.storage import file_sha256
 from synthpairs.evaluation.benchmarks.evaluation import answer_all
 from synthpairs.evaluation.benchmarks.params import Benchmark
-from synthpairs.evaluation.perplexity.measure import read_by, read_text, window_of_each
+from synthpairs.evaluation.perplexity.measure import model_losses, read_text, token_windows
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.evaluation.preference.image_pairs import ImagePair, draw_image_pairs
-from synthpairs.evaluation.preference.judges import comparisons
-from synthpairs.evaluation.preference.local import local_answers
+from synthpairs.evaluation.preference.judges import pair_questions
+from synthpairs.evaluation.preference.local import local_verdicts
 from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
-from synthpairs.experiments.trials import Setting, Trial, answer_rows, run_trials
+from synthpairs.experiments.trials import Trial, TrialConfig, answer_rows, run_trials
 from synthpairs.selection.arms import make_arm
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.pairs import with_pictures
@@ -35,12 +35,12 @@ from synthpairs.vlm.llava import align, finetune
 from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Align
 
-RUN = "run"  # stands for the main run's own seed; sorted, it follows the numbers
+RUN = "run"  # label of the main run's own seed, sorted after the numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeedsSetting(Setting):
-    """The sections that the trials depend on."""
+class SeedsSetting(TrialConfig):
+    """Sections of params.yaml that the trials depend on."""
 
     seeds: Seeds
     arms: list[Arm]
@@ -51,76 +51,75 @@ class SeedsSetting(Setting):
     preference: Preference
 
 
-def measure_seeds(setting: SeedsSetting) -> dict[str, Any]:
-    """What `seed_results` gives; LOSS is asked also of `perplexity.models[0]` and UNTRAINED.
+def measure_seeds(config: SeedsSetting) -> dict[str, Any]:
+    """Results of `seed_results`; LOSS is measured also for `perplexity.models[0]` and UNTRAINED.
 
-    ValueError when a seed is the main run's own, and when there are too few captions to test a judge with.
+    ValueError when a seed is the main run's own, or when there are too few captions for control questions.
     """
-    if setting.finetune.seed in setting.seeds.seeds:
+    if config.finetune.seed in config.seeds.seeds:
         raise ValueError(
             "params.yaml: experiments.seeds.seeds must not hold the main run's own, finetune.seed "
-            f"({setting.finetune.seed}), got {setting.seeds.seeds}"
+            f"({config.finetune.seed}), got {config.seeds.seeds}"
         )
-    image_pairs = draw_image_pairs(setting.preference, setting.data)
-    if not comparisons(image_pairs)[1]["real"]:
+    image_pairs = draw_image_pairs(config.preference, config.data)
+    if not pair_questions(image_pairs)[1]["real"]:
         raise ValueError(
-            f"seeds: {len(image_pairs)} captions have a picture in both arms `{setting.preference.synthetic}` and `real`, and no "
-            "two of them are about different things: draw more, params.yaml: select.k"
+            f"seeds: {len(image_pairs)} captions have an image in both arms `{config.preference.synthetic}` and `real`, and "
+            "no two of them are about different things: increase select.k in params.yaml"
         )
-    seeds = [RUN, *map(str, setting.seeds.seeds)]
+    seeds = [RUN, *map(str, config.seeds.seeds)]
     trials = [
-        Trial(set=arm, seed=seed, run=partial(_trial, arm, seed, setting, image_pairs))
+        Trial(set=arm, seed=seed, run=partial(_trial, arm, seed, config, image_pairs))
         for seed in seeds
-        for arm in setting.arms
+        for arm in config.arms
     ]
     names = ("captions", "images", "scores", "tasks")
-    main = [file_sha256(MODELS / arm / "finetuned") for arm in setting.arms]
-    shape = replace(setting, seeds=Seeds(seeds=[0]), arms=[]).fingerprint(names)
-    answers = run_trials("seeds", digest(shape, sorted(main)), trials)
-    first, untrained = setting.perplexity.models[0], str(MODELS / UNTRAINED)
-    losses = {Path(name).name: _losses(name, setting.perplexity) for name in (first, untrained)}  # which have no seed
+    main = [file_sha256(MODELS / arm / "finetuned") for arm in config.arms]
+    seedless = replace(config, seeds=Seeds(seeds=[0]), arms=[]).fingerprint(names)
+    answers = run_trials("seeds", digest(seedless, sorted(main)), trials)
+    first, untrained = config.perplexity.models[0], str(MODELS / UNTRAINED)
+    losses = {Path(name).name: _losses(name, config.perplexity) for name in (first, untrained)}  # independent of seeds
     losses_by_seed = [rows.assign(set=name, seed=seed) for name, rows in losses.items() for seed in seeds]
-    return seed_results(pd.concat([*losses_by_seed, answers], ignore_index=True), list(losses), setting.arms)
+    return seed_results(pd.concat([*losses_by_seed, answers], ignore_index=True), list(losses), config.arms)
 
 
-def _trial(arm: Arm, seed: str, setting: SeedsSetting, image_pairs: Sequence[ImagePair], work: Path) -> pd.DataFrame:
-    """Everything that the main run asks of a model, as rows of ANSWERS; with pictures where there are any."""
-    folder = MODELS / arm / "finetuned" if seed == RUN else _train(arm, setting.of_seed(int(seed)), work)
+def _trial(arm: Arm, seed: str, config: SeedsSetting, image_pairs: Sequence[ImagePair], work: Path) -> pd.DataFrame:
+    """The main run's evaluation of a model as rows of ANSWERS, without blind answers."""
+    folder = MODELS / arm / "finetuned" if seed == RUN else _train(arm, config.with_seed(int(seed)), work)
     model, processor = load(folder)
-    params = setting.benchmark
-    answers, _ = answer_all(model, processor, setting.data / "tasks", params.batch, params.tasks.pictures)
+    params = config.benchmark
+    answers, _ = answer_all(model, processor, config.data / "tasks", params.batch, params.tasks.pictures)
     del model
-    tables = [answers[~answers["blind"]], _losses(str(folder), setting.perplexity)]
-    return pd.concat([*tables, *_judge(str(folder), image_pairs, setting.preference)], ignore_index=True)
+    tables = [answers[~answers["blind"]], _losses(str(folder), config.perplexity)]
+    return pd.concat([*tables, *_judge(str(folder), image_pairs, config.preference)], ignore_index=True)
 
 
-def _train(arm: Arm, setting: SeedsSetting, work: Path) -> Path:
-    """The arm's model under the setting's seeds, trained in `work` as the main run trains."""
-    candidates = read_candidates(setting.data)
-    best = select_top_k(rank_candidates(candidates, setting.select)[0], setting.select)
+def _train(arm: Arm, config: SeedsSetting, work: Path) -> Path:
+    """Train the arm's model in `work` as the main run does, under the config's seeds."""
+    candidates = read_candidates(config.data)
+    best = select_top_k(rank_candidates(candidates, config.select)[0], config.select)
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
-    pairs, _ = make_arm(arm, best, scored, *read_captions(setting.data), setting.select)
-    align(with_pictures(pairs, setting.data), setting.vlm, setting.align, work / "aligned")
-    finetune(setting.instructions(), work / "aligned", setting.vlm, setting.finetune, work / "tuned")
+    pairs, _ = make_arm(arm, best, scored, *read_captions(config.data), config.select)
+    align(with_pictures(pairs, config.data), config.vlm, config.align, work / "aligned")
+    finetune(config.instructions(), work / "aligned", config.vlm, config.finetune, work / "tuned")
     return work / "tuned"
 
 
 def _losses(name: str, params: Perplexity) -> pd.DataFrame:
-    """A model's losses on the held-out text, a row per token; what is resampled together is the window."""
-    ids, losses = read_by(name, read_text(params), params)
-    windows = window_of_each(ids)
+    """A model's losses on the held-out text, a row per token, clustered by window."""
+    ids, losses = model_losses(name, read_text(params), params)
+    windows = token_windows(ids)
     return answer_rows(LOSS, [f"{window}-{token}" for token, window in enumerate(windows)], windows, losses)
 
 
 def _judge(name: str, image_pairs: Sequence[ImagePair], params: Preference) -> list[pd.DataFrame]:
-    """The model as a judge of the pictures, and of the control questions about real ones."""
-    asked, controls = comparisons(image_pairs)
-    controls_of = controls["real"]
-    scores = [answer.score for answer in local_answers([*asked, *controls_of.values()], name, params.local)]
-    ids, clusters = [couple.couple for couple in image_pairs], [couple.cluster for couple in image_pairs]
+    """The model's verdicts on image pairs, and on the control questions about real images."""
+    questions, controls = pair_questions(image_pairs)
+    control = controls["real"]
+    scores = [verdict.score for verdict in local_verdicts([*questions, *control.values()], name, params.local)]
+    ids, clusters = [pair.couple for pair in image_pairs], [pair.cluster for pair in image_pairs]
+    count = len(image_pairs)
     return [
-        answer_rows(PREFERENCE, ids, clusters, scores[: len(image_pairs)]),
-        answer_rows(
-            CONTROL, [ids[n] for n in controls_of], [clusters[n] for n in controls_of], scores[len(image_pairs) :]
-        ),
+        answer_rows(PREFERENCE, ids, clusters, scores[:count]),
+        answer_rows(CONTROL, [ids[n] for n in control], [clusters[n] for n in control], scores[count:]),
     ]

@@ -1,11 +1,11 @@
-"""Experiment `strategies`: ways to come by a training set, each trained for several seeds and asked the same questions.
+"""Experiment `strategies`: training sets chosen in different ways, each trained under several seeds and tested alike.
 
-A trial aligns on a set's pairs and probes the projector; where benchmarks are asked, too, the model is fine-tuned for a few
-steps on the instruction data that all sets share. Tasks beside the benchmarks: ZERO_SHOT, the probe on held-out drawings;
-UNSEEN, on the same things in a style that no training has seen; GAP, what is lost from the first to the second, item by item.
+A trial pretrains the projector on a set's pairs and probes it; if it is tested on benchmarks, the model is also
+fine-tuned for a few steps on the common instruction data. Tasks other than the benchmarks: ZERO_SHOT, the probe on
+held-out drawings; UNSEEN, the probe on the same things in a style of no training data; GAP, the loss of accuracy from
+the first to the second, by item.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from synthpairs.core.images import decode_image
 from synthpairs.core.storage import Slice, read_bytes, read_table
 from synthpairs.emoji.world import World
 from synthpairs.evaluation.benchmarks.evaluation import answer_first
 from synthpairs.experiments.params import Question, Strategies
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT, compare
 from synthpairs.experiments.training_sets import TrainingSet, make_pairs, plan_studies
-from synthpairs.experiments.trials import Setting, Trial, answer_rows, run_trials
+from synthpairs.experiments.trials import Trial, TrialConfig, answer_rows, run_trials
 from synthpairs.experiments.zero_shot import unseen_style, zero_shot_probe
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.models.clip import ClipScorer
@@ -34,17 +34,15 @@ from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Align
 from synthpairs.vlm.parts import load_projector
 
-PROBED = "desk_caption"  # the benchmark whose pictures of one thing are probed
-FACTS: dict[str, Callable[[float], float]] = {
-    "concepts": int,
-    "clip_cosine": float,
-}  # of a set's pairs: different concepts, mean CLIP cosine
-RANKED = 4  # sets, from which on two orders of them can be compared
+PROBED = "desk_caption"  # the benchmark whose images of one thing are probed
+# Facts about a set's pairs: number of concepts, mean CLIP cosine.
+FACTS: dict[str, Callable[[float], float]] = {"concepts": int, "clip_cosine": float}
+LEAST_SETS = 4  # of which a rank correlation is computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrategiesSetting(Setting):
-    """The sections that the trials depend on."""
+class StrategiesSetting(TrialConfig):
+    """Sections of params.yaml that the trials depend on."""
 
     strategies: Strategies
     select: Select
@@ -52,50 +50,50 @@ class StrategiesSetting(Setting):
     scores: Scores
     align: Align
     world: World
-    batch: int  # questions answered together
+    batch: int  # questions per batch
 
-    def shape(self) -> "StrategiesSetting":
-        """The same whatever sets and seeds are to be tried."""
+    def without_sets_and_seeds(self) -> "StrategiesSetting":
+        """The config that the fingerprint covers: independent of which sets and seeds are tried."""
         params = replace(self.strategies, seeds=[0, 1], sizes=[], guidances=[], tuned=[], tuned_seeds=2)
         return replace(self, strategies=params, select=replace(self.select, strategy="top", k=1, seed=0))
 
 
-def measure_strategies(setting: StrategiesSetting) -> dict[str, Any]:
-    """{seeds, steps, studies}: of each study what `study_results` gives."""
-    params = setting.strategies
-    studies = plan_studies(params, setting.select.k)
+def measure_strategies(config: StrategiesSetting) -> dict[str, Any]:
+    """{seeds, steps, studies}, with the `study_results` of each study."""
+    params = config.strategies
+    studies = plan_studies(params, config.select.k)
     tuned = {chosen for name in params.tuned for chosen in studies[name]} if params.tasks else set()
-    scores = setting.scores
+    scores = config.scores
     scorer = ClipScorer("scores", scores.clip, scores.pretrained, prefix=scores.prefix, precision=scores.precision,
                         batch=scores.batch)  # fmt: skip
-    items = read_table(setting.data / f"tasks/{PROBED}.parquet", "dvc repro tasks")
+    items = read_table(config.data / f"tasks/{PROBED}.parquet", "dvc repro tasks")
     items = items[items["category"] == "single"].reset_index(drop=True)
-    drawings = read_table(setting.data / "art/drawings.parquet", "dvc repro art")
-    unseen = unseen_style(items, drawings, setting.world.concepts)
+    drawings = read_table(config.data / "art/drawings.parquet", "dvc repro art")
+    unseen = unseen_style(items, drawings, config.world.concepts)
 
     trials = []
     for seed in params.seeds:
         for chosen in dict.fromkeys(chosen for sets in studies.values() for chosen in sets):
             tasks = params.tasks if chosen in tuned and seed in params.seeds[: params.tuned_seeds] else []
-            run = partial(_trial, chosen, setting.of_seed(seed), tasks, scorer, items, unseen)
+            run = partial(_trial, chosen, config.with_seed(seed), tasks, scorer, items, unseen)
             trials.append(Trial(set=str(chosen), seed=seed, kind="tuned" if tasks else "probed", run=run))
     names = ["art", "captions", "images", "scores", "tasks/instructions.parquet"]
     names += [f"tasks/{task}.{ending}" for task in {*params.tasks, PROBED} for ending in ("parquet", "yaml")]
-    answers = run_trials("strategies", setting.shape().fingerprint(names), trials)
-    results = {name: study_results(sets, tasks_of(name, params), answers) for name, sets in studies.items()}
+    answers = run_trials("strategies", config.without_sets_and_seeds().fingerprint(names), trials)
+    results = {name: study_results(sets, study_tasks(name, params), answers) for name, sets in studies.items()}
     return {"seeds": params.seeds, "steps": params.steps, "studies": results}
 
 
-def tasks_of(study: Question, params: Strategies) -> list[str]:
-    """What the sets of a study are compared on."""
+def study_tasks(study: Question, params: Strategies) -> list[str]:
+    """Tasks on which the sets of a study are compared."""
     return [ZERO_SHOT, *([UNSEEN, GAP] if study == "style" else params.tasks if study in params.tuned else [])]
 
 
 def study_results(sets: Sequence[TrainingSet], tasks: Sequence[str], answers: pd.DataFrame) -> dict[str, Any]:
-    """What `compare` gives, `pairs` and `agreement`.
+    """Results of `compare`, and `pairs` (FACTS by set and seed) and `agreement`.
 
-    `pairs`: FACTS by set and seed. `agreement`: Spearman's correlation, over the sets, of a task's value with the mean CLIP
-    cosine of the pairs; null where there are too few sets or nothing varies.
+    `agreement` is Spearman's correlation over the sets of a task's value with the pairs' mean CLIP cosine; None if
+    there are fewer than LEAST_SETS or one of them does not vary.
     """
     names = [str(chosen) for chosen in sets]
     results = compare(names, tasks, answers)
@@ -111,47 +109,47 @@ def study_results(sets: Sequence[TrainingSet], tasks: Sequence[str], answers: pd
 
 def _agreement(cosines: Mapping[str, float], values: Mapping[str, dict[str, Any]]) -> float | None:
     ranks = pd.DataFrame({"cosine": cosines, "value": {name: row["value"] for name, row in values.items()}}).rank()
-    if len(ranks) < RANKED or (ranks.nunique() < 2).any():
+    if len(ranks) < LEAST_SETS or (ranks.nunique() < 2).any():
         return None
     return round(float(ranks["cosine"].corr(ranks["value"])), 2)
 
 
 def _trial(
     chosen: TrainingSet,
-    setting: StrategiesSetting,
+    config: StrategiesSetting,
     tasks: Sequence[str],
     scorer: ClipScorer,
     items: pd.DataFrame,
     unseen: pd.DataFrame,
     work: Path,
 ) -> pd.DataFrame:
-    """Answers of the model that one set and seed make, FACTS of the set among them."""
-    data, params = setting.data, setting.strategies
-    table, folder = make_pairs(chosen, data, setting.select, setting.images, params.per_concept, work)
+    """Answers of the model of one set and seed, with FACTS of the set."""
+    data, params = config.data, config.strategies
+    table, folder = make_pairs(chosen, data, config.select, config.images, params.per_concept, work)
     pairs = list(with_pictures(table, folder))
-    align(iter(pairs), setting.vlm, setting.align, work / "aligned")
+    align(iter(pairs), config.vlm, config.align, work / "aligned")
     facts = {"concepts": table["concept"].nunique(), "clip_cosine": _cosine(scorer, pairs)}
     answers = [answer_rows(fact, [""], [""], [value]) for fact, value in facts.items()]
 
-    model, processor = assemble(setting.vlm)
+    model, processor = assemble(config.vlm)
     load_projector(
         model.model.multi_modal_projector, work / "aligned" / PROJECTOR, "dvc repro experiments/dvc.yaml:strategies"
     )
-    known, other = (zero_shot_probe(model, processor, part, setting.world.concepts) for part in (items, unseen))
+    known, other = (zero_shot_probe(model, processor, part, config.world.concepts) for part in (items, unseen))
     gap = known.assign(prediction="", score=known["score"] - other["score"])
     answers += [known.assign(task=ZERO_SHOT), other.assign(task=UNSEEN), gap.assign(task=GAP)]
     if tasks:
-        # From the projector as the pairs made it, as LLaVA-1.5 does.
-        tuning = replace(setting.finetune, start=None, max_steps=params.steps)
-        finetune(setting.instructions(), work / "aligned", setting.vlm, tuning, work / "tuned")
+        # From the projector that the pairs trained, as in LLaVA-1.5.
+        tuning = replace(config.finetune, start=None, max_steps=params.steps)
+        finetune(config.instructions(), work / "aligned", config.vlm, tuning, work / "tuned")
         model, processor = load(work / "tuned")
-        answers += [answer_first(model, processor, data / "tasks", setting.batch, task, params.items) for task in tasks]
+        answers += [answer_first(model, processor, data / "tasks", config.batch, task, params.items) for task in tasks]
     return pd.concat(answers, ignore_index=True).assign(blind=False)
 
 
 def _cosine(scorer: ClipScorer, pairs: Sequence[tuple[str, str, Slice | bytes]]) -> float:
-    """Mean CLIP cosine of the pairs, as stage `scores` takes it."""
-    pictures = [Image.open(io.BytesIO(read_bytes(source))).convert("RGB") for _, _, source in pairs]
-    image_embeddings = scorer.embed_pictures([scorer.view(picture) for picture in pictures])
+    """Mean CLIP cosine of the pairs, as in stage `scores`."""
+    images = [decode_image(read_bytes(source)) for _, _, source in pairs]
+    image_embeddings = scorer.embed_pictures([scorer.view(image) for image in images])
     text_embeddings = scorer.embed_texts([text for _, text, _ in pairs])
     return round(float((image_embeddings * text_embeddings).sum(1).mean()), 4)

@@ -1,4 +1,4 @@
-"""Training sets of experiment `strategies`: which ones each study compares, and the pairs of each."""
+"""Training sets of experiment `strategies`: the sets that each study compares, and their pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,77 +16,76 @@ from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select, Strategy
 from synthpairs.selection.ranking import hash_score, ordered, rank_candidates, select_top_k
 
-SPARE = 1.05  # captions that are painted for each pair of a set: some have no picture that can be made
-Way = Strategy | Literal["balanced", "real", "uncurated", "guidance"]
+SPARE = 1.05  # captions for which images are generated, per pair of a set: some fail
+Method = Strategy | Literal["balanced", "real", "uncurated", "guidance"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """`k` pairs, chosen in one way: by a strategy of `select` from all candidates; `balanced`: the best by score, so many of
-    each concept; `real` pictures with their reference captions; pictures painted for captions that no filter has
-    passed (`uncurated`); or painted anew for the captions of `random`, under another `guidance`.
+    """`k` pairs, chosen by one method.
+
+    A strategy of `select` from all candidates; `balanced`: the best by score with a limit for each concept; `real`:
+    real images with their captions; `uncurated`: images generated for unfiltered captions; `guidance`: images generated
+    with another guidance scale for the captions of `random`.
     """
 
-    way: Way
+    method: Method
     k: int
     guidance: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.way}-{self.k if self.guidance is None else f'{self.guidance:g}'}"
+        return f"{self.method}-{self.k if self.guidance is None else f'{self.guidance:g}'}"
 
 
 def plan_studies(params: Strategies, k: int) -> Mapping[Question, Sequence[TrainingSet]]:
-    """The sets of each study, which are compared with the first of them; `k` is the size of the selection.
-
-    ValueError when a size is not below `k`.
-    """
+    """Sets of each study, compared with its first one; `k` is the size of the main run's selection, above all sizes."""
     if any(size >= k for size in params.sizes):
         raise ValueError(f"params.yaml: experiments.strategies.sizes must be below select.k ({k}), got {params.sizes}")
 
-    def of(*ways: Way) -> list[TrainingSet]:
-        return [TrainingSet(way, k) for way in ways]
+    def sets(*methods: Method) -> list[TrainingSet]:
+        return [TrainingSet(method, k) for method in methods]
 
-    ways: tuple[Way, Way] = ("top", "real")
-    smaller = [TrainingSet(way, size) for way in ways for size in params.sizes]
+    methods: tuple[Method, Method] = ("top", "real")
+    smaller = [TrainingSet(method, size) for method in methods for size in params.sizes]
     return {
-        "selection": of(*get_args(Strategy), "balanced"),
-        "ablation": of("top", "random", "balanced", "uncurated", "real"),
-        "size": [*of("top"), *smaller, *of("real")],
-        "guidance": [*of("random"), *(TrainingSet("guidance", k, scale) for scale in params.guidances)],
-        "style": of("top", "random", "balanced", "real"),
+        "selection": sets(*get_args(Strategy), "balanced"),
+        "ablation": sets("top", "random", "balanced", "uncurated", "real"),
+        "size": [*sets("top"), *smaller, *sets("real")],
+        "guidance": [*sets("random"), *(TrainingSet("guidance", k, scale) for scale in params.guidances)],
+        "style": sets("top", "random", "balanced", "real"),
     }
 
 
 def make_pairs(
     chosen: TrainingSet, data: Path, select: Select, images: Images, per_concept: int, work: Path
 ) -> tuple[pd.DataFrame, Path]:
-    """The set's pairs, rows with the columns of PAIRS, and the folder that holds their pictures as `data` holds those of arms.
+    """The set's pairs with the columns of PAIRS, and the folder of their images, laid out as `data`: `data` or `work`.
 
-    What must be painted is painted in `work`. `per_concept`: pairs at most, of a set `balanced`. `select.seed` decides what is
-    drawn at random, which is nothing for a strategy that ranks by score. ValueError when there are too few pairs to choose from,
-    FileNotFoundError when the pipeline has not run yet.
+    Images are generated in `work` if need be. `per_concept` limits the pairs of a concept in a set `balanced`.
+    `select.seed` seeds random methods; those that rank by score do not depend on it. ValueError when there are too few
+    pairs to choose from, FileNotFoundError when the pipeline has not run.
     """
     k = chosen.k
-    if chosen.way == "uncurated":  # whatever the filters said of a caption
+    if chosen.method == "uncurated":  # kept and rejected captions alike
         captions = pd.concat(read_captions(data), ignore_index=True).drop_duplicates("uid")
         keyed = captions.assign(key=captions["uid"], score=hash_score(captions["uid"], select.seed, "study"))
-        return _paint(ordered(keyed, "ascending"), k, images, work), work
+        return _generate(ordered(keyed, "ascending"), k, images, work), work
     select = replace(select, strategy="top", k=k)
-    if chosen.way == "balanced":
+    if chosen.method == "balanced":
         select = replace(select, per_concept=per_concept)
-    elif chosen.way == "guidance":
+    elif chosen.method == "guidance":
         select = replace(select, strategy="random")
-    elif chosen.way != "real":
-        select = replace(select, strategy=chosen.way)
+    elif chosen.method != "real":
+        select = replace(select, strategy=chosen.method)
     candidates = read_candidates(data)
     pool = rank_candidates(candidates, select)[0]
-    if chosen.way == "guidance":
+    if chosen.method == "guidance":
         assert chosen.guidance is not None
-        return _paint(pool.drop_duplicates("uid"), k, replace(images, guidance=chosen.guidance), work), work
+        return _generate(pool.drop_duplicates("uid"), k, replace(images, guidance=chosen.guidance), work), work
     best = select_top_k(pool, select)
     if len(best) < k:
         raise ValueError(f"{data}/scores: {len(best)} candidates compete, {k} are needed")
-    if chosen.way != "real":
+    if chosen.method != "real":
         return best.assign(origin="synthetic"), data
     pairs, counts = make_arm("real", best, candidates, *read_captions(data), select)
     if counts["pairs"] < k:
@@ -94,13 +93,13 @@ def make_pairs(
     return pairs, data
 
 
-def _paint(captions: pd.DataFrame, k: int, images: Images, work: Path) -> pd.DataFrame:
-    """Pairs of the first `k` captions that can be painted, a picture for each."""
+def _generate(captions: pd.DataFrame, k: int, images: Images, work: Path) -> pd.DataFrame:
+    """Pairs of the first `k` captions for which an image could be generated."""
     captions = captions.head(round(k * SPARE)).reset_index(drop=True)
     make_images(captions[["uid", "text", "concept"]], images, work / "images")
-    painted = read_table(work / "images/manifest.parquet", "dvc repro images")
-    first = painted[painted["number"] == 0].set_index("uid")
+    generated = read_table(work / "images/manifest.parquet", "dvc repro images")
+    first = generated[generated["number"] == 0].set_index("uid")
     pairs = first.loc[[uid for uid in captions["uid"] if uid in first.index]].reset_index().head(k)
     if len(pairs) < k:
-        raise ValueError(f"{len(pairs)} of {len(captions)} captions could be painted, {k} are needed")
+        raise ValueError(f"images could be generated for {len(pairs)} of {len(captions)} captions, {k} are needed")
     return pairs.assign(origin="synthetic").sort_values("key", ignore_index=True)

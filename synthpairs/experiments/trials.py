@@ -1,4 +1,4 @@
-"""A runner of trials: of a training set and a seed a model is trained and asked; finished trials are not run again."""
+"""Trials: a model trained on a training set under a seed and tested; finished trials are not run again."""
 
 import json
 import logging
@@ -22,44 +22,44 @@ SEEDED = ("select", "mixing", "vlm", "align", "finetune")  # sections whose `see
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """The sections of params.yaml that shape a trial, to which an experiment adds its own; and the pipeline's data."""
+class TrialConfig:
+    """Sections of params.yaml that a trial depends on (experiments add theirs), and the pipeline's data folder."""
 
     vlm: Vlm
     align: Training
     finetune: Finetune
     data: Path
 
-    def of_seed(self, seed: int) -> Self:
-        """The same with everything that is drawn at random drawn anew."""
+    def with_seed(self, seed: int) -> Self:
+        """The config with this seed in all sections of SEEDED."""
         sections = {name: replace(getattr(self, name), seed=seed) for name in SEEDED if hasattr(self, name)}
         return replace(self, **sections)
 
     def fingerprint(self, names: Iterable[str], resampler: Resampler | None = None) -> str:
-        """Of all params, of the models, and of what `names` names in the pipeline's data."""
-        settings = {name: value for name, value in asdict(self).items() if name != "data"}
+        """Digest of all params, of the models, and of the files `names` in the pipeline's data."""
+        params = {name: value for name, value in asdict(self).items() if name != "data"}
         models = [part_identity(name, key) for key, name in part_names(self.vlm, resampler).items()]
-        return digest(settings, models, [file_sha256(self.data / name) for name in sorted(names)])
+        return digest(params, models, [file_sha256(self.data / name) for name in sorted(names)])
 
     def instructions(self) -> pd.DataFrame:
-        """The instruction data of stage `tasks`."""
+        """Instruction data of stage `tasks`."""
         return read_table(self.data / "tasks/instructions.parquet", "dvc repro tasks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A training set, a seed, and how they become answers."""
+    """A training set, a seed, and the function that trains and tests."""
 
     set: str
     seed: int | str
-    run: Callable[[Path], pd.DataFrame]  # rows of ANSWERS; the folder holds what a killed run of the trial has left
-    kind: str = "all"  # what is asked, where trials of one set and seed may differ in it
+    run: Callable[[Path], pd.DataFrame]  # returns rows of ANSWERS; resumes from what a killed run left in the folder
+    kind: str = "all"  # of test, if trials of one set and seed differ in it
 
 
 def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd.DataFrame:
-    """Answers of all trials, rows of ANSWERS with `set` and `seed` before it.
+    """Answers of all trials, rows of ANSWERS with columns `set` and `seed` in front.
 
-    Finished trials lie in the work store of `fingerprint`, which is of all that shapes an answer beside set, seed and kind.
+    Finished trials stay in the work store; `fingerprint` covers all that changes an answer but set, seed and kind.
     """
     tables = []
     with (
@@ -81,6 +81,6 @@ def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd
 
 
 def answer_rows(task: str, uids: Iterable[str], concepts: Iterable[str], scores: Iterable[float]) -> pd.DataFrame:
-    """Rows of ANSWERS of a task that is no benchmark; `concepts` are the clusters by which they are resampled."""
+    """Rows of ANSWERS of a task that is no benchmark; `concepts` are the clusters of the bootstrap."""
     columns = {"uid": list(uids), "concept": list(concepts), "score": list(scores)}
     return pd.DataFrame(columns).assign(task=task, blind=False, category=task, prediction="")

@@ -1,23 +1,21 @@
-"""Zero-shot probe of a projector, read off without the language model: is a picture nearest to the right concept's name?
+"""Zero-shot probe of a projector: nearest concept name to its output in the language model's embedding space.
 
-The projector writes into the language model's own embeddings, so its output can be compared with the embedded names of all
-concepts. Cheap, and close to what a training set decides: the pairs teach the projector what things are called.
+The projector's output lies in the space of the language model's token embeddings, so it is compared with the embedded
+names of all concepts. The language model itself does not run.
 """
-
-import io
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from synthpairs.core.images import decode_image
 from synthpairs.emoji.tasks.studio import Studio
 
-BATCH = 64  # pictures at once
-SPLIT = "heldout_style"  # of the drawings: those of the packages that the lock file marks `evaluate`
+BATCH = 64  # images
+SPLIT = "heldout_style"  # of the drawings: packages that the lock file marks `evaluate`
 SEED = 0  # of backgrounds, sizes and positions in that style
 
 
@@ -25,9 +23,9 @@ SEED = 0  # of backgrounds, sizes and positions in that style
 def zero_shot_probe(
     model: LlavaForConditionalGeneration, processor: LlavaProcessor, items: pd.DataFrame, concepts: list[str]
 ) -> pd.DataFrame:
-    """Rows of ANSWERS about `items` (rows of BENCHMARK that show one thing): the nearest of `concepts`, and 1 if right.
+    """Rows of ANSWERS for `items` (rows of BENCHMARK with one object): the nearest of `concepts`, and 1 if it is right.
 
-    Compared are cosines after the mean over all pictures, and over all names, is taken off.
+    Nearest by cosine, after subtracting the mean over all images and over all names.
     """
     words = model.get_input_embeddings().weight.float()
     tokens = [processor.tokenizer(f" {concept}", add_special_tokens=False).input_ids for concept in concepts]
@@ -40,8 +38,8 @@ def zero_shot_probe(
 
 
 def _projected(model: LlavaForConditionalGeneration, processor: LlavaProcessor, pictures: pd.Series) -> Tensor:
-    """The projector's output for each picture, float32 [picture, width]: of the class token where it is kept, else the mean."""
-    images = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
+    """Projector output, float32 [image, width]: of the class token if the model keeps it, else the patches' mean."""
+    images = [decode_image(png) for png in pictures]
     tower = model.model.vision_tower
     pixels = processor.image_processor(images, return_tensors="pt").pixel_values.to(model.device, tower.dtype)
     states = tower(pixels, output_hidden_states=True).hidden_states[model.config.vision_feature_layer]
@@ -51,10 +49,10 @@ def _projected(model: LlavaForConditionalGeneration, processor: LlavaProcessor, 
 
 
 def unseen_style(items: pd.DataFrame, drawings: pd.DataFrame, concepts: list[str]) -> pd.DataFrame:
-    """`items` (rows of BENCHMARK that show one thing), each with a picture of its concept in a style that no training has seen.
+    """`items` (rows of BENCHMARK with one object) with an image of their concept in a style of no training data.
 
-    Pictures have the items' size; equal input, equal pictures. ValueError when a concept has no drawing in such a style.
+    Images keep the items' size and are deterministic. ValueError when a concept has no drawing in such a style.
     """
-    studio = Studio(drawings, SPLIT, concepts, Image.open(io.BytesIO(items["picture"].iloc[0])).width)
+    studio = Studio(drawings, SPLIT, concepts, decode_image(items["picture"].iloc[0]).width)
     rng = np.random.default_rng(SEED)
     return items.assign(picture=[studio.png(studio.compose(rng, "single", concept)) for concept in items["concept"]])

@@ -1,4 +1,4 @@
-"""Instructions and benchmarks about three things for tiny projects, and made-up answers of two arms under three seeds."""
+"""Instructions and benchmarks about three concepts, and made-up answers of two arms under three seeds."""
 
 import itertools
 
@@ -17,7 +17,7 @@ SEEDS = ["run", "1", "2"]
 
 
 def write_tasks(folder, tasks, question="What is this?", concepts=CONCEPTS):
-    """What stage `tasks` does: instructions, and six items of each of the benchmarks named."""
+    """Write data/tasks: instructions, and six items of each of the benchmarks."""
     turns = [{"question": question, "answer": "dog"}]
     rows = [{"uid": str(n), "task": "single", "turns": turns, "picture": _png(n), "drawings": []} for n in range(8)]
     write_table(folder / "instructions.parquet", rows, INSTRUCTIONS)
@@ -35,8 +35,10 @@ def write_tasks(folder, tasks, question="What is this?", concepts=CONCEPTS):
 
 
 def made_up_answers(better=(0.0, 0.0, 0.0), lost=(0.0, 0.0, 0.0), rate=(0.5, 0.5, 0.5), right=0.9):
-    """Answers to 120 items about 40 concepts; by seed: how much more `real` answers right, and how many nats it has lost; and of
-    both arms the win rate of synthetic pictures; `right`: how often the control is answered so.
+    """Answers to 120 items about 40 concepts.
+
+    By seed: the gain in accuracy of `real` and its loss in nats, and both arms' win rate of synthetic images; `right`
+    is the accuracy on the control.
     """
     rng, rows = np.random.default_rng(0), []
     for name, (index, seed), item in itertools.product([*ARMS, "llm", "untrained"], enumerate(SEEDS), range(120)):

@@ -1,4 +1,4 @@
-"""Curves come from one training per arm and seed, resume by trial, and say when the baseline is reached."""
+"""Learning curves: one training per arm and seed, resumed by trial, and the step that reaches the baseline."""
 
 import dataclasses
 import io
@@ -38,7 +38,7 @@ QUESTION = "Describe the picture."
 
 @pytest.fixture
 def data(tmp_path):
-    """Everything that a run reads; the codes of a pair say which of WORDS is its caption."""
+    """All inputs; the VQ tokens of a pair determine which of WORDS is its caption."""
     folder, rng = tmp_path / "data", np.random.default_rng(0)
     grids = rng.integers(0, CODES, (len(WORDS), *GRID)).astype(np.uint16)
     pairs = [
@@ -58,8 +58,8 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def setting(data, parts, resampler, training, monkeypatch):  # noqa: F811
-    """Makes a setting of ten steps; changes of its section `learning_curves`. The work store goes to the test's own directory."""
+def config(data, parts, resampler, training, monkeypatch):  # noqa: F811
+    """Makes a config of ten steps, with changed `learning_curves`; the work store is in the test's directory."""
     monkeypatch.setenv("DVC_ROOT", str(data.parent))
     values = {"seeds": [3], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
     return lambda **changed: LearningCurvesSetting(
@@ -76,10 +76,10 @@ def setting(data, parts, resampler, training, monkeypatch):  # noqa: F811
 
 @pytest.fixture
 def weights(monkeypatch):
-    """Weights by which a resampler is known, as ARM-SEED/STEP; they stand for its score, for captions take seconds."""
+    """A weight of the resampler by ARM-SEED/STEP, which replaces its score, since captions take seconds."""
     by_name = {}
 
-    def answers(aligned, setting, rows, work):
+    def answers(aligned, config, rows, work):
         ask = load_file(aligned / PROJECTOR)["ask.weight"]
         by_name[f"{work.name.removesuffix('-all')}/{aligned.name}"] = ask
         return answer_rows("", ["a"], [""], [float(ask.sum())])
@@ -88,8 +88,8 @@ def weights(monkeypatch):
     return by_name
 
 
-def test_captions_are_scored_after_reading(setting):
-    results = measure_learning_curves(setting(points=[1.0]))
+def test_captions_are_scored_after_fine_tuning(config):
+    results = measure_learning_curves(config(points=[1.0]))
     assert (results["steps"], results["n"], results["seeds"]) == ([10], 4, [3])
     assert (results["task"], results["measure"]) == ("desk_caption", "cider_d")
     scores = np.array(list(results["arms"].values()))
@@ -97,8 +97,8 @@ def test_captions_are_scored_after_reading(setting):
     assert ((scores >= 0) & (scores <= 10)).all()
 
 
-def test_every_run_is_a_training_of_its_own_with_all_its_points(setting, weights):
-    results = measure_learning_curves(setting(seeds=[0, 1]))
+def test_every_arm_and_seed_is_a_training_with_all_points(config, weights):
+    results = measure_learning_curves(config(seeds=[0, 1]))
     names = [f"{arm}-{seed}/{step}" for arm in ("real-codes", "genpair") for seed in (0, 1) for step in (2, 10)]
     assert sorted(weights) == sorted(names)
     values = [value for runs in results["arms"].values() for values in runs for value in values]
@@ -106,18 +106,18 @@ def test_every_run_is_a_training_of_its_own_with_all_its_points(setting, weights
     assert len(set(values)) == len(values)
 
 
-def test_points_on_the_way_change_nothing_and_two_measurements_are_equal(setting, weights, tmp_path, monkeypatch):
-    results = measure_learning_curves(setting())
+def test_results_are_deterministic_and_independent_of_earlier_points(config, weights, tmp_path, monkeypatch):
+    results = measure_learning_curves(config())
     last = {name: ask for name, ask in weights.items() if name.endswith("/10")}
     weights.clear()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "second"))
-    assert json.dumps(measure_learning_curves(setting())) == json.dumps(results)
-    measure_learning_curves(setting(points=[1.0]))
+    assert json.dumps(measure_learning_curves(config())) == json.dumps(results)
+    measure_learning_curves(config(points=[1.0]))
     assert all(torch.equal(ask, weights[name]) for name, ask in last.items())
 
 
-def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, weights, tmp_path, monkeypatch):
-    whole = measure_learning_curves(setting())
+def test_a_killed_measurement_resumes_its_trial(config, weights, tmp_path, monkeypatch):
+    whole = measure_learning_curves(config())
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "killed"))
     aligned, scored = [], []
     align, score = learning_curves.align_codes, learning_curves.caption_answers
@@ -131,33 +131,33 @@ def test_a_killed_measurement_goes_on_with_the_trial_it_was_in(setting, weights,
     monkeypatch.setattr(learning_curves, "align_codes", lambda *given: aligned.append(1) or align(*given))
     monkeypatch.setattr(learning_curves, "caption_answers", dies)
     with pytest.raises(KeyboardInterrupt):
-        measure_learning_curves(setting())
-    assert measure_learning_curves(setting()) == whole
+        measure_learning_curves(config())
+    assert measure_learning_curves(config()) == whole
     assert len(aligned) == 2
-    assert len(scored) == 4 + 2  # the second arm's two points again, the first arm's never
+    assert len(scored) == 4 + 2  # the second arm's two points again
 
 
-def test_only_caption_questions_about_pictures_are_read():
-    naming, describing = {"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}
-    turns = [[naming, describing], [naming], [describing]]
+def test_caption_questions_about_images_are_kept():
+    classify, describe = {"question": "What is this?", "answer": "dog"}, {"question": QUESTION, "answer": "a dog"}
+    turns = [[classify, describe], [classify], [describe]]
     rows = caption_questions(pd.DataFrame({"turns": turns, "picture": [b"png", b"png", None]}))
-    assert rows["turns"].tolist() == [[describing]]
+    assert rows["turns"].tolist() == [[describe]]
 
 
-def test_reached_is_the_first_step_at_the_baselines_last_mean():
+def test_first_reached_is_the_first_step_at_the_baselines_last_mean():
     baseline = [[0.1, 0.9, 0.4], [0.1, 0.9, 0.6]]
     assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4], [0.0, 0.7, 0.9]]) == {"step": 2, "baseline": 0.5}
     assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4]]) == {"step": None, "baseline": 0.5}
 
 
-def test_what_cannot_be_measured_is_refused(setting, data):
-    short = setting()
+def test_impossible_measurements_are_refused(config, data):
+    short = config()
     align = dataclasses.replace(short.align, max_tokens=15, max_skipped=1.0)
-    with pytest.raises(ValueError, match=r"the alignment ends at step \d, not 10: raise align_codes\.max_tokens"):
+    with pytest.raises(ValueError, match=r"pretraining ends at step \d, not 10: increase align_codes\.max_tokens"):
         measure_learning_curves(dataclasses.replace(short, align=align))
     (data / "embedded/manifest.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro embed` first"):
-        measure_learning_curves(setting())
+        measure_learning_curves(config())
 
 
 @pytest.mark.parametrize("step", [5, None])

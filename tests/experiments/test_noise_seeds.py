@@ -1,4 +1,4 @@
-"""Paintings of a tiny project: the first is the main run's, the others are of the same captions, and all are measured alike."""
+"""Noise seeds of a tiny project: the first has the main run's images, the others others of the same captions."""
 
 import pandas as pd
 import pytest
@@ -8,7 +8,6 @@ from synthpairs.experiments import noise_seeds
 from synthpairs.experiments.noise_seeds import NoiseSeedsSetting, measure_noise_seeds
 from synthpairs.experiments.params import NoiseSeeds
 from synthpairs.generation.diffusion.make import make_images
-from synthpairs.report.sections.noise_seeds import noise_seeds_page
 from synthpairs.scoring.score import score_images
 from synthpairs.selection.make import make_selection
 from tests.evaluation.distributions.conftest import PARAMS
@@ -18,8 +17,8 @@ from tests.selection.conftest import data, settings  # noqa: F401
 
 
 @pytest.fixture
-def setting(data, settings, images, scores):  # noqa: F811
-    """A main run of one candidate a caption."""
+def config(data, settings, images, scores):  # noqa: F811
+    """A main run with one candidate per caption."""
     params = images(candidates=1)
     make_images(pd.read_parquet(data / "captions/kept.parquet"), params, data / "images")
     score_images(pd.read_parquet(data / "images/manifest.parquet"), scores(), data / "images", data / "scores")
@@ -34,22 +33,21 @@ def setting(data, settings, images, scores):  # noqa: F811
     )
 
 
-def test_the_first_painting_is_the_main_run_s_and_the_others_are_not(setting, monkeypatch):
+def test_the_first_noise_seed_is_the_main_run_s(config, monkeypatch):
     generated = []
 
-    def noted(*inputs):
-        made = make_distributions(*inputs)
+    def recording(*inputs):
+        results = make_distributions(*inputs)
         generated.append(pd.read_parquet(inputs[-1] / TABLE).query("origin == 'synthetic'"))
-        return made
+        return results
 
-    monkeypatch.setattr(noise_seeds, "make_distributions", noted)
-    paintings = measure_noise_seeds(setting)["paintings"]
-    folders = setting.data, setting.data / "distributions"
-    main, _, _ = make_distributions(setting.distributions, setting.scores, setting.select, *folders)
-    assert paintings[0] == main
-    assert paintings[1] != main != paintings[2] != paintings[1]
+    monkeypatch.setattr(noise_seeds, "make_distributions", recording)
+    results = measure_noise_seeds(config)["paintings"]
+    folders = config.data, config.data / "distributions"
+    main, _, _ = make_distributions(config.distributions, config.scores, config.select, *folders)
+    assert results[0] == main
+    assert results[1] != main != results[2] != results[1]
     assert [sorted(table["uid"]) for table in generated] == [sorted(generated[0]["uid"])] * 3
     assert pd.concat(generated)["key"].is_unique
-    assert all(one["candidates"] == len(generated[0]) and one["sets"]["selected"]["n"] == 3 for one in paintings)
-    assert measure_noise_seeds(setting)["paintings"] == paintings
-    assert "| painting 2 |" in noise_seeds_page(paintings)
+    assert all(one["candidates"] == len(generated[0]) and one["sets"]["selected"]["n"] == 3 for one in results)
+    assert measure_noise_seeds(config)["paintings"] == results

@@ -1,4 +1,4 @@
-"""What the pages say of results, and what they must not say. Those in git come from the results beside them."""
+"""Pages of results: shown and unshown differences, and that the pages in git match the results in git."""
 
 import copy
 import json
@@ -20,12 +20,12 @@ from tests.experiments.conftest import ARMS, made_up_answers
 REPORTS = Path(__file__).parents[2] / "reports/experiments"
 
 
-def answers(**made_up):
+def page_answers(**made_up):
     return seeds_page.answers(seed_results(made_up_answers(**made_up), ["llm", "untrained"], ARMS)).splitlines()
 
 
 def test_without_a_difference_none_is_shown():
-    arms, language, judges = answers()
+    arms, language, judges = page_answers()
     assert "`real`: no difference shown" in arms
     assert language.startswith("- *Is language kept?* Against `llm`: `untrained`: no difference shown; ")
     assert "better" not in arms + language
@@ -33,22 +33,22 @@ def test_without_a_difference_none_is_shown():
 
 
 def test_a_difference_is_shown_with_its_direction():
-    arms, language, judges = answers(better=(0.5, 0.5, 0.5), lost=(0.2, 0.21, 0.19), rate=(0.9, 0.85, 0.9))
+    arms, language, judges = page_answers(better=(0.5, 0.5, 0.5), lost=(0.2, 0.21, 0.19), rate=(0.9, 0.85, 0.9))
     assert "`real` is better on desk_vqa (+0." in arms
     assert "`real` has 1.221 [" in language
     assert "`selected`: no difference shown" in language
     assert judges.count("prefers the synthetic pictures") == 2
 
 
-def test_a_seed_that_disagrees_silences_a_difference():
-    arms, language, judges = answers(better=(0.5, 0.5, -0.2), lost=(0.3, 0.3, -0.01), rate=(0.9, 0.9, 0.4))
+def test_a_difference_that_one_seed_contradicts_is_not_shown():
+    arms, language, judges = page_answers(better=(0.5, 0.5, -0.2), lost=(0.3, 0.3, -0.01), rate=(0.9, 0.9, 0.4))
     assert "no difference shown" in arms
     assert "has" not in language.split("`real`")[1]
     assert "prefers" not in judges
 
 
-def test_a_judge_that_guesses_at_the_control_is_not_believed():
-    judges = answers(rate=(0.1, 0.1, 0.1), right=0.5)[2]
+def test_a_judge_that_fails_the_control_is_ignored():
+    judges = page_answers(rate=(0.1, 0.1, 0.1), right=0.5)[2]
     assert judges.endswith("No judge can tell under every seed, so nothing follows.")
 
 
@@ -66,10 +66,10 @@ def test_a_side_needs_the_interval_and_every_seed(low, high, seeds, expected):
     assert seeds_page.side({"low": low, "high": high, "seeds": seeds}) == expected
 
 
-def test_what_every_painting_shows_is_said_and_one_that_differs_silences_it(results):  # noqa: F811
+def test_differences_need_all_noise_seeds(results):  # noqa: F811
     assert results["coupled"]["ssim"]["shown"]
     more, correlated = noise_seeds_page.answers([results] * 3).splitlines()
-    assert f"In each of 3 paintings more: {LABELS['ssim']}; not the same in all, or no difference shown: " in more
+    assert f"more: {LABELS['ssim']}; not the same in all, or no difference shown: " in more
     assert LABELS["clutter"] in correlated.split("less: ")[1]
     other, unsure = copy.deepcopy(results), copy.deepcopy(results)
     other["coupled"]["ssim"]["value"] *= -1
@@ -81,7 +81,7 @@ def test_what_every_painting_shows_is_said_and_one_that_differs_silences_it(resu
     assert noise_seeds_page.answers([results, other]).endswith("in each nothing.")
 
 
-def test_what_could_not_be_measured_has_a_dash(results):  # noqa: F811
+def test_missing_measures_have_a_dash(results):  # noqa: F811
     bare = results | {"coupled": {}}
     for row in bare["preferences"]["ssim"]["correlations"].values():
         row |= dict.fromkeys(row)
@@ -90,7 +90,7 @@ def test_what_could_not_be_measured_has_a_dash(results):  # noqa: F811
     assert "| - | - |" in page
 
 
-def test_the_pages_in_git_hold_the_results_beside_them():
+def test_the_pages_in_git_match_the_results_in_git():
     """Rows as sets, for JSON in git has its keys sorted; prose may have changed since."""
     strategies, seeds, noise_seeds = (
         json.loads((REPORTS / f"{name}.json").read_text()) for name in ("strategies", "seeds", "noise_seeds")

@@ -1,4 +1,4 @@
-"""What section `experiments` may say."""
+"""Validation of section `experiments`."""
 
 import dataclasses
 
@@ -14,19 +14,19 @@ PARAMS = load_params(Experiments, "experiments")
     ("name", "changed", "message"),
     [
         ("learning_curves", {"seeds": []}, "seeds must be different values, at least 1, got"),
-        ("learning_curves", {"points": [0.5, 0.5, 1.0]}, "points must rise"),
+        ("learning_curves", {"points": [0.5, 0.5, 1.0]}, "points must increase"),
         ("learning_curves", {"points": [0.5]}, "points must end with 1"),
         ("strategies", {"seeds": [0]}, "seeds must be different values, at least 2, got"),
         ("strategies", {"seeds": [1, 1]}, "seeds must be different"),
-        ("strategies", {"sizes": [16, 8]}, "sizes must rise"),
+        ("strategies", {"sizes": [16, 8]}, "sizes must increase"),
         ("strategies", {"guidances": [2.0, 2.0]}, "guidances must be different"),
         ("strategies", {"tuned_seeds": 6}, "tuned_seeds must be at most the 5 seeds, got 6"),
         ("strategies", {"tasks": ["desk_vqa", "desk_vqa"]}, "tasks must be different"),
-        ("strategies", {"tasks": ["desk_text"]}, "tasks must have pictures"),
+        ("strategies", {"tasks": ["desk_text"]}, "tasks must have images"),
         ("seeds", {"seeds": []}, "seeds must be different values, at least 1, got"),
     ],
 )
-def test_what_makes_no_experiment_is_refused(name, changed, message):
+def test_invalid_params_are_refused(name, changed, message):
     with pytest.raises(ValueError, match=rf"params\.yaml: experiments\.{name}\.{message}"):
         dataclasses.replace(getattr(PARAMS, name), **changed)
 
@@ -36,6 +36,6 @@ def test_points_are_different_steps():
     assert points.steps(10) == [1, 10]
 
 
-def test_one_painting_is_no_repetition():
+def test_there_are_at_least_two_noise_seeds():
     with pytest.raises(ValueError, match=r"noise_seeds\.paintings must be from 2 to 100, got 1"):
         convert(NoiseSeeds, {"paintings": 1}, "noise_seeds")

@@ -1,4 +1,4 @@
-"""When a difference is shown: the items and every seed must speak for it."""
+"""A difference is shown if the test over items shows it and all seeds agree."""
 
 import io
 import itertools
@@ -65,7 +65,7 @@ def test_p_values_are_corrected_for_all_tests_of_the_comparison():
     assert sorted(corrected) == pytest.approx([2 * min(raw), max(2 * min(raw), max(raw))], abs=3e-4)
 
 
-def test_to_lose_more_is_worse():
+def test_a_larger_gap_is_worse():
     results = results_of([0.5, 0.5], [GAP], wrong=-1.0)
     assert results["tasks"][GAP]["sets"]["top"]["low"] < 0
     assert f"`random` is worse on {GAP} (+" in verdict(results)

@@ -1,4 +1,4 @@
-"""Trials of a tiny project: every set and seed is trained once, asked the same, and not again after a kill."""
+"""Trials of a tiny project: every set and seed is trained once, with the same tests."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from synthpairs.emoji.world import World
 from synthpairs.experiments import strategies
 from synthpairs.experiments.params import Strategies
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT
-from synthpairs.experiments.strategies import FACTS, StrategiesSetting, measure_strategies, study_results, tasks_of
+from synthpairs.experiments.strategies import FACTS, StrategiesSetting, measure_strategies, study_results, study_tasks
 from synthpairs.experiments.training_sets import TrainingSet
 from synthpairs.vlm.params import Align, Finetune
 from tests.experiments.conftest import CONCEPTS, write_tasks
@@ -27,8 +27,8 @@ TOP, REAL, SMALL = TrainingSet("top", 3), TrainingSet("real", 3), TrainingSet("t
 
 
 @pytest.fixture
-def setting(data, settings, images, scores, narrow, training, monkeypatch):  # noqa: F811
-    """Two studies: of `selection` the benchmark is asked, too."""
+def config(data, settings, images, scores, narrow, training, monkeypatch):  # noqa: F811
+    """Two studies; the sets of `selection` are also tested on the benchmark."""
     studies = {"selection": [TOP, REAL], "size": [TOP, SMALL]}
     monkeypatch.setattr(strategies, "plan_studies", lambda params, k: studies)
     drawings = [
@@ -52,10 +52,10 @@ def setting(data, settings, images, scores, narrow, training, monkeypatch):  # n
     )
 
 
-def test_every_set_and_seed_answers_the_same_items_once(setting, monkeypatch):
+def test_every_set_and_seed_has_the_same_items_once(config, monkeypatch):
     tables = []
-    monkeypatch.setattr(strategies, "study_results", lambda *given: tables.append(given[2]) or study_results(*given))
-    results = measure_strategies(setting)
+    monkeypatch.setattr(strategies, "study_results", lambda *inputs: tables.append(inputs[2]) or study_results(*inputs))
+    results = measure_strategies(config)
     assert (results["seeds"], results["steps"], set(results["studies"])) == ([0, 1, 2], 2, {"selection", "size"})
     for study in results["studies"].values():
         for facts in study["pairs"].values():
@@ -63,52 +63,46 @@ def test_every_set_and_seed_answers_the_same_items_once(setting, monkeypatch):
             assert all(1 <= fact["concepts"] <= 3 and -1 <= fact["clip_cosine"] <= 1 for fact in facts)
     vqa = results["studies"]["selection"]["tasks"]["desk_vqa"]
     assert (vqa["n"], len(vqa["sets"]["real-3"]["seeds"])) == (4, 2)
-    naming = results["studies"]["size"]["tasks"][ZERO_SHOT]
-    assert (naming["n"], len(naming["sets"]["top-2"]["seeds"])) == (6, 3)
+    zero_shot = results["studies"]["size"]["tasks"][ZERO_SHOT]
+    assert (zero_shot["n"], len(zero_shot["sets"]["top-2"]["seeds"])) == (6, 3)
 
     answers = tables[0]
-    probed = {*FACTS, ZERO_SHOT, UNSEEN, GAP}
+    always = {*FACTS, ZERO_SHOT, UNSEEN, GAP}
     for (name, seed), tasks in answers.groupby(["set", "seed"])["task"]:
-        assert set(tasks) == probed | ({"desk_vqa"} if name != "top-2" and seed < 2 else set()), (name, seed)
+        assert set(tasks) == always | ({"desk_vqa"} if name != "top-2" and seed < 2 else set()), (name, seed)
     table = answers.pivot(index=["set", "seed", "uid"], columns="task", values="score").dropna(subset=[GAP])
     assert (table[GAP] == table[ZERO_SHOT] - table[UNSEEN]).all()
 
     monkeypatch.setattr(strategies, "_trial", lambda *_: pytest.fail("trained again"))
-    assert measure_strategies(setting) == results
+    assert measure_strategies(config) == results
 
 
-def test_without_benchmarks_nothing_is_tuned(setting, monkeypatch):
+def test_without_benchmarks_nothing_is_tuned(config, monkeypatch):
     monkeypatch.setattr(strategies, "finetune", None)
-    results = measure_strategies(dataclasses.replace(setting, strategies=dataclasses.replace(PARAMS, tasks=[])))
+    results = measure_strategies(dataclasses.replace(config, strategies=dataclasses.replace(PARAMS, tasks=[])))
     assert [list(study["tasks"]) for study in results["studies"].values()] == [[ZERO_SHOT]] * 2
 
 
-def test_a_seed_changes_every_training(setting):
-    ours = setting.of_seed(5)
-    assert [part.seed for part in (ours.vlm, ours.align, ours.finetune, ours.select)] == [5] * 4
-    assert (ours.images, ours.scores) == (setting.images, setting.scores)
-
-
-def test_the_work_store_is_that_of_these_very_inputs(setting):
+def test_the_fingerprint_covers_params_and_inputs_but_not_sets_and_seeds(config):
     def fingerprint(**changed):
-        other = dataclasses.replace(setting, strategies=dataclasses.replace(PARAMS, **changed))
-        return other.shape().fingerprint(["scores"])
+        other = dataclasses.replace(config, strategies=dataclasses.replace(PARAMS, **changed))
+        return other.without_sets_and_seeds().fingerprint(["scores"])
 
     first = fingerprint()
     assert fingerprint(seeds=[7, 8, 9], sizes=[1], tuned=[]) == first
     assert first not in (fingerprint(steps=3), fingerprint(tasks=[]))
-    file = setting.data / "scores/scores.parquet"
+    file = config.data / "scores/scores.parquet"
     file.write_bytes(file.read_bytes() + b"x")
     assert fingerprint() != first
 
 
-def test_benchmarks_are_asked_in_the_studies_that_params_name_and_styles_in_their_own():
-    assert tasks_of("selection", PARAMS) == [ZERO_SHOT, "desk_vqa"]
-    assert tasks_of("ablation", PARAMS) == tasks_of("size", PARAMS) == [ZERO_SHOT]
-    assert tasks_of("style", PARAMS) == [ZERO_SHOT, UNSEEN, GAP]
+def test_benchmarks_are_tasks_of_the_studies_in_params():
+    assert study_tasks("selection", PARAMS) == [ZERO_SHOT, "desk_vqa"]
+    assert study_tasks("ablation", PARAMS) == study_tasks("size", PARAMS) == [ZERO_SHOT]
+    assert study_tasks("style", PARAMS) == [ZERO_SHOT, UNSEEN, GAP]
 
 
-def test_whether_the_cosine_foretells_a_task_is_a_rank_correlation_over_the_sets():
+def test_agreement_is_a_rank_correlation_over_the_sets():
     sets = [TrainingSet("guidance", 8, scale) for scale in (1.0, 2.0, 5.0, 8.0)]
 
     def agreement(cosines):

@@ -1,4 +1,4 @@
-"""The zero-shot probe, and the same things in a style that was held out."""
+"""The zero-shot probe, and its items in a held-out style."""
 
 import io
 
@@ -17,7 +17,7 @@ CONCEPTS = list(COLOURS)
 
 
 class Constant(torch.nn.Module):
-    """Gives the rows of a matrix one after another, whatever the picture."""
+    """A projector that returns the rows of a matrix, whatever its input."""
 
     def __init__(self, rows):
         super().__init__()
@@ -64,7 +64,7 @@ def items():
     )
 
 
-def test_each_item_keeps_its_concept_and_shows_the_held_out_drawing(items, drawings):
+def test_each_item_has_the_held_out_drawing_of_its_concept(items, drawings):
     restyled = unseen_style(items, drawings, CONCEPTS)
     assert restyled.drop(columns="picture").equals(items.drop(columns="picture"))
     for concept, png in zip(restyled["concept"], restyled["picture"], strict=True):
@@ -77,6 +77,6 @@ def test_each_item_keeps_its_concept_and_shows_the_held_out_drawing(items, drawi
     assert unseen_style(items, drawings, CONCEPTS).equals(restyled)
 
 
-def test_a_concept_without_such_a_drawing_is_an_error(items, drawings):
+def test_a_concept_without_a_held_out_drawing_is_an_error(items, drawings):
     with pytest.raises(ValueError, match="no drawing of split heldout_style shows bus"):
         unseen_style(items, drawings[drawings["drawing"] != "bus/heldout_style"], CONCEPTS)

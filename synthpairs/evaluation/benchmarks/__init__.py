@@ -1,1 +1,1 @@
-"""What a vision-language model is taught with and judged by: instruction data, five benchmarks, honest numbers."""
+"""Benchmarks of vision-language models: answers from lm-eval and lmms-eval, their scores and intervals."""

@@ -1,4 +1,4 @@
-"""Asking a model the benchmarks' questions through lm-eval, and making numbers of its answers."""
+"""Answers of a vision-language model to our own benchmarks, through lm-eval."""
 
 import gc
 import logging
@@ -18,17 +18,17 @@ from lm_eval.tasks import TaskManager
 from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
-import synthpairs.evaluation.benchmarks.scoring  # noqa: F401  the definitions name its functions
+import synthpairs.evaluation.benchmarks.scoring  # noqa: F401  task definitions name its functions
 from synthpairs.core.schema import ANSWERS
 from synthpairs.emoji.tasks.definitions import BLIND, PICTURED, TEXT
 from synthpairs.evaluation.benchmarks.cider import cider_scores
 
 log = logging.getLogger(__name__)
-lm_eval.api.task.tqdm = partial(tqdm, disable=None)  # a bar on a terminal only; lm-eval has no setting for this one
+lm_eval.api.task.tqdm = partial(tqdm, disable=None)  # progress bars on a terminal only; lm-eval has no setting for it
 
 
 class LoadedVlm(HFMultimodalLM):
-    """lm-eval's `hf-multimodal` around a model and a processor that are in memory already."""
+    """lm-eval's `hf-multimodal` around a model and a processor in memory, with progress bars on a terminal only."""
 
     def __init__(self, model: PreTrainedModel, processor: ProcessorMixin, batch: int) -> None:
         self.processor = processor
@@ -38,42 +38,42 @@ class LoadedVlm(HFMultimodalLM):
         self.tokenizer = self.processor.tokenizer
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Without a picture equal prompts have equal answers, as decoding is greedy: each is answered once."""
+        """Greedy answers; of equal prompts without an image one is answered."""
         quiet = disable_tqdm or not sys.stderr.isatty()
-        if not requests or len(requests[0].args) == 3:
+        if not requests or len(requests[0].args) == 3:  # the third argument holds the images
             return super().generate_until(requests, disable_tqdm=quiet)
-        firsts = {repr(request.args): request for request in requests}
-        answers = dict(zip(firsts, super().generate_until([*firsts.values()], disable_tqdm=quiet), strict=True))
+        distinct = {repr(request.args): request for request in requests}
+        answers = dict(zip(distinct, super().generate_until([*distinct.values()], disable_tqdm=quiet), strict=True))
         return [answers[repr(request.args)] for request in requests]
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """As lm-eval's, quiet without a terminal."""
+        """Log-likelihoods, as lm-eval's."""
         return super().loglikelihood(requests, disable_tqdm=disable_tqdm or not sys.stderr.isatty())
 
 
 def answer_all(
     model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int, tasks: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Answers to those of TASKS, which are defined in `directory`, as ANSWERS, and each task's version.
+    """Answers (ANSWERS) to benchmarks defined in `directory`, also blind if they have images, and the tasks' versions.
 
-    Pictures first, then the same questions blind, then text; none of no tasks. FileNotFoundError when a definition is missing.
+    FileNotFoundError when a definition is missing.
     """
-    manager = _manager(directory, tasks)
+    manager = _task_manager(directory, tasks)
     pictured = [task for task in PICTURED if task in tasks]
     text = [task for task in tasks if task == TEXT]  # likelihoods of plain sentences, without chat template
     vlm = LoadedVlm(model, processor, batch)
     gc.collect()
-    gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that is a matter of no time
+    gc.freeze()  # lm-eval collects garbage after every batch; without the imports' objects that takes no time
     tables: list[pd.DataFrame] = []
     versions: dict[str, float] = {}
     try:
-        for asked in filter(None, (pictured, [f"{task}{BLIND}" for task in pictured], text)):
+        for group in filter(None, (pictured, [f"{task}{BLIND}" for task in pictured], text)):
             started = time.monotonic()
-            results = evaluate(vlm, manager.load(asked), bootstrap_iters=0, apply_chat_template=asked != text)
-            versions |= {task: results["versions"][task] for task in asked if not task.endswith(BLIND)}
-            tables += [_answers(task, results["samples"][task]) for task in asked]
-            count = sum(map(len, tables[-len(asked) :]))
-            log.info("%s: %d answers in %.0f s", ", ".join(asked), count, time.monotonic() - started)
+            results = evaluate(vlm, manager.load(group), bootstrap_iters=0, apply_chat_template=group != text)
+            versions |= {task: results["versions"][task] for task in group if not task.endswith(BLIND)}
+            tables += [_answers(task, results["samples"][task]) for task in group]
+            count = sum(map(len, tables[-len(group) :]))
+            log.info("%s: %d answers in %.0f s", ", ".join(group), count, time.monotonic() - started)
     finally:
         gc.unfreeze()
     answers = pd.concat(tables, ignore_index=True) if tables else ANSWERS.empty_table().to_pandas()
@@ -83,17 +83,18 @@ def answer_all(
 def answer_first(
     model: PreTrainedModel, processor: ProcessorMixin, directory: Path, batch: int, task: str, items: int
 ) -> pd.DataFrame:
-    """Answers to the first `items` items of one of PICTURED alone, as ANSWERS; scored among themselves."""
-    vlm, loaded = LoadedVlm(model, processor, batch), _manager(directory, [task]).load([task])
+    """Answers to the first `items` items of one benchmark with images, as ANSWERS; CIDEr-D's idf is of these items."""
+    loaded = _task_manager(directory, [task]).load([task])
+    vlm = LoadedVlm(model, processor, batch)
     results = evaluate(vlm, loaded, limit=items, bootstrap_iters=0, apply_chat_template=True)
     return _answers(task, results["samples"][task])
 
 
-def _manager(directory: Path, tasks: Sequence[str]) -> TaskManager:
+def _task_manager(directory: Path, tasks: Sequence[str]) -> TaskManager:
     missing = [task for task in tasks if not (directory / f"{task}.yaml").exists()]
     if missing:
         raise FileNotFoundError(f"{directory / missing[0]}.yaml is missing: run `dvc repro tasks` first")
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of models in memory, which is meant to be
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about models in memory, which are intended
     return TaskManager(include_path=str(directory), include_defaults=False)
 
 

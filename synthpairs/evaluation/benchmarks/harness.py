@@ -1,8 +1,8 @@
-"""What lm-eval and lmms-eval (which grew out of it) report, as the numbers and answers that our own benchmarks give.
+"""Conversion of results of lm-eval and lmms-eval to the numbers and answers that our own benchmarks have.
 
-Both name a number `metric,filter`, its standard error `metric_stderr,filter`, and log for every question what was answered and
-the metrics of it. A group (MMLU is one of 57 subjects) becomes one benchmark whose categories are its tasks, if it has a
-number of its own, and else each of its tasks becomes one.
+Both name a number `metric,filter`, its standard error `metric_stderr,filter`, and log every question's answer and
+metrics. A group (MMLU has 57 subjects) that has a number becomes one benchmark whose categories are its tasks; of
+another group each task becomes one.
 """
 
 import json
@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.evaluation.benchmarks.params import Benchmark
-from synthpairs.evaluation.benchmarks.summary import PLACES, by_category, mean_numbers
+from synthpairs.evaluation.benchmarks.summary import DECIMALS, by_category, mean_numbers
 from synthpairs.evaluation.statistics import LEVEL, mean
 
 
 @dataclass(frozen=True, slots=True)
 class HarnessResults:
-    """Numbers by benchmark, and rows of ANSWERS, of whatever was asked beyond the five."""
+    """Numbers by benchmark, and rows of ANSWERS, of external benchmarks."""
 
     numbers: dict[str, dict] = field(default_factory=dict)
     rows: list[dict] = field(default_factory=list)
@@ -30,7 +30,7 @@ class HarnessResults:
         return HarnessResults(self.numbers | other.numbers, self.rows + other.rows)
 
     def joined(self, answers: pd.DataFrame) -> pd.DataFrame:
-        """Our own answers and these, in the order of ANSWERS."""
+        """These and our own answers, sorted."""
         if not self.rows:
             return answers
         both = pd.concat([answers, pd.DataFrame(self.rows)], ignore_index=True)
@@ -40,28 +40,28 @@ class HarnessResults:
 def harness_results(
     task: str, results: Mapping[str, Any], samples: Mapping[str, Sequence[dict]], engine: str, params: Benchmark
 ) -> HarnessResults:
-    """A task's numbers and answers from a harness's results; ValueError when it has no number.
+    """Numbers and answers of a task or group; ValueError when it has no number.
 
-    `value` is the first metric that the task defines, `metrics` has all of them. The interval is a bootstrap over questions
-    where `value` is their mean, else 1.96 standard errors, else null. Answers that have no score have no row.
+    `value` is the task's first metric, `metrics` has all of them. The interval is a bootstrap over questions if `value` is
+    their mean, else 1.96 of the harness's standard errors, else null. Unscored answers have no row.
     """
     converted = HarnessResults()
     for name in _numbered(task, results):
-        metrics, leaves = _metrics(name, results), [*_leaves(name, results)]
+        metrics, leaves = _metrics(name, results), _leaves(name, results)
         rows = [row for leaf in leaves for row in _rows(name, leaf, samples.get(leaf, ()), metrics)]
         first = next(iter(metrics)).partition(",")[0]
-        every = all(first in sample for leaf in leaves for sample in samples.get(leaf, ()))
-        numbers = {"engine": engine} | _numbers(name, leaves, results, rows if every else [], params)
+        complete = all(first in sample for leaf in leaves for sample in samples.get(leaf, ()))
+        numbers = {"engine": engine} | _numbers(name, leaves, results, rows if complete else [], params)
         converted |= HarnessResults({name: numbers}, rows)
     if not converted.numbers:
         raise ValueError(
-            f"{engine}: {task} gives no number; it may only write answers for a server that has the solutions"
+            f"{engine}: {task} has no metric; it may only write answers for a server that has the solutions"
         )
     return converted
 
 
 def _numbered(task: str, results: Mapping[str, Any]) -> list[str]:
-    """The task, or the tasks in its group that have numbers."""
+    """The task, or those below it in its group, that have numbers."""
     if _metrics(task, results):
         return [task]
     return [name for part in results["group_subtasks"].get(task, ()) for name in _numbered(part, results)]
@@ -77,7 +77,6 @@ def _entry(task: str, results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _metrics(task: str, results: Mapping[str, Any]) -> dict[str, float]:
-    """The task's numbers by `metric,filter`, in its order."""
     return {
         name: float(value)
         for name, value in _entry(task, results).items()
@@ -88,7 +87,7 @@ def _metrics(task: str, results: Mapping[str, Any]) -> dict[str, float]:
 def _numbers(
     task: str, leaves: list[str], results: Mapping[str, Any], rows: list[dict], params: Benchmark
 ) -> dict[str, Any]:
-    """The numbers; `rows` are those that the first metric is a mean of, if it is one."""
+    """Numbers without `engine`; `rows` are those that the first metric may be a mean of."""
     metrics = _metrics(task, results)
     key, value = next(iter(metrics.items()))
     metric, _, filtered = key.partition(",")
@@ -96,13 +95,13 @@ def _numbers(
         "metric": metric,
         "higher_is_better": (results["higher_is_better"].get(task) or {}).get(metric) is not False,
         "version": _version(task, leaves, results),
-        "value": round(value, PLACES),
+        "value": round(value, DECIMALS),
         **_spread(value, _entry(task, results).get(f"{metric}_stderr,{filtered}")),
         "n": sum(results["n-samples"][leaf]["effective"] for leaf in leaves),
         "categories": {},
     }
     scores = [row["score"] for row in rows]
-    for scale in (1, 100) if scores else ():  # a mean over questions, or that in percent
+    for scale in (1, 100) if scores else ():  # a mean over questions, plain or in percent
         if math.isclose(scale * mean(scores), value, abs_tol=1e-6 * scale):
             table, top = pd.DataFrame(rows), max(1.0, *scores)
             numbers |= _scaled(mean_numbers(table, top, params), scale) | {"n": numbers["n"]}
@@ -111,7 +110,7 @@ def _numbers(
                 numbers["categories"] = {name: _scaled(part, scale) for name, part in parts.items()}
             break
     if len(metrics) > 1:
-        numbers["metrics"] = {name.removesuffix(",none"): round(number, PLACES) for name, number in metrics.items()}
+        numbers["metrics"] = {name.removesuffix(",none"): round(number, DECIMALS) for name, number in metrics.items()}
     if judges := sorted({row["judge"] for row in rows if "judge" in row}):
         numbers["judge"] = ", ".join(judges)
     return numbers
@@ -123,18 +122,18 @@ def _spread(value: float, stderr: Any) -> dict[str, float | None]:
         return {"stderr": None, "low": None, "high": None}
     reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * stderr
     numbers = {"stderr": stderr, "low": value - reach, "high": value + reach}
-    return {name: round(number, PLACES) for name, number in numbers.items()}
+    return {name: round(number, DECIMALS) for name, number in numbers.items()}
 
 
 def _scaled(numbers: dict[str, Any], scale: int) -> dict[str, Any]:
     return {
-        name: number if name == "n" or number is None else round(scale * number, PLACES)
+        name: number if name == "n" or number is None else round(scale * number, DECIMALS)
         for name, number in numbers.items()
     }
 
 
 def _version(task: str, leaves: list[str], results: Mapping[str, Any]) -> float | str:
-    """What the task (of a group, its first one) calls its version; lmms-eval overlooks it where it stands in a list."""
+    """Version of a task, or of the first of a group; lmms-eval's own results miss one whose metadata is a list."""
     version = results["versions"].get(task)
     if isinstance(version, int | float):
         return version
@@ -147,19 +146,17 @@ def _version(task: str, leaves: list[str], results: Mapping[str, Any]) -> float 
 
 
 def _rows(task: str, leaf: str, samples: Sequence[dict], metrics: Mapping[str, float]) -> Iterator[dict]:
-    """Rows of ANSWERS; a judge's name comes with them. ValueError when a judge has not judged."""
+    """Rows of ANSWERS, with `judge` where a model graded the answer; ValueError when that model did not reply."""
     names = [name.partition(",")[0] for name in metrics]
     for sample in samples:
-        if sample.get("filter") != samples[0].get(
-            "filter"
-        ):  # lm-eval logs a question once for each way to read the answer
+        if sample.get("filter") != samples[0].get("filter"):  # lm-eval logs a question once for each filter
             continue
         measured = next((sample[name] for name in names if name in sample), None)
         judge = measured.get("eval_model") if isinstance(measured, dict) else None
         if judge == "":
             raise ValueError(
-                f"{task}: its judge did not answer, and lmms-eval would count that as 0; it asks the model MODEL_VERSION of the "
-                "server that OPENAI_API_URL (or OPENAI_BASE_URL) and OPENAI_API_KEY name"
+                f"{task}: the judge did not reply, which lmms-eval would count as 0; check MODEL_VERSION, "
+                "OPENAI_API_URL (or OPENAI_BASE_URL) and OPENAI_API_KEY"
             )
         score = _score(measured)
         if score is None:
@@ -171,7 +168,7 @@ def _rows(task: str, leaf: str, samples: Sequence[dict], metrics: Mapping[str, f
 
 
 def _score(measured: Any) -> float | None:
-    """A question's score: the number itself, or of what a task hands to its own aggregation."""
+    """Score of one question: a number, or that in what a task passes to its aggregation."""
     if isinstance(measured, dict) and {"pred", "answer"} <= measured.keys():  # SEED-Bench
         return float(str(measured["pred"]).strip().lower() == str(measured["answer"]).strip().lower())
     number = measured.get("score") if isinstance(measured, dict) else measured
@@ -179,7 +176,7 @@ def _score(measured: Any) -> float | None:
 
 
 def _prediction(answer: Any) -> str:
-    """The text, or of likelihoods the number of the likeliest choice, from 0."""
+    """The answer's text; of log-likelihoods of choices the index of the largest."""
     while isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
     if isinstance(answer, list) and all(isinstance(choice, list | tuple) for choice in answer):

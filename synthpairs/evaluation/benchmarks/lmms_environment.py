@@ -1,8 +1,7 @@
-"""lmms-eval's own environment: its pins clash with DVC's, so it never enters ours.
+"""Virtual environment of lmms-eval, apart from the project's because its pins conflict with DVC's.
 
-It is made once from `lmms_eval.lock` (hashes, no registry) by uv, into `.dvc/tmp/environments`; on Linux that is 6 GB, of
-which what ours already has comes from uv's cache. `SYNTHPAIRS_LMMS_EVAL` names the Python of another one instead, for
-machines that reach no package registry.
+uv makes it once from `lmms_eval.lock` (hashes, no registry) in `.dvc/tmp/environments`: 6 GB on Linux, less what uv's
+cache has. Machines without a package registry set `SYNTHPAIRS_LMMS_EVAL` to the Python of an existing one.
 """
 
 import logging
@@ -21,9 +20,9 @@ VARIABLE = "SYNTHPAIRS_LMMS_EVAL"
 
 
 def lmms_python() -> Path:
-    """The Python that has lmms-eval; its environment is made on first use.
+    """Path of the Python that has lmms-eval; its environment is made on first use.
 
-    FileNotFoundError when VARIABLE names none or uv is missing, ConnectionError when a package cannot be had.
+    FileNotFoundError when VARIABLE is no file or uv is missing, ConnectionError when packages cannot be installed.
     """
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():
@@ -34,17 +33,15 @@ def lmms_python() -> Path:
     if not finished.exists():
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".lmms-eval-") as made:
-            log.info(
-                "making the environment of lmms-eval in %s: minutes when its packages are not in uv's cache", finished
-            )
+            log.info("making the environment of lmms-eval in %s: takes minutes without uv's cache", finished)
             _make(Path(made) / "environment")
-            if not finished.exists():  # another run may have been faster
+            if not finished.exists():  # unless another run was faster
                 (Path(made) / "environment").rename(finished)
     return finished / "bin/python"
 
 
 def lmms_version(python: Path) -> str:
-    """The version of lmms-eval there; FileNotFoundError when there is none."""
+    """Version of lmms-eval in an environment; FileNotFoundError when it is not installed."""
     code = "from importlib.metadata import version; print(version('lmms-eval'))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
@@ -53,7 +50,7 @@ def lmms_version(python: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """A whole environment, which may be moved as long as nobody calls its scripts by name."""
+    """A relocatable environment: its Python works after a move, its console scripts do not."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
         raise FileNotFoundError(f"uv is not installed: run `make env`, or set {VARIABLE} to a Python with lmms-eval")
@@ -61,8 +58,8 @@ def _make(path: Path) -> None:
     for command in ([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(path)], sync):
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            said = " ".join(done.stderr.split())[-500:]
+            reason = " ".join(done.stderr.split())[-500:]
             raise ConnectionError(
-                f"the environment of lmms-eval cannot be made ({said}); check the network, or set {VARIABLE} to a "
-                "Python with lmms-eval, and run the command again"
+                f"the environment of lmms-eval cannot be made ({reason}); check the network, or set {VARIABLE} to a "
+                "Python with lmms-eval"
             )

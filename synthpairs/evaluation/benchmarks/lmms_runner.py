@@ -1,11 +1,10 @@
-"""lmms-eval's command line, with its LLaVA mended. Runs in lmms-eval's environment and imports nothing of ours.
+"""lmms-eval's command line with two faults of its LLaVA fixed; runs in lmms-eval's environment, without synthpairs.
 
-Two things of lmms-eval 0.7.3 would falsify numbers. A question without a picture, as half of ScienceQA's are, goes to the
-processor with an empty list of pictures, which transformers 5 refuses (its older form `--force_simple` even shows the
-model the picture of the question before). And whatever fails while an answer is made counts as an empty, wrong answer.
+lmms-eval 0.7.3 passes a question without an image (half of ScienceQA's) to the processor with an empty list of images,
+which transformers 5 refuses; its older form `--force_simple` shows the model the previous question's image. And an
+error while answering counts as an empty, wrong answer.
 
-Its stage holds the other end of its standard input open and says nothing. When that end closes the stage is gone, killed perhaps,
-and nobody is left to read the answers.
+The process ends when its standard input closes, since then the stage that started it is gone.
 """
 
 import os
@@ -23,14 +22,14 @@ NAME = "synthpairs_llava"
 
 
 class Llava(LlavaHf):
-    """`llava_hf` that takes questions without pictures and ends at the first error."""
+    """`llava_hf` that takes questions without images and ends the process at the first error."""
 
     _image_processor: Any
     _model: Any
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._image_processor = Seeing(self._image_processor)
+        self._image_processor = NoneForEmpty(self._image_processor)
         generate = self._model.generate
 
         def answer(**inputs: Any) -> Any:
@@ -38,19 +37,19 @@ class Llava(LlavaHf):
                 return generate(**inputs)
             except Exception:
                 traceback.print_exc()
-                sys.exit(1)  # `llava_hf` catches what is an Exception, which this is not
+                sys.exit(1)  # `llava_hf` catches every Exception, which SystemExit is not
 
         self._model.generate = answer
 
 
-class Seeing:
-    """A processor for which no pictures are None."""
+class NoneForEmpty:
+    """An image processor that gets None in place of an empty list."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
 
     def __call__(self, images: list | None = None, videos: list | None = None, **others: Any) -> Any:
-        """As the processor itself."""
+        """Call the processor."""
         return self._processor(images=images or None, videos=videos or None, **others)
 
     def __getattr__(self, name: str) -> Any:
@@ -61,7 +60,7 @@ def end_with_stage() -> None:
     """End this process at once when its standard input closes."""
 
     def watch() -> None:
-        while os.read(0, 1):  # not sys.stdin, whose lock a reading thread would still hold when Python ends
+        while os.read(0, 1):  # not sys.stdin: a reading thread would hold its lock when Python ends
             pass
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The sections `benchmark` and `suite` of params.yaml: what a model is asked."""
+"""Sections `benchmark` and `suite` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,28 +10,28 @@ Task = Literal["desk_caption", "desk_pope", "desk_sqa", "desk_text", "desk_vqa"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which benchmarks the arms of each route are asked, and with those of pictures the untrained model."""
+    """Benchmarks of the arms of each route."""
 
-    pictures: list[Task]
+    pictures: list[Task]  # of the untrained model too
     codes: list[Task]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """Section `benchmark`: what a model is asked and how, and how sure the numbers are."""
+    """Section `benchmark`: our own benchmarks, and the bootstrap of all benchmarks' intervals."""
 
     tasks: Asked
-    batch: Annotated[int, Within(1, 4096)]  # questions answered together
+    batch: Annotated[int, Within(1, 4096)]  # questions per batch
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
     seed: Annotated[int, Within(0)]  # of the bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """Section `suite`: what a model is asked beside the five benchmarks of `tasks`; all of it is empty at desk scale."""
+    """Section `suite`: external benchmarks; none at desk scale."""
 
     pictures: list[str]  # tasks of lmms-eval, which runs in an environment of its own
-    text: list[str]  # tasks of lm-eval, without pictures
-    shots: Annotated[int, Within(0, 64)]  # solved examples before each question of `text`
+    text: list[str]  # tasks of lm-eval, without images
+    shots: Annotated[int, Within(0, 64)]  # few-shot examples of the tasks of `text`
     limit: Annotated[int, Within(1)] | None  # first questions of each task; null: all of them
     include: str | None  # directory of further task definitions, of lmms-eval and lm-eval

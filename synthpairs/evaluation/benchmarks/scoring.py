@@ -1,10 +1,9 @@
-"""What the benchmark definitions call while lm-eval runs: reading the table, opening pictures, judging answers.
+"""Functions that the benchmark definitions name: reading the table, decoding images, scoring answers.
 
-The definitions name these functions (`!function synthpairs.evaluation.benchmarks.scoring.short_answer`), so they run in this
-project and under lm-eval's own command line alike.
+The definitions refer to them by name (`!function synthpairs.evaluation.benchmarks.scoring.short_answer`), so the
+benchmarks also run under lm-eval's own command line.
 """
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from PIL import Image
 
+from synthpairs.core.images import decode_image
 from synthpairs.emoji.tasks.definitions import LETTERS
 
 _DIGITS = {"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five"}
@@ -20,7 +20,7 @@ _LETTER = re.compile(rf"\(?([{LETTERS}])(?:[.:)]+(?:\s.*)?)?")  # "B", "(B)", "B
 
 
 def beside(table: str, config_source: str, **_: Any) -> dict[str, Dataset]:
-    """The table that lies beside the definition, as split `test`. Nothing is downloaded or cached."""
+    """The table in the definition's directory, as split `test`; FileNotFoundError without it."""
     path = Path(config_source).parent / table
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `dvc repro tasks` first")
@@ -28,29 +28,29 @@ def beside(table: str, config_source: str, **_: Any) -> dict[str, Dataset]:
 
 
 def pictures(row: dict) -> list[Image.Image]:
-    """The one picture of an item."""
-    return [Image.open(io.BytesIO(row["picture"])).convert("RGB")]
+    """The image of an item, RGB."""
+    return [decode_image(row["picture"])]
 
 
 def normalised(answer: str) -> str:
-    """Lower case, no punctuation, no articles, digits as words: what VQA's evaluation compares, cut to what is asked here."""
+    """Lower case without punctuation and articles, digits as words: VQA's normalisation, reduced to our answers."""
     words = re.sub(r"[^a-z0-9 ]", " ", answer.lower()).split()
     return " ".join(_DIGITS.get(word, word) for word in words if word not in ("a", "an", "the"))
 
 
 def yes_or_no(row: dict, results: list[str]) -> dict[str, float]:
-    """Right when the first word is the answer; POPE's own parser takes whatever lacks a `no` for a yes, this one does not."""
+    """1 if the first word is the answer; POPE's own parser takes every answer without a `no` for a yes."""
     first = normalised(results[0]).split()[:1]
     return {"accuracy": float(first == row["answers"][:1])}
 
 
 def short_answer(row: dict, results: list[str]) -> dict[str, float]:
-    """Right when the whole answer is one of the accepted ones, after normalisation."""
+    """1 if the normalised answer is one of the accepted ones."""
     return {"accuracy": float(normalised(results[0]) in [normalised(answer) for answer in row["answers"]])}
 
 
-def chosen(answer: str, choices: list[str]) -> str | None:
-    """The option that an answer names, by its words or by its letter; None when it names none."""
+def named_option(answer: str, choices: list[str]) -> str | None:
+    """The option that an answer names by its words or its letter, else None."""
     for choice in choices:
         if normalised(answer) == normalised(choice):
             return choice
@@ -59,10 +59,10 @@ def chosen(answer: str, choices: list[str]) -> str | None:
 
 
 def option(row: dict, results: list[str]) -> dict[str, float]:
-    """Right when the right option is named, by its words or by its letter."""
-    return {"accuracy": float(chosen(results[0], row["choices"]) == row["answers"][0])}
+    """1 if the answer names the right option, by its words or its letter."""
+    return {"accuracy": float(named_option(results[0], row["choices"]) == row["answers"][0])}
 
 
 def caption(row: dict, results: list[str]) -> dict[str, tuple[str, list[str]]]:
-    """Prediction and references; CIDEr-D needs all of them together and is computed by the aggregation."""
+    """Prediction and references, from which the aggregation computes CIDEr-D over all items."""
     return {"cider": (results[0], row["answers"])}

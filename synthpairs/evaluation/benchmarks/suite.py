@@ -1,9 +1,9 @@
-"""Benchmarks beyond our own: the paper's tasks with pictures through lmms-eval, tasks of text (MMLU) through lm-eval.
+"""External benchmarks: the paper's tasks with images through lmms-eval, text tasks (MMLU) through lm-eval.
 
-Data sets come from the hub into `HF_HOME`. Where there is no network they come from the directory that `SYNTHPAIRS_DATASETS`
-names, as OWNER/NAME with the files that the hub has of them, or from a `HF_HOME` that the same run has filled elsewhere.
-lmms-eval runs each task in a process of its own, to which the environment of this process is handed on whole, a judge's address
-and key (MM-Vet) with it. A finished task is kept outside the outs, so a killed stage goes on with the next one.
+Data sets are downloaded from the hub into `HF_HOME`. Without a network they are read from the directory
+`SYNTHPAIRS_DATASETS`, as OWNER/NAME with the hub's files, or from a copied `HF_HOME`. Each lmms-eval task runs in a
+process with the whole environment of this one, including the address and key of a judge (MM-Vet). Results of finished
+tasks stay in the work store, so a killed stage resumes with the next task.
 """
 
 import contextlib
@@ -33,29 +33,29 @@ from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
 log = logging.getLogger(__name__)
 DATASETS = "SYNTHPAIRS_DATASETS"
 RUNNER = Path(__file__).with_name("lmms_runner.py")
-KEPT = ("results", "groups", "group_subtasks", "configs", "versions", "higher_is_better", "n-samples")  # of its report
-DROPPED = ("input", "target", "resps", "doc_hash", "token_counts")  # of a sample: long, and nothing is made of them
-LINES = 12  # of a failed task's log that are shown
+RESULT_KEYS = ("results", "groups", "group_subtasks", "configs", "versions", "higher_is_better", "n-samples")
+UNUSED = ("input", "target", "resps", "doc_hash", "token_counts")  # long fields of a sample
+LINES = 12  # of a failed task's log, in the error
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def ask_pictures(folder: Path, suite: Suite, params: Benchmark) -> HarnessResults:
-    """Numbers and answers of `suite.pictures` from the LLaVA in `folder`, a directory that transformers reads.
+    """Results of `suite.pictures` for the LLaVA in the directory `folder`.
 
-    A task that fails is a ValueError with the last lines of its log and where that lies.
+    ValueError for a task that fails, with the path of its log and its last lines.
     """
     if not suite.pictures:
         return HarnessResults()
     for task in suite.pictures:
         if not re.fullmatch(r"[\w.-]+", task):
-            raise ValueError(f"params.yaml: suite.pictures: {task!r} is no name of a task of lmms-eval")
+            raise ValueError(f"params.yaml: suite.pictures: {task!r} is not a task name of lmms-eval")
     include = Path(suite.include) if suite.include else None
     if include and not include.is_dir():
-        raise FileNotFoundError(f"params.yaml: suite.include: {include} is no directory")
+        raise FileNotFoundError(f"params.yaml: suite.include: {include} is not a directory")
     python = lmms_python()
     engine = f"lmms-eval {lmms_version(python)}"
-    shaping = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), suite.limit)
-    store = WorkStore("benchmark", digest(*shaping, include and file_sha256(include)))
+    inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), suite.limit)
+    store = WorkStore("benchmark", digest(*inputs, include and file_sha256(include)))
     results = HarnessResults()
     with store.locked():
         for task in suite.pictures:
@@ -64,44 +64,44 @@ def ask_pictures(folder: Path, suite: Suite, params: Benchmark) -> HarnessResult
                 stored = json.dumps(_run(python, task, folder, suite, store.path / task)).encode()
                 store.put(f"{task}.json", stored)
                 shutil.rmtree(store.path / task)
-            reported = json.loads(stored)
-            results |= harness_results(task, reported["results"], reported["samples"], engine, params)
+            result = json.loads(stored)
+            results |= harness_results(task, result["results"], result["samples"], engine, params)
     return results
 
 
 def ask_text(model: PreTrainedModel, processor: ProcessorMixin, suite: Suite, params: Benchmark) -> HarnessResults:
-    """Numbers and answers of `suite.text`, without chat template. ValueError for an unknown task."""
+    """Results of `suite.text`, without chat template; ValueError for an unknown task."""
     if not suite.text:
         return HarnessResults()
     manager = TaskManager(include_path=str(Path(suite.include).absolute()) if suite.include else None)
     if unknown := [task for task in suite.text if task not in manager.all_tasks]:
         raise ValueError(f"params.yaml: suite.text: lm-eval has no task {unknown[0]!r}")
-    owners = local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
+    owners = _local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
     with contextlib.chdir(owners[0].parent) if owners else contextlib.nullcontext():
-        reported: Any = simple_evaluate(
+        evaluated: Any = simple_evaluate(
             LoadedVlm(model, processor, params.batch), tasks=suite.text, num_fewshot=suite.shots, limit=suite.limit,
             bootstrap_iters=0, task_manager=manager,
         )  # fmt: skip
     results = HarnessResults()
     for task in suite.text:
-        results |= harness_results(task, reported, reported["samples"], f"lm-eval {version('lm-eval')}", params)
+        results |= harness_results(task, evaluated, evaluated["samples"], f"lm-eval {version('lm-eval')}", params)
     return results
 
 
-def local_owners() -> list[Path]:
-    """The directories OWNER of the directory that DATASETS names; FileNotFoundError when it is no directory."""
+def _local_owners() -> list[Path]:
+    """Directories OWNER in the directory that the variable DATASETS names; none without it."""
     if not (name := os.environ.get(DATASETS)):
         return []
     if not Path(name).is_dir():
-        raise FileNotFoundError(f"{DATASETS} is {name!r}, which is no directory")
+        raise FileNotFoundError(f"{DATASETS} is {name!r}, which is not a directory")
     return sorted(owner for owner in Path(name).absolute().iterdir() if owner.is_dir())
 
 
 def _run(python: Path, task: str, folder: Path, suite: Suite, work: Path) -> dict[str, Any]:
-    """One task's results and samples, from a process that works in the empty directory `work` and logs there."""
+    """One task's results and samples, from a process that runs in the empty directory `work`."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    for owner in local_owners():
+    for owner in _local_owners():
         (work / owner.name).symlink_to(owner)  # `load_dataset("OWNER/NAME")` looks into the working directory first
     device = best_device().type
     command = [str(python), str(RUNNER), "--model", "synthpairs_llava", "--tasks", task, "--batch_size", "1"]
@@ -110,29 +110,29 @@ def _run(python: Path, task: str, folder: Path, suite: Suite, work: Path) -> dic
     command += ["--limit", str(suite.limit)] if suite.limit else []
     command += ["--include_path", str(Path(suite.include).absolute())] if suite.include else []
     log_file = work / "log.txt"
-    log.info("%s: lmms-eval asks, its log is %s", task, log_file)
+    log.info("%s: lmms-eval is running, log in %s", task, log_file)
     started = time.monotonic()
     with (
         log_file.open("wb") as out,
         subprocess.Popen(command, cwd=work, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT) as child,
     ):
-        code = child.wait()  # it ends when this process does: see its end_with_stage
+        code = child.wait()  # ends with this process: see end_with_stage of the runner
     written = sorted(work.glob("out/*/*_results.json"))
     if code or not written:  # lmms-eval ends with 0 after most errors
-        raise ValueError(f"lmms-eval: {task} failed (all of its log is in {log_file}): {_end(log_file)}")
+        raise ValueError(f"lmms-eval: {task} failed (log in {log_file}): {_end(log_file)}")
     samples = {}
     for file in written[0].parent.glob("*_samples_*.jsonl"):
         with file.open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         name = file.stem.partition("_samples_")[2]
-        samples[name] = [{key: value for key, value in row.items() if key not in DROPPED} for row in rows]
+        samples[name] = [{key: value for key, value in row.items() if key not in UNUSED} for row in rows]
     results = json.loads(written[0].read_text(encoding="utf-8"))
     log.info("%s: %d answers in %.0f s", task, sum(map(len, samples.values())), time.monotonic() - started)
-    return {"results": {key: results[key] for key in KEPT if key in results}, "samples": samples}
+    return {"results": {key: results[key] for key in RESULT_KEYS if key in results}, "samples": samples}
 
 
 def _end(path: Path) -> str:
-    """The last lines of a log, without its colours and progress bars."""
+    """Last lines of a log, without colours and progress bars."""
     text = _COLOUR.sub("", path.read_text(encoding="utf-8", errors="replace"))
     lines = [line.rpartition("\r")[2].strip() for line in text.splitlines()]
     return " | ".join([line for line in lines if line and not set(line) <= set("^~ ")][-LINES:])

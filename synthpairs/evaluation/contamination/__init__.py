@@ -1,1 +1,1 @@
-"""Duplicates and contamination in the data: near duplicates, overlap with the benchmarks, text and unsafe content in images."""
+"""Duplicates and contamination: near duplicates, overlap with benchmarks, text and unsafe content in images."""

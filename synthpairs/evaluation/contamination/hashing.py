@@ -1,12 +1,11 @@
-"""Perceptual hashes of pictures, and all pairs of them that differ in a few bits, found without comparing all with all.
+"""Perceptual hashes of images, and exact search for pairs that differ in a few bits.
 
-The hash is the DCT pHash (Zauner 2010) as the `imagehash` library computes it: which of the 8 x 8 lowest frequencies of the
-grey picture at 32 x 32 pixels lie above their median. It sees shapes and their places, not colours.
+The hash is the DCT pHash (Zauner 2010) as the `imagehash` library computes it: which of the 8 x 8 lowest frequencies of
+the grey image at 32 x 32 pixels lie above their median. It depends on shapes and positions, not on colours.
 
-Pairs within d bits are found exactly: cut the 64 bits into d + 1 bands; d differing bits can touch at most d of them, so at
-least one band is equal (pigeonhole). Sorting by each band in turn brings such hashes together, and only hashes that share a
-band are compared. Of n random hashes a band of b bits gives about n^2 / 2^(b+1) comparisons: 7.6 million for each of four
-bands at n = 1,000,000 and d = 3, where all pairs would be 500,000 million.
+The search cuts the 64 bits into d + 1 bands: d differing bits touch at most d of them, so one band is equal
+(pigeonhole), and only hashes that share a band are compared. For n random hashes a band of b bits gives about n^2 /
+2^(b+1) comparisons: at n = 1,000,000 and d = 3, 7.6 million for each of four bands, against 500,000 million pairs.
 """
 
 from collections.abc import Sequence
@@ -19,28 +18,28 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 BITS = 64
-SIDE, KEPT = 32, 8  # pixels of the small picture; lowest frequencies in either direction
+SIDE, KEPT = 32, 8  # pixels of the small image; lowest frequencies in either direction
 _CHUNK = 2**22  # comparisons at once in `nearest`: 32 MiB
 
 
-def perceptual_hashes(pictures: Sequence[Image.Image]) -> np.ndarray:
-    """The hashes [n] (uint64) of pictures of any size and mode."""
-    if not pictures:
+def perceptual_hashes(images: Sequence[Image.Image]) -> np.ndarray:
+    """The hashes [n] (uint64) of images of any size and mode."""
+    if not images:
         return np.empty(0, np.uint64)
-    small = [picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS) for picture in pictures]
-    pixels = np.stack([np.asarray(picture, dtype=np.float64) for picture in small])
+    small = [image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS) for image in images]
+    pixels = np.stack([np.asarray(image, dtype=np.float64) for image in small])
     lowest = dct(dct(pixels, axis=1), axis=2)[:, :KEPT, :KEPT].reshape(len(pixels), BITS)
     above = lowest > np.median(lowest, axis=1, keepdims=True)
     return np.packbits(above, axis=1).view(">u8")[:, 0].astype(np.uint64)
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """All pairs of indexes [m, 2], the smaller first, in order, whose hashes differ in at most `distance` bits.
+    """All pairs of indexes [m, 2], sorted, the smaller first, whose hashes differ in at most `distance` bits.
 
-    Memory grows with hashes and pairs found. Time grows with how many hashes share a band: equal hashes should be there once.
+    Memory is linear in hashes and pairs. Time grows with hashes that share a band; remove equal hashes first.
     """
     count = len(hashes)
-    pieces = [np.empty((0, 2), np.int64)]
+    parts = [np.empty((0, 2), np.int64)]
     for low, high in pairwise(np.linspace(0, BITS, distance + 2).astype(int).tolist()):
         band = (hashes >> np.uint64(low)) & np.uint64(2 ** (high - low) - 1)
         order = np.argsort(band, kind="stable")
@@ -49,15 +48,15 @@ def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
         while len(first := first[: np.searchsorted(first, count - step)]):
             first = first[band[first] == band[first + step]]  # a band that ends before one step ends before the next
             near = first[np.bitwise_count(ordered[first] ^ ordered[first + step]) <= distance]
-            pieces.append(np.stack([order[near], order[near + step]], axis=1))
+            parts.append(np.stack([order[near], order[near + step]], axis=1))
             step += 1
-    pairs = np.sort(np.concatenate(pieces), axis=1)
-    codes = np.unique(pairs[:, 0] * count + pairs[:, 1])  # a pair that shares two bands was found twice
-    return np.stack([codes // max(count, 1), codes % max(count, 1)], axis=1)
+    pairs = np.sort(np.concatenate(parts), axis=1)
+    unique = np.unique(pairs[:, 0] * count + pairs[:, 1])  # a pair that shares two bands is there twice
+    return np.stack([unique // max(count, 1), unique % max(count, 1)], axis=1)
 
 
 def near_groups(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """A number [n] for each hash, the same for all that a chain of near pairs connects."""
+    """Group number [n] of each hash: the connected components of near pairs."""
     different, inverse = np.unique(hashes, return_inverse=True)
     pairs = near_pairs(different, distance)
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(different),) * 2)
@@ -65,9 +64,9 @@ def near_groups(hashes: np.ndarray, distance: int) -> np.ndarray:
 
 
 def nearest(hashes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each hash [n] the fewest bits in which one of `others` (at least one) differs, and the first index of such a one.
+    """Least Hamming distance [n] of each hash to `others` (not empty), and the first index [n] that has it.
 
-    All are compared: half a minute for a million hashes and 10,000 others.
+    Brute force: half a minute for a million hashes and 10,000 others.
     """
     distances, indexes = np.empty(len(hashes), np.int64), np.empty(len(hashes), np.int64)
     size = max(1, _CHUNK // len(others))

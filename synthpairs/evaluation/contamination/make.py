@@ -1,4 +1,4 @@
-"""Audit for duplicates and contamination: one row of measures and flags for each pair, and how often each flag occurs."""
+"""Duplicates and contamination: a row of measures and flags for each pair, and the number of pairs with each flag."""
 
 import hashlib
 import json
@@ -22,22 +22,22 @@ from synthpairs.selection.pairs import originals
 
 UNREADABLE = "unreadable"
 DUPLICATE = "near-duplicate"
-PICTURE_BITS, PICTURE_COSINE = "benchmark-picture-hash", "benchmark-picture-cosine"
+IMAGE_HASH, IMAGE_COSINE = "benchmark-picture-hash", "benchmark-picture-cosine"
 CAPTION_EXACT, CAPTION_SHARE = "benchmark-caption-exact", "benchmark-caption"
-WRITTEN, NSFW = "text", "nsfw"
-FLAGS = (UNREADABLE, DUPLICATE, PICTURE_BITS, PICTURE_COSINE, CAPTION_EXACT, CAPTION_SHARE, WRITTEN, NSFW)
-_PIECE = 1024  # real pairs whose results are stored together
-_NEEDS = {PICTURE_COSINE: "cosines", WRITTEN: "text", NSFW: "nsfw"}  # the measure behind a flag
+TEXT, NSFW = "text", "nsfw"
+FLAGS = (UNREADABLE, DUPLICATE, IMAGE_HASH, IMAGE_COSINE, CAPTION_EXACT, CAPTION_SHARE, TEXT, NSFW)
+_CHUNK = 1024  # real pairs whose results are stored together
+_NEEDS = {IMAGE_COSINE: "cosines", TEXT: "text", NSFW: "nsfw"}  # the measure behind a flag
 
 
 def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[dict, dict]:
-    """Write `out`/audit.parquet from images, selected, captions and tasks of `data`; returns metrics, tracked and not.
+    """Write `out`/audit.parquet from images, selection, captions and tasks of `data`; return tracked, volatile metrics.
 
-    Results of a shard stay in a work store, so a killed run resumes and a change in curation inspects only what is new.
+    Results of each shard stay in a work store, so a killed run resumes and a changed curation inspects only new images.
     """
-    rows = _pairs(data)
+    rows = _read_pairs(data)
     references = read_references(data / "tasks")
-    inspector = load_inspector(params, scores, references.pictures)
+    inspector = load_inspector(params, scores, references.images)
     results, reused = _inspect(rows, inspector, data)
     rows = rows.assign(**{name: None for name in AUDIT.names if name not in rows})
     table = [row | results[row["key"]] for row in rows.to_dict("records")]
@@ -47,23 +47,23 @@ def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[di
     for row in table:
         overlap = overlaps[row["text"]]
         row |= {"caption_share": overlap.share, "caption_exact": overlap.exact, "caption_item": overlap.item}
-        row["flags"] = flags_of(row, params)
+        row["flags"] = _flags(row, params)
     write_table(out / "audit.parquet", table, AUDIT)
     failed = [row for row in table if row["error"] is not None]
     if len(failed) > params.max_failed_share * len(table):
         raise ValueError(
-            f"{len(failed)} of {len(table)} pictures cannot be read, more than audit.max_failed_share of params.yaml allows; "
+            f"{len(failed)} of {len(table)} images cannot be read, more than audit.max_failed_share allows; "
             f"the first, {failed[0]['key']}: {failed[0]['error']}"
         )
     return _metrics(pd.DataFrame(table), references, inspector, params), {"reused": reused}
 
 
-def _pairs(data: Path) -> pd.DataFrame:
-    """All candidates and, where that arm is made, its real pairs: key, uid, text, origin, selected, shard; by key."""
+def _read_pairs(data: Path) -> pd.DataFrame:
+    """All candidates, and real pairs if that arm is made: key, uid, text, shard, origin, selected; sorted by key."""
     columns = ["key", "uid", "text", "shard"]
     candidates = read_table(data / "images/manifest.parquet", "dvc repro images")[columns].assign(origin="synthetic")
     if candidates.empty:
-        raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")
+        raise ValueError("data/images/manifest.parquet holds no image: run `dvc repro images` and see its metrics")
     selected = set(read_table(data / "selection/selected.parquet", "dvc repro select")["key"])
     parts = [candidates.assign(selected=[key in selected for key in candidates["key"]])]
     if (data / "selection/pairs/real.parquet").exists():
@@ -73,12 +73,12 @@ def _pairs(data: Path) -> pd.DataFrame:
 
 
 def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """What the inspector measures of each pair's image by key, and how many of them come from the work store."""
+    """Columns of AUDIT by key of each pair, and the number that comes from the work store."""
     results: dict[str, dict[str, Any]] = {}
     reused = 0
     with (
         WorkStore("audit", digest(inspector.inputs)).locked() as store,
-        progress("audit", len(rows), "pictures") as advance,
+        progress("audit", len(rows), "images") as advance,
     ):
         for name, images, keys in _images(rows, data):
             stored = store.get(f"{name}.json")
@@ -95,31 +95,24 @@ def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict
 
 
 def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tuple[str, bytes | None]], set[str]]]:
-    """The images by shard, and those of the real pairs: a name for the content, (key, file) pairs, the keys wanted."""
+    """Images by shard, then of real pairs by chunk: digest of the content, (key, encoded image) pairs, all keys."""
     synthetic = rows["origin"] == "synthetic"
     for shard, part in rows[synthetic].groupby("shard"):
         path, wanted = data / "images" / str(shard), set(part["key"])
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
-        yield digest("shard", file_sha256(path), sorted(wanted)), _in_shard(path, wanted), wanted
+        images = ((key, files.get("png") or files.get("webp")) for key, files in read_shard(path) if key in wanted)
+        yield digest("shard", file_sha256(path), sorted(wanted)), images, wanted
     wanted = set(rows.loc[~synthetic, "key"])
     real = sorted({uid: image for uid, image in originals(data) if image and uid in wanted}.items()) if wanted else []
-    for start in range(0, len(real), _PIECE):
-        part = real[start : start + _PIECE]
+    for start in range(0, len(real), _CHUNK):
+        part = real[start : start + _CHUNK]
         name = digest("originals", *((key, hashlib.sha256(payload).hexdigest()) for key, payload in part))
         yield name, part, {key for key, _ in part}
     if missing := sorted(wanted - {key for key, _ in real}):
         yield digest("originals", missing), (), set(missing)
 
 
-def _in_shard(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes | None]]:
-    for key, members in read_shard(path):
-        if key in wanted:
-            yield key, members.get("png") or members.get("webp")
-
-
 def _compare_images(table: list[dict], inspector: Inspector, params: Audit) -> None:
-    """Put near duplicates and the nearest benchmark image into the rows, which stand in order of their keys."""
+    """Put near-duplicate groups and the nearest benchmark image into the rows, which are sorted by key."""
     hashed = [row for row in table if row["phash"] is not None]
     hashes = np.array([int(row["phash"], 16) for row in hashed], np.uint64)
     groups = near_groups(hashes, params.hash_distance).tolist()
@@ -130,47 +123,45 @@ def _compare_images(table: list[dict], inspector: Inspector, params: Audit) -> N
         row["group"] = first[group] if sizes[group] > 1 else None
     if inspector.benchmarks and hashed:
         items = list(inspector.benchmarks)
-        others = np.array([int(value, 16) for value in inspector.benchmarks.values()], np.uint64)
+        others = np.array(list(inspector.benchmarks.values()), np.uint64)
         for row, bits, index in zip(hashed, *(part.tolist() for part in nearest(hashes, others)), strict=True):
             row |= {"picture_bits": bits, "picture_bits_item": items[index]}
 
 
-def flags_of(row: dict[str, Any], params: Audit) -> list[str]:
-    """The flags of one row (as AUDIT, less `flags`) in the order of FLAGS; what was not measured is not flagged."""
+def _flags(row: dict[str, Any], params: Audit) -> list[str]:
+    """Flags of a row of AUDIT, in the order of FLAGS; none for what was not measured."""
     bits, cosine = row["picture_bits"], row["picture_cosine"]
     flagged = {
         UNREADABLE: row["error"] is not None,
         DUPLICATE: row["group"] is not None,
-        PICTURE_BITS: bits is not None and bits <= params.hash_distance,
-        PICTURE_COSINE: cosine is not None and params.cosine_min is not None and cosine >= params.cosine_min,
+        IMAGE_HASH: bits is not None and bits <= params.hash_distance,
+        IMAGE_COSINE: cosine is not None and params.cosine_min is not None and cosine >= params.cosine_min,
         CAPTION_EXACT: row["caption_exact"],
         CAPTION_SHARE: row["caption_share"] > 0 and row["caption_share"] >= params.caption_share,
-        WRITTEN: bool(row["written"]),
+        TEXT: bool(row["written"]),
         NSFW: row["nsfw"] is not None and params.nsfw is not None and row["nsfw"] >= params.nsfw.min,
     }
-    return [flag for flag in FLAGS if flagged[flag]]
+    return [flag for flag, value in flagged.items() if value]
 
 
 def _metrics(table: pd.DataFrame, references: References, inspector: Inspector, params: Audit) -> dict:
-    """Counts that are the same for the same data; flags that need a measure which was not taken are null."""
+    """Counts for each set of pairs; null for flags whose measure was not taken."""
     synthetic = table["origin"] == "synthetic"
     parts = {"candidates": table[synthetic], "selected": table[table["selected"]], "real": table[~synthetic]}
     sets: dict[str, dict[str, int | None]] = {}
+    measured = {"", *inspector.measures}
     for name, part in parts.items():
         flags = part["flags"].explode()
         groups = part.dropna(subset=["group"]).groupby("group")["uid"].agg(["size", "nunique"])
         groups = groups[groups["size"] > 1]
         sets[name] = {
             "pairs": len(part),
-            **{
-                flag: int((flags == flag).sum()) if _NEEDS.get(flag, "") in ("", *inspector.measures) else None
-                for flag in FLAGS
-            },
+            **{flag: int((flags == flag).sum()) if _NEEDS.get(flag, "") in measured else None for flag in FLAGS},
             "groups": len(groups),
             "largest_group": int(groups["size"].max()) if len(groups) else 0,
             "groups_of_several_captions": int((groups["nunique"] > 1).sum()),
             "short_captions": sum(len(words_of(text)) < params.caption_ngram for text in part["text"]),
         }
     limits = {name: getattr(params, name) for name in ("hash_distance", "caption_ngram", "caption_share", "cosine_min")}
-    against = {"texts": len(references.texts), "pictures": len(inspector.benchmarks)}
-    return {"sets": sets, "benchmarks": against, "limits": limits}
+    benchmarks = {"texts": len(references.texts), "pictures": len(inspector.benchmarks)}
+    return {"sets": sets, "benchmarks": benchmarks, "limits": limits}

@@ -1,1 +1,1 @@
-"""How synthetic pairs differ from real ones in what can be measured of them, and what ranking by SSIM prefers."""
+"""Distributions of measures of synthetic and real pairs, and what ranking by CLIPScore and SSIM prefers."""

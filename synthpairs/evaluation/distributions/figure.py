@@ -1,4 +1,4 @@
-"""The plot of the distributions: PNG bytes, equal for equal data, readable in black and white."""
+"""Figure of the distributions: PNG bytes, deterministic, readable in black and white."""
 
 import numpy as np
 import pandas as pd
@@ -20,22 +20,22 @@ LINES = {"candidates": (INK, "-"), "selected": (ACCENT, (0, (6, 2))), "real": (M
 COLUMNS = 3
 
 
-def distributions_figure(drawn: pd.DataFrame) -> bytes:
-    """A panel per measure with the share of each set's pairs up to a value; `drawn` has `set` and the measures."""
+def distributions_figure(measures: pd.DataFrame) -> bytes:
+    """Empirical distribution functions of each set, a panel per measure; columns are `set` and the measures."""
     with plot_style():
         rows = -(-len(MEASURES) // COLUMNS)
         figure = Figure(figsize=(3.5 * COLUMNS, 2.5 * rows + 0.4), layout="constrained")
         panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
         for measure, axes in zip(MEASURES, panels, strict=True):
-            _panel(axes, drawn, measure)
+            _panel(axes, measures, measure)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(LINES),
                       handlelength=4)  # fmt: skip
         return png(figure)
 
 
-def _panel(axes: Axes, drawn: pd.DataFrame, measure: str) -> None:
+def _panel(axes: Axes, measures: pd.DataFrame, measure: str) -> None:
     for name, (colour, dashes) in LINES.items():
-        values = np.sort(drawn.loc[drawn["set"] == name, measure].to_numpy())
+        values = np.sort(measures.loc[measures["set"] == name, measure].to_numpy())
         shares = np.arange(1, len(values) + 1) / len(values)
         axes.step(values, shares, where="post", color=colour, linestyle=dashes, linewidth=1.7,
                   label=f"{name} (n = {len(values):,})")  # fmt: skip

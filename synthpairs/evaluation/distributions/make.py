@@ -1,4 +1,4 @@
-"""The stage's work: choose pairs, measure them, and make numbers of the measures."""
+"""Distributions of synthetic and real pairs: draw pairs, measure them, compute the results."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,17 @@ import pyarrow.parquet as pq
 
 from synthpairs.core.schema import MEASURES
 from synthpairs.core.storage import write_table
-from synthpairs.evaluation.distributions.measure import measure
+from synthpairs.evaluation.distributions.measure import measure_pairs
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.distributions.rankings import rankings
-from synthpairs.evaluation.distributions.results import against_real, coupled, describe, preferences, with_both
-from synthpairs.evaluation.distributions.sets import choose
+from synthpairs.evaluation.distributions.results import (
+    against_real,
+    captions_with_both,
+    describe,
+    preferences,
+    same_caption_differences,
+)
+from synthpairs.evaluation.distributions.sets import draw_sets
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
 
@@ -22,28 +28,28 @@ TABLE = "measures.parquet"
 def make_distributions(
     params: Distributions, scores: Scores, select: Select, data: Path, out: Path
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, float]]:
-    """Write `out`/measures.parquet; returns results, the candidates', selected and real pairs' measures (column `set`), numbers.
+    """Write `out`/measures.parquet; return results, the measures of each set's pairs (column `set`), volatile metrics.
 
-    ValueError when no picture of the candidates can be read.
+    ValueError when no candidate's image can be read.
     """
-    chosen = choose(data, params.count, params.seed)
-    rows, reused = measure(chosen.rows, params, scores, data)
+    sets = draw_sets(data, params.count, params.seed)
+    rows, reused = measure_pairs(sets.rows, params, scores, data)
     write_table(out / TABLE, [{"other_cosine": None} | row for row in rows], MEASURES)
     table = pd.DataFrame(rows, columns=[name for name in MEASURES.names if params.other or name != "other_cosine"])
-    parts = {name: chosen.of(name, table) for name in chosen.keys}
+    parts = {name: sets.of(name, table) for name in sets.keys}
     if parts["candidates"].empty:
-        raise ValueError("distributions: no picture of the candidates can be read; see data/audit/audit.parquet")
+        raise ValueError("distributions: no candidate's image can be read; see data/audit/audit.parquet")
     candidates = pq.read_metadata(data / "images/manifest.parquet").num_rows
     results = {
         "candidates": candidates,
-        "unreadable": len(chosen.rows) - len(rows),
-        "sets": describe(table, chosen),
-        "against_real": against_real(table, chosen, params),
-        "captions_with_both": len(with_both(table, chosen)),
-        "coupled": coupled(table, chosen, params),
-        "preferences": preferences(table, chosen, params),
+        "unreadable": len(sets.rows) - len(rows),
+        "sets": describe(table, sets),
+        "against_real": against_real(table, sets, params),
+        "captions_with_both": len(captions_with_both(table, sets)),
+        "coupled": same_caption_differences(table, sets, params),
+        "preferences": preferences(table, sets, params),
         "rankings": rankings(parts["candidates"], select.k / candidates, select, params),
         "other": None if params.other is None else params.other.clip,
     }
-    drawn = pd.concat([part.assign(set=name) for name, part in parts.items()], ignore_index=True)
-    return results, drawn, {"reused": reused}
+    measures = pd.concat([part.assign(set=name) for name, part in parts.items()], ignore_index=True)
+    return results, measures, {"reused": reused}

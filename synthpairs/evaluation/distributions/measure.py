@@ -1,4 +1,4 @@
-"""Measuring the chosen pairs: caption, picture, and both together, by the scorer of `scores` and by a second CLIP."""
+"""Measures of sampled pairs: words of the caption, edges, entropy and clutter of the image, SSIM and CLIP cosines."""
 
 import json
 from collections.abc import Sequence
@@ -7,14 +7,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 from PIL import Image
+from skimage.measure import shannon_entropy
+from skimage.segmentation import felzenszwalb
 
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import Slice, WorkStore, read_bytes
 from synthpairs.evaluation.distributions.params import Distributions
-from synthpairs.evaluation.distributions.pictures import picture_measures
 from synthpairs.models.clip import ClipScorer
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.params import Scores
@@ -22,13 +25,15 @@ from synthpairs.scoring.ssim import self_similarity
 from synthpairs.selection.pairs import with_pictures
 
 DECIMALS = 6  # as of scores
-TOGETHER = 128  # pairs whose pictures are in memory at once
+CHUNK = 128  # pairs whose images are in memory at once
+CANNY = (100, 200)  # thresholds of the gradient of 8-bit gray, OpenCV's usual ones
+REGIONS = {"scale": 100, "sigma": 0.8, "min_size": 20}  # the segmentation's authors' example values for small images
 
 
-def measure(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Path) -> tuple[list[dict], int]:
-    """Rows of MEASURES for rows of PAIRS, by key, and how many were measured before; an unreadable picture's is left out.
+def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Path) -> tuple[list[dict], int]:
+    """Rows of MEASURES for rows of PAIRS, sorted by key, without unreadable images; and the number from the work store.
 
-    Candidates get the very numbers that the stage `scores` gave them.
+    Cosines and SSIM of candidates equal those of stage `scores`.
     """
     clips = {"clip_cosine": ("scores", scores), "other_cosine": ("distributions.other", params.other)}
     scorers = {
@@ -40,47 +45,61 @@ def measure(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Pat
     }
     inputs = {"ssim": asdict(scores.ssim), "side": params.side, "batch": scores.batch}
     inputs |= {name: scorer.inputs for name, scorer in scorers.items()}
-    known = {row["key"]: row for row in rows[["key", "concept", "uid", "origin"]].to_dict("records")}
+    columns = {row["key"]: row for row in rows[["key", "concept", "uid", "origin"]].to_dict("records")}
     measured: list[dict] = []
-    reused, pictures = 0, with_pictures(rows, data)
+    reused, pairs = 0, with_pictures(rows, data)
     with (
         WorkStore("distributions", digest(inputs)).locked() as store,
         progress("distributions", len(rows), "pairs") as advance,
     ):
-        while pairs := list(islice(pictures, TOGETHER)):
-            piece = f"{digest(*((key, text) for key, text, _ in pairs))}.json"
-            stored = store.get(piece)
+        while chunk := list(islice(pairs, CHUNK)):
+            name = f"{digest(*((key, text) for key, text, _ in chunk))}.json"
+            stored = store.get(name)
             if stored is None:
-                cells = _measured(pairs, scorers, params, scores)
-                store.put(piece, json.dumps(cells).encode())
+                cells = _measure(chunk, scorers, params, scores)
+                store.put(name, json.dumps(cells).encode())
             else:
                 cells = json.loads(stored)
                 reused += len(cells)
-            measured += [known[cell["key"]] | cell for cell in cells]
-            advance(len(pairs))
+            measured += [columns[cell["key"]] | cell for cell in cells]
+            advance(len(chunk))
     return sorted(measured, key=lambda row: row["key"]), reused
 
 
-def _measured(
+def _measure(
     pairs: Sequence[tuple[str, str, Slice | bytes]],
     scorers: dict[str, ClipScorer],
     params: Distributions,
     scores: Scores,
 ) -> list[dict[str, Any]]:
-    opened: list[tuple[str, str, Image.Image]] = []
-    for key, text, where in pairs:
-        picture = image_or_error(read_bytes(where))
-        if not isinstance(picture, str):  # what is wrong with it, of which `audit` tells
-            opened.append((key, text, picture))
+    decoded = [(key, text, image_or_error(read_bytes(source))) for key, text, source in pairs]
+    readable = [(key, text, image) for key, text, image in decoded if not isinstance(image, str)]
     cells: list[dict[str, Any]] = [
         {"key": key, "words": len(text.split())}
-        | {"ssim": round(self_similarity(picture, scores.ssim), DECIMALS)}
-        | {name: round(value, DECIMALS) for name, value in picture_measures(picture, params.side).items()}
-        for key, text, picture in opened
+        | {"ssim": round(self_similarity(image, scores.ssim), DECIMALS)}
+        | {name: round(value, DECIMALS) for name, value in image_measures(image, params.side).items()}
+        for key, text, image in readable
     ]
-    for name, scorer in scorers.items() if opened else ():
-        texts = scorer.embed_texts([text for _, text, _ in opened])
-        views = scorer.embed_pictures([scorer.view(picture) for _, _, picture in opened])
-        for cell, one, other in zip(cells, views, texts, strict=True):
-            cell[name] = round(float(one @ other), DECIMALS)
+    for name, scorer in scorers.items() if readable else ():
+        texts = scorer.embed_texts([text for _, text, _ in readable])
+        images = scorer.embed_pictures([scorer.view(image) for _, _, image in readable])
+        for cell, image, text in zip(cells, images, texts, strict=True):
+            cell[name] = round(float(image @ text), DECIMALS)
     return cells
+
+
+def image_measures(image: Image.Image, side: int) -> dict[str, float]:
+    """IMAGE_MEASURES of an RGB image, resized to `side` x `side` pixels first, so that images of all sizes compare.
+
+    `edge_density` is the share of pixels on an edge (Canny 1986), `entropy` that of the gray levels in bits, from 0 to
+    8, `clutter` the number of regions of a graph-based segmentation (Felzenszwalb and Huttenlocher 2004), which follows
+    how cluttered people find an image (Bravo and Farid 2008, https://doi.org/10.1167/8.1.23).
+    """
+    small = image.resize((side, side), Image.Resampling.BICUBIC)
+    gray = np.asarray(small.convert("L"))
+    regions = felzenszwalb(np.asarray(small), **REGIONS)
+    return {
+        "edge_density": float(np.mean(cv2.Canny(gray, *CANNY) > 0)),
+        "entropy": float(shannon_entropy(gray)) + 0.0,  # not -0.0
+        "clutter": float(len(np.unique(regions))),
+    }

@@ -1,4 +1,4 @@
-"""Settings of the stage `distributions`."""
+"""Section `distributions` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,7 +8,7 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherClip:
-    """A second CLIP, asked about the same pairs."""
+    """A second CLIP, which measures the same pairs."""
 
     clip: str  # an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
@@ -16,10 +16,10 @@ class OtherClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distributions:
-    """Section `distributions`: how many pairs are looked at, how pictures are measured, who else is asked."""
+    """Section `distributions`: the sample of pairs and how it is measured."""
 
     seed: Annotated[int, Within(0)]  # of the draw and of the bootstrap
     count: Annotated[int, Within(2)]  # pairs of a set at most, drawn by hash
-    side: Annotated[int, Within(16, 8192)]  # pixels, of both sides, that a picture is brought to before it is measured
-    other: OtherClip | None  # null: it is not measured how far the selection depends on which CLIP is asked
+    side: Annotated[int, Within(16, 8192)]  # pixels of both sides to which an image is resized before it is measured
+    other: OtherClip | None  # null: how far the selection depends on the CLIP is not measured
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval

@@ -1,4 +1,4 @@
-"""What a selection by each score takes, and how much of it stays when captions are drawn anew or another CLIP is asked."""
+"""What a selection by each score prefers, and its stability under resampled captions and another CLIP."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.evaluation.distributions.params import Distributions
-from synthpairs.evaluation.distributions.results import MEASURES, PLACES, concept_numbers, spearman, standardised
+from synthpairs.evaluation.distributions.results import DECIMALS, MEASURES, concept_numbers, spearman, standardised
 from synthpairs.selection.params import Select, Strategy
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 from synthpairs.selection.stability import stability
@@ -15,30 +15,34 @@ STRATEGIES: tuple[Strategy, ...] = ("top", "clip-only", "ssim-only")
 
 
 def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distributions) -> dict[str, Any]:
-    """{strategy: numbers} of selections that take this share of `pool`, rows of MEASURES of candidates.
+    """{strategies, cosines} of selections that take a share of `pool`, rows of MEASURES of candidates.
 
-    `k`: how many that are, at least one. `standardised`: how far their means lie from all candidates', in standard deviations;
-    `stability` as synthpairs.selection.stability has it; `other_clip`: the share of them that is taken again with the second
-    CLIP's cosines, null without one; `chance`: what that share would be by chance.
+    By strategy: `k`, the number taken, at least 1; `standardised`, the distance of the means of those taken from all
+    candidates', in standard deviations; `stability` (see synthpairs.selection.stability); `other_clip`, the share that
+    a selection by the second CLIP's cosines takes too, null without one; `chance`, that share for random selections.
+    `cosines` is the rank correlation of both CLIPs' cosines.
     """
     k = max(1, min(len(pool), round(share * len(pool))))
-    result = {}
+    other = "other_cosine" in pool
+    strategies = {}
     for strategy in STRATEGIES:
-        chosen = replace(select, strategy=strategy, k=k)
-        competing, _ = rank_candidates(pool, chosen)
-        taken = select_top_k(competing, chosen)
-        result[strategy] = {
-            "k": len(taken),
-            "chance": round(len(taken) / len(competing), PLACES),
-            "concepts": concept_numbers(taken["concept"]),
-            "standardised": standardised(taken, pool, MEASURES),
-            "stability": round(stability(pool, chosen), PLACES),
-            "other_clip": _kept(pool, set(taken["key"]), chosen) if "other_cosine" in pool else None,
+        strategy_select = replace(select, strategy=strategy, k=k)
+        ranked, _ = rank_candidates(pool, strategy_select)
+        selected = select_top_k(ranked, strategy_select)
+        strategies[strategy] = {
+            "k": len(selected),
+            "chance": round(len(selected) / len(ranked), DECIMALS),
+            "concepts": concept_numbers(selected["concept"]),
+            "standardised": standardised(selected, pool, MEASURES),
+            "stability": round(stability(pool, strategy_select), DECIMALS),
+            "other_clip": _kept_by_other_clip(pool, set(selected["key"]), strategy_select) if other else None,
         }
-    agreement = spearman(pool, "clip_cosine", "other_cosine", params) if "other_cosine" in pool else None
-    return {"strategies": result, "cosines": agreement}
+    return {
+        "strategies": strategies,
+        "cosines": spearman(pool, "clip_cosine", "other_cosine", params) if other else None,
+    }
 
 
-def _kept(pool: pd.DataFrame, taken: set[str], select: Select) -> float:
+def _kept_by_other_clip(pool: pd.DataFrame, selected: set[str], select: Select) -> float:
     again = select_top_k(rank_candidates(pool.assign(clip_cosine=pool["other_cosine"]), select)[0], select)
-    return round(len(taken & set(again["key"])) / len(taken), PLACES)
+    return round(len(selected & set(again["key"])) / len(selected), DECIMALS)

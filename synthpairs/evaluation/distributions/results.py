@@ -1,6 +1,6 @@
-"""From measured pairs to numbers: each set's distributions, how synthetic and real ones differ, what rankings prefer.
+"""Results from measured pairs: each set's distributions, differences of synthetic and real pairs, what scores prefer.
 
-Pairs about one concept are not independent, so whole concepts are resampled for every interval, as for the benchmarks.
+Pairs about one concept are not independent, so every interval resamples whole concepts, as for the benchmarks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,22 @@ import numpy as np
 import pandas as pd
 
 from synthpairs.evaluation.distributions.params import Distributions
-from synthpairs.evaluation.distributions.sets import Chosen
+from synthpairs.evaluation.distributions.sets import PairSets
 from synthpairs.evaluation.statistics import bootstrap, holm, paired, shown
 
-PLACES = 4
-OF_PICTURES = ("edge_density", "entropy", "clutter")
-MEASURES = ("clip_cosine", "ssim", "words", *OF_PICTURES)
+DECIMALS = 4
+IMAGE_MEASURES = ("edge_density", "entropy", "clutter")
+MEASURES = ("clip_cosine", "ssim", "words", *IMAGE_MEASURES)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def describe(table: pd.DataFrame, chosen: Chosen) -> dict[str, Any]:
+def describe(table: pd.DataFrame, sets: PairSets) -> dict[str, Any]:
     """{set: {n, concepts, measures}} of a MEASURES table; numbers of an empty set are None.
 
-    `distance` of the concepts is half the summed differences of their shares to those of `real`: 0 where concepts are as
-    frequent there, 1 where none is in both, None where one of the sets is empty.
+    `distance` of the concepts is the total variation distance of their frequencies to those in `real`, from 0 to 1;
+    None if either set is empty.
     """
-    parts = {name: chosen.of(name, table) for name in chosen.keys}
+    parts = {name: sets.of(name, table) for name in sets.keys}
     shares = {name: part["concept"].value_counts(normalize=True) for name, part in parts.items()}
     result = {}
     for name, part in parts.items():
@@ -40,21 +40,18 @@ def describe(table: pd.DataFrame, chosen: Chosen) -> dict[str, Any]:
 
 
 def concept_numbers(concepts: pd.Series) -> dict[str, float | None]:
-    """`n`, how many concepts, and `effective`, how many evenly frequent ones they are worth (Hill number of order 1)."""
+    """`n`, the number of concepts, and `effective`, the Hill number of order 1 (exponential of the entropy)."""
     if concepts.empty:
         return {"n": 0, "effective": None}
     shares = concepts.value_counts(normalize=True)
     return {"n": len(shares), "effective": _rounded(np.exp(-(shares * np.log(shares)).sum()))}
 
 
-def against_real(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[str, Any]:
-    """Of each other set and measure: how often one of its pairs has more than a real one (ties half), with its interval.
-
-    0.5: neither has more. It is the area under the ROC curve, the Mann-Whitney statistic over the number of couples.
-    """
-    real = chosen.of("real", table)
+def against_real(table: pd.DataFrame, sets: PairSets, params: Distributions) -> dict[str, Any]:
+    """`superiority` over real pairs, of candidates and selected pairs in each measure."""
+    real = sets.of("real", table)
     return {
-        name: {measure: superiority(chosen.of(name, table), real, measure, params) for measure in MEASURES}
+        name: {measure: superiority(sets.of(name, table), real, measure, params) for measure in MEASURES}
         for name in ("candidates", "selected")
     }
 
@@ -62,9 +59,10 @@ def against_real(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> 
 def superiority(
     ones: pd.DataFrame, others: pd.DataFrame, measure: str, params: Distributions
 ) -> dict[str, float | None]:
-    """Chance that one of `ones` has more of a measure than one of `others`, `low` to `high` by resampling concepts of both.
+    """Probability that a row of `ones` has more of a measure than one of `others` (ties half), with its interval.
 
-    None where either is empty.
+    This is the area under the ROC curve, 0.5 for equal distributions. Concepts of both are resampled together. None if
+    either is empty.
     """
     if ones.empty or others.empty:
         return _estimate()
@@ -76,48 +74,48 @@ def superiority(
     sizes, other_sizes = (np.bincount(part, minlength=count) for part in (rows, columns))
 
     def share(drawn: np.ndarray) -> np.ndarray:
-        won = np.einsum("rc,cd,rd->r", drawn, wins, drawn, optimize=True)
+        total = np.einsum("rc,cd,rd->r", drawn, wins, drawn, optimize=True)
         with np.errstate(invalid="ignore"):  # a draw may hold concepts of one side only
-            return won / ((drawn @ sizes) * (drawn @ other_sizes))
+            return total / ((drawn @ sizes) * (drawn @ other_sizes))
 
     return _estimate(wins.sum() / more.size, *bootstrap(share, count, params.resamples, params.seed))
 
 
-def with_both(table: pd.DataFrame, chosen: Chosen) -> pd.DataFrame:
-    """The captions whose generated and original picture were both measured: rows of `chosen.couples`."""
-    return chosen.couples[chosen.couples[["synthetic", "real"]].isin(set(table["key"])).all(axis=1)]
+def captions_with_both(table: pd.DataFrame, sets: PairSets) -> pd.DataFrame:
+    """Captions whose generated and real image were both measured: rows of `sets.same_caption`."""
+    return sets.same_caption[sets.same_caption[["synthetic", "real"]].isin(set(table["key"])).all(axis=1)]
 
 
-def coupled(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[str, Any]:
-    """Mean difference, synthetic minus real, of the pictures of one caption; p by a clustered t-test, corrected by Holm.
+def same_caption_differences(table: pd.DataFrame, sets: PairSets, params: Distributions) -> dict[str, Any]:
+    """Mean difference (synthetic - real) of the images of one caption, with clustered t-tests and Holm's correction.
 
-    Nothing where fewer than two captions have both.
+    Empty if fewer than two captions have both images.
     """
-    cells, both = table.set_index("key"), with_both(table, chosen)
+    cells, both = table.set_index("key"), captions_with_both(table, sets)
     if len(both) < 2:
         return {}
-    ours, theirs = (cells.loc[both[side]].set_index("uid") for side in ("synthetic", "real"))
-    concepts = clusters(ours.reset_index())
+    synthetic, real = (cells.loc[both[origin]].set_index("uid") for origin in ("synthetic", "real"))
+    concepts = clusters(synthetic.reset_index())
     differences = {
-        name: paired(ours[name], theirs[name], concepts, params.resamples, params.seed)
+        name: paired(synthetic[name], real[name], concepts, params.resamples, params.seed)
         for name in MEASURES
-        if name != "words"  # of one caption
+        if name != "words"  # the same for both
     }
     adjusted = holm([one.p for one in differences.values()])
     return {
-        name: {"n": one.n, "real": _rounded(theirs[name].mean())}
+        name: {"n": one.n, "real": _rounded(real[name].mean())}
         | _estimate(one.value, one.low, one.high)
         | {"p": _rounded(p), "shown": shown(p, one.low, one.high)}
         for (name, one), p in zip(differences.items(), adjusted, strict=True)
     }
 
 
-def preferences(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> dict[str, Any]:
-    """What both scores go with among the candidates: rank correlations with measures, and how much the concept explains."""
-    part = chosen.of("candidates", table)
+def preferences(table: pd.DataFrame, sets: PairSets, params: Distributions) -> dict[str, Any]:
+    """Rank correlations of both scores with the measures over candidates, and the variance that concepts explain."""
+    part = sets.of("candidates", table)
     return {
         score: {
-            "correlations": {name: spearman(part, score, name, params) for name in (*OF_PICTURES, "words", other)},
+            "correlations": {name: spearman(part, score, name, params) for name in (*IMAGE_MEASURES, "words", other)},
             "of_concept": omega_squared(part[score], clusters(part)),
         }
         for score, other in (("ssim", "clip_cosine"), ("clip_cosine", "ssim"))
@@ -125,7 +123,7 @@ def preferences(table: pd.DataFrame, chosen: Chosen, params: Distributions) -> d
 
 
 def spearman(table: pd.DataFrame, one: str, other: str, params: Distributions) -> dict[str, float | None]:
-    """Spearman's correlation with its interval: concepts are resampled, ranks stay those of all; None where nothing varies."""
+    """Spearman's correlation with its interval (ranks are of the whole table); None if a column does not vary."""
     x, y = (table[name].rank().to_numpy() for name in (one, other))
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return _estimate()
@@ -135,15 +133,15 @@ def spearman(table: pd.DataFrame, one: str, other: str, params: Distributions) -
 
     def correlation(drawn: np.ndarray) -> np.ndarray:
         n, sx, sy, xx, yy, xy = sums @ drawn.T
-        with np.errstate(invalid="ignore", divide="ignore"):  # a draw of one concept again and again may not vary
+        with np.errstate(invalid="ignore", divide="ignore"):  # a resample of a single concept may not vary
             return (xy - sx * sy / n) / np.sqrt((xx - sx * sx / n) * (yy - sy * sy / n))
 
-    edges = bootstrap(correlation, sums.shape[1], params.resamples, params.seed)
-    return _estimate(x @ y / np.sqrt((x @ x) * (y @ y)), *edges)
+    limits = bootstrap(correlation, sums.shape[1], params.resamples, params.seed)
+    return _estimate(x @ y / np.sqrt((x @ x) * (y @ y)), *limits)
 
 
 def omega_squared(values: pd.Series, groups: Sequence[str]) -> float | None:
-    """Share of the variance that groups explain, less what they would by chance (Hays 1963); None where it is not defined."""
+    """Omega squared (Hays 1963): share of the variance that groups explain, less chance; None where undefined."""
     by_group = values.groupby(np.asarray(groups))
     n, k = len(values), by_group.ngroups
     total = float(((values - values.mean()) ** 2).sum())
@@ -155,12 +153,12 @@ def omega_squared(values: pd.Series, groups: Sequence[str]) -> float | None:
 
 
 def clusters(table: pd.DataFrame) -> list[str]:
-    """What each row is not independent of: its concept, or its caption where there is none."""
+    """Cluster of each row: its concept, or its caption if it has none."""
     return [concept or uid for concept, uid in zip(table["concept"], table["uid"], strict=True)]
 
 
 def standardised(picked: pd.DataFrame, pool: pd.DataFrame, names: Sequence[str]) -> Mapping[str, float | None]:
-    """How far the mean of `picked` lies from that of all, in standard deviations of all; None where nothing varies."""
+    """Difference of the means of `picked` and `pool` in standard deviations of `pool`; None where nothing varies."""
     return {
         name: _rounded((picked[name].mean() - pool[name].mean()) / pool[name].std())
         if pool[name].nunique() > 1
@@ -179,12 +177,12 @@ def _estimate(value: float = np.nan, low: float = np.nan, high: float = np.nan) 
 
 
 def _rounded(value: float) -> float | None:
-    """As JSON has it: too few values have no standard deviation and no test."""
-    return None if np.isnan(value) else round(float(value), PLACES)
+    """Rounded, with None for NaN (which JSON lacks): the standard deviation or p of too few values."""
+    return None if np.isnan(value) else round(float(value), DECIMALS)
 
 
 def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit."""
+    """Metrics tracked by DVC."""
     strategies = results["rankings"]["strategies"]
     return {
         "n": {name: one["n"] for name, one in results["sets"].items()},

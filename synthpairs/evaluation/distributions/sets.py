@@ -1,4 +1,4 @@
-"""Which pairs are looked at: generated ones, selected ones, real ones, and real ones with a generated picture beside them."""
+"""Samples of the generated, selected and real pairs, and of the captions with both a generated and a real image."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +14,22 @@ SETS = ("candidates", "selected", "real")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """Rows of PAIRS by key, and which of them stand in which set."""
+class PairSets:
+    """Sampled rows of PAIRS, and the keys of each set."""
 
     rows: pd.DataFrame  # columns COLUMNS, each key once
-    keys: dict[str, list[str]]  # by name of SETS, in order of the keys
-    couples: pd.DataFrame  # uid, synthetic, real: keys of the two pictures of a caption
+    keys: dict[str, list[str]]  # by name of SETS, sorted
+    same_caption: pd.DataFrame  # uid, synthetic, real: keys of the two images of a caption
 
     def of(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows of a table with `key` that are of a set."""
+        """Rows of a table with column `key` that belong to a set."""
         return table[table["key"].isin(self.keys[name])]
 
 
-def choose(data: Path, count: int, seed: int) -> Chosen:
-    """At most `count` pairs of each set, by hash, and so many couples; there are no real pairs without the arm `real`.
+def draw_sets(data: Path, count: int, seed: int) -> PairSets:
+    """At most `count` pairs of each set, and captions with both images, by hash; no real pairs without the arm `real`.
 
-    Of a caption with several candidates the couple takes that of the smallest key: chance, not score.
+    Of several candidates of a caption the one with the smallest key counts: independent of the scores.
     """
     candidates = read_table(data / "images/manifest.parquet", "dvc repro images")
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
@@ -37,17 +37,19 @@ def choose(data: Path, count: int, seed: int) -> Chosen:
     real = read_table(path, "dvc repro select") if path.exists() else PAIRS.empty_table().to_pandas()
     candidates = candidates.assign(origin="synthetic")[COLUMNS]
     first = candidates.sort_values("key").drop_duplicates("uid")[["uid", "key"]]
-    couples = real[["uid", "key"]].merge(first, on="uid", suffixes=("_real", "_synthetic"))
-    couples = drawn(couples.rename(columns={"key_real": "real", "key_synthetic": "synthetic"}), "real", count, seed)
-    every = pd.concat([candidates, real[COLUMNS]])
+    both = (
+        real[["uid", "key"]].rename(columns={"key": "real"}).merge(first.rename(columns={"key": "synthetic"}), on="uid")
+    )
+    both = _draw(both, "real", count, seed)
     parts = {"candidates": candidates, "selected": candidates[candidates["key"].isin(selected["key"])], "real": real}
-    keys = {name: list(drawn(part, "key", count, seed)["key"]) for name, part in parts.items()}
-    wanted = {*keys["candidates"], *keys["selected"], *keys["real"], *couples["synthetic"], *couples["real"]}
-    rows = every[every["key"].isin(wanted)].sort_values("key", ignore_index=True)
-    return Chosen(rows=rows, keys=keys, couples=couples)
+    keys = {name: list(_draw(part, "key", count, seed)["key"]) for name, part in parts.items()}
+    wanted = {*keys["candidates"], *keys["selected"], *keys["real"], *both["synthetic"], *both["real"]}
+    rows = pd.concat([candidates, real[COLUMNS]])
+    rows = rows[rows["key"].isin(wanted)].sort_values("key", ignore_index=True)
+    return PairSets(rows=rows, keys=keys, same_caption=both)
 
 
-def drawn(rows: pd.DataFrame, key: str, count: int, seed: int) -> pd.DataFrame:
-    """At most `count` of the rows: those whose key has the smallest hash."""
+def _draw(rows: pd.DataFrame, key: str, count: int, seed: int) -> pd.DataFrame:
+    """At most `count` rows, those whose key has the smallest hash, sorted by key."""
     order = hash_score(rows[key], seed, "distributions").sort_values(kind="stable")
     return rows.loc[order.index[:count]].sort_values(key, ignore_index=True)

@@ -1,1 +1,1 @@
-"""How evenly a set of captions spreads over the meanings that all sets together hold, as Synth2 measures it."""
+"""Semantic diversity of caption sets: how evenly each spreads over clusters of the captions of all sets."""

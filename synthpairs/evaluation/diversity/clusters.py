@@ -1,8 +1,8 @@
-"""Semantic diversity: k-means over the captions of all sets, and how evenly each set spreads over the clusters.
+"""Semantic diversity: k-means over the captions of all sets, and the evenness of each set over the clusters.
 
-Synth2 (2403.07750, figure 4) does not say on which captions the centroids are fitted, with what encoder, or for which k.
-Here all sets have equal weight in the fit, since centroids of one set alone would make that set look the most even, and
-every k is reported.
+Synth2 (2403.07750, figure 4) leaves open on which captions the centroids are fitted, with which encoder, and for which
+k. Here all sets have equal weight in the fit (centroids of one set alone would make that set the most even), and every
+k is reported.
 """
 
 import logging
@@ -11,29 +11,55 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from synthpairs.evaluation.diversity.measures import MEASURES
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.evaluation.diversity.sets import draw
 from synthpairs.evaluation.statistics import LEVEL
 
 log = logging.getLogger(__name__)
 DECIMALS = 4
+TOP = 5  # clusters whose share the paper reports
+
+
+def entropy(counts: np.ndarray) -> np.ndarray:
+    """Shannon entropy in nats of counts [..., k], from 0 (one cluster) to ln k (equal clusters)."""
+    return np.asarray(stats.entropy(counts, axis=-1))
+
+
+def top_share(counts: np.ndarray) -> np.ndarray:
+    """Share of the TOP largest of clusters [..., k], from TOP / k to 1; with k <= TOP it is 1."""
+    return np.asarray(np.sort(counts, axis=-1)[..., -TOP:].sum(-1) / counts.sum(-1))
+
+
+def gini(counts: np.ndarray) -> np.ndarray:
+    """Gini coefficient of cluster sizes [..., k], from 0 (equal clusters) to 1 - 1/k (one cluster)."""
+    size = counts.shape[-1]
+    ranks = 2 * np.arange(1, size + 1) - size - 1
+    return np.asarray(np.sum(ranks * np.sort(counts, axis=-1), axis=-1) / (size * counts.sum(-1)))
+
+
+MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "entropy": entropy,
+    "normalised_entropy": lambda counts: entropy(counts) / np.log(counts.shape[-1]),  # from 0 to 1 for every k
+    "top5_share": top_share,
+    "effective_clusters": lambda counts: np.exp(entropy(counts)),  # equally large clusters of that entropy
+    "gini": gini,
+}
 
 
 def analyse(
     sets: dict[str, pd.DataFrame], params: Diversity, embed: Callable[[Sequence[str]], np.ndarray]
 ) -> dict[str, Any]:
-    """Measures of every set for every k, as JSON; equal embeddings give an equal result, whatever the number of threads.
+    """MEASURES of every set for every k, as JSON; identical for any number of threads.
 
     Per set and k: each measure's mean over the runs, its standard deviation over them (`spread`) and a 95% interval;
-    `shares`, the mean share of the largest, the second largest ... cluster. `too_few` has what was left out: `sets`, with
-    their number of captions, that hold fewer than the least k, and values of k (`clusters`) above the captions of a set.
+    `shares`, the mean share of the largest, second largest ... cluster. `too_few` has what is left out: `sets` (with
+    their number of captions) smaller than the least k, and values of k (`clusters`) larger than a set.
     """
-    fewest = min(params.clusters)
-    short = {name: len(captions) for name, captions in sets.items() if len(captions) < fewest}
+    short = {name: len(captions) for name, captions in sets.items() if len(captions) < min(params.clusters)}
     sets = {name: captions for name, captions in sets.items() if name not in short}
     size = min(map(len, sets.values()), default=0)
     count = min(size, params.max_captions or size)
@@ -73,9 +99,9 @@ def analyse(
 
 
 def _fit(vectors: np.ndarray, weights: np.ndarray, k: int, run: int, params: Diversity) -> np.ndarray:
-    """Cluster of every text; a text that stands in several sets, or several times in one, weighs as often."""
+    """Cluster of every text; a text's weight is the number of times that it occurs in all sets."""
     seed = int(np.random.SeedSequence([params.seed, k, run]).generate_state(1)[0])
-    with threadpool_limits(1):  # threads add up in the order in which they end, which moves last bits
+    with threadpool_limits(1):  # with more, the order of summation, and with it the last bits, varies
         fitted = KMeans(n_clusters=k, n_init=params.restarts, random_state=seed).fit(vectors, sample_weight=weights)
     return np.asarray(fitted.labels_)
 
@@ -88,7 +114,7 @@ def _measure(labels: np.ndarray, k: int, params: Diversity) -> dict[str, Any]:
     for name, measure in MEASURES.items():
         values = measure(counts)
         low, high = _interval(values.mean(), measure(resampled).mean(axis=0))
-        limits = measure(np.stack([np.eye(1, k)[0], np.ones(k)]))  # of one cluster, and of all alike
+        limits = measure(np.stack([np.eye(1, k)[0], np.ones(k)]))  # one cluster, and equal clusters
         numbers = {
             "mean": values.mean(),
             "spread": values.std(ddof=1),
@@ -101,7 +127,7 @@ def _measure(labels: np.ndarray, k: int, params: Diversity) -> dict[str, Any]:
 
 
 def _resample(labels: np.ndarray, k: int, params: Diversity) -> np.ndarray:
-    """Cluster sizes [run, resample, k] when captions and runs are both drawn again with replacement."""
+    """Cluster sizes [run, resample, k] with captions and runs both drawn with replacement."""
     runs, count = labels.shape
     rng = np.random.default_rng(params.seed)
     sizes = np.empty((runs, params.resamples, k), dtype=np.int32)
@@ -113,20 +139,17 @@ def _resample(labels: np.ndarray, k: int, params: Diversity) -> np.ndarray:
 
 
 def _interval(value: float, resampled: np.ndarray) -> np.ndarray:
-    """95% interval around `value`: the resamples' percentiles, moved by how far their mean is from it.
+    """95% interval around `value`: percentiles of the resamples, shifted so that their mean is `value`.
 
-    A resample misses some captions, so its entropy is below that of the captions themselves, by as much again as theirs
-    is below that of the source. Every set is biased alike at equal numbers of captions, so the bias may stay; the plain
-    percentiles, biased twice, would not even hold the value.
+    A resample misses some captions, so its entropy is biased downwards against the captions' own, which is biased
+    against the source. The latter bias is equal for all sets, which have equal sizes; the former could put `value`
+    outside the interval.
     """
     return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - resampled.mean() + value
 
 
 def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each set's entropy and top-5 share at the largest k, and what they rest on.
-
-    Where there are too few captions for any k, it is None and there are no sets.
-    """
+    """Metrics tracked by DVC: each set's entropy and top-5 share at the largest k; no sets if all k are too large."""
     k = max(results["clusters"], default=None)
     sets = sorted(results["sets"].items()) if k else []
     values = {name: one["by_clusters"][str(k)] for name, one in sets}

@@ -1,4 +1,4 @@
-"""Figure of cluster shares: PNG bytes, equal for equal results, readable in black and white (Synth2, figure 4)."""
+"""Figure of cluster shares (Synth2, figure 4): PNG bytes, deterministic, readable in black and white."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from synthpairs.core.plots import ACCENT, INK, MID, PALE, empty_figure, plot_style, png
-from synthpairs.evaluation.diversity.measures import TOP
+from synthpairs.evaluation.diversity.clusters import TOP
 
-# Marker, its fill, dashes and colour, by position in the list of sets: they differ without colour too.
+# Marker, its fill, dashes and colour, by position in the list of sets; distinct without colour too.
 LINES = (
     ("o", INK, "-", INK),
     ("s", "white", "--", ACCENT),
@@ -24,10 +24,7 @@ MARKER_SPACING = 0.12  # of the panel's diagonal
 
 
 def shares_figure(results: dict[str, Any]) -> bytes:
-    """One panel per k: each set's clusters from its largest to its smallest, and the share of its captions in them.
-
-    `results` as `clusters.analyse` gives them. Clusters are sorted for each set on its own, as in the paper.
-    """
+    """A panel per k with the share of each set's captions in its clusters, largest first, from results of `analyse`."""
     clusters, sets = results["clusters"], results["sets"]
     if not clusters:
         return empty_figure("too few captions for any number of clusters")
@@ -49,7 +46,7 @@ def shares_figure(results: dict[str, Any]) -> bytes:
 def _panel(axes: Axes, k: int, sets: dict[str, dict[str, Any]]) -> None:
     for number, (name, measured) in enumerate(sets.items()):
         marker, fill, dashes, colour = LINES[number % len(LINES)]
-        # Markers at equal distances along each line, each line's a little further on than those of the line before.
+        # Markers at equal distances along each line, shifted from line to line.
         spacing = (MARKER_SPACING * number / len(sets), MARKER_SPACING)
         axes.plot(range(1, k + 1), measured["shares"], marker, markevery=spacing, linestyle=dashes, color=colour,
                   markerfacecolor=fill, markeredgecolor=INK, markersize=5.5, linewidth=1.3, label=name)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Settings of the diversity of captions."""
+"""Section `diversity` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,15 +8,15 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diversity:
-    """Section `diversity`: which caption sets are compared, by which encoder, in how many clusters."""
+    """Section `diversity`: caption sets, sentence encoder and clusterings."""
 
     encoder: str  # directory of a sentence encoder, or OWNER/NAME@REVISION on the Hugging Face hub
-    batch: Annotated[int, Within(1, 4096)]  # captions per forward pass; no result depends on it beyond float rounding
+    batch: Annotated[int, Within(1, 4096)]  # captions per forward pass
     sets: list[str]  # see synthpairs.evaluation.diversity.sets
     max_captions: Annotated[int | None, Within(2)]  # drawn from each set; null: as many as the smallest set has
     clusters: list[Annotated[int, Within(2, 100_000)]]  # the values of k
-    runs: Annotated[int, Within(2, 100)]  # of k-means per k, each from a seed of its own
-    restarts: Annotated[int, Within(1, 100)]  # within a run, of which the tightest clustering counts
+    runs: Annotated[int, Within(2, 100)]  # of k-means per k, each with its own seed
+    restarts: Annotated[int, Within(1, 100)]  # within a run, of which the one with the least inertia counts
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
     seed: Annotated[int, Within(0)]  # of the draw, of k-means and of the bootstrap
 
@@ -28,5 +28,6 @@ class Diversity:
             raise ValueError(f"{where}.clusters must be different numbers, at least one; got {self.clusters}")
         if self.max_captions is not None and max(self.clusters) > self.max_captions:
             raise ValueError(
-                f"{where}.clusters must be at most diversity.max_captions ({self.max_captions}), got {max(self.clusters)}"
+                f"{where}.clusters must be at most diversity.max_captions ({self.max_captions}), "
+                f"got {max(self.clusters)}"
             )

@@ -1,9 +1,8 @@
-"""Caption sets of the project, and equal draws from them: entropy grows with the number of captions, so none may have more.
+"""Caption sets, and draws of equal size from them, since entropy grows with the number of captions.
 
-A set is `curated` (what the filters kept), `selected` (what the ranking chose), `invented` (what the language model
-invented for class names and its filter kept), `screened` (what the filters of `captions` kept of those), a caption source
-such as `human` or `model` (all that was read, before any filter), or such a source with `-kept` (what the filters kept of
-it).
+A set is `curated` (captions that the filters kept), `selected` (of the selected pairs), `invented` (generated for class
+names, and kept by that stage), `screened` (those of them that the filters kept), a caption source such as `human` or
+`model` (all, before any filter), or such a source with `-kept` (after the filters).
 """
 
 from collections.abc import Sequence
@@ -21,11 +20,11 @@ _FILES = {  # and the command that makes them
     "screened": ("screened/kept.parquet", "dvc repro screen"),
 }
 _KEPT = "-kept"
-OWN_SOURCES = ("human", "model")  # there may be no caption of them
+SOURCES = ("human", "model")  # known even without a caption of them
 
 
 def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
-    """Columns `uid` and `text` of each named set, a row for each time that a caption stands in it; a set may be empty.
+    """Columns `uid` and `text` of each named set, which may be empty or hold a caption several times.
 
     ValueError when a name is unknown, FileNotFoundError when a set's table is missing.
     """
@@ -36,9 +35,9 @@ def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
 
 
 def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
-    """Texts of `count` captions, drawn by hash: neither the table's order nor what else is in it changes who is before whom.
+    """Texts of `count` captions with the smallest hashes, independent of the table's order and of its other captions.
 
-    Sets that share captions share draws, so that less chance is between them.
+    Sets that share captions share draws, which reduces the noise of comparisons.
     """
     copies = captions.groupby("uid").cumcount()
     order = [digest("diversity", seed, uid, copy) for uid, copy in zip(captions["uid"], copies.tolist(), strict=True)]
@@ -46,7 +45,7 @@ def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
 
 
 def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
-    sources = sorted({*read["source"], *OWN_SOURCES})
+    sources = sorted({*read["source"], *SOURCES})
     if name == "curated":
         chosen = read[read["kept"]]
     elif name in sources:
@@ -61,16 +60,7 @@ def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
 
 def _read_file(name: str, data: Path) -> pd.DataFrame:
     file, command = _FILES[name]
-    path = data / file
-    if not path.exists():
-        raise FileNotFoundError(
-            f"params.yaml: diversity.sets: {name!r} needs {path}, which is missing: run `{command}` first, or "
-            "take it off the list"
-        )
-    table = read_table(path, command)
-    columns = ["uid", "text", "reason"] if name == "invented" else ["uid", "text"]
-    if missing := [column for column in columns if column not in table]:
-        raise ValueError(f"{path}: column {missing[0]} is missing; run `{command}` again")
+    table = read_table(data / file, command)
     if name == "invented":
         table = table[table["reason"].isna() & table["text"].notna()]  # a request that failed has neither
     return table[["uid", "text"]]

@@ -1,1 +1,1 @@
-"""How well language models foresee text that nothing here was trained on, before and after they learn about pictures."""
+"""Perplexity of language models on held-out text, before and after training on images."""

@@ -1,4 +1,4 @@
-"""Perplexity of language models on held-out text: each model's token losses, and how they differ from those of the first."""
+"""Perplexity of language models on held-out text, each compared with the first model token by token."""
 
 import gc
 import json
@@ -26,11 +26,11 @@ DECIMALS = 4
 
 
 def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any]:
-    """{models: {name: {value, low, high, against_first}}, order, left_out, tokens, windows, text}; perplexity is per token.
+    """{models: {name: {value, low, high, against_first}}, order, left_out, tokens, windows, text}, per token.
 
-    Intervals are over windows. `against_first` is the factor by which a model's perplexity exceeds that of the first model,
-    of the same tokens, with Holm's p, which is None for a single window. `arms`: those that are trained; models of other arms
-    are `left_out`. ValueError when models cut the text into other tokens: their perplexities do not compare.
+    Intervals resample windows. `against_first` is the ratio of a model's perplexity to that of the first model, with
+    Holm's p (None for a single window). Models of arms that are not in `arms` are `left_out`. ValueError when models
+    tokenise the text differently, since their perplexities cannot be compared.
     """
     text = read_text(params)
     names, left_out = split_models(params.models, arms)
@@ -39,12 +39,12 @@ def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any
     transformers_logging.disable_progress_bar()
     with progress("perplexity", len(names), "models") as advance:
         for name in names:
-            own, losses[name] = read_by(name, text, params)
-            ids = ids or own
-            if own != ids:
-                raise ValueError(f"params.yaml: perplexity.models: {name} cuts text into other tokens than {names[0]}")
+            own_ids, losses[name] = model_losses(name, text, params)
+            ids = ids or own_ids
+            if own_ids != ids:
+                raise ValueError(f"params.yaml: perplexity.models: {name} tokenises differently from {names[0]}")
             advance(1)
-    clusters = window_of_each(ids)
+    clusters = token_windows(ids)
     models: dict[str, dict[str, Any]] = {}
     for name, values in losses.items():
         low, high = interval(values, clusters, params.resamples, params.seed)
@@ -69,10 +69,10 @@ def measure_perplexity(params: Perplexity, arms: Sequence[str]) -> dict[str, Any
 
 
 def read_text(params: Perplexity) -> str:
-    """The held-out text; ValueError for a package that is not pinned, FileNotFoundError for a file that is not there."""
+    """The held-out text; ValueError for a package that is not pinned, FileNotFoundError for a missing file."""
     if params.path is not None:
         if not Path(params.path).is_file():
-            raise FileNotFoundError(f"params.yaml: perplexity.path: {params.path} is no file")
+            raise FileNotFoundError(f"params.yaml: perplexity.path: {params.path} is not a file")
         return Path(params.path).read_text(encoding="utf-8")
     assert params.text
     packages = {package.package: package for package in pinned("texts")}
@@ -85,7 +85,7 @@ def read_text(params: Perplexity) -> str:
 
 
 def windows(text: str, tokenizer: PreTrainedTokenizerBase, params: Perplexity) -> Iterator[Sequence[int]]:
-    """Token ids of the documents, no window with parts of two, `params.tokens` in all."""
+    """Token ids of windows, none across documents, with `params.tokens` at most in all."""
     left = params.tokens
     for document in text.split("\n\n"):
         ids = tokenizer(document.strip(), add_special_tokens=False)["input_ids"][:left]
@@ -96,8 +96,8 @@ def windows(text: str, tokenizer: PreTrainedTokenizerBase, params: Perplexity) -
             return
 
 
-def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int]], list[float]]:
-    """A model's windows of the text, as token ids, and its losses (`token_losses`) over all of them; ValueError without text."""
+def model_losses(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int]], list[float]]:
+    """Windows of the text as a model's token ids, and its loss of each token; ValueError without text."""
     model, tokenizer = _load(name)
     ids = list(windows(text, tokenizer, params))
     if not ids:
@@ -108,21 +108,21 @@ def read_by(name: str, text: str, params: Perplexity) -> tuple[list[Sequence[int
     return ids, losses
 
 
-def window_of_each(ids: Sequence[Sequence[int]]) -> list[str]:
-    """The number of its window for each token: what its loss is not independent of."""
+def token_windows(ids: Sequence[Sequence[int]]) -> list[str]:
+    """Number of the window of each token: the clusters of losses."""
     return [str(number) for number, window in enumerate(ids) for _ in window]
 
 
 @torch.inference_mode()
 def token_losses(model: PreTrainedModel, start: int, window: Sequence[int]) -> list[float]:
-    """Negative log-likelihood in nats of every token of a window, from those before it and the token `start` before them all."""
+    """Negative log-likelihood in nats of every token of a window, given `start` and the tokens before it."""
     ids = torch.tensor([[start, *window]], device=model.device)
     logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
     return F.cross_entropy(logits.float(), ids[0, 1:], reduction="none").tolist()
 
 
 def _load(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A VLM's directory, or a language model."""
+    """Load a VLM's directory or a language model."""
     config = Path(name) / "config.json"
     if config.exists() and "vision_config" in json.loads(config.read_text()):
         model, processor = load_vlm(name)
@@ -132,14 +132,11 @@ def _load(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def _perplexities(value: float, low: float, high: float) -> dict[str, Any]:
-    """From mean losses, or their differences, to perplexities, or their ratios."""
-    return {
-        "value": round(math.exp(value), DECIMALS),
-        "low": round(math.exp(low), DECIMALS),
-        "high": round(math.exp(high), DECIMALS),
-    }
+    """Perplexities from mean losses, or ratios of perplexities from their differences."""
+    numbers = {"value": value, "low": low, "high": high}
+    return {name: round(math.exp(number), DECIMALS) for name, number in numbers.items()}
 
 
 def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each model's perplexity."""
+    """Metrics tracked by DVC: each model's perplexity."""
     return {"tokens": results["tokens"], "perplexity": {name: one["value"] for name, one in results["models"].items()}}

@@ -1,4 +1,4 @@
-"""Settings of the perplexity measurement."""
+"""Section `perplexity` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,21 +8,21 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedText:
-    """A package of packages.lock.yaml (its section `texts`) and the text in it."""
+    """A text in a package of section `texts` of packages.lock.yaml."""
 
     package: str
-    file: str  # the end of its path
+    file: str  # suffix of its path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perplexity:
-    """Section `perplexity`: which models read which text, and how much of it."""
+    """Section `perplexity`: models and held-out text."""
 
-    models: list[str]  # directories; the first that is asked is what the others are compared with
+    models: list[str]  # directories; the first measured is the baseline of the others
     text: PackagedText | None  # null: `path`
-    path: str | None  # a UTF-8 file of one's own, documents parted by blank lines
-    tokens: Annotated[int, Within(16, 10_000_000)]  # read at most
-    window: Annotated[int, Within(8, 1_000_000)]  # tokens read at once; each is predicted once
+    path: str | None  # a UTF-8 file, documents separated by blank lines
+    tokens: Annotated[int, Within(16, 10_000_000)]  # of the text at most
+    window: Annotated[int, Within(8, 1_000_000)]  # tokens per window; windows do not overlap
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval
     seed: Annotated[int, Within(0)]
 
@@ -32,4 +32,4 @@ class Perplexity:
                 f"params.yaml: perplexity.models must be different models, at least one; got {self.models}"
             )
         if (self.text is None) == (self.path is None):
-            raise ValueError("params.yaml: perplexity: give either text, of a package, or path, of a file")
+            raise ValueError("params.yaml: perplexity: set either text, of a package, or path, of a file")

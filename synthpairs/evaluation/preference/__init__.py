@@ -1,1 +1,1 @@
-"""Which of two pictures shows a caption better, the generated one or the real one: asked of models and of people."""
+"""Preference between the generated and the real image of a caption, by vision-language models and by people."""

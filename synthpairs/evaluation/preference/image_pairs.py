@@ -1,8 +1,8 @@
-"""Image pairs: a generated and a real image of one caption, and for each pair another one that its caption does not match.
+"""Image pairs: a generated and a real image of one caption.
 
-Both images answer the same words: how likely a caption is by itself moves a model's P(yes), so that scores for two captions
-cannot be compared (VQAScore, arXiv 2404.01291, ranks images within one text), and people asked about two texts judge the texts.
-The caption describes the real image, which is the harder side to beat.
+Both images have the same caption because a model's P(yes) depends on how likely the caption itself is, so scores of two
+captions cannot be compared (VQAScore, arXiv 2404.01291, ranks images within one text), and people shown two texts judge
+the texts. The caption describes the real image, which favours the real one.
 """
 
 import io
@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from synthpairs.core.images import decode_image
 from synthpairs.core.schema import COUPLES, digest
 from synthpairs.core.storage import read_bytes, read_table, write_table
 from synthpairs.evaluation.preference.params import Preference
@@ -25,7 +26,7 @@ TABLE = Path("couples.parquet")
 class ImagePair:
     """A row of COUPLES."""
 
-    couple: str  # identity
+    couple: str  # id of the pair
     text: str
     concept: str
     synthetic_key: str
@@ -35,12 +36,12 @@ class ImagePair:
 
     @property
     def cluster(self) -> str:
-        """What its answer is not independent of: the concept, or itself where there is none."""
+        """Cluster of its verdicts: the concept, or the pair itself if it has none."""
         return self.concept or self.couple
 
 
 def draw_image_pairs(params: Preference, data: Path) -> list[ImagePair]:
-    """Captions that have an image in both arms, `params.count` of them by hash; there may be few, or none."""
+    """At most `params.count` captions, by hash, that have an image in both arms; there may be none."""
     synthetic, real = (
         read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select") for arm in (params.synthetic, "real")
     )
@@ -63,38 +64,21 @@ def draw_image_pairs(params: Preference, data: Path) -> list[ImagePair]:
     ]
 
 
-def mismatched_pairs(image_pairs: Sequence[ImagePair]) -> list[ImagePair | None]:
-    """For each pair the next one whose caption is about something else; None where there is none.
-
-    Its images do not show the first one's caption, which makes the control question of the judges.
-    """
-    return [
-        next((other for other in (*image_pairs[index + 1 :], *image_pairs[:index]) if _mismatch(pair, other)), None)
-        for index, pair in enumerate(image_pairs)
-    ]
-
-
 def write_image_pairs(image_pairs: Sequence[ImagePair], out: Path) -> None:
-    """Write `out`/couples.parquet; equal pairs give equal bytes."""
+    """Write `out`/couples.parquet, deterministic."""
     write_table(out / TABLE, [{name: getattr(pair, name) for name in COUPLES.names} for pair in image_pairs], COUPLES)
 
 
 def read_image_pairs(folder: Path) -> list[ImagePair]:
-    """The pairs that the stage drew, in drawn order; FileNotFoundError says how to get them."""
+    """The pairs that the stage drew, in order; FileNotFoundError if the stage has not run."""
     return [ImagePair(**row) for row in read_table(folder / TABLE, "dvc repro preference").to_dict("records")]
 
 
-def _mismatch(pair: ImagePair, other: ImagePair) -> bool:
-    if not pair.concept:
-        return pair.text != other.text
-    return pair.concept != other.concept and pair.concept.casefold() not in other.text.casefold()
-
-
 def _images(pairs: pd.DataFrame, data: Path, side: int) -> dict[str, bytes]:
-    """PNG by key, encoded anew: no metadata (files of generated images say so), no larger than `side`."""
+    """PNG by key, no larger than `side`, re-encoded without metadata, which would reveal generated images."""
     images = {}
-    for key, _, payload in with_pictures(pairs, data):
-        image = Image.open(io.BytesIO(read_bytes(payload))).convert("RGB")
+    for key, _, source in with_pictures(pairs, data):
+        image = decode_image(read_bytes(source))
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "PNG")

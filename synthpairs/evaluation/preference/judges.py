@@ -1,16 +1,16 @@
-"""Questions to a judge, which of two images shows a caption better, and what any judge can answer."""
+"""Questions to judges, which of two images shows a caption better, and their verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from synthpairs.evaluation.preference.image_pairs import ImagePair, mismatched_pairs
+from synthpairs.evaluation.preference.image_pairs import ImagePair
 
-Trouble = Literal["inconsistent", "unclear", "failed"]
+Problem = Literal["inconsistent", "unclear", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairQuestion:
     """Which of two images (PNG) shows the caption better?"""
 
     caption: str
@@ -19,24 +19,32 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """1 where the first image wins, 0 where the second does, 0.5 for a tie; `trouble` says which ties are none by choice.
+class Verdict:
+    """1 if the first image wins, 0 if the second does, 0.5 for a tie; `problem` is why the judge did not choose one.
 
-    `inconsistent`: the judge changed its mind with the order. `unclear`: it named no image. `failed`: it did not answer.
+    `inconsistent`: the choice changed with the order. `unclear`: the reply names no image. `failed`: no reply.
     """
 
     score: float
-    trouble: Trouble | None = None
+    problem: Problem | None = None
 
 
-def comparisons(image_pairs: Sequence[ImagePair]) -> tuple[list[Comparison], dict[str, dict[int, Comparison]]]:
-    """The questions about image pairs, and the control questions by origin and index of their pair.
+def pair_questions(image_pairs: Sequence[ImagePair]) -> tuple[list[PairQuestion], dict[str, dict[int, PairQuestion]]]:
+    """Questions about image pairs (generated, real), and control questions by origin and index of their pair.
 
-    There is no control question where all captions are about one thing.
+    A control question sets a pair's image against one of the same origin that does not show the caption: that of the
+    next pair about something else. There is none if all captions are about one thing.
     """
-    controls: dict[str, dict[int, Comparison]] = {"real": {}, "synthetic": {}}
-    for index, (pair, other) in enumerate(zip(image_pairs, mismatched_pairs(image_pairs), strict=True)):
-        if other is not None:
-            controls["real"][index] = Comparison(pair.text, pair.real, other.real)
-            controls["synthetic"][index] = Comparison(pair.text, pair.synthetic, other.synthetic)
-    return [Comparison(pair.text, pair.synthetic, pair.real) for pair in image_pairs], controls
+    controls: dict[str, dict[int, PairQuestion]] = {"real": {}, "synthetic": {}}
+    for index, pair in enumerate(image_pairs):
+        others = (*image_pairs[index + 1 :], *image_pairs[:index])
+        if other := next((other for other in others if _mismatched(pair, other)), None):
+            controls["real"][index] = PairQuestion(pair.text, pair.real, other.real)
+            controls["synthetic"][index] = PairQuestion(pair.text, pair.synthetic, other.synthetic)
+    return [PairQuestion(pair.text, pair.synthetic, pair.real) for pair in image_pairs], controls
+
+
+def _mismatched(pair: ImagePair, other: ImagePair) -> bool:
+    if not pair.concept:
+        return pair.text != other.text
+    return pair.concept != other.concept and pair.concept.casefold() not in other.text.casefold()

@@ -1,4 +1,4 @@
-"""Preference evaluation: every judge on every image pair, with the control questions that say how far to trust it."""
+"""Preference evaluation: verdicts of every judge on every image pair, and on control questions that test the judge."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,24 +7,24 @@ from typing import Any, get_args
 
 from synthpairs.core.arms import split_models
 from synthpairs.evaluation.preference.image_pairs import ImagePair, draw_image_pairs, write_image_pairs
-from synthpairs.evaluation.preference.judges import Answer, Comparison, Trouble, comparisons
-from synthpairs.evaluation.preference.local import local_answers
+from synthpairs.evaluation.preference.judges import PairQuestion, Problem, Verdict, pair_questions
+from synthpairs.evaluation.preference.local import local_verdicts
 from synthpairs.evaluation.preference.measures import CHOICES, by_cluster, won
 from synthpairs.evaluation.preference.params import Preference
-from synthpairs.evaluation.preference.served import served_answers
+from synthpairs.evaluation.preference.served import served_verdicts
 from synthpairs.models.language.server import Server
 
-FEWEST = 2  # captions: one alone leaves no other image to test a judge with
+FEWEST = 2  # captions: a control question needs another one's image
 
 
 def make_preference(
     params: Preference, arms: Sequence[str], data: Path, out: Path
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Write `out`/couples.parquet for people to vote on; returns what the judges say, as JSON, and what is not tracked.
+    """Write `out`/couples.parquet, the pairs to vote on; return results of the judges and volatile metrics.
 
-    `judges` has by name `preference` (of synthetic over real), `concepts`, `control` (by origin: of the image that the
-    caption is about over one that it is not) and `troubles`; `couples` what each said of each. `not_asked` is null, or the
-    reason why nobody was asked. `arms`: those that are trained; models of other arms are no judges but `left_out`.
+    `judges` has by name `preference` (synthetic over real), `concepts`, `control` (by origin: the caption's image over
+    another one) and `troubles`; `couples` has each judge's verdict on each pair. `not_asked` is the reason if there are
+    no verdicts, else None. Models of arms that are not in `arms` are `left_out`.
     """
     missing = [arm for arm in (params.synthetic, "real") if arm not in arms]
     image_pairs = [] if missing else draw_image_pairs(params, data)
@@ -32,20 +32,20 @@ def make_preference(
     local = params.engine == "local"
     names, left_out = split_models(params.local.models, arms) if local else ([params.server.model], [])
     not_asked = _not_asked(missing, len(image_pairs), names, params)
-    asked, controls = comparisons(image_pairs)
-    questions = [*asked, *(comparison for part in controls.values() for comparison in part.values())]
-    answers: dict[str, list[Answer]] = {}
+    questions, controls = pair_questions(image_pairs)
+    questions += [question for part in controls.values() for question in part.values()]
+    verdicts: dict[str, list[Verdict]] = {}
     volatile: dict[str, int] = {}
     if not_asked is None and local:
-        answers = {name: local_answers(questions, name, params.local) for name in names}
+        verdicts = {name: local_verdicts(questions, name, params.local) for name in names}
     elif not_asked is None:
-        answers[params.server.model], volatile = served_answers(questions, params, Server.from_environment())
+        verdicts[params.server.model], volatile = served_verdicts(questions, params, Server.from_environment())
     results = {
         "synthetic": params.synthetic,
         "engine": params.engine,
         "n": len(image_pairs),
         "concepts": len({pair.cluster for pair in image_pairs}),
-        "judges": {name: _numbers(given, image_pairs, controls, params) for name, given in answers.items()},
+        "judges": {name: _numbers(given, image_pairs, controls, params) for name, given in verdicts.items()},
         "left_out": left_out,
         "not_asked": not_asked,
         "couples": {
@@ -54,7 +54,7 @@ def make_preference(
                 "concept": pair.concept,
                 "synthetic": pair.synthetic_key,
                 "real": pair.real_key,
-                "verdicts": {name: CHOICES[given[index].score] for name, given in answers.items()},
+                "verdicts": {name: CHOICES[given[index].score] for name, given in verdicts.items()},
             }
             for index, pair in enumerate(image_pairs)
         },
@@ -63,7 +63,7 @@ def make_preference(
 
 
 def _not_asked(missing: Sequence[str], count: int, judges: Sequence[str], params: Preference) -> str | None:
-    """Why there is nothing to ask, or nobody; None where there is."""
+    """Why there are no questions or no judges, else None."""
     if missing:
         return f"`params.yaml: arms` has no {' and no '.join(f'`{arm}`' for arm in missing)}"
     if count < FEWEST:
@@ -73,15 +73,15 @@ def _not_asked(missing: Sequence[str], count: int, judges: Sequence[str], params
 
 
 def _numbers(
-    answers: Sequence[Answer],
+    verdicts: Sequence[Verdict],
     image_pairs: Sequence[ImagePair],
-    controls: dict[str, dict[int, Comparison]],
+    controls: dict[str, dict[int, PairQuestion]],
     params: Preference,
 ) -> dict[str, Any]:
-    """One judge's numbers; answers to image pairs come first, then those to the controls, origin by origin."""
-    scores, clusters = iter(answer.score for answer in answers), [pair.cluster for pair in image_pairs]
+    """One judge's numbers; verdicts on image pairs come first, then those on the controls of each origin."""
+    scores, clusters = iter(verdict.score for verdict in verdicts), [pair.cluster for pair in image_pairs]
     preferred = [next(scores) for _ in image_pairs]
-    troubles = Counter[str | None](answer.trouble for answer in answers[: len(image_pairs)])
+    problems = Counter[str | None](verdict.problem for verdict in verdicts[: len(image_pairs)])
     return {
         "preference": won(preferred, clusters, params.resamples, params.seed),
         "control": {
@@ -90,13 +90,13 @@ def _numbers(
             )
             for origin, part in controls.items()
         },
-        "troubles": {name: troubles[name] for name in get_args(Trouble)},
+        "troubles": {name: problems[name] for name in get_args(Problem)},
         "concepts": by_cluster(preferred, clusters),
     }
 
 
 def tracked_metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """What is tracked from commit to commit: each judge's win rate, the control's, and what they rest on."""
+    """Metrics tracked by DVC: each judge's win rates on pairs and controls, and the numbers of pairs and concepts."""
     return {
         "couples": results["n"],
         "concepts": results["concepts"],

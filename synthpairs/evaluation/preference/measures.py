@@ -1,8 +1,7 @@
-"""Win rates of answers to "which of two", with intervals and a sign test.
+"""Win rates of pairwise verdicts, with intervals and a sign test.
 
-A win rate counts a tie as half a win, so 0.5 says that neither side is ahead. Its interval resamples whole concepts, as
-those of the benchmarks do; the sign test leaves ties out and takes image pairs as independent, so a preference is shown
-where both speak for it.
+A tie counts as half a win, so 0.5 means no preference. The interval resamples whole concepts, as those of the
+benchmarks; the sign test ignores ties and treats image pairs as independent. A preference is shown where both agree.
 """
 
 from collections import Counter
@@ -15,13 +14,13 @@ from synthpairs.evaluation.statistics import LEVEL, interval, mean
 
 DECIMALS = 4
 EVEN = 0.5
-CHOICES = {1.0: "synthetic", 0.0: "real", 0.5: "tie"}  # what the score of an image pair says
+CHOICES = {1.0: "synthetic", 0.0: "real", 0.5: "tie"}  # by score of an image pair
 
 
 def won(scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: int) -> dict[str, Any]:
-    """Counts `n`, `wins`, `ties`, `losses`; `rate` with its 95% interval `low` to `high`; `p` of the two-sided sign test.
+    """`n`, `wins`, `ties`, `losses`, win `rate` with 95% interval `low` to `high`, and `p` of the two-sided sign test.
 
-    Without scores the latter four are None.
+    The latter four are None without scores.
     """
     counts = Counter(scores)
     if not scores:
@@ -45,7 +44,7 @@ def by_cluster(scores: Sequence[float], clusters: Sequence[str]) -> dict[str, di
 
 
 def ahead(numbers: dict[str, Any]) -> str | None:
-    """The side that `won` numbers show to be ahead, `synthetic` or `real`; None where neither is shown to be."""
+    """The preferred side by the numbers of `won`, `synthetic` or `real`; None if no preference is shown."""
     if numbers["p"] >= 1 - LEVEL or numbers["low"] <= EVEN <= numbers["high"]:
         return None
     return CHOICES[float(numbers["rate"] > EVEN)]

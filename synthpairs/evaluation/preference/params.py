@@ -1,4 +1,4 @@
-"""Settings of the preference evaluation: generated against real images of the same captions."""
+"""Section `preference` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -9,12 +9,12 @@ from synthpairs.models.language.params import Served
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalJudges:
-    """Vision-language models in this process, each asked about one picture at a time."""
+    """Vision-language models in this process, which score one image at a time."""
 
     models: list[str]  # directories of finished LLaVA models, or OWNER/NAME@REVISION of the hub
-    question: str  # with {caption}; P(yes) is what a picture scores
+    question: str  # with {caption}; an image's score is P(yes)
     margin: Annotated[float, Within(0, 1)]  # of P(yes), up to which an image pair is a tie
-    batch: Annotated[int, Within(1, 4096)]  # pictures at once
+    batch: Annotated[int, Within(1, 4096)]  # images per batch
 
     def __post_init__(self) -> None:
         where = "params.yaml: preference.local"
@@ -26,14 +26,14 @@ class LocalJudges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Section `preference`: which image pairs are compared, and by whom."""
+    """Section `preference`: generated against real images of the same captions."""
 
-    seed: Annotated[int, Within(0)]  # of the draw, of the order and the sides that people see, and of the bootstrap
-    count: Annotated[int, Within(2)]  # image pairs; fewer where there are fewer
-    synthetic: Literal["selected", "random"]  # the arm whose pictures are held against those of the arm `real`
-    side: Annotated[int, Within(16, 4096)]  # pixels of a picture's longer side at most, for judges and people alike
+    seed: Annotated[int, Within(0)]  # of the draw, of order and sides on the vote page, and of the bootstrap
+    count: Annotated[int, Within(2)]  # image pairs at most
+    synthetic: Literal["selected", "random"]  # the arm compared with the arm `real`
+    side: Annotated[int, Within(16, 4096)]  # pixels of an image's longer side at most, for judges and people
     engine: Literal["local", "server"]
     local: LocalJudges
-    server: Served  # sees both pictures at once, in both orders
+    server: Served  # sees both images at once, in both orders
     max_failed_share: Annotated[float, Within(0, 1)]  # of a server's requests, above which the stage fails
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval

@@ -1,7 +1,7 @@
 """Vote page: a static HTML page that shows image pairs blind, one after another, and saves the votes as a file.
 
-The page has images under hashes of their keys, in an order and on sides that are drawn from seed and voter. Which of them is
-generated stands nowhere in it: that is looked up when the saved file is read.
+Images are named by hashes of their keys; order and sides are drawn from seed and voter. The page does not contain which
+image is generated: that is looked up when the saved file is read.
 """
 
 import json
@@ -17,7 +17,7 @@ STATIC = ("vote.html", "vote.css", "vote.js")
 
 
 def write_vote_page(image_pairs: Sequence[ImagePair], voter: str, seed: int, out: Path) -> Path:
-    """Write `out` (vote.html with its style, script, data and images) for one voter; returns the path to be opened."""
+    """Write vote.html with its style, script, data and images to `out`, for one voter; returns the page's path."""
     rows = []
     for pair in sorted(image_pairs, key=lambda pair: digest("order", seed, voter, pair.couple)):
         images = [(_image_id(pair.real_key), pair.real), (_image_id(pair.synthetic_key), pair.synthetic)]
@@ -33,23 +33,23 @@ def write_vote_page(image_pairs: Sequence[ImagePair], voter: str, seed: int, out
 
 
 def read_saved_votes(file: Path, image_pairs: Sequence[ImagePair]) -> tuple[list[Vote], int]:
-    """The votes in a file that the page saved, and the number of those left out: their pairs are no longer drawn.
+    """Votes in a file that the page saved, and the number left out because their pairs are no longer drawn.
 
-    ValueError names the file and what is wrong with it.
+    ValueError for a file in another format.
     """
-    drawn = {pair.couple: pair for pair in image_pairs}
+    by_id = {pair.couple: pair for pair in image_pairs}
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))
         voter, choices = str(saved["voter"]), dict(saved["votes"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: not a file that the vote page saved ({error!r})") from None
     votes = []
-    for couple, image in choices.items():
-        if pair := drawn.get(couple):
+    for pair_id, image in choices.items():
+        if pair := by_id.get(pair_id):
             choice = {_image_id(pair.synthetic_key): "synthetic", _image_id(pair.real_key): "real", "tie": "tie"}
             if image not in choice:
-                raise ValueError(f"{file}: the vote on {couple} must be one of {', '.join(choice)}; got {image!r}")
-            votes.append(Vote(couple=couple, voter=voter, choice=choice[image]))  # type: ignore[arg-type]
+                raise ValueError(f"{file}: the vote on {pair_id} must be one of {', '.join(choice)}; got {image!r}")
+            votes.append(Vote(couple=pair_id, voter=voter, choice=choice[image]))  # type: ignore[arg-type]
     return votes, len(choices) - len(votes)
 
 

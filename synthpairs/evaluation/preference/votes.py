@@ -1,4 +1,4 @@
-"""People's votes: one JSON line each, in a file that git keeps."""
+"""People's votes, one JSON line each, in a file in git."""
 
 import json
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ SCORES = {choice: score for score, choice in CHOICES.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One person's choice on one image pair; None takes an earlier one back."""
+    """One person's choice on one image pair; None withdraws an earlier one."""
 
     couple: str
-    voter: str  # empty: no name was given
+    voter: str  # may be empty
     choice: Choice | None
 
 
 def add_votes(path: Path, votes: Sequence[Vote]) -> int:
-    """Append the votes that do not stand there yet, and return their number; no line that is there changes."""
-    standing = read_votes(path)
-    new = [vote for vote in votes if vote not in standing]
+    """Append votes that are not yet valid in the file, and return their number; existing lines do not change."""
+    valid = read_votes(path)
+    new = [vote for vote in votes if vote not in valid]
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = [text.removesuffix("\n")] * bool(text)  # an editor may have taken the last line break
+    lines = [text.removesuffix("\n")] * bool(text)  # an editor may have removed the last line break
     lines += [json.dumps(asdict(vote), ensure_ascii=False) for vote in new]
     if new:
         write_bytes(path, ("\n".join(lines) + "\n").encode())
@@ -39,9 +39,9 @@ def add_votes(path: Path, votes: Sequence[Vote]) -> int:
 
 
 def read_votes(path: Path) -> list[Vote]:
-    """The votes that stand: each voter's last one on each image pair, in the order of their first; none without a file.
+    """Valid votes: each voter's last one on each image pair, in order of their first; none without a file.
 
-    ValueError names file and line of what is no vote.
+    ValueError, with file and line, for a line that is no vote.
     """
     if not path.exists():
         return []
@@ -53,9 +53,9 @@ def read_votes(path: Path) -> list[Vote]:
 
 
 def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:
-    """Agreement of two raters of the same items: `n`, the share of equal answers (`agreement`) and Cohen's `kappa`.
+    """`n`, share of equal answers (`agreement`) and Cohen's `kappa` of two raters; ValueError without items.
 
-    Kappa is None where it is not defined, because both always give one and the same answer. ValueError without items.
+    Kappa is None where it is undefined: both raters always give the same answer.
     """
     equal = mean([float(first == second) for first, second in zip(one, other, strict=True)])
     kappa = None if len({*one, *other}) == 1 else round(float(cohen_kappa_score(one, other)), DECIMALS)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from synthpairs.emoji.tasks.params import Mix, Tasks
 from synthpairs.emoji.tasks.words import CLASSES
 from synthpairs.emoji.tasks.writing import make_tasks
+from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.vlm.model import assemble
 from tests.vlm.conftest import parts  # noqa: F401
 
@@ -25,6 +26,8 @@ SMALL = Tasks(
     seed=3, side=48, references=3, caption=16, pope=96, vqa=48, sqa=32, text=24,
     instructions=Mix(pictures=40, turns=3, text=24),
 )  # fmt: skip
+PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=48, resamples=200, seed=0)
+SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
 
 
 def _png(name, style):
@@ -59,7 +62,7 @@ def drawings():
 
 @pytest.fixture(scope="session")
 def task_directory(drawings, concepts, tmp_path_factory):
-    """All of data/tasks, made of the small world."""
+    """data/tasks of the small world."""
     out = tmp_path_factory.mktemp("tasks")
     make_tasks(drawings, concepts, SMALL, out)
     return out
@@ -67,7 +70,7 @@ def task_directory(drawings, concepts, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_vlm(parts):  # noqa: F811
-    """The tiny LLaVA with weights so large that its answers differ, and its processor."""
+    """The tiny LLaVA, its weights scaled so that its answers differ, and its processor."""
     model, processor = assemble(parts)
     for weight in model.float().eval().requires_grad_(False).parameters():
         if weight.ndim > 1:
@@ -85,7 +88,7 @@ def log_likelihood(model, processor, context, end):
 
 
 def directly(model, processor, question, picture):
-    """The greedy answer of three tokens, as a user of the model would get it; a picture comes before its question."""
+    """The greedy answer of three tokens by transformers alone; the image precedes the question."""
     content = ([{"type": "image"}] if picture else []) + [{"type": "text", "text": question}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     images = [Image.open(io.BytesIO(picture))] if picture else None

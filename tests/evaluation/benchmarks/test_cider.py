@@ -1,4 +1,4 @@
-"""CIDEr-D against values worked out by hand and against coco-caption's own."""
+"""CIDEr-D against values computed by hand and by coco-caption."""
 
 import math
 
@@ -20,7 +20,7 @@ from synthpairs.evaluation.benchmarks.cider import cider_scores, mean_cider, tok
     ],
 )
 def test_by_hand(prediction, score):
-    """With two pictures, `a dog` and `a cat`: idf is 0 for `a`, log 2 for everything else."""
+    """With two images, `a dog` and `a cat`: idf is 0 for `a`, log 2 for everything else."""
     assert cider_scores([prediction, "a cat"], [["a dog"], ["a cat"]]) == pytest.approx([score, 5.0])
 
 

@@ -12,19 +12,14 @@ from synthpairs.core.storage import read_table, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
 from synthpairs.evaluation.benchmarks.cider import mean_cider
 from synthpairs.evaluation.benchmarks.evaluation import answer_all, answer_first
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.vlm.model import save
-from tests.evaluation.benchmarks.conftest import SMALL, directly, log_likelihood
-
-PARAMS = Benchmark(
-    tasks=Asked(pictures=["desk_pope", "desk_text"], codes=["desk_vqa"]), batch=48, resamples=200, seed=0
-)
+from tests.evaluation.benchmarks.conftest import PARAMS, SMALL, directly, log_likelihood
 
 
 @pytest.fixture(scope="module")
 def answers(tiny_vlm, task_directory):
-    """The tiny model's answers to everything."""
+    """The tiny model's answers to all benchmarks."""
     table, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, TASKS)
     assert versions == dict.fromkeys(TASKS, 1.0)
     return table
@@ -39,19 +34,19 @@ def test_every_question_is_answered(answers, task_directory):
         items = pd.read_parquet(task_directory / f"{task}.parquet")
         assert set(answers["uid"][answers["task"] == task]) == set(items["uid"])
     captions = answers[~answers["blind"] & (answers["task"] == "desk_caption")]
-    assert captions["prediction"].nunique() > 1  # one question, so the pictures made the difference
+    assert captions["prediction"].nunique() > 1  # to one question, so the images made the difference
 
 
 @pytest.mark.parametrize("blind", [False, True])
 def test_answers_are_the_models_own(answers, tiny_vlm, task_directory, blind):
-    """Batching, padding and lm-eval's prompt change nothing; blind means no picture tokens, not a black picture."""
+    """Batching, padding and lm-eval's prompt change nothing; blind means without image tokens, not a black image."""
     predictions = answers.query("task == 'desk_pope' and blind == @blind").set_index("uid")["prediction"]
     for row in pd.read_parquet(task_directory / "desk_pope.parquet").head(6).itertuples():
         assert predictions[row.uid] == directly(*tiny_vlm, row.question, None if blind else row.picture)
 
 
 def test_plain_lm_eval_gives_the_same_answers(answers, tiny_vlm, task_directory, tmp_path):
-    """The definitions need nothing of ours but the scoring functions: the stock `hf-multimodal` runs them."""
+    """The definitions need only our scoring functions: the stock `hf-multimodal` runs them."""
     for part in tiny_vlm:
         part.save_pretrained(tmp_path)
     tasks = ["desk_vqa", "desk_caption"]
@@ -69,7 +64,7 @@ def test_plain_lm_eval_gives_the_same_answers(answers, tiny_vlm, task_directory,
     assert results["results"]["desk_caption"]["cider,none"] == pytest.approx(mean_cider(captions))
 
 
-def test_text_is_the_likeliest_end(answers, tiny_vlm, task_directory):
+def test_text_answers_are_the_likeliest_choice(answers, tiny_vlm, task_directory):
     predictions = answers[answers["task"] == "desk_text"].set_index("uid")["prediction"]
     for row in pd.read_parquet(task_directory / "desk_text.parquet").head(4).itertuples():
         likelihoods = {choice: log_likelihood(*tiny_vlm, row.question, f" {choice}") for choice in row.choices}

@@ -9,16 +9,12 @@ import pytest
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_text
-from tests.evaluation.benchmarks.conftest import log_likelihood
-
-PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
+from tests.evaluation.benchmarks.conftest import PARAMS, SUITE, log_likelihood
 
 
 def report(task, entry, samples):
-    """What is made of one task's report, with the keys that both harnesses write."""
+    """Results of one task, from a report with the keys that both harnesses write."""
     results = {
         "results": {task: {"alias": task} | entry}, "group_subtasks": {task: []}, "versions": {task: "Yaml"},
         "configs": {task: {"metadata": [{"version": 0.0}]}},
@@ -29,8 +25,8 @@ def report(task, entry, samples):
     return harness_results(task, results, {task: samples}, "lmms-eval 0.7.3", PARAMS)
 
 
-def test_a_mean_of_questions_has_a_bootstrap_interval_and_rows_beside_our_own(tmp_path):
-    """As lmms-eval's `pope` reports it: what its metrics are computed from stands in the samples."""
+def test_a_mean_over_questions_has_a_bootstrap_interval(tmp_path):
+    """As lmms-eval reports `pope`: metrics are computed from values in the samples."""
     entry = {"pope_accuracy,none": 0.75, "pope_accuracy_stderr,none": "N/A", "pope_f1_score,none": 0.8}
     samples = [{"pope_accuracy": {"question_id": "1", "score": score}} for score in (1.0, 0.0, 1.0, 1.0)]
     results = report("pope", entry | {"pope_f1_score_stderr,none": "N/A"}, samples)
@@ -52,11 +48,11 @@ def test_a_mean_of_questions_has_a_bootstrap_interval_and_rows_beside_our_own(tm
     write_table(tmp_path / "items.parquet", both, ANSWERS)
     seed = [{"seed_all": {"pred": prediction, "answer": "B"}} for prediction in ("b", "C")]  # scored by its letters
     assert [row["score"] for row in report("seedbench", {"seed_all,none": 0.5}, seed).rows] == [1.0, 0.0]
-    with pytest.raises(ValueError, match="vqav2_test gives no number; it may only write answers for a server"):
+    with pytest.raises(ValueError, match="vqav2_test has no metric; it may only write answers for a server"):
         report("vqav2_test", {"submission,none": "N/A"}, [])
 
 
-def test_percent_is_a_mean_too_and_its_judge_is_named():
+def test_percent_is_a_mean_too_and_the_judge_is_named():
     def mmvet(judge):
         graded = [{"gpt_eval_score": {"score": 0.2, "eval_model": "judge-1"}}]
         graded += [{"gpt_eval_score": {"score": 0.6, "eval_model": judge}}]
@@ -65,7 +61,7 @@ def test_percent_is_a_mean_too_and_its_judge_is_named():
     numbers = mmvet("judge-1").numbers["mmvet"]
     assert (numbers["value"], numbers["judge"]) == (40.0, "judge-1")
     assert 20 <= numbers["low"] < 40 < numbers["high"] <= 60
-    with pytest.raises(ValueError, match="mmvet: its judge did not answer, and lmms-eval would count that as 0"):
+    with pytest.raises(ValueError, match="mmvet: the judge did not reply, which lmms-eval would count as 0"):
         mmvet("")
 
 
@@ -73,7 +69,7 @@ def test_percent_is_a_mean_too_and_its_judge_is_named():
     ("value", "stderr", "expected"),
     [(150.0, "N/A", [None] * 3), (0.5, "N/A", [None] * 3), (150.0, 10.0, [10, 130.4, 169.6])],
 )
-def test_a_sum_of_scores_has_only_the_interval_that_its_harness_gives(value, stderr, expected):
+def test_a_sum_of_scores_has_only_the_interval_of_the_harness(value, stderr, expected):
     samples = [{"mme_perception_score": {"score": 1.0}}, {"mme_cognition_score": {"score": 0.0}}]
     entry = {"mme_perception_score,none": value, "mme_perception_score_stderr,none": stderr}
     numbers = report("mme", entry, samples).numbers["mme"]
@@ -100,7 +96,7 @@ def test_a_group_without_a_number_is_its_tasks():
 
 @pytest.fixture
 def subjects(tmp_path, monkeypatch):
-    """Two subjects in a group, as lm-eval's `mmlu` is built, and their tables where the hub's are expected without a network."""
+    """Two subjects in a group, like lm-eval's `mmlu`, with their tables in SYNTHPAIRS_DATASETS."""
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", str(tmp_path / "sets"))
     for name, answers in (("sums", [1, 3, 0, 2, 1]), ("names", [0, 0, 1])):
         questions = [f"{name} {number}?" for number in range(len(answers))]
@@ -132,9 +128,9 @@ aggregate_metric_list: [{metric: acc, weight_by_size: true}]
 def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm, subjects):
     with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmlu_of_nobody'"):
         ask_text(*tiny_vlm, replace(SUITE, text=["mmlu_of_nobody"]), PARAMS)
-    here = Path.cwd()
+    cwd = Path.cwd()
     results = ask_text(*tiny_vlm, replace(SUITE, text=["subjects"], shots=1, include=str(subjects)), PARAMS)
-    assert Path.cwd() == here
+    assert Path.cwd() == cwd
     numbers = results.numbers["subjects"]
     assert (numbers["metric"], numbers["n"], numbers["version"]) == ("acc", 8, 3.0)
     assert numbers["engine"].startswith("lm-eval 0.4")
@@ -142,7 +138,7 @@ def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm, subjects):
     assert numbers["value"] == pytest.approx(sum(row["score"] for row in rows.values()) / 8, abs=1e-6)
     assert numbers["low"] <= numbers["value"] <= numbers["high"]
     assert {part: entry["n"] for part, entry in numbers["categories"].items()} == {"names": 3, "sums": 5}
-    for subject in ("sums", "names"):  # each question after the first one with its answer
+    for subject in ("sums", "names"):  # one-shot: the first question and its answer precede each question
         table = pd.read_parquet(subjects / f"sets/owner/{subject}/test.parquet")
         first = f"{table['question'][0]} {table['choices'][0][table['answer'][0]]}\n\n"
         for number in (1, 2):

@@ -1,8 +1,13 @@
 import pytest
 
-from synthpairs.evaluation.benchmarks.scoring import beside, chosen, normalised, option, short_answer, yes_or_no
+from synthpairs.evaluation.benchmarks.scoring import beside, named_option, normalised, option, short_answer, yes_or_no
 
 KINDS = ["object", "food or drink", "animal or plant", "place or vehicle"]
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
+        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -13,16 +18,14 @@ def test_normalised(answer, expected):
 
 
 @pytest.mark.parametrize(
-    ("judge", "right", "answers"),
+    ("score", "right", "answers"),
     [
         (short_answer, "dog", {"dog": 1, "a dog": 1, "Dog.": 1, "dogs": 0, "dog and cat": 0, "": 0}),
         (yes_or_no, "no", {"no": 1, "No, there": 1, "yes": 0, "not": 0, "": 0, "dog": 0}),
     ],
 )
-def test_accuracy(judge, right, answers, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
-        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
-    assert {answer: judge({"answers": [right]}, [answer])["accuracy"] for answer in answers} == answers
+def test_accuracy(score, right, answers):
+    assert {answer: score({"answers": [right]}, [answer])["accuracy"] for answer in answers} == answers
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,6 @@ def test_accuracy(judge, right, answers, tmp_path):
 )
 def test_an_option_is_named_by_its_words_or_its_letter(answers, expected):
     for answer in answers:
-        assert chosen(answer, KINDS) == expected
-        judged = option({"answers": ["food or drink"], "choices": KINDS}, [answer])
-        assert judged == {"accuracy": float(expected == KINDS[1])}
+        assert named_option(answer, KINDS) == expected
+        scored = option({"answers": ["food or drink"], "choices": KINDS}, [answer])
+        assert scored == {"accuracy": float(expected == KINDS[1])}

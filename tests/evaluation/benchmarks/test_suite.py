@@ -1,6 +1,6 @@
-"""Tasks of lmms-eval in a process of their own: with a stand-in that writes its files, and, where it is, the real one.
+"""Tasks of lmms-eval in a process of their own, with a stand-in that writes its files and, if installed, the real one.
 
-The real one is asked when its Python is named: `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests/evaluation/benchmarks/test_suite.py`.
+The real one needs `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests/evaluation/benchmarks/test_suite.py`.
 """
 
 import fcntl
@@ -18,16 +18,13 @@ from PIL import Image as Pictures
 
 from synthpairs.evaluation.benchmarks import lmms_environment
 from synthpairs.evaluation.benchmarks.harness import HarnessResults
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
 from synthpairs.evaluation.benchmarks.suite import ask_pictures
-from tests.evaluation.benchmarks.conftest import directly
+from tests.evaluation.benchmarks.conftest import PARAMS, SUITE, directly
 
 ROOT = Path(__file__).parents[3]
-PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=8, resamples=200, seed=0)
-SUITE = Suite(pictures=["two"], text=[], shots=0, limit=None, include=None)
-REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test names another
+REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test sets another
 
-# Takes lmms-eval's arguments and leaves its files, as 0.7.3 names and fills them; tells what it was called with.
+# Takes lmms-eval's arguments, writes files as 0.7.3 does, and logs its calls.
 STAND_IN = """\
 import json, os, sys
 if sys.argv[1] == "-c":
@@ -50,12 +47,12 @@ results = {
 }
 json.dump(results, open("out/a__model/20260101_000000_results.json", "w"))
 with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
-    for place, score in enumerate([0.0, 1.0]):
-        row = {"doc_id": place, "target": "x", "filtered_resps": f"caf\\u00e9 {place}", "exact_match": score, "input": "long"}
+    for number, score in enumerate([0.0, 1.0]):
+        row = {"doc_id": number, "target": "x", "filtered_resps": f"caf\\u00e9 {number}", "exact_match": score, "input": "long"}
         file.write(json.dumps(row, ensure_ascii=False) + "\\n")
 """
 
-# Runs our own runner on an lmms-eval that takes its time; CALLS is locked as long as it lives.
+# Runs our runner with an lmms-eval that sleeps; CALLS is locked as long as the process lives.
 SLOW = """\
 import fcntl, os, runpy, sys, time
 from unittest.mock import MagicMock
@@ -98,8 +95,11 @@ def test_a_task_becomes_numbers_and_rows_once(project):
     results = ask("two")
     assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
     assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
-    assert ask_pictures(Path("model"), SUITE, replace(PARAMS, resamples=300)).rows == results.rows
-    assert len(Path("calls").read_text().splitlines()) == 1  # what is finished is kept
+    assert (
+        ask_pictures(Path("model"), replace(SUITE, pictures=["two"]), replace(PARAMS, resamples=300)).rows
+        == results.rows
+    )
+    assert len(Path("calls").read_text().splitlines()) == 1  # results of finished tasks are stored
     assert list(ask("two", "three").numbers) == ["two", "three"]
     Path("model/config.json").write_text('{"another": 1}')
     ask("two", limit=3)
@@ -144,15 +144,15 @@ def test_data_sets_of_a_directory_are_found_by_name(project, monkeypatch):
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", "sets")
     ask("two")
     assert "['log.txt', 'someone']" in Path("calls").read_text().splitlines()[0]
-    assert Path("sets/someone/POPE").is_dir()  # the link went with the work, not what it leads to
+    assert Path("sets/someone/POPE").is_dir()  # the link was deleted, not its target
 
 
 @pytest.mark.parametrize(
     ("task", "include", "environment", "message"),
     [
-        ("../x,y", None, {}, r"suite\.pictures: '\.\./x,y' is no name of a task"),
-        ("two", "none", {}, r"suite\.include: none is no directory"),
-        ("two", None, {"SYNTHPAIRS_DATASETS": "nowhere"}, "SYNTHPAIRS_DATASETS is 'nowhere', which is no directory"),
+        ("../x,y", None, {}, r"suite\.pictures: '\.\./x,y' is not a task name of lmms-eval"),
+        ("two", "none", {}, r"suite\.include: none is not a directory"),
+        ("two", None, {"SYNTHPAIRS_DATASETS": "nowhere"}, "SYNTHPAIRS_DATASETS is 'nowhere', which is not a directory"),
         ("two", None, {"SYNTHPAIRS_LMMS_EVAL": "no/python"}, "is 'no/python', which is no Python interpreter"),
         ("two", None, {"SYNTHPAIRS_LMMS_EVAL": sys.executable}, r"has no lmms-eval: install .*lmms_eval\.lock there"),
     ],
@@ -232,7 +232,7 @@ def png(shade):
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(REAL is None, reason="needs an environment with lmms-eval: set SYNTHPAIRS_LMMS_EVAL to its Python")
 def test_the_real_lmms_eval(tiny_vlm, tmp_path, monkeypatch):
-    """A task written here, half of it without pictures, and its own POPE from a directory; answers are the model's own."""
+    """A task of ours, half of it without images, and its POPE from a directory; answers are the model's own."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))

@@ -1,4 +1,4 @@
-"""What the stages before `audit` leave, in small: a selection from made-up scores, benchmarks, settings for the tiny CLIP."""
+"""Inputs of stage `audit` in small: a selection from made-up scores, benchmarks, settings for the tiny CLIP."""
 
 import pandas as pd
 import pytest
@@ -23,14 +23,14 @@ def item(uid, question, answers, picture):
 
 @pytest.fixture
 def settings():
-    """Makes params: hashes and wordings alone."""
+    """Makes params, by default without models."""
     values = {"hash_distance": 3, "caption_ngram": 2, "caption_share": 0.5, "max_failed_share": 0.0}
     return lambda **changed: Audit(**{"cosine_min": None, "text": False, "nsfw": None} | values | changed)
 
 
 @pytest.fixture
 def data(before, select):  # noqa: F811
-    """The selection's data with two benchmarks: one asks about a picture of data/images, one holds a caption."""
+    """The selection's data with two benchmarks: one has an image of data/images, one a caption."""
     make_selection(select(), ["selected", "real"], before, before / "selection")
     leaked = pd.read_parquet(before / "images/manifest.parquet").iloc[0]
     picture = dict(read_shard(before / "images" / leaked["shard"]))[leaked["key"]]["png"]
@@ -39,9 +39,9 @@ def data(before, select):  # noqa: F811
         item("1", "Is there a bus?", ["no"], png(photo(64, 1))),
         item("2", "Is there a cat?", ["no"], png(photo(64, 1))),
     ]
-    write_table(before / "tasks/seen.parquet", items, BENCHMARK)
+    write_table(before / "tasks/vqa.parquet", items, BENCHMARK)
     write_table(before / "tasks/text.parquet", [item("9", "a  Bell", [REFERENCE], None)], BENCHMARK)
-    (before / "tasks/instructions.parquet").write_bytes(b"is trained on, so it is not read")
+    (before / "tasks/instructions.parquet").write_bytes(b"training data, which is not read")
     return before
 
 

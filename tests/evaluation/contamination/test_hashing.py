@@ -10,7 +10,7 @@ from tests.scoring.conftest import photo
 
 
 def random_hashes(count, flips, seed):
-    """Random hashes of which half have a copy with up to `flips` bits turned over, and some an equal one."""
+    """Random hashes of which half have a copy with up to `flips` bits flipped, and some an equal one."""
     rng = np.random.default_rng(seed)
     hashes = rng.integers(0, 2**64, count, dtype=np.uint64)
     bits = rng.integers(0, 64, (count // 2, flips)).astype(np.uint64)

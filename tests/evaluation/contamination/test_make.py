@@ -14,7 +14,7 @@ from tests.evaluation.contamination.conftest import item
 
 @pytest.fixture
 def audit(data, settings, scores):
-    """Runs an audit with changed params; returns its metrics and its table."""
+    """Runs the stage with changed params; returns metrics and table."""
 
     def run(**changed):
         metrics, _ = make_audit(settings(**changed), scores(), data, data / "audit")
@@ -27,7 +27,7 @@ def flagged(rows, flag):
     return rows[[flag in flags for flags in rows["flags"]]]
 
 
-def test_every_candidate_and_real_pair_has_a_row_and_what_a_benchmark_shows_is_flagged(data, audit, classifier):
+def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagged(data, audit, classifier):
     metrics, rows = audit()
     assert list(rows.columns) == AUDIT.names
     assert rows["key"].is_monotonic_increasing
@@ -38,19 +38,16 @@ def test_every_candidate_and_real_pair_has_a_row_and_what_a_benchmark_shows_is_f
     pairs = {name: counts["pairs"] for name, counts in metrics["sets"].items()}
     assert pairs == {"candidates": 16, "selected": 3, "real": len(real)}
     assert metrics["benchmarks"] == {"texts": 7, "pictures": 2}, "equal questions and pictures count once"
-    measured = {make.UNREADABLE, make.DUPLICATE, make.PICTURE_BITS, make.CAPTION_EXACT, make.CAPTION_SHARE}
+    measured = {make.UNREADABLE, make.DUPLICATE, make.IMAGE_HASH, make.CAPTION_EXACT, make.CAPTION_SHARE}
     assert {flag for flag in FLAGS if metrics["sets"]["candidates"][flag] is not None} == measured
     assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
     metrics, rows = audit(cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4))
     leaked = rows.set_index("key").loc[manifest["key"][0]]
-    assert (leaked["picture_bits"], leaked["picture_bits_item"], leaked["picture_cosine_item"]) == (
-        0,
-        "seen/0",
-        "seen/0",
-    )
+    items = leaked["picture_bits_item"], leaked["picture_cosine_item"]
+    assert (leaked["picture_bits"], items) == (0, ("vqa/0", "vqa/0"))
     assert leaked["picture_cosine"] == pytest.approx(1, abs=1e-5)
-    assert {make.PICTURE_BITS, make.PICTURE_COSINE} <= set(leaked["flags"])
-    assert metrics["sets"]["candidates"][make.PICTURE_BITS] == len(flagged(rows, make.PICTURE_BITS)) >= 1
+    assert {make.IMAGE_HASH, make.IMAGE_COSINE} <= set(leaked["flags"])
+    assert metrics["sets"]["candidates"][make.IMAGE_HASH] == len(flagged(rows, make.IMAGE_HASH)) >= 1
     others = rows[rows["key"] != manifest["key"][0]]
     assert others["picture_bits"].min() > 3
     assert others["picture_cosine"].max() < 1
@@ -59,11 +56,11 @@ def test_every_candidate_and_real_pair_has_a_row_and_what_a_benchmark_shows_is_f
     assert metrics["sets"]["candidates"][make.NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
 
 
-def test_captions_that_benchmarks_hold_are_found(data, audit):
+def test_captions_of_benchmarks_are_flagged(data, audit):
     metrics, rows = audit()
     by_text = rows.drop_duplicates("text").set_index("text")
     assert by_text.loc["a dog", ["caption_share", "caption_exact", "caption_item"]].tolist() == [1, False, "text/9"]
-    assert by_text.loc["a rose", "caption_item"] == "seen/0"
+    assert by_text.loc["a rose", "caption_item"] == "vqa/0"
     assert by_text.loc["a bell", "caption_share"] == 1, "case does not count"
     assert not by_text.loc["a bell", "caption_exact"], "for an exact match it does"
     assert by_text.loc["a snail", "caption_share"] == 0
@@ -89,10 +86,10 @@ def test_near_duplicates_are_grouped_and_counted(data, audit):
     assert set(groups["group"]) == {min(one["key"], other["key"])}
     names = (make.DUPLICATE, "groups", "largest_group", "groups_of_several_captions")
     assert [metrics["sets"]["candidates"][name] for name in names] == [2, 1, 2, 1]
-    assert metrics["sets"]["real"]["groups"] == 1, "two captions of the made-up originals have one picture"
+    assert metrics["sets"]["real"]["groups"] == 1, "two captions of the made-up originals have one image"
 
 
-def test_written_twice_byte_for_byte_and_nothing_is_inspected_again(data, settings, scores, edit_code):
+def test_output_is_deterministic_and_results_are_reused(data, settings, scores, edit_code):
     params = settings(cosine_min=0.9)
     first, volatile = make_audit(params, scores(), data, data / "one")
     assert volatile == {"reused": 0}
@@ -101,16 +98,16 @@ def test_written_twice_byte_for_byte_and_nothing_is_inspected_again(data, settin
     assert first == second
     json.dumps(first)
     assert (data / "one/audit.parquet").read_bytes() == (data / "two/audit.parquet").read_bytes()
-    write_table(data / "tasks/seen.parquet", [item("5", "What?", ["x"], None)], BENCHMARK)
+    write_table(data / "tasks/vqa.parquet", [item("5", "What?", ["x"], None)], BENCHMARK)
     metrics, volatile = make_audit(params, scores(), data, data / "three")
     assert volatile == {"reused": 0}, "other benchmarks, other measures"
     edit_code()
     assert make_audit(params, scores(), data, data / "three")[1] == {"reused": 0}
     assert metrics["benchmarks"]["pictures"] == 0
-    assert metrics["sets"]["candidates"][make.PICTURE_COSINE] is None
+    assert metrics["sets"]["candidates"][make.IMAGE_COSINE] is None
 
 
-def test_a_broken_picture_costs_its_own_row_only(data, audit):
+def test_an_unreadable_image_affects_only_its_own_row(data, audit):
     audit()
     whole = pq.read_table(data / "audit/audit.parquet").to_pylist()
     manifest = pd.read_parquet(data / "images/manifest.parquet")
@@ -120,7 +117,7 @@ def test_a_broken_picture_costs_its_own_row_only(data, audit):
     samples[keys[0]]["png"] = samples[keys[0]]["png"][:90]
     del samples[keys[1]]["png"]
     path.write_bytes(shard_bytes(samples.items()))
-    with pytest.raises(ValueError, match=r"2 of \d+ pictures cannot be read, .* audit.max_failed_share"):
+    with pytest.raises(ValueError, match=r"2 of \d+ images cannot be read, .* audit.max_failed_share"):
         audit()
     metrics, rows = audit(max_failed_share=0.2)
     bad = rows[rows["error"].notna()]
@@ -157,10 +154,8 @@ def test_inputs_that_are_missing_are_named(data, audit):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             audit()
 
-    write_table(data / "tasks/seen.parquet", [item("0", "What?", ["x"], b"no picture")], BENCHMARK)
-    fails(r"data/tasks: the picture of seen/0 cannot be read .* run `dvc repro tasks`")
-    pd.DataFrame({"uid": ["0"]}).to_parquet(data / "tasks/seen.parquet")
-    fails(r"seen.parquet: column question is missing; run `dvc repro tasks` again")
+    write_table(data / "tasks/vqa.parquet", [item("0", "What?", ["x"], b"no picture")], BENCHMARK)
+    fails(r"data/tasks: the image of vqa/0 cannot be read .* run `dvc repro tasks`")
     for path in (data / "tasks").glob("*.parquet"):
         path.unlink()
     fails("holds no benchmark: run `dvc repro tasks` first")

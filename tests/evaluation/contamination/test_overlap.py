@@ -19,11 +19,11 @@ def test_ngrams_are_words_without_case_and_punctuation():
 
 def test_share_is_of_the_captions_different_ngrams():
     index = NgramIndex(TEXTS, 4)
-    overlap = index.compare("a picture of a red dog in the garden")  # 6: two are shared by both, one by the first
+    overlap = index.compare("a picture of a red dog in the garden")  # of 6, two are in both texts, one in the first
     assert overlap.share == pytest.approx(3 / 6)
     assert (overlap.exact, overlap.item) == (False, "caption/1")
     assert index.compare("a picture of a red fox").item == "caption/1", "the first by name of equals"
-    nothing = index.compare("two snails beside a trumpet")
+    nothing = index.compare("two snails near a trumpet")
     assert (nothing.share, nothing.exact, nothing.item) == (0, False, None)
     same = index.compare("  a picture of a red cat\ton a blue background ")
     assert (same.share, same.exact, same.item) == (1, True, "caption/3"), "after normalising"

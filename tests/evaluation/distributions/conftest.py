@@ -6,8 +6,14 @@ import pytest
 
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.distributions.rankings import rankings
-from synthpairs.evaluation.distributions.results import against_real, coupled, describe, preferences, with_both
-from synthpairs.evaluation.distributions.sets import Chosen
+from synthpairs.evaluation.distributions.results import (
+    against_real,
+    captions_with_both,
+    describe,
+    preferences,
+    same_caption_differences,
+)
+from synthpairs.evaluation.distributions.sets import PairSets
 from synthpairs.selection.params import Select
 from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
@@ -35,22 +41,22 @@ def made_up_table():
 
 
 def chosen_of(table):
-    """The sets of that table: the 15 candidates of highest cosine are selected."""
+    """The sets of that table, with the 15 candidates of highest cosine selected."""
     synthetic, real = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
-    couples = pd.DataFrame({"uid": synthetic["uid"][:20], "synthetic": synthetic["key"][:20]})
-    couples["real"] = list(real["key"][:20])
+    both = pd.DataFrame({"uid": synthetic["uid"][:20], "synthetic": synthetic["key"][:20]})
+    both["real"] = list(real["key"][:20])
     best = synthetic.nlargest(15, "clip_cosine")
     keys = {"candidates": synthetic, "selected": best, "real": real}
-    return Chosen(rows=table, keys={name: sorted(part["key"]) for name, part in keys.items()}, couples=couples)
+    return PairSets(rows=table, keys={name: sorted(part["key"]) for name, part in keys.items()}, same_caption=both)
 
 
 def results_of(table, chosen):
-    """What the stage makes of them."""
+    """The stage's results of them."""
     pool = table[table["key"].isin(chosen.keys["candidates"])].assign(other_cosine=lambda rows: rows["clip_cosine"])
     return {
         "candidates": 60, "unreadable": 0, "sets": describe(table, chosen), "other": "a second one",
-        "against_real": against_real(table, chosen, PARAMS), "captions_with_both": len(with_both(table, chosen)),
-        "coupled": coupled(table, chosen, PARAMS), "preferences": preferences(table, chosen, PARAMS),
+        "against_real": against_real(table, chosen, PARAMS), "captions_with_both": len(captions_with_both(table, chosen)),
+        "coupled": same_caption_differences(table, chosen, PARAMS), "preferences": preferences(table, chosen, PARAMS),
         "rankings": rankings(pool, 0.25, SELECT, PARAMS),
     }  # fmt: skip
 

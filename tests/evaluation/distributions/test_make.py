@@ -13,7 +13,7 @@ from synthpairs.evaluation.distributions.figure import distributions_figure
 from synthpairs.evaluation.distributions.make import TABLE, make_distributions
 from synthpairs.evaluation.distributions.params import OtherClip
 from synthpairs.evaluation.distributions.results import tracked_metrics
-from synthpairs.evaluation.distributions.sets import choose
+from synthpairs.evaluation.distributions.sets import draw_sets
 from synthpairs.report.sections.distributions import section
 from synthpairs.scoring.score import score_images
 from synthpairs.selection.make import make_selection
@@ -34,7 +34,7 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, 
     def make(out):
         return make_distributions(other, scores(), settings(), selected, selected / out)
 
-    results, drawn, volatile = make("one")
+    results, measures, volatile = make("one")
     table = pd.read_parquet(selected / "one" / TABLE).set_index("key")
     known = pd.read_parquet(selected / "scores/scores.parquet").set_index("key")
     both = table.loc[known.index]
@@ -42,25 +42,25 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, 
     assert (table["other_cosine"] == table["clip_cosine"]).all()
     assert set(table["origin"]) == {"real", "synthetic"}
     assert results["rankings"]["cosines"]["value"] == 1
-    assert distributions_figure(drawn) == distributions_figure(drawn)
+    assert distributions_figure(measures) == distributions_figure(measures)
     assert {name: one["n"] for name, one in results["sets"].items()} == {"candidates": 16, "selected": 3, "real": 3}
-    assert set(drawn["set"]) == {"candidates", "selected", "real"}
+    assert set(measures["set"]) == {"candidates", "selected", "real"}
     assert volatile == {"reused": 0}
     again, _, volatile = make("two")
     assert (selected / "one" / TABLE).read_bytes() == (selected / "two" / TABLE).read_bytes()
     assert again == results
     assert volatile == {"reused": len(table)}
-    few, all_ = (choose(selected, count, seed=0) for count in (2, 100))
+    few, all_ = (draw_sets(selected, count, seed=0) for count in (2, 100))
     assert {name: len(keys) for name, keys in few.keys.items()} == {"candidates": 2, "selected": 2, "real": 2}
     assert all(set(few.keys[name]) < set(all_.keys[name]) for name in few.keys), "the start of a larger draw"
-    assert few.keys != choose(selected, 2, seed=1).keys
+    assert few.keys != draw_sets(selected, 2, seed=1).keys
     edit_code()
     assert make("two")[2] == {"reused": 0}
 
 
 @pytest.mark.parametrize(
     ("candidates", "real", "k"), [(16, None, 3), (16, 0, 3), (16, 1, 1), (16, 3, 0), (1, 3, 1)]
-)  # None: that arm is not there at all
+)  # None: without that arm
 def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, candidates, real, k):
     path = selected / "selection/pairs/real.parquet"
     few = {"images/manifest": (candidates, CANDIDATES), "selection/selected": (k, SELECTED)}
@@ -68,16 +68,16 @@ def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, cand
         write_table(selected / f"{name}.parquet", pd.read_parquet(selected / f"{name}.parquet")[:count], schema)
     if real is None:
         path.unlink()
-    if candidates == 1:  # of which no ranking can be compared
+    if candidates == 1:  # no correlation is defined
         params = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
     select = settings(k=max(1, k), best_of=False)
-    results, drawn, _ = make_distributions(params, scores(), select, selected, selected / "out")
+    results, measures, _ = make_distributions(params, scores(), select, selected, selected / "out")
     assert json.loads(json.dumps(results, allow_nan=False)) == results
     counts = {name: one["n"] for name, one in results["sets"].items()}
     keys = (set(pd.read_parquet(selected / f"{name}.parquet")["key"]) for name in few)
     assert counts == {"candidates": candidates, "selected": len(set.intersection(*keys)), "real": real or 0}
     assert (results["against_real"]["candidates"]["ssim"]["value"] is None) == (not real)
-    assert results["coupled"] == {}, "no caption has both"
+    assert results["coupled"] == {}, "no caption has both images"
     entropy = results["preferences"]["ssim"]["correlations"]["entropy"]
     assert (entropy == dict.fromkeys(("value", "low", "high"))) == (candidates == 1)
     page = section(results)
@@ -86,4 +86,4 @@ def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, cand
     assert ("do not vary." in page) == (candidates == 1)
     assert not re.search(r"nan|None", page)
     assert json.dumps(tracked_metrics(results), allow_nan=False)
-    assert Image.open(io.BytesIO(distributions_figure(drawn))).width > 100
+    assert Image.open(io.BytesIO(distributions_figure(measures))).width > 100

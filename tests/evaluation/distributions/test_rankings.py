@@ -14,17 +14,17 @@ def pool():
     return rows.assign(**{name: rng.uniform(0, 1, 400) for name in MEASURES})
 
 
-def test_what_is_taken_again(pool, settings, params):
+def test_the_share_that_another_clip_selects_too(pool, settings, params):
     agreeing = rankings(pool.assign(other_cosine=pool["clip_cosine"] ** 3), 0.25, settings(), params)
     assert agreeing["cosines"]["value"] == 1
     assert agreeing["strategies"]["clip-only"]["other_clip"] == 1
     unrelated = np.random.default_rng(6).uniform(0, 1, 400)
     strategies = rankings(pool.assign(other_cosine=unrelated), 0.25, settings(), params)["strategies"]
     assert strategies["clip-only"]["other_clip"] == pytest.approx(0.25, abs=0.1)
-    assert strategies["ssim-only"]["other_clip"] == 1, "no CLIP was asked"
+    assert strategies["ssim-only"]["other_clip"] == 1, "it uses no CLIP"
 
 
-def test_each_strategy_takes_the_share_of_what_it_ranks_by(pool, settings, params):
+def test_each_strategy_selects_the_share_with_the_highest_scores(pool, settings, params):
     result = rankings(pool, 0.25, settings(), params)
     assert result["cosines"] is None
     assert list(result["strategies"]) == list(STRATEGIES)

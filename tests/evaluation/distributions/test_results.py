@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import mannwhitneyu, spearmanr
 
 from synthpairs.evaluation.distributions import results
-from synthpairs.evaluation.distributions.sets import Chosen
+from synthpairs.evaluation.distributions.sets import PairSets
 
 
 def test_superiority_and_correlation_are_scipys(table, params):
@@ -38,7 +38,7 @@ def test_concepts_explain_what_differs_between_them():
     differing = pd.Series(np.tile([0.0, 5.0, 9.0], 20) + rng.normal(0, 0.01, 60))
     assert results.omega_squared(differing, groups) == pytest.approx(1, abs=0.001)
     assert results.omega_squared(pd.Series(rng.normal(size=60)), groups) == pytest.approx(0, abs=0.1)
-    assert results.omega_squared(differing, list(range(60))) is None  # each alone: no variance within
+    assert results.omega_squared(differing, list(range(60))) is None  # groups of one row have no variance
 
 
 def test_the_sets_are_described(table, chosen):
@@ -50,17 +50,17 @@ def test_the_sets_are_described(table, chosen):
     assert sets["real"]["measures"]["ssim"]["q50"] == pytest.approx(real.median(), abs=1e-4)
 
 
-def test_pictures_of_one_caption_are_compared_with_each_other(table, chosen, params):
-    differences, ssim = results.coupled(table, chosen, params), table.set_index("key")["ssim"]
-    synthetic, real = (ssim[chosen.couples[side]].to_numpy() for side in ("synthetic", "real"))
+def test_images_of_one_caption_are_compared_with_each_other(table, chosen, params):
+    differences, ssim = results.same_caption_differences(table, chosen, params), table.set_index("key")["ssim"]
+    synthetic, real = (ssim[chosen.same_caption[side]].to_numpy() for side in ("synthetic", "real"))
     assert differences["ssim"]["value"] == pytest.approx((synthetic - real).mean(), abs=1e-4)
     assert differences["ssim"]["n"] == 20
     assert "words" not in differences
-    alone = Chosen(rows=chosen.rows, keys=chosen.keys, couples=chosen.couples[:1])
-    assert results.coupled(table, alone, params) == {}
+    alone = PairSets(rows=chosen.rows, keys=chosen.keys, same_caption=chosen.same_caption[:1])
+    assert results.same_caption_differences(table, alone, params) == {}
 
 
-def test_what_a_selection_takes_is_in_standard_deviations(table):
+def test_the_means_of_a_selection_are_in_standard_deviations(table):
     distances = results.standardised(table.nlargest(9, "entropy"), table.assign(words=3), ["entropy", "words"])
     entropy = table["entropy"]
     expected = (entropy.nlargest(9).mean() - entropy.mean()) / entropy.std()

@@ -42,7 +42,7 @@ def caption(text, source):
 
 @pytest.fixture
 def data(tmp_path):
-    """Six reference captions, two of which are equal, of which three are kept; four of the model, two kept; one selected."""
+    """Six captions of source `human` (two equal, three kept), four of `model` (two kept), one selected."""
     kept = [caption(f"{word} dog", "human") for word in ("a", "big", "red")]
     kept += [caption(f"{word} cat", "model") for word in ("a", "big")]
     rejected = [caption(text, "human") for text in ("a dog", "IMG_1.JPG", "big big")]

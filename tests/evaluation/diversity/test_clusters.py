@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
+from synthpairs.evaluation.diversity.clusters import MEASURES, analyse, entropy, gini, top_share, tracked_metrics
 from synthpairs.evaluation.diversity.figure import shares_figure
-from synthpairs.evaluation.diversity.measures import MEASURES
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.report.sections.diversity import markdown
 
@@ -31,30 +30,26 @@ def captions(shares, count=160):
 
 
 def embed(texts):
-    """Topics lie far apart, the captions of a topic close together."""
+    """Vectors of topics far from each other, those of a topic's captions close together."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(TOPICS, 16))
     vectors = [centres[int(text.split()[0])] + rng.normal(scale=0.01, size=16) for text in texts]
     return np.array(vectors, dtype=np.float32)
 
 
-def test_even_topics_have_entropy_ln_k_and_one_topic_none():
+def test_measures_are_those_of_the_topics():
     sets = {"even": captions(EVEN), "one": captions(ONE), "skewed": captions(SKEWED)}
     results = analyse(sets, settings(), embed)["sets"]
-    even, one, skewed = (results[name]["by_clusters"][str(TOPICS)] for name in sets)
-    assert even["entropy"]["mean"] == pytest.approx(np.log(TOPICS), abs=1e-4)
-    assert even["gini"]["mean"] == 0
-    assert even["top5_share"]["mean"] == pytest.approx(5 / TOPICS)
-    assert even["shares"] == [1 / TOPICS] * TOPICS
-    assert one["entropy"] == {"mean": 0, "spread": 0, "low": 0, "high": 0}
-    assert one["effective_clusters"]["mean"] == 1
-    shares = np.array(SKEWED) / 16
-    assert skewed["entropy"]["mean"] == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-4)
-    assert skewed["shares"][:4] == pytest.approx(shares, abs=1e-4)
-    for measured in (even, one, skewed):
-        assert {name: measured[name]["spread"] for name in MEASURES} == dict.fromkeys(MEASURES, 0)  # topics are plain
-        for name in MEASURES:
-            assert measured[name]["low"] <= measured[name]["mean"] <= measured[name]["high"]
+    for name, shares in {"even": EVEN, "one": ONE, "skewed": SKEWED}.items():
+        measured, counts = results[name]["by_clusters"][str(TOPICS)], np.zeros(TOPICS)
+        counts[: len(shares)] = shares
+        assert measured["shares"] == pytest.approx(counts / counts.sum(), abs=1e-4)
+        for measure, function in MEASURES.items():
+            numbers = measured[measure]
+            assert numbers["mean"] == pytest.approx(function(counts), abs=1e-4)
+            assert numbers["spread"] == 0  # all runs find the topics
+            assert numbers["low"] <= numbers["mean"] <= numbers["high"]
+    assert results["one"]["by_clusters"][str(TOPICS)]["entropy"] == {"mean": 0, "spread": 0, "low": 0, "high": 0}
 
 
 def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
@@ -67,7 +62,7 @@ def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
         assert analyse(sets, settings(max_captions=most), embed)["captions_per_set"] == count
 
 
-def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
+def test_results_do_not_depend_on_order_or_threads():
     sets = {"even": captions(EVEN), "skewed": captions(SKEWED)}
     params = settings(clusters=[TOPICS, 20])
     first = json.dumps(analyse(sets, params, embed), sort_keys=True)
@@ -87,7 +82,7 @@ def test_equal_input_gives_equal_json_in_any_order_with_any_number_of_threads():
         ({"a": 4, "b": 1}, [5, 31], [], {"a": 4, "b": 1}, [5, 31]),
     ],
 )
-def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, clusters, short, left_out):
+def test_sets_and_k_that_do_not_fit_are_left_out(sizes, asked, clusters, short, left_out):
     same = pd.DataFrame({"uid": list("abc"), "text": ["0 same"] * 3})
     page = markdown(analyse({"same": same}, settings(clusters=[2]), embed))
     assert page == "Too few captions to say: k = 2 (3 captions of each set, 1 different ones in all).\n"
@@ -114,6 +109,37 @@ def test_what_is_too_small_for_so_many_clusters_is_left_out(sizes, asked, cluste
         ({"sets": []}, "sets must be different names, at least one"),
     ],
 )
-def test_params_that_cannot_be_meant_are_named(changed, error):
+def test_invalid_params_are_named(changed, error):
     with pytest.raises(ValueError, match=rf"params\.yaml: diversity\.{error}"):
         settings(**changed)
+
+
+def test_measures_of_equal_clusters_and_of_one_cluster():
+    for k in (2, 5, 100):
+        even, one = (
+            {name: measure(counts) for name, measure in MEASURES.items()}
+            for counts in (np.full(k, 7), 7 * np.eye(1, k)[0])
+        )
+        assert (even["entropy"], even["normalised_entropy"]) == (pytest.approx(np.log(k)), pytest.approx(1))
+        assert (even["effective_clusters"], even["gini"]) == (pytest.approx(k), pytest.approx(0))
+        assert (one["entropy"], one["normalised_entropy"], one["effective_clusters"]) == (0, 0, 1)
+        assert not np.signbit(one["entropy"])
+        assert one["gini"] == pytest.approx(1 - 1 / k)
+    assert entropy(np.array([1, 1, 2])) == pytest.approx(1.5 * np.log(2)), "in nats"
+    assert top_share(np.array([1, 30, 2, 20, 3, 10, 4, 5, 25])) == pytest.approx(90 / 100)
+    assert top_share(np.array([3, 1, 0])) == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "value"), [([1, 2, 3, 4], 0.25), ([0, 0, 0, 4], 0.75), ([1, 1], 0), ([1, 3], 0.25), ([10, 0, 20], 4 / 9)]
+)
+def test_gini_is_half_the_mean_difference_over_the_mean(counts, value):
+    differences = np.abs(np.subtract.outer(counts, counts)).mean()
+    assert gini(np.array(counts)) == pytest.approx(value) == pytest.approx(differences / 2 / np.mean(counts))
+
+
+def test_measures_work_row_by_row_and_ignore_order_and_scale():
+    counts = np.random.default_rng(1).integers(1, 50, size=(4, 12))
+    for measure in MEASURES.values():
+        assert measure(counts) == pytest.approx(np.stack([measure(row) for row in counts]))
+        assert measure(counts) == pytest.approx(measure(counts[:, ::-1] * 3))

@@ -23,7 +23,7 @@ WINDOWS = ["A dog.", "Two cats", " on re"]  # of 20 tokens, 8 together: the toke
 
 @pytest.fixture
 def params(tiny_vlm, tmp_path):  # noqa: F811
-    """A text, and three models: a language model, the VLM that it is in, and another one with the same tokenizer."""
+    """A text and three models: a language model, the VLM that contains it, and another one with the same tokenizer."""
     vlm, processor = tiny_vlm
     save(vlm, processor, tmp_path / "vlm")
     config = vlm.config.text_config
@@ -39,7 +39,7 @@ def params(tiny_vlm, tmp_path):  # noqa: F811
     return Perplexity(models=models, text=None, path=path, tokens=20, window=8, resamples=200, seed=0)
 
 
-def test_every_token_is_foreseen_once_from_those_before_it(params):
+def test_every_token_is_predicted_once_from_those_before_it(params):
     results = measure_perplexity(params, [])
     model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
     tokenizer = AutoTokenizer.from_pretrained(params.models[0])
@@ -66,13 +66,13 @@ def test_models_are_compared_token_by_token(params):
     assert "x 1.000" in page
 
 
-def test_what_cannot_be_read_is_named(params, tmp_path):
+def test_unreadable_inputs_are_named(params, tmp_path):
     packaged = PackagedText(package="nobody", file="a.txt")
     for changed, message in (
-        ({"text": packaged}, "either text, of a package, or path"),
+        ({"text": packaged}, "set either text, of a package, or path"),
         ({"models": []}, r"perplexity\.models must be different models, at least one; got \[\]"),
         ({"path": None, "text": packaged}, r"perplexity\.text\.package must be one .*moby-dick.*'nobody'"),
-        ({"path": str(tmp_path / "none.txt")}, r"perplexity\.path: .*none\.txt is no file"),
+        ({"path": str(tmp_path / "none.txt")}, r"perplexity\.path: .*none\.txt is not a file"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             read_text(replace(params, **changed))
@@ -81,8 +81,8 @@ def test_what_cannot_be_read_is_named(params, tmp_path):
         measure_perplexity(params, [])
 
 
-def test_models_of_arms_that_nobody_trains_are_left_out(params):
-    """The first that is there is what the others are compared with; a single model, or none, is a result."""
+def test_models_of_untrained_arms_are_left_out(params):
+    """The first one left is the baseline; a single model, or none, gives a result."""
     same, _, other = params.models
     results = measure_perplexity(replace(params, models=[ABSENT, other, same]), ["selected"])
     assert (results["order"], results["left_out"]) == ([other, same], [ABSENT])

@@ -1,4 +1,4 @@
-"""Captions with a red generated and a blue real picture each, a tiny random VLM, and a section of params."""
+"""Captions with a red generated and a blue real image each, a tiny random VLM, and params."""
 
 import io
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.report.gallery.conftest import browser  # noqa: F401
 from tests.vlm.conftest import parts  # noqa: F401
 
 THINGS = ("dog", "cat", "bus", "bell", "snail", "rose", "anchor", "fire")
-SECRET = "made by a model"  # stands in the files of generated pictures
+SECRET = "made by a model"  # in the metadata of images
 PARAMS = Preference(
     seed=0, count=6, synthetic="selected", side=24, engine="local", max_failed_share=0.0, resamples=200,
     local=LocalJudges(models=["replaced"], question="Is this {caption}? Answer yes or no.", margin=0.0, batch=4),
@@ -24,7 +24,7 @@ PARAMS = Preference(
 
 
 def solid(colour):
-    """A PNG of one colour that says in its metadata where it comes from."""
+    """A PNG of one colour with SECRET in its metadata."""
     metadata = PngImagePlugin.PngInfo()
     metadata.add_itxt("XML:com.adobe.xmp", SECRET)
     buffer = io.BytesIO()
@@ -39,7 +39,7 @@ def is_red(png):
 
 
 def write_arms(data, things=THINGS):
-    """Both arms: reference captions with an original, two candidates of the first; one caption that only the selection has."""
+    """Both arms: captions with a real image, the first with two candidates, and one caption without a real image."""
     captions, selected, real, samples = [], [], [], []
     for index, thing in enumerate(things):
         text, uid = f"a picture of one {thing} on white", caption_uid(thing, "human")
@@ -64,7 +64,7 @@ def write_arms(data, things=THINGS):
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    """What the pipeline has made."""
+    """The pipeline's data."""
     folder = tmp_path_factory.mktemp("data")
     write_arms(folder)
     return folder

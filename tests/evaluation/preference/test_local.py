@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.evaluation.preference.judges import Comparison, comparisons
-from synthpairs.evaluation.preference.local import local_answers, yes_probability
+from synthpairs.evaluation.preference.judges import PairQuestion, Verdict, pair_questions
+from synthpairs.evaluation.preference.local import local_verdicts, yes_probability
 from synthpairs.vlm.model import load
 
 
-def test_probability_is_that_of_the_image_asked_alone(image_pairs, vlm, settings):
+def test_probabilities_do_not_depend_on_the_batch(image_pairs, vlm, settings):
     model, processor = load(vlm)
     model.float()
     questions = [(pair.text[: 20 + index], pair.synthetic) for index, pair in enumerate(image_pairs)]
@@ -27,13 +27,13 @@ def test_probability_is_that_of_the_image_asked_alone(image_pairs, vlm, settings
     assert len(set(together)) > 1
 
 
-def test_the_order_of_two_images_changes_nothing(image_pairs, vlm, settings):
-    asked, _ = comparisons(image_pairs)
-    swapped = [Comparison(one.caption, one.second, one.first) for one in asked]
-    scores = [answer.score for answer in local_answers(asked, str(vlm), settings().local)]
-    assert [1 - answer.score for answer in local_answers(swapped, str(vlm), settings().local)] == scores
+def test_the_order_of_two_images_does_not_matter(image_pairs, vlm, settings):
+    questions, _ = pair_questions(image_pairs)
+    swapped = [PairQuestion(one.caption, one.second, one.first) for one in questions]
+    scores = [verdict.score for verdict in local_verdicts(questions, str(vlm), settings().local)]
+    assert [1 - verdict.score for verdict in local_verdicts(swapped, str(vlm), settings().local)] == scores
     assert set(scores) - {0.5}
-    answers = local_answers(asked, str(vlm), replace(settings().local, margin=1.0))
-    assert {(answer.score, answer.trouble) for answer in answers} == {(0.5, None)}, "near probabilities tie"
+    verdicts = local_verdicts(questions, str(vlm), replace(settings().local, margin=1.0))
+    assert set(verdicts) == {Verdict(0.5)}, "probabilities within the margin tie"
     with pytest.raises(FileNotFoundError, match=r"preference\.local\.models: 'models/none' .*dvc repro finetune"):
-        local_answers([], "models/none", settings().local)
+        local_verdicts([], "models/none", settings().local)

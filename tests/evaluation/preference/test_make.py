@@ -1,6 +1,6 @@
-"""From both arms to numbers: a judge that looks is trusted, one that guesses is not, and what is written is the same twice.
+"""Preference from both arms to numbers, with judges that pass and fail the control.
 
-Few captions, missing arms and models of arms that nobody trains are results, not errors.
+Few captions, missing arms and models of untrained arms are results, not errors.
 """
 
 import json
@@ -23,25 +23,25 @@ ARMS = ["selected", "real"]
 
 @pytest.fixture
 def judged(data, tmp_path, settings, connection, monkeypatch):
-    """Asks the test's server, which stands in the environment."""
+    """Runs the stage with the test's server as judge."""
     monkeypatch.setattr(Server, "from_environment", classmethod(lambda cls: connection))
     return lambda: make_preference(settings(engine="server"), ARMS, data, tmp_path)[0]
 
 
-def knowing(data):
-    """A judge that recognises every image of a caption, and among those the generated one as better."""
+def informed_judge(data):
+    """A judge that prefers a caption's own images to others, and among them the generated one."""
     pairs = {pair.text: pair for pair in draw_image_pairs(PARAMS, data)}
 
-    def say(name, body):
-        worth = [pairs[name].synthetic, pairs[name].real]
-        ranks = [worth.index(png) if png in worth else len(worth) for png in shown(body)]
+    def reply(name, body):
+        own = [pairs[name].synthetic, pairs[name].real]
+        ranks = [own.index(png) if png in own else len(own) for png in shown(body)]
         return "AB"[ranks.index(min(ranks))]
 
-    return say
+    return reply
 
 
-def test_a_judge_that_knows_passes_the_control(data, tmp_path, judged, chat_server):
-    chat_server.say = knowing(data)
+def test_an_informed_judge_passes_the_control(data, tmp_path, judged, chat_server):
+    chat_server.say = informed_judge(data)
     results = judged()
     judge = results["judges"]["pinned-1"]
     assert judge["preference"]["rate"] == judge["control"]["real"]["rate"] == judge["control"]["synthetic"]["rate"] == 1
@@ -52,7 +52,7 @@ def test_a_judge_that_knows_passes_the_control(data, tmp_path, judged, chat_serv
 
 
 def test_a_judge_of_colours_fails_the_control(judged, chat_server):
-    """It likes red images: always the generated one of a pair, and within one origin it cannot tell."""
+    """It prefers red images: the generated one of every pair; in control questions both have one colour."""
     answers = {(True, False): "A", (False, True): "B"}
     chat_server.say = lambda name, body: answers.get(tuple(map(is_red, shown(body))), "tie")
     results = judged()
@@ -62,7 +62,7 @@ def test_a_judge_of_colours_fails_the_control(judged, chat_server):
     assert "`pinned-1` cannot tell" in section(results)
 
 
-def test_the_same_is_written_twice(data, vlm, tmp_path, settings):
+def test_output_is_deterministic(data, vlm, tmp_path, settings):
     one, two = (make_preference(settings(), ARMS, data, tmp_path / name)[0] for name in ("one", "two"))
     assert json.dumps(one) == json.dumps(two)
     assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
@@ -80,7 +80,7 @@ def test_the_same_is_written_twice(data, vlm, tmp_path, settings):
         ({"models": ["a", "a"]}, r"preference\.local\.models must be different models"),
     ],
 )
-def test_params_that_cannot_be_meant_are_named(changed, message):
+def test_invalid_params_are_named(changed, message):
     with pytest.raises(ValueError, match=message):
         replace(PARAMS.local, **changed)
 
@@ -93,7 +93,7 @@ def test_params_that_cannot_be_meant_are_named(changed, message):
         (("dog", "cat"), ["genpair"], "`params.yaml: arms` has no `selected` and no `real`"),
     ],
 )
-def test_too_little_to_ask_is_a_result(things, arms, reason, tmp_path, settings):
+def test_too_few_captions_are_a_result(things, arms, reason, tmp_path, settings):
     write_arms(tmp_path, things)
     results, _ = make_preference(settings(), arms, tmp_path, tmp_path / "preference")
     assert results["not_asked"] == reason
@@ -118,16 +118,16 @@ def test_captions_about_one_thing_leave_judges_untested(tmp_path, vlm, settings)
     assert "None" not in page
 
 
-@pytest.mark.parametrize("beside", [True, False])
-def test_models_of_arms_that_nobody_trains_are_no_judges(beside, data, vlm, tmp_path, settings):
+@pytest.mark.parametrize("another", [True, False])
+def test_models_of_untrained_arms_are_left_out(another, data, vlm, tmp_path, settings):
     absent = "models/vlm/random/finetuned"
     params = settings()
-    params = replace(params, local=replace(params.local, models=[absent, *([str(vlm)] if beside else [])]))
+    params = replace(params, local=replace(params.local, models=[absent, *([str(vlm)] if another else [])]))
     results, _ = make_preference(params, ARMS, data, tmp_path)
-    assert list(results["judges"]) == ([str(vlm)] if beside else [])
+    assert list(results["judges"]) == ([str(vlm)] if another else [])
     assert results["left_out"] == [absent]
     page = section(results)
-    if beside:
+    if another:
         assert f"- `{absent}` was not asked: its arm is not trained." in page
     else:
         assert page.endswith("Not asked: all of `preference.local.models` belong to arms that are not trained.")

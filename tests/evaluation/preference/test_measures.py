@@ -14,7 +14,7 @@ def test_ties_count_half_and_not_in_the_sign_test():
     assert result["p"] == pytest.approx(2 * tail, abs=1e-4)
     assert result["low"] < result["rate"] < result["high"]
     result = won([0.5] * 6, list("abcdef"), 200, 0)
-    assert (result["rate"], result["p"], ahead(result)) == (0.5, 1.0, None), "ties alone say nothing"
+    assert (result["rate"], result["p"], ahead(result)) == (0.5, 1.0, None), "ties alone show no preference"
     empty = dict.fromkeys(("n", "wins", "ties", "losses"), 0) | dict.fromkeys(("rate", "low", "high", "p"))
     assert won([], [], 200, 0) == empty
 
@@ -39,5 +39,5 @@ def test_intervals_resample_concepts():
         ({"rate": 0.6, "low": 0.45, "high": 0.8, "p": 0.01}, None),
     ],
 )
-def test_a_side_is_ahead_where_both_tests_say_so(numbers, side):
+def test_a_preference_is_shown_if_interval_and_sign_test_agree(numbers, side):
     assert ahead(numbers) == side

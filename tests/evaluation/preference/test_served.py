@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from synthpairs.evaluation.preference.judges import Answer, comparisons
-from synthpairs.evaluation.preference.served import parse_choice, served_answers
+from synthpairs.evaluation.preference.judges import Verdict, pair_questions
+from synthpairs.evaluation.preference.served import parse_choice, served_verdicts
 from tests.evaluation.preference.conftest import PARAMS, is_red
 
 
@@ -17,36 +17,36 @@ def shown(body):
 
 @pytest.fixture
 def ask(image_pairs, connection, settings):
-    return lambda **changed: served_answers(comparisons(image_pairs)[0], settings(**changed), connection)[0]
+    return lambda **changed: served_verdicts(pair_questions(image_pairs)[0], settings(**changed), connection)[0]
 
 
-def test_the_picture_that_wins_in_both_orders_wins(ask, chat_server, image_pairs):
+def test_an_image_that_wins_in_both_orders_wins(ask, chat_server, image_pairs):
     chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
-    assert ask() == [Answer(1.0)] * len(image_pairs)
+    assert ask() == [Verdict(1.0)] * len(image_pairs)
     assert len(chat_server.seen) == 2 * len(image_pairs)
     images = {tuple(shown(body)) for body in chat_server.seen}
     assert images == {pair for one in image_pairs for pair in ((one.synthetic, one.real), (one.real, one.synthetic))}
     body = chat_server.seen[0]
     assert (body["model"], body["temperature"]) == ("pinned-1", 0)
-    assert ask() == [Answer(1.0)] * len(image_pairs)
-    assert len(chat_server.seen) == 2 * len(image_pairs), "the second time all came from the cache"
+    assert ask() == [Verdict(1.0)] * len(image_pairs)
+    assert len(chat_server.seen) == 2 * len(image_pairs), "replies are cached"
 
 
 @pytest.mark.parametrize(
-    ("reply", "answer"),
-    [("A", Answer(0.5, "inconsistent")), ("Tie", Answer(0.5)), ("Both are nice", Answer(0.5, "unclear"))],
+    ("reply", "verdict"),
+    [("A", Verdict(0.5, "inconsistent")), ("Tie", Verdict(0.5)), ("Both are nice", Verdict(0.5, "unclear"))],
 )
-def test_the_same_reply_to_both_orders_is_a_tie(ask, chat_server, reply, answer):
+def test_the_same_reply_to_both_orders_is_a_tie(ask, chat_server, reply, verdict):
     chat_server.say = lambda name, body: reply
-    assert set(ask()) == {answer}
+    assert set(ask()) == {verdict}
 
 
 def test_a_failed_request_is_a_tie_up_to_the_share_allowed(ask, chat_server, image_pairs):
     chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     chat_server.script = {image_pairs[2].text: [(400, {})]}
-    answers = ask(max_failed_share=0.1)
-    assert answers[2] == Answer(0.5, "failed")
-    assert {answer.score for answer in (*answers[:2], *answers[3:])} == {1.0}
+    verdicts = ask(max_failed_share=0.1)
+    assert verdicts.pop(2) == Verdict(0.5, "failed")
+    assert set(verdicts) == {Verdict(1.0)}
     chat_server.script = {image_pairs[2].text: [(400, {})]}
     with pytest.raises(ValueError, match=r"preference\.max_failed_share"):
         ask(server=replace(PARAMS.server, model="pinned-2"))

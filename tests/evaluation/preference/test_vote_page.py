@@ -1,4 +1,4 @@
-"""The vote page hides which image is generated, votes by keys in a real browser, and what it saves becomes votes.
+"""Vote page: it hides which image is generated, takes votes in a real browser, and saves a file of votes.
 
 The browser's tests are skipped where no Chromium is on PATH.
 """
@@ -20,12 +20,12 @@ SHOWN = "document.documentElement?.dataset.index === '{}'"
 
 
 def read_page(folder):
-    """What the page's script is given."""
+    """The data of the page's script."""
     return json.loads((folder / "pairs.js").read_text().removeprefix("const PAGE = ").removesuffix(";\n"))
 
 
 def origin(folder, pair, side):
-    """By what the image on a side (0: left) shows."""
+    """Origin of the image on a side (0: left), by its colour."""
     return "synthetic" if is_red((folder / f"images/{pair['images'][side]}.png").read_bytes()) else "real"
 
 
@@ -34,7 +34,7 @@ def folder(image_pairs, tmp_path):
     return write_vote_page(image_pairs, "ada", 0, tmp_path / "vote").parent
 
 
-def test_the_page_gives_nothing_away_and_needs_nothing_from_elsewhere(image_pairs, folder):
+def test_the_page_reveals_no_origin_and_needs_no_network(image_pairs, folder):
     text = "".join(path.read_text() for path in folder.iterdir() if path.is_file())
     assert all(pair.synthetic_key not in text and pair.real_key not in text for pair in image_pairs)
     assert not any(word in text for word in ("synthetic", "://", SECRET))
@@ -84,7 +84,7 @@ def open_page(browser, folder, index, width=1100):
     browser.wait(SHOWN.format(index))
 
 
-def test_votes_are_taken_kept_taken_back_and_saved(browser, image_pairs, tmp_path, monkeypatch, capsys):
+def test_votes_are_stored_undone_and_saved(browser, image_pairs, tmp_path, monkeypatch, capsys):
     """From the command to the file of votes."""
     shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -100,7 +100,7 @@ def test_votes_are_taken_kept_taken_back_and_saved(browser, image_pairs, tmp_pat
         browser.wait(SHOWN.format(index + 1))
     browser.press("ArrowUp")
     browser.wait(SHOWN.format(2))
-    open_page(browser, folder, 2, width=390)  # who comes back goes on
+    open_page(browser, folder, 2, width=390)  # voting goes on after a reload
     assert browser.run("document.documentElement.scrollWidth <= innerWidth")
     assert browser.run("document.getElementById('count').textContent") == "2 of 6"
     for index in range(2, 6):

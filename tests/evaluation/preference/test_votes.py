@@ -1,4 +1,4 @@
-"""Votes are lines that are only ever added; the last one of a voter on an image pair counts."""
+"""Votes are lines that are only appended; the last one of a voter on an image pair counts."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ def test_lines_are_added_and_the_last_one_counts(tmp_path):
     path = tmp_path / "reports/votes.jsonl"
     first = [vote("c1", "real"), vote("c1", "tie", "bob"), vote("c2", "tie")]
     assert add_votes(path, first) == 3
-    assert add_votes(path, first) == 0, "a file that is added twice changes nothing"
+    assert add_votes(path, first) == 0, "votes are added once"
     before = path.read_bytes()
-    path.write_bytes(before.rstrip(b"\n"))  # an editor may take the last line break
+    path.write_bytes(before.rstrip(b"\n"))  # an editor may remove the last line break
     assert add_votes(path, [vote("c1", "synthetic"), vote("c2", None)]) == 2
     assert path.read_bytes().startswith(before)
     assert len(path.read_text().splitlines()) == 5
@@ -33,7 +33,7 @@ def test_lines_are_added_and_the_last_one_counts(tmp_path):
         '{"couple": 1, "voter": "a", "choice": null}',
     ],
 )
-def test_what_is_no_vote_is_named_by_file_and_line(tmp_path, line):
+def test_an_invalid_vote_is_named_by_file_and_line(tmp_path, line):
     path = tmp_path / "votes.jsonl"
     add_votes(path, [vote("c1", "real")])
     path.write_text(f"{path.read_text()}{line}\n")
