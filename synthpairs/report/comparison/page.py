@@ -48,9 +48,10 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
         "## Benchmarks",
         _values(names, answers, tasks),
         f"## Differences to {names[0]}",
-        f"The same items, one by one. *p* is of a t-test clustered by concept, corrected by Holm for {len(tested)} comparisons; "
-        f"a difference is shown where it is below {1 - LEVEL:.2f} and the interval does not hold 0. *Detectable* is the "
-        f"smallest true difference that this many items would show {POWER:.0%} of the time before the correction.",
+        f"The same items, one by one. *p* is of a t-test clustered by concept, corrected by Holm for {len(tested)} "
+        f"comparisons; a difference is shown where it is below {1 - LEVEL:.2f} and the interval does not hold 0. "
+        f"*Detectable* is the smallest true difference that this many items would show {POWER:.0%} of the time before "
+        "the correction.",
         _tests(tested),
         "## Params that differ",
         _changes([revision for revision, _ in subjects]),

@@ -57,13 +57,15 @@ def resolve(name: str) -> Revision:
     named = [commit for commit, ref in experiments if ref.rpartition("/")[2] == name]
     if len(named) > 1:
         raise ValueError(
-            f"{name} names {len(named)} experiments of different commits: give one of {', '.join(item[:7] for item in named)}"
+            f"{name} names {len(named)} experiments of different commits: give one of "
+            f"{', '.join(item[:7] for item in named)}"
         )
     try:
         commit = git("rev-parse", "--verify", f"{named[0] if named else name}^{{commit}}")
     except OSError as error:
         raise ValueError(
-            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a revision that git knows: {error}"
+            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a revision that git knows: "
+            f"{error}"
         ) from None
     return Revision(name, commit.decode().strip())
 

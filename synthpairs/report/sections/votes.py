@@ -1,4 +1,4 @@
-"""What people's votes come to, beside the judges'."""
+"""Summary of people's votes between generated and original images, with their agreement with the judges."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from synthpairs.report.sections.preference import agreement_table, win_line
 
 
 def votes_summary(votes: Sequence[Vote], results: Mapping[str, Any], params: Preference) -> str:
-    """People's win rate and how far they agree with each judge, as Markdown; "No votes yet." without any.
+    """People's win rate and their agreement with each judge, as Markdown.
 
     `results` as `make.make_preference` gives them; votes on image pairs that are no longer among them do not count.
     """
@@ -19,15 +19,15 @@ def votes_summary(votes: Sequence[Vote], results: Mapping[str, Any], params: Pre
     stale = len(votes) - len(counted)
     notes = [f"{stale} votes are about image pairs that are no longer drawn, and do not count."] if stale else []
     if not counted:
-        return "\n\n".join(["No votes yet: `python -m synthpairs vote` asks for them.", *notes]) + "\n"
+        return "\n\n".join(["No votes yet: `python -m synthpairs vote` writes a voting page.", *notes]) + "\n"
     choices = [str(vote.choice) for vote in counted]
     clusters = [pairs[vote.couple]["concept"] or vote.couple for vote in counted]
     numbers = won([SCORES[choice] for choice in choices], clusters, params.resamples, params.seed)
     people = len({vote.voter for vote in counted})
-    with_judges = {
+    by_judge = {
         judge: agreement(choices, [pairs[vote.couple]["verdicts"][judge] for vote in counted])
         for judge in results["judges"]
     }
     covered = f"{len({vote.couple for vote in counted}):,} of {len(pairs):,} image pairs"
     head = f"{people} {'person' if people == 1 else 'people'}, {covered}: {win_line(numbers)}"
-    return "\n\n".join([head, agreement_table(with_judges), *notes]) + "\n"
+    return "\n\n".join([head, agreement_table(by_judge), *notes]) + "\n"
