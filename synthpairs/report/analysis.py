@@ -1,8 +1,8 @@
 """Statistics behind the report: arms against each other and without the image, counts, correlation of the scores."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -61,24 +61,41 @@ def against_blind(results: ArmResults, tasks: Sequence[str]) -> pd.DataFrame:
     return rows.assign(clear=above.where(rows["higher_is_better"].astype(bool), below).astype(bool))
 
 
-def differences(
-    results: ArmResults, params: Report, comparisons: Iterable[tuple[str, str]] | None = None
+def differences(results: ArmResults, params: Report, arms: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
+    """`paired_differences` of these two arms each (None: every two) on every task."""
+    answers = {arm: table[~table["blind"].astype(bool)] for arm, table in results.answers.items()}
+    table = results.results
+    lower_is_better = set(table["task"][~table["higher_is_better"].astype(bool)])
+    comparisons = list(combinations(results.arms, 2) if arms is None else arms)
+    return paired_differences(
+        answers, sorted(set(table["task"])), comparisons, params.resamples, params.seed, lower_is_better
+    )
+
+
+def paired_differences(
+    answers: Mapping[str, pd.DataFrame],
+    tasks: Sequence[str],
+    comparisons: Sequence[tuple[str, str]],
+    resamples: int,
+    seed: int,
+    lower_is_better: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Paired differences of two arms (None: every two) on every task.
+    """Differences of two sets of answers to the same questions, on each task; `answers` have the columns of ANSWERS.
 
     Columns: task, one, other, value, low, high, n, p, detectable, better.
     `value` is the mean of `one` minus `other` with its 95% interval, `p` is corrected for all rows by Holm. `better` names
-    the better arm where p is below 0.05 and the interval excludes 0, and is empty elsewhere.
+    the better one where p is below 0.05 and the interval excludes 0, and is empty elsewhere. ValueError names the task and
+    the sets whose questions differ.
     """
-    answers = {arm: table[~table["blind"].astype(bool)] for arm, table in results.answers.items()}
-    arms = list(combinations(results.arms, 2) if comparisons is None else comparisons)
     rows = []
-    for task, numbers in results.results.groupby("task", sort=True):
-        for one, other in arms:
-            ours, theirs = (answers[arm][answers[arm]["task"] == task].set_index("uid") for arm in (one, other))
-            result = paired(ours["score"], theirs["score"], list(ours["concept"]), params.resamples, params.seed)
-            better = one if (result.value > 0) == bool(numbers["higher_is_better"].iloc[0]) else other
-            rows.append({"task": task, "one": one, "other": other, "better": better} | asdict(result))
+    for task, (one, other) in product(tasks, comparisons):
+        ours, theirs = (answers[name][answers[name]["task"] == task].set_index("uid") for name in (one, other))
+        try:
+            result = paired(ours["score"], theirs["score"], list(ours["concept"]), resamples, seed)
+        except ValueError as error:
+            raise ValueError(f"{task}: {other} and {one}: {error}") from None
+        better = one if (result.value > 0) != (task in lower_is_better) else other
+        rows.append({"task": task, "one": one, "other": other, "better": better} | asdict(result))
     columns = ["task", "one", "other", "value", "low", "high", "n", "p", "detectable", "better"]
     table = pd.DataFrame(rows, columns=columns)
     table["p"] = holm(list(table["p"]))

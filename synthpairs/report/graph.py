@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from synthpairs.core.config import read_mapping
 from synthpairs.core.markdown import markdown_table
 
 _ITEM = re.compile(r"\$\{item\.\w+\}")
-_LOOKUP = re.compile(r"\$\{([\w.]+)\}")
 CODE = ("stages", "synthpairs", "dvc.yaml")  # dependencies in these are not data
 METRICS = "reports/metrics/"
 
@@ -53,12 +53,9 @@ def _stage(name: str, entry: dict[str, Any], values: dict[str, Any], where: str)
 
 
 def _members(members: Any, values: dict[str, Any], where: str) -> list[str]:
-    """A matrix's list, which may be a `${key}` of params.yaml."""
-    lookup = _LOOKUP.fullmatch(members) if isinstance(members, str) else None
-    if lookup:
-        members = values
-        for key in lookup.group(1).split("."):
-            members = members.get(key) if isinstance(members, dict) else None
+    """Values of a matrix: a list, or `${key}` of params.yaml."""
+    if isinstance(members, str):
+        members = values.get(members.removeprefix("${").removesuffix("}"))
     if not isinstance(members, list):
         raise ValueError(f"{where} must be a list or the name of one in params.yaml")
     return [str(member) for member in members]
@@ -93,13 +90,10 @@ def links(stages: Sequence[Stage]) -> list[tuple[str, str]]:
         ]
         for producer in stages
     }
-    reach: dict[str, set[str]] = {}
 
+    @cache
     def reachable(name: str) -> set[str]:
-        if name not in reach:
-            reach[name] = set()  # ends the recursion on a cycle, which DVC refuses
-            reach[name] = set(consumers[name]).union(*(reachable(consumer) for consumer in consumers[name]))
-        return reach[name]
+        return set(consumers[name]).union(*map(reachable, consumers[name]))
 
     return [
         (producer, consumer)

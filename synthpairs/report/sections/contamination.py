@@ -41,9 +41,9 @@ def contamination(results: SynthVLMResults) -> str:
         "different images of the benchmarks, and with the other pairs; `data/audit/audit.parquet` has the measures of "
         "each pair. Flagged pairs are not removed.",
         markdown_table(["flag", "meaning", *heads], rows, words=range(2)),
-        f"*Near duplicates* have at most {limits['hash_distance']} differing bits of 64 by "
-        f"hash{'' if cosine is None else f' or a cosine of at least {cosine:g} by embedding'}. A caption is flagged "
-        f"from {limits['caption_share']:.0%} shared sequences of {limits['caption_ngram']} words on, so that "
+        f"*Near duplicates* have at most {limits['hash_distance']} differing bits of 64 by hash"
+        f"{'' if cosine is None else f' or a cosine of at least {cosine:g} by embedding'}. A caption is flagged if it shares at "
+        f"least {limits['caption_share']:.0%} of its sequences of {limits['caption_ngram']} words with benchmark texts, so that "
         "sentences of one pattern about different concepts do not count.",
         f"Of the selected captions, {sets['selected']['short_captions']:,} are shorter than one n-gram and are "
         f"compared for equality only. The near duplicates of the selection form {_groups(sets['selected'])}.",

@@ -58,9 +58,9 @@ def _verdict(paired: Mapping[str, Any], n: int) -> str:
     if not paired:
         return f"Too few to say: n = {n} caption{'s' * (n != 1)} with both images, 2 are needed."
     lists = {
-        "higher": [LABELS[name] for name, row in paired.items() if row["shown"] and row["value"] > 0],
-        "lower": [LABELS[name] for name, row in paired.items() if row["shown"] and row["value"] < 0],
-        NO_DIFFERENCE: [LABELS[name] for name, row in paired.items() if not row["shown"]],
+        "higher": [_label(name) for name, row in paired.items() if row["shown"] and row["value"] > 0],
+        "lower": [_label(name) for name, row in paired.items() if row["shown"] and row["value"] < 0],
+        NO_DIFFERENCE: [_label(name) for name, row in paired.items() if not row["shown"]],
     }
     parts = [f"{word}: {', '.join(labels)}" for word, labels in lists.items() if labels]
     return f"Synthetic images against real ones of the same captions: {'; '.join(parts)}."
@@ -80,15 +80,19 @@ def _preferred(preferences: Mapping[str, Any]) -> str:
         for name, row in preferences["ssim"]["correlations"].items()
         if row["low"] is not None and not row["low"] <= 0 <= row["high"] and abs(row["value"]) >= CLEAR
     }
-    higher, lower = ("; ".join(LABELS[name] for name, rho in clear.items() if rho * sign > 0) for sign in (1, -1))
-    parts = [f"{word} ({names})" for word, names in (("higher", higher), ("lower", lower)) if names]
+    positive, negative = (", ".join(_label(name) for name, rho in clear.items() if rho * sign > 0) for sign in (1, -1))
+    parts = [f"{word} with {names}" for word, names in (("positively", positive), ("negatively", negative)) if names]
     ssim, clip = ("-" if one["of_concept"] is None else f"{one['of_concept']:.0%}"
                   for one in (preferences["ssim"], preferences["clip_cosine"]))  # fmt: skip
     return (
-        f"Over the candidates, a high SSIM goes with {' and '.join(parts) or f'no correlation of {CLEAR:g} or more'}. "
-        f"The concept explains {ssim} of the variance of SSIM and {clip} of that of the CLIP cosine (omega squared). "
-        "The table has Spearman's correlations with 95% intervals."
+        f"Over the candidates, SSIM correlates {' and '.join(parts) or f'with no measure at {CLEAR:g} or more'}. The concept "
+        f"explains {ssim} of the variance of SSIM and {clip} of that of the CLIP cosine (omega squared). The table has "
+        "Spearman's correlations with 95% intervals."
     )
+
+
+def _label(measure: str) -> str:
+    return LABELS[measure].split(",")[0]  # without the unit
 
 
 def _correlations(preferences: Mapping[str, Any]) -> str:

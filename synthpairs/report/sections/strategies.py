@@ -69,10 +69,10 @@ def strategies_page(studies: Mapping[Question, dict[str, Any]], params: Strategi
         "seed decides everything that is random. The projector is fitted in closed form on the pairs of the set. "
         "`naming` is the zero-shot accuracy of its output on held-out drawings: whether it is nearest to the "
         f"drawing's name among the names of all concepts. {finetuning}",
-        "A difference is called shown if it is significant in both ways: the paired test over items (means over "
-        f"seeds, clustered by concept, p < {1 - LEVEL:.2f} after Holm's correction in the study), and the same sign "
-        "under every seed. *Detectable* is the smallest true difference that this many items show with a power of "
-        f"{POWER:.0%} before the correction. `make experiments` runs this experiment.",
+        "A difference is shown if the paired test over items is significant (means over seeds, clustered by concept, "
+        f"p < {1 - LEVEL:.2f} after Holm's correction in the study) and its sign is the same under every seed. *Detectable* is "
+        f"the smallest true difference that this many items show with a power of {POWER:.0%} before the correction. "
+        "`make experiments` runs this experiment.",
     ]
     for name, results in studies.items():
         question, explanation = QUESTIONS[name]

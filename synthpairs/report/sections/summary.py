@@ -32,7 +32,7 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
         pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         answers.append(
             f"*How certain is this?* Each arm is one training run with one seed: {pairs} pairs of its own, then the "
-            "same instruction data for all arms, so differences between arms are due to the pairs. The 95% intervals "
+            "same instruction data for all arms, so arms differ in their pairs only. The 95% intervals "
             "cover the sampling of questions, not the variance between training runs; results over several seeds "
             "follow below."
         )

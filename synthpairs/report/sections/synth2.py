@@ -42,11 +42,10 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
     parts = [
         "## The Synth2 route: training on VQ tokens",
         _summary(results, compared, tested, params.key_tasks),
-        "A language model generates captions for class names, the filters of the SynthVLM route filter them, and a "
-        "masked generator generates a grid of VQ tokens for each caption. The VLM's vision tower is the VQ tokenizer "
-        "of that generator, so it is trained on the tokens, and no image is decoded. Real pairs are those that "
-        "tokenizer and generator were trained on, and no others (the paper's controlled protocol): at desk scale "
-        "emoji scenes with template captions.",
+        "A language model writes captions for class names, the caption filters of the SynthVLM route are applied, and a masked "
+        "generator produces a grid of VQ tokens for each caption. The VLM's vision tower is the VQ tokenizer of that generator, "
+        "so it is trained on the tokens, and no image is decoded. Real pairs are those that tokenizer and generator were "
+        "trained on, and no others (the paper's controlled protocol): at desk scale emoji scenes with template captions.",
         *(_arms(results, compared, drawn) if results.arms else ()),
         "### Claims of the paper",
         claims_table(tested),
