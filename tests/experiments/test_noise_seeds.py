@@ -52,4 +52,4 @@ def test_the_first_painting_is_the_main_run_s_and_the_others_are_not(setting, mo
     assert pd.concat(generated)["key"].is_unique
     assert all(one["candidates"] == len(generated[0]) and one["sets"]["selected"]["n"] == 3 for one in paintings)
     assert measure_noise_seeds(setting)["paintings"] == paintings
-    assert "| painting 2 |" in noise_seeds_page(paintings)
+    assert "| noise seed 2 |" in noise_seeds_page(paintings)
