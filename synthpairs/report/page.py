@@ -83,8 +83,8 @@ def _arms(results: SynthVLMResults, compared: pd.DataFrame, drawn: Figures) -> l
         "### Do the arms differ?",
         "All arms answer the same questions, so differences are paired by question. *p* is from a t-test clustered by "
         f"concept, Holm-corrected for the {len(compared)} comparisons of the table; a difference is shown where it is "
-        "below 0.05. *Detectable* is the smallest true difference that this many questions show with a power of 80% "
-        "before the correction.",
+        "below 0.05 and the interval excludes 0. *Detectable* is the smallest true difference that this many questions "
+        "show with a power of 80% before the correction.",
         tables.differences_table(compared),
         folded("By kind of question", tables.categories_table(results)),
         folded("Training metrics", tables.trainings_table(results)),

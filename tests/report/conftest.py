@@ -134,9 +134,9 @@ REJECTIONS = (
 def png(seed):
     """A disc on a plain ground, 16 pixels wide; equal seeds give equal images."""
     ground, disc = np.random.default_rng(seed).integers(256, size=(2, 3)).tolist()
-    picture, buffer = Image.new("RGB", (16, 16), tuple(ground)), io.BytesIO()
-    ImageDraw.Draw(picture).ellipse((3, 3, 12, 12), fill=tuple(disc))
-    picture.save(buffer, "PNG")
+    image, buffer = Image.new("RGB", (16, 16), tuple(ground)), io.BytesIO()
+    ImageDraw.Draw(image).ellipse((3, 3, 12, 12), fill=tuple(disc))
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

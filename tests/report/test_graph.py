@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def stages_of(tmp_path):
-    """Reads a dvc.yaml beside which params.yaml lists the arms."""
+    """Reads a dvc.yaml next to a params.yaml with the arms."""
     (tmp_path / "params.yaml").write_text("arms: [selected, real]")
 
     def read(text=DVC_YAML):

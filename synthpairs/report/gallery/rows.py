@@ -75,10 +75,12 @@ def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], sele
     manifest = manifest.astype({"seed": "Int64"})  # int64 would become float among rows without a seed, and lose digits
     scores = read_table(data / "scores/scores.parquet", "dvc repro scores")
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
-    unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no picture")
+    unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no image")
     unscored = read_table(data / "scores/failed.parquet", "dvc repro scores").assign(reason="no score")
-    _known(scores, manifest, data / "scores/scores.parquet", "dvc repro scores")
-    _known(selected, manifest, data / "selection/selected.parquet", "dvc repro select")
+    for table, name, stage in ((scores, "scores/scores", "scores"), (selected, "selection/selected", "select")):
+        if unknown := sorted(set(table["key"]) - set(manifest["key"])):
+            raise ValueError(f"{data / name}.parquet holds {len(unknown)} images that data/images does not, first "
+                             f"{unknown[0]}: run `dvc repro {stage}`")  # fmt: skip
     rows = manifest.merge(scores[["key", "clip_cosine", "ssim", "clip_tokens"]], on="key", how="left")
     ranked, _ = rank_candidates(rows, select)
     errors = pd.concat([unscored, unmade])[["key", "error", "reason"]].rename(columns={"error": "detail"})
@@ -92,13 +94,6 @@ def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], sele
     rows["arms"] = [[arm for arm, keys in pairs.items() if key in keys] for key in rows["key"]]
     rows = rows.rename(columns={"key": "id", "clip_cosine": "clip"})
     return rows.sort_values("id", ignore_index=True)
-
-
-def _known(table: pd.DataFrame, manifest: pd.DataFrame, path: Path, command: str) -> None:
-    unknown = sorted(set(table["key"]) - set(manifest["key"]))
-    if unknown:
-        raise ValueError(f"{path} holds {len(unknown)} images that data/images does not, first {unknown[0]}: "
-                         f"run `{command}`")  # fmt: skip
 
 
 def _real(kept: pd.DataFrame, uids: Collection[str]) -> pd.DataFrame:

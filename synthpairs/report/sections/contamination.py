@@ -29,8 +29,8 @@ def contamination(results: SynthVLMResults) -> str:
     sets, benchmarks, limits = (results.audit_metrics[name] for name in ("sets", "benchmarks", "limits"))
     rows = []
     for flag, meaning in FLAGS.items():
-        counts = (sets[name][flag] for name in SETS)
-        rows.append([f"`{flag}`", meaning, *("not measured" if count is None else number(count) for count in counts)])
+        by_set = [sets[name][flag] for name in SETS]
+        rows.append([f"`{flag}`", meaning, *("not measured" if count is None else number(count) for count in by_set)])
     heads = [f"{name} (n = {sets[name]['pairs']:,})" for name in SETS]
     cosine = limits["cosine_min"]
     examples = _examples(results.audit)

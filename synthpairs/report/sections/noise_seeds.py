@@ -62,10 +62,17 @@ def noise_seeds_page(runs: Runs) -> str:
 
 def answers(runs: Runs) -> str:
     """What holds under every noise seed, one question a line."""
-    signs = {measure: _sign(runs, measure) for measure in MEASURES if measure in runs[0]["coupled"]}
-    differing = _by_sign(signs, {"higher": 1, "lower": -1, f"not the same in all, or {NO_DIFFERENCE}": 0})
-    sides = {name: _side([_correlations(run)[name] for run in runs]) for name in _correlations(runs[0])}
-    correlated = _by_sign(sides, {"positive": 1, "negative": -1})
+    differences = {
+        measure: _common_sign([_difference_sign(run["coupled"][measure]) for run in runs])
+        for measure in MEASURES
+        if measure in runs[0]["coupled"]
+    }
+    correlations = {
+        measure: _common_sign([_interval_sign(_correlations(run)[measure]) for run in runs])
+        for measure in _correlations(runs[0])
+    }
+    differing = _by_sign(differences, {"higher": 1, "lower": -1, f"not the same in all, or {NO_DIFFERENCE}": 0})
+    correlated = _by_sign(correlations, {"positive": 1, "negative": -1})
     return bullets(
         [
             "*How do synthetic images differ from real ones of the same captions?* In all "
@@ -85,19 +92,17 @@ def _by_sign(signs: Mapping[str, int], words: Mapping[str, int]) -> str:
     return "; ".join(f"{word}: {', '.join(names)}" for word, names in lists.items() if names)
 
 
-def _sign(runs: Runs, measure: str) -> int:
-    """1 where every run shows a higher value than that of the originals, -1 lower, else 0."""
-    rows = [run["coupled"][measure] for run in runs]
-    signs = {(1 if row["value"] > 0 else -1) if row["shown"] else 0 for row in rows}
-    return signs.pop() if len(signs) == 1 else 0
+def _common_sign(signs: Sequence[int]) -> int:
+    return signs[0] if len(set(signs)) == 1 else 0
 
 
-def _side(rows: Sequence[dict[str, float | None]]) -> int:
-    """1 where all intervals lie above 0, -1 below, else 0."""
-    bounds = [bound for row in rows for bound in (row["low"], row["high"]) if bound is not None]
-    if len(bounds) < 2 * len(rows):
-        return 0
-    return int(min(bounds) > 0) - int(max(bounds) < 0)
+def _difference_sign(row: dict[str, Any]) -> int:
+    return (1 if row["value"] > 0 else -1) if row["shown"] else 0
+
+
+def _interval_sign(row: dict[str, Any]) -> int:
+    """1 where the interval lies above 0, -1 below, else 0."""
+    return 0 if row["low"] is None or row["high"] is None else int(row["low"] > 0) - int(row["high"] < 0)
 
 
 def _correlations(run: dict[str, Any]) -> dict[str, dict[str, float | None]]:

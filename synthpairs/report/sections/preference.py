@@ -52,24 +52,6 @@ def section(results: dict[str, Any]) -> str:
     )
 
 
-def win_line(numbers: dict[str, Any]) -> str:
-    """Counts and win rate of synthetic images in a sentence."""
-    p = probability(numbers["p"])
-    return (
-        f"synthetic {numbers['wins']}, tie {numbers['ties']}, real {numbers['losses']} (n = {numbers['n']:,}); win "
-        f"rate {_rate(numbers)}, sign test p {p if p.startswith('<') else f'= {p}'}."
-    )
-
-
-def agreement_table(judges: dict[str, dict[str, Any]]) -> str:
-    """Agreement of votes with each judge."""
-    rows = []
-    for name, judge in judges.items():
-        kappa = "-" if judge["kappa"] is None else f"{judge['kappa']:.2f}"
-        rows.append([f"`{name}`", f"{judge['n']:,}", f"{judge['agreement']:.1%}", kappa])
-    return markdown_table(["judge", "votes", "agreement", "Cohen's kappa"], rows, words=[0])
-
-
 def trusted(judge: dict[str, Any]) -> bool:
     """Whether the judge passes the control on real images."""
     control = judge["control"]["real"]
@@ -79,8 +61,8 @@ def trusted(judge: dict[str, Any]) -> bool:
 def _row(name: str, judge: dict[str, Any]) -> list[str]:
     numbers, control = judge["preference"], judge["control"]
     shares = [f"{numbers[key] / numbers['n']:.1%}" for key in ("wins", "ties", "losses")]
-    controls = [f"{_rate(control[origin])}, n = {control[origin]['n']:,}" for origin in ("real", "synthetic")]
-    return [f"`{name}`", f"{numbers['n']:,}", *shares, _rate(numbers), probability(numbers["p"]), *controls]
+    controls = [f"{rate_text(control[origin])}, n = {control[origin]['n']:,}" for origin in ("real", "synthetic")]
+    return [f"`{name}`", f"{numbers['n']:,}", *shares, rate_text(numbers), probability(numbers["p"]), *controls]
 
 
 def _verdict(name: str, judge: dict[str, Any]) -> str:
@@ -88,11 +70,11 @@ def _verdict(name: str, judge: dict[str, Any]) -> str:
     if not control["n"]:
         return f"`{name}` was not tested: no caption comes with an image of another concept, so there is no control question."
     if not trusted(judge):
-        return f"`{name}` fails the control: accuracy {_rate(control)}, not above chance."
+        return f"`{name}` fails the control: accuracy {rate_text(control)}, not above chance."
     side = ahead(numbers)
     verdict = f"prefers the {side} images" if side else f"{NO_DIFFERENCE} between synthetic and real images"
     invalid = ", ".join(f"{count} {kind}" for kind, count in judge["troubles"].items() if count)
-    return f"`{name}`: {verdict} (win rate {_rate(numbers)}){f'; of its ties {invalid}' if invalid else ''}."
+    return f"`{name}`: {verdict} (win rate {rate_text(numbers)}){f'; of its ties {invalid}' if invalid else ''}."
 
 
 def _overall(judges: dict[str, Any]) -> str:
@@ -116,5 +98,6 @@ def _concepts(judges: dict[str, Any]) -> str:
     return f"Concepts with {MIN_PAIRS} image pairs or more.\n\n{markdown_table(head, rows, words=[0])}"
 
 
-def _rate(numbers: dict[str, Any]) -> str:
+def rate_text(numbers: dict[str, Any]) -> str:
+    """Win rate or accuracy with its interval; `-` for none."""
     return f"{numbers['rate']:.1%} [{numbers['low']:.1%}, {numbers['high']:.1%}]" if numbers["n"] else "-"

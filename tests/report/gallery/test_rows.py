@@ -22,7 +22,7 @@ def test_every_row_is_there_once_with_its_status(rows, data):
     assert set(rows["candidate"]["id"]) == {*keys[0], *keys[1]}
     assert rows["candidate"]["status"].value_counts().to_dict() == {"selected": 5, "not selected": 14, "failed": 2}
     failed = rows["candidate"].query("status == 'failed'").sort_values("reason")
-    assert failed["reason"].tolist() == ["no picture", "no score"]
+    assert failed["reason"].tolist() == ["no image", "no score"]
     assert failed["detail"].tolist() == ["ValueError: black", "a broken file"]
     assert failed["text"].notna().all()
 

@@ -22,7 +22,7 @@ def test_the_page_says_what_differs(results):  # noqa: F811
     assert not re.search("nan|None", page)
 
 
-def test_captions_without_both_pictures_and_a_second_clip_are_not_needed(results):  # noqa: F811
+def test_paired_images_and_a_second_clip_are_optional(results):  # noqa: F811
     results |= {"coupled": {}, "captions_with_both": 1, "other": None}
     results["rankings"]["cosines"] = None
     for one in results["rankings"]["strategies"].values():
