@@ -1,1 +1,1 @@
-"""What the pipeline made and what it is worth, as one Markdown page with pictures that any code host renders."""
+"""Report page, gallery, dataset card and comparison of revisions."""

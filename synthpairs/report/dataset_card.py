@@ -1,4 +1,4 @@
-"""The data set's card in Hugging Face's format: what it is, how it was made, under which licences, its limits."""
+"""Dataset card of the selection in Hugging Face's format."""
 
 import json
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ configs:
 
 # {count} synthetic image-caption pairs
 
-Captions were curated, a text-to-image model painted {tried} pictures for them, every picture was scored, and the
-first {count} by the strategy `{strategy}` are here. Each sample's JSON holds its seed, its generator's fingerprint and
-its scores.{marked}
+Captions were filtered, a text-to-image model generated {tried} images for them, every image was scored, and the first
+{count} by the strategy `{strategy}` were selected. The JSON of each sample holds its seed, the generator's fingerprint
+and its scores.{marked}
 
 ## How it was made
 
@@ -56,15 +56,15 @@ its scores.{marked}
 
 {scores}
 
-Score by which the pairs are ranked: {formula}
+Score of the ranking: {formula}
 
 ## Licences
 
-Template captions, worded over emoji names, and the pictures that the desk models learnt from come from these artwork packages:
+The template captions over emoji names and the images that the desk models were trained on come from these packages:
 
 {artwork}
 
-A generator from elsewhere adds its own licence; it is named above.
+An external generator, named above, adds its own licence.
 
 ## Privacy
 
@@ -72,11 +72,11 @@ A generator from elsewhere adds its own licence; it is named above.
 
 ## Known limits
 
-- No person has looked at the pairs. A high score does not say that the picture shows what the caption says.
-- SSIM with the picture's own small version favours smooth pictures: compare the content of the selection with that of
-  the candidates before drawing conclusions.
-- The scorer reads at most its context length of a caption; longer captions are scored by their beginning.
-- Desk-scale pictures show emoji-like drawings of a few dozen things on plain grounds, nothing else.
+- The pairs were not reviewed by people. A high score does not guarantee that the image shows the caption.
+- SSIM of an image with its own small version favours smooth images: compare the selection with the candidates before
+  drawing conclusions.
+- The scorer truncates captions to its context length.
+- Images at desk scale show emoji-like drawings of a few dozen concepts on plain backgrounds.
 
 ## How to load it
 
@@ -87,9 +87,9 @@ pairs = load_dataset("data/selected", split="train")  # the shards; columns: {ex
 table = load_dataset("data/selected", data_files="selected.parquet", split="train")  # ranks and scores, by key
 ```
 
-The directory is wherever this card lies. `datasets` reads one format by the names in a card, so the table is asked for by file.
+The directory is that of this card. The card names one format only, so the table is loaded by its file name.
 
-Any WebDataset reader takes the shards as well. For LLaVA, unpack them next to each other and point its loader at both:
+Any WebDataset reader can read the shards, too. For LLaVA, unpack them into one folder:
 
 ```sh
 mkdir images && for shard in shard-*.tar; do tar -xf "$shard" -C images; done
@@ -97,11 +97,11 @@ mkdir images && for shard in shard-*.tar; do tar -xf "$shard" -C images; done
 ```
 """
 
-_MARKED = " Each picture's file says in XMP that a model made it\n(IPTC DigitalSourceType `{type}`)."
+_MARKED = " Each image file states in XMP that a model generated it\n(IPTC DigitalSourceType `{type}`)."
 
 
 def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
-    """The card of the selection in `data`."""
+    """The card as Markdown, from the results in `data`."""
     candidates = read_candidates(data)
     pool, lost = rank_candidates(candidates, params)
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
@@ -125,7 +125,7 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     made = {
         "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",
         "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
-        "picture": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, lossless",
+        "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, lossless",
         "CLIP": f"`{clip['clip']}` {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
         "SSIM": f"{ssim['start'] or inputs['side']} -> {ssim['down']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
@@ -161,7 +161,7 @@ def _formula(params: Select) -> str:
             name = {"zscore": "z-score", "rank": "rank"}[params.fusion]
             clip, ssim = f"{name} of max(cosine, 0)", f"{name} of SSIM"
         return f"{params.clip_weight} x {clip} + {params.ssim_weight} x {ssim}, {end} first."
-    return {"clip-only": "the cosine.", "ssim-only": "SSIM.", "random": f"none; by chance, seed {params.seed}."}[
+    return {"clip-only": "the cosine.", "ssim-only": "SSIM.", "random": f"none; random, seed {params.seed}."}[
         params.strategy
     ]
 

@@ -1,6 +1,7 @@
-"""The plots: PNG bytes, equal for equal data, readable in black and white (shape and hatching, not hue, tell apart)."""
+"""Figures of the page as PNG bytes: equal for equal data, readable in black and white (by shape and hatching)."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -12,17 +13,17 @@ from matplotlib.ticker import MaxNLocator
 
 from synthpairs.core.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
 
-# By place in the list of arms; filled, open, filled, crossed: they differ without colour too.
+# By index of the arm; distinct without colour, too.
 MARKERS = (("o", ACCENT), ("s", "white"), ("D", MID), ("X", INK), ("^", "white"), ("v", MID))
 HATCHES = ("", "////", "....", "xxxx")
 FILLS = (ACCENT_PALE, "white", PALE, "white")
-MANY_CONCEPTS = 64  # that fit side by side
+MANY_CONCEPTS = 64  # bars that fit in the figure
 
 
 def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
-    """One panel per task: a dot and its interval per arm, and below it a thin one for the same arm without the picture.
+    """One panel per task: value and interval per arm, and below in thin lines those without the image.
 
-    `results` as `inputs.Inputs.results`; `fixed` has the best fixed answer's score by task, where one is known.
+    `results` as from `inputs.results_table`; `fixed` has the score of the best fixed answer by task, where there is one.
     """
     tasks, arms = list(dict.fromkeys(results["task"])), list(dict.fromkeys(results["arm"]))
     columns = min(3, len(tasks))
@@ -36,11 +37,11 @@ def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
         for axes in panels[len(tasks) :]:
             axes.axis("off")
         handles = [
-            Line2D([], [], marker=MARKERS[number % len(MARKERS)][0], markerfacecolor=MARKERS[number % len(MARKERS)][1],
-                   markeredgecolor=INK, color=INK, linewidth=1.4, markersize=7, label=arm)
-            for number, arm in enumerate(arms)
+            Line2D([], [], marker=marker, markerfacecolor=fill, markeredgecolor=INK, color=INK, linewidth=1.4, markersize=7,
+                   label=arm)
+            for arm, (marker, fill) in zip(arms, cycle(MARKERS), strict=False)
         ]  # fmt: skip
-        handles.append(Line2D([], [], marker="|", color=MID, linewidth=1, markersize=9, label="without the picture"))
+        handles.append(Line2D([], [], marker="|", color=MID, linewidth=1, markersize=9, label="without the image"))
         if fixed:
             handles.append(Line2D([], [], color=INK, linewidth=1, linestyle=":", label="best fixed answer"))
         panels[len(tasks)].legend(handles=handles, loc="center left", title="dot: value; line: 95% interval")
@@ -70,7 +71,7 @@ def _arms_panel(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], fixed: floa
 
 
 def funnel_figure(counts: pd.DataFrame, rejections: pd.DataFrame) -> bytes:
-    """Left, how many reach each step; right, what was rejected why. Rows are steps or reasons, columns sources."""
+    """Left the count at each step, right the rejections by reason; rows are steps or reasons, columns sources."""
     with plot_style():
         figure = Figure(figsize=(10.5, 1.3 + 0.28 * max(len(counts), len(rejections))), layout="constrained")
         steps, reasons = figure.subplots(1, 2)
@@ -90,8 +91,8 @@ def _stacked(axes: Axes, table: pd.DataFrame) -> None:
         axes.barh(range(len(table)), values, left=left, height=0.66, label=source, edgecolor=INK, linewidth=0.7,
                   color=FILLS[number % len(FILLS)], hatch=HATCHES[number % len(HATCHES)])  # fmt: skip
         left = left + values
-    for place, total in enumerate(left):
-        axes.text(total, place, f"  {total:,.0f}", va="center")
+    for index, total in enumerate(left):
+        axes.text(total, index, f"  {total:,.0f}", va="center")
     axes.set_yticks(range(len(table)), list(table.index))
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, max(1.0, left.max(initial=0.0)) * 1.12)
@@ -101,7 +102,7 @@ def _stacked(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def histograms_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str, str]) -> bytes:
-    """One histogram per score, all candidates against the selected ones; `names` maps columns to axis labels."""
+    """One histogram per score, of all candidates and of the selected ones; `names` maps columns to axis labels."""
     with plot_style():
         figure = Figure(figsize=(10.5, 3.2), layout="constrained")
         for axes, (column, name) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
@@ -111,14 +112,14 @@ def histograms_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[
             axes.hist(selected[column], edges, color=ACCENT_PALE, edgecolor=ACCENT, histtype="stepfilled", hatch="////",
                       label=f"selected (n = {len(selected):,})")  # fmt: skip
             axes.set_xlabel(name)
-            axes.set_ylabel("pictures")
+            axes.set_ylabel("images")
             axes.grid(axis="y")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
         return png(figure)
 
 
 def scatter_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str, str]) -> bytes:
-    """Both scores of every candidate; the selected ones are the dark crosses."""
+    """Scatter plot of the two scores of every candidate; crosses are selected."""
     (x, x_name), (y, y_name) = names.items()
     with plot_style():
         figure = Figure(figsize=(6.2, 4.6), layout="constrained")
@@ -138,7 +139,7 @@ def scatter_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str
 def concepts_figure(concepts: pd.DataFrame, label: str) -> bytes:
     """Mean and 95% interval per concept; `concepts` has `mean`, `margin`, one row per concept, lowest mean first.
 
-    Of many concepts only both ends are drawn.
+    Of more than MANY_CONCEPTS only the lowest and the highest are drawn.
     """
     half = MANY_CONCEPTS // 2
     cut = len(concepts) > MANY_CONCEPTS
@@ -146,10 +147,10 @@ def concepts_figure(concepts: pd.DataFrame, label: str) -> bytes:
     with plot_style():
         figure = Figure(figsize=(10.5, 3.4), layout="constrained")
         axes = figure.subplots()
-        places = range(len(shown))
-        axes.bar(places, shown["mean"], width=0.75, color=ACCENT_PALE, edgecolor=INK, linewidth=0.5,
+        positions = range(len(shown))
+        axes.bar(positions, shown["mean"], width=0.75, color=ACCENT_PALE, edgecolor=INK, linewidth=0.5,
                  yerr=shown["margin"], ecolor=INK, error_kw={"linewidth": 0.9})  # fmt: skip
-        axes.set_xticks(places, [str(name) for name in shown.index], rotation=90, fontsize=8)
+        axes.set_xticks(positions, [str(name) for name in shown.index], rotation=90, fontsize=8)
         axes.set_xlim(-0.7, len(shown) - 0.3)
         axes.set_ylabel(label)
         axes.set_title(f"The lowest and the highest {half} of {len(concepts):,} concepts" if cut else "")

@@ -1,8 +1,9 @@
-"""The pipeline as a Mermaid graph and a table, read from dvc.yaml, so that neither can be out of date."""
+"""The pipeline of dvc.yaml as a Mermaid graph and as a table."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,24 @@ from synthpairs.core.config import read_mapping
 from synthpairs.core.markdown import markdown_table
 
 _ITEM = re.compile(r"\$\{item\.\w+\}")
-_LOOKUP = re.compile(r"\$\{([\w.]+)\}")
 CODE = ("stages", "synthpairs", "dvc.yaml")  # dependencies in these are not data
 METRICS = "reports/metrics/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One entry of dvc.yaml; a matrix is one stage. Paths are (shown, real): `*` stands for a matrix value in `shown`."""
+    """One entry of dvc.yaml; a matrix is one stage. Paths are (shown, real), with `*` for a matrix value in `shown`."""
 
     name: str
-    what: str  # its `desc`
-    per: tuple[str, ...]  # what it runs once for, as `arm`: the keys of its matrix; empty without one
+    description: str
+    per: tuple[str, ...]  # keys of its matrix, such as `arm`
     reads: tuple[tuple[str, str], ...]  # dependencies that are not code
     writes: tuple[tuple[str, str], ...]  # outs, metrics and plots
     params: tuple[str, ...]
 
 
 def read_stages(path: Path, params: Path) -> list[Stage]:
-    """The stages of a dvc.yaml in its order, matrix values looked up in `params`; ValueError names what cannot be read."""
+    """The stages of a dvc.yaml in its order, matrix values looked up in `params`; ValueError names what is invalid."""
     document, values = read_mapping(path), read_mapping(params)
     if not isinstance(document.get("stages"), dict):
         raise ValueError(f"{path}: stages is missing")
@@ -44,7 +44,7 @@ def _stage(name: str, entry: dict[str, Any], values: dict[str, Any], where: str)
     written = [path for kind in ("outs", "metrics", "plots") for path in _names(entry.get(kind, []))]
     return Stage(
         name=name,
-        what=" ".join(str(entry.get("desc", "")).split()),
+        description=" ".join(str(entry.get("desc", "")).split()),
         per=tuple(matrix),
         reads=_expanded([path for path in _names(entry.get("deps", [])) if path.split("/")[0] not in CODE], items),
         writes=_expanded(written, items),
@@ -53,19 +53,16 @@ def _stage(name: str, entry: dict[str, Any], values: dict[str, Any], where: str)
 
 
 def _members(members: Any, values: dict[str, Any], where: str) -> list[str]:
-    """A matrix's list, which may be a `${key}` of params.yaml."""
-    lookup = _LOOKUP.fullmatch(members) if isinstance(members, str) else None
-    if lookup:
-        members = values
-        for key in lookup.group(1).split("."):
-            members = members.get(key) if isinstance(members, dict) else None
+    """Values of a matrix: a list, or `${key}` of params.yaml."""
+    if isinstance(members, str):
+        members = values.get(members.removeprefix("${").removesuffix("}"))
     if not isinstance(members, list):
-        raise ValueError(f"{where} is no list, nor the name of one in params.yaml")
+        raise ValueError(f"{where} must be a list or the name of one in params.yaml")
     return [str(member) for member in members]
 
 
 def _names(entries: list[Any]) -> list[str]:
-    """Paths (or keys) of a list whose items are plain or carry flags, as in `{reports/x.json: {cache: false}}`."""
+    """Paths (or keys) of a list whose items may have options, as in `{reports/x.json: {cache: false}}`."""
     names = [name for entry in entries for name in (entry if isinstance(entry, dict) else [entry])]
     return [str(name).rstrip("/") for name in names]
 
@@ -83,28 +80,26 @@ def _expanded(paths: list[str], items: list[dict[str, str]]) -> tuple[tuple[str,
 
 
 def links(stages: Sequence[Stage]) -> list[tuple[str, str]]:
-    """(maker, user) pairs of stages in their order, less those that a longer way through other stages implies."""
-    users: dict[str, list[str]] = {
-        maker.name: [
-            user.name
-            for user in stages
-            if user is not maker and any(_overlap(out, path) for _, out in maker.writes for _, path in user.reads)
+    """Edges (producer, consumer) of the stage graph in their order, without those that a longer path implies."""
+    consumers: dict[str, list[str]] = {
+        producer.name: [
+            consumer.name
+            for consumer in stages
+            if consumer is not producer
+            and any(_overlap(out, path) for _, out in producer.writes for _, path in consumer.reads)
         ]
-        for maker in stages
+        for producer in stages
     }
-    reach: dict[str, set[str]] = {}
 
+    @cache
     def reachable(name: str) -> set[str]:
-        if name not in reach:
-            reach[name] = set()  # a cycle, which DVC refuses, must not keep us here for ever
-            reach[name] = set(users[name]).union(*(reachable(user) for user in users[name]))
-        return reach[name]
+        return set(consumers[name]).union(*map(reachable, consumers[name]))
 
     return [
-        (maker, user)
-        for maker, direct in users.items()
-        for user in direct
-        if not any(user in reachable(other) for other in direct if other != user)
+        (producer, consumer)
+        for producer, direct in consumers.items()
+        for consumer in direct
+        if not any(consumer in reachable(other) for other in direct if other != consumer)
     ]
 
 
@@ -114,23 +109,23 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def sources(stages: Sequence[Stage]) -> list[tuple[str, str]]:
-    """(path, stage) pairs of data that stages read and no stage makes, such as committed weights; sorted by path."""
+    """(path, stage) pairs of data that no stage makes, such as committed weights, with the stages that read it; by path."""
     made = [out for stage in stages for _, out in stage.writes]
-    given = [(path, stage.name) for stage in stages for _, path in stage.reads]
-    return sorted((pair for pair in given if not any(_overlap(out, pair[0]) for out in made)), key=lambda pair: pair[0])
+    read = [(path, stage.name) for stage in stages for _, path in stage.reads]
+    return sorted((pair for pair in read if not any(_overlap(out, pair[0]) for out in made)), key=lambda pair: pair[0])
 
 
 def mermaid(stages: Sequence[Stage]) -> str:
-    """The stage graph as a fenced Mermaid block: boxes are stages, rounded ones what the repository brings along."""
+    """The stage graph as a fenced Mermaid block: boxes are stages, rounded ones files of the repository."""
     lines = ["```mermaid", "flowchart TD"]
     for stage in stages:
         each = f"<br/>once per {' and '.join(stage.per)}" if stage.per else ""
         lines.append(f'    {_node(stage.name)}["{stage.name}{each}"]')
-    given = sources(stages)
-    for number, path in enumerate(dict.fromkeys(path for path, _ in given)):
+    external = sources(stages)
+    for number, path in enumerate(dict.fromkeys(path for path, _ in external)):
         lines.append(f'    given{number}(["{path}"])')
-        lines += [f"    given{number} --> {_node(user)}" for name, user in given if name == path]
-    lines += [f"    {_node(maker)} --> {_node(user)}" for maker, user in links(stages)]
+        lines += [f"    given{number} --> {_node(consumer)}" for name, consumer in external if name == path]
+    lines += [f"    {_node(producer)} --> {_node(consumer)}" for producer, consumer in links(stages)]
     return "\n".join([*lines, "```"])
 
 
@@ -139,14 +134,14 @@ def _node(name: str) -> str:
 
 
 def stage_table(stages: Sequence[Stage]) -> str:
-    """What each stage reads and makes beside its metrics, and which sections of params.yaml shape it."""
-    shown = {real: name for stage in stages for name, real in stage.writes}  # who reads all arms' files reads `*`
+    """Description, dependencies, outs without metrics, and params of each stage."""
+    shown = {real: name for stage in stages for name, real in stage.writes}  # a reader of all arms' files reads `*`
     rows = []
     for stage in stages:
         command = f"`{stage.name}`" + (f" per {' and '.join(stage.per)}" if stage.per else "")
         reads = dict.fromkeys(shown.get(real, name) for name, real in stage.reads)
         writes = dict.fromkeys(name for name, _ in stage.writes)
-        told = [[path for path in paths if not path.startswith(METRICS)] for paths in (reads, writes)]
-        cells = [", ".join(f"`{item}`" for item in items) for items in (*told, stage.params)]
-        rows.append([command, stage.what, *cells])
+        data = [[path for path in paths if not path.startswith(METRICS)] for paths in (reads, writes)]
+        cells = [", ".join(f"`{item}`" for item in items) for items in (*data, stage.params)]
+        rows.append([command, stage.description, *cells])
     return markdown_table(["stage", "what it does", "reads", "makes", "params"], rows)

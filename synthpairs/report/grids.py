@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in a grid with their captions underneath, as one PNG."""
+"""Contact sheets: images in a grid with their captions, as one PNG."""
 
 import io
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ CAPTION_LINES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One picture (encoded), what it is captioned with, and a short note such as its scores."""
+    """An image with its caption."""
 
-    picture: bytes
+    image: bytes  # encoded
     caption: str
-    note: str = ""
+    note: str = ""  # such as its scores
 
 
 def grid(cells: Sequence[Cell], columns: int, side: int) -> bytes:
-    """PNG of the cells in reading order, each picture brought to `side` x `side` pixels, caption and note below it.
+    """PNG of the cells in reading order, each image fitted into `side` x `side` pixels with note and caption below it.
 
-    A picture that cannot be decoded leaves an empty frame: one bad file must not cost the report.
+    An image that cannot be decoded leaves an empty frame, so that one bad file does not fail the report.
     """
     width = side + 2 * PADDING
     notes = any(cell.note for cell in cells)
@@ -38,9 +38,10 @@ def grid(cells: Sequence[Cell], columns: int, side: int) -> bytes:
     draw = ImageDraw.Draw(sheet)
     for number, cell in enumerate(cells):
         left, top = number % columns * width + PADDING, number // columns * height + PADDING
-        picture = _fitted(cell.picture, side)
-        if picture:
-            sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
+        image = image_or_error(cell.image)
+        if isinstance(image, Image.Image):
+            image = ImageOps.contain(image, (side, side), Image.Resampling.LANCZOS)
+            sheet.paste(image, (left + (side - image.width) // 2, top + (side - image.height) // 2))
         draw.rectangle((left, top, left + side - 1, top + side - 1), outline=PALE)
         below = top + side + 4
         if cell.note:
@@ -54,13 +55,8 @@ def grid(cells: Sequence[Cell], columns: int, side: int) -> bytes:
     return buffer.getvalue()
 
 
-def _fitted(payload: bytes, side: int) -> Image.Image | None:
-    picture = image_or_error(payload)
-    return None if isinstance(picture, str) else ImageOps.contain(picture, (side, side), Image.Resampling.LANCZOS)
-
-
 def wrap(text: str, pixels: int) -> list[str]:
-    """The text in at most CAPTION_LINES lines of this width; what does not fit ends in `...`."""
+    """The text in at most CAPTION_LINES lines of this width; cut text ends in `...`."""
     words = "".join(char if char.isprintable() else " " for char in text[:500]).split()
     lines: list[str] = []
     line = ""
@@ -91,13 +87,13 @@ def _width(text: str) -> float:
 
 
 def _note_font(note: str, pixels: int) -> ImageFont.FreeTypeFont:
-    """Bold, and small enough for the note to fit."""
+    """Bold, and small enough for the note to fit, if possible."""
     fonts = [_font("DejaVuSans-Bold", size) for size in range(FONT_SIZE, SMALLEST - 1, -1)]
     return next((font for font in fonts if font.getlength(note) <= pixels), fonts[-1])
 
 
 @cache
 def _font(name: str = "DejaVuSans", size: int = FONT_SIZE) -> ImageFont.FreeTypeFont:
-    """As matplotlib brings it along, so that every machine draws the same."""
+    """A font of matplotlib's, so that the result does not depend on installed fonts."""
     path = Path(matplotlib.get_data_path()) / f"fonts/ttf/{name}.ttf"
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)

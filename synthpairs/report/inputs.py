@@ -1,4 +1,4 @@
-"""Everything that the report is about, read once and checked: what is missing is named with the stage that makes it."""
+"""Results of the stages and experiments that the report shows, read from data/, reports/ and models/ and checked."""
 
 import json
 import math
@@ -15,90 +15,129 @@ from synthpairs.core.storage import read_table
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
 DESK_MODELS = Path("models/desk/metrics.json")
-STAGES = ("tasks", "captions", "images", "scores", "select", "audit")  # with one metrics file each
-RESULTS = ["arm", "task", "metric", "higher_is_better", "value", "low", "high", "n", "blind_value", "blind_low", "blind_high",
-           "gain", "gain_low", "gain_high"]  # fmt: skip
-TRAININGS = ("align", "finetune")  # with one metrics file per arm
+TRAININGS = ("align", "finetune")  # stages with one metrics file per arm
+SYNTH2_STAGES = ("invent", "screen", "pairs", "embed")  # with one metrics file each
+REAL, MIXED, SYNTHETIC = "real-codes", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
+CURVES_KEYS = ("measure", "task", "n", "seeds", "steps", "arms", "reached")
+SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "align")
+NUMBERS = ("metric", "higher_is_better", "value", "low", "high", "n")  # of a benchmark's result
+RESULTS = ["arm", "task", *NUMBERS, "blind_value", "blind_low", "blind_high"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Arms and what their trainings and benchmarks gave; `results` has the columns of `results_table`."""
+class ArmResults:
+    """Trainings and benchmarks of some arms; `results` has the columns of `results_table`."""
 
-    arms: tuple[str, ...]  # that were trained, in the order in which they are shown
+    arms: tuple[str, ...]  # trained ones, in the order in which they are shown
     trainings: dict[str, dict[str, dict[str, Any]]]  # by stage, then arm
-    # By arm, and after them `untrained` where it was asked too: the file as it is.
-    benchmarks: dict[str, dict[str, Any]]
+    benchmarks: dict[str, dict[str, Any]]  # by arm, `untrained` last where it was evaluated
     results: pd.DataFrame
-    fixed_answers: dict[str, float]  # by task: what the best fixed answer to each kind of question scores; not for all
+    fixed_answers: dict[str, float]  # score of the best fixed answer, by task; not for every task
     answers: dict[str, pd.DataFrame]  # by arm, as `benchmarks`
+    desk_models: dict[str, Any] | None  # None: not measured
 
     @property
-    def tested(self) -> tuple[str, ...]:
-        """The arms, and `untrained` where it was asked too."""
+    def evaluated(self) -> tuple[str, ...]:
+        """The arms, and `untrained` where it was evaluated too."""
         return tuple(self.benchmarks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs(Comparison):
-    """What the stages of the pictures' route made. Tables have the columns of `schema`."""
+class SynthVLMResults(ArmResults):
+    """Results of the SynthVLM route and of the experiments about it; tables have the columns of `schema`."""
 
-    metrics: dict[str, dict[str, Any]]  # by stage
+    caption_metrics: dict[str, Any]
+    audit_metrics: dict[str, Any]
     kept: pd.DataFrame
     rejected: pd.DataFrame
     manifest: pd.DataFrame
-    unmade: pd.DataFrame  # pictures that failed
-    generator: dict[str, Any]  # generator.json of the pictures
+    failed: pd.DataFrame  # images that could not be generated
+    generator: dict[str, Any]  # generator.json of the images
     audit: pd.DataFrame
     scores: pd.DataFrame
-    unscored: pd.DataFrame
     selected: pd.DataFrame
     pairs: dict[str, pd.DataFrame]  # by arm
-    desk_models: dict[str, Any] | None  # None: they were not measured
+    strategies: dict[str, Any]
+    seeds: dict[str, Any]
+    noise_seeds: dict[str, Any]
+    preference: dict[str, Any]
+    perplexity: dict[str, Any]
+    distributions: dict[str, Any]
 
 
-def read_inputs(arms: Sequence[str], root: Path = Path()) -> Inputs:
-    """Read all of it; FileNotFoundError says which stage to run for what is not there."""
-    data = root / "data"
-    return Inputs(
-        **read_comparison(arms, (*arms, UNTRAINED), root),
-        metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in STAGES},
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synth2Results(ArmResults):
+    """Results of the Synth2 route; its tables of pairs have the columns key, text and concept."""
+
+    metrics: dict[str, dict[str, Any]]  # by stage
+    generated: pd.DataFrame  # has also uid, which the candidates of a caption share
+    real: pd.DataFrame  # pairs that the arms are trained on
+    diversity: dict[str, Any]
+    curves: dict[str, Any]
+    speed: dict[str, Any]
+
+
+def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMResults:
+    """Read everything; FileNotFoundError names the command that makes a missing file."""
+    data, reports = root / "data", root / "reports"
+    return SynthVLMResults(
+        **_arm_results(arms, (*arms, UNTRAINED), root),
+        caption_metrics=read_json(root / METRICS / "captions.json", "dvc repro captions"),
+        audit_metrics=read_json(root / METRICS / "audit.json", "dvc repro audit"),
         kept=read_table(data / "captions/kept.parquet", "dvc repro captions"),
         rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions"),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),
-        unmade=read_table(data / "images/failed.parquet", "dvc repro images"),
+        failed=read_table(data / "images/failed.parquet", "dvc repro images"),
         generator=read_json(data / "images/generator.json", "dvc repro images", ["inputs"]),
         audit=read_table(data / "audit/audit.parquet", "dvc repro audit"),
         scores=read_table(data / "scores/scores.parquet", "dvc repro scores"),
-        unscored=read_table(data / "scores/failed.parquet", "dvc repro scores"),
         selected=read_table(data / "selection/selected.parquet", "dvc repro select"),
         pairs={arm: read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select") for arm in arms},
-        desk_models=read_desk_models(root),
+        strategies=read_json(reports / "experiments/strategies.json", "make experiments", ["studies"]),
+        seeds=read_json(reports / "experiments/seeds.json", "make experiments", ["benchmarks"]),
+        noise_seeds=read_json(reports / "experiments/noise_seeds.json", "make experiments", ["paintings"]),
+        preference=read_json(reports / "preference.json", "dvc repro preference", ["not_asked"]),
+        perplexity=read_json(reports / "perplexity.json", "dvc repro perplexity", ["left_out"]),
+        distributions=read_json(reports / "distributions.json", "dvc repro distributions", ["captions_with_both"]),
     )
 
 
-def read_comparison(arms: Sequence[str], tested: Sequence[str], root: Path, route: str = "") -> dict[str, Any]:
-    """The fields of a Comparison; its stages are called `align`, `finetune`, `benchmark`, each followed by `route`."""
-    asked = f"dvc repro benchmark{route}"
-    benchmarks = {arm: read_json(root / BENCHMARKS / f"{arm}.json", asked) for arm in tested}
-    levels = read_json(root / METRICS / "tasks.json", "dvc repro tasks").get("benchmarks", {})
+def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Results:
+    """Read everything; FileNotFoundError names the command that makes a missing file."""
+    data, reports = root / "data", root / "reports"
+    generated = read_table(data / "embedded/manifest.parquet", "dvc repro embed")
+    real = read_table(data / "pairs/pairs.parquet", "dvc repro pairs")
+    return Synth2Results(
+        **_arm_results(arms, arms, root, "-codes"),
+        metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES},
+        generated=generated[["key", "uid", "text", "concept"]],
+        real=real[["key", "text", "concept"]],
+        diversity=read_json(reports / "diversity.json", "dvc repro diversity", ["too_few"]),
+        curves=read_json(reports / "experiments/learning_curves.json", "make experiments", CURVES_KEYS),
+        speed=read_json(reports / "speed.json", "make speed", SPEED_KEYS),
+    )
+
+
+def _arm_results(arms: Sequence[str], evaluated: Sequence[str], root: Path, suffix: str = "") -> dict[str, Any]:
+    """The fields of ArmResults, by the stages `align`, `finetune` and `benchmark`, each followed by `suffix`."""
+    command = f"dvc repro benchmark{suffix}"
+    benchmarks = {arm: read_json(root / BENCHMARKS / f"{arm}.json", command) for arm in evaluated}
+    tasks = read_json(root / METRICS / "tasks.json", "dvc repro tasks").get("benchmarks", {})
+    desk_models = root / DESK_MODELS
     return {
         "arms": tuple(arms),
         "trainings": {
-            stage: {arm: read_json(root / METRICS / stage / f"{arm}.json", f"dvc repro {stage}{route}") for arm in arms}
+            stage: {
+                arm: read_json(root / METRICS / stage / f"{arm}.json", f"dvc repro {stage}{suffix}") for arm in arms
+            }
             for stage in TRAININGS
         },
         "benchmarks": benchmarks,
-        "results": results_table(benchmarks, asked),
-        "fixed_answers": {task: level["majority"] for task, level in levels.items() if "majority" in level},
-        "answers": {arm: read_table(root / BENCHMARKS / f"items/{arm}.parquet", asked) for arm in tested},
+        "results": results_table(benchmarks, command),
+        "fixed_answers": {task: numbers["majority"] for task, numbers in tasks.items() if "majority" in numbers},
+        "answers": {arm: read_table(root / BENCHMARKS / f"items/{arm}.parquet", command) for arm in evaluated},
+        "desk_models": read_json(desk_models, "python -m desk_models.publish") if desk_models.exists() else None,
     }
-
-
-def read_desk_models(root: Path) -> dict[str, Any] | None:
-    """How good the desk models are; None: they were not measured."""
-    path = root / DESK_MODELS
-    return read_json(path, "python -m desk_models.publish") if path.exists() else None
 
 
 def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str, Any]:
@@ -117,27 +156,21 @@ def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str,
 
 
 def results_table(benchmarks: dict[str, dict[str, Any]], command: str) -> pd.DataFrame:
-    """The arms' benchmark numbers, one row per arm and task; `command` is what asks the benchmarks.
+    """Benchmark results with one row per arm and task; `command` is what runs the benchmarks.
 
-    Columns: arm, task, metric, higher_is_better, value, low, high (95% interval), n, and for tasks that were also asked
-    without the picture blind_value, blind_low, blind_high and gain, gain_low, gain_high (paired); else NaN.
+    Columns: arm, task, metric, higher_is_better, value, low, high (95% interval), n; for tasks that were also evaluated
+    without the image blind_value, blind_low, blind_high, else NaN.
     """
     rows = []
-    every = sorted({task for tasks in benchmarks.values() for task in tasks})
-    for arm, tasks in benchmarks.items():
-        where = BENCHMARKS / f"{arm}.json"
-        for task in every:
-            if task not in tasks:
-                raise ValueError(f"{where}: {task} is missing, other arms have it; run `{command}` again")
-            numbers = tasks[task]
-            row = {"arm": arm, "task": task}
-            try:
-                row |= {name: numbers[name] for name in ("metric", "higher_is_better", "value", "low", "high", "n")}
-            except KeyError as error:
-                raise ValueError(f"{where}: {task} has no {error}; run `{command}` again") from None
-            blind, gain = numbers.get("blind", {}), numbers.get("gain", {})
-            row |= {f"blind_{name}": blind.get(name, math.nan) for name in ("value", "low", "high")}
-            row |= {"gain": gain.get("value", math.nan)}
-            row |= {f"gain_{name}": gain.get(name, math.nan) for name in ("low", "high")}
-            rows.append(row)
+    tasks = sorted({task for by_task in benchmarks.values() for task in by_task})
+    for arm, by_task in benchmarks.items():
+        path = BENCHMARKS / f"{arm}.json"
+        for task in tasks:
+            if task not in by_task:
+                raise ValueError(f"{path}: {task} is missing, other arms have it; run `{command}` again")
+            numbers, blind = by_task[task], by_task[task].get("blind", {})
+            if missing := [name for name in NUMBERS if name not in numbers]:
+                raise ValueError(f"{path}: {task} has no {missing[0]}; run `{command}` again")
+            row = {"arm": arm, "task": task} | {name: numbers[name] for name in NUMBERS}
+            rows.append(row | {f"blind_{name}": blind.get(name, math.nan) for name in ("value", "low", "high")})
     return pd.DataFrame(rows, columns=RESULTS)

@@ -1,201 +1,181 @@
-"""The page itself: what is said, in which order, next to which picture."""
+"""The report page: its order, texts and figures. Answers and tables of single evaluations come from `sections`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from synthpairs.report import figures, grids, samples, tables
-from synthpairs.report.findings import Ranking, against_blind, concept_means, differences, funnel, rejections, shares
+from synthpairs.report.analysis import against_blind, concept_means, differences, funnel, rejections, score_statistics
 from synthpairs.report.graph import Stage, mermaid, stage_table
-from synthpairs.report.inputs import DESK_MODELS, Inputs
+from synthpairs.report.inputs import DESK_MODELS, SynthVLMResults
 from synthpairs.report.params import Report
-from synthpairs.report.sections.contamination import hygiene
+from synthpairs.report.sections import distributions, noise_seeds, perplexity, preference, seeds, strategies
+from synthpairs.report.sections.contamination import contamination
 from synthpairs.report.sections.summary import summary
-from synthpairs.report.tables import folded, image, number
+from synthpairs.report.tables import figure_link, folded, number
+from synthpairs.selection.params import Select
 
 SCORES = {"clip_cosine": "CLIP cosine", "ssim": "SSIM with its own small version"}
-_GRIDS = {
-    "best": "The best {count}",
-    "worst": "The worst {count}",
-    "selection": "A random {count} of the selection",
-    "real": "A random {count} of the real pairs, original pictures with their reference captions",
+SELECTION_BY = {
+    "top": "The selection takes the highest weighted scores.",
+    "rear": "The selection takes the lowest weighted scores.",
+    "random": "The selection ignores both scores (strategy `random`).",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sections:
-    """What other packages say about their own results, as Markdown."""
-
-    strategies: str  # the answers alone: the experiment has a page of its own
-    seeds: str  # likewise
-    noise_seeds: str  # likewise
-    preference: str
-    perplexity: str
-    distributions: str
-    synth2: str
+Figures = dict[str, bytes]  # PNG by file name
 
 
 def build(
-    inputs: Inputs, sections: Sections, stages: Sequence[Stage], ranking: Ranking, params: Report, data: Path
-) -> tuple[str, dict[str, bytes]]:
-    """The page as Markdown and its PNGs by file name, less those of `sections`; pictures are read from `data`.
+    results: SynthVLMResults, synth2: str, stages: Sequence[Stage], select: Select, params: Report, data: Path
+) -> tuple[str, Figures]:
+    """The page as Markdown and its figures, without those of the section `synth2`; images are read from `data`.
 
     Equal inputs give equal bytes.
     """
-    compared = differences(inputs, params)
-    judged = against_blind(inputs, params.key_tasks)
-    drawn: dict[str, bytes] = {}
+    compared = differences(results, params)
+    drawn: Figures = {}
     parts = [
-        "# What the pairs are worth",
-        summary(inputs, judged, compared, params),
-        "About pairs whose pictures are never drawn: [the Synth2 route](#the-synth2-route-pictures-that-are-never-drawn).",
-        "## The same questions over several seeds",
-        "These experiments are run apart from the main run; each page says from which commit its results are.",
-        sections.strategies,
-        "Every number behind that, and how it came about: [strategies](experiments/strategies.md). The arms below come from one "
-        "run; drawn and trained again under other seeds ([seeds](experiments/seeds.md)) they say:",
-        sections.seeds,
-        "And its captions, painted again with other noise ([noise seeds](experiments/noise_seeds.md)):",
-        sections.noise_seeds,
-        *_arms(inputs, compared, drawn),
-        sections.preference,
-        sections.perplexity,
-        sections.distributions,
-        sections.synth2,
-        *_pipeline(stages),
-        *_counts(inputs, drawn),
-        *_scores(inputs, ranking, drawn),
-        *_pictures(inputs, ranking, params, data, drawn),
-        hygiene(inputs),
-        *_desk_models(inputs),
+        "# Results",
+        summary(results, against_blind(results, params.key_tasks), compared, params),
+        "Training on generated VQ tokens instead of images: [the Synth2 "
+        "route](#the-synth2-route-training-on-vq-tokens).",
+        "## Results over several seeds",
+        "These experiments are run separately from the main run; each page names the commit of its results.",
+        strategies.answers(results.strategies["studies"]),
+        "All numbers and the method: [strategies](experiments/strategies.md). The arms below come from a single run; "
+        "trained under other seeds ([seeds](experiments/seeds.md)):",
+        seeds.answers(results.seeds),
+        "Images generated again for the same captions with other noise ([noise seeds](experiments/noise_seeds.md)):",
+        noise_seeds.answers(results.noise_seeds["paintings"]),
+        *_arms(results, compared, drawn),
+        preference.section(results.preference),
+        perplexity.section(results.perplexity, results.results),
+        distributions.section(results.distributions),
+        synth2,
+        "## The pipeline",
+        "`dvc repro` runs it. Rounded boxes are files of the repository; arrows that follow from other arrows are "
+        "left out.",
+        mermaid(stages),
+        stage_table(stages),
+        "Every stage also writes its metrics to `reports/metrics/`.",
+        *_counts(results, drawn),
+        *_scores(results, select, drawn),
+        *_images(results, select, params, data, drawn),
+        contamination(results),
+        *_desk_models(results),
     ]
     return "\n\n".join(parts) + "\n", drawn
 
 
-def _arms(inputs: Inputs, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
-    if inputs.results.empty:
-        return ["## Arms side by side", "No benchmark was asked: `benchmark.tasks.pictures` is empty."]
-    drawn["arms.png"] = figures.arms_figure(inputs.results, inputs.fixed_answers)
+def _arms(results: SynthVLMResults, compared: pd.DataFrame, drawn: Figures) -> list[str]:
+    if results.results.empty:
+        return ["## Arms compared", "No benchmark was run: `benchmark.tasks.pictures` is empty."]
+    drawn["arms.png"] = figures.arms_figure(results.results, results.fixed_answers)
     return [
-        "## Arms side by side",
-        "Every arm is the same model, trained in the same way on as many pairs; only the pairs differ: the best by "
-        "score (`selected`), any of the same candidates (`random`), original pictures with their reference captions "
-        "(`real`; at desk scale drawings with templates over emoji names). `untrained` has "
-        "seen nothing. In brackets: 95% intervals, resampled over concepts. *Without the picture* is the same "
-        "model asked the same questions blind; *best fixed answer* is what one answer to all questions of a kind "
-        "scores.",
-        image("arms.png", "a dot and its interval for every arm on every task"),
-        tables.arms_table(inputs),
+        "## Arms compared",
+        "All arms share model, training and number of pairs and differ in the pairs: the best by score (`selected`), "
+        "random ones of the same candidates (`random`), original images with their reference captions (`real`; at "
+        "desk scale emoji drawings with captions made of templates). `untrained` has seen no pair. In brackets: 95% "
+        "intervals, resampled over concepts. *Without the image*: the same model gets the same questions without "
+        "their images. *Best fixed answer*: one constant answer per kind of question.",
+        figure_link("arms.png", "value and interval of every arm on every task"),
+        tables.arms_table(results),
         "### Do the arms differ?",
-        "The arms answered the same questions, so they are compared question by question. *p* is of a t-test clustered "
-        f"by concept, corrected by Holm for the {len(compared)} comparisons of the table: a difference is shown where it is "
-        "below 0.05. *Detectable* is the smallest true difference that this many questions would show four times in five "
-        "before the correction.",
+        "All arms answer the same questions, so differences are paired by question. *p* is from a t-test clustered by "
+        f"concept, Holm-corrected for the {len(compared)} comparisons of the table; a difference is shown where it is "
+        "below 0.05 and the interval excludes 0. *Detectable* is the smallest true difference that this many questions "
+        "show with a power of 80% before the correction.",
         tables.differences_table(compared),
-        folded("By kind of question", tables.categories_table(inputs)),
-        folded("The trainings", tables.trainings_table(inputs)),
+        folded("By kind of question", tables.categories_table(results)),
+        folded("Training metrics", tables.trainings_table(results)),
     ]
 
 
-def _pipeline(stages: Sequence[Stage]) -> list[str]:
-    return [
-        "## The pipeline",
-        "`dvc repro` runs it. Rounded boxes come with the repository; arrows between stages that "
-        "follow from others are left out.",
-        mermaid(stages),
-        stage_table(stages),
-        "Every stage also writes its numbers to `reports/metrics/`.",
-    ]
-
-
-def _counts(inputs: Inputs, drawn: dict[str, bytes]) -> list[str]:
-    steps, reasons = funnel(inputs), rejections(inputs)
+def _counts(results: SynthVLMResults, drawn: Figures) -> list[str]:
+    steps, reasons = funnel(results), rejections(results)
     drawn["funnel.png"] = figures.funnel_figure(steps, reasons)
     parts = [
         "## Counts through the filters",
-        "Nothing is lost: what is not kept is in `data/captions/rejected.parquet` with its reason, and a picture that "
-        "could not be made or scored is in the stage's `failed.parquet` with its error. Source `human` holds the reference "
-        "captions: templates over emoji names at desk scale, else what a file of `captions.sources` holds; source `model` what "
-        "the language model wrote.",
-        image("funnel.png", "bars: what reaches each step by source, and what the filters rejected for"),
+        "Rejected captions are kept with their reason in `data/captions/rejected.parquet`; images that could not be "
+        "generated or scored are in `failed.parquet` of the stage, with the error. Source `human`: reference captions "
+        "(made of templates over emoji names at desk scale, otherwise from the files of `captions.sources`). Source "
+        "`model`: generated captions.",
+        figure_link("funnel.png", "counts at each step by source, and rejections by filter"),
         tables.counts_table(steps, "step"),
-        tables.rejected_table(reasons, inputs.rejected),
+        tables.rejected_table(reasons, results.rejected),
     ]
-    noise = inputs.metrics["captions"].get("noise", {})
-    if noise:
+    if noise := results.caption_metrics.get("noise", {}):
         read, kept = (sum(counts[name] for counts in noise.values()) for name in ("read", "kept"))
-        missed = ", ".join(f"{counts['kept']} of {counts['read']} {kind}" for kind, counts in sorted(noise.items()))
-        parts.append(f"Kept of {read} captions spoilt on purpose: {kept} ({missed}).".replace("_", " "))
+        kinds = ", ".join(f"{counts['kept']} of {counts['read']} {kind}" for kind, counts in sorted(noise.items()))
+        parts.append(f"Deliberately corrupted captions that were kept: {kept} of {read} ({kinds}).".replace("_", " "))
     return parts
 
 
-def _scores(inputs: Inputs, ranking: Ranking, drawn: dict[str, bytes]) -> list[str]:
-    found = shares(inputs.scores, ranking)
-    drawn["scores.png"] = figures.histograms_figure(inputs.scores, inputs.selected, SCORES)
-    drawn["scatter.png"] = figures.scatter_figure(inputs.scores, inputs.selected, SCORES)
-    weights = f"{ranking.clip_weight:g} x max(CLIP cosine, 0) + {ranking.ssim_weight:g} x SSIM"
-    if found.clip != found.clip:
-        decided = "The fused score does not vary, so neither score decided anything."
+def _scores(results: SynthVLMResults, select: Select, drawn: Figures) -> list[str]:
+    statistics = score_statistics(results.scores, select)
+    drawn["scores.png"] = figures.histograms_figure(results.scores, results.selected, SCORES)
+    drawn["scatter.png"] = figures.scatter_figure(results.scores, results.selected, SCORES)
+    clip, ssim = statistics.clip_share, statistics.ssim_share
+    if clip != clip:
+        shares = "The weighted score does not vary, so neither score decides the ranking."
     else:
-        leader = "CLIP" if found.clip > found.ssim else "SSIM"
-        decided = (
-            f"Of the variance of the fused score ({weights}) over all candidates {found.clip:.0%} comes with the CLIP "
-            f"cosine and {found.ssim:.0%} with SSIM: {leader} decides that ranking."
+        shares = (
+            f"Of the variance of the weighted score ({select.clip_weight * select.clip_scale:g} x max(CLIP cosine, 0) "
+            f"+ {select.ssim_weight:g} x SSIM) over all candidates, {clip:.0%} is due to the CLIP cosine and "
+            f"{ssim:.0%} to SSIM: {'CLIP' if clip > ssim else 'SSIM'} decides the ranking."
         )
-    used = {
-        "top": "The selection takes the highest fused scores.",
-        "rear": "The selection takes the lowest fused scores.",
-        "random": "The selection ignores both scores (strategy `random`).",
-    }.get(ranking.strategy, f"The selection uses one score alone (strategy `{ranking.strategy}`).")
-    if ranking.strategy in ("top", "rear") and ranking.fusion != "sum":
-        used = f"{used[:-1]} by `fusion: {ranking.fusion}`; what follows is about the weighted sum instead."
+    strategy = select.strategy
+    used = SELECTION_BY.get(strategy, f"The selection uses one score alone (strategy `{strategy}`).")
+    if strategy in ("top", "rear") and select.fusion != "sum":
+        used = f"{used[:-1]} by `fusion: {select.fusion}`; what follows is about the weighted sum instead."
     return [
         "## Scores",
-        f"{used} {decided} The two correlate with r = {number(found.pearson)} (Pearson) and "
-        f"{number(found.spearman)} (Spearman), n = {len(inputs.scores):,}.",
-        image("scores.png", "histograms of both scores, all candidates against the selected ones"),
-        image("scatter.png", "scatter plot of the two scores"),
+        f"{used} {shares} The two scores correlate with r = {number(statistics.pearson)} (Pearson) and "
+        f"{number(statistics.spearman)} (Spearman), n = {len(results.scores):,}.",
+        figure_link("scores.png", "histograms of both scores, all candidates and the selected ones"),
+        figure_link("scatter.png", "scatter plot of the two scores"),
     ]
 
 
-def _pictures(inputs: Inputs, ranking: Ranking, params: Report, data: Path, drawn: dict[str, bytes]) -> list[str]:
-    best, worst = samples.extremes(inputs, ranking, params.pictures)
-    shown = {
-        "best": samples.synthetic_cells(best, data),
-        "worst": samples.synthetic_cells(worst, data),
-        "selection": samples.synthetic_cells(samples.sample(inputs.selected, params.pictures, params.seed), data),
+def _images(results: SynthVLMResults, select: Select, params: Report, data: Path, drawn: Figures) -> list[str]:
+    count, seed = params.pictures, params.seed
+    best, worst = samples.extremes(results, select, count)
+    selected = samples.sample(results.selected, count, seed)
+    cells = {
+        "best": ("The best {}", samples.synthetic_cells(best, data)),
+        "worst": ("The worst {}", samples.synthetic_cells(worst, data)),
+        "selection": ("{} random pairs of the selection", samples.synthetic_cells(selected, data)),
     }
-    if "real" in inputs.pairs:
-        shown["real"] = samples.real_cells(samples.sample(inputs.pairs["real"], params.pictures, params.seed), data)
-    parts = ["## The pairs", "Best and worst are by fused score among all scored candidates, one per caption."]
-    for name, cells in shown.items():
-        title = _GRIDS[name].format(count=len(cells))
-        drawn[f"{name}.png"] = grids.grid(cells, params.columns, params.side)
-        parts += [f"### {title}", image(f"{name}.png", f"{title}: pictures with their captions")]
-    concepts = concept_means(inputs.scores)
+    if "real" in results.pairs:
+        real = samples.real_cells(samples.sample(results.pairs["real"], count, seed), data)
+        cells["real"] = ("{} random real pairs, original images with their reference captions", real)
+    parts = ["## The pairs", "Best and worst are by weighted score among all scored candidates, one per caption."]
+    for name, (heading, of_grid) in cells.items():
+        title = heading.format(len(of_grid))
+        drawn[f"{name}.png"] = grids.grid(of_grid, params.columns, params.side)
+        parts += [f"### {title}", figure_link(f"{name}.png", f"{title}: images with their captions")]
+    concepts = concept_means(results.scores)
     if concepts.empty:
         return [*parts, "### By concept", "No candidate has a score."]
     drawn["concepts.png"] = figures.concepts_figure(concepts, "mean CLIP cosine")
-    parts += [
+    return [
+        *parts,
         "### By concept",
-        f"Mean CLIP cosine of all candidates of a concept with its 95% interval; in the median a concept has "
-        f"{int(concepts['n'].median())} pictures.",
-        image("concepts.png", "bars: mean CLIP cosine of every concept"),
+        "Mean CLIP cosine of all candidates of a concept with its 95% interval; the median concept has "
+        f"{int(concepts['n'].median())} images.",
+        figure_link("concepts.png", "mean CLIP cosine of every concept"),
     ]
-    return parts
 
 
-def _desk_models(inputs: Inputs) -> list[str]:
-    if inputs.desk_models is None:
+def _desk_models(results: SynthVLMResults) -> list[str]:
+    if results.desk_models is None:
         return ["## The desk models", f"{DESK_MODELS} is missing: `python -m desk_models.publish` writes it."]
     return [
         "## The desk models",
-        "What painted and scored, measured on drawings that no training saw. `clip`: each concept's text against "
-        "one held-out drawing of every concept. `generator`: how often an independent referee (a linear probe on "
-        "ImageNet features of real drawings) names what a generated picture was asked to show; `referee on real` "
-        "is the same referee on real held-out drawings. Chance is 1, or 5, in the number of concepts. The masked "
-        "generator is in the section about its route.",
-        tables.nested_table({name: one for name, one in inputs.desk_models.items() if name != "masked"}, "measure"),
+        "Quality of the models that generate and score, on held-out drawings. `clip`: retrieval of one held-out "
+        "drawing of every concept by the concept's text. `generator`: accuracy of an independent classifier (a linear "
+        "probe on ImageNet features of real drawings) on generated images, as to the concept of the prompt; `referee "
+        "on real`: the same classifier on real held-out drawings. Chance is 1, or 5, in the number of concepts. The "
+        "masked generator is in the section about the Synth2 route.",
+        tables.nested_table({name: one for name, one in results.desk_models.items() if name != "masked"}, "measure"),
     ]

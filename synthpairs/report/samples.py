@@ -1,47 +1,59 @@
-"""Which pairs the report shows, and their pictures as cells of a grid."""
+"""Pairs that the report shows, and their images as cells of a grid."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from synthpairs.core.storage import read_shard
-from synthpairs.report.findings import Ranking, fused
+from synthpairs.report.analysis import weighted_sum
 from synthpairs.report.grids import Cell
-from synthpairs.report.inputs import Inputs
+from synthpairs.report.inputs import SynthVLMResults
 from synthpairs.selection.pairs import originals
+from synthpairs.selection.params import Select
 
 
-def extremes(inputs: Inputs, ranking: Ranking, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The candidates of highest and of lowest fused score, best and worst first; at most one per caption in each."""
-    columns = ["key", "text", "shard"]
-    rows = inputs.scores.merge(inputs.manifest[columns], on="key", validate="one_to_one")
-    rows = rows.assign(fused=fused(rows, ranking))
+def extremes(results: SynthVLMResults, select: Select, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The candidates of highest and of lowest weighted score, best and worst first; at most one per caption in each."""
+    rows = results.scores.merge(results.manifest[["key", "text", "shard"]], on="key", validate="one_to_one")
+    rows = rows.assign(fused=weighted_sum(rows, select))
     best = rows.sort_values(["fused", "key"], ascending=[False, True]).drop_duplicates("uid")
     worst = rows.sort_values(["fused", "key"]).drop_duplicates("uid")
     return best.head(count), worst.head(count)
 
 
 def sample(rows: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """That many rows by chance, whatever their order was."""
+    """`count` random rows; independent of their order."""
     ordered = rows.sort_values("key", ignore_index=True)
-    places = np.random.default_rng(seed).permutation(len(ordered))[:count]
-    return ordered.iloc[places]
+    return ordered.iloc[np.random.default_rng(seed).permutation(len(ordered))[:count]]
+
+
+def concept_matched(generated: pd.DataFrame, real: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """`count` generated pairs of different captions, each followed by a real one of the same concept where there is one."""
+    chosen = sample(generated.sort_values("key").drop_duplicates("uid"), count, seed)
+    ordered, rng = real.sort_values("key", ignore_index=True), np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for pair in chosen.to_dict("records"):
+        same_concept = ordered[ordered["concept"] == pair["concept"]]
+        pool = ordered if same_concept.empty else same_concept
+        rows += [pair, pool.iloc[rng.integers(len(pool))].to_dict()]
+    return pd.DataFrame(rows, columns=["key", "text", "concept"])
 
 
 def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
-    """Cells of candidates (key, text, shard; with clip_cosine and ssim also a note), pictures from data/images."""
-    pictures: dict[str, bytes] = {}
+    """Cells of candidates (key, text, shard; with clip_cosine and ssim also a note), images from data/images."""
+    images: dict[str, bytes] = {}
     for shard, group in rows.groupby("shard"):
-        path, wanted = data / "images" / str(shard), set(group["key"])
+        path, keys = data / "images" / str(shard), set(group["key"])
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         for key, members in read_shard(path):
-            if key in wanted:
-                pictures[key] = members.get("png") or members.get("webp") or b""
+            if key in keys:
+                images[key] = members.get("png") or members.get("webp") or b""
     return [
         Cell(
-            picture=pictures.get(row["key"], b""),
+            image=images.get(row["key"], b""),
             caption=row["text"],
             note=f"CLIP {row['clip_cosine']:.2f} SSIM {row['ssim']:.2f}" if "ssim" in row else "",
         )
@@ -50,9 +62,9 @@ def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
 
 
 def real_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
-    """Cells of real pairs, pictures from the captions' originals."""
-    wanted, pictures = set(rows["uid"]), dict[str, bytes]()
-    for uid, picture in originals(data):
-        if picture is not None and uid in wanted:
-            pictures.setdefault(uid, picture)  # of a duplicate's the kept one
-    return [Cell(picture=pictures.get(row["uid"], b""), caption=row["text"]) for row in rows.to_dict("records")]
+    """Cells of real pairs, images from the captions' originals."""
+    uids, images = set(rows["uid"]), dict[str, bytes]()
+    for uid, original in originals(data):
+        if original is not None and uid in uids:
+            images.setdefault(uid, original)  # of exact duplicates the one that was kept
+    return [Cell(image=images.get(row["uid"], b""), caption=row["text"]) for row in rows.to_dict("records")]

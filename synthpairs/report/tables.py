@@ -1,4 +1,4 @@
-"""The page's tables, the numbers in them, pictures as links; text that strangers wrote is shown, never interpreted."""
+"""Tables of the page, and how numbers and foreign text are written in it."""
 
 import math
 import re
@@ -9,21 +9,21 @@ import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
-from synthpairs.report.inputs import Comparison
+from synthpairs.report.inputs import ArmResults
 
-FIGURES = "figures"  # folder beside the page
+FIGURES = "figures"  # folder next to the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table
-# Whatever Markdown or HTML would act on, links that a host makes of bare addresses included.
-_ACTIVE = re.compile(r"[\\`*_{}\[\]<>|&~$#@:!]|\.(?=\w)")
+# Everything that Markdown or HTML interprets, bare addresses included, of which hosts make links.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>|&~$#@:!]|\.(?=\w)")
 
 
 def literal(text: str, limit: int = EXAMPLE_LENGTH) -> str:
-    """Text as a table cell can hold it: one line, invisible characters named, nothing to act on, cut at `limit`."""
-    shown = "".join(
+    """Text escaped for a table cell: one line, invisible characters named, cut at `limit` characters."""
+    visible = "".join(
         " " if char.isspace() else char if char.isprintable() else f"<U+{ord(char):04X}>" for char in text[: limit + 1]
     )
-    cut = f"{shown[:limit].rstrip()} ... ({len(text):,} characters)" if len(text) > limit else shown
-    return _ACTIVE.sub(r"\\\g<0>", cut.strip()) or "(nothing)"
+    cut = f"{visible[:limit].rstrip()} ... ({len(text):,} characters)" if len(text) > limit else visible
+    return _MARKUP.sub(r"\\\g<0>", cut.strip()) or "(nothing)"
 
 
 def number(value: float | None, signed: bool = False) -> str:
@@ -36,13 +36,19 @@ def number(value: float | None, signed: bool = False) -> str:
 
 
 def interval(low: float, high: float, signed: bool = False) -> str:
-    """A 95% interval in brackets; nothing for none."""
+    """A 95% interval in brackets, after a space; empty for NaN."""
     return "" if math.isnan(low) else f" [{number(low, signed)}, {number(high, signed)}]"
 
 
-def image(name: str, told: str) -> str:
-    """A picture of the page's own; `told` is for those who do not see it."""
-    return f"![{told}]({FIGURES}/{name})"
+def estimate(row: Any, prefix: str = "", signed: bool = False) -> str:
+    """Value with its interval, of the keys value, low and high after `prefix`."""
+    value, low, high = (row[f"{prefix}{name}"] for name in ("value", "low", "high"))
+    return f"{number(value, signed)}{interval(low, high, signed)}"
+
+
+def figure_link(name: str, description: str) -> str:
+    """A figure of the page with its alternative text."""
+    return f"![{description}]({FIGURES}/{name})"
 
 
 def folded(title: str, content: str) -> str:
@@ -50,34 +56,40 @@ def folded(title: str, content: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
 
 
-def arms_table(inputs: Comparison) -> str:
-    """Tasks by arms: value and interval, and the same arm asked without the picture below it."""
+def bullets(lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def listed(names: Iterable[str]) -> str:
+    """At least one name, as in "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def arms_table(results: ArmResults) -> str:
+    """Tasks by arms: value and interval, without the image below it, and the best fixed answer."""
     rows = []
-    for task, found in inputs.results.groupby("task", sort=True):
-        by_arm = found.set_index("arm")
-        first = found.iloc[0]
-        arrow = "" if first["higher_is_better"] else ", lower is better"
-        cells, blind = [], []
-        for arm in inputs.tested:
-            row = by_arm.loc[arm]
-            cells.append(f"**{number(row['value'])}**{interval(row['low'], row['high'])}")
-            blind.append(f"{number(row['blind_value'])}{interval(row['blind_low'], row['blind_high'])}")
-        rows.append([f"**{task}**", f"{first['metric']}{arrow}", f"{first['n']:,}", *cells])
-        if found["blind_value"].notna().any():
-            rows.append(["", "without the picture", "", *blind])
-        if task in inputs.fixed_answers:
-            rows.append(["", "best fixed answer", "", *[number(inputs.fixed_answers[task])] * len(cells)])
-    return markdown_table(["task", "measure", "n", *inputs.tested], rows, words=range(2))
+    for task, group in results.results.groupby("task", sort=True):
+        by_arm, first = group.set_index("arm").loc[list(results.evaluated)], group.iloc[0]
+        cells = [f"**{number(row['value'])}**{interval(row['low'], row['high'])}" for _, row in by_arm.iterrows()]
+        direction = "" if first["higher_is_better"] else ", lower is better"
+        rows.append([f"**{task}**", f"{first['metric']}{direction}", f"{first['n']:,}", *cells])
+        if group["blind_value"].notna().any():
+            rows.append(["", "without the image", "", *(estimate(row, "blind_") for _, row in by_arm.iterrows())])
+        if task in results.fixed_answers:
+            rows.append(["", "best fixed answer", "", *[number(results.fixed_answers[task])] * len(cells)])
+    return markdown_table(["task", "measure", "n", *results.evaluated], rows, words=range(2))
 
 
 def differences_table(differences: pd.DataFrame) -> str:
-    """Every two arms on every task, answer by answer; differences with the columns of `findings.differences`."""
+    """Paired differences of arms, with the columns of `analysis.differences`."""
     rows = [
         [
             row["task"],
             f"{row['one']} - {row['other']}",
             f"{row['n']:,}",
-            f"{number(row['value'], True)}{interval(row['low'], row['high'], True)}",
+            estimate(row, signed=True),
             probability(row["p"]),
             number(row["detectable"]),
             f"{row['better']} is better" if row["better"] else NO_DIFFERENCE,
@@ -94,13 +106,13 @@ def counts_table(counts: pd.DataFrame, first: str) -> str:
 
 
 def rejected_table(rejections: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """What each filter rejected: counts by source, one example (of the smallest uid) and what was wrong with it."""
+    """Counts of each filter by source, with one example (of the smallest uid) and the reason of its rejection."""
     rows = []
     for reason, counts in rejections.iterrows():
         example = rejected[rejected["reason"] == reason].sort_values("uid").iloc[0]
         cells = [number(int(count)) for count in (*counts, counts.sum())]
         rows.append([literal(str(reason)), *cells, literal(example["text"]), literal(str(example["detail"]))])
-    return markdown_table(["filter", *map(literal, rejections.columns), "all", "an example", "what was wrong"], rows)
+    return markdown_table(["filter", *map(literal, rejections.columns), "all", "an example", "reason"], rows)
 
 
 def nested_table(groups: dict[str, Any], first: str) -> str:
@@ -111,32 +123,29 @@ def nested_table(groups: dict[str, Any], first: str) -> str:
     return markdown_table([first, *map(literal, columns)], cells, words=[0])
 
 
-def categories_table(inputs: Comparison) -> str:
-    """Tasks by arms again, for each kind of question."""
+def categories_table(results: ArmResults) -> str:
+    """Tasks by arms for each kind of question."""
     rows = []
-    for task, numbers in sorted(inputs.benchmarks[inputs.tested[0]].items()):
-        for category, own in sorted(numbers.get("categories", {}).items()):
-            cells = []
-            for arm in inputs.tested:
-                found = inputs.benchmarks[arm][task]["categories"][category]
-                cells.append(f"{number(found['value'])}{interval(found['low'], found['high'])}")
-            rows.append([task, literal(category), f"{own['n']:,}", *cells])
-    return markdown_table(["task", "kind", "n", *inputs.tested], rows, words=range(2))
+    for task, numbers in sorted(results.benchmarks[results.evaluated[0]].items()):
+        for category, first in sorted(numbers.get("categories", {}).items()):
+            cells = [estimate(by_task[task]["categories"][category]) for by_task in results.benchmarks.values()]
+            rows.append([task, literal(category), f"{first['n']:,}", *cells])
+    return markdown_table(["task", "kind", "n", *results.evaluated], rows, words=range(2))
 
 
-def trainings_table(inputs: Comparison) -> str:
-    """What each training reported, one row per number, arms beside each other."""
+def trainings_table(results: ArmResults) -> str:
+    """Metrics of each training stage, one row per number, by arm."""
     rows = []
-    for stage, by_arm in inputs.trainings.items():
+    for stage, by_arm in results.trainings.items():
         names = sorted({name for metrics in by_arm.values() for name, value in metrics.items() if _is_number(value)})
-        rows += [[stage, literal(name), *(number(by_arm[arm].get(name)) for arm in inputs.arms)] for name in names]
-    return markdown_table(["stage", "measure", *inputs.arms], rows, words=range(2))
+        rows += [[stage, literal(name), *(number(by_arm[arm].get(name)) for arm in results.arms)] for name in names]
+    return markdown_table(["stage", "measure", *results.arms], rows, words=range(2))
 
 
 def _leaves(value: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, dict[str, float]]]:
-    own = {str(name): item for name, item in value.items() if _is_number(item)}
-    if own:
-        yield prefix.strip() or "all", own
+    numbers = {str(name): item for name, item in value.items() if _is_number(item)}
+    if numbers:
+        yield prefix.strip() or "all", numbers
     for name, item in value.items():
         if isinstance(item, dict):
             yield from _leaves(item, f"{prefix} {name}")

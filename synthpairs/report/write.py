@@ -1,81 +1,71 @@
-"""The report's files: the page, the figures that it shows, and the tables behind `dvc plots`."""
+"""Files of the report: the page, its figures, and the tables behind `dvc plots`."""
 
 from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from synthpairs.core.storage import write_bytes
 from synthpairs.generation.masked.mixing import generated_pairs, real_pairs
 from synthpairs.generation.vq_pairs.decoding import pictures
 from synthpairs.generation.vq_pairs.params import Pairs
-from synthpairs.report.codes import read_codes
-from synthpairs.report.findings import Ranking, funnel
+from synthpairs.report.analysis import funnel
 from synthpairs.report.graph import read_stages
-from synthpairs.report.inputs import Inputs, read_inputs, read_json
-from synthpairs.report.page import Sections, build
+from synthpairs.report.inputs import SynthVLMResults, read_synth2_results, read_synthvlm_results
+from synthpairs.report.page import build
 from synthpairs.report.params import Report
-from synthpairs.report.plotted import plot_tables
-from synthpairs.report.sections.distributions import section as distributions_section
-from synthpairs.report.sections.diversity import markdown
-from synthpairs.report.sections.noise_seeds import answers as noise_seeds_answers
-from synthpairs.report.sections.perplexity import section as perplexity_section
-from synthpairs.report.sections.preference import section as preference_section
-from synthpairs.report.sections.seeds import answers as seeds_answers
-from synthpairs.report.sections.strategies import answers as strategies_answers
+from synthpairs.report.sections import diversity
 from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
 
 DATA, OUT = Path("data"), Path("reports")
+BINS = 25  # of a score's histogram over [0, 1]
 
 
 def write_report(
     report: Report, select: Select, pairs: Pairs, arms: Sequence[str], code_arms: Sequence[str]
 ) -> dict[str, int]:
-    """Write reports/README.md, reports/figures and reports/plots; returns how many pictures the page has.
+    """Write reports/README.md, reports/figures and reports/plots, and return the number of figures.
 
-    Pictures of an earlier page are deleted. FileNotFoundError says which stage to run for what is not there.
+    Figures of an earlier page are deleted. FileNotFoundError names the stage that makes a missing file.
     """
 
     def decode(keys: Sequence[str]) -> list[bytes]:
-        codes = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
-        return pictures([codes[key] for key in keys], Path(pairs.tokenizer), "params.yaml: pairs.tokenizer")
+        tokens = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
+        return pictures([tokens[key] for key in keys], Path(pairs.tokenizer), "params.yaml: pairs.tokenizer")
 
-    stages, codes = read_stages(Path("dvc.yaml"), Path("params.yaml")), read_codes(code_arms)
-    route, figures = synth2(codes, markdown(codes.diversity), decode, report)
-    ranking = Ranking(
-        strategy=select.strategy,
-        fusion=select.fusion,
-        clip_weight=select.clip_weight * select.clip_scale,
-        ssim_weight=select.ssim_weight,
-    )
-    inputs = read_inputs(arms)
-    page, more = build(inputs, _sections(inputs, route), stages, ranking, report, DATA)
-    figures |= more
-    for stale in sorted((OUT / FIGURES).glob("*.png")):
-        if stale.name not in figures:
-            stale.unlink()
-    for name, payload in figures.items():
-        write_bytes(OUT / FIGURES / name, payload)
-    for name, payload in plot_tables(inputs, funnel(inputs)).items():
-        write_bytes(OUT / "plots" / name, payload)
+    stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
+    synth2_results = read_synth2_results(code_arms)
+    section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
+    results = read_synthvlm_results(arms)
+    page, others = build(results, section, stages, select, report, DATA)
+    figures |= others
+    for path in sorted((OUT / FIGURES).glob("*.png")):
+        if path.name not in figures:
+            path.unlink()
+    for name, png in figures.items():
+        write_bytes(OUT / FIGURES / name, png)
+    for name, table in plot_tables(results).items():
+        write_bytes(OUT / "plots" / name, table.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(OUT / "README.md", page.encode())
     return {"pictures": len(figures)}
 
 
-def _sections(inputs: Inputs, route: str) -> Sections:
-    """What other packages say about the results that they have in reports/; `route` is the Synth2 route's."""
-    strategies = read_json(OUT / "experiments/strategies.json", "make experiments", ["studies"])
-    seeds = read_json(OUT / "experiments/seeds.json", "make experiments", ["benchmarks"])
-    noise_seeds = read_json(OUT / "experiments/noise_seeds.json", "make experiments", ["paintings"])
-    preference = read_json(OUT / "preference.json", "dvc repro preference", ["not_asked"])
-    perplexity = read_json(OUT / "perplexity.json", "dvc repro perplexity", ["left_out"])
-    distributions = read_json(OUT / "distributions.json", "dvc repro distributions", ["captions_with_both"])
-    return Sections(
-        strategies=strategies_answers(strategies["studies"]),
-        seeds=seeds_answers(seeds),
-        noise_seeds=noise_seeds_answers(noise_seeds["paintings"]),
-        preference=preference_section(preference),
-        perplexity=perplexity_section(perplexity, inputs.results),
-        distributions=distributions_section(distributions),
-        synth2=route,
+def plot_tables(results: SynthVLMResults) -> dict[str, pd.DataFrame]:
+    """Tables by file name: each arm's value on each benchmark, the funnel's counts, and both scores' histograms.
+
+    Bins are fixed, so that the histograms of different revisions can be overlaid.
+    """
+    benchmarks, steps = results.results, funnel(results)
+    values = pd.DataFrame(
+        {"benchmark": benchmarks["task"] + ": " + benchmarks["arm"], "value": benchmarks["value"].round(4)}
     )
+    counts = pd.DataFrame({"step": steps.index, "captions": steps.sum(axis="columns").to_numpy()})
+    tables = {"benchmarks.csv": values.sort_values("benchmark"), "funnel.csv": counts}
+    for name in ("clip_cosine", "ssim"):
+        edges = pd.interval_range(0, 1, periods=BINS)
+        bins = pd.cut(results.scores[name].clip(1e-9, 1), edges).value_counts(sort=False)
+        histogram = pd.DataFrame({name: [edge.right for edge in edges], "pictures": bins.to_numpy()})
+        tables[f"{name}.csv"] = histogram.round(4)
+    return tables

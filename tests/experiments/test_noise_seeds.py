@@ -51,3 +51,4 @@ def test_the_first_noise_seed_is_the_main_run_s(config, monkeypatch):
     assert pd.concat(generated)["key"].is_unique
     assert all(one["candidates"] == len(generated[0]) and one["sets"]["selected"]["n"] == 3 for one in results)
     assert measure_noise_seeds(config)["paintings"] == results
+    assert "| noise seed 2 |" in noise_seeds_page(results)

@@ -37,7 +37,7 @@ def test_a_difference_is_shown_with_its_direction():
     assert "`real` is better on desk_vqa (+0." in arms
     assert "`real` has 1.221 [" in language
     assert "`selected`: no difference shown" in language
-    assert judges.count("prefers the synthetic pictures") == 2
+    assert judges.count("prefers the synthetic images") == 2
 
 
 def test_a_difference_that_one_seed_contradicts_is_not_shown():
@@ -49,7 +49,7 @@ def test_a_difference_that_one_seed_contradicts_is_not_shown():
 
 def test_a_judge_that_fails_the_control_is_ignored():
     judges = page_answers(rate=(0.1, 0.1, 0.1), right=0.5)[2]
-    assert judges.endswith("No judge can tell under every seed, so nothing follows.")
+    assert judges.endswith("No judge passes the control under every seed, so there is no result.")
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_a_side_needs_the_interval_and_every_seed(low, high, seeds, expected):
 def test_differences_need_all_noise_seeds(results):  # noqa: F811
     assert results["coupled"]["ssim"]["shown"]
     more, correlated = noise_seeds_page.answers([results] * 3).splitlines()
-    assert f"more: {LABELS['ssim']}; not the same in all, or no difference shown: " in more
-    assert LABELS["clutter"] in correlated.split("less: ")[1]
+    assert f"In all 3 noise seeds higher: {LABELS['ssim']}; not the same in all, or no difference shown: " in more
+    assert LABELS["clutter"] in correlated.split("negative: ")[1]
     other, unsure = copy.deepcopy(results), copy.deepcopy(results)
     other["coupled"]["ssim"]["value"] *= -1
     unsure["coupled"]["ssim"]["shown"] = False
     for row in other["preferences"]["ssim"]["correlations"].values():
         row["low"], row["high"] = -0.1, 0.1
     for one in (other, unsure):
-        assert f"more: {LABELS['ssim']}" not in noise_seeds_page.answers([results, one])
-    assert noise_seeds_page.answers([results, other]).endswith("in each nothing.")
+        assert f"higher: {LABELS['ssim']}" not in noise_seeds_page.answers([results, one])
+    assert noise_seeds_page.answers([results, other]).endswith("by intervals without 0, nothing.")
 
 
 def test_missing_measures_have_a_dash(results):  # noqa: F811
@@ -86,7 +86,7 @@ def test_missing_measures_have_a_dash(results):  # noqa: F811
     for row in bare["preferences"]["ssim"]["correlations"].values():
         row |= dict.fromkeys(row)
     page = noise_seeds_page.noise_seeds_page([bare, bare])
-    assert "no caption has both pictures" in page
+    assert "no caption has both images" in page
     assert "| - | - |" in page
 
 

@@ -16,7 +16,7 @@ from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Course, Steps
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.report.codes import SPEED_KEYS
+from synthpairs.report.inputs import SPEED_KEYS
 from synthpairs.vlm.params import Finetune, Training
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import parts, resampler, training  # noqa: F401

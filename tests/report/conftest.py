@@ -1,4 +1,4 @@
-"""A small project on disk as the other stages leave it: every table valid, every picture a real PNG."""
+"""A small project on disk with the results of all other stages: valid tables, real PNG images."""
 
 import dataclasses
 import hashlib
@@ -20,10 +20,9 @@ from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.evaluation.diversity.clusters import analyse
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.experiments.results import seed_results
-from synthpairs.report.codes import read_codes
-from synthpairs.report.findings import Ranking
-from synthpairs.report.inputs import read_inputs
+from synthpairs.report.inputs import read_synth2_results, read_synthvlm_results
 from synthpairs.report.params import Report
+from synthpairs.selection.params import Select
 from tests.evaluation.distributions.conftest import chosen_of, made_up_table, results_of
 from tests.experiments.conftest import ARMS as SEEDED
 from tests.experiments.conftest import made_up_answers
@@ -31,17 +30,18 @@ from tests.experiments.conftest import made_up_answers
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
 CODE_ARMS = ("real-codes", "genpair", "synthetic")
-RANKING = Ranking(strategy="top", fusion="sum", clip_weight=1.0, ssim_weight=0.5)
+SELECT = Select(strategy="top", fusion="sum", k=20, clip_weight=0.5, clip_scale=2.0, ssim_weight=0.5, best_of=False,
+                per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
 BENCHMARK = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=1, resamples=200, seed=0)
 DIVERSITY = Diversity(encoder="none", batch=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2,
                       restarts=1, resamples=10, seed=0)  # fmt: skip
-# Share of right answers with and without the picture, by task; desk_text has no picture.
+# Share of right answers with and without the image, by task; desk_text has no image.
 SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}
 CODE_SKILL = SKILL | {"desk_caption": (0.7, 0.1)}
 UNTRAINED_SKILL = {"desk_pope": (0.2, 0.2), "desk_vqa": (0.2, 0.2), "desk_text": (0.2, None)}
 CODES, CHANNELS, GRID = 16, 4, (4, 4)
-INPUTS = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}  # of the generator of codes
+INPUTS = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}  # of the masked generator
 REAL_DRAWS = {"real-codes": 80, "genpair": 40, "synthetic": 0}  # of 80
 WORSE = {"value": -0.2, "low": -0.3, "high": -0.1, "shown": True}
 STUDY = {"sets": ["top-8", "rear-8"], "tasks": {"naming": {"differences": {"rear-8": WORSE}}}}
@@ -90,8 +90,7 @@ stages:
 PARAMS_YAML = {
     "arms": ARMS, "code_arms": CODE_ARMS, "report": dataclasses.asdict(PARAMS),
     "pairs": {"seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"},
-    "select": {"strategy": "top", "fusion": "sum", "k": 20, "clip_weight": 0.5, "clip_scale": 2.0, "ssim_weight": 0.5,
-               "best_of": False, "per_concept": None, "seed": 0, "samples_per_shard": 64},
+    "select": dataclasses.asdict(SELECT),
 }  # fmt: skip
 FILES = {
     "params.yaml": PARAMS_YAML,
@@ -121,7 +120,6 @@ FILES = {
     "reports/metrics/tasks.json": {
         "benchmarks": {"desk_pope": {"items": 120, "chance": 0.5, "majority": 0.5}, "desk_text": {"items": 120}}
     },
-    **{f"reports/metrics/{stage}.json": {"n": 120} for stage in ("images", "scores", "select")},
     "reports/perplexity.json": PERPLEXITY,
     "reports/preference.json": PREFERENCE,
     "reports/speed.json": SPEED,
@@ -134,16 +132,16 @@ REJECTIONS = (
 
 
 def png(seed):
-    """A disc on a plain ground, 16 pixels wide; equal seeds give equal pictures."""
+    """A disc on a plain ground, 16 pixels wide; equal seeds give equal images."""
     ground, disc = np.random.default_rng(seed).integers(256, size=(2, 3)).tolist()
-    picture, buffer = Image.new("RGB", (16, 16), tuple(ground)), io.BytesIO()
-    ImageDraw.Draw(picture).ellipse((3, 3, 12, 12), fill=tuple(disc))
-    picture.save(buffer, "PNG")
+    image, buffer = Image.new("RGB", (16, 16), tuple(ground)), io.BytesIO()
+    ImageDraw.Draw(image).ellipse((3, 3, 12, 12), fill=tuple(disc))
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def answers(arm, skill):
-    """Rows of ANSWERS to 120 items of each task: each arm errs on questions of its own."""
+    """Rows of ANSWERS to 120 items of each task, with errors that depend on the arm."""
     rng = np.random.default_rng(int(hashlib.sha256(arm.encode()).hexdigest()[:8], 16))
     return pd.DataFrame(
         {"uid": f"{task}-{item:04d}", "task": task, "blind": blind, "category": ("what", "where")[item % 2],
@@ -156,26 +154,26 @@ def answers(arm, skill):
 
 
 def write_answers(root, arm, table):
-    """One arm's benchmark files."""
+    """Benchmark files of an arm."""
     write_table(root / f"reports/benchmarks/items/{arm}.parquet", table, schema.ANSWERS)
     summary = summarise(table, dict.fromkeys(table["task"], 1.0), BENCHMARK)
     write_json(root / f"reports/benchmarks/{arm}.json", summary)
 
 
 def write_trainings(root, arm, skill, **align):
-    """What the trainings of an arm and its benchmarks leave."""
+    """Metrics of an arm's trainings, and its benchmark files."""
     for stage, metrics in (("align", align), ("finetune", {})):
         write_json(root / f"reports/metrics/{stage}/{arm}.json", {"loss_last": 1.25, "note": "text"} | metrics)
     write_answers(root, arm, answers(arm, skill))
 
 
 def write_rows(root, name, columns, rows):
-    """A table of data/; what a row lacks is null."""
+    """A table of data/; missing columns are null."""
     write_table(root / f"data/{name}.parquet", [dict.fromkeys(columns.names) | row for row in rows], columns)
 
 
 def captions(source):
-    """Five of each concept; those of humans have pictures."""
+    """Five of each concept; reference captions have images."""
     return [
         {"uid": caption_uid(text, source), "text": text, "source": source, "concept": concept, "drawings": [],
          "original": png(n) if source == "human" else None}
@@ -193,7 +191,7 @@ def candidates_of(rows):
     return table.assign(shard=[f"shard-{key[0]}.tar" for key in table["key"]]).sort_values("key", ignore_index=True)
 
 
-def write_pictures_route(root):
+def write_synthvlm_route(root):
     """60 captions, 120 candidates with scores, 20 of them selected: two near duplicates, one with a benchmark's caption."""
     rng, human = np.random.default_rng(7), captions("human")
     kept = human + captions("model")
@@ -214,10 +212,10 @@ def write_pictures_route(root):
     best = list(chosen["key"])
     flagged = {key: {"flags": ["near-duplicate"], "group": "f" * 24} for key in best[:2]}
     flagged[best[2]] = {"flags": ["benchmark-caption"], "caption_share": 0.75, "caption_item": "desk_caption/0123"}
-    looked = {"origin": "synthetic", "phash": "0" * 16, "picture_bits": 9, "caption_share": 0.0, "caption_exact": False,
+    audited = {"origin": "synthetic", "phash": "0" * 16, "picture_bits": 9, "caption_share": 0.0, "caption_exact": False,
               "flags": []}  # fmt: skip
     audit = [
-        row | looked | {"selected": row["key"] in best} | flagged.get(row["key"], {})
+        row | audited | {"selected": row["key"] in best} | flagged.get(row["key"], {})
         for row in candidates[["key", "uid", "text"]].to_dict("records")
     ]
     real = [row | {"key": row["uid"], "origin": "real"} for row in human[:20]]
@@ -237,7 +235,7 @@ def write_pictures_route(root):
     write_answers(root, "untrained", answers("untrained", UNTRAINED_SKILL))
 
 
-def write_codes_route(root):
+def write_synth2_route(root):
     """Five captions with two grids each, forty real pairs, and a tokenizer with random weights."""
     rng = np.random.default_rng(8)
     with torch.random.fork_rng():
@@ -267,14 +265,14 @@ def write_codes_route(root):
 
 
 def letters(captions):
-    """Counted: enough of a sentence encoder for a table."""
+    """Counts of letters, in place of a sentence encoder."""
     return np.array([[text.count(letter) for letter in "abdelst"] for text in captions], dtype=np.float32)
 
 
 def make_project(root):
-    """Everything that the report reads."""
-    write_pictures_route(root)
-    write_codes_route(root)
+    """All files that the report reads."""
+    write_synthvlm_route(root)
+    write_synth2_route(root)
     texts, table = ["a dog", "two dogs", "a red bus", "a blue bus", "a cat", "a bell"], made_up_table()
     same, measured = pd.DataFrame({"uid": texts, "text": texts}), results_of(table, chosen_of(table))
     results = {
@@ -290,7 +288,7 @@ def make_project(root):
 
 @pytest.fixture(scope="session")
 def made_project(tmp_path_factory):
-    """The project, made once: no test may change it."""
+    """The project, shared by all tests; read only."""
     root = tmp_path_factory.mktemp("made")
     make_project(root)
     return root
@@ -298,7 +296,7 @@ def made_project(tmp_path_factory):
 
 @pytest.fixture
 def project(made_project, tmp_path, monkeypatch):
-    """A copy of the project, which is the current directory."""
+    """A copy of the project as the current directory."""
     shutil.copytree(made_project, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
@@ -306,12 +304,12 @@ def project(made_project, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def inputs(made_project):
-    """What the pictures' route left."""
-    return read_inputs(ARMS, made_project)
+def results(made_project):
+    """Results of the SynthVLM route."""
+    return read_synthvlm_results(ARMS, made_project)
 
 
 @pytest.fixture
-def codes(made_project):
-    """What the route of codes left."""
-    return read_codes(CODE_ARMS, made_project)
+def synth2_results(made_project):
+    """Results of the Synth2 route."""
+    return read_synth2_results(CODE_ARMS, made_project)

@@ -6,27 +6,27 @@ import pandas as pd
 from PIL import Image
 
 from synthpairs.report import figures
-from synthpairs.report.findings import concept_means, funnel, rejections
+from synthpairs.report.analysis import concept_means, funnel, rejections
 
 NAMES = {"clip_cosine": "CLIP cosine", "ssim": "SSIM"}
 
 
-def drawn(inputs):
-    odd = rejections(inputs).rename(columns={"human": "a$x$_{b", "model": "100%"})  # names are no markup
+def drawn(results):
+    odd = rejections(results).rename(columns={"human": "a$x$_{b", "model": "100%"})  # names are no markup
     return [
-        figures.arms_figure(inputs.results, inputs.fixed_answers),
-        figures.funnel_figure(funnel(inputs), rejections(inputs)),
+        figures.arms_figure(results.results, results.fixed_answers),
+        figures.funnel_figure(funnel(results), rejections(results)),
         figures.funnel_figure(odd, odd),
-        figures.histograms_figure(inputs.scores, inputs.selected, NAMES),
-        figures.scatter_figure(inputs.scores, inputs.selected, NAMES),
-        figures.concepts_figure(concept_means(inputs.scores), "mean"),
+        figures.histograms_figure(results.scores, results.selected, NAMES),
+        figures.scatter_figure(results.scores, results.selected, NAMES),
+        figures.concepts_figure(concept_means(results.scores), "mean"),
     ]
 
 
-def test_every_figure_is_the_same_twice_whatever_the_machine_s_style(inputs):
-    first = drawn(inputs)
+def test_every_figure_is_the_same_twice_whatever_the_machine_s_style(results):
+    first = drawn(results)
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "pink", "savefig.dpi": 30, "axes.grid": True}):
-        assert drawn(inputs) == first
+        assert drawn(results) == first
     for payload in first:
         assert not {"Software", "Creation Time"} & set(Image.open(io.BytesIO(payload)).info)
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def stages_of(tmp_path):
-    """Reads a dvc.yaml beside which params.yaml lists the arms."""
+    """Reads a dvc.yaml next to a params.yaml with the arms."""
     (tmp_path / "params.yaml").write_text("arms: [selected, real]")
 
     def read(text=DVC_YAML):
@@ -63,7 +63,7 @@ def test_a_matrix_makes_only_its_members(stages_of):
         ("stages: [", "dvc.yaml: not valid YAML"),
         ("[]", "dvc.yaml: not a mapping"),
         ("plots: []", "dvc.yaml: stages is missing"),
-        ("stages: {a: {matrix: {arm: '${no.such}'}}}", r"stages\.a\.matrix\.arm is no list, nor .* params\.yaml"),
+        ("stages: {a: {matrix: {arm: '${no.such}'}}}", r"stages\.a\.matrix\.arm must be a list or .* params\.yaml"),
     ],
 )
 def test_what_is_no_pipeline_is_named(stages_of, text, complaint):

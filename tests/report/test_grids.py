@@ -16,8 +16,8 @@ def sheet_of(cells, columns=1):
     return np.asarray(Image.open(io.BytesIO(grid(cells, columns, SIDE))).convert("RGB"))
 
 
-def test_grid_places_enlarged_pictures_row_by_row():
-    sheet = sheet_of([Cell(picture=RED, caption="one")] * 3, columns=2)
+def test_images_are_enlarged_row_by_row():
+    sheet = sheet_of([Cell(image=RED, caption="one")] * 3, columns=2)
     height, width = SIDE + 2 * PADDING + CAPTION_LINES * LINE, SIDE + 2 * PADDING
     assert sheet.shape == (2 * height, 2 * width, 3)
     for row, column in ((0, 0), (0, 1), (1, 0)):
@@ -27,7 +27,7 @@ def test_grid_places_enlarged_pictures_row_by_row():
 
 def test_captions_and_notes_are_drawn():
     plain, captioned, noted = (
-        sheet_of([Cell(picture=RED, caption=caption, note=note)])
+        sheet_of([Cell(image=RED, caption=caption, note=note)])
         for caption, note in (("", ""), ("a red square", ""), ("a red square", "CLIP 0.31"))
     )
     assert (plain[50:] == 255).all()
@@ -35,9 +35,9 @@ def test_captions_and_notes_are_drawn():
     assert noted.shape[0] == captioned.shape[0] + LINE
 
 
-@pytest.mark.parametrize("payload", [b"", b"no picture", RED[:40]])
-def test_an_unreadable_picture_leaves_an_empty_frame(payload):
-    sheet = sheet_of([Cell(picture=payload, caption="")])
+@pytest.mark.parametrize("payload", [b"", b"no image", RED[:40]])
+def test_an_unreadable_image_leaves_an_empty_frame(payload):
+    sheet = sheet_of([Cell(image=payload, caption="")])
     assert sheet[PADDING + 20, PADDING + 20].tolist() == [255, 255, 255]
     assert sheet[PADDING, PADDING].tolist() != [255, 255, 255]
 
@@ -45,7 +45,7 @@ def test_an_unreadable_picture_leaves_an_empty_frame(payload):
 @pytest.mark.parametrize(
     ("text", "cut"), [("word " * 5000, -1), ("x" * 100_000, 0), ("a \x00 b\nc\td", None), ("a dog", None), ("", None)]
 )
-def test_wrapped_text_fits_and_says_where_it_is_cut(text, cut):
+def test_wrapped_text_fits_and_marks_cuts(text, cut):
     lines = wrap(text, 100)
     assert 1 <= len(lines) <= CAPTION_LINES
     assert all(_width(line) <= 100 and line.isprintable() for line in lines)

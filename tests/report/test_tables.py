@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from synthpairs.report.inputs import read_inputs
+from synthpairs.report.inputs import read_synthvlm_results
 from synthpairs.report.tables import (
     arms_table,
     categories_table,
@@ -16,8 +16,8 @@ from synthpairs.report.tables import (
 
 
 @pytest.fixture
-def inputs(made_project):
-    return read_inputs(("selected", "real"), made_project)
+def results(made_project):
+    return read_synthvlm_results(("selected", "real"), made_project)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_intervals():
     assert interval(math.nan, math.nan) == ""
 
 
-def test_literal_text_acts_on_nothing():
+def test_literal_text_has_no_markup():
     shown = literal("<b>x</b> | `y` [z](http://www.a.b) **c** _d_ &amp; $e$ @f #g")
     assert not re.search(r"[\\`*_\[\]<>|&$@#:]|www\.", re.sub(r"\\.", "", shown))
 
@@ -48,22 +48,22 @@ def test_literal_text_acts_on_nothing():
         ("x" * 100_000, "x" * 80 + " ... (100,000 characters)"),
     ],
 )
-def test_literal_text_is_one_line_that_shows_everything_or_how_much_is_cut(text, shown):
+def test_literal_text_is_one_line_and_marks_cuts(text, shown):
     assert literal(text) == shown
 
 
-def test_arms_stand_beside_each_other_with_blind_and_untrained(inputs):
-    lines = arms_table(inputs).splitlines()
+def test_arms_table_has_blind_and_untrained(results):
+    lines = arms_table(results).splitlines()
     assert lines[0] == "| task | measure | n | selected | real | untrained |"
     assert len({line.count(" | ") for line in lines[2:]}) == 1
-    measures = ["accuracy", "without the picture"]  # desk_text was not asked blind
+    measures = ["accuracy", "without the image"]  # desk_text has no image
     assert [line.split(" | ")[1] for line in lines[2:]] == [*measures, "best fixed answer", "accuracy", *measures]
 
 
-def test_categories_and_trainings_have_all_arms(inputs):
-    assert categories_table(inputs).count("| desk_vqa |") == 2
-    assert "| align | loss\\_last | 1.250 | 1.250 |" in trainings_table(inputs)
-    assert "note" not in trainings_table(inputs)
+def test_categories_and_trainings_have_all_arms(results):
+    assert categories_table(results).count("| desk_vqa |") == 2
+    assert "| align | loss\\_last | 1.250 | 1.250 |" in trainings_table(results)
+    assert "note" not in trainings_table(results)
 
 
 def test_nested_numbers_become_rows():

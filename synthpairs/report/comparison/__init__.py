@@ -1,1 +1,1 @@
-"""Experiments and git revisions side by side, on the very questions that both answered."""
+"""Comparison of experiments and git revisions on the same benchmark questions."""

@@ -1,4 +1,4 @@
-"""What a git revision, a DVC experiment or the workspace holds: an arm's answers, and the params behind them."""
+"""Answers and params of a git revision, a DVC experiment or the workspace."""
 
 import io
 import subprocess
@@ -11,30 +11,30 @@ import pandas as pd
 from synthpairs.core.config import PARAMS, parse_mapping
 from synthpairs.core.schema import ANSWERS
 
-WORKSPACE = "workspace"  # the files as they lie there, as DVC calls them
+WORKSPACE = "workspace"  # DVC's name for the files on disk
 ITEMS = "reports/benchmarks/items"
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One of the compared; `commit` is None for the workspace."""
+    """A revision by name; `commit` is None for the workspace."""
 
     name: str
     commit: str | None
 
     def read(self, path: str) -> bytes:
-        """A file of it; FileNotFoundError when it has none."""
+        """Content of a file; FileNotFoundError if there is none."""
         if self.commit is None:
             if not Path(path).exists():
                 raise FileNotFoundError(f"{path} is missing in the workspace: run `dvc repro` first")
             return Path(path).read_bytes()
         try:
-            return git("show", f"{self.commit}:./{path}")  # from here: the project may lie deep in its repository
+            return git("show", f"{self.commit}:./{path}")  # relative: the project may be a subfolder of its repository
         except OSError as error:
             raise FileNotFoundError(f"{self.name} ({self.commit[:7]}) holds no {path}: {error}") from None
 
     def answers(self, arm: str) -> pd.DataFrame:
-        """The arm's answers that were given with the picture (or need none), as ANSWERS; errors name file and revision."""
+        """The arm's answers, as ANSWERS, without those of the blind baseline; errors name file and revision."""
         path = f"{ITEMS}/{arm}.parquet"
         try:
             table = pd.read_parquet(io.BytesIO(self.read(path)))
@@ -49,7 +49,7 @@ class Revision:
 
 
 def resolve(name: str) -> Revision:
-    """`workspace`, the name of a DVC experiment, or whatever git calls a revision; ValueError for what is none of them."""
+    """Revision of the name `workspace`, of a DVC experiment, or of any git revision; ValueError for other names."""
     if name == WORKSPACE:
         return Revision(name, None)
     refs = git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)").decode()
@@ -57,26 +57,27 @@ def resolve(name: str) -> Revision:
     named = [commit for commit, ref in experiments if ref.rpartition("/")[2] == name]
     if len(named) > 1:
         raise ValueError(
-            f"{name} names {len(named)} experiments of different commits: give one of {', '.join(item[:7] for item in named)}"
+            f"{name} names {len(named)} experiments of different commits: give one of "
+            f"{', '.join(item[:7] for item in named)}"
         )
     try:
         commit = git("rev-parse", "--verify", f"{named[0] if named else name}^{{commit}}")
     except OSError as error:
         raise ValueError(
-            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a revision that git knows: {error}"
+            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a git revision: {error}"
         ) from None
     return Revision(name, commit.decode().strip())
 
 
 def git(*arguments: str) -> bytes:
-    """What a git command prints; OSError with git's own reason when it fails."""
+    """Output of a git command; OSError with git's message if it fails."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+        result = subprocess.run(["git", *arguments], capture_output=True, check=False)
     except FileNotFoundError:
-        raise FileNotFoundError("git is not installed, and revisions are read through it") from None
-    if done.returncode:
-        raise OSError(f"git: {' '.join(done.stderr.decode(errors='replace').removeprefix('fatal: ').split())}")
-    return done.stdout
+        raise FileNotFoundError("git is not installed; it is needed to read revisions") from None
+    if result.returncode:
+        raise OSError(f"git: {' '.join(result.stderr.decode(errors='replace').removeprefix('fatal: ').split())}")
+    return result.stdout
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

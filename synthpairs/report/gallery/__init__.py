@@ -1,1 +1,1 @@
-"""The pairs with their pictures and scores as one static page that opens from disk."""
+"""Static page to browse the pairs with their images and scores from disk."""

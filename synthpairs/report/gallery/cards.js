@@ -1,19 +1,19 @@
 "use strict";
-/* One row as a card. Text of the data only ever becomes text: nothing here or elsewhere sets HTML. */
+/* One row as a card. Data is only ever inserted as text, never as HTML. */
 
 /* An element with properties, and children that are elements or strings. */
 function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name === "data") Object.assign(made.dataset, value);
-    else if (name in made && name !== "role") made[name] = value;
-    else made.setAttribute(name, value);
+    if (name === "data") Object.assign(node.dataset, value);
+    else if (name in node && name !== "role") node[name] = value;
+    else node.setAttribute(name, value);
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
-/* A number with so many digits behind the point; a dash for none. */
+/* A number with fixed decimals; a dash for none. */
 function fixed(value, digits = 3) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
@@ -23,18 +23,18 @@ function statusText(row) {
   return row.reason && row.status !== "selected" ? `${row.status}: ${row.reason}` : row.status;
 }
 
-/* The picture, or an empty frame; its alternative text is the caption. */
+/* The image with the caption as alternative text, or an empty frame. */
 function frame(row) {
-  if (!row.picture) return element("span", { className: "frame empty" }, "no picture");
+  if (!row.picture) return element("span", { className: "frame empty" }, "no image");
   return element("span", { className: "frame" }, element("img", {
     loading: "lazy", decoding: "async", alt: row.text, src: `pictures/${row.picture}`,
   }));
 }
 
-/* A button that stands for the row: picture, caption, scores, status. Who puts it somewhere says what a click does. */
+/* Button of a row: image, caption, scores, status; the caller adds the click handler. */
 function card(row) {
   const caption = element("span", { className: "caption", title: row.text }, row.text || "(empty)");
-  if (row.picture) caption.setAttribute("aria-hidden", "true"); // the picture has said it
+  if (row.picture) caption.setAttribute("aria-hidden", "true"); // it is the image's alternative text
   return element("button", { type: "button", className: "card", data: { id: row.id, status: row.status } },
     frame(row),
     caption,
@@ -44,7 +44,7 @@ function card(row) {
       element("span", {}, row.rank === null ? "" : `#${row.rank}`)));
 }
 
-/* The scores side by side, each below its name. */
+/* The scores, each with its name. */
 function scores(row) {
   const values = row.kind === "candidate" ? [["score", row.score], ["CLIP", row.clip], ["SSIM", row.ssim]] : [["CLIP", row.clip]];
   return element("span", { className: "scores" },

@@ -1,25 +1,25 @@
 "use strict";
-/* The dialog about one row: all pictures of its caption side by side, and every field. */
+/* Dialog of one row: all images of its caption, and every field. */
 
 const LABELS = {
-  status: "Status", reason: "Reason", detail: "Detail", rank: "Rank", score: "Fused score", clip: "CLIP cosine",
+  status: "Status", reason: "Reason", detail: "Detail", rank: "Rank", score: "Weighted score", clip: "CLIP cosine",
   ssim: "SSIM", concept: "Concept", source: "Source of the caption", arms: "In arms", words: "Words",
   perplexity: "Perplexity", judge_yes: "Judge's yes", clip_original: "CLIP cosine with the original",
   id: "Key", uid: "Caption's uid", number: "Candidate number", seed: "Seed of the noise",
   generator: "Generator's fingerprint", tokens: "Tokens of the prompt", clip_tokens: "Tokens for the scorer",
-  sha256: "SHA-256 of the picture", shard: "Shard", picture: "Picture file",
+  sha256: "SHA-256 of the image", shard: "Shard", picture: "Image file",
 };
 const DIGITS = { score: 6, clip: 6, ssim: 6, clip_original: 4, judge_yes: 4, perplexity: 1 };
 
 const dialog = document.getElementById("detail");
 
-/* Fill the dialog with a row and open it; `place`: its number in the view from 0, or -1; `go(row)` shows another one. */
-function showDetail(row, place, count, go) {
-  const told = place < 0 ? "not in this view" : `${(place + 1).toLocaleString("en")} of ${count.toLocaleString("en")}`;
-  document.getElementById("detail-place").textContent = told;
-  // Not `disabled`: a button that loses the focus at the last pair would take the arrow keys along.
-  document.getElementById("previous").setAttribute("aria-disabled", String(place <= 0));
-  document.getElementById("next").setAttribute("aria-disabled", String(place < 0 || place === count - 1));
+/* Fill the dialog with a row and open it. `index`: of the row in the view, or -1; `go(row)` shows another row. */
+function showDetail(row, index, count, go) {
+  document.getElementById("detail-position").textContent = index < 0 ? "not in this view"
+    : `${(index + 1).toLocaleString("en")} of ${count.toLocaleString("en")}`;
+  // Not `disabled`: a disabled button would lose the focus, and the dialog its arrow keys.
+  document.getElementById("previous").setAttribute("aria-disabled", String(index <= 0));
+  document.getElementById("next").setAttribute("aria-disabled", String(index < 0 || index === count - 1));
   document.getElementById("detail-title").textContent = row.text || "(empty)";
   const family = rowsByCaption.get(row.uid);
   document.getElementById("detail-siblings").replaceChildren(...family.map((one) => sibling(one, one === row, go)));
@@ -37,7 +37,7 @@ function sibling(row, current, go) {
   if (current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => {
     go(row);
-    document.querySelector("#detail-siblings [aria-current]").focus(); // the button that had the focus is gone
+    document.querySelector("#detail-siblings [aria-current]").focus(); // the focused button was replaced
   });
   return element("li", {}, button);
 }
@@ -47,7 +47,7 @@ function fields(row) {
     .filter(([field]) => row[field] !== null && row[field] !== "" && !(field === "arms" && !row.arms.length))
     .map(([field, label]) => {
       const value = row[field];
-      const told = field in DIGITS ? fixed(value, DIGITS[field]) : Array.isArray(value) ? value.join(", ") : String(value);
-      return element("div", {}, element("dt", {}, label), element("dd", {}, told));
+      const text = field in DIGITS ? fixed(value, DIGITS[field]) : Array.isArray(value) ? value.join(", ") : String(value);
+      return element("div", {}, element("dt", {}, label), element("dd", {}, text));
     });
 }

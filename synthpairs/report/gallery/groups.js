@@ -1,7 +1,7 @@
 "use strict";
-/* The views of failures: concepts by their mean CLIP cosine, and rejected captions by their reason. */
+/* Views by group: concepts by mean CLIP cosine, and rejected captions by reason. */
 
-/* Groups of the shown rows as {title, told, rows, link}; `link` is the state that shows all of a group. */
+/* Groups of the shown rows as {title, summary, rows, link}; `link` is the state that shows all of a group. */
 function groupsOf(shown, state) {
   return state.view === "concepts" ? worstConcepts(shown, state) : rejections(shown, state);
 }
@@ -16,7 +16,7 @@ function worstConcepts(shown, state) {
       return {
         title: concept,
         mean,
-        told: `mean CLIP ${fixed(mean)}, ${plural(members.length, "candidate")}, ${selected} selected`,
+        summary: `mean CLIP ${fixed(mean)}, ${plural(members.length, "candidate")}, ${selected} selected`,
         rows: members.sort((one, other) => one.clip - other.clip || compare(one.id, other.id)),
         link: { ...state, view: "pairs", concept, sort: "clip-low", pair: "" },
       };
@@ -30,14 +30,14 @@ function rejections(shown, state) {
   return [...grouped(rejected, (row) => row.reason)]
     .map(([reason, members]) => ({
       title: reason,
-      told: `${plural(members.length, "caption")}, ${share(members.length, rejected.length)} of these rejections`,
+      summary: `${plural(members.length, "caption")}, ${share(members.length, rejected.length)} of these rejections`,
       rows: members,
       link: { ...state, view: "pairs", status: `rejected:${reason}`, pair: "" },
     }))
     .sort((one, other) => other.rows.length - one.rows.length || compare(one.title, other.title));
 }
 
-/* A group with as many of its cards as fit beside each other. */
+/* A group with one line of its cards. */
 function groupElement(group, columns, open) {
   const cards = group.rows.slice(0, columns).map((row) => {
     const button = card(row);
@@ -47,7 +47,7 @@ function groupElement(group, columns, open) {
   return element("section", { className: "group", "aria-label": group.title },
     element("div", { className: "head" },
       element("h2", {}, group.title),
-      element("p", {}, group.told),
+      element("p", {}, group.summary),
       element("a", { href: hashOf(group.link) }, `Show all ${group.rows.length.toLocaleString("en")}`)),
     element("ul", { role: "list" }, ...cards));
 }

@@ -1,7 +1,7 @@
-"""Gallery: from the tables and shards of data/ to the folder of a static page with the pairs, their images and scores.
+"""Gallery: static page of the pairs with their images and scores, from the tables and shards of data/.
 
-One WebP file an image, not sheets: a view may order the rows in any way, and a browser decodes a sheet of a hundred images for
-each one that it shows; single files are loaded as they come into sight, and can be saved and linked.
+One WebP file per image instead of sheets: rows can be in any order, a browser decodes only visible images, and single files
+can be saved and linked.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from synthpairs.report.gallery.rows import choose, read_rows
 from synthpairs.selection.params import Select
 
 IMAGES = "pictures"
-_EFFORT = 6  # libwebp's slowest: smaller files for a few milliseconds each
+_EFFORT = 6  # libwebp's slowest method, which makes the smallest files
 
 
 def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Path, out: Path) -> dict[str, Any]:
     """Write `out` (index.html, its scripts and style, data.js, pictures/) from `data`; returns metrics.
 
-    Files that are no longer of the page are removed. Equal inputs give equal bytes.
+    Other files in `out` are deleted. Equal inputs give equal bytes.
     """
     every = read_rows(data, arms, select)
     rows = choose(every, params)
@@ -52,9 +52,9 @@ def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Pat
 
 
 def image_files(rows: dict[str, pd.DataFrame], images: Path, params: Gallery) -> Iterator[tuple[str, str, bytes]]:
-    """(kind:id, file name, WebP) of every row that has an image; the name is a hash of the file, so equal ones share one.
+    """(kind:id, file name, WebP) of every row that has an image; the name is a hash, so equal images share a file.
 
-    An image that cannot be decoded is left out: one bad file must not cost the page.
+    An image that cannot be decoded is left out, so that one bad file does not fail the page.
     """
     for row, payload in _payloads(rows, images):
         if encoded := encode(payload, params):
@@ -89,7 +89,7 @@ def _payloads(rows: dict[str, pd.DataFrame], images: Path) -> Iterator[tuple[str
 
 
 def _models(data: Path) -> dict[str, str]:
-    """The generator and the scorer in words."""
+    """Descriptions of the generator and the scorer."""
     paths = data / "images/generator.json", data / "scores/scorer.json"
     generator, scorer = (json.loads(path.read_text(encoding="utf-8"))["inputs"] for path in paths)
     settings = f"{generator['pipeline']}, {generator['steps']} steps, guidance {generator['guidance']:g}"

@@ -1,7 +1,7 @@
-"""The gallery page's files: what people wrote (HTML, CSS, JavaScript, copied as it is) and the data script beside it.
+"""Files of the gallery page: static HTML, CSS and JavaScript, and the script with the data.
 
-Browsers let a page from disk load scripts, styles and pictures, but neither fetch files nor import modules: so the data
-is a script that assigns one global, and the code is plain scripts that share their names, in the order of index.html.
+A page from disk can load scripts, styles and images, but neither fetch files nor import modules. So the data is a script
+that assigns one global, and the code is plain scripts that share a scope, in the order of index.html.
 """
 
 import json
@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-# Names spelled out, so that tests/test_pipeline.py finds them among the stage's dependencies.
+# Literal names, for tests/test_pipeline.py to find them among the stage's dependencies.
 STATIC = (
     "index.html", "page.css", "rows.js", "state.js", "cards.js", "windowed.js", "groups.js", "detail.js", "page.js",
 )  # fmt: skip
 DATA = "data.js"
-# Of every row, in this order; null where it has none. `id`: a candidate's key, a real pair's uid, uid.number of a rejected
-# caption; `picture`: file name in pictures/.
+# Fields of every row, null where it has none. `id`: key of a candidate, uid of a real pair, uid.number of a rejected caption;
+# `picture`: file name in pictures/.
 FIELDS = (
     "id", "kind", "status", "uid", "text", "concept", "source", "arms", "reason", "detail", "picture", "clip", "ssim", "score",
     "rank", "number", "seed", "generator", "tokens", "clip_tokens", "sha256", "shard", "words", "perplexity", "judge_yes",
@@ -26,22 +26,22 @@ _DIGITS = 6  # of a fraction
 _LARGEST = 2**53  # above this, JavaScript rounds whole numbers
 
 
-def data_script(rows: dict[str, pd.DataFrame], pictures: dict[str, str], about: dict[str, Any]) -> bytes:
-    """`GALLERY = {about, fields, rows}`, one row a line; `pictures` has file names by kind:id.
+def data_script(rows: dict[str, pd.DataFrame], images: dict[str, str], about: dict[str, Any]) -> bytes:
+    """`GALLERY = {about, fields, rows}`, one row a line; `images` has file names by kind:id.
 
-    ASCII, and no `<`: no caption can end a script element or a line of it.
+    ASCII without `<`, so that no caption can end the script element or a line.
     """
     lines = []
     for kind, table in rows.items():
         for row in table.to_dict("records"):
-            row |= {"kind": kind, "picture": pictures.get(f"{kind}:{row['id']}")}
+            row |= {"kind": kind, "picture": images.get(f"{kind}:{row['id']}")}
             lines.append(_json([_plain(row.get(field)) for field in FIELDS]))
     body = ",\n".join(lines)
     return f'globalThis.GALLERY = {{"about": {_json(about)},\n"fields": {_json(FIELDS)},\n"rows": [\n{body}\n]}};\n'.encode()
 
 
 def _plain(value: Any) -> Any:
-    """As JSON can say it: NaN is null, a float that counts something is whole, and a 63-bit seed is a string."""
+    """Value for JSON: NaN is null, whole floats are integers, and a 63-bit seed is a string."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float):

@@ -8,9 +8,9 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
-    """Section `gallery`: how much the page shows, and its pictures."""
+    """Section `gallery`: number of rows, and their images."""
 
-    limit: Annotated[int, Within(3, 50_000)]  # candidates, and as many real pairs and rejected captions, at most
-    seed: int  # of what is shown by chance
-    side: Annotated[int, Within(16, 1024)]  # pixels of a picture's longer side at most; smaller ones stay as they are
+    limit: Annotated[int, Within(3, 50_000)]  # most candidates, real pairs and rejected captions, each
+    seed: int  # of the random rows
+    side: Annotated[int, Within(16, 1024)]  # most pixels of an image's longer side; smaller images are not enlarged
     quality: Annotated[int, Within(1, 100)]  # of the lossy WebP

@@ -1,12 +1,12 @@
 "use strict";
-/* The rows of data.js, and which of them a view shows, in which order. Nothing here touches the page. */
+/* Rows of data.js: filters and orders. Independent of the page. */
 
 const NO_CONCEPT = "(none)";
-const KEY_DIGITS = 8; // of a search word that may be the beginning of a key: "dad" and "07" are in many
+const KEY_DIGITS = 8; // least length of a search word that may be the beginning of a key
 
 const rows = GALLERY.rows.map((values) => {
   const row = {};
-  GALLERY.fields.forEach((field, place) => { row[field] = values[place]; });
+  GALLERY.fields.forEach((field, index) => { row[field] = values[index]; });
   row.concept ||= NO_CONCEPT;
   row.find = [row.text, row.concept, row.reason, row.detail].join(" ").toLowerCase();
   return row;
@@ -14,7 +14,7 @@ const rows = GALLERY.rows.map((values) => {
 const rowById = new Map(rows.map((row) => [row.id, row]));
 const rowsByCaption = grouped(rows, (row) => row.uid);
 
-/* Items by key, as Map.groupBy, which browsers have since 2024 only. */
+/* Items by key; Map.groupBy is in browsers since 2024 only. */
 function grouped(items, keyOf) {
   const groups = new Map();
   for (const item of items) {
@@ -56,11 +56,11 @@ function isKeyOf(row, word) {
 
 const orders = new Map();
 
-/* All rows in the order of a state; equal states give equal orders. Orders are kept: sorting is what takes time. */
+/* All rows in the order of a state; orders are cached, as sorting is slow. */
 function ordered(state) {
   const name = state.sort === "random" ? `random ${state.seed}` : state.sort;
   if (!orders.has(name)) {
-    if (orders.size > 20) orders.clear(); // seeds are many
+    if (orders.size > 20) orders.clear(); // there are many seeds
     orders.set(name, sorted(state.sort, state.seed));
   }
   return orders.get(name);
@@ -73,7 +73,7 @@ function sorted(sort, seed) {
     return byKey(key);
   }
   const sign = low ? 1 : -1;
-  return byKey((row) => (row[field] === null ? Infinity : sign * row[field])); // without a number: last, either way
+  return byKey((row) => (row[field] === null ? Infinity : sign * row[field])); // rows without a number are last
 }
 
 /* Rows by ascending key, then score, then id: the same in every browser. */
@@ -89,11 +89,11 @@ function compare(one, other) {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/* FNV-1a with a final mix: 32 bits that look random and depend on the text alone. */
+/* FNV-1a with a final mix: a 32-bit hash of the text. */
 function hash(text) {
   let value = 0x811c9dc5;
-  for (let place = 0; place < text.length; place += 1) {
-    value = Math.imul(value ^ text.charCodeAt(place), 0x01000193);
+  for (let index = 0; index < text.length; index += 1) {
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
   }
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);

@@ -1,4 +1,4 @@
-"""The gallery's rows: candidates, real pairs and rejected captions, joined with all that is known; and which of them it shows."""
+"""Rows of the gallery: candidates, real pairs and rejected captions with all their measures, and the choice among them."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -18,12 +18,11 @@ MEASURES = ["words", "perplexity", "judge_yes", "clip_original"]  # of the capti
 
 
 def read_rows(data: Path, arms: Sequence[Arm], select: Select) -> dict[str, pd.DataFrame]:
-    """All rows by kind; FileNotFoundError and ValueError say which stage to run for a table.
+    """All rows by kind; FileNotFoundError and ValueError name the stage to run for a table.
 
-    Every kind has id, uid, text, concept, source, status, arms (list), clip (of the caption with the picture that is
-    shown), and MEASURES. Candidates also have what CANDIDATES and SCORES say, `score` (fused, whatever the strategy) and
-    `rank` (NaN: it did not compete); `reason` and `detail` are of rejections and failures; `original` (PNG or None) is
-    the picture of the others.
+    Every kind has id, uid, text, concept, source, status, arms (list), clip (of caption and image), and MEASURES.
+    Candidates also have the columns of CANDIDATES and SCORES, `score` (weighted, whatever the strategy) and `rank` (NaN: not
+    ranked). `reason` and `detail` belong to rejections and failures; `original` (PNG or None) is the image of the other kinds.
     """
     kept, rejected = (
         read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
@@ -46,9 +45,9 @@ def choose(rows: dict[str, pd.DataFrame], params: Gallery) -> dict[str, pd.DataF
 
 
 def extremes_and_sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
-    """Candidates of the best, of the worst and of random captions, a third of `limit` each; all when they fit.
+    """Candidates of the best, the worst and random captions, a third of `limit` each; all if there are no more.
 
-    A caption comes with all its candidates, so that they stand side by side; its best and its worst one count.
+    A caption comes with all its candidates and counts by its best and its worst one.
     """
     if len(rows) <= params.limit:
         return rows
@@ -63,7 +62,7 @@ def extremes_and_sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
 
 
 def sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
-    """`limit` rows by chance, which depends on their ids alone; all when they fit."""
+    """`limit` random rows, by their ids and the seed alone; all if there are no more."""
     if len(rows) <= params.limit:
         return rows
     order = hash_score(rows["id"], params.seed, "gallery")
@@ -73,15 +72,15 @@ def sample(rows: pd.DataFrame, params: Gallery) -> pd.DataFrame:
 def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], select: Select) -> pd.DataFrame:
     """Ordered by key."""
     manifest = read_table(data / "images/manifest.parquet", "dvc repro images")
-    manifest = manifest.astype(
-        {"seed": "Int64"}
-    )  # among rows without one, int64 becomes float and loses its last digits
+    manifest = manifest.astype({"seed": "Int64"})  # int64 would become float among rows without a seed, and lose digits
     scores = read_table(data / "scores/scores.parquet", "dvc repro scores")
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
-    unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no picture")
+    unmade = read_table(data / "images/failed.parquet", "dvc repro images").assign(reason="no image")
     unscored = read_table(data / "scores/failed.parquet", "dvc repro scores").assign(reason="no score")
-    _known(scores, manifest, data / "scores/scores.parquet", "dvc repro scores")
-    _known(selected, manifest, data / "selection/selected.parquet", "dvc repro select")
+    for table, name, stage in ((scores, "scores/scores", "scores"), (selected, "selection/selected", "select")):
+        if unknown := sorted(set(table["key"]) - set(manifest["key"])):
+            raise ValueError(f"{data / name}.parquet holds {len(unknown)} images that data/images does not, first "
+                             f"{unknown[0]}: run `dvc repro {stage}`")  # fmt: skip
     rows = manifest.merge(scores[["key", "clip_cosine", "ssim", "clip_tokens"]], on="key", how="left")
     ranked, _ = rank_candidates(rows, select)
     errors = pd.concat([unscored, unmade])[["key", "error", "reason"]].rename(columns={"error": "detail"})
@@ -97,21 +96,14 @@ def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], sele
     return rows.sort_values("id", ignore_index=True)
 
 
-def _known(table: pd.DataFrame, manifest: pd.DataFrame, path: Path, command: str) -> None:
-    unknown = sorted(set(table["key"]) - set(manifest["key"]))
-    if unknown:
-        raise ValueError(f"{path} holds {len(unknown)} pictures that data/images does not, first {unknown[0]}: "
-                         f"run `{command}`")  # fmt: skip
-
-
 def _real(kept: pd.DataFrame, uids: Collection[str]) -> pd.DataFrame:
-    """The arm's captions that were kept; it may also hold rejected ones, which stay rejected here."""
+    """Kept captions of the arm; its rejected ones are rows of `_rejected`."""
     rows = kept[kept["uid"].isin(uids)].sort_values("uid", ignore_index=True)
     return rows.assign(id=rows["uid"], status=REAL, arms=[["real"]] * len(rows), clip=rows["clip_original"])
 
 
 def _rejected(rejected: pd.DataFrame, real: Collection[str]) -> pd.DataFrame:
-    """In the table's order. A repeated caption has the uid of the first one, so the id counts a uid's rejections."""
+    """In the table's order; a uid may repeat, so the id has a counter."""
     number = rejected.groupby("uid").cumcount().astype(str)
     used = (rejected["reason"] == ALIGNMENT) & rejected["uid"].isin(real)
     return rejected.assign(

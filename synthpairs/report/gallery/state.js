@@ -1,5 +1,5 @@
 "use strict";
-/* What is looked at, as the URL's hash has it: a link shows the same view to whoever opens it. */
+/* State of the view in the URL's hash, so that a link opens the same view. */
 
 const DEFAULTS = {
   view: "pairs", // pairs, concepts, reasons
@@ -14,7 +14,7 @@ const DEFAULTS = {
 };
 const FILTERS = ["q", "concept", "source", "arm", "status"];
 
-/* The state that the hash names; what it does not name is as in DEFAULTS. */
+/* The state of the hash; missing values are those of DEFAULTS. */
 function readState() {
   const given = new URLSearchParams(location.hash.slice(1));
   const state = { ...DEFAULTS };
@@ -27,14 +27,14 @@ function readState() {
 
 /* The hash of a state, with what differs from DEFAULTS. */
 function hashOf(state) {
-  const told = new URLSearchParams();
+  const parts = new URLSearchParams();
   for (const [name, value] of Object.entries(DEFAULTS)) {
-    if (state[name] !== value && (name !== "seed" || state.sort === "random")) told.set(name, state[name]);
+    if (state[name] !== value && (name !== "seed" || state.sort === "random")) parts.set(name, state[name]);
   }
-  return `#${told}`;
+  return `#${parts}`;
 }
 
-/* Put a state into the address without a new step in the browser's history: typing would make one a letter. */
+/* Put a state into the address without a new entry in the browser's history. */
 function keepState(state) {
   history.replaceState(null, "", hashOf(state));
 }

@@ -1,18 +1,18 @@
 "use strict";
-/* A long list of which only the part in sight is in the page, so ten thousand items cost what fifty do. */
+/* Virtual list: only the visible part of a long list is in the page. */
 
 const OVERSCAN = 2; // lines of items kept ready above and below the screen
 
 class Windowed {
   /* `list`: the element to fill. `layout(width)`: {columns, width, height, gap} of an item in pixels. `make(index)`: an
-     item's element. The items are as high as `layout` says, whatever is in them. */
+     item's element. All items have the height that `layout` gives. */
   constructor(list, count, layout, make) {
     Object.assign(this, { list, count, layout, make, items: new Map() });
     list.replaceChildren();
     this.measure();
   }
 
-  /* Take the width anew, and draw. */
+  /* Lay out for the current width, and draw. */
   measure() {
     this.size = this.layout(this.list.clientWidth);
     this.list.style.height = `${Math.max(0, this.lines() * (this.size.height + this.size.gap) - this.size.gap)}px`;
@@ -31,7 +31,7 @@ class Windowed {
     item.style.cssText = `width: ${width}px; height: ${height}px; transform: translate(${x}px, ${y}px)`;
   }
 
-  /* Make what has come into sight, drop what has left it; an item with the focus stays, or the focus would be lost. */
+  /* Create visible items and remove the others, except an item with the focus. */
   draw() {
     const { columns, height, gap } = this.size;
     const above = -this.list.getBoundingClientRect().top;
@@ -57,7 +57,7 @@ class Windowed {
     }
   }
 
-  /* Bring an item into sight below `margin` pixels at the top, and return it. */
+  /* Scroll to an item, below `margin` pixels at the top, and return it. */
   reveal(index, margin) {
     const { columns, height, gap } = this.size;
     const top = this.list.getBoundingClientRect().top + Math.floor(index / columns) * (height + gap);

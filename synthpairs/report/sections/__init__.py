@@ -1,1 +1,1 @@
-"""The parts of the report page, one module each: the home of its prose."""
+"""Sections of the report and pages of the experiments, one module each."""

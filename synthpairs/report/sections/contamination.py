@@ -1,104 +1,92 @@
-"""The section about what is wrong with the pairs beside their scores, what benchmarks share with them, and about people."""
+"""Report section on contamination and duplicates: pairs that benchmarks or other pairs share; and on privacy."""
 
 from typing import Any
 
 import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.report.inputs import Inputs
+from synthpairs.report.inputs import SynthVLMResults
 from synthpairs.report.privacy import privacy
 from synthpairs.report.tables import literal, number
 
 EXAMPLES = 6
-# What each flag of `audit` says, in the order of the table.
-_MEANING = {
-    "near-duplicate": "another pair of the audit has nearly the same picture (perceptual hash)",
-    "benchmark-picture-hash": "a benchmark has nearly the same picture (perceptual hash)",
-    "benchmark-picture-cosine": "a benchmark has a picture with nearly the same CLIP embedding",
-    "benchmark-caption-exact": "the caption is a benchmark's text, word for word",
+# Flags of stage `audit` with their meaning, in the order of the table.
+FLAGS = {
+    "near-duplicate": "another pair has a near-duplicate image (perceptual hash)",
+    "benchmark-picture-hash": "a benchmark has a near-duplicate image (perceptual hash)",
+    "benchmark-picture-cosine": "a benchmark has a near-duplicate image (cosine of CLIP embeddings)",
+    "benchmark-caption-exact": "the caption equals a text of a benchmark",
     "benchmark-caption": "the caption shares word n-grams with benchmark texts",
-    "text": "there is text in the picture",
-    "nsfw": "a classifier takes the picture for unsafe",
-    "unreadable": "the picture cannot be read",
+    "text": "there is text in the image",
+    "nsfw": "a classifier calls the image unsafe",
+    "unreadable": "the image cannot be decoded",
 }
-_SETS = ("candidates", "selected", "real")
+SETS = ("candidates", "selected", "real")
 
 
-def hygiene(inputs: Inputs) -> str:
-    """The section as Markdown: counts by set, at most EXAMPLES flagged pairs, what it means, and privacy."""
-    told = inputs.metrics["audit"]
-    sets, against = told["sets"], told["benchmarks"]
-    rows = [[f"`{flag}`", meaning, *(_count(sets[name], flag) for name in _SETS)] for flag, meaning in _MEANING.items()]
-    heads = [f"{name} (n = {sets[name]['pairs']:,})" for name in _SETS]
-    chosen = sets["selected"]
-    sources = inputs.selected.merge(inputs.kept[["uid", "source"]], on="uid", how="left")["source"].value_counts()
+def contamination(results: SynthVLMResults) -> str:
+    """Counts of each flag by set, thresholds, at most EXAMPLES flagged pairs, and privacy, as Markdown."""
+    sets, benchmarks, limits = (results.audit_metrics[name] for name in ("sets", "benchmarks", "limits"))
+    rows = []
+    for flag, meaning in FLAGS.items():
+        by_set = [sets[name][flag] for name in SETS]
+        rows.append([f"`{flag}`", meaning, *("not measured" if count is None else number(count) for count in by_set)])
+    heads = [f"{name} (n = {sets[name]['pairs']:,})" for name in SETS]
+    cosine = limits["cosine_min"]
+    examples = _examples(results.audit)
+    sources = results.selected.merge(results.kept[["uid", "source"]], on="uid", how="left")["source"].value_counts()
     parts = [
-        "## Hygiene",
-        f"Every pair was held against the {against['texts']:,} different texts and {against['pictures']:,} different pictures of "
-        "the benchmarks, and against the other pairs; `data/audit/audit.parquet` has the measures of each. Nothing is dropped "
-        "for a flag.",
-        markdown_table(["flag", "says", *heads], rows, words=range(2)),
-        _limits(told["limits"]),
-        f"Of the selection's captions {chosen['short_captions']:,} are shorter than one n-gram and match only a text that says "
-        f"the same. Its near duplicates make {_groups(chosen)}.",
-        _meaning(sets),
+        "## Contamination and duplicates",
+        f"Every pair was compared with the {benchmarks['texts']:,} different texts and {benchmarks['pictures']:,} "
+        "different images of the benchmarks, and with the other pairs; `data/audit/audit.parquet` has the measures of "
+        "each pair. Flagged pairs are not removed.",
+        markdown_table(["flag", "meaning", *heads], rows, words=range(2)),
+        f"*Near duplicates* have at most {limits['hash_distance']} differing bits of 64 by hash"
+        f"{'' if cosine is None else f' or a cosine of at least {cosine:g} by embedding'}. A caption is flagged if it shares at "
+        f"least {limits['caption_share']:.0%} of its sequences of {limits['caption_ngram']} words with benchmark texts, so that "
+        "sentences of one pattern about different concepts do not count.",
+        f"Of the selected captions, {sets['selected']['short_captions']:,} are shorter than one n-gram and are "
+        f"compared for equality only. The near duplicates of the selection form {_groups(sets['selected'])}.",
+        _interpretation(sets),
     ]
-    examples = _examples(inputs.audit)
     if examples:
         parts += [
-            "Of each flag the worst of the selection, or else of all pairs:",
-            markdown_table(["flag", "pair", "caption", "nearest", "how near"], examples),
+            "The strongest case of each flag, from the selection if there is one:",
+            markdown_table(["flag", "pair", "caption", "nearest", "measure"], examples),
         ]
-    privacy_told = privacy(inputs.generator, {str(source): int(count) for source, count in sources.items()})
-    return "\n\n".join([*parts, "### Privacy", privacy_told])
+    counts = {str(source): int(count) for source, count in sources.items()}
+    return "\n\n".join([*parts, "### Privacy", privacy(results.generator, counts)])
 
 
-def _count(told: dict[str, Any], flag: str) -> str:
-    return "not measured" if told[flag] is None else number(told[flag])
-
-
-def _limits(limits: dict[str, Any]) -> str:
-    cosine = (
-        ""
-        if limits["cosine_min"] is None
-        else f" for hashes, a cosine of at least {limits['cosine_min']:g} for embeddings"
-    )
-    return (
-        f"*Nearly the same* is at most {limits['hash_distance']} differing bits of 64{cosine}; wording is shared from "
-        f"{limits['caption_share']:.0%} of a caption's sequences of {limits['caption_ngram']} words on, so that sentences on one "
-        "pattern about different things do not count."
-    )
-
-
-def _groups(told: dict[str, Any]) -> str:
-    if not told["groups"]:
+def _groups(selected: dict[str, Any]) -> str:
+    if not selected["groups"]:
         return "no group"
     return (
-        f"{told['groups']:,} group{'s' * (told['groups'] > 1)}, the largest of {told['largest_group']:,}; "
-        f"{told['groups_of_several_captions']:,} with different captions"
+        f"{selected['groups']:,} group{'s' * (selected['groups'] > 1)}, the largest of {selected['largest_group']:,}; "
+        f"{selected['groups_of_several_captions']:,} with different captions"
     )
 
 
-def _meaning(sets: dict[str, dict[str, Any]]) -> str:
-    """What hits stand for: shared captions come with shared templates, shared pictures must not be."""
-    pictures = {
-        name: max(sets[name]["benchmark-picture-hash"], sets[name]["benchmark-picture-cosine"] or 0) for name in _SETS
+def _interpretation(sets: dict[str, dict[str, Any]]) -> str:
+    """Shared captions follow from shared templates; shared images are contamination."""
+    images = {
+        name: max(sets[name]["benchmark-picture-hash"], sets[name]["benchmark-picture-cosine"] or 0) for name in SETS
     }
-    captions = {name: sets[name]["benchmark-caption"] for name in _SETS}
-    if any(captions.values()):
-        told = (
-            "The same few sentences say what scenes of few things show, in training and in benchmarks: that captions are shared "
-            "follows from how both are made, and a model that learnt them still has to see the picture to answer. The blind "
-            "baseline is what the words alone are worth."
+    if any(sets[name]["benchmark-caption"] for name in SETS):
+        text = (
+            "Training and benchmarks share captions because scenes of few things are described by few sentences. A "
+            "model that has memorised them still needs the image to answer; the results without the image show what "
+            "the words alone are worth."
         )
     else:
-        told = "No caption shares its wording with a benchmark."
-    found = ", ".join(f"{count:,} of the {name}" for name, count in pictures.items() if count)
-    if not found:
-        return f"{told} Pictures must not be shared, and none is near a benchmark's."
+        text = "No caption shares its wording with a benchmark."
+    near = ", ".join(f"{count:,} of the {name}" for name, count in images.items() if count)
+    if not near:
+        return f"{text} Images must not be shared, and none is a near duplicate of a benchmark's."
     return (
-        f"{told} Pictures must not be shared: {found} are near a benchmark's by one measure. Near is not the same: a new drawing "
-        "of one thing in one place on one colour can come out so. The rows below say which, to be looked at."
+        f"{text} Images must not be shared: {near} are near duplicates of a benchmark's by one measure. That may be "
+        "chance: two drawings of one thing at the same position on the same colour are nearly equal. See the rows "
+        "below."
     )
 
 
@@ -109,16 +97,15 @@ def _examples(audit: pd.DataFrame) -> list[list[str]]:
         ["selected", "picture_bits", "picture_cosine", "caption_share", "key"],
         ascending=[False, True, False, False, True],
     ).to_dict("records")
-    for flag in _MEANING:
+    for flag in FLAGS:
         row = next((row for row in order if flag in row["flags"]), None)
         if row is not None:
-            item, near = _nearest(flag, row)
-            rows.append([f"`{flag}`", f"`{row['key'][:10]}`", literal(row["text"]), item, near])
+            rows.append([f"`{flag}`", f"`{row['key'][:10]}`", literal(row["text"]), *_nearest(flag, row)])
     return rows[:EXAMPLES]
 
 
 def _nearest(flag: str, row: dict[str, Any]) -> tuple[str, str]:
-    """What the flag is about, and the measure."""
+    """The nearest item and the measure of a flag."""
     if flag == "near-duplicate":
         return f"`{row['group'][:10]}`", "same group"
     if flag == "benchmark-picture-hash":

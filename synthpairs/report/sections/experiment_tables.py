@@ -1,4 +1,4 @@
-"""Sentences and tables about what `results.compare` gives."""
+"""Verdicts and tables of experiments, from the results of `experiments.results.compare`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
 from synthpairs.experiments.results import GAP
 
-Convert = Callable[[float], float]  # from the measure to what is written, such as from a loss to a perplexity
+Convert = Callable[[float], float]  # of the measure to the number shown, such as of a loss to a perplexity
 
 
 def verdict(results: dict[str, Any]) -> str:
-    """The answer in a sentence: which sets differ from the first, on what, and that the others do not."""
+    """Sentence on the sets that differ from the first, with the tasks, and on those that do not."""
     sentences = []
     for name in results["sets"][1:]:
         rows = {task: numbers["differences"][name] for task, numbers in results["tasks"].items()}
@@ -21,7 +21,7 @@ def verdict(results: dict[str, Any]) -> str:
 
 
 def values_table(results: dict[str, Any]) -> str:
-    """Every set's value on every task; and what the pairs of the sets hold, where `results` has it."""
+    """Every set's value on every task, and facts about the sets' pairs where `results` has them."""
     sets = results["sets"]
     rows = [
         [task, numbers["measure"], f"{numbers['n']:,}", *(value_text(numbers["sets"][name]) for name in sets)]
@@ -29,13 +29,13 @@ def values_table(results: dict[str, Any]) -> str:
     ]
     for fact, form in (("concepts", "d"), ("clip_cosine", ".3f")) if "pairs" in results else ():
         values = [[seed[fact] for seed in results["pairs"][name]] for name in sets]
-        spans = [" to ".join(sorted({f"{min(part):{form}}", f"{max(part):{form}}"})) for part in values]
-        rows.append(["the pairs", fact.replace("_", " "), "", *spans])
+        ranges = [" to ".join(sorted({f"{min(part):{form}}", f"{max(part):{form}}"})) for part in values]
+        rows.append(["the pairs", fact.replace("_", " "), "", *ranges])
     return markdown_table(["task", "measure", "n", *sets], rows, words=range(2))
 
 
 def differences_table(results: dict[str, Any]) -> str:
-    """Every set's difference to the first of them, with each seed's own."""
+    """Every set's difference to the first, with the values by seed."""
     rows = [
         [task, f"{name} - {results['sets'][0]}", _difference(row), seeds_text(row, "+.3f"), probability(row["p"]),
          f"{row['detectable']:.3f}", _word(task, row) if row["shown"] else NO_DIFFERENCE]
@@ -46,7 +46,7 @@ def differences_table(results: dict[str, Any]) -> str:
 
 
 def value_text(row: dict[str, Any], form: str = ".3f", convert: Convert = float) -> str:
-    """A set's mean with its interval and the seeds' values."""
+    """Mean with its interval and the values by seed."""
     seeds = seeds_text(row, form, convert)
     return f"**{convert(row['value']):{form}}** {interval_text(row, form, convert)} ({seeds})"
 
@@ -57,7 +57,7 @@ def interval_text(row: dict[str, Any], form: str, convert: Convert = float) -> s
 
 
 def seeds_text(row: dict[str, Any], form: str, convert: Convert = float) -> str:
-    """The seeds' values; one for all where a seed decides nothing."""
+    """Values by seed; a single one where all are equal."""
     values = [f"{convert(value):{form}}" for value in row["seeds"]]
     return f"all {values[0]}" if len(set(values)) == 1 else ", ".join(values)
 

@@ -1,4 +1,4 @@
-"""Page about experiment `seeds`, and the lines that the report takes from it."""
+"""Page of experiment `seeds`, and its answers in the report."""
 
 import math
 from typing import Any
@@ -15,36 +15,38 @@ from synthpairs.report.sections.experiment_tables import (
     values_table,
     verdict,
 )
+from synthpairs.report.tables import bullets
 
-SIDES = {1: "prefers the synthetic pictures", -1: "prefers the real pictures", 0: "no preference shown"}
+SIDES = {1: "prefers the synthetic images", -1: "prefers the real images", 0: "no preference shown"}
 
 
 def seeds_page(results: dict[str, Any]) -> str:
-    """Markdown; `results` as `seeds.measure_seeds` gives them, the figures beside the page under the names of its sections."""
+    """The page as Markdown, with the figures of its sections next to it; `results` as from `seeds.measure_seeds`."""
     others = ", ".join(results["seeds"][:-1])  # the last is the main run
     parts = [
         "# The main run under other seeds",
-        f"Every arm of pictures was trained {len(results['seeds'])} times: in the main run, and under the seeds {others}, which "
-        "decide what an arm draws (`selected` draws nothing), the random projector and the order of both trainings. All else "
-        "is as in the main run. Values are means over the seeds with 95% intervals over items, clustered by concept; in brackets "
-        f"those of the seeds {others} and of the main run. A difference is shown where p, corrected by Holm, is below "
-        f"{1 - LEVEL:.2f} and every seed says the same. "
-        f"*Detectable* is the smallest true difference that so many items show {POWER:.0%} of the time before the correction. "
-        "`make experiments` repeats all of it.",
+        f"Every arm of the SynthVLM route was trained {len(results['seeds'])} times: in the main run, and under the "
+        f"seeds {others}, which decide the random pairs of an arm (`selected` has none), the random projector and the "
+        "order of both trainings; everything else is as in the main run. Values are means over the seeds with 95% "
+        f"intervals over items, clustered by concept; in parentheses those of the seeds {others} and of the main run. "
+        f"A difference is shown if p, Holm-corrected, is below {1 - LEVEL:.2f} and the sign is the same under every "
+        f"seed. *Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} "
+        "before the correction. `make experiments` runs this experiment.",
         answers(results),
         "## Do the arms differ?",
-        "![The benchmarks, a panel each](benchmarks.png)",
+        "![The benchmarks, one panel each](benchmarks.png)",
         values_table(results["benchmarks"]),
         differences_table(results["benchmarks"]),
         "## Is language kept?",
-        "Perplexity per token of the text of stage `perplexity`, which no training here saw, of the language model, the model "
-        "before any pair, and those that the arms made. *Factor* is to the first on the same tokens; intervals are over windows "
-        "of the text. Less is better.",
+        "Perplexity per token on the held-out text of stage `perplexity`, of the language model, of the untrained "
+        "VLM, and of the trained arms. *Factor* is relative to the first on the same tokens; intervals are over "
+        "windows of the text. Lower is better.",
         _language(results["language"]),
-        "## Picture against picture",
-        "Each arm's models as judges of stage `preference`'s couples: a generated and a real picture of one caption. *Win rate* "
-        "is of the synthetic one, ties as half a win. The *control* asks about two real pictures, of which one fits the "
-        "caption. A judge can tell, or prefers, where interval and every seed are on one side of one half.",
+        "## Generated against original images",
+        "The trained arms as judges of the image pairs of stage `preference`: a generated and an original image of "
+        "one caption. *Win rate* is that of the generated image, with a tie as half a win. The *control* has two real "
+        "images, one of which fits the caption. A judge passes the control, or has a preference, if the interval and "
+        "every seed are on one side of 50%.",
         "![Win rate and control by judge](preference.png)",
         _preference(results["preference"]),
     ]
@@ -52,41 +54,43 @@ def seeds_page(results: dict[str, Any]) -> str:
 
 
 def answers(results: dict[str, Any]) -> str:
-    """What holds over all seeds, a line a question."""
-    return "\n".join(
+    """What holds over all seeds, one question a line."""
+    return bullets(
         [
-            f"- *Do the arms differ?* {verdict(results['benchmarks'])}",
-            f"- *Is language kept?* {_kept(results['language'])}",
-            f"- *Which picture shows a caption better?* {_judges(results['preference'])}",
+            f"*Do the arms differ?* {verdict(results['benchmarks'])}",
+            f"*Is language kept?* {_language_verdict(results['language'])}",
+            f"*Which image shows a caption better?* {_preference_verdict(results['preference'])}",
         ]
     )
 
 
 def side(row: dict[str, Any]) -> int:
-    """1 where a rate is shown to be above one half, -1 below, 0 neither: its interval and every seed must say so."""
+    """1 where the interval and every seed of a rate are above 50%, -1 below, else 0."""
     above, below = min(row["low"], *row["seeds"]) > EVEN, max(row["high"], *row["seeds"]) < EVEN
     return int(above) - int(below)
 
 
-def _kept(results: dict[str, Any]) -> str:
+def _language_verdict(results: dict[str, Any]) -> str:
     differences = results["tasks"][LOSS]["differences"]
     parts = [
-        f"`{name}` has {_factor(row)} times its perplexity" if row["shown"] else f"`{name}`: {NO_DIFFERENCE}"
-        for name, row in ((name, differences[name]) for name in results["sets"][1:])
+        f"`{name}` has {_factor(differences[name])} times the perplexity"
+        if differences[name]["shown"]
+        else f"`{name}`: {NO_DIFFERENCE}"
+        for name in results["sets"][1:]
     ]
     return f"Against `{results['sets'][0]}`: {'; '.join(parts)}."
 
 
-def _judges(results: dict[str, Any]) -> str:
+def _preference_verdict(results: dict[str, Any]) -> str:
     rates, controls = (results["tasks"][task]["sets"] for task in (PREFERENCE, CONTROL))
-    able = [name for name in results["sets"] if side(controls[name]) > 0]
     parts = [
         f"`{name}` {SIDES[side(rates[name])]} ({rates[name]['value']:.3f} {interval_text(rates[name], '.3f')})"
-        for name in able
+        for name in results["sets"]
+        if side(controls[name]) > 0
     ]
     if not parts:
-        return "No judge can tell under every seed, so nothing follows."
-    return f"Of the judges that can tell, {'; '.join(parts)}."
+        return "No judge passes the control under every seed, so there is no result."
+    return f"Of the judges that pass the control, {'; '.join(parts)}."
 
 
 def _language(results: dict[str, Any]) -> str:
@@ -107,7 +111,7 @@ def _preference(results: dict[str, Any]) -> str:
     rows = []
     for name in results["sets"]:
         rate, control = rates["sets"][name], controls["sets"][name]
-        word = SIDES[side(rate)] if side(control) > 0 else "cannot tell"
+        word = SIDES[side(rate)] if side(control) > 0 else "fails the control"
         rows.append([f"`{name}`", value_text(rate), value_text(control), word])
     head = ["judge", f"win rate, n = {rates['n']:,}", f"control, n = {controls['n']:,}", "verdict"]
     return markdown_table(head, rows, words=(0, 3))

@@ -1,103 +1,97 @@
-"""What stands first: the questions and their measured answers, made of the numbers alone."""
+"""First section of the page: the questions and their answers, generated from the numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
-from synthpairs.report.inputs import Inputs
+from synthpairs.report.inputs import SynthVLMResults
 from synthpairs.report.params import Report
-from synthpairs.report.tables import interval, number
+from synthpairs.report.tables import bullets, estimate, listed, number
 
-QUESTION = "**Are image-caption pairs made out of captions alone worth training a vision-language model on?**"
-SIGHT = "*Do the trained models use what they see?*"
-# What it means that these two arms are compared; other couples are in the table only.
-CONTESTS = {
-    ("selected", "random"): "*Does it pay to pick the pairs by their scores?*",
-    ("selected", "real"): "*Are the picked pairs as good as real ones?*",
+QUESTION = "**Are image-caption pairs generated from captions alone worth training a vision-language model on?**"
+# Comparisons of arms that answer a question; the others are in the table only.
+QUESTIONS = {
+    ("selected", "random"): "*Does selecting pairs by score help?*",
+    ("selected", "real"): "*Are the selected pairs as good as real ones?*",
 }
 
 
-def summary(inputs: Inputs, judged: pd.DataFrame, compared: pd.DataFrame, params: Report) -> str:
-    """A question and its answers, one a line: do the arms see, do they differ, and how far that can be trusted.
+def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.DataFrame, params: Report) -> str:
+    """Questions and answers, one a line: use of the image, differences between arms, uncertainty.
 
-    `judged` as from `findings.against_blind`, `compared` as from `findings.differences`.
+    The tables are those of `analysis.against_blind` and `analysis.differences`.
     """
-    answers = [f"{SIGHT} {sight(judged, params.key_tasks)}"]
-    for (one, other), question in CONTESTS.items():
+    answers = [image_use(against_blind, params.key_tasks)]
+    for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            answers.append(f"{question} {contest(one, other, rows, params.key_tasks)}")
-    sizes = sorted({len(inputs.pairs[arm]) for arm in inputs.arms})
-    if not sizes:
-        return f"{QUESTION}\n\n{bullets([*answers, 'No arm was trained: `arms` is empty.'])}"
-    pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    answers.append(
-        f"*How sure is that?* Each arm is one training run with one seed: {pairs} pairs of its own, then the same "
-        "instruction data for all, so it is the differences between arms that tell the pairs apart. The 95% intervals "
-        "cover which questions were asked, not how a training happened to go: what other seeds say stands next."
-    )
+            answers.append(f"{question} {comparison(one, other, rows, params.key_tasks)}")
+    sizes = sorted({len(results.pairs[arm]) for arm in results.arms})
+    if sizes:
+        pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        answers.append(
+            f"*How certain is this?* Each arm is one training run with one seed: {pairs} pairs of its own, then the "
+            "same instruction data for all arms, so arms differ in their pairs only. The 95% intervals "
+            "cover the sampling of questions, not the variance between training runs; results over several seeds "
+            "follow below."
+        )
+    else:
+        answers.append("No arm was trained: `arms` is empty.")
     return f"{QUESTION}\n\n{bullets(answers)}"
 
 
-def bullets(lines: Iterable[str]) -> str:
-    """A list in Markdown."""
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def sight(judged: pd.DataFrame, tasks: Sequence[str]) -> str:
-    """Whether each arm beats its blind self on each key task that was asked."""
-    asked = [task for task in tasks if task in set(judged["task"])]
-    if not asked:
-        return f"Not asked: no arm answered any of the key tasks ({', '.join(tasks) or '`report.key_tasks` is empty'})."
-    failing = judged[~judged["clear"]]
-    others = [task for task in tasks if task not in asked]
-    unasked = f" Not asked: {listed(others)}." if others else ""
+def image_use(against_blind: pd.DataFrame, tasks: Sequence[str]) -> str:
+    """Question and answer: does each arm answer better with the image, on each key task that was evaluated?"""
+    question = "*Do the trained models use the image?*"
+    evaluated = [task for task in tasks if task in set(against_blind["task"])]
+    if not evaluated:
+        keys = ", ".join(tasks) or "`report.key_tasks` is empty"
+        return f"{question} Not evaluated: no arm has results on a key task ({keys})."
+    missing = [task for task in tasks if task not in evaluated]
+    note = f" Not evaluated: {listed(missing)}." if missing else ""
+    failing = against_blind[~against_blind["clear"]]
     if failing.empty:
-        told = []
-        for task in asked:
-            rows = judged[judged["task"] == task]
+        parts = []
+        for task in evaluated:
+            rows = against_blind[against_blind["task"] == task]
             values = ", ".join(f"{row['arm']} {number(row['value'])}" for row in rows.to_dict("records"))
             blind = ", ".join(map(number, rows["blind_value"]))
-            told.append(f"{task}, n = {rows['n'].iloc[0]:,}: {values} against {blind} blind")
-        arms = listed(f"`{arm}`" for arm in dict.fromkeys(judged["arm"]))
+            parts.append(f"{task}, n = {rows['n'].iloc[0]:,}: {values}; without the image {blind}")
+        arms = listed(f"`{arm}`" for arm in dict.fromkeys(against_blind["arm"]))
         return (
-            f"Yes: with the picture {arms} answer better than without it, by intervals that do not touch "
-            f"({'; '.join(told)}).{unasked}"
+            f"{question} Yes: with the image, {arms} score higher than without it, and the intervals do not overlap "
+            f"({'; '.join(parts)}).{note}"
         )
-    told = [
-        f"`{row['arm']}` on {row['task']} ({number(row['value'])}{interval(row['low'], row['high'])}, "
-        f"blind {number(row['blind_value'])}{interval(row['blind_low'], row['blind_high'])}, n = {row['n']:,})"
+    parts = [
+        f"`{row['arm']}` on {row['task']} ({estimate(row)}, without the image {estimate(row, 'blind_')}, n = "
+        f"{row['n']:,})"
         for row in failing.to_dict("records")
     ]
     return (
-        f"Not shown for every arm: {len(failing)} of {len(judged)} comparisons with the same model asked blind have "
-        f"intervals that touch, or come out worse: {'; '.join(told)}.{unasked}"
+        f"{question} Not shown for every arm: in {len(failing)} of {len(against_blind)} comparisons with and without "
+        f"the image the intervals overlap or the result is worse: {'; '.join(parts)}.{note}"
     )
 
 
-def contest(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
-    """How two arms compare: key tasks with their numbers, the others by name."""
-    key = [row for task in key_tasks for row in rows[rows["task"] == task].to_dict("records")]
-    told = [
-        f"{_verdict(one, row)} on {row['task']} ({number(row['value'], True)}"
-        f"{interval(row['low'], row['high'], True)}, n = {row['n']:,})"
-        for row in key
+def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
+    """Answer about two arms: key tasks with their numbers, other tasks by name."""
+    records = rows.assign(verdict=[_verdict(one, better) for better in rows["better"]]).to_dict("records")
+    parts = [
+        f"{row['verdict']} on {row['task']} ({estimate(row, signed=True)}, n = {row['n']:,})"
+        for task in key_tasks
+        for row in records
+        if row["task"] == task
     ]
-    verdicts: dict[str, list[str]] = {}
-    for row in rows[~rows["task"].isin(key_tasks)].to_dict("records"):
-        verdicts.setdefault(_verdict(one, row), []).append(row["task"])
-    told += [f"{verdict} on {listed(tasks)}" for verdict, tasks in verdicts.items()]
-    return f"`{one}` against `{other}`: {'; '.join(told)}."
+    others: dict[str, list[str]] = {}
+    for row in records:
+        if row["task"] not in key_tasks:
+            others.setdefault(row["verdict"], []).append(row["task"])
+    parts += [f"{verdict} on {listed(tasks)}" for verdict, tasks in others.items()]
+    return f"`{one}` against `{other}`: {'; '.join(parts)}."
 
 
-def _verdict(one: str, row: dict) -> str:
-    if not row["better"]:
+def _verdict(one: str, better: str) -> str:
+    if not better:
         return NO_DIFFERENCE
-    return "better" if row["better"] == one else "worse"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names as a sentence lists them, at least one."""
-    *most, last = list(names)
-    return f"{', '.join(most)} and {last}" if most else last
+    return "better" if better == one else "worse"

@@ -1,22 +1,23 @@
-"""The section about the Synth2 route: what its arms are worth, how many pairs they saw, and the paper's figures beside ours."""
+"""Report section on the Synth2 route: training on VQ tokens instead of images."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.report import figures, grids, tables
-from synthpairs.report.codes import MIXED, REAL, SYNTHETIC, Codes, couples
-from synthpairs.report.findings import against_blind, differences
-from synthpairs.report.inputs import DESK_MODELS
+from synthpairs.report.analysis import against_blind, differences
+from synthpairs.report.inputs import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.params import Report
-from synthpairs.report.sections.claims import CAPTIONING, claims, claims_table, claims_told
-from synthpairs.report.sections.evidence import curves_section, speed_section
-from synthpairs.report.sections.summary import SIGHT, bullets, contest, sight
-from synthpairs.report.tables import folded, image, interval, literal, number
+from synthpairs.report.samples import concept_matched
+from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_table, claims_text
+from synthpairs.report.sections.curves_and_speed import curves_section, speed_section
+from synthpairs.report.sections.summary import comparison, image_use
+from synthpairs.report.tables import bullets, estimate, figure_link, folded, literal, number
 
-CONTESTS = {
-    (MIXED, REAL): "*Does it pay to mix generated pairs in?*",
+QUESTIONS = {
+    (MIXED, REAL): "*Does mixing in generated pairs help?*",
     (SYNTHETIC, REAL): "*Are generated pairs alone as good as real ones?*",
 }
 DRAWS = {
@@ -25,187 +26,165 @@ DRAWS = {
     "synthetic_draws": "draws of generated pairs",
     "synthetic_pairs": "different generated pairs",
 }
+Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of each pair, by the pairs' keys
 
 
-def synth2(
-    codes: Codes, diversity: str, paint: Callable[[Sequence[str]], Sequence[bytes]], params: Report
-) -> tuple[str, dict[str, bytes]]:
-    """The section as Markdown and its PNGs by file name; equal inputs give equal bytes.
+def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Report) -> tuple[str, dict[str, bytes]]:
+    """The section as Markdown and its figures as PNG by file name; `diversity` is the text on the caption sets.
 
-    `diversity` is the text about the caption sets; `paint` makes a PNG of the codes of each of these pairs, known by key.
+    Equal inputs give equal bytes.
     """
-    tasks = list(dict.fromkeys([CAPTIONING, *params.key_tasks]))
-    judged = against_blind(codes, tasks)
-    chosen = [couple for couple in CONTESTS if set(couple) <= set(codes.arms)]
-    compared = differences(codes, params, chosen)
-    found = claims(codes, compared)
-    shown = couples(codes.generated, codes.real, max(1, params.pictures // 2), params.seed)
+    comparisons = [arms for arms in QUESTIONS if set(arms) <= set(results.arms)]
+    compared = differences(results, params, comparisons)
+    tested = claims(results, compared)
+    pairs = concept_matched(results.generated, results.real, max(1, params.pictures // 2), params.seed)
     drawn: dict[str, bytes] = {}
     parts = [
-        "## The Synth2 route: pictures that are never drawn",
-        _summary(codes, judged, compared, tasks, params.key_tasks, claims_told(found)),
-        "A language model invents captions for class names, the filters of the other route screen them, and a masked generator "
-        "fills a grid of codes for each: what its own VQ tokenizer would make of the picture. The VLM has that tokenizer for "
-        "an eye, so it learns from the codes and no picture is ever drawn. The real pairs are those that tokenizer and "
-        "generator learnt from, and no others (the paper's controlled protocol): at desk scale scenes of emoji drawings with "
-        "template captions.",
-        *(_arms(codes, compared, drawn) if codes.arms else ()),
-        "### The paper's figures beside ours",
-        claims_table(found),
+        "## The Synth2 route: training on VQ tokens",
+        _summary(results, compared, tested, params.key_tasks),
+        "A language model writes captions for class names, the caption filters of the SynthVLM route are applied, and a masked "
+        "generator produces a grid of VQ tokens for each caption. The VLM's vision tower is the VQ tokenizer of that generator, "
+        "so it is trained on the tokens, and no image is decoded. Real pairs are those that tokenizer and generator were "
+        "trained on, and no others (the paper's controlled protocol): at desk scale emoji scenes with template captions.",
+        *(_arms(results, compared, drawn) if results.arms else ()),
+        "### Claims of the paper",
+        claims_table(tested),
         "### Learning curves",
-        curves_section(codes.curves),
+        curves_section(results.curves),
         "### Speed",
-        speed_section(codes.speed),
+        speed_section(results.speed),
         "### From class names to pairs",
-        *_funnel(codes),
+        *_funnel(results),
         "### The masked generator",
-        *_generator(codes),
-        *_grid(shown, paint, params, drawn),
-        "### How diverse the captions are",
+        *_generator(results),
+        *_grid(pairs, decode, params, drawn),
+        "### Diversity of the captions",
         "![share of each set's captions by cluster](diversity.png)",
         diversity.strip(),
     ]
     return "\n\n".join(parts), drawn
 
 
-def _arms(codes: Codes, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
-    """What the arms saw, what they answered, and how they differ."""
-    parts = ["### How many pairs each arm saw", *_draws(codes), "### The arms of codes side by side"]
-    if codes.results.empty:
-        return [*parts, "No benchmark was asked: `benchmark.tasks.codes` is empty."]
-    drawn["code-arms.png"] = figures.arms_figure(codes.results, codes.fixed_answers)
-    return [
-        *parts,
-        f"`{REAL}` learns from real pairs alone, `{SYNTHETIC}` from generated ones alone, `{MIXED}` from both. Intervals, "
-        "blind rows and best fixed answers as above; the benchmarks' pictures go through the tokenizer.",
-        image("code-arms.png", "a dot and its interval for every arm of codes on every task"),
-        tables.arms_table(codes),
-        f"Question by question, *p* corrected for these {len(compared)} comparisons:",
-        tables.differences_table(compared),
-        folded("By kind of question", tables.categories_table(codes)),
-        folded("The trainings on codes", tables.trainings_table(codes)),
-    ]
-
-
-def _grid(
-    shown: pd.DataFrame, paint: Callable[[Sequence[str]], Sequence[bytes]], params: Report, drawn: dict[str, bytes]
-) -> list[str]:
-    """Generated pairs beside real ones."""
-    if shown.empty:
-        return ["No codes were generated: `invent` and `screen` kept no caption, or `embed` failed for all of them."]
-    drawn["codes.png"] = grids.grid(_cells(shown, paint), params.columns, params.side)
-    return [
-        f"Generated pairs, each followed by a real one of the same concept where there is one; both decoded from their codes "
-        f"for this page only, a random {len(shown) // 2} of each:",
-        image(
-            "codes.png",
-            "pictures decoded from generated codes beside pictures decoded from real ones, with their captions",
-        ),
-    ]
-
-
-def _summary(
-    codes: Codes,
-    judged: pd.DataFrame,
-    compared: pd.DataFrame,
-    tasks: Sequence[str],
-    key_tasks: Sequence[str],
-    told: str,
-) -> str:
-    answers = [f"{SIGHT} {sight(judged[judged['task'].isin(key_tasks)], key_tasks)} {_captioning(judged)}"]
-    for (one, other), question in CONTESTS.items():
+def _summary(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
+    tasks = list(dict.fromkeys([CAPTIONING, *key_tasks]))
+    blind = against_blind(results, tasks)
+    answers = [f"{image_use(blind[blind['task'].isin(key_tasks)], key_tasks)} {_captioning(blind)}"]
+    for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            answers.append(f"{question} {contest(one, other, rows, tasks)}")
-    return bullets([*answers, f"*Do the paper's claims hold here?* {told}", f"*How sure is that?* {_sizes(codes)}"])
+            answers.append(f"{question} {comparison(one, other, rows, tasks)}")
+    answers += [
+        f"*Do the paper's claims hold here?* {claims_text(tested)}",
+        f"*How certain is this?* {_sizes(results)}",
+    ]
+    return bullets(answers)
 
 
-def _sizes(codes: Codes) -> str:
-    """What each arm's one training rests on."""
-    if not codes.arms:
-        return "No arm of codes was trained: `code_arms` is empty."
-    told = []
-    for arm in codes.arms:
-        counts = codes.trainings["align"][arm]
+def _captioning(blind: pd.DataFrame) -> str:
+    """Whether each arm captions better with the image than without."""
+    rows = blind[blind["task"] == CAPTIONING].to_dict("records")
+    if not rows:
+        return f"{CAPTIONING} was not evaluated."
+    parts = [
+        f"`{row['arm']}` is {'better' if row['clear'] else 'not shown to be better'} with the image "
+        f"({estimate(row)}, without {estimate(row, 'blind_')})"
+        for row in rows
+    ]
+    return f"On {CAPTIONING} ({rows[0]['metric']}, n = {rows[0]['n']:,}) {'; '.join(parts)}."
+
+
+def _sizes(results: Synth2Results) -> str:
+    if not results.arms:
+        return "No arm was trained on VQ tokens: `code_arms` is empty."
+    parts = []
+    for arm in results.arms:
+        counts = results.trainings["align"][arm]
         kinds = (("real_pairs", "real"), ("synthetic_pairs", "generated"))
-        told.append(f"`{arm}` {' and '.join(f'{counts[key]:,} {kind}' for key, kind in kinds if counts[key])}")
+        parts.append(f"`{arm}` {' and '.join(f'{counts[key]:,} {kind}' for key, kind in kinds if counts[key])}")
     return (
-        f"Each arm is one training run with one seed; it saw this many different pairs: {', '.join(told)}. Only the learning "
-        "curves have more seeds."
+        f"Each arm is one training run with one seed, on this number of different pairs: {', '.join(parts)}. Only the "
+        "learning curves have several seeds."
     )
 
 
-def _captioning(judged: pd.DataFrame) -> str:
-    """Whether each arm's captions beat those of its blind self."""
-    rows = judged[judged["task"] == CAPTIONING].to_dict("records")
-    if not rows:
-        return f"{CAPTIONING} was not asked."
-    told = [
-        f"`{row['arm']}` {'beats' if row['clear'] else 'is not shown to beat'} its blind self "
-        f"({number(row['value'])}{interval(row['low'], row['high'])} against {number(row['blind_value'])}"
-        f"{interval(row['blind_low'], row['blind_high'])})"
-        for row in rows
-    ]
-    return f"On {CAPTIONING} ({rows[0]['metric']}, n = {rows[0]['n']:,}) {'; '.join(told)}."
-
-
-def _draws(codes: Codes) -> list[str]:
-    """How much of what every arm was trained on."""
-    counts = codes.trainings["align"]
-    rows = [[f"`{arm}`", *(f"**{number(counts[arm].get(name))}**" for name in DRAWS)] for arm in codes.arms]
-    return [
-        "A draw is one pair in one step of training, and all arms make as many draws: one that sees generated pairs sees "
-        "fewer real ones. Where there are fewer different pairs than draws, pairs come round again.",
+def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
+    counts = results.trainings["align"]
+    rows = [[f"`{arm}`", *(f"**{number(counts[arm].get(name))}**" for name in DRAWS)] for arm in results.arms]
+    parts = [
+        "### Number of pairs of each arm",
+        "A draw is one pair in one training step. All arms have the same number of draws: with generated pairs there "
+        "are fewer of real ones, and pairs are repeated where there are fewer different pairs than draws.",
         markdown_table(["arm", *DRAWS.values()], rows, words=[0]),
+        "### Arms on VQ tokens compared",
+    ]
+    if results.results.empty:
+        return [*parts, "No benchmark was run: `benchmark.tasks.codes` is empty."]
+    drawn["code-arms.png"] = figures.arms_figure(results.results, results.fixed_answers)
+    return [
+        *parts,
+        f"`{REAL}` is trained on real pairs alone, `{SYNTHETIC}` on generated ones alone, `{MIXED}` on both. "
+        "Intervals, rows without the image and best fixed answers are as above; images of the benchmarks go through "
+        "the VQ tokenizer.",
+        figure_link("code-arms.png", "value and interval of every arm on every task"),
+        tables.arms_table(results),
+        f"Paired by question, *p* Holm-corrected for these {len(compared)} comparisons:",
+        tables.differences_table(compared),
+        folded("By kind of question", tables.categories_table(results)),
+        folded("Training metrics", tables.trainings_table(results)),
     ]
 
 
-def _funnel(codes: Codes) -> list[str]:
-    """What became of every caption that was asked for, and where the real pairs come from."""
-    invent, screen, pairs, embed = (codes.metrics[stage] for stage in ("invent", "screen", "pairs", "embed"))
-    sources = screen["source"].values()
-    rejected: dict[str, int] = {}
-    for source in sources:
-        for reason, count in source["rejected"].items():
-            rejected[reason] = rejected.get(reason, 0) + count
+def _funnel(results: Synth2Results) -> list[str]:
+    invent, screen, pairs, embed = (results.metrics[stage] for stage in ("invent", "screen", "pairs", "embed"))
+    rejected: Counter[str] = sum((Counter(source["rejected"]) for source in screen["source"].values()), Counter())
     rows = [
-        [f"captions asked for, about {invent['classes']:,} classes", invent["asked"], ""],
-        ["captions that `invent` kept", invent["kept"], _lost(invent["rejected"] | {"failed": invent["failed"]})],
-        ["captions that `screen` kept", screen["kept_total"], _lost(rejected)],
-        ["grids of codes asked for", embed["candidates"], ""],
-        ["grids that `embed` made", embed["made"], _lost({"failed": embed["failed"]})],
-        ["real scenes on the list that the generator learnt from", pairs["scenes"], ""],
-        ["real pairs that arms may see", pairs["used"], ""],
+        [f"captions requested, for about {invent['classes']:,} classes", invent["asked"], ""],
+        ["captions that `invent` kept", invent["kept"], _losses(invent["rejected"] | {"failed": invent["failed"]})],
+        ["captions that `screen` kept", screen["kept_total"], _losses(rejected)],
+        ["grids of VQ tokens requested", embed["candidates"], ""],
+        ["grids that `embed` generated", embed["made"], _losses({"failed": embed["failed"]})],
+        ["real scenes that the generator was trained on", pairs["scenes"], ""],
+        ["real pairs available to the arms", pairs["used"], ""],
     ]
     return [
-        "What `invent` rejected is in `data/invented/captions.parquet`, what `screen` rejected in "
-        "`data/screened/rejected.parquet`, each with its reason; grids that failed in `data/embedded/failed.parquet`.",
-        markdown_table(["step", "count", "lost before it"], [[a, number(b), c] for a, b, c in rows], words=[0, 2]),
+        "Rejected captions are in `data/invented/captions.parquet` and `data/screened/rejected.parquet`, each with "
+        "its reason; failed grids are in `data/embedded/failed.parquet`.",
+        markdown_table(["step", "count", "rejected"], [[a, number(b), c] for a, b, c in rows], words=[0, 2]),
     ]
 
 
-def _lost(counts: dict[str, int]) -> str:
+def _losses(counts: dict[str, int]) -> str:
     """Reasons with their counts, most first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {literal(reason)}" for reason, count in ordered if count) or "none"
 
 
-def _generator(codes: Codes) -> list[str]:
-    measured = codes.desk_models or {}
+def _generator(results: Synth2Results) -> list[str]:
+    measured = results.desk_models or {}
     if "masked" not in measured:
         return [f"Not measured: {DESK_MODELS} has no entry `masked`; `python -m desk_models.publish` writes it."]
-    shown = {name: one for name, one in measured.items() if name in ("masked", "referee_on_real")}
     return [
-        "How often the independent referee of *The desk models* names what a picture decoded from generated codes was "
-        "asked to show, first or among its first five, and what it makes of real drawings. `psnr_db` and `codes_used`: "
-        "how well the tokenizer gives pictures of its own list back, and the share of the codebook that it needs for them.",
-        tables.nested_table(shown, "measure"),
+        "Top-1 and top-5 accuracy of the independent classifier of *The desk models* on images decoded from generated "
+        "VQ tokens, and on real drawings. `psnr_db`: reconstruction by the tokenizer of images of its own training "
+        "list; `codes_used`: share of the codebook in use.",
+        tables.nested_table(
+            {name: measured[name] for name in ("masked", "referee_on_real") if name in measured}, "measure"
+        ),
     ]
 
 
-def _cells(shown: pd.DataFrame, paint: Callable[[Sequence[str]], Sequence[bytes]]) -> list[grids.Cell]:
-    painted = paint(list(shown["key"]))
+def _grid(pairs: pd.DataFrame, decode: Decode, params: Report, drawn: dict[str, bytes]) -> list[str]:
+    if pairs.empty:
+        return [
+            "No VQ tokens were generated: `invent` and `screen` kept no caption, or `embed` failed for all of them."
+        ]
+    cells = [
+        grids.Cell(image=image, caption=text, note=("generated", "real")[index % 2])
+        for index, (image, text) in enumerate(zip(decode(list(pairs["key"])), pairs["text"], strict=True))
+    ]
+    drawn["codes.png"] = grids.grid(cells, params.columns, params.side)
     return [
-        grids.Cell(picture=picture, caption=text, note=("generated", "real")[place % 2])
-        for place, (picture, text) in enumerate(zip(painted, shown["text"], strict=True))
+        "Generated pairs, each followed by a real one of the same concept where there is one, decoded from their VQ "
+        f"tokens for this page only; a random {len(pairs) // 2} of each:",
+        figure_link("codes.png", "images decoded from generated and from real VQ tokens, with their captions"),
     ]

@@ -81,7 +81,7 @@ def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, cand
     entropy = results["preferences"]["ssim"]["correlations"]["entropy"]
     assert (entropy == dict.fromkeys(("value", "low", "high"))) == (candidates == 1)
     page = section(results)
-    assert "Too few to say: n = 0 captions with both pictures, 2 are needed." in page
+    assert "Too few to say: n = 0 captions with both images, 2 are needed." in page
     assert ("`real` holds no pair" in page) == (not real)
     assert ("do not vary." in page) == (candidates == 1)
     assert not re.search(r"nan|None", page)

@@ -59,7 +59,7 @@ def test_a_judge_of_colours_fails_the_control(judged, chat_server):
     judge = results["judges"]["pinned-1"]
     assert judge["preference"]["rate"] == 1
     assert not trusted(judge)
-    assert "`pinned-1` cannot tell" in section(results)
+    assert "`pinned-1` fails the control" in section(results)
 
 
 def test_output_is_deterministic(data, vlm, tmp_path, settings):
@@ -98,7 +98,7 @@ def test_too_few_captions_are_a_result(things, arms, reason, tmp_path, settings)
     results, _ = make_preference(settings(), arms, tmp_path, tmp_path / "preference")
     assert results["not_asked"] == reason
     assert results["judges"] == {}
-    assert section(results) == f"## Picture against picture\n\nNot asked: {reason}."
+    assert section(results) == f"## Generated against original images\n\nNot asked: {reason}."
     assert tracked_metrics(results) == {"couples": results["n"], "concepts": results["n"], "judges": {}}
     assert len(read_image_pairs(tmp_path / "preference")) == results["n"] == (len(things) if arms == ARMS else 0)
     assert votes_summary([], results, settings()).startswith("No votes yet")

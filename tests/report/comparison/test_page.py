@@ -1,4 +1,4 @@
-"""Revisions are read from git, experiments by their name, the workspace from disk; the page says what differs and how surely."""
+"""Comparison of git revisions, experiments by name and the workspace."""
 
 import subprocess
 from pathlib import Path
@@ -55,8 +55,8 @@ def page_of(*names):
 def test_the_page(project):
     page = page_of("HEAD", "bold-name", "workspace")
     assert page.startswith("# HEAD:selected against bold-name:selected, workspace:selected\n")
-    row = "| desk_vqa | {}:selected | 60 | {} | 0.000 | {} |"
-    assert row.format("bold-name", "+0.500 [+0.500, +0.500] | < 0.001", "better") in page
+    row = "| desk_vqa | {}:selected - HEAD:selected | 60 | {} | 0.000 | {} |"
+    assert row.format("bold-name", "+0.500 [+0.500, +0.500] | < 0.001", "bold-name:selected is better") in page
     assert row.format("workspace", "+0.000 [+0.000, +0.000] | 1.000", "no difference shown") in page
     assert "| `select.strategy` | random | top | random |" in page
     assert "select.k" not in page
@@ -66,8 +66,8 @@ def test_the_page(project):
 def test_arms_of_one_revision(project):
     answer(-0.2, "real")
     page = page_of("workspace", "workspace:real")
-    assert "| desk_vqa | workspace:real | 60 | -0.200 " in page
-    assert "worse |" in page
+    assert "| desk_vqa | workspace:real - workspace:selected | 60 | -0.200 " in page
+    assert "| workspace:selected is better |" in page
     assert "None: the same params.yaml." in page
 
 

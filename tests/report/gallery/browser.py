@@ -116,7 +116,7 @@ class Browser:
         self.send("Input.insertText", text=text)
 
     def state(self, name):
-        """What the page says about itself in a data attribute of its root."""
+        """A data attribute of the root element, in which the page reports its state."""
         return self.run(f"document.documentElement.dataset.{name}")
 
     def problems(self):

@@ -1,4 +1,4 @@
-"""A small run on disk, with everything that can happen to a caption or a picture; and a browser."""
+"""A small run on disk with every status of captions and images, and a browser."""
 
 import tempfile
 
@@ -43,7 +43,7 @@ def make_data(data, things=THINGS):
             scores = {"clip_cosine": 0.1 + n / 20 + number / 100, "ssim": 0.9 - number / 50, "clip_tokens": 5}
             candidates.append(caption | made | scores)
             samples.append((key, {"png": png(photo(48, 3 * n + number))}))
-    samples[8][1]["png"] = b"no picture"
+    samples[8][1]["png"] = b"no image"
     painted = pd.DataFrame(candidates[1:]).sort_values("key", ignore_index=True)
     scored = painted[painted["key"] != candidates[4]["key"]]
     odd = [

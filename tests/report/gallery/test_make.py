@@ -68,7 +68,7 @@ def test_large_images_are_scaled_down_and_small_ones_stay():
     for side, expected in ((16, 16), (48, 48), (64, 48)):
         image = Image.open(io.BytesIO(encode(png(photo(48, 0)), replace(PARAMS, side=side))))
         assert (image.format, image.size) == ("WEBP", (expected, expected))
-    assert encode(b"no picture", PARAMS) is None
+    assert encode(b"no image", PARAMS) is None
 
 
 def test_each_row_has_its_own_image(data):

@@ -22,7 +22,7 @@ def test_every_row_is_there_once_with_its_status(rows, data):
     assert set(rows["candidate"]["id"]) == {*keys[0], *keys[1]}
     assert rows["candidate"]["status"].value_counts().to_dict() == {"selected": 5, "not selected": 14, "failed": 2}
     failed = rows["candidate"].query("status == 'failed'").sort_values("reason")
-    assert failed["reason"].tolist() == ["no picture", "no score"]
+    assert failed["reason"].tolist() == ["no image", "no score"]
     assert failed["detail"].tolist() == ["ValueError: black", "a broken file"]
     assert failed["text"].notna().all()
 
@@ -57,9 +57,7 @@ def test_arms_are_those_whose_pairs_hold_the_row(rows, data):
 def test_scores_of_other_images_are_refused(data):
     stray = {"key": "f" * 24, "uid": "u", "concept": "dog", "clip_cosine": 0.1, "ssim": 0.2, "clip_tokens": 1}
     write_table(data / "scores/scores.parquet", [stray], SCORES)
-    with pytest.raises(
-        ValueError, match=r"scores\.parquet holds 1 pictures that data/images does not.*dvc repro score"
-    ):
+    with pytest.raises(ValueError, match=r"scores\.parquet holds 1 images that data/images does not.*dvc repro score"):
         read_rows(data, ARMS, SELECT)
 
 

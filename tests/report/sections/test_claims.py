@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
-from synthpairs.report.codes import read_codes
-from synthpairs.report.findings import differences
+from synthpairs.report.analysis import differences
+from synthpairs.report.inputs import read_synth2_results
 from synthpairs.report.sections.claims import DEPENDS, HOLDS, OPPOSITE, UNMEASURED, claims
 from tests.report.conftest import CURVES, PARAMS, SPEED
 
@@ -13,28 +13,25 @@ CAPTIONS, STEPS, SPEEDS, SHARE, ENTROPY = range(5)
 NEVER = [[0.1, 0.1, 0.1]] * 3
 
 
-def claim(codes, number):
-    return claims(codes, differences(codes, PARAMS, [("genpair", "real-codes")]))[number]
+def claim(results, number, comparisons=(("genpair", "real-codes"),), **changed):
+    results = replace(results, **changed)
+    return claims(results, differences(results, PARAMS, comparisons))[number]
 
 
-def scored(codes, arm, score):
-    """The codes with one arm's captions scored anew."""
-    table = codes.answers[arm].copy()
-    table.loc[(table["task"] == "desk_caption") & ~table["blind"].astype(bool), "score"] = score
-    return replace(codes, answers=codes.answers | {arm: table})
-
-
-def test_captions_are_judged_by_the_paired_interval(codes):
-    assert claim(scored(codes, "real-codes", 0.0), CAPTIONS).verdict == HOLDS
-    assert claim(scored(codes, "genpair", 0.0), CAPTIONS).verdict == OPPOSITE
-    same = replace(codes, answers=codes.answers | {"genpair": codes.answers["real-codes"]})
-    assert claim(same, CAPTIONS).verdict == NO_DIFFERENCE
-    assert "difference +0.000 [+0.000, +0.000]; n = 120, one seed" in claim(same, CAPTIONS).here
+@pytest.mark.parametrize(
+    ("real", "mixed", "verdict"), [(0.0, 0.5, HOLDS), (0.5, 0.0, OPPOSITE), (0.5, 0.5, NO_DIFFERENCE)]
+)
+def test_captions_are_judged_by_the_paired_interval(synth2_results, real, mixed, verdict):
+    answers = {
+        arm: table.assign(score=(real if arm == "real-codes" else mixed) + table["score"] / 1e6)
+        for arm, table in synth2_results.answers.items()
+    }
+    assert claim(synth2_results, CAPTIONS, answers=answers).verdict == verdict
 
 
 def test_without_both_arms_captions_are_not_measured(made_project):
-    codes = read_codes(["genpair"], made_project)
-    assert claims(codes, differences(codes, PARAMS, []))[CAPTIONS].verdict == UNMEASURED
+    results = read_synth2_results(["genpair"], made_project)
+    assert claim(results, CAPTIONS, comparisons=[]).verdict == UNMEASURED
 
 
 @pytest.mark.parametrize(
@@ -46,27 +43,17 @@ def test_without_both_arms_captions_are_not_measured(made_project):
         (300, [[0.1, 0.1, 0.9]] * 3, NO_DIFFERENCE),
     ],
 )
-def test_fewer_steps_holds_when_every_seed_is_there_before_the_baseline_itself(codes, step, genpair, verdict):
+def test_fewer_steps_holds_if_every_seed_is_faster_than_the_baseline(synth2_results, step, genpair, verdict):
     curves = deepcopy(CURVES)
     curves["arms"]["genpair"], curves["reached"]["step"] = genpair, step
-    assert claim(replace(codes, curves=curves), STEPS).verdict == verdict
+    assert claim(synth2_results, STEPS, curves=curves).verdict == verdict
 
 
 @pytest.mark.parametrize(
     ("ratio", "verdict"), [([1.2, 1.1, 1.3], HOLDS), ([1.0, 0.9, 1.1], NO_DIFFERENCE), ([0.8, 0.7, 0.9], OPPOSITE)]
 )
-def test_speed_is_judged_by_its_spread(codes, ratio, verdict):
-    assert claim(replace(codes, speed=SPEED | {"ratio": ratio}), SPEEDS).verdict == verdict
-
-
-def diverse(codes, **levels):
-    """The codes with an interval of 0.02 around each level of `invented` and `human`, by k, for both measures."""
-    diversity = deepcopy(codes.diversity)
-    for name, by_clusters in levels.items():
-        for k, level in zip(diversity["clusters"], by_clusters, strict=True):
-            numbers = {"mean": level, "low": level - 0.01, "high": level + 0.01}
-            diversity["sets"][name]["by_clusters"][str(k)] |= {"entropy": numbers, "top5_share": numbers}
-    return replace(codes, diversity=diversity)
+def test_speed_is_judged_by_its_range(synth2_results, ratio, verdict):
+    assert claim(synth2_results, SPEEDS, speed=SPEED | {"ratio": ratio}).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -78,13 +65,19 @@ def diverse(codes, **levels):
         (ENTROPY, (0.51, 0.5), (0.5, 0.5), NO_DIFFERENCE),
     ],
 )
-def test_diversity_is_judged_by_intervals_that_do_not_touch_at_every_k(codes, number, invented, human, verdict):
-    assert claim(diverse(codes, invented=invented, human=human), number).verdict == verdict
+def test_diversity_is_judged_by_disjoint_intervals_at_every_k(synth2_results, number, invented, human, verdict):
+    diversity = deepcopy(synth2_results.diversity)
+    for name, means in (("invented", invented), ("human", human)):
+        for k, mean in zip(diversity["clusters"], means, strict=True):
+            numbers = {"mean": mean, "low": mean - 0.01, "high": mean + 0.01}
+            diversity["sets"][name]["by_clusters"][str(k)] |= {"entropy": numbers, "top5_share": numbers}
+    assert claim(synth2_results, number, diversity=diversity).verdict == verdict
 
 
-def test_a_share_of_all_clusters_says_nothing_nor_does_a_set_that_was_not_analysed(codes):
-    assert "k = 2:" not in claim(codes, SHARE).here
-    assert "k = 2:" in claim(codes, ENTROPY).here
-    few, one = {"clusters": [2]}, {"sets": {"human": codes.diversity["sets"]["human"]}}
-    assert claim(replace(codes, diversity=codes.diversity | few), SHARE).verdict == UNMEASURED
-    assert claim(replace(codes, diversity=codes.diversity | one), ENTROPY).verdict == UNMEASURED
+def test_diversity_is_not_measured_with_few_clusters_or_without_a_set(synth2_results):
+    assert "k = 2:" not in claim(synth2_results, SHARE).here
+    assert "k = 2:" in claim(synth2_results, ENTROPY).here
+    diversity = synth2_results.diversity
+    assert claim(synth2_results, SHARE, diversity=diversity | {"clusters": [2]}).verdict == UNMEASURED
+    one_set = {"sets": {"human": diversity["sets"]["human"]}}
+    assert claim(synth2_results, ENTROPY, diversity=diversity | one_set).verdict == UNMEASURED

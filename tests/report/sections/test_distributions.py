@@ -7,13 +7,13 @@ from tests.evaluation.distributions.conftest import chosen, results, table  # no
 
 def test_the_page_says_what_differs(results):  # noqa: F811
     strategies = results["rankings"]["strategies"]
-    for one in strategies.values():  # columns stand under their names however the JSON is sorted
+    for one in strategies.values():  # values must stay in their columns if JSON is sorted
         one["standardised"] = dict(sorted(one["standardised"].items()))
     results["rankings"]["strategies"] = dict(sorted(strategies.items()))
     page = section(results)
-    assert "the synthetic pictures have more: SSIM" in page
-    less = re.search(r"a high SSIM goes with less \((.*?)\)\.", page)
-    assert "regions of a segmentation" in less[1]
+    assert "of the same captions: higher: SSIM" in page
+    negative = re.search(r"SSIM correlates negatively with (.*?)\.", page)
+    assert "regions of a segmentation" in negative[1]
     assert "(n = 20)" in page
     *_, row = (line for line in page.splitlines() if line.startswith("| CLIP cosine | "))
     assert row.count("|") == len(MEASURES) + 6
@@ -22,12 +22,12 @@ def test_the_page_says_what_differs(results):  # noqa: F811
     assert not re.search("nan|None", page)
 
 
-def test_captions_without_both_pictures_and_a_second_clip_are_not_needed(results):  # noqa: F811
+def test_paired_images_and_a_second_clip_are_optional(results):  # noqa: F811
     results |= {"coupled": {}, "captions_with_both": 1, "other": None}
     results["rankings"]["cosines"] = None
     for one in results["rankings"]["strategies"].values():
         one["other_clip"] = None
     page = section(results)
-    assert "Too few to say: n = 1 caption with both pictures, 2 are needed." in page
-    assert "No other CLIP was asked" in page
+    assert "Too few to say: n = 1 caption with both images, 2 are needed." in page
+    assert "No other CLIP was used" in page
     assert tracked_metrics(results)["other_clip"] == {}

@@ -24,10 +24,8 @@ def results(**judges):
 def test_judges_that_agree_show_a_preference():
     page = section(results(one=judge(WON), two=judge(WON)))
     assert "| `one` | 100 | 60.0% | 20.0% | 20.0% | 70.0% [60.0%, 80.0%] | 0.001 | 70.0% [60.0%, 80.0%], " in page
-    assert (
-        "- `one`: prefers the synthetic pictures (win rate 70.0% [60.0%, 80.0%]); of its ties 3 inconsistent." in page
-    )
-    assert "All judges that can tell prefer the synthetic pictures." in page
+    assert "- `one`: prefers the synthetic images (win rate 70.0% [60.0%, 80.0%]); of its ties 3 inconsistent." in page
+    assert "All judges that pass the control prefer the synthetic images." in page
     assert "| *GPT-4V in SynthVLM* | 1,000 |" in page
     assert "| dog | 3 | 2 - 1 - 0 | 2 - 1 - 0 |" in page
     assert "| cat |" not in page, "concepts with one image pair are not listed"
@@ -35,12 +33,12 @@ def test_judges_that_agree_show_a_preference():
 
 def test_judges_that_disagree_show_none():
     for other in (LOST, EVEN):
-        assert "the judges that can tell do not agree" in section(results(one=judge(WON), two=judge(other)))
+        assert "The judges that pass the control disagree" in section(results(one=judge(WON), two=judge(other)))
     assert "- No preference is shown." in section(results(one=judge(EVEN)))
 
 
 def test_a_judge_at_chance_has_no_say():
     page = section(results(one=judge(LOST), two=judge(WON, control=EVEN)))
-    assert "`two` cannot tell: on the control it is right in 52.0% [45.0%, 60.0%]" in page
-    assert "All judges that can tell prefer the real pictures." in page
-    assert "No judge can tell, so nothing follows." in section(results(two=judge(WON, control=EVEN)))
+    assert "`two` fails the control: accuracy 52.0% [45.0%, 60.0%]" in page
+    assert "All judges that pass the control prefer the real images." in page
+    assert "No judge passes the control, so there is no result." in section(results(two=judge(WON, control=EVEN)))

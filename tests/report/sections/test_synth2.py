@@ -6,38 +6,38 @@ from PIL import Image
 
 from stages import report as stage
 from synthpairs.core.storage import write_json
-from synthpairs.report.codes import read_codes
+from synthpairs.report.inputs import read_synth2_results
 from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from tests.report.conftest import CODE_ARMS, CODE_SKILL, PARAMS, answers, png, write_answers
 
 
-def section(codes):
-    return synth2(codes, "said about diversity\n", lambda keys: [png(1)] * len(keys), PARAMS)
+def section(results):
+    return synth2(results, "text on diversity\n", lambda keys: [png(1)] * len(keys), PARAMS)
 
 
-def test_the_section_holds_every_part(codes):
-    text, drawn = section(codes)
+def test_the_section_holds_every_part(synth2_results):
+    text, drawn = section(synth2_results)
     assert sorted(drawn) == ["code-arms.png", "codes.png"]
     assert [part for part in (
-        f"({FIGURES}/code-arms.png)", f"({FIGURES}/codes.png)", "### How many pairs each arm saw\n",
-        "### The arms of codes side by side\n", "### The paper's figures beside ours\n", "### Learning curves\n",
-        "### Speed\n", "### From class names to pairs\n", "### The masked generator\n", "### How diverse the captions are\n",
+        f"({FIGURES}/code-arms.png)", f"({FIGURES}/codes.png)", "### Number of pairs of each arm\n",
+        "### Arms on VQ tokens compared\n", "### Claims of the paper\n", "### Learning curves\n",
+        "### Speed\n", "### From class names to pairs\n", "### The masked generator\n", "### Diversity of the captions\n",
         "| masked | 0.875 | 24 | 21.500 | 0.125 | 0.500 |",
         "| captions that `invent` kept | 8 | 2 cut, 1 chatter, 1 failed |",
         "| captions that `screen` kept | 5 | 2 judge, 1 words |",
-        "| grids that `embed` made | 10 | none |",
-        "| real pairs that arms may see | 40 |  |",
+        "| grids that `embed` generated | 10 | none |",
+        "| real pairs available to the arms | 40 |  |",
     ) if part not in text] == []  # fmt: skip
-    assert text.endswith("\n\nsaid about diversity")
+    assert text.endswith("\n\ntext on diversity")
 
 
-def test_captions_beat_the_blind_self_or_are_not_shown_to(project):
+def test_captions_are_compared_with_those_without_the_image(project):
     write_answers(project, "genpair", answers("genpair", CODE_SKILL | {"desk_caption": (0.1, 0.1)}))
     write_json(project / "models/desk/metrics.json", {"clip": {"n": 6}})
-    text, _ = section(read_codes(CODE_ARMS))
-    assert "`real-codes` beats its blind self (0.650 [0.583, 0.725] against 0.142 [0.108, 0.184])" in text
-    assert "`genpair` is not shown to beat its blind self (" in text
+    text, _ = section(read_synth2_results(CODE_ARMS))
+    assert "`real-codes` is better with the image (0.650 [0.583, 0.725], without 0.142 [0.108, 0.184])" in text
+    assert "`genpair` is not shown to be better with the image (" in text
     assert "Not measured: models/desk/metrics.json has no entry `masked`" in text
 
 

@@ -1,16 +1,16 @@
 from copy import deepcopy
 
-from synthpairs.report.sections.evidence import curves_section, reached, speed_section
+from synthpairs.report.sections.curves_and_speed import curves_section, speed_section, steps_to_baseline
 from tests.report.conftest import CURVES, SPEED
 
 
 def test_each_seed_has_its_own_step_or_never_gets_there():
-    steps = reached(CURVES)
-    assert (steps.step, steps.by_seed, steps.own, steps.last) == (100, (100, 200, 100), 300, 300)
-    assert "at step 100 of 300 (33%); by seed: 100, 200, 100; `real-codes` itself is there at step 300" in steps.told()
+    steps = steps_to_baseline(CURVES)
+    assert (steps.mixed, steps.mixed_by_seed, steps.real, steps.last) == (100, (100, 200, 100), 300, 300)
+    assert "step 100 of 300 (33%); by seed: 100, 200, 100; `real-codes` itself: step 300" in steps.text()
     curves = deepcopy(CURVES)
     curves["arms"]["genpair"][1], curves["reached"]["step"] = [0.1, 0.1, 0.1], None
-    assert reached(curves).told().startswith("never; by seed: 100, never, 100;")
+    assert steps_to_baseline(curves).text().startswith("never; by seed: 100, never, 100;")
 
 
 def test_curves_show_every_seed_and_their_mean():
@@ -25,12 +25,12 @@ def test_curves_show_every_seed_and_their_mean():
 def test_speed_has_ratio_spread_bytes_memory_and_parts():
     section = speed_section(SPEED)
     assert [part for part in (
-        "**2.00 times** as many steps of fine-tuning a second as training through pixels [1.9, 2.1]",
-        "**3.00 times** as many steps of alignment [2.9, 3.2]",
+        "**2.00 times** as many steps of fine-tuning a second as training on pixels [1.9, 2.1]",
+        "**3.00 times** as many steps of projector pretraining [2.9, 3.2]",
         "n = 5 runs",
         "two \\| cores",
         "| steps of fine-tuning a second | 4 [3.8, 4.2] | 2 [1.9, 2.1] |",
-        "| steps of alignment a second | 9 [8, 9.5] | 3 [2.5, 3.5] |",
+        "| steps of pretraining a second | 9 [8, 9.5] | 3 [2.5, 3.5] |",
         "| bytes of a sample | 128 | 12,288 |",
         "| peak memory, MiB | 700 | 900 |",
         "| resampler | 10.0% | - |",

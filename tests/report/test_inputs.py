@@ -1,0 +1,51 @@
+import pytest
+
+from stages import report as stage
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("data/captions/rejected.parquet", "dvc repro captions"),
+        ("data/images/manifest.parquet", "dvc repro images"),
+        ("data/images/shard-*.tar", "dvc repro images"),
+        ("data/scores/scores.parquet", "dvc repro scores"),
+        ("data/selection/pairs/random.parquet", "dvc repro select"),
+        ("reports/metrics/captions.json", "dvc repro captions"),
+        ("reports/metrics/finetune/real.json", "dvc repro finetune"),
+        ("reports/benchmarks/untrained.json", "dvc repro benchmark"),
+        ("reports/benchmarks/items/real.parquet", "dvc repro benchmark"),
+        ("data/embedded/manifest.parquet", "dvc repro embed"),
+        ("data/pairs/pairs.parquet", "dvc repro pairs"),
+        ("reports/benchmarks/genpair.json", "dvc repro benchmark-codes"),
+        ("reports/benchmarks/items/real-codes.parquet", "dvc repro benchmark-codes"),
+        ("reports/metrics/finetune/synthetic.json", "dvc repro finetune-codes"),
+        ("reports/metrics/screen.json", "dvc repro screen"),
+        ("reports/diversity.json", "dvc repro diversity"),
+        ("reports/experiments/learning_curves.json", "make experiments"),
+        ("reports/experiments/seeds.json", "make experiments"),
+        ("reports/speed.json", "make speed"),
+    ],
+)
+def test_a_missing_input_names_what_makes_it(project, path, command):
+    for file in project.glob(path):
+        file.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{path.replace('*', '.')} is missing: run `{command}` first"):
+        stage.main()
+
+
+@pytest.mark.parametrize(
+    ("path", "spoil", "message"),
+    [
+        ("benchmarks/real", lambda text: text.replace("desk_vqa", "desk_pope"), r"real\.json: desk_vqa is missing, other arms"),
+        ("benchmarks/real", lambda text: text.replace('"metric"', '"m"'), r"real\.json: desk_pope has no metric; run"),
+        ("metrics/align/real", lambda text: "{", r"real\.json: not valid JSON .* run `dvc repro align` again"),
+        ("metrics/audit", lambda text: "[]", r"audit\.json: not a JSON object; .* run `dvc repro audit` again"),
+        ("speed", lambda text: "{}", r"speed\.json: n_runs is missing; run `make speed` again"),
+    ],
+)  # fmt: skip
+def test_invalid_json_is_named(project, path, spoil, message):
+    file = project / f"reports/{path}.json"
+    file.write_text(spoil(file.read_text()))
+    with pytest.raises(ValueError, match=message):
+        stage.main()
