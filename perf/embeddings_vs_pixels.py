@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from diffusers import VQModel
 
-from perf.memory import measured
 from perf.paired import at_least, spread, with_interval
 from perf.samples import Sample, enlarged, generated, write
-from perf.steps import ROUTES, Setup, Steps
+from perf.steps import ROUTES, Setup, Steps, peak_memory
 from synthpairs.core.config import load_params
 from synthpairs.core.storage import read_table, write_json
 from synthpairs.generation.masked.generator import MaskedGenerator
@@ -93,7 +92,7 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
     log.info("peak memory of each route, in a process of its own")
-    memory = {route: round(measured(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
+    memory = {route: round(peak_memory(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
     blocks = BLOCKS[preset]
     tuned = compared(Setup("finetune", vlm, resampler, finetune), samples, runs, blocks["finetune"])
     aligned = compared(Setup("align", vlm, resampler, align), samples, runs, blocks["align"])

@@ -1,17 +1,27 @@
-"""Training steps of the Synth2 route from embeddings or from pixels, timed by part."""
+"""Training steps of the Synth2 route from embeddings or from pixels, timed by part, and their peak memory.
+
+`python -m perf.steps ROUTE SHARD TOKENIZER` prints the peak memory of fine-tuning steps in MiB. Each route needs a process of
+its own, as the peak of a process never falls.
+"""
 
 import contextlib
+import dataclasses
+import subprocess
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perf.samples import Sample
+from perf.paired import peak_mib
+from perf.samples import Sample, read
+from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device, compute_dtype
 from synthpairs.core.images import decode_image
 from synthpairs.generation.masked.codes import TOKENS, vectors_of
@@ -19,12 +29,13 @@ from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.training import Learner, Trained
 
 Route = Literal["embeddings", "pixels"]
 ROUTES: tuple[Route, Route] = ("embeddings", "pixels")
+MEMORY_STEPS = 3
 
 
 class Clock:
@@ -150,3 +161,27 @@ class Steps:
             return torch.from_numpy(vectors_of(tokens, self._book))
         images = [decode_image(sample.png) for sample in samples]
         return self._processor.image_processor(images, return_tensors="pt").pixel_values
+
+
+def peak_memory(route: Route, shard: Path, tokenizer: str) -> float:
+    """Peak memory of a route in MiB, from a process that runs this module; ValueError with its last line when it fails."""
+    command = [sys.executable, "-m", "perf.steps", route, str(shard), tokenizer]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        line = "".join(done.stderr.strip().splitlines()[-1:])
+        raise ValueError(f"{' '.join(command)} ended with exit code {done.returncode}: {line or 'no output'}")
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Train for a few steps, then print the peak of the accelerator, or without one that of the process."""
+    name, shard, tokenizer = sys.argv[1:]
+    route = next(route for route in ROUTES if route == name)
+    resampler = dataclasses.replace(load_params(Resampler, "resampler"), tokenizer=tokenizer)
+    setup = Setup("finetune", load_params(Vlm, "vlm"), resampler, load_params(Finetune, "finetune_codes"))
+    Steps(setup, read(Path(shard))).run(route, MEMORY_STEPS)
+    print(torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else peak_mib())
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from synthpairs.core.config import PARAMS, existing, load_params
@@ -12,16 +12,12 @@ from synthpairs.generation.diffusion.params import Images
 from synthpairs.scoring.params import Scores
 
 EXAMPLES = """examples:
-  python -m synthpairs doctor                       check params, models and machine before a run
-  python -m synthpairs preset smoke                 write presets/smoke.yaml into params.yaml, then `dvc repro`
-  python -m synthpairs preset smoke --as-flags      print it for `dvc exp run -n small $(...)`
-  python -m synthpairs estimate --gpu H100 --gpus 8 hours, disk space and cost of a run
-  python -m synthpairs preview 12                   images and scores of 12 captions, before a long run
-  python -m synthpairs replay 0a1b2c                generate one image again and compare it with the stored one
-  python -m synthpairs compare main random          two revisions or DVC experiments on the same questions
-  python -m synthpairs vote --voter ada             page for blind votes on generated and real images
-  python -m synthpairs clean                        delete cached work that no run can resume
-  python -m synthpairs mlflow-sync                  record in MLflow what DVC restored from its cache
+  python -m synthpairs preset smoke                      write presets/smoke.yaml into params.yaml, then `dvc repro`
+  python -m synthpairs preset smoke --as-flags           print it for `dvc exp run -n small $(...)`
+  python -m synthpairs estimate --gpu H100 --gpus 8      hours, disk space and cost of a run
+  python -m synthpairs preview 12                        images and scores of 12 captions, before a long run
+  python -m synthpairs replay 0a1b2c                     the image of the candidate whose key begins so
+  python -m synthpairs compare main random               two revisions or DVC experiments on the same questions
 """
 
 
@@ -47,27 +43,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    preset = commands.add_parser("preset", help="write the values of presets/NAME.yaml into params.yaml")
+    def command(run: Callable[[argparse.Namespace], None], name: str, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary)
+        added.set_defaults(run=run)
+        return added
+
+    preset = command(_preset, "preset", "write the values of presets/NAME.yaml into params.yaml")
     preset.add_argument("name", metavar="NAME", help="a file of presets/, without .yaml")
     preset.add_argument("--as-flags", action="store_true", help="print `-S key=value ...` instead of writing")
-    preset.set_defaults(run=_preset)
 
-    compare = commands.add_parser(
-        "compare", help="differences between revisions or experiments, with confidence intervals"
-    )
+    compare = command(_compare, "compare", "differences between revisions or experiments, with confidence intervals")
     compare.add_argument(
         "revisions", metavar="REVISION[:ARM]", nargs="+",
         help="git revision, DVC experiment or `workspace`; each is compared with the first",
     )  # fmt: skip
     compare.add_argument("--arm", default="selected", help="arm of revisions without :ARM (default: %(default)s)")
     compare.add_argument("--out", metavar="FILE", help="write to a file, such as reports/comparison.md")
-    compare.set_defaults(run=_compare)
 
-    doctor = commands.add_parser("doctor", help="check params, models and machine")
-    doctor.set_defaults(run=_doctor)
+    command(_doctor, "doctor", "check params, models and machine")
 
-    cost = commands.add_parser(
-        "estimate", help="device-hours, disk, memory, cost and smallest detectable differences of a run"
+    cost = command(
+        _estimate, "estimate", "device-hours, disk, memory, cost and smallest detectable differences of a run"
     )
     cost.add_argument("--captions", metavar="N", type=int, help="expected number of kept captions")
     cost.add_argument("--gpu", help="A100, H100, H200, RTX4090, RTX3090, or cpu (default: by the size of the images)")
@@ -75,31 +71,25 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--price", metavar="P", type=float, help="price of one GPU-hour")
     cost.add_argument("--measure", action="store_true", help="time a few batches of images and scores here")
     cost.add_argument("--json", action="store_true", help="print JSON, in seconds and bytes")
-    cost.set_defaults(run=_estimate)
 
-    preview = commands.add_parser("preview", help="generate and score images of a few captions, outside the pipeline")
+    preview = command(_preview, "preview", "generate and score images of a few captions, outside the pipeline")
     preview.add_argument("captions", metavar="N", type=int, help="number of captions")
     preview.add_argument("--out", metavar="DIR", default="preview", help="folder (default: %(default)s)")
-    preview.set_defaults(run=_preview)
 
-    replay = commands.add_parser("replay", help="generate one image again and compare it with the stored one")
+    replay = command(_replay, "replay", "generate one image again and compare it with the stored one")
     replay.add_argument("key", metavar="KEY", help="key of a candidate (in manifest and gallery), or its beginning")
     replay.add_argument("--out", metavar="FILE", help="write the new image there")
-    replay.set_defaults(run=_replay)
 
-    vote = commands.add_parser("vote", help="write a page for blind votes on which image shows its caption better")
+    vote = command(_vote, "vote", "write a page for blind votes on which image shows its caption better")
     vote.add_argument("--voter", metavar="NAME", default="", help="stored with each vote; seeds the order of the page")
     vote.add_argument("--out", metavar="DIR", default="vote", help="folder of the page (default: %(default)s)")
     vote.add_argument("--add", metavar="FILE", nargs="+", default=[], help="add votes from files that the page saved")
     vote.add_argument("--summary", action="store_true", help="print results and agreement with the judges")
-    vote.set_defaults(run=_vote)
 
-    clean = commands.add_parser("clean", help="delete cached work that no run can resume")
+    clean = command(_clean, "clean", "delete cached work that no run can resume")
     clean.add_argument("--all", action="store_true", help="delete resumable work too")
-    clean.set_defaults(run=_clean)
 
-    sync = commands.add_parser("mlflow-sync", help="record in MLflow what DVC restored, and all stages' hashes")
-    sync.set_defaults(run=_mlflow_sync)
+    command(_mlflow_sync, "mlflow-sync", "record in MLflow what DVC restored, and all stages' hashes")
     return parser
 
 

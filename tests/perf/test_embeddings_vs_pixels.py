@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from perf import embeddings_vs_pixels, memory
+from perf import embeddings_vs_pixels, steps
 from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Setup, Steps
@@ -97,7 +97,7 @@ def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeyp
     Path("params.yaml").write_text(json.dumps({name: dataclasses.asdict(part) for name, part in sections.items()}))
     Path("data/screened").mkdir(parents=True)
     captions_of(TEXTS).to_parquet("data/screened/kept.parquet")
-    monkeypatch.setattr(embeddings_vs_pixels, "measured", lambda route, shard, tokenizer: 12.34)
+    monkeypatch.setattr(embeddings_vs_pixels, "peak_memory", lambda route, shard, tokenizer: 12.34)
     return tmp_path
 
 
@@ -140,9 +140,9 @@ def test_a_missing_generator_is_an_error(project, monkeypatch):
 
 
 def test_memory_is_measured_in_a_process_of_its_own(project, samples, tiny_masked, monkeypatch):  # noqa: F811
-    monkeypatch.setenv("PYTHONPATH", str(Path(memory.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(steps.__file__).parents[1]))
     write(samples, Path("samples.tar"))
-    assert memory.measured("embeddings", Path("samples.tar"), str(tiny_masked)) > 50
+    assert steps.peak_memory("embeddings", Path("samples.tar"), str(tiny_masked)) > 50
     monkeypatch.setattr(sys, "executable", "false")
-    with pytest.raises(ValueError, match=r"perf\.memory pixels .* ended with exit code 1: no output"):
-        memory.measured("pixels", Path("samples.tar"), str(tiny_masked))
+    with pytest.raises(ValueError, match=r"perf\.steps pixels .* ended with exit code 1: no output"):
+        steps.peak_memory("pixels", Path("samples.tar"), str(tiny_masked))
