@@ -141,9 +141,9 @@ def _estimate(options: argparse.Namespace) -> None:
     machine = Machine(gpu=options.gpu or run.device, gpus=options.gpus, price=options.price)
     rates = {}
     if options.measure:
-        from synthpairs.cli.measure_rates import measured
+        from synthpairs.cli.estimate.measure import measured_rates
 
-        rates = measured(*_images_and_scores(), Path("data"))
+        rates = measured_rates(*_images_and_scores(), Path("data"))
     rows = estimate(run, machine, rates)
     text = json.dumps(as_json(run, machine, rows), indent=2) + "\n" if options.json else report(run, machine, rows)
     sys.stdout.write(text)

@@ -20,14 +20,12 @@ TEXT = "a red umbrella on a green background"  # before stage `captions` has run
 BATCHES = 3  # timed, after one to warm up
 
 
-def measured(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
+def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
     """Rates of stages `images` and `scores` at the image size and steps of params.yaml; errors as the stages'."""
     table = data / "captions/kept.parquet"
     text = read_table(table, "dvc repro captions")["text"].iloc[0] if table.exists() else TEXT
-    generator, texts = (
-        Generator(images),
-        [text] * images.batch,
-    )  # of equal length, because each length is a batch of its own
+    generator = Generator(images)
+    texts = [text] * images.batch  # of equal length, because each length is a batch of its own
     seconds, files = [], list[bytes]()
     for number in range(1 + BATCHES):
         started = time.monotonic()
