@@ -8,7 +8,6 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any, Literal, get_type_hints
 
 from synthpairs.core.config import Within, convert, parse_mapping
@@ -19,30 +18,25 @@ PREFIX = "SYNTHPAIRS_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """Values of runtime.yaml; the defaults use every GPU of this machine, or this process where there is none."""
+    """Values of runtime.yaml; runtime.example.yaml describes them. Switches may also be `on` and `off`."""
 
-    # Every stage. Switches may be `on` and `off`, too.
-    tracking: bool = True  # record stages in MLflow
-    log: Literal["debug", "info", "warning", "error"] | None = None  # level; null: info; debug shows tracebacks
-    budget_hours: Annotated[float, Within(0)] | None = None  # after which `images` and `embed` stop, to be resumed
-    # Making candidates (`images`, `embed`).
-    engine: Literal["local", "ray"] = "local"  # processes of this machine, or actors of a Ray cluster
-    # Null: one per accelerator; without any, this process (local) or one per node (ray). 0: this process.
+    tracking: bool = True
+    log: Literal["debug", "info", "warning", "error"] | None = None
+    budget_hours: Annotated[float, Within(0)] | None = None
+
+    engine: Literal["local", "ray"] = "local"
     workers: Annotated[int, Within(0, 10_000)] | None = None
-    devices: list[Annotated[int, Within(0)]] | None = None  # local: indices of visible accelerators; null: all
-    gpus: Annotated[float, Within(0, 16)] | None = None  # ray: per worker, below 1 shares one; null: 1 if there are any
-    address: str | None = None  # ray: `auto` or HOST:PORT of a running cluster; null: start one on this machine
-    tries: Annotated[int, Within(1, 100)] = 3  # workers that one candidate may kill before it is listed as failed
-    # Without a sign of life (model loaded, batch finished) for so many seconds, a worker is replaced.
+    devices: list[Annotated[int, Within(0)]] | None = None
+    gpus: Annotated[float, Within(0, 16)] | None = None
+    address: str | None = None
+    tries: Annotated[int, Within(1, 100)] = 3
     timeout_s: Annotated[float, Within(1)] = 1800.0
-    compile: bool = False  # torch.compile the denoiser: takes minutes, then faster; changes low bits
-    channels_last: bool = False  # convolutions in the memory layout of tensor cores; changes low bits
-    # Training.
-    launch: str | None = (
-        None  # command that starts each training stage, such as torchrun --standalone --nproc-per-node 8
-    )
-    fsdp: bool = False  # shard weights, gradients and optimiser state among the processes
-    recompute: bool = False  # recompute activations instead of storing them
+    compile: bool = False
+    channels_last: bool = False
+
+    launch: str | None = None
+    fsdp: bool = False
+    recompute: bool = False
 
     def environment(self) -> dict[str, str]:
         """The same settings as environment variables, for a process on another machine."""
@@ -79,6 +73,4 @@ def _converted(key: str, kind: Any, value: Any) -> Any:
         if not isinstance(value, bool) and value not in ("on", "off"):
             raise ValueError(f"{origin(key)} must be on or off, got {value!r}")
         return value in (True, "on")
-    if key == "devices" and not isinstance(value, list | NoneType):
-        raise ValueError(f"{origin(key)} must be a list such as [0, 1], or null for all; got {value!r}")
     return convert(kind, value, origin(key))

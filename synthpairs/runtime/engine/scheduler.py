@@ -164,8 +164,6 @@ class _Scheduler:
             yield job.items, Poisoned(f"{self._tries} workers ended over it, the last by {reason}")
         else:
             middle = len(job.items) // 2
-            for part in (
-                job.items[middle:],
-                job.items[:middle],
-            ):  # a part that kills its first worker is halved at once
+            for part in (job.items[middle:], job.items[:middle]):
+                # A part of several items that kills its first worker is halved at once.
                 self._queue.appendleft(_Job(part, 1 if len(part) > 1 else self._tries))

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from importlib.util import find_spec
 
 import torch
@@ -22,23 +22,22 @@ def worker_pool(settings: Runtime) -> Iterator[WorkerPool | None]:
 
     ValueError for settings that do not fit the machine, OSError when a Ray cluster cannot be reached.
     """
+    pool = _pool(settings)
+    with nullcontext() if pool is None else closing(pool):
+        yield pool
+
+
+def _pool(settings: Runtime) -> WorkerPool | None:
     if settings.workers == 0:
-        yield None
-        return
+        return None
     check(settings)
     if settings.engine == "ray":
         from synthpairs.runtime.engine.ray_actors import RayActors
 
-        with closing(RayActors(settings)) as actors:
-            yield actors
-        return
+        return RayActors(settings)
     devices = _devices(settings.devices)
     size = len(devices) if settings.workers is None else settings.workers
-    if not size:
-        yield None
-        return
-    with closing(Processes(size, devices)) as processes:
-        yield processes
+    return Processes(size, devices) if size else None
 
 
 def check(settings: Runtime) -> None:
