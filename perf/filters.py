@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from timm.data import ImageNetInfo
@@ -81,10 +82,7 @@ def captions(count: int) -> list[str]:
 
 def ours(texts: list[str]) -> tuple[float, dict[str, list[bool]]]:
     """CPU seconds, and each filter's decisions on all texts."""
-    params = load_params(CaptionParams, "captions")
-    limits = type(params.limits)(
-        **{name: OURS.get(name, getattr(params.limits, name)) for name in params.limits.__slots__}
-    )
+    limits = replace(load_params(CaptionParams, "captions").limits, **OURS)
     kept: dict[str, list[bool]] = {name: [] for name in FILTERS}
     started = time.process_time()
     for start in range(0, len(texts), BATCH):
