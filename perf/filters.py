@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from timm.data import ImageNetInfo
 
@@ -35,7 +36,7 @@ FILTERS = {
     "special": ("SpecialCharactersFilter", {"min_ratio": 0.16534802, "max_ratio": 0.42023757}),
     "word_repetition": ("WordRepetitionFilter", {"rep_len": 10, "max_ratio": 0.03085751}),
 }
-OURS = {
+OURS: dict[str, Any] = {
     "alnum_min": 0.6, "char_ngram": 10, "char_repetition_max": 0.09373663, "flagged_max": 0.0, "special_min": 0.16534802,
     "special_max": 0.42023757, "word_ngram": 10, "word_repetition_max": 0.03085751,
 }  # fmt: skip

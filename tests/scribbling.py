@@ -1,4 +1,4 @@
-"""Candidates without a model: images are noise seeded by their keys, captions trigger failures. Workers import this module."""
+"""A craft without a model: pictures are noise of their keys, captions say what is to go wrong. Workers import it: it is light."""
 
 import io
 import os
@@ -17,14 +17,14 @@ from synthpairs.generation.batch import Craft
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scribbles:
-    """Params as sections about candidates have them, and speed and memory of the device."""
+    """Settings, as params sections about candidates have them; and how slow and how large the device is."""
 
     candidates: int = 2
     batch: int = 4
     samples_per_shard: int = 8
     max_failed_share: float = 0.0
-    seconds: float = 0.0  # per batch
-    memory: int = 1024  # largest batch that fits
+    seconds: float = 0.0  # that a batch takes
+    memory: int = 1024  # the largest batch that fits
 
 
 class Scribbler:
@@ -44,12 +44,12 @@ class Scribbler:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         time.sleep(self.params.seconds)
         for text in texts:
-            action, _, mark = text.partition(" ")
-            if action == "deadly":
+            what, _, mark = text.partition(" ")
+            if what == "deadly":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if action == "bad":
+            if what == "bad":
                 raise RuntimeError("cannot stomach this")
-            if action == "breaking" and not Path(mark).exists():
+            if what == "breaking" and not Path(mark).exists():
                 Path(mark).touch()
                 raise torch.AcceleratorError("CUDA error: device-side assert triggered")
         sources = [torch.Generator().manual_seed(noise_seed(key)) for key in keys]
@@ -61,7 +61,7 @@ def scribbling(params):
 
 
 def fickle(params):
-    """The same with another fingerprint in each process."""
+    """The craft with another identity in each process."""
     return _craft(Scribbler(params, {"process": os.getpid()}))
 
 
