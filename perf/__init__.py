@@ -1,1 +1,1 @@
-"""Speed, measured side by side; see perf/README.md. Nothing here is a stage: seconds are not the same twice."""
+"""Speed measurements; see perf/README.md. None is a stage, because seconds are not reproducible."""

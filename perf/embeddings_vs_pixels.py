@@ -1,8 +1,8 @@
-"""Training fed by embeddings beside training fed by pixels: `python -m perf.embeddings_vs_pixels`, see perf/README.md.
+"""Speed of training on embeddings against pixels: `python -m perf.embeddings_vs_pixels`, see perf/README.md.
 
-Synth2 trains on what its generator made without drawing it, at 2.08 steps/s against 1.66 with pictures. Here one generator
-fills token grids for the same captions; one route trains on their codebook vectors, the other on the pictures that they stand
-for. Blocks of steps take turns in one process (A B A B ...), so that both see the machine in the same moods.
+Synth2 trains on VQ tokens without decoding them, at 2.08 steps/s against 1.66 with images. Here a generator makes VQ tokens
+for the same captions; one route trains on their codebook vectors, the other on the decoded images. Blocks of steps alternate in
+one process, so that other load on the machine affects both routes.
 """
 
 import argparse
@@ -18,10 +18,9 @@ import numpy as np
 import torch
 from diffusers import VQModel
 
-from perf.memory import measured
 from perf.paired import at_least, spread, with_interval
 from perf.samples import Sample, enlarged, generated, write
-from perf.steps import ROUTES, Course, Steps
+from perf.steps import ROUTES, Setup, Steps, peak_memory
 from synthpairs.core.config import load_params
 from synthpairs.core.storage import read_table, write_json
 from synthpairs.generation.masked.generator import MaskedGenerator
@@ -33,9 +32,9 @@ from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 
 log = logging.getLogger(__name__)
 SAMPLES = 128
-# Steps in a block, of fine-tuning and of alignment: some seconds on two cores.
+# Steps per block: some seconds on two cores.
 BLOCKS = {"desk": {"finetune": 3, "align": 12}, "amused": {"finetune": 1, "align": 1}}
-AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES = 256, 256, 8192  # pixels; 16 x 16 codes of 8,192
+AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES = 256, 256, 8192  # pixels, tokens per image, size of the codebook
 AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808)
     "act_fn": "silu",
     "block_out_channels": [128, 256, 256, 512, 768],
@@ -50,14 +49,14 @@ AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808)
 }
 
 
-def compared(course: Course, samples: list[Sample], runs: int, steps: int) -> dict[str, Any]:
-    """Both routes in turn, `runs` blocks of `steps` each after one that is not counted: steps/s, their ratio, where time goes."""
-    both = Steps(course, samples)
+def compared(setup: Setup, samples: list[Sample], runs: int, steps: int) -> dict[str, Any]:
+    """Steps/s of both routes, their ratio, and shares of time by part; `runs` alternating blocks of `steps` after a warm-up."""
+    both = Steps(setup, samples)
     for route in ROUTES:
         both.run(route, steps)
         both.clocks[route].spent.clear()
     speeds: dict[str, list[float]] = {route: [] for route in ROUTES}
-    with progress(course.kind, runs, "pairs of blocks") as advance:
+    with progress(setup.kind, runs, "pairs of blocks") as advance:
         for _ in range(runs):
             for route in ROUTES:
                 speeds[route].append(both.run(route, steps))
@@ -71,7 +70,7 @@ def compared(course: Course, samples: list[Sample], runs: int, steps: int) -> di
 
 
 def machine() -> str:
-    """Cores, CPU, threads and the accelerator if there is one; no name of the host."""
+    """Description of this machine: cores, CPU, threads, accelerator."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
@@ -80,7 +79,7 @@ def machine() -> str:
 
 
 def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict[str, Any]:
-    """Everything but the generation; `folder` is for what the other processes read."""
+    """The report's entries; `folder` is for files that other processes read."""
     vlm, resampler = load_params(Vlm, "vlm"), load_params(Resampler, "resampler")
     finetune, align = load_params(Finetune, "finetune_codes"), load_params(Training, "align_codes")
     if preset == "amused":
@@ -88,15 +87,15 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         VQModel(**AMUSED).save_pretrained(folder / FOLDER)
         write_json(folder / "transformer/config.json", {"sample_size": round(AMUSED_CELLS**0.5)})
         resampler = dataclasses.replace(resampler, tokenizer=str(folder))
-        # 64 would take minutes a step.
+        # The batch of 64 would take minutes per step.
         align = dataclasses.replace(align, batch=finetune.batch, micro_batch=finetune.batch)
         samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
     log.info("peak memory of each route, in a process of its own")
-    memory = {route: round(measured(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
+    memory = {route: round(peak_memory(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
     blocks = BLOCKS[preset]
-    tuned = compared(Course("finetune", vlm, resampler, finetune), samples, runs, blocks["finetune"])
-    aligned = compared(Course("align", vlm, resampler, align), samples, runs, blocks["align"])
+    tuned = compared(Setup("finetune", vlm, resampler, finetune), samples, runs, blocks["finetune"])
+    aligned = compared(Setup("align", vlm, resampler, align), samples, runs, blocks["align"])
     return tuned | {
         "n_runs": runs,
         "bytes_per_sample": {
@@ -110,23 +109,20 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
 
 
 def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: int) -> None:
-    """Print the figures, and those of the generation, by batch."""
-    coded, drawn = np.asarray(seconds).T
-    batches = f"{captions} captions in {len(coded)} batches"
+    """Print the report, and the speed of generation from the seconds of each batch."""
+    tokens, images = np.asarray(seconds).T
+    batches = f"{captions} captions in {len(tokens)} batches"
     print(f"{results['machine']}; medians [95% interval] over {results['n_runs']} pairs of blocks")
-    print(f"generation, {batches}: codes {1000 * coded.sum() / captions:.1f} ms a sample, drawing them and PNG")
-    print(
-        f"  {1000 * drawn.sum() / captions:.1f} ms more; pixels/embeddings {with_interval(spread((coded + drawn) / coded))}"
-    )
+    print(f"generation, {batches}: VQ tokens {1000 * tokens.sum() / captions:.1f} ms per sample, decoding and PNG")
+    ratio = with_interval(spread((tokens + images) / tokens))
+    print(f"  {1000 * images.sum() / captions:.1f} ms more; pixels/embeddings {ratio}")
     for name, part in (("fine-tuning", results), ("alignment", results["align"])):
-        speeds = part["steps_per_s"]
-        print(
-            f"{name}: embeddings {with_interval(speeds['embeddings'])} steps/s, pixels {with_interval(speeds['pixels'])}"
-        )
+        embeddings, pixels = (with_interval(part["steps_per_s"][route]) for route in ROUTES)
+        print(f"{name}: embeddings {embeddings} steps/s, pixels {pixels}")
         print(f"  embeddings/pixels {with_interval(part['ratio'])}")
         for route in ROUTES:
             print(f"  {route}: " + ", ".join(f"{where} {share:.1%}" for where, share in part["where"][route].items()))
-    print("bytes a sample, fine-tuning's peak memory:")
+    print("bytes per sample, peak memory of fine-tuning:")
     for route in ROUTES:
         print(f"  {route}: {results['bytes_per_sample'][route]} bytes, {results['peak_memory_mib'][route]:.0f} MiB")
 
@@ -135,20 +131,20 @@ def main() -> None:
     """Generate, measure, print, write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.embeddings_vs_pixels")
     parser.add_argument("--preset", choices=sorted(BLOCKS), default="desk",
-                        help="amused: random weights in the size of aMUSEd-256's tokenizer (default: desk)")  # fmt: skip
+                        help="amused: a tokenizer of the size of aMUSEd-256's, with random weights (default: desk)")  # fmt: skip
     parser.add_argument("--runs", type=int, default=12, help="pairs of timed blocks of each training (default: 12)")
     parser.add_argument("--out", type=Path, default=None, help="report to write (default: reports/speed.json for desk)")
-    asked = parser.parse_args()
-    at_least(1, runs=asked.runs)
+    options = parser.parse_args()
+    at_least(1, runs=options.runs)
     texts = list(read_table(Path("data/screened/kept.parquet"), "dvc repro screen")["text"][:SAMPLES])
     generator = MaskedGenerator(load_params(Embed, "embed"))
-    generated(generator, texts[: generator.params.batch])  # finds out how many threads it may use
+    generated(generator, texts[: generator.params.batch])  # chooses the number of threads
     samples, seconds = generated(generator, texts)
     del generator
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(asked.preset, samples, asked.runs, Path(folder))
+        results = measure(options.preset, samples, options.runs, Path(folder))
     show(results, seconds, len(samples))
-    out = asked.out or (Path("reports/speed.json") if asked.preset == "desk" else None)
+    out = options.out or (Path("reports/speed.json") if options.preset == "desk" else None)
     if out is not None:
         results["align"].pop("where")
         write_json(out, results)

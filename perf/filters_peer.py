@@ -1,6 +1,6 @@
-"""Data-Juicer's side of perf.filters; runs in an environment that has it and nothing of ours.
+"""Data-Juicer's part of perf.filters, for an environment with Data-Juicer and without this project.
 
-`python filters_peer.py FOLDER ROUNDS` reads texts.json and filters.json there and writes found.json.
+`python filters_peer.py FOLDER ROUNDS` reads texts.json and filters.json there and writes results.json.
 """
 
 import importlib
@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-BATCH = 1000  # samples at once, Data-Juicer's own number
+BATCH = 1000  # samples, Data-Juicer's default
 
 
 def main() -> None:
-    """Run all operators over all texts, ROUNDS times after one that is not counted."""
+    """Run all operators on all texts ROUNDS times, after one round to warm up."""
     folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
     texts = json.loads((folder / "texts.json").read_text())
     stats = importlib.import_module("data_juicer.utils.constant").Fields.stats
@@ -28,16 +28,16 @@ def main() -> None:
     kept: dict[str, list[bool]] = {}
     for _ in range(rounds + 1):
         kept = {name: [] for name in operators}
-        began = time.process_time()
+        started = time.process_time()
         for start in range(0, len(texts), BATCH):
             part = texts[start : start + BATCH]
             samples = {"text": part, stats: [{} for _ in part]}
             for name, operator in operators.items():
                 samples = operator.compute_stats_batched(samples)
                 kept[name] += list(operator.process_batched(samples))
-        seconds.append(time.process_time() - began)
-    found = {"seconds": seconds[1:], "kept": {name: [bool(one) for one in kept[name]] for name in kept}}
-    (folder / "found.json").write_text(json.dumps(found))
+        seconds.append(time.process_time() - started)
+    results = {"seconds": seconds[1:], "kept": {name: list(map(bool, decisions)) for name, decisions in kept.items()}}
+    (folder / "results.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

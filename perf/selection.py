@@ -1,4 +1,4 @@
-"""Ranking a large table of candidates, step by step: `python -m perf.selection`, see perf/README.md."""
+"""Time and memory of ranking a million candidates, by step: `python -m perf.selection`, see perf/README.md."""
 
 import argparse
 import dataclasses
@@ -25,21 +25,21 @@ SHARD = 256  # samples
 
 
 def tables(rows: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A manifest of `rows` candidates, two of each caption, and their scores; both as the schema says."""
+    """A manifest of `rows` candidates, two per caption, and their scores, by the schema."""
     rng = np.random.default_rng(0)
     uids = np.array([rng.bytes(12).hex() for _ in range(-(-rows // 2))])
     manifest = pd.DataFrame({"key": sorted(rng.bytes(12).hex() for _ in range(rows))})
     manifest["uid"] = uids[rng.permutation(rows) // 2]
     manifest["text"] = "a small green car to the left of a traffic light, " + manifest["uid"]
-    manifest["shard"] = [f"shard-{place // SHARD:024x}.tar" for place in range(rows)]
+    manifest["shard"] = [f"shard-{index // SHARD:024x}.tar" for index in range(rows)]
     manifest["sha256"] = [rng.bytes(32).hex() for _ in range(rows)]
     manifest = manifest.assign(concept="car", number=0, seed=0, generator="0" * 24, tokens=16)
-    drawn = {"clip_cosine": rng.normal(0.28, 0.03, rows).round(6), "ssim": rng.uniform(0.5, 1, rows).round(6)}
-    return manifest, manifest[["key", "uid", "concept"]].assign(**drawn, clip_tokens=16)
+    values = {"clip_cosine": rng.normal(0.28, 0.03, rows).round(6), "ssim": rng.uniform(0.5, 1, rows).round(6)}
+    return manifest, manifest[["key", "uid", "concept"]].assign(**values, clip_tokens=16)
 
 
 def measure(folder: Path) -> None:
-    """Print CPU seconds and wall seconds of each step on the folder's tables, and the process's peak of memory."""
+    """Print CPU and wall seconds of each step on the folder's tables, and the peak memory of this process."""
     manifest, scores = timed(
         "read", lambda: tuple(read_table(folder / f"{name}.parquet", "perf.selection") for name in ("images", "scores"))
     )
@@ -54,20 +54,20 @@ def measure(folder: Path) -> None:
 
 
 def main() -> None:
-    """Make the tables, then measure in a process of its own, whose memory the making has not touched."""
+    """Write the tables, then measure in a new process, so that the peak memory is that of the steps."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.selection")
     parser.add_argument("--rows", type=int, default=1_000_000, help="candidates (default: 1000000)")
     parser.add_argument("--tables", type=Path, default=None, help="measure on the tables in this folder")
-    asked = parser.parse_args()
-    if asked.tables is not None:
-        measure(asked.tables)
+    options = parser.parse_args()
+    if options.tables is not None:
+        measure(options.tables)
         return
-    at_least(2, rows=asked.rows)
+    at_least(2, rows=options.rows)
     with tempfile.TemporaryDirectory() as folder:
-        manifest, scores = tables(asked.rows)
+        manifest, scores = tables(options.rows)
         write_table(Path(folder) / "images.parquet", manifest, CANDIDATES)
         write_table(Path(folder) / "scores.parquet", scores, SCORES)
-        print(f"{asked.rows:,} candidates", flush=True)
+        print(f"{options.rows:,} candidates", flush=True)
         subprocess.run([sys.executable, "-m", "perf.selection", "--tables", folder], check=True)
 
 

@@ -1,4 +1,4 @@
-"""SSIM beside scikit-image's, window by window and colour by colour: `python -m perf.ssim`, see perf/README.md."""
+"""Speed of SSIM against scikit-image's, by window and colour: `python -m perf.ssim`, see perf/README.md."""
 
 import argparse
 import itertools
@@ -19,20 +19,20 @@ OPTIONS: dict[str, dict] = {
 }
 
 
-def pictures(side: int, colour: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Shades with noise on a half, uint8 [side, side] or [side, side, 3], and the same after a third of the size."""
+def images(side: int, colour: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Gradients with noise on one half, uint8 [side, side] or [side, side, 3], and the same downscaled by 3 and back."""
     rng = np.random.default_rng(0)
-    shades = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((side, side))
-    pixels = np.asarray(shades).astype(float)
+    gradients = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((side, side))
+    pixels = np.asarray(gradients).astype(float)
     pixels[:, side // 2 :] += rng.normal(0, 20, pixels[:, side // 2 :].shape)
-    picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("L" if colour == "gray" else "RGB")
-    small = picture.resize((side // 3, side // 3), Image.Resampling.BILINEAR)
-    return np.asarray(picture), np.asarray(small.resize(picture.size, Image.Resampling.BILINEAR))
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("L" if colour == "gray" else "RGB")
+    small = image.resize((side // 3, side // 3), Image.Resampling.BILINEAR)
+    return np.asarray(image), np.asarray(small.resize(image.size, Image.Resampling.BILINEAR))
 
 
 def compared(window: str, colour: str, side: int, rounds: int) -> tuple[list[float], list[float], float]:
-    """Ratios of scikit-image's seconds to ours (spread), our seconds (spread), and how far the answers are apart."""
-    one, other = pictures(side, colour)
+    """Ratio of scikit-image's seconds to ours and our seconds, each with interval; absolute difference of the results."""
+    one, other = images(side, colour)
     options = OPTIONS[window] | ({"channel_axis": 2} if colour == "rgb" else {})
 
     def ours() -> float:
@@ -47,20 +47,21 @@ def compared(window: str, colour: str, side: int, rounds: int) -> tuple[list[flo
 
 
 def main() -> None:
-    """Measure and print a line for each variant."""
+    """Measure and print one line per variant."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.ssim")
     parser.add_argument("--side", type=int, default=1024, help="pixels (default: 1024)")
     parser.add_argument("--rounds", type=int, default=15, help="pairs of timed calls (default: 15)")
-    asked = parser.parse_args()
-    at_least(33, side=asked.side)
-    at_least(1, rounds=asked.rounds)
+    options = parser.parse_args()
+    at_least(33, side=options.side)
+    at_least(1, rounds=options.rounds)
     cv2.setNumThreads(1)  # scikit-image has one thread
-    print(f"{asked.side} x {asked.side} pixels, medians [95% interval] over {asked.rounds} pairs of calls, CPU seconds")
+    print(
+        f"{options.side} x {options.side} pixels, medians [95% interval] over {options.rounds} pairs of calls, CPU seconds"
+    )
     for window, colour in itertools.product(OPTIONS, ("gray", "rgb")):
-        ratio, mine, apart = compared(window, colour, asked.side, asked.rounds)
-        print(
-            f"{window} {colour}: scikit-image/ours {with_interval(ratio)}, ours {with_interval(mine)} s, {apart:.0e} apart"
-        )
+        ratio, mine, difference = compared(window, colour, options.side, options.rounds)
+        speeds = f"scikit-image/ours {with_interval(ratio)}, ours {with_interval(mine)} s"
+        print(f"{window} {colour}: {speeds}, difference {difference:.0e}")
 
 
 if __name__ == "__main__":

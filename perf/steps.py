@@ -1,61 +1,71 @@
-"""Steps of the Synth2 route's two trainings, fed by either route, with a clock on every part."""
+"""Training steps of the Synth2 route from embeddings or from pixels, timed by part, and their peak memory.
+
+`python -m perf.steps ROUTE SHARD TOKENIZER` prints the peak memory of fine-tuning steps in MiB. Each route needs a process of
+its own, as the peak of a process never falls.
+"""
 
 import contextlib
-import io
+import dataclasses
+import subprocess
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from perf.samples import Sample
+from perf.paired import peak_mib
+from perf.samples import Sample, read
+from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device, compute_dtype
+from synthpairs.core.images import decode_image
 from synthpairs.generation.masked.codes import TOKENS, vectors_of
 from synthpairs.vlm.codes import CodeLlava, codebook
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
-from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.training import Learner, Trained
 
 Route = Literal["embeddings", "pixels"]
 ROUTES: tuple[Route, Route] = ("embeddings", "pixels")
+MEMORY_STEPS = 3
 
 
 class Clock:
-    """Seconds by part."""
+    """Seconds by part of a step."""
 
     def __init__(self) -> None:
         self.spent: defaultdict[str, float] = defaultdict(float)
 
     @contextlib.contextmanager
     def on(self, part: str) -> Iterator[None]:
-        """Count what happens meanwhile as this part's."""
+        """Add the time within to a part."""
         started = now()
         yield
         self.spent[part] += now() - started
 
     def shares(self) -> dict[str, float]:
-        """Each part's share of the whole."""
+        """Share of each part in the total."""
         total = sum(self.spent.values())
         return {part: round(seconds / total, 4) for part, seconds in sorted(self.spent.items())}
 
 
 def now() -> float:
-    """Seconds on a clock that waits for the accelerator."""
+    """Wall clock in seconds, read when the accelerator is idle."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Setup:
     """One of the two trainings: `finetune` trains resampler and language model, `align` the resampler alone."""
 
     kind: Literal["finetune", "align"]
@@ -65,45 +75,45 @@ class Course:
 
 
 class Steps:
-    """Training steps over samples in their order, again and again; both routes train one model."""
+    """Training steps that cycle through the samples; both routes train one model."""
 
-    def __init__(self, course: Course, samples: list[Sample]) -> None:
+    def __init__(self, setup: Setup, samples: list[Sample]) -> None:
         self.clocks: dict[Route, Clock] = {route: Clock() for route in ROUTES}
-        self._samples, self._batch = samples, course.training.batch
+        self._samples, self._batch = samples, setup.training.batch
         self._done: Counter[Route] = Counter()
         self._route: Route = ROUTES[0]
-        model, self._processor = assemble(course.vlm, course.resampler)
-        eye, projector = model.model.vision_tower, model.model.multi_modal_projector
+        model, self._processor = assemble(setup.vlm, setup.resampler)
+        vision_tower, projector = model.model.vision_tower, model.model.multi_modal_projector
         assert isinstance(model, CodeLlava)
-        self._book = codebook(eye).numpy()
-        side = round(eye.config.cells**0.5)
-        self._grid = (side, eye.config.cells // side)
-        # What is seen takes the place of these pictures; the words are the same for both routes.
-        blank = np.zeros((eye.config.hidden_size, *self._grid), np.float32)
+        self._book = codebook(vision_tower).numpy()
+        side = round(vision_tower.config.cells**0.5)
+        self._grid = (side, vision_tower.config.cells // side)
+        # Placeholders for the pixel values of a step; texts are the same for both routes.
+        blank = np.zeros((vision_tower.config.hidden_size, *self._grid), np.float32)
         pairs = [("", sample.text, blank) for sample in samples]
-        self._examples, skipped = caption_examples(pairs, self._processor, course.training.max_tokens)
+        self._examples, skipped = caption_examples(pairs, self._processor, setup.training.max_tokens)
         if len(self._examples) < len(samples):
-            raise ValueError(f"there are captions that cannot be trained on ({skipped}); params.yaml: *.max_tokens")
-        words = prepare(model, self._examples, course.resampler.words)
+            raise ValueError(f"some captions cannot be trained on ({skipped}); params.yaml: *.max_tokens")
+        words = prepare(model, self._examples, setup.resampler.words)
         self._learner: Trained
-        if course.kind == "align":
+        if setup.kind == "align":
             only_projector(model)
             self._learner, self._rest = BagOfWordsObjective(model), "resampler"
-            self._collate = bag_of_words_collator(words, course.resampler.words, self._examples)
+            self._collate = bag_of_words_collator(words, setup.resampler.words, self._examples)
         else:
             model.model.language_model.float()  # as `finetune` does, with the head
             model.lm_head.float()
-            eye.requires_grad_(False)
+            vision_tower.requires_grad_(False)
             self._learner, self._rest = Learner(model), "language model"
             self._collate = collate
             self._time(projector, "resampler")
-        self._time(eye, "eye")
+        self._time(vision_tower, "eye")
         self._learner.to(best_device()).train()
         self._trained = [weight for weight in self._learner.parameters() if weight.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._trained, lr=course.training.learning_rate, fused=True)
+        self._optimizer = torch.optim.AdamW(self._trained, lr=setup.training.learning_rate, fused=True)
 
     def _time(self, module: nn.Module, part: str) -> None:
-        """Have a module's forward counted as a part of its own."""
+        """Time the module's forward pass as a part of its own."""
         started: list[float] = []
 
         def stop(*_: object) -> None:
@@ -113,7 +123,7 @@ class Steps:
         module.register_forward_hook(stop)
 
     def run(self, route: Route, steps: int) -> float:
-        """Train for so many steps; returns steps per second."""
+        """Train for some steps; returns steps per second."""
         started = now()
         for _ in range(steps):
             self._step(route)
@@ -124,18 +134,18 @@ class Steps:
         with clock.on("data"):
             first = self._done[route] * self._batch
             self._done[route] += 1
-            places = [place % len(self._samples) for place in range(first, first + self._batch)]
-            seen = self._seen([self._samples[place] for place in places], route).to(
-                torch.bfloat16
-            )  # as Example keeps it
-            batch = [Example(self._examples[place].ids, self._examples[place].labels, pixels)
-                     for place, pixels in zip(places, seen, strict=True)]  # fmt: skip
+            indices = [index % len(self._samples) for index in range(first, first + self._batch)]
+            pixel_values = self._pixel_values([self._samples[index] for index in indices], route).bfloat16()
+            batch = [
+                Example(self._examples[index].ids, self._examples[index].labels, pixels)
+                for index, pixels in zip(indices, pixel_values, strict=True)
+            ]
             inputs = {name: value.to(best_device()) for name, value in self._collate(batch).items()}
         before = sum(clock.spent.values())
         started = now()
         with torch.autocast(best_device().type, dtype=compute_dtype(), enabled=compute_dtype() != torch.float32):
             loss = self._learner(**inputs)["loss"]
-        inner = sum(clock.spent.values()) - before  # counted by the hooks
+        inner = sum(clock.spent.values()) - before  # timed by the hooks
         clock.spent[f"{self._rest} forward"] += now() - started - inner
         with clock.on("backward"):
             loss.backward()
@@ -144,10 +154,34 @@ class Steps:
             self._optimizer.step()
             self._optimizer.zero_grad()
 
-    def _seen(self, samples: list[Sample], route: Route) -> Tensor:
-        """What the eye is given: codebook vectors of the stored tokens, or pixels of the stored pictures."""
+    def _pixel_values(self, samples: list[Sample], route: Route) -> Tensor:
+        """Input of the vision tower: codebook vectors of the stored tokens, or pixels of the stored images."""
         if route == "embeddings":
             tokens = np.stack([np.frombuffer(sample.tokens, TOKENS).reshape(self._grid) for sample in samples])
             return torch.from_numpy(vectors_of(tokens, self._book))
-        pictures = [Image.open(io.BytesIO(sample.png)).convert("RGB") for sample in samples]
-        return self._processor.image_processor(pictures, return_tensors="pt").pixel_values
+        images = [decode_image(sample.png) for sample in samples]
+        return self._processor.image_processor(images, return_tensors="pt").pixel_values
+
+
+def peak_memory(route: Route, shard: Path, tokenizer: str) -> float:
+    """Peak memory of a route in MiB, from a process that runs this module; ValueError with its last line when it fails."""
+    command = [sys.executable, "-m", "perf.steps", route, str(shard), tokenizer]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        line = "".join(done.stderr.strip().splitlines()[-1:])
+        raise ValueError(f"{' '.join(command)} ended with exit code {done.returncode}: {line or 'no output'}")
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Train for a few steps, then print the peak of the accelerator, or without one that of the process."""
+    name, shard, tokenizer = sys.argv[1:]
+    route = next(route for route in ROUTES if route == name)
+    resampler = dataclasses.replace(load_params(Resampler, "resampler"), tokenizer=tokenizer)
+    setup = Setup("finetune", load_params(Vlm, "vlm"), resampler, load_params(Finetune, "finetune_codes"))
+    Steps(setup, read(Path(shard))).run(route, MEMORY_STEPS)
+    print(torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else peak_mib())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""How much memory and CPU many captions take from first rule to tables, without models: `python -m perf.streaming`.
+"""Memory and CPU time of curating millions of captions without models: `python -m perf.streaming`.
 
-What lies on the disk meanwhile goes to .dvc/tmp. Linux only: memory is what /proc says of this process and its workers.
+Temporary files go to .dvc/tmp. Linux only: memory is that of this process and its workers in /proc.
 """
 
 import argparse
@@ -24,25 +24,25 @@ from synthpairs.core.config import load_params
 from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.stage import run_stage
 
-EVERY = 0.5  # seconds between two looks at memory
-LOOKS = (
+INTERVAL_S = 0.5  # between two readings of memory
+ADJECTIVES = (
     "red", "small", "wooden", "bright", "rusty", "old", "striped", "huge", "dark", "empty", "round", "white", "tall",
 )  # fmt: skip
-PLACES = ("next to", "in front of", "under", "far behind", "on top of", "beside", "above", "near")
+RELATIONS = ("next to", "in front of", "under", "far behind", "on top of", "beside", "above", "near")
 SYLLABLES = [
     first + second for first in "bdfgklmnprstvz" for second in ("a", "e", "i", "o", "u", "an", "er", "il", "ot")
 ]
 
 
 def captions(count: int) -> Iterator[Caption]:
-    """One or two clauses about 20,000 things with made-up names, some far more often; one in ten repeats an earlier one."""
+    """Captions of one or two clauses about 20,000 made-up words of skewed frequency; one in ten repeats an earlier caption."""
     rng = random.Random(0)
-    things = ["".join(rng.choices(SYLLABLES, k=rng.choice((2, 3, 4)))) for _ in range(20_000)]
+    nouns = ["".join(rng.choices(SYLLABLES, k=rng.choice((2, 3, 4)))) for _ in range(20_000)]
     earlier = [""]
     for number in range(count):
         clauses = [
-            f"a {rng.choice(LOOKS)} {things[int(20_000 * rng.random() ** 3)]} {rng.choice(PLACES)} "
-            f"the {rng.choice(LOOKS)} {things[int(20_000 * rng.random() ** 3)]}"
+            f"a {rng.choice(ADJECTIVES)} {nouns[int(20_000 * rng.random() ** 3)]} {rng.choice(RELATIONS)} "
+            f"the {rng.choice(ADJECTIVES)} {nouns[int(20_000 * rng.random() ** 3)]}"
             for _ in range(rng.choice((1, 2)))
         ]
         text = rng.choice(earlier) if rng.random() < 0.1 else " and ".join(clauses)
@@ -53,31 +53,28 @@ def captions(count: int) -> Iterator[Caption]:
         yield Caption(text=text, source="made-up", concept="")
 
 
-class Watch(threading.Thread):
-    """The most memory that this process and its children had together; pages that they share count once."""
+class MemoryMonitor(threading.Thread):
+    """Peak memory of this process and its children together; shared pages count once."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.most = 0  # KiB
+        self.peak = 0  # KiB
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Look until stopped."""
-        while not self._done.wait(EVERY):
-            self.most = max(self.most, sum(map(_held, [os.getpid(), *_children()])))
+        """Measure until stopped."""
+        while not self._done.wait(INTERVAL_S):
+            children = [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+            self.peak = max(self.peak, sum(map(_proportional_memory, ["self", *children])))
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the thread."""
         self._done.set()
         self.join()
 
 
-def _children() -> list[int]:
-    return [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
-
-
-def _held(pid: int) -> int:
-    """KiB of a process, each shared page divided among those that share it; 0 when it is gone."""
+def _proportional_memory(pid: str) -> int:
+    """KiB of a process (PSS: each shared page is divided among the processes that share it); 0 when it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
@@ -86,7 +83,7 @@ def _held(pid: int) -> int:
 
 
 def main() -> None:
-    """Measure, and print one line."""
+    """Measure and print one line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="python -m perf.streaming")
     parser.add_argument("--captions", type=int, default=10_000_000, help="how many (default: 10000000)")
     count = parser.parse_args().captions
@@ -95,24 +92,24 @@ def main() -> None:
     perplexity = dataclasses.replace(params.perplexity, engine="none")
     judge = dataclasses.replace(params.judge, engine="none")
     params = dataclasses.replace(params, perplexity=perplexity, judge=judge, blip=None)
-    began = time.process_time()
+    started = time.process_time()
     for _ in captions(min(count, 100_000)):
         pass
-    making = (time.process_time() - began) * count / min(count, 100_000)
-    models, watch, began = load_models(params), Watch(), time.process_time()
+    making = (time.process_time() - started) * count / min(count, 100_000)  # not to be counted
+    models, monitor, started = load_models(params), MemoryMonitor(), time.process_time()
     with tempfile.TemporaryDirectory(dir=".dvc/tmp") as folder:
         os.environ["DVC_ROOT"] = folder
-        watch.start()
+        monitor.start()
         with WorkStore("captions", "perf").locked() as store:
             curated = curate(captions(count), params, models, store)
-            outcome = write_outcome(curated, models, Path(folder, "captions"), Path(folder, "captions.json"))
-        watch.stop()
-    here = time.process_time() - began - making
+            metrics = write_outcome(curated, models, Path(folder, "captions"))
+        monitor.stop()
+    here = time.process_time() - started - making
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rejected = ", ".join(f"{number} {reason}" for reason, number in outcome["source"]["made-up"]["rejected"].items())
+    rejected = ", ".join(f"{number} {reason}" for reason, number in metrics["source"]["made-up"]["rejected"].items())
     print(
-        f"{count} captions, {outcome['kept_total']} kept ({rejected}): {here:.0f} CPU seconds here and "
-        f"{workers.ru_utime + workers.ru_stime:.0f} in workers, {watch.most / 2**20:.2f} GiB at most"
+        f"{count} captions, {metrics['kept_total']} kept ({rejected}): {here:.0f} CPU seconds here and "
+        f"{workers.ru_utime + workers.ru_stime:.0f} in workers, {monitor.peak / 2**20:.2f} GiB at peak"
     )
 
 

@@ -19,7 +19,7 @@ from synthpairs.emoji.world import World
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
-@stage()  # write_outcome writes the metrics file
+@stage(metrics="reports/metrics/captions.json")
 def main(captions: CaptionParams, world: World) -> Result:
     """Write data/captions: the kept and the rejected ones."""
     drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
@@ -35,7 +35,7 @@ def main(captions: CaptionParams, world: World) -> Result:
         curated = curate(chain(ours, brought), captions, models, store)
         if not curated.kept:
             raise ValueError("data/captions: every caption was rejected; widen params.yaml: captions.limits")
-        metrics = write_outcome(curated, models, Path("data/captions"), Path("reports/metrics/captions.json"))
+        metrics = write_outcome(curated, models, Path("data/captions"))
     store.discard()
     return metrics
 

@@ -14,14 +14,14 @@ from synthpairs.core.storage import WorkStore, read_table
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
-@stage()  # write_outcome writes the metrics file
+@stage(metrics="reports/metrics/screen.json")
 def main(captions: CaptionParams) -> Result:
     """Write data/screened: the kept and the rejected ones."""
     invented = invented_captions(read_table(Path("data/invented/captions.parquet"), "dvc repro invent"))
     models = load_models(captions)
     with WorkStore("screen", digest(models.weights, captions.batch)).locked() as store:
         curated = curate(invented, captions, models, store)
-        metrics = write_outcome(curated, models, Path("data/screened"), Path("reports/metrics/screen.json"))
+        metrics = write_outcome(curated, models, Path("data/screened"))
     store.discard()
     return metrics
 

@@ -1,10 +1,10 @@
-"""The project's commands for people; `python -m synthpairs --help` lists them. The pipeline itself is `dvc repro`."""
+"""Command line: `python -m synthpairs --help` lists the commands. The pipeline itself is `dvc repro`."""
 
 import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from synthpairs.core.config import PARAMS, existing, load_params
@@ -12,21 +12,17 @@ from synthpairs.generation.diffusion.params import Images
 from synthpairs.scoring.params import Scores
 
 EXAMPLES = """examples:
-  python -m synthpairs doctor                      look at params, models and machine before a run
-  python -m synthpairs preset smoke                write presets/smoke.yaml into params.yaml, then `dvc repro`
-  python -m synthpairs preset smoke --as-flags     print it for `dvc exp run -n small $(...)`
-  python -m synthpairs plan --gpu H100 --gpus 8    hours, disk and money of a run, before it runs
-  python -m synthpairs preview 12                  12 captions painted and scored, to look at before a long run
-  python -m synthpairs replay 0a1b2c               one picture made again and held against the stored one
-  python -m synthpairs compare main random         two revisions or DVC experiments on the same questions
-  python -m synthpairs vote --voter ada            generated or real? a page that asks which picture is better
-  python -m synthpairs clean                       free the space of unfinished work that no run takes up again
-  python -m synthpairs track sync                  record in MLflow what DVC restored from its cache
+  python -m synthpairs preset smoke                      write presets/smoke.yaml into params.yaml, then `dvc repro`
+  python -m synthpairs preset smoke --as-flags           print it for `dvc exp run -n small $(...)`
+  python -m synthpairs estimate --gpu H100 --gpus 8      hours, disk space and cost of a run
+  python -m synthpairs preview 12                        images and scores of 12 captions, before a long run
+  python -m synthpairs replay 0a1b2c                     the image of the candidate whose key begins so
+  python -m synthpairs compare main random               two revisions or DVC experiments on the same questions
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 1 after an error of the user's, which is one line."""
+    """Run one command; returns the exit code. Errors that users can fix are one line and exit code 1."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
@@ -47,67 +43,53 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    preset = commands.add_parser("preset", help="write the values of presets/NAME.yaml into params.yaml")
+    def command(run: Callable[[argparse.Namespace], None], name: str, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary)
+        added.set_defaults(run=run)
+        return added
+
+    preset = command(_preset, "preset", "write the values of presets/NAME.yaml into params.yaml")
     preset.add_argument("name", metavar="NAME", help="a file of presets/, without .yaml")
     preset.add_argument("--as-flags", action="store_true", help="print `-S key=value ...` instead of writing")
-    preset.set_defaults(run=_preset)
 
-    compare = commands.add_parser("compare", help="say how revisions or experiments differ, and how sure that is")
+    compare = command(_compare, "compare", "differences between revisions or experiments, with confidence intervals")
     compare.add_argument(
         "revisions", metavar="REVISION[:ARM]", nargs="+",
-        help="a git revision, a DVC experiment, or `workspace`; each is compared with the first",
+        help="git revision, DVC experiment or `workspace`; each is compared with the first",
     )  # fmt: skip
-    compare.add_argument(
-        "--arm", default="selected", help="whose answers, where no :ARM says so (default: %(default)s)"
+    compare.add_argument("--arm", default="selected", help="arm of revisions without :ARM (default: %(default)s)")
+    compare.add_argument("--out", metavar="FILE", help="write to a file, such as reports/comparison.md")
+
+    command(_doctor, "doctor", "check params, models and machine")
+
+    cost = command(
+        _estimate, "estimate", "device-hours, disk, memory, cost and smallest detectable differences of a run"
     )
-    compare.add_argument(
-        "--out", metavar="FILE", help="write there, for instance reports/comparison.md, instead of printing"
-    )
-    compare.set_defaults(run=_compare)
+    cost.add_argument("--captions", metavar="N", type=int, help="expected number of kept captions")
+    cost.add_argument("--gpu", help="A100, H100, H200, RTX4090, RTX3090, or cpu (default: by the size of the images)")
+    cost.add_argument("--gpus", metavar="N", type=int, default=1, help="number of GPUs (default: %(default)s)")
+    cost.add_argument("--price", metavar="P", type=float, help="price of one GPU-hour")
+    cost.add_argument("--measure", action="store_true", help="time a few batches of images and scores here")
+    cost.add_argument("--json", action="store_true", help="print JSON, in seconds and bytes")
 
-    doctor = commands.add_parser(
-        "doctor", help="say what is wrong with params, models or machine, before a run finds out"
-    )
-    doctor.set_defaults(run=_doctor)
+    preview = command(_preview, "preview", "generate and score images of a few captions, outside the pipeline")
+    preview.add_argument("captions", metavar="N", type=int, help="number of captions")
+    preview.add_argument("--out", metavar="DIR", default="preview", help="folder (default: %(default)s)")
 
-    plan = commands.add_parser(
-        "plan", help="say what a run takes: device-hours, disk, memory, money, smallest difference shown"
-    )
-    plan.add_argument("--captions", metavar="N", type=int, help="kept captions to expect, where none are curated yet")
-    plan.add_argument("--gpu", help="A100, H100, H200, RTX4090, RTX3090, or cpu (default: by the size of the images)")
-    plan.add_argument("--gpus", metavar="N", type=int, default=1, help="how many (default: %(default)s)")
-    plan.add_argument("--price", metavar="P", type=float, help="price of one of them for an hour")
-    plan.add_argument("--measure", action="store_true", help="time a few batches of images and scores here")
-    plan.add_argument("--json", action="store_true", help="for machines: seconds and bytes")
-    plan.set_defaults(run=_plan)
+    replay = command(_replay, "replay", "generate one image again and compare it with the stored one")
+    replay.add_argument("key", metavar="KEY", help="key of a candidate (in manifest and gallery), or its beginning")
+    replay.add_argument("--out", metavar="FILE", help="write the new image there")
 
-    preview = commands.add_parser("preview", help="paint and score a few captions beside the pipeline")
-    preview.add_argument("captions", metavar="N", type=int, help="how many captions")
-    preview.add_argument("--out", metavar="DIR", default="preview", help="where to (default: %(default)s)")
-    preview.set_defaults(run=_preview)
+    vote = command(_vote, "vote", "write a page for blind votes on which image shows its caption better")
+    vote.add_argument("--voter", metavar="NAME", default="", help="stored with each vote; seeds the order of the page")
+    vote.add_argument("--out", metavar="DIR", default="vote", help="folder of the page (default: %(default)s)")
+    vote.add_argument("--add", metavar="FILE", nargs="+", default=[], help="add votes from files that the page saved")
+    vote.add_argument("--summary", action="store_true", help="print results and agreement with the judges")
 
-    replay = commands.add_parser("replay", help="make one picture again and compare it with the stored one")
-    replay.add_argument(
-        "key", metavar="KEY", help="of a candidate, as the manifest and the gallery show it, or its start"
-    )
-    replay.add_argument("--out", metavar="FILE", help="keep the new picture there")
-    replay.set_defaults(run=_replay)
+    clean = command(_clean, "clean", "delete cached work that no run can resume")
+    clean.add_argument("--all", action="store_true", help="delete resumable work too")
 
-    vote = commands.add_parser("vote", help="write a page that asks which images show their captions better, blind")
-    vote.add_argument("--voter", metavar="NAME", default="", help="kept beside each vote; order and sides are theirs")
-    vote.add_argument("--out", metavar="DIR", default="vote", help="where the page goes (default: %(default)s)")
-    vote.add_argument("--add", metavar="FILE", nargs="+", default=[], help="take in files that the page has saved")
-    vote.add_argument("--summary", action="store_true", help="say what the votes come to and whether judges agree")
-    vote.set_defaults(run=_vote)
-
-    clean = commands.add_parser("clean", help="free the space of unfinished work that no run takes up again")
-    clean.add_argument("--all", action="store_true", help="also of work that a run would take up")
-    clean.set_defaults(run=_clean)
-
-    track = commands.add_parser("track", help="look after the runs in MLflow")
-    actions = track.add_subparsers(metavar="ACTION", required=True)
-    sync = actions.add_parser("sync", help="record what DVC restored from its cache, and every stage's hashes")
-    sync.set_defaults(run=_sync)
+    command(_mlflow_sync, "mlflow-sync", "record in MLflow what DVC restored, and all stages' hashes")
     return parser
 
 
@@ -120,7 +102,7 @@ def _preset(options: argparse.Namespace) -> None:
     changed = presets.apply(options.name)
     for key, value in changed.items():
         logging.info("%s: %s", key, value)
-    logging.info("values changed in %s: %d; `git checkout params.yaml` takes them back", presets.PARAMS, len(changed))
+    logging.info("values changed in %s: %d; undo: `git checkout params.yaml`", presets.PARAMS, len(changed))
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -128,8 +110,8 @@ def _compare(options: argparse.Namespace) -> None:
     from synthpairs.report.comparison.page import compare
     from synthpairs.report.comparison.revisions import resolve
 
-    named = [revision.partition(":") for revision in options.revisions]
-    page = compare([(resolve(name), arm or options.arm) for name, _, arm in named])
+    parts = [revision.partition(":") for revision in options.revisions]
+    page = compare([(resolve(name), arm or options.arm) for name, _, arm in parts])
     if options.out:
         write_bytes(Path(options.out), page.encode())
     else:
@@ -137,19 +119,19 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from synthpairs.cli.doctor import examine
+    from synthpairs.cli.doctor import check_all
 
-    findings = examine()
-    for finding in findings:
-        mark = "FAIL" if finding.fault else "warn" if finding.warning else "ok  "
-        sys.stdout.write(f"{mark} {finding.what}\n")
-        if reason := finding.fault or finding.warning:
+    checks = check_all()
+    for check in checks:
+        status = "FAIL" if check.error else "warn" if check.warning else "ok  "
+        sys.stdout.write(f"{status} {check.subject}\n")
+        if reason := check.error or check.warning:
             sys.stdout.write(f"     {reason}\n")
-    if faults := sum(finding.fault is not None for finding in findings):
-        raise ValueError(f"{faults} of {len(findings)} checks failed")
+    if failed := sum(check.error is not None for check in checks):
+        raise ValueError(f"{failed} of {len(checks)} checks failed")
 
 
-def _plan(options: argparse.Namespace) -> None:
+def _estimate(options: argparse.Namespace) -> None:
     from synthpairs.cli.estimate.estimate import Machine, as_json, estimate, report
     from synthpairs.cli.estimate.work import read_run
 
@@ -159,9 +141,9 @@ def _plan(options: argparse.Namespace) -> None:
     machine = Machine(gpu=options.gpu or run.device, gpus=options.gpus, price=options.price)
     rates = {}
     if options.measure:
-        from synthpairs.cli.measure_rates import measured
+        from synthpairs.cli.estimate.measure import measured_rates
 
-        rates = measured(*_images_and_scores(), Path("data"))
+        rates = measured_rates(*_images_and_scores(), Path("data"))
     rows = estimate(run, machine, rates)
     text = json.dumps(as_json(run, machine, rows), indent=2) + "\n" if options.json else report(run, machine, rows)
     sys.stdout.write(text)
@@ -174,11 +156,11 @@ def _images_and_scores() -> tuple[Images, Scores]:
 def _preview(options: argparse.Namespace) -> None:
     from synthpairs.cli.preview import preview
 
-    made = preview(options.captions, *_images_and_scores(), Path("data"), Path(options.out))
-    means = ", ".join(f"{name} {made.rows[name].mean():.3f}" for name in ("clip_cosine", "ssim"))
+    result = preview(options.captions, *_images_and_scores(), Path("data"), Path(options.out))
+    means = ", ".join(f"{name} {result.rows[name].mean():.3f}" for name in ("clip_cosine", "ssim"))
     sys.stdout.write(
-        f"{made.sheet}: {len(made.rows)} pictures, on average {means}\n"
-        f"{made.painted} of them painted now; {made.seconds:.1f} s with loading the models\n"
+        f"{result.sheet}: {len(result.rows)} images, means: {means}\n"
+        f"{result.generated} of them generated now; {result.seconds:.1f} s, loading of models included\n"
     )
 
 
@@ -189,10 +171,9 @@ def _replay(options: argparse.Namespace) -> None:
     again = replay(options.key, load_params(Images, "images"), Path("data/images"))
     if options.out:
         write_bytes(Path(options.out), again.picture)
-    sameness = "the same bytes" if again.equal_bytes else "other bytes"
     sys.stdout.write(
-        f"{again.key}: {again.text}\n{sameness}; colour values differ by {again.largest} at most, {again.mean:.4f} on average; "
-        f"{again.share:.2%} of the pixels differ\n"
+        f"{again.key}: {again.text}\n{'the same bytes' if again.equal_bytes else 'other bytes'}; {again.share:.2%} of the "
+        f"pixels differ, colour values by at most {again.largest}, {again.mean:.4f} on average\n"
     )
 
 
@@ -212,12 +193,10 @@ def _vote(options: argparse.Namespace) -> None:
     image_pairs = read_image_pairs(Path("data/preference"))
     if not options.add:
         page = write_vote_page(image_pairs, options.voter, params.seed, Path(options.out))
-        sys.stdout.write(
-            f"{page}: open it in a browser; `python -m synthpairs vote --add FILE` takes in what it saves\n"
-        )
+        sys.stdout.write(f"{page}: open it in a browser; add what it saves by `python -m synthpairs vote --add FILE`\n")
     for file, (votes, stale) in [(file, read_saved_votes(Path(file), image_pairs)) for file in options.add]:
-        note = f"; {stale} are left out, as their image pairs are no longer drawn" if stale else ""
-        sys.stdout.write(f"{file}: {add_votes(VOTES, votes)} new votes of {len(votes)} go to {VOTES}{note}\n")
+        note = f"; {stale} skipped, because their image pairs are no longer in data/preference" if stale else ""
+        sys.stdout.write(f"{file}: {add_votes(VOTES, votes)} of {len(votes)} votes are new in {VOTES}{note}\n")
 
 
 def _clean(options: argparse.Namespace) -> None:
@@ -226,15 +205,13 @@ def _clean(options: argparse.Namespace) -> None:
     freed, kept = clean(options.all)
     for action, stores in (("freed", freed), ("kept", kept)):
         for store in stores:
-            note = ", a run works in it" if store.in_use else ""
+            note = ", in use by a run" if store.in_use else ""
             sys.stdout.write(f"{action} {store.size / 2**20:,.1f} MiB: {store.path}{note}\n")
     total, left = (sum(store.size for store in stores) / 2**30 for stores in (freed, kept))
-    sys.stdout.write(
-        f"{total:.2f} GiB freed, {left:.2f} GiB kept; DVC's own cache is `dvc gc --workspace`'s to clean\n"
-    )
+    sys.stdout.write(f"{total:.2f} GiB freed, {left:.2f} GiB kept; for DVC's own cache: `dvc gc --workspace`\n")
 
 
-def _sync(options: argparse.Namespace) -> None:
+def _mlflow_sync(options: argparse.Namespace) -> None:
     from synthpairs.runtime.mlflow_sync import sync
 
     sync()

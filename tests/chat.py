@@ -6,12 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Speaks the chat protocol: `script` maps what is asked about to what happens first, one step an attempt.
+    """Answers chat requests by `script`: steps for each subject, the text after the last colon of the last message.
 
-    What is asked about is what follows the last colon of the last message. A step is a status with headers, `hang`, `half`,
-    `drop`, `nonsense` or a whole answer; after the last one, and where there is no script, it says what `say` makes of the
-    name and the request: a sentence about it.
-    `seen` holds the bodies of all requests, `keys` what they were sent with.
+    A step is a status with headers, `hang`, `half`, `drop`, `nonsense` or a whole answer, one per attempt. Without steps the
+    answer is what `say` returns for the subject and the request. `seen` holds all request bodies, `keys` their credentials.
     """
 
     daemon_threads = True
@@ -28,7 +26,7 @@ class ChatServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body, server = json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.server
-        content = body["messages"][-1]["content"]  # text, or parts of which the last one is
+        content = body["messages"][-1]["content"]  # text, or parts, the last of which is text
         name = (content if isinstance(content, str) else content[-1]["text"]).rpartition(": ")[2].rstrip(".")
         with server.lock:
             server.seen.append(body)

@@ -1,4 +1,4 @@
-"""Tiny random models of the real classes, made once per session: they paint and score noise, but all code runs."""
+"""Tiny random models of the real classes, made once per session, and processes that tests start and kill."""
 
 import json
 import os
@@ -14,12 +14,12 @@ import pytest
 from synthpairs.models.language.server import Server
 from tests.chat import ChatServer
 
-collect_ignore = ["flows"]  # minutes: `make flows` names the folder, and then it is collected
+collect_ignore = ["flows"]  # they take minutes; `make flows` names the folder, so that it is collected
 
 
 @pytest.fixture(scope="session")
 def tiny_generator(tmp_path_factory):
-    """Directory of a StableDiffusionXLPipeline with one text encoder, 0.2M parameters, pictures of 32 pixels."""
+    """Directory of a StableDiffusionXLPipeline with one text encoder: 0.2M parameters, images of 32 pixels."""
     import torch
     from diffusers import DDIMScheduler, StableDiffusionXLPipeline
     from transformers import CLIPTextModelWithProjection
@@ -38,7 +38,7 @@ def tiny_generator(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
-    """An open_clip directory (`local-dir:` loads it) with its own tokenizer; sees 16 pixels, reads 64 tokens."""
+    """Directory of an open_clip model (for `local-dir:`) with its tokenizer: images of 16 pixels, 64 tokens."""
     import open_clip
     import torch
     from safetensors.torch import save_file
@@ -71,14 +71,14 @@ def chat_server():
 
 @pytest.fixture
 def connection(chat_server, tmp_path):
-    """How the tests reach it: quick to give up and to try again."""
+    """Client settings for the chat server, with short timeouts."""
     values = {"concurrency": 4, "timeout_s": 0.5, "attempts": 4, "first_wait_s": 0.01}
     return Server(url=chat_server.url, key="sesame", cache=tmp_path / "cache", **values)
 
 
 @pytest.fixture
 def project_root(tmp_path, monkeypatch):
-    """Makes the test's own directory a project in which stages run, with these sections of params.yaml."""
+    """Makes the test's directory a project with these sections of params.yaml, in which stages run."""
 
     def make(**sections):
         (tmp_path / "params.yaml").write_text(json.dumps(sections))
@@ -93,7 +93,7 @@ def project_root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def edit_code(monkeypatch):
-    """Makes the source code another one, as far as its hash says."""
+    """Changes the hash of the source code."""
     return lambda: monkeypatch.setattr("synthpairs.core.storage.source_hash", lambda program=None: "0" * 64)
 
 
@@ -109,13 +109,13 @@ def tiny_tokenizer():
 
 
 def start_python(program, **options):
-    """Start a Python program that imports from here."""
+    """Start a Python program that imports from this repository."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen([sys.executable, "-c", program], env=environment, **options)
 
 
 def killed_with_work(program, work, pieces=1):
-    """Run a program until its work store holds so many pieces, then kill it and see that its workers end; returns the pieces."""
+    """Run a program until its work store holds so many pieces, kill it and check that its workers end; returns the pieces."""
     killed = start_python(program)
     while len(list(work.glob("*/*/*.tar"))) < pieces:
         assert killed.poll() is None, "ended before so many batches were stored"
@@ -130,7 +130,7 @@ def killed_with_work(program, work, pieces=1):
 
 
 def kill_with_workers(parent):
-    """Kill a process that has started workers, and see that they end within seconds."""
+    """Kill a process that has started workers, and check that they end."""
     deadline = time.monotonic() + 60
     while not (workers := children(parent.pid)):
         assert parent.poll() is None, "ended without workers"
@@ -142,7 +142,7 @@ def kill_with_workers(parent):
 
 
 def wait_for_end(pids):
-    """See that none of the processes runs after twenty seconds; those that do are ended then."""
+    """Fail if a process still runs after twenty seconds, and kill it."""
     deadline = time.monotonic() + 20
     while running := [pid for pid in pids if alive(pid)]:
         if time.monotonic() > deadline:
@@ -157,7 +157,7 @@ def children(pid):
 
 
 def alive(pid):
-    """Whether the process runs; one that has ended and waits for its parent to look does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

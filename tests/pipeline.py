@@ -1,4 +1,4 @@
-"""What stands in dvc.yaml and what a commit would hold: for the tests that compare them, and for the flows."""
+"""Stages of dvc.yaml and files of a commit, for the tests that compare them and for the flows."""
 
 import os
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage as DVC resolves it; paths are relative to the project's root."""
+    """A stage as DVC resolves it; paths are relative to the project's root."""
 
     address: str
     module: Path
@@ -26,14 +26,14 @@ class Stage:
 
 
 def read_stages(root: Path, site: Path, repository: str = "") -> list[Stage]:
-    """Every stage of the DVC repository in a folder of a project; DVC keeps its index of files in `site`."""
+    """All stages of the DVC repository in a folder of a project; `site` is DVC's site cache."""
     from dvc.dependency import ParamsDependency
     from dvc.repo import Repo
 
     stages = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(site))
-        patch.chdir(root / repository)  # DVC's addresses are relative to where it is asked
+        patch.chdir(root / repository)  # DVC's addresses are relative to the working directory
         repo = Repo()
         for stage in repo.index.stages:
             command = stage.cmd if isinstance(stage.cmd, str) else "\n".join(stage.cmd)
@@ -59,10 +59,9 @@ def read_stages(root: Path, site: Path, repository: str = "") -> list[Stage]:
 
 
 def code_deps(module: Path) -> set[str]:
-    """What dvc.yaml names of a stage's code: its module, and the packages that its imports lie in, `runtime` aside.
+    """Code that a stage of dvc.yaml depends on: its module and the packages that it imports, `runtime` excepted.
 
-    A package is a folder of synthpairs/, or of synthpairs/generation and synthpairs/evaluation, whose parts are stages of
-    their own.
+    A package is a folder of synthpairs/, or of synthpairs/generation and synthpairs/evaluation, whose parts are stages.
     """
 
     def package(path: Path) -> Path:
@@ -80,11 +79,11 @@ def git(*arguments: str) -> str:
 
 
 def repository_files() -> list[str]:
-    """What a commit of this working tree would hold."""
+    """Files that a commit of this working tree would hold."""
     listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     return [name for name in listed if name and (ROOT / name).is_file()]
 
 
 def within(path: str | Path, folder: str | Path) -> bool:
-    """Whether a path is a folder or lies below it."""
+    """Whether a path is the folder or lies below it."""
     return Path(path) == Path(folder) or Path(folder) in Path(path).parents

@@ -1,4 +1,4 @@
-"""The commands for people: helpful when asked, clear when wrong."""
+"""The command line: help, errors in one line, and light imports."""
 
 import subprocess
 import sys
@@ -15,17 +15,23 @@ def test_help_lists_the_commands_with_examples_and_so_does_a_wrong_one(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     shown = capsys.readouterr().out
-    for part in ("usage: python -m synthpairs", "preset", "track", "examples:", "python -m synthpairs preset smoke"):
-        assert part in shown
+    for text in (
+        "usage: python -m synthpairs",
+        "preset",
+        "mlflow-sync",
+        "examples:",
+        "python -m synthpairs preset smoke",
+    ):
+        assert text in shown
     with pytest.raises(SystemExit, match="2"):
-        main(["track", "snyc"])
+        main(["mlflow-snyc"])
     wrong, _, choices = capsys.readouterr().err.partition("(choose from ")
-    assert "invalid choice: 'snyc'" in wrong
-    assert "sync" in choices
+    assert "invalid choice: 'mlflow-snyc'" in wrong
+    assert "mlflow-sync" in choices
 
 
-def test_users_errors_are_one_line_and_exit_code_1(tmp_path):
-    command = [sys.executable, "-m", "synthpairs", "track", "sync"]
+def test_errors_of_users_are_one_line_and_exit_code_1(tmp_path):
+    command = [sys.executable, "-m", "synthpairs", "mlflow-sync"]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     line = "error: params.yaml is not here, nor in a folder above: this is no project\n"
     assert (done.returncode, done.stderr) == (1, line)
@@ -35,9 +41,9 @@ def test_users_errors_are_one_line_and_exit_code_1(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["doctor", "plan", "preset x", "preview 1", "replay 0a", "compare a b", "vote", "track sync"]
+    "command", ["doctor", "estimate", "preset x", "preview 1", "replay 0a", "compare a b", "vote", "mlflow-sync"]
 )
-def test_a_command_outside_the_root_says_where_to_go(tmp_path, monkeypatch, caplog, command):
+def test_a_command_outside_the_root_names_the_root(tmp_path, monkeypatch, caplog, command):
     def error():
         caplog.clear()
         assert main(command.split()) == 1
@@ -55,7 +61,7 @@ def test_a_command_outside_the_root_says_where_to_go(tmp_path, monkeypatch, capl
     assert error() == "error: params.yaml is missing: run `git checkout params.yaml` first"
 
 
-def test_a_stage_outside_the_root_says_where_to_go(tmp_path):
+def test_a_stage_outside_the_root_names_the_root(tmp_path):
     (tmp_path / "docs").mkdir()
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).touch()
@@ -67,7 +73,7 @@ def test_a_stage_outside_the_root_says_where_to_go(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_starting_it_needs_nothing_heavy():
+def test_heavy_libraries_are_imported_on_demand():
     code = "import sys, synthpairs.__main__; print({'torch', 'mlflow', 'pandas', 'dvc'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -12,7 +12,7 @@ from synthpairs.captions.curation import Curated
 from synthpairs.captions.models import Models
 from synthpairs.captions.record import MEASURES, Caption
 from synthpairs.core.schema import BLIP_ITM, CAPTIONS, REJECTED
-from synthpairs.core.storage import TableWriter, write_json
+from synthpairs.core.storage import TableWriter
 
 
 def invented_captions(table: pd.DataFrame) -> list[Caption]:
@@ -24,8 +24,8 @@ def invented_captions(table: pd.DataFrame) -> list[Caption]:
     ]
 
 
-def write_outcome(curated: Curated, models: Models, out: Path, metrics_file: Path) -> dict[str, Any]:
-    """Write `out`/kept.parquet and rejected.parquet, ordered by uid, and the counts, which are returned."""
+def write_outcome(curated: Curated, models: Models, out: Path) -> dict[str, Any]:
+    """Write `out`/kept.parquet and rejected.parquet, ordered by uid; returns the metrics."""
     blip = models.blip is not None
     noise: defaultdict[str, Counter[str]] = defaultdict(lambda: Counter(read=0, kept=0))
     with (
@@ -39,7 +39,6 @@ def write_outcome(curated: Curated, models: Models, out: Path, metrics_file: Pat
     metrics = _counts(out, blip) | {"noise": {kind: dict(counts) for kind, counts in noise.items()}}
     if models.hub:
         metrics["hub"] = models.hub
-    write_json(metrics_file, metrics)
     return metrics
 
 

@@ -1,1 +1,1 @@
-"""Commands beside the pipeline: doctor, presets, preview, estimate, clean."""
+"""Commands outside the pipeline: doctor, presets, preview, estimate, clean."""

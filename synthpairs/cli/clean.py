@@ -1,4 +1,4 @@
-"""Disk space of the work stores (synthpairs.core.storage.WorkStore), and freeing what no run takes up again."""
+"""Disk space of the work stores (synthpairs.core.storage.WorkStore), and deletion of those that no run can resume."""
 
 import fcntl
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthpairs.core.source import ROOT
 from synthpairs.core.storage import RECIPE, code_folder, remove_store, work_folder
-from synthpairs.generation.diffusion.params import RECIPE as PICTURES
+from synthpairs.generation.diffusion.params import RECIPE as IMAGES
 from synthpairs.generation.masked.params import RECIPE as TOKENS
 
 
@@ -17,15 +17,15 @@ class Store:
 
     path: Path
     size: int  # bytes
-    current: bool  # of the code that stands here, so a run may take it up
-    in_use: bool  # by a run, which holds its lock
+    current: bool  # made by the present code, so a run can resume it
+    in_use: bool  # locked by a run
 
 
 def work_stores() -> Iterator[Store]:
     """All work stores of this project."""
     programs = ["synthpairs.__main__", *(f"stages.{file.stem}" for file in (ROOT / "stages").glob("*.py"))]
     codes = {code_folder(program) for program in programs}
-    recipes = {"images": f"{RECIPE}{PICTURES}", "embed": f"{RECIPE}{TOKENS}"}
+    recipes = {"images": f"{RECIPE}{IMAGES}", "embed": f"{RECIPE}{TOKENS}"}
     for lock in sorted(work_folder().rglob(".lock")):
         size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())
         parts = lock.parent.relative_to(work_folder()).parts
@@ -42,7 +42,7 @@ def _locked(path: Path) -> bool:
 
 
 def clean(everything: bool = False) -> tuple[list[Store], list[Store]]:
-    """Remove the stores of other code, or all; returns those that were freed and those that stay, one in use among them."""
+    """Delete the stores of other code, or all, except those in use; returns the deleted ones and the others."""
     stores = list(work_stores())
     freed = [store for store in stores if not store.in_use and (everything or not store.current)]
     for store in freed:

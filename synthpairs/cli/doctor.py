@@ -1,4 +1,4 @@
-"""What is wrong before a run starts: params, models, the machine. Nothing is run, fetched or changed."""
+"""Checks before a run: params, models and the machine. Nothing is run, downloaded or changed."""
 
 import os
 import re
@@ -37,8 +37,8 @@ from synthpairs.models.language.params import GgufSource
 from synthpairs.models.sentence_weights import PackagedEncoder
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.params import Report
-from synthpairs.runtime.engine.engine import load_engine
-from synthpairs.runtime.engine.hire import check
+from synthpairs.runtime.engine.worker_pool import check as check_engine
+from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.workers import usable_cores
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
@@ -53,62 +53,63 @@ SECTIONS: dict[str, Any] = {
     "finetune_codes": Finetune, "experiments": Experiments, "benchmark": Benchmark, "suite": Suite,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
-MADE = ("models/llm", "models/sentence")  # by stages of the pipeline, so they may be missing
+MADE = ("models/llm", "models/sentence")  # by stages, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models
-HALF, BRAIN = ("float16", "fp16"), ("bfloat16", "bf16")
-_HUB = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
+FLOAT16, BFLOAT16 = ("float16", "fp16"), ("bfloat16", "bf16")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: `fault` is None where a run can begin; `warning` is what it will suffer from."""
+class Check:
+    """One thing that was checked: a run needs `error` to be None; a `warning` does not stop it."""
 
-    what: str
-    fault: str | None = None
+    subject: str
+    error: str | None = None
     warning: str | None = None
 
 
-def examine() -> list[Finding]:
-    """Look at everything, in the working directory: one finding for each fault; what depends on faulty params waits."""
+def check_all() -> list[Check]:
+    """All checks in the working directory, one for each error; what depends on valid params needs those."""
     params: dict[str, Any] = {}
     try:
         params = read_mapping()
-        findings = list(_sections(params))
+        checks = list(_sections(params))
     except (ValueError, OSError) as error:
-        findings = _faults(str(PARAMS), error)
-    sound = not any(finding.fault for finding in findings)
-    parts: dict[str, Callable[[], Iterable[Finding]]] = {
+        checks = _errors(str(PARAMS), error)
+    valid = not any(check.error for check in checks)
+    parts: dict[str, Callable[[], Iterable[Check]]] = {
         "sources": partial(_sources, params), "models": partial(_models, params), "engine": _engine,
-        "machine": partial(_machine, params, sound),
+        "machine": partial(_machine, params, valid),
     }  # fmt: skip
     for name, part in parts.items():
         try:
-            findings += part()
+            checks += part()
         except (ValueError, OSError) as error:
-            findings += _faults(name, error)
-    return findings
+            checks += _errors(name, error)
+    return checks
 
 
-def _faults(what: str, error: Exception) -> list[Finding]:
-    return [Finding(what, message) for message in messages(error)]
+def _errors(subject: str, error: Exception) -> list[Check]:
+    return [Check(subject, message) for message in messages(error)]
 
 
-def _sections(params: dict[str, Any]) -> Iterator[Finding]:
-    """Every section by its own dataclass, with the package that a training wants, and none beside them."""
-    unknown = [name for name in params if name not in SECTIONS]
-    faults = [Finding(f"{PARAMS}: {name}", "no stage reads it: is the name misspelt?") for name in unknown]
+def _sections(params: dict[str, Any]) -> Iterator[Check]:
+    """Every section by its dataclass, and no others; packages that a training needs."""
+    errors = [
+        Check(f"{PARAMS}: {name}", "no stage reads it: is it misspelt?") for name in params if name not in SECTIONS
+    ]
     for section, kind in SECTIONS.items():
         try:
             value = convert_section(kind, section, params)
             if isinstance(value, Finetune) and value.lora:
                 check_quantizer(value.lora, section)
         except ValueError as error:
-            faults += _faults(f"{PARAMS}: {section}", error)
-    yield from faults or [Finding(f"{PARAMS}: {len(SECTIONS)} sections can be read")]
+            errors += _errors(f"{PARAMS}: {section}", error)
+    yield from errors or [Check(f"{PARAMS}: {len(SECTIONS)} sections are valid")]
 
 
-def _sources(params: dict[str, Any]) -> Iterator[Finding]:
-    """Files and folders of pictures of every entry of captions.sources that can be read."""
+def _sources(params: dict[str, Any]) -> Iterator[Check]:
+    """Files and image folders of every valid entry of captions.sources."""
     section = params.get("captions")
     entries = section.get("sources") if isinstance(section, dict) else None
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
@@ -116,33 +117,33 @@ def _sources(params: dict[str, Any]) -> Iterator[Finding]:
         try:
             source = convert(Source, entry, key)
         except ValueError:
-            continue  # a finding about the section
-        faults = []
-        for look in (check_source, files_of):
+            continue  # an error of the section
+        errors = []
+        for check in (check_source, files_of):
             try:
-                look(source, key)
+                check(source, key)
             except (ValueError, OSError) as error:
-                faults += _faults(f"captions.sources: {source.name}", error)
-        yield from faults or [Finding(f"captions.sources: {source.name}, {source.path}")]
+                errors += _errors(f"captions.sources: {source.name}", error)
+        yield from errors or [Check(f"captions.sources: {source.name}, {source.path}")]
 
 
-def _models(params: dict[str, Any]) -> Iterator[Finding]:
-    """Models that params name: directories must be there with weights, unless a stage makes them; hub models reachable."""
+def _models(params: dict[str, Any]) -> Iterator[Check]:
+    """Models named in params: directories must hold weights, unless a stage makes them; hub models must be available."""
     for keys, name in _strings(params, ()):
-        if name in MADE or not (keys[-1] in MODELS or _HUB.fullmatch(name)):
+        if name in MADE or not (keys[-1] in MODELS or HUB_NAME.fullmatch(name)):
             continue
-        what, path = f"{'.'.join(keys)}: {name}", Path(name.removeprefix("local-dir:"))
+        subject, path = f"{'.'.join(keys)}: {name}", Path(name.removeprefix("local-dir:"))
         if path.is_dir():
             empty = not any(path.rglob("*.safetensors"))
-            yield Finding(what, "holds no *.safetensors: are its files checked out or fetched?" if empty else None)
-        elif _HUB.fullmatch(name) or (keys[-1] == "clip" and not name.startswith("local-dir:")):
-            yield Finding(f"{what}, to be fetched from its hub", _unreachable(name))
+            yield Check(subject, "holds no *.safetensors: check it out of git, or download it" if empty else None)
+        elif HUB_NAME.fullmatch(name) or (keys[-1] == "clip" and not name.startswith("local-dir:")):
+            yield Check(f"{subject}, from its hub", _unavailable(name))
         else:
-            yield Finding(what, "is no directory: check it out of git, or name OWNER/NAME@REVISION")
+            yield Check(subject, "is not a directory: check it out of git, or name OWNER/NAME@REVISION")
 
 
 def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every text in nested mappings and lists with the keys that lead to it."""
+    """Every string in nested mappings and lists, with its keys."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _strings(item, (*keys, str(key)))
@@ -153,59 +154,58 @@ def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
         yield keys, value
 
 
-def _unreachable(name: str) -> str | None:
-    """Why a hub model cannot be had where HF_HUB_OFFLINE forbids to fetch it; of open_clip's names only loading says so."""
+def _unavailable(name: str) -> str | None:
+    """Error of a hub model that HF_HUB_OFFLINE forbids to download. Names of open_clip's are not checked."""
     from huggingface_hub import constants
 
-    if not constants.is_offline_mode() or not _HUB.fullmatch(name):
+    if not constants.is_offline_mode() or not HUB_NAME.fullmatch(name):
         return None
     model, _, revision = name.partition("@")
     folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
     if (folder / "refs" / revision).exists() or (folder / "snapshots" / revision).is_dir():
         return None
-    return (
-        f"HF_HUB_OFFLINE is set, and {folder} does not hold it: fetch it where there is a network, or name a directory"
-    )
+    return f"HF_HUB_OFFLINE is set, and {folder} does not hold it: download it elsewhere, or name a directory"
 
 
-def _engine() -> Iterator[Finding]:
-    """How work is to be run; whether a Ray cluster answers is not asked."""
-    engine = load_engine()
-    check(engine)
-    who = {None: "as many workers as fit", 0: "this process"}.get(engine.workers, f"{engine.workers} workers")
-    yield Finding(f"engine: {engine.kind}, {who}" + (f", cluster at {engine.address}" if engine.address else ""))
+def _engine() -> Iterator[Check]:
+    """Settings of the workers; a Ray cluster is not contacted."""
+    settings = load_runtime()
+    check_engine(settings)
+    workers = {None: "as many workers as fit", 0: "this process"}.get(settings.workers, f"{settings.workers} workers")
+    cluster = f", cluster at {settings.address}" if settings.address else ""
+    yield Check(f"engine: {settings.engine}, {workers}{cluster}")
 
 
-def _machine(params: dict[str, Any], sound: bool) -> Iterator[Finding]:
-    """Disk, memory and devices against what `python -m synthpairs plan` says that the params take, if they are sound."""
+def _machine(params: dict[str, Any], valid: bool) -> Iterator[Check]:
+    """Disk, memory and devices against what `python -m synthpairs estimate` counts, if the params are valid."""
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    yield Finding(f"cores: {usable_cores()}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
+    yield Check(f"cores: {usable_cores()}; accelerators: {', '.join(devices) or 'none, everything runs on the CPU'}")
     if not devices:
-        known = torch.cpu.get_capabilities()
-        slow_types = HALF if known.get("avx512_bf16") or known.get("amx_bf16") else (*HALF, *BRAIN)
+        cpu = torch.cpu.get_capabilities()
+        slow = FLOAT16 if cpu.get("avx512_bf16") or cpu.get("amx_bf16") else (*FLOAT16, *BFLOAT16)
         for keys, value in _strings(params, ()):
-            if keys[-1] in ("dtype", "precision") and value in slow_types:
-                slow = "this CPU takes many times longer in it than in float32, or lacks the operation"
-                yield Finding(f"{'.'.join(keys)}: {value}", warning=slow)
+            if keys[-1] in ("dtype", "precision") and value in slow:
+                warning = "this CPU takes many times longer in it than in float32, or lacks the operation"
+                yield Check(f"{'.'.join(keys)}: {value}", warning=warning)
     free = shutil.disk_usage(".").free / GIB
     total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    unknown = None if sound else f"what a run takes can be said once {PARAMS} is mended"
-    if sound and any(source["limit"] is None for source in params["captions"]["sources"]):
-        unknown = (
-            "captions.sources has no limit somewhere: `python -m synthpairs plan --captions N` says what a run takes"
-        )
+    unknown = None
+    if not valid:
+        unknown = f"needs of a run are not known: correct {PARAMS} first"
+    elif any(source["limit"] is None for source in params["captions"]["sources"]):
+        unknown = "a source has no limit: `python -m synthpairs estimate --captions N` counts what a run needs"
     if unknown:
-        yield Finding(f"disk: {free:.0f} GiB free; memory: {total_memory:.0f} GiB", warning=unknown)
+        yield Check(f"disk: {free:.0f} GiB free; memory: {total_memory:.0f} GiB", warning=unknown)
         return
     run = read_run(None)
     large = run.device != CPU
     machine = Machine(gpu=run.device, gpus=max(1, len(devices)) if large else 1)
     rows = estimate(run, machine)
-    room, main = disk(rows) / GIB, memory(run, machine) / GIB
-    full = f"data, models and cache take about {room:,.0f} GiB" if free < room else None
-    yield Finding(f"disk: {free:.0f} GiB free", full)
-    short = total_memory < main - 0.5  # what the kernel keeps is not counted
-    yield Finding(f"memory: {total_memory:.0f} GiB", f"about {main:,.0f} GiB are needed" if short else None)
+    needed, main_memory = disk(rows) / GIB, memory(run, machine) / GIB
+    error = f"data, models and cache need about {needed:,.0f} GiB" if free < needed else None
+    yield Check(f"disk: {free:.0f} GiB free", error)
+    short = total_memory < main_memory - 0.5  # what the kernel keeps is not counted
+    yield Check(f"memory: {total_memory:.0f} GiB", f"about {main_memory:,.0f} GiB are needed" if short else None)
     if large and not devices:
         days = total(rows).seconds / 3600 / 24
-        yield Finding(f"images.side: {run.side}", f"no GPU can be seen; an A100 would take some {days:,.0f} days")
+        yield Check(f"images.side: {run.side}", f"there is no GPU; an A100 would need some {days:,.0f} days")

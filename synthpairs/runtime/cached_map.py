@@ -1,4 +1,4 @@
-"""Long work in pieces that a killed run need not do again."""
+"""Mapping over items in batches whose results are cached, so that a killed run resumes."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,22 +14,22 @@ PIECE = 256  # items: some ten seconds of a small language model's work on two c
 
 
 def in_pieces(
-    store: WorkStore, name: str, items: Sequence[Item], work: Callable[[Sequence[Item]], list[Result]]
+    store: WorkStore, name: str, items: Sequence[Item], function: Callable[[Sequence[Item]], list[Result]]
 ) -> list[Result]:
-    """`work` over all items (anything that JSON can say), in order; finished pieces come from the store.
+    """Results of `function` for all items, in order; items and results must be JSON values.
 
-    A piece is stored under its content, so that after a kill and a change of mind what still applies is still used.
+    The cache key is the content of a batch, so batches that are unchanged are reused after other items have changed.
     """
     results: list[Any] = []
     with progress(name, len(items), "captions") as advance:
-        for first in range(0, len(items), PIECE):
-            piece = items[first : first + PIECE]
-            file = f"{name}-{digest(piece)}.json"
-            stored = store.get(file)
-            if stored is None:
-                stored = json.dumps(work(piece)).encode()
-                store.put(file, stored)
-            results.extend(json.loads(stored))
-            assert len(results) == first + len(piece)
-            advance(len(piece))
+        for start in range(0, len(items), PIECE):
+            batch = items[start : start + PIECE]
+            file = f"{name}-{digest(batch)}.json"
+            cached = store.get(file)
+            if cached is None:
+                cached = json.dumps(function(batch)).encode()
+                store.put(file, cached)
+            results.extend(json.loads(cached))
+            assert len(results) == start + len(batch)
+            advance(len(batch))
     return results

@@ -1,22 +1,23 @@
-"""A training in several processes, started and set from outside DVC's sight: how a thing is run never changes what it is.
+"""Distributed training: a stage starts itself again under a launcher, which DVC does not see.
 
-With `SYNTHPAIRS_LAUNCH="torchrun --standalone --nproc-per-node 8"` each training stage starts itself anew under that
-launcher; `torchrun --standalone --nproc-per-node 8 -m stages.finetune ARM` does the same by hand. Of several nodes with one
-file system the first runs DVC with `torchrun --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 ...` as its launcher,
-the others run that command by hand. `SYNTHPAIRS_FSDP=on` divides weights, gradients and the optimiser's state among the
-processes, `SYNTHPAIRS_RECOMPUTE=on` computes activations twice rather than hold them.
+With `SYNTHPAIRS_LAUNCH="torchrun --standalone --nproc-per-node 8"` each training stage runs in eight processes;
+`torchrun --standalone --nproc-per-node 8 -m stages.finetune ARM` does the same by hand. On several nodes with a common file
+system, DVC runs on the first with `torchrun --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 ...` as its launcher,
+and that command is run by hand on the others.
 """
 
 import os
 import shlex
 import sys
 
+from synthpairs.runtime.settings import PREFIX, load_runtime, origin
+
 GROUP = "SYNTHPAIRS_GROUP"  # the stage's process group: a launcher starts its processes in groups of their own
 
 
 def relaunch() -> None:
-    """Replace this process by the same stage under `SYNTHPAIRS_LAUNCH`; nothing without one, or in a process that it started."""
-    command = shlex.split(os.environ.get("SYNTHPAIRS_LAUNCH", ""))
+    """Replace this process by the same stage under the launcher that is set; nothing in a process that one has started."""
+    command = shlex.split(load_runtime().launch or "")
     if not command or "LOCAL_RANK" in os.environ:
         return
     if command[0] == "torchrun":  # of this environment, whatever PATH says
@@ -27,32 +28,29 @@ def relaunch() -> None:
     try:
         os.execvp(command[0], [*command, "-m", spec.name, *sys.argv[1:]])
     except OSError as error:
-        sys.exit(f"SYNTHPAIRS_LAUNCH: {command[0]} cannot be run: {error.strerror}")
+        sys.exit(f"{origin('launch')}: {command[0]} cannot be run: {error.strerror}")
 
 
 def processes() -> int:
-    """How many processes a launcher has started, this one included; 1 without one."""
+    """Number of processes of this training on all nodes; 1 without a launcher."""
     return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else 1
 
 
 def leads() -> bool:
-    """Whether this is the process that writes: the first, or the only one."""
+    """Whether this is the process that writes: rank 0, or the only one."""
     return "LOCAL_RANK" not in os.environ or os.environ["RANK"] == "0"
 
 
 def beside() -> int:
-    """How many of them share this machine."""
+    """Number of processes of this training on this node."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
 def local_rank() -> int:
-    """Which of those this process is, and so which GPU is its own; 0 without a launcher."""
+    """Index of this process on this node, and of its GPU; 0 without a launcher."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def switched_on(name: str, default: str = "off") -> bool:
-    """Whether an environment variable says `on`; ValueError when it says neither that nor `off`."""
-    value = os.environ.get(name, default).lower()
-    if value not in ("on", "off"):
-        raise ValueError(f"{name} must be on or off, got {value!r}")
-    return value == "on"
+def switched_on(variable: str) -> bool:
+    """Whether a switch of runtime.yaml is on, by the name of its environment variable (SYNTHPAIRS_FSDP: `fsdp`)."""
+    return bool(getattr(load_runtime(), variable.removeprefix(PREFIX).lower()))

@@ -1,8 +1,8 @@
-"""MLflow runs of stages: one parent run for an execution of the pipeline, one child run for each stage.
+"""MLflow runs: one parent run per execution of the pipeline, one child run per stage.
 
-The parent is looked up or created by a key of its content (git revision, experiment name, params.yaml), so no run id is passed
-between stages. Runs go to `MLFLOW_TRACKING_URI`, else to `mlflow.db` at the DVC root. Only `Store` imports MLflow, which
-takes two seconds.
+The parent is looked up or created by a key of its content (git revision, experiment name, params.yaml), so stages pass no run
+id to each other. Runs go to `MLFLOW_TRACKING_URI`, by default to `mlflow.db` at the DVC root. Only `Store` imports MLflow,
+which takes two seconds.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ from synthpairs.core.config import PARAMS, parse_mapping
 
 Values = Mapping[str, Any]  # nested
 EXPERIMENT = "synthpairs"
-PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # that MLflow takes
+SQLITE = "sqlite:///"
+PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # limits of MLflow's log_batch
 NAME_LENGTH, VALUE_LENGTH = 250, 6000  # of params, metrics and tags, in characters
+LOCK_S = 60.0  # how long to wait for another process to find or create database and parent run
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
@@ -36,7 +38,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "PGCONNECT_TIMEOUT": "5",  # s; by default none
 }
-ARTIFACTS = {  # what people look at, by the stage that makes it: kept under the paths that it has in the project
+ARTIFACTS = {  # pages and figures by the stage that makes them, kept under their paths in the project
     "export": ("data/selected/README.md",),
     "diversity": ("reports/diversity.png",),
     "distributions": ("reports/distributions.png",),
@@ -46,23 +48,23 @@ ARTIFACTS = {  # what people look at, by the stage that makes it: kept under the
 
 
 def dvc_root() -> Path:
-    """The project that DVC runs in; under `dvc exp run --temp` not the copy but the original."""
+    """The project's root; under `dvc exp run --temp` that of the original, not of the copy."""
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Execution of the pipeline, as it is when a stage starts: what is edited while the stage runs is not in it."""
+    """The execution of the pipeline that a stage belongs to, captured when the stage starts."""
 
-    started: int  # the stage; milliseconds since 1970
-    key: str  # the same for all stages, however often the execution is interrupted and taken up again
+    started: int  # of the stage, in milliseconds since 1970
+    key: str  # the same for all stages, however often the execution is interrupted and resumed
     name: str
     tags: dict[str, str]
     params: bytes  # params.yaml
 
     @classmethod
     def current(cls) -> "Execution":
-        """The one that this process belongs to; FileNotFoundError without a params.yaml."""
+        """The execution of this process; FileNotFoundError without a params.yaml."""
         params, revision = PARAMS.read_bytes(), _git("rev-parse", "HEAD")
         experiment, baseline = os.environ.get("DVC_EXP_NAME", ""), os.environ.get("DVC_EXP_BASELINE_REV", revision)
         key = hashlib.sha256(b"\0".join([baseline.encode(), experiment.encode(), params])).hexdigest()
@@ -74,27 +76,26 @@ class Execution:
 
 
 class Store:
-    """Client of MLflow for the runs of one execution of the pipeline, whose own run is `parent`."""
+    """MLflow client for the runs of one execution of the pipeline, whose own run is `parent`."""
 
     def __init__(self, execution: Execution) -> None:
-        """Find or create database, experiment and parent run; an exception within seconds where MLflow is not usable."""
+        """Find or create database, experiment and parent run; raises within seconds where MLflow is not usable."""
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         from mlflow.client import MlflowClient
         from mlflow.store.db import utils
 
-        utils.MAX_RETRY_COUNT = 1  # of connections to a database; ten take two minutes
+        utils.MAX_RETRY_COUNT = 1  # of connections to a database; the default of ten takes two minutes
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each retry
         root = dvc_root()
-        # Relative, so that no name of a folder above the project stands in the address: MLflow takes %, ? and # there for
-        # something else, and makes a stray folder of the name as it is quoted.
-        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(os.path.relpath(root / 'mlflow.db'))}"
+        # Relative, so that no folder above the project is part of the address: MLflow misreads %, ? and # in it, and creates
+        # a stray folder of the quoted name.
+        address = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{quote(os.path.relpath(root / 'mlflow.db'))}"
         location = None if address.startswith("http") else (root / "mlruns").as_uri()
+        if address.startswith(SQLITE):
+            Path(address.removeprefix(SQLITE).partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
         self._execution = execution
-        folder = root / ".dvc/tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "mlflow.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two processes that create one database break it
+        with _locked(root / ".dvc/tmp/mlflow.lock"):  # two processes that create one database break it
             self.client = MlflowClient(tracking_uri=address)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
             self._experiment = (
@@ -108,18 +109,18 @@ class Store:
                 self._log_params(self.parent, parse_mapping(execution.params, str(PARAMS)))
 
     def _create_run(self, name: str, tags: dict[str, str]) -> str:
-        begun, tags = self._execution.started, self._execution.tags | tags
-        return str(self.client.create_run(self._experiment, begun, tags, run_name=name).info.run_id)
+        tags = self._execution.tags | tags
+        return str(self.client.create_run(self._experiment, self._execution.started, tags, run_name=name).info.run_id)
 
     def finished_run(self, stage: str) -> Any:
-        """The latest run of a stage under this execution that ended well, or None."""
+        """The latest successful run of a stage in this execution, or None."""
         query = f"tags.`mlflow.parentRunId` = '{self.parent}' and tags.`dvc.stage` = '{stage}'"
         query += " and attributes.status = 'FINISHED'"
         runs = self.client.search_runs([self._experiment], query, order_by=["attributes.start_time DESC"])
         return runs[0] if runs else None
 
     def add_run(self, stage: str, status: str, params: Values, metrics: Values, **tags: str) -> str:
-        """Record a stage that has ended, and show the execution in the same state; returns the run's id."""
+        """Record a stage that has ended, and give the parent run the same status; returns the run's id."""
         run = self._create_run(stage, {"mlflow.parentRunId": self.parent, "dvc.stage": stage} | tags)
         try:
             self._log_params(run, params)
@@ -151,7 +152,7 @@ class Store:
             self.client.log_batch(run, metrics=rows[first : first + METRICS_AT_ONCE])
 
     def log_artifacts(self, run: str, stage: str) -> None:
-        """Keep copies of what the stage made to be looked at."""
+        """Keep copies of the pages and figures that the stage made."""
         for path in filter(Path.exists, map(Path, ARTIFACTS.get(stage, ()))):
             if path.is_dir():
                 self.client.log_artifacts(run, str(path), path.as_posix())
@@ -159,8 +160,25 @@ class Store:
                 self.client.log_artifact(run, str(path), path.parent.as_posix())
 
 
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; TimeoutError when another process does not release it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_S
+    with path.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{path} has been held by another process for {LOCK_S:g} s") from None
+                time.sleep(0.1)
+        yield
+
+
 def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping from joined names to leaves."""
+    """Nested mappings as one, with the keys joined."""
     if not isinstance(value, Mapping):
         return {prefix: value}
     flat: dict[str, Any] = {}
@@ -170,9 +188,9 @@ def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any
 
 
 def mlflow_names(keys: Iterable[str]) -> dict[str, str]:
-    """Names that MLflow takes, by key, and different ones for different keys.
+    """A unique valid MLflow name for each key.
 
-    They hold letters, digits, spaces, `_-.` and slashes, and must be paths that are not shorter when normalised.
+    Names may hold letters, digits, spaces, `_-.` and slashes, and must be normalised paths.
     """
     names = {}
     for key in keys:
@@ -187,7 +205,7 @@ def mlflow_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints; nothing where it fails or is not installed."""
+    """Output of git; empty where it fails or is not installed."""
     with contextlib.suppress(OSError):
         done = subprocess.run(["git", *arguments], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,6 +1,6 @@
-"""Bring MLflow in line with dvc.lock: what DVC restored from its cache never ran, so it logged nothing.
+"""Record in MLflow the stages of dvc.lock that DVC restored from its cache: they did not run, so they logged nothing.
 
-Run as `python -m synthpairs track sync`, as often as you like: what is recorded already is left alone.
+`python -m synthpairs mlflow-sync` is idempotent.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from typing import Any
 
 from synthpairs.core.config import read_mapping
 from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names
+from synthpairs.runtime.settings import origin
 from synthpairs.runtime.tracking import quietly, tracking_on
 
 log = logging.getLogger(__name__)
@@ -19,16 +20,16 @@ ENTRY, SHA256 = "dvc.lock.entry", "dvc.lock.sha256"  # tags of a stage's run and
 
 
 def sync() -> None:
-    """Give every stage of dvc.lock a child run with its hashes, and the pipeline execution the metrics of all of them.
+    """Give every stage of dvc.lock a child run with its hashes, and the parent run the metrics of all stages.
 
-    A stage that ran under this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
-    `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and as artifacts what people look at.
-    Without MLflow: one warning. FileNotFoundError when there is no dvc.lock yet.
+    A stage that ran in this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
+    `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and its pages and figures as artifacts.
+    An unusable MLflow is one warning. FileNotFoundError without a dvc.lock.
     """
     if not LOCK.exists():
         raise FileNotFoundError(f"{LOCK} is missing: run `dvc repro` first")
     if not tracking_on():
-        log.info("tracking is off (SYNTHPAIRS_TRACKING=off)")
+        log.info("tracking is off (%s)", origin("tracking"))
         return
     with quietly("nothing is recorded"):
         store, stages = Store(Execution.current()), _stages()
@@ -43,7 +44,7 @@ def sync() -> None:
 
 
 def _stages() -> dict[str, Any]:
-    """The entries of dvc.lock by stage, without those that DVC keeps of stages that dvc.yaml no longer has."""
+    """The entries of dvc.lock by stage, without those of stages that dvc.yaml no longer has, which DVC keeps."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -52,7 +53,7 @@ def _stages() -> dict[str, Any]:
 
 
 def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
-    """The numbers in a stage's metrics files, those left out that no longer are what dvc.lock says."""
+    """The contents of a stage's metrics files, except of those that dvc.lock has another hash of."""
     numbers: dict[str, Any] = {}
     for out in entry.get("outs", []):
         path = Path(out["path"])
@@ -66,13 +67,13 @@ def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(store: Store, name: str, entry: dict[str, Any], metrics: dict[str, Any]) -> bool:
-    """Have a run of the stage in this state; whether one had to be added."""
+    """Make sure that the stage has a run in this state; returns whether one had to be added."""
     digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
     run = store.finished_run(name)
     recorded = run.data.tags.get(ENTRY) if run else None
     if recorded == digest:
         return False
-    restored = run is None or recorded is not None  # it never ran here, or something older ran
+    restored = run is None or recorded is not None  # it did not run in this execution, or in another state
     if restored:
         params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
         run_id = store.add_run(name, "FINISHED", params, metrics, **{"dvc.restored": "true"})

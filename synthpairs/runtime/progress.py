@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a log line now and then elsewhere; both with rate and time left."""
+"""Progress of long work: a bar on a terminal, otherwise a log line now and then; both with rate and time left."""
 
 import logging
 import sys
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
-INTERVAL_S = 10.0
+INTERVAL_S = 10.0  # between log lines
 
 
 @contextmanager
 def progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
-    """Yields `advance(count)`, to be called as items get finished. Else a line is logged every INTERVAL_S."""
+    """Yields `advance(count)`, to be called as items are finished."""
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}") as bar:
             yield bar.update

@@ -1,4 +1,4 @@
-"""The frame around a stage: its params, metrics file, logging, clean ends, and a run in MLflow. Nothing here changes results.
+"""The frame of a stage: params, metrics file, logging, signals and exit codes, and a run in MLflow. It changes no result.
 
 `SYNTHPAIRS_LOG=debug` shows the traceback of an error that otherwise ends as one line.
 """
@@ -22,11 +22,11 @@ from synthpairs.core.source import source_hash
 from synthpairs.core.storage import write_json
 from synthpairs.runtime.launch import leads, relaunch
 from synthpairs.runtime.mlflow_store import Execution
+from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.tracking import one_line, record, tracking_on
 
 log = logging.getLogger("__main__")
-LEVELS = ("debug", "info", "warning", "error")
-RSS_UNIT = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss counts bytes there, KiB elsewhere; to GiB
+RSS_UNIT = 2**30 if sys.platform == "darwin" else 2**20  # per GiB: ru_maxrss counts bytes there, KiB elsewhere
 Metrics = dict[str, Any]
 Result = Metrics | tuple[Metrics, Mapping[str, float]]
 
@@ -34,12 +34,12 @@ Result = Metrics | tuple[Metrics, Mapping[str, float]]
 def stage(
     metrics: str = "", arm: Callable[[Sequence[str]], str] | None = None
 ) -> Callable[[Callable[..., Result]], Callable[[], None]]:
-    """Decorator that makes a stage of a function of sections of params.yaml.
+    """Decorator that turns a function of sections of params.yaml into a stage.
 
-    Each parameter has the name of a section, and the type that it is read as; MLflow shows the values of the first one. The
-    function returns the stage's metrics, or those and numbers that no tracked file may hold (rates, counts of cached results).
-    The metrics go to MLflow and into the file `metrics`, where that is named. `arm` reads the command's arguments; what it
-    returns becomes the parameter `arm` and replaces `{arm}` in the file's name.
+    Each parameter is named like a section and annotated with its dataclass; MLflow shows the values of the first one. The
+    function returns the stage's metrics, or a pair of those and numbers that no tracked file may hold (rates, cache hits).
+    The metrics go to MLflow and into the file `metrics`, if named. `arm` parses the command's arguments; its result becomes
+    the parameter `arm` and replaces `{arm}` in the file's name.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[[], None]:
@@ -49,7 +49,7 @@ def stage(
             document = read_mapping()
             kinds = {name: kind for name, kind in inspect.get_annotations(function).items() if name != "return"}
             sections = {name: convert_section(kind, name, document) for name, kind in kinds.items() if name not in arms}
-            execution = Execution.current() if tracking_on() else None  # before anybody edits params.yaml meanwhile
+            execution = Execution.current() if tracking_on() else None  # params.yaml may be edited meanwhile
             numbers: Metrics = {}
             volatile: Mapping[str, float] = {}
             started, status = time.monotonic(), "FAILED"
@@ -76,36 +76,29 @@ def stage(
 
 
 def run_stage(main: Callable[[], None], spread: bool = False) -> None:
-    """Run a stage's `main` as a process of its own, or, where it can be `spread`, as those that SYNTHPAIRS_LAUNCH starts.
+    """Run a stage's `main`; where `spread` allows it, in the processes that the setting `launch` starts.
 
-    Logs to stderr, one line per record. ValueError and OSError, which is what users can mend, end as one line and exit
-    code 1. SIGTERM unwinds like Ctrl-C does, and a killed `dvc` takes the stage with it (on Linux, under a shell that
-    replaces itself by its last command, as bash and zsh do), so no orphan keeps writing into the outs.
+    Logs to stderr, one line per record. ValueError and OSError, the errors that users can fix, end as one line and exit code
+    1. SIGTERM unwinds like Ctrl-C, and a killed `dvc` takes the stage with it (on Linux, under a shell that replaces itself by
+    its last command, as bash and zsh do), so no orphan keeps writing into the outs.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, which outlives an exec
     try:
-        _set_log_levels()
+        level = load_runtime().log or ("info" if leads() else "warning")  # all processes would log the same
+        for name in ("__main__", "synthpairs", "stages", "desk_models"):  # other libraries only warn
+            logging.getLogger(name).setLevel(level.upper())
         if spread:
             relaunch()
-        source_hash()  # now, when what is on the disk is what was imported, and not after an edit meanwhile
+        source_hash()  # while the files are those that were imported; they may be edited meanwhile
         main()
     except (ValueError, OSError) as error:
         log.debug("traceback", exc_info=True)
         _end(1, f"error: {one_line(error)}")
     except KeyboardInterrupt:
-        _end(130, "interrupted; what is finished is kept, run the command again to go on")
-
-
-def _set_log_levels() -> None:
-    default = "info" if leads() else "warning"  # all processes would say the same
-    level = os.environ.get("SYNTHPAIRS_LOG", default).lower()
-    if level not in LEVELS:
-        raise ValueError(f"SYNTHPAIRS_LOG must be one of {', '.join(LEVELS)}, got {level!r}")
-    for name in ("__main__", "synthpairs", "stages", "desk_models"):  # other people's libraries only warn
-        logging.getLogger(name).setLevel(level.upper())
+        _end(130, "interrupted; finished work is kept, run the command again to resume")
 
 
 def _end(code: int, message: str) -> None:

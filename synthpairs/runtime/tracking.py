@@ -1,6 +1,7 @@
-"""Recording a stage in MLflow, at once when it has ended (one that is killed outright leaves no run), and never at its cost.
+"""Recording finished stages in MLflow. Problems with MLflow never fail a stage.
 
-`SYNTHPAIRS_TRACKING=off` keeps MLflow out; where it is not usable there is one warning in a whole run of DVC.
+A stage that is killed outright leaves no run. `tracking: off` (or SYNTHPAIRS_TRACKING=off) disables it; an unusable MLflow
+costs one warning in a whole run of DVC.
 """
 
 import contextlib
@@ -12,21 +13,22 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthpairs.runtime.launch import GROUP, leads, switched_on
+from synthpairs.runtime.launch import GROUP, leads
 from synthpairs.runtime.mlflow_store import Execution, Store, Values, dvc_root
+from synthpairs.runtime.settings import load_runtime
 
 log = logging.getLogger(__name__)
-FAILURE_SECONDS = 3600  # after so long MLflow is asked again even in the same run
+FAILURE_SECONDS = 3600  # after which MLflow is tried again, even in the same run
 
 
 def tracking_on() -> bool:
-    """Whether stages are to be recorded, by this one of the processes that a launcher may have started."""
-    return switched_on("SYNTHPAIRS_TRACKING", default="on") and leads()
+    """Whether this process is to record its stage."""
+    return load_runtime().tracking and leads()
 
 
 def record(execution: Execution, stage: str, status: str, params: Values, metrics: Values) -> None:
-    """Record a stage that has ended, and what it made to be looked at; never fails."""
-    failure, artifacts_failure = failure_marker(), failure_marker("artifacts")  # which have a store of their own
+    """Record a stage that has ended, and its artifacts; never fails."""
+    failure, artifacts_failure = failure_marker(), failure_marker("artifacts")  # artifacts have a store of their own
     if _is_recent(failure):
         log.debug("not recorded: MLflow was not usable earlier in this run")
         return
@@ -39,14 +41,14 @@ def record(execution: Execution, stage: str, status: str, params: Values, metric
 
 
 def failure_marker(part: str = "") -> Path:
-    """Path of the file which, while it is recent, keeps the other stages of a run of DVC from asking an unusable MLflow again.
+    """Path of the file that, while it is recent, keeps other stages of a run of DVC from trying an unusable MLflow again.
 
-    A run is a process group, which an interactive shell makes for every command: the next `dvc repro` typed there asks
-    again. All that a script, a CI job, `make` or a worker of DVC's queue starts shares one, so there each experiment and
-    each tracking address counts by itself.
+    A run is identified by its process group, which an interactive shell creates for every command, so the next `dvc repro`
+    tries again. Everything started by one script, CI job, `make` or worker of DVC's queue shares a group, so experiments and
+    tracking addresses have markers of their own.
     """
     group = os.environ.get(GROUP) or str(os.getpgrp())
-    with contextlib.suppress(OSError):  # when its first process started: in a container every run may be group 1
+    with contextlib.suppress(OSError):  # start time of its first process: in a container every run may be group 1
         group += " " + Path(f"/proc/{group}/stat").read_text().rpartition(")")[2].split()[19]
     parts = [group, os.environ.get("MLFLOW_TRACKING_URI", ""), os.environ.get("DVC_EXP_NAME", ""), part]
     return dvc_root() / ".dvc/tmp/mlflow-failures" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -58,7 +60,7 @@ def _is_recent(marker: Path) -> bool:
 
 @contextlib.contextmanager
 def quietly(consequence: str, failure: Path | None = None) -> Iterator[None]:
-    """Turn any failure of MLflow, being absent included, into one warning, and into a `failure` marker where one is named."""
+    """Turn any failure of MLflow, its absence included, into one warning, and touch the `failure` marker."""
     try:
         yield
     except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
@@ -71,5 +73,5 @@ def quietly(consequence: str, failure: Path | None = None) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, or its kind where it says nothing."""
+    """An error's message on one line, or its class where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Process pools whose workers end with the process that started them, also when it is killed."""
+"""Process pools whose workers end with the process that started them, even when it is killed."""
 
 import ctypes
 import multiprocessing
@@ -13,27 +13,27 @@ PR_SET_PDEATHSIG = 1
 
 
 def usable_cores() -> int:
-    """How many CPU cores this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def process_pool(
-    processes: int, start: Literal["fork", "spawn"], begin: Callable[..., object] | None = None, *arguments: Any
+    processes: int, start: Literal["fork", "spawn"], initializer: Callable[..., object] | None = None, *arguments: Any
 ) -> ProcessPoolExecutor:
-    """A pool of so many processes, each of which first calls `begin` with the arguments.
+    """An executor of so many processes, each of which first calls `initializer` with the arguments.
 
-    On Linux the kernel kills them when the thread that submits the first task ends, so a worker holds no lock, memory or
-    accelerator for longer than its parent. They leave Ctrl-C to the parent.
+    On Linux the kernel kills the workers when the thread that submits the first task ends, so that they hold no lock, memory
+    or accelerator for longer than their parent. They leave Ctrl-C to it.
     """
     context = multiprocessing.get_context(start)
-    return ProcessPoolExecutor(processes, context, _begin, (os.getpid(), begin, arguments))
+    return ProcessPoolExecutor(processes, context, _initialize, (os.getpid(), initializer, arguments))
 
 
-def _begin(parent: int, begin: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+def _initialize(parent: int, initializer: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the kernel was asked
+        if os.getppid() != parent:  # it died before the call
             os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if begin:
-        begin(*arguments)
+    if initializer:
+        initializer(*arguments)

@@ -40,7 +40,7 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(drawings, settings, 
     assert (short["words"], "perplexity" in short) == (1, False)
     assert ("perplexity" in duplicate, "judge_yes" in duplicate) == (True, False)
     assert set(kept) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = write_outcome(Curated(iter(results), curated.kept), models, store.path, store.path / "metrics.json")
+    metrics = write_outcome(Curated(iter(results), curated.kept), models, store.path)
     extra, human = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
     assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}

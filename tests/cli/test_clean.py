@@ -1,4 +1,4 @@
-"""Freeing work stores: those of other code go, those that a run may take up or works in stay."""
+"""Only work stores of other code are deleted, and none that is in use."""
 
 import subprocess
 import sys
@@ -15,12 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def stores(tmp_path, monkeypatch):
-    """A store of each kind with 1,000 bytes in it."""
+    """A store of each kind, of 1,000 bytes."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     paths = {
         "current": work_folder() / "scores" / code_folder("stages.scores") / "f",
         "other code": work_folder() / "scores" / "0123456789abcdef" / "f",
-        "pictures": WorkStore("images", "f", RECIPE).path,
+        "images": WorkStore("images", "f", RECIPE).path,
         "other recipe": WorkStore("images", "f", RECIPE + 1).path,
         "an older layout": work_folder() / "images" / "f",
     }
@@ -31,19 +31,19 @@ def stores(tmp_path, monkeypatch):
     return paths
 
 
-def test_only_stores_of_other_code_are_freed(stores):
+def test_stores_of_other_code_are_deleted(stores):
     freed, kept = clean()
     assert {store.path for store in freed} == {
         stores[name] for name in ("other code", "other recipe", "an older layout")
     }
-    assert {store.path for store in kept} == {stores["current"], stores["pictures"]}
+    assert {store.path for store in kept} == {stores["current"], stores["images"]}
     assert {store.size for store in (*freed, *kept)} == {1000}
-    assert not stores["other code"].parent.exists(), "empty folders go, too"
-    assert (stores["pictures"] / "piece").exists()
+    assert not stores["other code"].parent.exists(), "empty folders are deleted too"
+    assert (stores["images"] / "piece").exists()
     assert clean()[0] == []
 
 
-def test_all_are_freed_but_what_a_run_works_in(stores):
+def test_all_are_deleted_except_those_in_use(stores):
     hold = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold, stores["other code"] / ".lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""The doctor names what is broken, and nothing in the project as it is."""
+"""The doctor names what is wrong, and finds nothing in the project as it is."""
 
 import json
 import re
@@ -25,12 +25,12 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def faults():
-    return {finding.what: finding.fault for finding in doctor.examine() if finding.fault}
+def errors():
+    return {check.subject: check.error for check in doctor.check_all() if check.error}
 
 
-def warned():
-    return {finding.what: finding.warning for finding in doctor.examine() if finding.warning}
+def warnings():
+    return {check.subject: check.warning for check in doctor.check_all() if check.warning}
 
 
 def edit(project, *changes):
@@ -46,80 +46,80 @@ def test_every_section_has_its_dataclass():
 
 
 def test_the_project_as_it_is(project):
-    assert (faults(), warned()) == ({}, {})
-    whats = [finding.what for finding in doctor.examine()]
-    assert f"params.yaml: {len(doctor.SECTIONS)} sections can be read" in whats
-    assert "engine: local, as many workers as fit" in whats
+    assert (errors(), warnings()) == ({}, {})
+    subjects = [check.subject for check in doctor.check_all()]
+    assert f"params.yaml: {len(doctor.SECTIONS)} sections are valid" in subjects
+    assert "engine: local, as many workers as fit" in subjects
 
 
-def test_what_a_run_needs_and_the_machine_lacks(project, monkeypatch):
+def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     edit(project, ("side: 64                          # pixels, a m", "side: 1024  # m"),
          ("dtype: float32                    # bfloat16", "dtype: float16  # bfloat16"),
          ("per_concept: 10\n", "per_concept: 1000000\n"))  # fmt: skip
-    lacking = {what.split(":")[0]: fault for what, fault in faults().items()}
+    lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
     assert set(lacking) == {"disk", "memory", "images.side"}
-    assert re.fullmatch(r"data, models and cache take about \d\d\d,\d\d\d GiB", lacking["disk"])
+    assert re.fullmatch(r"data, models and cache need about \d\d\d,\d\d\d GiB", lacking["disk"])
     assert lacking["memory"] == "about 61 GiB are needed"  # 1 KiB for each of 64 million candidates
-    assert re.match(r"no GPU can be seen; an A100 would take some \d", lacking["images.side"])
-    assert list(warned()) == ["images.dtype: float16"]
+    assert re.match(r"there is no GPU; an A100 would need some \d", lacking["images.side"])
+    assert list(warnings()) == ["images.dtype: float16"]
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(True, []), (False, ["images.dtype: bfloat16"])])
-def test_bfloat16_is_for_cpus_that_multiply_it(project, monkeypatch, fast, slow):
+def test_bfloat16_is_slow_on_cpus_without_it(project, monkeypatch, fast, slow):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(doctor.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
     edit(project, ("dtype: float32                    # bfloat16", "dtype: bfloat16  # bfloat16"))
-    assert list(warned()) == slow
+    assert list(warnings()) == slow
 
 
-def test_a_package_that_a_training_wants(project, monkeypatch):
+def test_a_missing_package_of_a_training(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    for section in ("align_codes:", "experiments:"):  # which follow the two that have adapters
+    for section in ("align_codes:", "experiments:"):  # which follow the two sections with adapters
         before, after = (project / "params.yaml").read_text().split(f"\n{section}")
         at = before.rindex("  lora:\n")
         before = before[:at] + before[at:].replace(":", ": {rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
         (project / "params.yaml").write_text(f"{before}\n{section}{after}")
     for section in ("finetune", "finetune_codes"):
-        fault = faults()[f"params.yaml: {section}"]
-        assert fault.startswith(
+        error = errors()[f"params.yaml: {section}"]
+        assert error.startswith(
             f"params.yaml: {section}.lora.quantize: nf4 needs the package bitsandbytes: pip install"
         )
 
 
-def test_models_that_are_not_there(project):
+def test_missing_models(project):
     (project / "models/empty").mkdir()
     edit(project, ("generator: models/desk/generator", "generator: models/nothing"),
          ("generator: models/desk/masked", "generator: amused/amused-256@abc"),
          ("eye: models/desk/eye", "eye: models/empty"))  # fmt: skip
-    wrong = faults()
-    assert wrong["images.generator: models/nothing"].startswith("is no directory")
+    wrong = errors()
+    assert wrong["images.generator: models/nothing"].startswith("is not a directory")
     assert wrong["vlm.eye: models/empty"].startswith("holds no *.safetensors")
-    assert any(finding.what.endswith("amused-256@abc, to be fetched from its hub") for finding in doctor.examine())
+    assert any(check.subject.endswith("amused-256@abc, from its hub") for check in doctor.check_all())
 
 
-def test_hub_models_where_there_is_no_network(project, monkeypatch):
+def test_hub_models_without_a_network(project, monkeypatch):
     edit(project, ("generator: models/desk/masked", "generator: amused/amused-256@abc"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(project / "hub"))
-    name = "embed.generator: amused/amused-256@abc, to be fetched from its hub"
-    assert "HF_HUB_OFFLINE is set" in faults()[name]
+    name = "embed.generator: amused/amused-256@abc, from its hub"
+    assert "HF_HUB_OFFLINE is set" in errors()[name]
     (project / "hub/models--amused--amused-256/snapshots/abc").mkdir(parents=True)
-    assert name not in faults()
+    assert name not in errors()
 
 
-def test_an_engine_that_does_not_fit_is_named(project, monkeypatch):
+def test_wrong_runtime_settings(project, monkeypatch):
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setattr(doctor.torch.cuda, "is_available", lambda: False)
-    (project / "engine.yaml").write_text("workers: 2\ndevices: [0]\n")
-    assert faults()["engine"] == "engine.yaml: devices: there is no accelerator 0: this process can see none"
-    (project / "engine.yaml").write_text("worker: 2\n")
-    assert faults()["engine"].startswith("engine.yaml: worker is not a known setting")
+    (project / "runtime.yaml").write_text("workers: 2\ndevices: [0]\n")
+    assert errors()["engine"] == "runtime.yaml: devices: there is no accelerator 0: this process can see none"
+    (project / "runtime.yaml").write_text("worker: 2\n")
+    assert errors()["engine"].startswith("runtime.yaml: worker is not a known setting")
 
 
-def test_without_params_there_is_one_finding_not_a_traceback(tmp_path, monkeypatch):
+def test_missing_params_are_one_error_without_a_traceback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert faults()["params.yaml"] == "params.yaml is not here, nor in a folder above: this is no project"
+    assert errors()["params.yaml"] == "params.yaml is not here, nor in a folder above: this is no project"
 
 
 @pytest.mark.parametrize(
@@ -130,12 +130,12 @@ def test_without_params_there_is_one_finding_not_a_traceback(tmp_path, monkeypat
         ("\nreport:\n", "\nworld: {concepts: []}\nreport:\n", r'line \d+: found duplicate key "world"'),
     ],
 )
-def test_a_broken_file_is_one_finding_and_the_rest_is_looked_at(project, capsys, old, new, message):
+def test_an_invalid_file_is_one_error_and_the_rest_is_checked(project, capsys, old, new, message):
     edit(project, (old, new))
-    wrong = faults()
+    wrong = errors()
     assert set(wrong) == {"params.yaml"}
     assert re.match(rf"params.yaml: not valid YAML: {message}", wrong["params.yaml"])
-    for command in (["plan"], ["preset", "none"], ["preset", "none", "--as-flags"]):
+    for command in (["estimate"], ["preset", "none"], ["preset", "none", "--as-flags"]):
         assert main(command) == 1
     assert main(["doctor"]) == 1
     shown = capsys.readouterr().out
@@ -143,13 +143,13 @@ def test_a_broken_file_is_one_finding_and_the_rest_is_looked_at(project, capsys,
     assert "warn disk: " in shown
 
 
-def test_every_fault_is_a_finding_of_its_own(project):
+def test_each_error_is_a_check_of_its_own(project):
     edit(project, ("\ngallery:\n", "\ngallery: null\ngalery:\n"), ("sources: []", "sources: [corpora/a.tsv]"),
          ("  concepts:\n  - monkey\n  - dog\n", "  concept: 5\n  concepts:\n  - 5\n  - 6\n"),
          ("\n- real-codes\n- genpair\n- synthetic\n", " null\n"))  # fmt: skip
-    wrong = [finding.fault for finding in doctor.examine() if finding.fault]
+    wrong = [check.error for check in doctor.check_all() if check.error]
     texts = [
-        "no stage reads it: is the name misspelt?",
+        "no stage reads it: is it misspelt?",
         "params.yaml: world.concept is not a known key; known are concepts",
         "params.yaml: world.concepts[0] must be of type str, got 5",
         "params.yaml: world.concepts[1] must be of type str, got 6",
@@ -158,7 +158,7 @@ def test_every_fault_is_a_finding_of_its_own(project):
         "params.yaml: gallery must be a mapping, got None",
     ]
     assert len(wrong) == len(texts)
-    assert all(fault.startswith(text) for fault, text in zip(wrong, texts, strict=True))
+    assert all(error.startswith(text) for error, text in zip(wrong, texts, strict=True))
 
 
 SOURCE = {
@@ -167,7 +167,7 @@ SOURCE = {
 }  # fmt: skip
 
 
-def test_the_files_of_every_source_must_be_there(project):
+def test_missing_files_of_sources(project):
     (project / "corpora").mkdir()
     (project / "corpora/a.tsv").write_text("a cat\tb\n")
     image = {"columns": {"text": "0", "image": "1", "source": None}}
@@ -178,15 +178,15 @@ def test_the_files_of_every_source_must_be_there(project):
         SOURCE | {"path": "corpora/c.tsv", "images": "corpora/pictures"} | image,
     ]  # fmt: skip
     edit(project, ("sources: []", f"sources: {json.dumps(sources)}"))
-    wrong = [finding.fault for finding in doctor.examine() if finding.what.startswith("captions.sources")]
+    wrong = [check.error for check in doctor.check_all() if check.subject.startswith("captions.sources")]
     assert wrong[:3] == [None] * 3
     keys = [(3, "path"), (4, "path"), (5, "path"), (6, "path"), (7, "images"), (7, "path")]
-    assert [fault.split(": ")[1] for fault in wrong[3:]] == [f"captions.sources[{index}].{key}" for index, key in keys]
+    assert [error.split(": ")[1] for error in wrong[3:]] == [f"captions.sources[{index}].{key}" for index, key in keys]
 
 
 def test_a_source_may_have_no_limit(project):
     (project / "a.tsv").write_text("a cat\tb\n")
     edit(project, ("sources: []", f"sources: {json.dumps([SOURCE | {'path': 'a.tsv', 'limit': None}])}"))
-    assert faults() == {}
-    (warning,) = warned().values()
-    assert "plan --captions N" in warning
+    assert errors() == {}
+    (warning,) = warnings().values()
+    assert "estimate --captions N" in warning

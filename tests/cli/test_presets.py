@@ -1,4 +1,4 @@
-"""Presets change their values in params.yaml and not one other byte; what params.yaml does not know is refused."""
+"""Presets change their values in params.yaml and no other byte; unknown keys are errors."""
 
 import shutil
 from pathlib import Path
@@ -46,7 +46,7 @@ def folder(tmp_path, monkeypatch):
     return preset
 
 
-def test_only_the_presets_values_change(folder):
+def test_only_the_values_of_the_preset_change(folder):
     folder("""
 world: {concepts: [dog, 'null', a b]}
 captions:
@@ -74,7 +74,7 @@ last: 'true'
     assert presets.apply("small") == {}
 
 
-def test_a_whole_mapping_is_switched_on_and_off(folder):
+def test_a_mapping_is_added_and_removed_as_a_whole(folder):
     folder("captions: {limit: {model: a/b@c, share: 0.8, tag: 'null'}, shares: null}")
     assert "-S captions.limit={model:'a/b@c',share:0.8,tag:'null'}" in presets.as_flags("small")
     changed = {"captions.limit": {"model": "a/b@c", "share": 0.8, "tag": "null"}, "captions.shares": None}
@@ -90,8 +90,8 @@ def test_a_whole_mapping_is_switched_on_and_off(folder):
     assert "  sources: []      # two\n" in text
 
 
-def test_what_dvc_needs_quotes_for_is_not_put_between_braces(folder):
-    """DVC drops the quotes of {clip: "local-dir:x"}, after which nobody can read it; see params.yaml."""
+def test_strings_that_dvc_must_quote_are_written_in_block_style(folder):
+    """DVC drops the quotes of {clip: "local-dir:x"}, and the file is invalid; see params.yaml."""
     folder("captions: {limit: {clip: 'local-dir:x', tags: ['a:b', {c: 'd:e'}]}, sources: [{clip: 'local-dir:x'}]}")
     presets.apply("small")
     expected = YAML(typ="safe").load(Path("params.yaml"))
@@ -101,7 +101,7 @@ def test_what_dvc_needs_quotes_for_is_not_put_between_braces(folder):
     assert YAML(typ="safe").load(Path("params.yaml")) == expected
 
 
-def test_line_ends_stay(folder):
+def test_line_ends_are_kept(folder):
     preset = "world: {concepts: [dog]}\ncaptions: {count: 3, limit: {a: 1}, sources: []}"
     folder(preset)
     presets.apply("small")
@@ -126,21 +126,21 @@ def test_line_ends_stay(folder):
         ("a: [", "presets/small.yaml: not valid YAML"),
     ],
 )
-def test_what_params_yaml_does_not_know_is_refused_and_nothing_is_written(folder, text, message):
+def test_unknown_keys_are_errors_and_nothing_is_written(folder, text, message):
     folder(text)
     with pytest.raises(ValueError, match=message):
         presets.apply("small")
     assert Path("params.yaml").read_text() == PARAMS
 
 
-def test_an_unknown_preset_lists_the_known_ones(folder, caplog):
+def test_an_unknown_preset_is_an_error_that_lists_the_known_ones(folder, caplog):
     folder("")
     assert main(["preset", "smal"]) == 1
     assert "there is no preset 'smal'; known presets: small" in caplog.text
     assert presets.apply("small") == {}
 
 
-def test_flags_are_what_dvc_understands(folder, tmp_path, capsys):
+def test_dvc_reads_the_flags_as_the_preset(folder, tmp_path, capsys):
     folder("""
 world: {concepts: [dog, 'null', '1', 'a,b', 'x=y', 'é', '{a}', '[', '"', '', '#', 'local-dir:x', '$a', '<b>', '?', '*']}
 captions: {count: .inf, rate: 2.0e-9, judge: false, limit: {clip: 'local-dir:x', b-c: [1.0e+20, {d: null}]}, sources: []}
@@ -157,23 +157,23 @@ last: 'true'
 
 
 @pytest.mark.parametrize(
-    ("value", "what"),
+    ("value", "fault"),
     [
         ('a picture of', "a space"), ('"a\\tb"', "a space"), ('"it\'s"', "a quote"), (r"'\d'", "a backslash"),
         ("'${count}'", r"\$\{"), ("'???'", r"\?\?\?"), ("{a b: 1}", "the key 'a b'"), ("{'null': 1}", "the key 'null'"),
         ("{1: 1}", "the key 1"), ("[{a: [b c]}]", "a space"),
     ],
 )  # fmt: skip
-def test_what_no_flag_can_hold_is_refused(folder, value, what):
+def test_values_that_no_flag_can_hold_are_errors(folder, value, fault):
     folder(f"captions: {{limit: {value}}}")
     with pytest.raises(
-        ValueError, match=rf"^presets/small\.yaml: captions\.limit holds {what}, which no flag can; [^\n]*$"
+        ValueError, match=rf"^presets/small\.yaml: captions\.limit holds {fault}, which no flag can; [^\n]*$"
     ):
         presets.as_flags("small")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
-def test_with_a_preset_of_the_repository_every_section_can_be_read(path, monkeypatch, tmp_path):
+def test_every_section_is_valid_with_each_preset(path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "presets", tmp_path / "presets")

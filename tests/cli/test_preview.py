@@ -1,4 +1,4 @@
-"""A preview paints and scores a few captions, leaves the outs alone, and what it painted is not painted again."""
+"""A preview generates and scores images of a few captions, changes no outs, and its images are reused."""
 
 import hashlib
 
@@ -14,14 +14,12 @@ from tests.scoring.conftest import SSIM
 
 @pytest.fixture
 def scores(tiny_clip):
-    """Section `scores` with the tiny CLIP."""
     return Scores(clip=f"local-dir:{tiny_clip}", pretrained=None, prefix="", precision="fp32", batch=4, ssim=Ssim(**SSIM),
                   max_failed_share=0.0)  # fmt: skip
 
 
 @pytest.fixture
 def data(captions, tmp_path):  # noqa: F811
-    """Curated captions and nothing else."""
     (tmp_path / "data/captions").mkdir(parents=True)
     captions.to_parquet(tmp_path / "data/captions/kept.parquet")
     return tmp_path / "data"
@@ -35,28 +33,28 @@ def listing(folder):
     }
 
 
-def test_a_few_captions_are_painted_scored_and_shown(
+def test_images_are_scored_shown_and_reused(
     data, captions, settings, scores, tmp_path  # noqa: F811
 ):  # fmt: skip
     params, before = settings(), listing(data)
-    made = preview(3, params, scores, data, tmp_path / "preview")
-    assert len(made.rows) == made.painted == 3 * params.candidates
-    assert set(made.rows["uid"]) == set(sorted(captions["uid"])[:3])
-    assert made.rows["clip_cosine"].is_monotonic_decreasing
-    assert made.rows["ssim"].between(-1, 1).all()
-    width, height = Image.open(made.sheet).size
+    result = preview(3, params, scores, data, tmp_path / "preview")
+    assert len(result.rows) == result.generated == 3 * params.candidates
+    assert set(result.rows["uid"]) == set(sorted(captions["uid"])[:3])
+    assert result.rows["clip_cosine"].is_monotonic_decreasing
+    assert result.rows["ssim"].between(-1, 1).all()
+    width, height = Image.open(result.sheet).size
     assert width % COLUMNS == 0
     assert height > 192
     assert listing(data) == before
     again = preview(3, params, scores, data, tmp_path / "again")
-    assert again.painted == 0
+    assert again.generated == 0
     assert listing(tmp_path / "again") == listing(tmp_path / "preview")
     _, volatile = make_images(captions, params, tmp_path / "images")
     assert volatile["reused"] == 3 * params.candidates
 
 
-def test_it_needs_captions(data, settings, scores, tmp_path):  # noqa: F811
-    with pytest.raises(ValueError, match="at least one caption"):
+def test_without_captions_it_is_an_error(data, settings, scores, tmp_path):  # noqa: F811
+    with pytest.raises(ValueError, match="needs at least one caption, got 0"):
         preview(0, settings(), scores, data, tmp_path / "preview")
     (data / "captions/kept.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro captions` first"):

@@ -1,4 +1,4 @@
-"""What all flows share: one run of the whole graph with the smallest params, which takes minutes."""
+"""One run of the whole pipeline with the smallest params, which all flows share; it takes minutes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A project in a folder of its own, and the commands that a user runs there."""
+"""A project in a folder of its own, and commands of users that run there."""
 
 import os
 import re
@@ -14,11 +14,11 @@ from tests.flows.reads import reads, watch
 from tests.pipeline import ROOT, repository_files
 
 OURS = ("DVC_", "GIT_", "MLFLOW_", "SYNTHPAIRS_", "HF_", "PYTHON")
-executed: list[str] = []  # every line that a flow has run, for the test that compares them with the documents
+executed: list[str] = []  # every line that a flow has run, to compare with the documents
 
 
 def environment(base):
-    """Variables for commands that shall see no settings of this machine's and leave nothing outside of `base`."""
+    """Environment without settings of this machine, for commands that write only below `base`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -44,13 +44,13 @@ def environment(base):
 
 @dataclass(frozen=True)
 class Project:
-    """A directory and the environment in which commands run there."""
+    """A directory, and the environment of commands in it."""
 
     path: Path
     env: dict[str, str] = field(repr=False)
 
     def run(self, commands, seconds=900):
-        """Output of shell commands, of which each must end with exit code 0 and all within so many seconds."""
+        """Output of shell commands, which must all succeed within so many seconds."""
         executed.extend(filter(None, commands.splitlines()))
         with subprocess.Popen(
             ["sh", "-e", "-c", commands],
@@ -59,7 +59,7 @@ class Project:
         ) as process:  # fmt: skip
             try:
                 printed = process.communicate(timeout=seconds)[0]
-            except BaseException:  # time is up, or Ctrl-C: what the shell has started shall not go on
+            except BaseException:  # timeout or Ctrl-C: end what the shell has started
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         assert process.returncode == 0, f"{commands}: exit code {process.returncode}\n{printed[-6000:]}"
@@ -69,7 +69,7 @@ class Project:
         self.run(f"git add --all\ngit commit --quiet --allow-empty --message {shlex.quote(message)}")
 
     def changes(self):
-        """What git sees as changed or new."""
+        """Changed and new files by git."""
         return [line[3:].strip('"').rstrip("/") for line in self.run("git status --porcelain").splitlines()]
 
     def at(self, path):
@@ -77,14 +77,14 @@ class Project:
         return replace(self, path=path)
 
     def share_packages(self):
-        """Take this checkout's package cache: what is pinned by hash need not come twice."""
+        """Use this checkout's package cache, so that packages are not downloaded again."""
         packages = ROOT / ".dvc/tmp/packages"
         packages.mkdir(parents=True, exist_ok=True)
         (self.path / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
         (self.path / ".dvc/tmp/packages").symlink_to(packages)
 
     def share_environment(self):
-        """Have make find the environment installed: this one's, under a stamp that is newer than the lock file."""
+        """Link this environment, so that make finds it installed: its stamp is newer than the lock file."""
         (self.path / ".venv").mkdir()
         for entry in Path(sys.prefix).iterdir():
             if entry.name != ".installed":
@@ -93,20 +93,20 @@ class Project:
 
 
 def ran(printed):
-    """The stages that DVC says it ran."""
+    """Stages that DVC ran, by its output."""
     return re.findall(r"Running stage '(.+)'", printed)
 
 
 def page_about_versions():
-    """The code of docs/dataset-versions.md by what stands behind the language: `sh publish v1`."""
+    """Code blocks of docs/dataset-versions.md, by the name behind the language: `sh publish v1`."""
     text = (ROOT / "docs/dataset-versions.md").read_text()
-    named = re.findall(r"^```(\w+) ([^\n]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(re.findall(r"^```\w", text, re.MULTILINE)) == len(named), "every block must have a name"
-    return {name: code for _, name, code in named}
+    blocks = re.findall(r"^```(\w+) ([^\n]+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^```\w", text, re.MULTILINE)) == len(blocks), "every block must have a name"
+    return {name: code for _, name, code in blocks}
 
 
 def copy_of_this_tree(path, base):
-    """What this working tree would commit, committed in a repository of its own."""
+    """The files of this working tree, committed in a repository of its own."""
     (base / "home").mkdir(exist_ok=True)
     for name in repository_files():
         target = path / name
@@ -121,17 +121,17 @@ def copy_of_this_tree(path, base):
 
 @dataclass(frozen=True)
 class Smoke:
-    """The project after one `dvc repro` with the smoke preset, untracked, its results published as version v1."""
+    """The project after `dvc repro` with the smoke preset, without MLflow; its results are published as version v1."""
 
     project: Project
-    printed: str  # by `dvc repro`
-    again: str  # by `make repro`, which followed
-    changed: list[str]  # what git saw as changed or new then
-    reads: dict[str, set[str]]  # files that each stage opened to read
+    printed: str  # output of `dvc repro`
+    again: str  # output of `make repro` afterwards
+    changed: list[str]  # by git, afterwards
+    reads: dict[str, set[str]]  # files that each stage opened for reading
 
 
 def make_smoke(base):
-    """Run the whole graph in a copy of this tree below `base`."""
+    """Run the whole pipeline in a copy of this tree below `base`."""
     code = page_about_versions()
     project = copy_of_this_tree(base / "project", base)
     project.run(code["once"])
@@ -139,7 +139,7 @@ def make_smoke(base):
     project.commit("the smoke preset")
     watched = base / "watched"
     watched.mkdir()
-    env = project.env | watch(watched) | {"SYNTHPAIRS_TRACKING": "off"}  # MLflow takes each of the stages 3 seconds
+    env = project.env | watch(watched) | {"SYNTHPAIRS_TRACKING": "off"}  # MLflow costs 3 seconds per stage
     printed = replace(project, env=env).run("dvc repro", seconds=2400)
     project.share_environment()
     again = project.run("make repro")

@@ -1,4 +1,4 @@
-"""The whole graph is run once with the smoke preset; then nothing is left to do, and the project's commands read the results."""
+"""The whole pipeline runs once with the smoke preset; then nothing is left to do, and commands read the results."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.pipeline import within
 
 
 def answer(url, server):
-    """What a server sends once it listens."""
+    """Response of a server, once it listens."""
     while True:
         assert server.poll() is None, "the server has ended"
         try:
@@ -34,9 +34,9 @@ def mlflow_client(project):
 
 
 def execution(client, experiment):
-    """The run of the one execution of an experiment of DVC's, and those of its stages by name; each has one."""
-    (ours,) = (one for one in client.search_experiments() if one.name == "synthpairs")
-    runs = client.search_runs([ours.experiment_id], max_results=1000)
+    """Parent run of a DVC experiment, and the runs of its stages by name; each stage has one."""
+    (recorded,) = (one for one in client.search_experiments() if one.name == "synthpairs")
+    runs = client.search_runs([recorded.experiment_id], max_results=1000)
     (parent,) = (
         run
         for run in runs
@@ -48,17 +48,17 @@ def execution(client, experiment):
     return parent, by_name
 
 
-def test_every_stage_runs_and_git_sees_only_results_change(smoke, stages):
+def test_every_stage_runs_and_only_results_change(smoke, stages):
     assert sorted(ran(smoke.printed)) == sorted(stage.address for stage in stages)
     results = {out for stage in stages for out in stage.uncached} | {"dvc.lock"}
     assert [path for path in smoke.changed if not any(within(path, out) or within(out, path) for out in results)] == []
 
 
-def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke, stages):
-    """Else it could start before that is there, and would not run again when it changes."""
+def test_a_stage_reads_only_its_deps(smoke, stages):
+    """Else it could start before a file exists, and would not run again when it changes."""
     problems = []
     for stage in stages:
-        assert smoke.reads[stage.address], f"{stage.address} was not watched"
+        assert smoke.reads[stage.address], f"{stage.address} left no log"
         known = stage.deps | stage.cached | stage.uncached
         for path in sorted(smoke.reads[stage.address]):
             if path.startswith(("data/", "models/", "reports/")) and not any(within(path, name) for name in known):
@@ -67,8 +67,8 @@ def test_a_stage_reads_nothing_that_is_not_among_its_deps(smoke, stages):
     assert not problems, "\n".join(problems)
 
 
-def test_nothing_held_out_is_seen_by_any_training(smoke):
-    """Proven from the tables that the pipeline made, by the drawings that each row shows."""
+def test_no_training_contains_held_out_drawings(smoke):
+    """By the drawings of each row in the tables that the pipeline wrote."""
     data = smoke.project.path / "data"
     drawings = pd.read_parquet(data / "art/drawings.parquet").set_index("drawing")
     splits = {}
@@ -77,16 +77,16 @@ def test_nothing_held_out_is_seen_by_any_training(smoke):
         if "drawings" in table:
             shown = {drawing for row in table["drawings"] for drawing in row}
             splits[path.relative_to(data).as_posix()] = set(drawings.loc[sorted(shown), "split"])
-    benchmarks = {name: seen for name, seen in splits.items() if name.startswith("tasks/desk_")}
-    training = {name: seen for name, seen in splits.items() if name not in benchmarks}
+    benchmarks = {name: split for name, split in splits.items() if name.startswith("tasks/desk_")}
+    training = {name: split for name, split in splits.items() if name not in benchmarks}
     assert {"tasks/instructions.parquet", "captions/kept.parquet"} <= set(training)
     assert benchmarks
-    assert all(seen <= {"train"} for seen in training.values()), training
-    assert all(seen <= {"heldout_combination", "heldout_style"} for seen in benchmarks.values()), benchmarks
+    assert all(split <= {"train"} for split in training.values()), training
+    assert all(split <= {"heldout_combination", "heldout_style"} for split in benchmarks.values()), benchmarks
 
 
 def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke, stages):
-    """The stages were run without MLflow, which `make repro` makes up for; experiment `random` runs some of them with it."""
+    """The stages ran without MLflow, and `make repro` recorded them; experiment `random` runs some of them with it."""
     assert f" {len(stages)} added" in smoke.again
     client = mlflow_client(smoke.project)
     parent, children = execution(client, "")
@@ -99,10 +99,10 @@ def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke, stages):
         assert numbers
         logged = children[name].data.metrics
         assert {key: logged.get(key) for key in numbers} == pytest.approx(numbers)
-    kept = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
-    assert "reports/README.md" in kept
-    smoke.project.run("python -m synthpairs track sync")  # of the commit that has been made since
-    assert " 0 added" in smoke.project.run("python -m synthpairs track sync"), "nothing is added twice"
+    artifacts = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
+    assert "reports/README.md" in artifacts
+    smoke.project.run("python -m synthpairs mlflow-sync")  # of the latest commit
+    assert " 0 added" in smoke.project.run("python -m synthpairs mlflow-sync"), "nothing is added twice"
 
 
 def test_nothing_is_left_to_do(smoke):
@@ -114,9 +114,9 @@ def test_nothing_is_left_to_do(smoke):
     assert project.changes() == []
 
 
-def test_unfinished_work_is_cleared_away_and_not_missed_and_captions_made_anew_are_the_same(smoke):
+def test_cached_work_can_be_deleted_and_captions_made_again_are_the_same(smoke):
     project = smoke.project
-    assert "freed " not in project.run("python -m synthpairs clean"), "all of it is of this code"
+    assert "freed " not in project.run("python -m synthpairs clean"), "all stores are of this code"
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar"))
     project.run("python -m synthpairs clean --all")
     assert list((project.path / ".dvc/tmp/work").rglob("*.tar")) == []
@@ -146,11 +146,11 @@ def test_mlflow_shows_its_pages(smoke):
 def test_commands_about_the_run(smoke):
     project = smoke.project
     assert "FAIL" not in project.run("python -m synthpairs doctor")
-    million = project.run("python -m synthpairs plan --captions 1000000 --gpu H100 --gpus 8 --price 2.5")
-    assert "1,000,000 captions" in million
-    assert "| images " in million
-    assert "images" in project.run("python -m synthpairs plan --measure")
-    assert "12 pictures" in project.run("python -m synthpairs preview 12")
+    estimated = project.run("python -m synthpairs estimate --captions 1000000 --gpu H100 --gpus 8 --price 2.5")
+    assert "1,000,000 captions" in estimated
+    assert "| images " in estimated
+    assert "images" in project.run("python -m synthpairs estimate --measure")
+    assert "12 images" in project.run("python -m synthpairs preview 12")
     key = pd.read_parquet(project.path / "data/selected/selected.parquet")["key"][0]
     assert "the same bytes" in project.run(f"python -m synthpairs replay {key}")
     project.run("python -m synthpairs vote --summary")

@@ -1,4 +1,4 @@
-"""Experiments as README.md has them: in the workspace, in a copy, in the queue; shown, compared, applied, and taken back."""
+"""Experiments as in README.md: in the workspace, a copy and the queue; shown, compared, applied and undone."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ def shown(smoke):
     return {row["Experiment"] or row["rev"]: row for row in rows}
 
 
-def test_another_strategy_runs_what_depends_on_the_selection(smoke):
+def test_another_strategy_runs_the_stages_after_the_selection(smoke):
     printed = smoke.project.run("dvc exp run -n random -S select.strategy=random", seconds=2400)
     assert {"select", "align@selected", "benchmark@selected", "report"} <= set(ran(printed))
     assert not {"art", "captions", "images", "scores", "embed", "finetune-codes@genpair"} & set(ran(printed))
@@ -31,12 +31,12 @@ def test_another_strategy_runs_what_depends_on_the_selection(smoke):
     assert parent.info.run_name.startswith("random")
     assert parent.data.params["select.strategy"] == children["select"].data.params["strategy"] == "random"
     assert {name: run.info.status for name, run in children.items()} == dict.fromkeys(ran(printed), "FINISHED")
-    kept = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
-    assert "reports/README.md" in kept
+    artifacts = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
+    assert "reports/README.md" in artifacts
 
 
 def test_comparisons_of_the_workspace_with_the_commit(smoke):
-    """The workspace is still as `dvc exp run` left it."""
+    """The workspace is as `dvc exp run` left it."""
     project = smoke.project
     page = project.run("python -m synthpairs compare HEAD random workspace")
     assert "select.strategy" in page
@@ -54,7 +54,7 @@ def test_comparisons_of_the_workspace_with_the_commit(smoke):
     assert "random" in (project.path / "dvc_plots/index.html").read_text()
 
 
-def test_what_an_experiment_changed_is_taken_back_and_applied(smoke):
+def test_an_experiment_is_undone_and_applied(smoke):
     project = smoke.project
     project.run("git checkout -- .\ndvc checkout")
     assert project.changes() == []
@@ -75,17 +75,17 @@ def test_experiments_in_a_copy_and_in_the_queue(smoke):
     while "Success" not in project.run("dvc queue status"):
         assert time.monotonic() < deadline, project.run("dvc queue status\ndvc queue logs few")
         time.sleep(2)
-    assert project.changes() == [], "nothing is changed in the workspace"
+    assert project.changes() == [], "the workspace is unchanged"
     table = shown(smoke)
     assert table["few"]["gallery.limit"] == "6"
     assert table["coarse"]["gallery.quality"] == "80"
-    only = project.run("dvc exp show --only-changed --drop 'reports/metrics/tasks.*' --no-pager")
-    assert "few" in only
-    assert "gallery.limit" in only
-    assert "tasks" not in only
+    table_of_changes = project.run("dvc exp show --only-changed --drop 'reports/metrics/tasks.*' --no-pager")
+    assert "few" in table_of_changes
+    assert "gallery.limit" in table_of_changes
+    assert "tasks" not in table_of_changes
 
 
-def test_a_preset_is_tried_as_flags(smoke):
-    """The project has its values already."""
+def test_a_preset_as_flags(smoke):
+    """The project has its values already, so no stage runs."""
     assert ran(smoke.project.run("dvc exp run $(python -m synthpairs preset smoke --as-flags)")) == []
     smoke.project.run("git checkout -- .")

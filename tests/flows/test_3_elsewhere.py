@@ -1,4 +1,4 @@
-"""Other places: versions published and fetched as docs/dataset-versions.md has it, a clone, a folder of a larger repository."""
+"""Versions published and fetched as in docs/dataset-versions.md, a clone, and a folder of a larger repository."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from tests.flows.project import page_about_versions, ran
 
 @pytest.fixture(scope="module")
 def published(smoke):
-    """The project with a second version in the store, that of experiment `random`; checked out is the first."""
+    """The project with experiment `random` as a second version in the store; the first is checked out."""
     project = smoke.project
     project.run("dvc exp apply random")
     project.run(page_about_versions()["publish v2"])
@@ -23,12 +23,12 @@ def published(smoke):
 
 
 def chosen(project):
-    """Captions of the selected pairs by key."""
+    """Captions of the selected pairs, by key."""
     table = pd.read_parquet(project.path / "data/selected/selected.parquet")
     return dict(zip(table["key"], table["text"], strict=True))
 
 
-def test_a_version_is_fetched_without_a_project_and_trained_on(published, tmp_path):
+def test_a_version_is_fetched_without_a_project_and_read_for_training(published, tmp_path):
     code, elsewhere = page_about_versions(), published.at(tmp_path)
     elsewhere.run(code["elsewhere"])
     (tmp_path / "train.py").write_text(code["train"])
@@ -72,12 +72,12 @@ def test_a_clone_pulls_everything_and_has_nothing_to_do(published, tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(published, tmp_path_factory):
-    """The first version in a folder of a larger repository, both with a space in their names; its cache is the project's."""
+    """The first version in a folder of a larger repository, with spaces in both names and the project's cache."""
     outer = published.at(tmp_path_factory.mktemp("a") / "larger repository")
     path = outer.path / "synth pairs"
     path.mkdir(parents=True)
     published.run(f"git archive v1 | tar --extract --directory {shlex.quote(str(path))}")
-    (outer.path / "README").write_text("Another project lies beside.\n")
+    (outer.path / "README").write_text("Another project.\n")
     outer.run("git init --quiet --initial-branch main")
     outer.commit("all projects")
     project = outer.at(path)

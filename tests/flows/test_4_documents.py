@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ name has been run by a flow of this session, or says below why not."""
+"""Every command in README.md and docs/ is run by a flow of this session, or listed here with a reason."""
 
 import re
 import shlex
@@ -13,29 +13,29 @@ PROGRAMS = ("dvc", "make", "mlflow", "python", "torchrun", "ray", "uv")
 PLACEHOLDER = re.compile(r"(?!HEAD$)[A-Z][A-Z0-9]+")
 NOT_RUN = {
     "make test": "runs everything else",
-    "make flows": "runs these",
-    "make env": "installs for minutes; .ci/run does, before the flows",
-    "make experiments": "a pipeline of its own, which takes over an hour; tests/experiments",
-    "dvc repro experiments/dvc.yaml*": "one of them, likewise",
-    "make speed": "measures, which means nothing on a busy machine; perf/ has tests of its own",
-    "python -m perf.*": "measures, as make speed",
+    "make flows": "runs these tests",
+    "make env": "installs for minutes; .ci/run does it before the flows",
+    "make experiments": "takes over an hour; see tests/experiments",
+    "dvc repro experiments/dvc.yaml*": "one stage of make experiments",
+    "make speed": "measures speed; see tests/perf",
+    "python -m perf.*": "measures speed; see tests/perf",
     "dvc --cd desk_models repro": "trains for hours",
-    "python -m desk_models.publish": "copies what has been trained for hours; desk_models/ has tests of its own",
-    "python -m synthpairs vote --voter NAME": "a browser: tests/evaluation/preference",
-    "python -m synthpairs vote --add FILE": "a file that a browser saved: tests/evaluation/preference",
-    "python -m synthpairs preset paper": "params of a GPU and a hub: tests/cli/test_presets.py",
-    "dvc exp run -n bestof4 *": "paints four times as much; as `random`",
+    "python -m desk_models.publish": "copies models that take hours to train; see tests/desk_models",
+    "python -m synthpairs vote --voter NAME": "needs a browser; see tests/evaluation/preference",
+    "python -m synthpairs vote --add FILE": "needs a file saved by a browser; see tests/evaluation/preference",
+    "python -m synthpairs preset paper": "needs a GPU; see tests/cli/test_presets.py",
+    "dvc exp run -n bestof4 *": "generates four times as many images; as `random`",
     "python -m synthpairs compare HEAD random bestof4": "as `compare HEAD random`",
-    "dvc repro --single-item": "a figure of its time",
-    "ray start *": "a cluster: tests/runtime/engine",
-    "torchrun *": "several machines: tests/runtime/test_launch.py",
-    "uv pip install *": "libraries that are not pinned",
-    "python -c *": "fetches from a hub",
+    "dvc repro --single-item": "used for timings",
+    "ray start *": "needs a cluster; see tests/runtime/engine",
+    "torchrun *": "needs several machines; see tests/runtime/test_launch.py",
+    "uv pip install *": "installs libraries that are not pinned",
+    "python -c *": "downloads from a hub",
 }
 
 
 def documented():
-    """Pages and the commands that they name, in blocks or in lines, without variables before and comments behind them."""
+    """(page, command) of code blocks and inline code, without environment variables and comments."""
     commands = []
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
@@ -51,12 +51,12 @@ def documented():
 
 
 def covers(line, command):
-    """Whether a line that was run has the words of a documented command in their order; capitals stand for any word."""
+    """Whether an executed line has the words of a documented command in their order; capitals match any word."""
     rest = iter(shlex.split(line))
     return all(any(word == other or PLACEHOLDER.fullmatch(word) for other in rest) for word in shlex.split(command))
 
 
-def test_a_command_covers_what_it_has_more_options_than():
+def test_an_executed_line_covers_a_command_with_fewer_options():
     assert covers("dvc exp run -n random -S a=1", "dvc exp run -S a=1")
     assert covers("dvc diff v1 v2", "dvc diff TAG1 TAG2")
     assert not covers("dvc exp run -S a=1", "dvc exp run -S a=2")
@@ -76,4 +76,4 @@ def test_every_documented_command_is_run_by_a_flow_or_has_a_reason():
     ]
     assert not missing, "\n".join(missing)
     unused = [pattern for pattern in NOT_RUN if not any(fnmatchcase(command, pattern) for _, command in commands)]
-    assert unused == [], "no page names these any more"
+    assert unused == [], "no page names these"

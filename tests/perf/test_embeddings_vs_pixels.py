@@ -1,4 +1,4 @@
-"""Both routes train on the same generated samples, every part of a step is on the clock, and the report has its keys."""
+"""Both routes train on the same samples, every part of a step is timed, and the report has its keys."""
 
 import dataclasses
 import io
@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from perf import embeddings_vs_pixels, memory
+from perf import embeddings_vs_pixels, steps
 from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
-from perf.steps import ROUTES, Course, Steps
+from perf.steps import ROUTES, Setup, Steps
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.report.inputs import SPEED_KEYS
 from synthpairs.vlm.params import Finetune, Training
@@ -26,18 +26,17 @@ CELLS = GRID[0] * GRID[1]
 
 @pytest.fixture
 def samples(settings):  # noqa: F811
-    """Eight of the tiny generator."""
     return generated(MaskedGenerator(settings()), TEXTS)[0]
 
 
 @pytest.fixture
-def course(parts, resampler, training, tiny_masked):  # noqa: F811
-    """Makes a course of the tiny models, whose eye is the tiny generator's tokenizer."""
-    seeing = dataclasses.replace(resampler, tokenizer=str(tiny_masked))
-    return lambda kind: Course(kind, parts, seeing, Training(**training))
+def setup(parts, resampler, training, tiny_masked):  # noqa: F811
+    """Makes a Setup of the tiny models; the vision tower is the tiny generator's tokenizer."""
+    resampler = dataclasses.replace(resampler, tokenizer=str(tiny_masked))
+    return lambda kind: Setup(kind, parts, resampler, Training(**training))
 
 
-def test_a_sample_is_kept_as_tokens_and_as_a_picture(samples, settings, tmp_path):  # noqa: F811
+def test_a_sample_is_stored_as_tokens_and_as_an_image(samples, settings, tmp_path):  # noqa: F811
     write(samples, tmp_path / "samples.tar")
     assert read(tmp_path / "samples.tar") == samples
     assert [sample.text for sample in samples] == TEXTS
@@ -52,8 +51,8 @@ def test_a_sample_is_kept_as_tokens_and_as_a_picture(samples, settings, tmp_path
 
 
 @pytest.mark.parametrize(("kind", "own"), [("finetune", "language model forward"), ("align", "resampler forward")])
-def test_every_part_of_a_step_is_on_the_clock(course, samples, kind, own):
-    both = Steps(course(kind), samples)
+def test_every_part_of_a_step_is_timed(setup, samples, kind, own):
+    both = Steps(setup(kind), samples)
     for route in ROUTES:
         assert both.run(route, 2) > 0
         assert set(both.clocks[route].spent) - {"resampler"} == {"data", "eye", own, "backward", "optimiser"}
@@ -61,26 +60,26 @@ def test_every_part_of_a_step_is_on_the_clock(course, samples, kind, own):
         assert sum(both.clocks[route].shares().values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_routes_train_on_the_same_words_and_see_the_same_through_the_eye(course, samples, monkeypatch):
-    both = Steps(course("finetune"), samples)
-    given = []
+def test_the_routes_train_on_the_same_texts(setup, samples, monkeypatch):
+    both = Steps(setup("finetune"), samples)
+    inputs = []
     loss = {"loss": torch.zeros((), requires_grad=True)}
-    monkeypatch.setattr(both, "_learner", lambda **inputs: given.append(inputs) or loss)
+    monkeypatch.setattr(both, "_learner", lambda **batch: inputs.append(batch) or loss)
     for route in ROUTES:
         both.run(route, 1)
-    tokens, pixels = given
+    tokens, pixels = inputs
     assert torch.equal(tokens["input_ids"], pixels["input_ids"])
     assert torch.equal(tokens["labels"], pixels["labels"])
     assert tokens["pixel_values"].shape[2:] == GRID
     assert pixels["pixel_values"].shape[1:] == (3, 64, 64)
 
 
-def test_blocks_take_turns(course, samples, monkeypatch):
+def test_blocks_alternate(setup, samples, monkeypatch):
     turns = []
     speeds = {"embeddings": 2.0, "pixels": 1.0}
     monkeypatch.setattr(Steps, "run", lambda self, route, steps: turns.append((route, steps)) or speeds[route])
     monkeypatch.setattr("perf.steps.Clock.shares", lambda self: {})
-    results = compared(course("align"), samples, 3, 5)
+    results = compared(setup("align"), samples, 3, 5)
     assert turns == [("embeddings", 5), ("pixels", 5)] * 4  # the first pair is not counted
     assert results["steps_per_s"] == {"embeddings": [2.0] * 3, "pixels": [1.0] * 3}
     assert results["ratio"] == [2.0] * 3
@@ -88,7 +87,7 @@ def test_blocks_take_turns(course, samples, monkeypatch):
 
 @pytest.fixture
 def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeypatch):  # noqa: F811
-    """A directory with params.yaml and captions; memory is not measured, for that takes whole processes."""
+    """A directory with params.yaml and captions; memory is not measured, which would take processes of its own."""
     monkeypatch.chdir(tmp_path)
     finetune = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
     sections = {
@@ -98,7 +97,7 @@ def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeyp
     Path("params.yaml").write_text(json.dumps({name: dataclasses.asdict(part) for name, part in sections.items()}))
     Path("data/screened").mkdir(parents=True)
     captions_of(TEXTS).to_parquet("data/screened/kept.parquet")
-    monkeypatch.setattr(embeddings_vs_pixels, "measured", lambda route, shard, tokenizer: 12.34)
+    monkeypatch.setattr(embeddings_vs_pixels, "peak_memory", lambda route, shard, tokenizer: 12.34)
     return tmp_path
 
 
@@ -117,7 +116,7 @@ def test_the_report_has_its_keys(project, monkeypatch, capsys):
     assert "alignment: embeddings" in capsys.readouterr().out
 
 
-def test_another_preset_leaves_the_report_alone(project, monkeypatch):
+def test_another_preset_does_not_write_the_report(project, monkeypatch):
     small = {
         "block_out_channels": [8] * 3, "norm_num_groups": 4, "latent_channels": 4, "num_vq_embeddings": 32, "sample_size": 16,
         "down_block_types": ["DownEncoderBlock2D"] * 3, "up_block_types": ["UpDecoderBlock2D"] * 3,
@@ -131,7 +130,7 @@ def test_another_preset_leaves_the_report_alone(project, monkeypatch):
     assert not Path("reports").exists()
 
 
-def test_without_a_generator_the_error_says_so(project, monkeypatch):
+def test_a_missing_generator_is_an_error(project, monkeypatch):
     params = json.loads(Path("params.yaml").read_text())
     params["embed"]["generator"] = "models/desk/masked"
     Path("params.yaml").write_text(json.dumps(params))
@@ -141,9 +140,9 @@ def test_without_a_generator_the_error_says_so(project, monkeypatch):
 
 
 def test_memory_is_measured_in_a_process_of_its_own(project, samples, tiny_masked, monkeypatch):  # noqa: F811
-    monkeypatch.setenv("PYTHONPATH", str(Path(memory.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(steps.__file__).parents[1]))
     write(samples, Path("samples.tar"))
-    assert memory.measured("embeddings", Path("samples.tar"), str(tiny_masked)) > 50
+    assert steps.peak_memory("embeddings", Path("samples.tar"), str(tiny_masked)) > 50
     monkeypatch.setattr(sys, "executable", "false")
-    with pytest.raises(ValueError, match=r"perf\.memory pixels .* ended with exit code 1: it said nothing"):
-        memory.measured("pixels", Path("samples.tar"), str(tiny_masked))
+    with pytest.raises(ValueError, match=r"perf\.steps pixels .* ended with exit code 1: no output"):
+        steps.peak_memory("pixels", Path("samples.tar"), str(tiny_masked))

@@ -1,4 +1,4 @@
-"""Ratios have a spread, ways take turns, and the comparisons run in small; never how fast anything is."""
+"""Medians have intervals, functions take turns, and the programs run on small inputs; speed itself is not tested."""
 
 import re
 import sys
@@ -9,18 +9,18 @@ from perf import duplicates, selection, ssim
 from perf.paired import seconds_in_turns, spread, with_interval
 
 
-def test_spread_is_a_median_in_its_interval():
+def test_spread_is_a_median_within_its_interval():
     middle, low, high = spread([1.0, 2.0, 3.0, 4.0, 100.0])
     assert low <= middle == 3.0 <= high
     assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
     assert with_interval([1.2345, 1, 20]) == "1.23 [1, 20]"
 
 
-def test_ways_take_turns_and_the_first_round_is_not_counted():
+def test_functions_take_turns_and_the_first_round_is_not_counted():
     turns = []
-    taken = seconds_in_turns((lambda: turns.append("a"), lambda: turns.append("b")), 3)
+    seconds = seconds_in_turns((lambda: turns.append("a"), lambda: turns.append("b")), 3)
     assert turns == ["a", "b"] * 4
-    assert [len(seconds) for seconds in taken] == [3, 3]
+    assert [len(measured) for measured in seconds] == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def test_ways_take_turns_and_the_first_round_is_not_counted():
          "gaussian11 rgb"], ["--rounds", "0"], "--rounds must be at least 1, got 0"),
         (selection, ["--rows", "300"], ["300 candidates", "read", "join", "rank", "arm selected", "arm random", "all",
          "peak memory"], ["--rows", "1"], "--rows must be at least 2, got 1"),
-        (duplicates, ["--rows", "100"], ["groups of 100 hashes", "10 groups of near duplicates; 10 copies were made",
+        (duplicates, ["--rows", "100"], ["groups of 100 hashes", "10 groups of near duplicates; 10 copies",
          "nearest of 1,000 others", "peak memory"], ["--rows", "1"], "--rows must be at least 10, got 1"),
     ],
 )  # fmt: skip
-def test_a_comparison_prints_a_line_for_each_step(monkeypatch, capfd, program, options, starts, wrong, message):
+def test_a_program_prints_a_line_per_step(monkeypatch, capfd, program, options, starts, wrong, message):
     monkeypatch.setattr(sys, "argv", ["perf", *options])
     program.main()
     assert [re.split("[:,] ", line)[0] for line in capfd.readouterr().out.splitlines()] == starts

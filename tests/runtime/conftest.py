@@ -1,4 +1,4 @@
-"""A stage of two sections, and workspaces whose runs go to one database in MLflow: making it takes seconds."""
+"""A stage of two sections, and workspaces whose runs go to one MLflow database, because creating it takes seconds."""
 
 import json
 import logging
@@ -18,16 +18,12 @@ SECTION = {"count": 3, "inner": {"rate": 0.5, "words": ["a", "b"]}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
-    """Nested section."""
-
     rate: float
     words: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
-    """A stage's section."""
-
     count: int
     inner: Inner
 
@@ -37,12 +33,12 @@ def draw(art: Params, world: list[str]):
     return {"drawings": art.count, "split": {"train": 2}, "words": world}, {"per_second": 7.5}
 
 
-def run_as(name, monkeypatch, work=dict):
-    """Run a stage of some name that does some work and returns its metrics."""
+def run_as(name, monkeypatch, function=dict):
+    """Run a stage of this name whose metrics the function returns."""
 
     @stage()
     def main(art: Params):
-        return work()
+        return function()
 
     monkeypatch.setenv("DVC_STAGE", name)
     main()
@@ -55,7 +51,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def workspace(root, tmp_path, monkeypatch):
-    """An empty workspace with its DVC root, and so its database, elsewhere; its params.yaml gives it a parent of its own."""
+    """An empty workspace whose DVC root, and so database, is elsewhere; its params.yaml gives it a parent run of its own."""
     variables = ["SYNTHPAIRS_TRACKING", "MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"]
     for name in [*variables, GROUP]:
         monkeypatch.delenv(name, raising=False)
@@ -67,7 +63,7 @@ def workspace(root, tmp_path, monkeypatch):
 
 
 def parent_and_children():
-    """The pipeline execution of this workspace and its children, oldest first."""
+    """The parent run of this workspace and its children, oldest first."""
     store = Store(Execution.current())
     query = f"tags.`mlflow.parentRunId` = '{store.parent}'"
     return store.client.get_run(store.parent), store.client.search_runs(["1"], query, order_by=["start_time ASC"])

@@ -1,4 +1,4 @@
-"""What a killed run had finished is not done again."""
+"""A killed run resumes with the batches that it had finished."""
 
 import pytest
 
@@ -6,23 +6,23 @@ from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.cached_map import in_pieces
 
 
-def test_a_killed_run_works_only_on_what_is_missing(tmp_path, monkeypatch, edit_code):
+def test_a_killed_run_does_only_what_is_missing(tmp_path, monkeypatch, edit_code):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr("synthpairs.runtime.cached_map.PIECE", 2)
-    seen = []
+    calls = []
 
-    def work(piece, kill_at=""):
-        if kill_at in piece:
+    def upper(batch, kill_at=""):
+        if kill_at in batch:
             raise KeyboardInterrupt
-        seen.extend(piece)
-        return [text.upper() for text in piece]
+        calls.extend(batch)
+        return [text.upper() for text in batch]
 
     items = ["a", "b", "c", "d", "e"]
     with WorkStore("captions", "test").locked() as store:
         with pytest.raises(KeyboardInterrupt):
-            in_pieces(store, "write", items, lambda piece: work(list(piece), kill_at="c"))
-        assert in_pieces(store, "write", items, lambda piece: work(list(piece))) == list("ABCDE")
-        assert seen == items
+            in_pieces(store, "write", items, lambda batch: upper(batch, kill_at="c"))
+        assert in_pieces(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
+        assert calls == items
     edit_code()
     with WorkStore("captions", "test").locked() as store:
-        assert in_pieces(store, "write", items, lambda piece: [text * 2 for text in piece])[0] == "aa"
+        assert in_pieces(store, "write", items, lambda batch: [text * 2 for text in batch])[0] == "aa"

@@ -1,13 +1,11 @@
-"""How a stage starts itself in several processes, and who of them writes."""
+"""How a stage starts itself in several processes, and which of them writes."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from synthpairs.runtime.launch import beside, leads, local_rank, processes, switched_on
+from synthpairs.runtime.launch import beside, leads, local_rank, processes
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +23,7 @@ def test_a_stage_hands_itself_to_its_launcher():
     assert stage("echo --nproc-per-node 2") == (0, "--nproc-per-node 2 -m stages.align nobody\n", "")
 
 
-def test_a_launcher_starts_a_stage_once_and_tells_it_the_process_group(tmp_path):
-    """Its processes leave that group."""
+def test_a_launcher_starts_a_stage_once_and_passes_on_the_process_group(tmp_path):
     (tmp_path / "probe.py").write_text(
         "from synthpairs.runtime.stage import run_stage\nrun_stage(lambda: print('ran'), spread=True)\n"
     )
@@ -37,7 +34,7 @@ def test_a_launcher_starts_a_stage_once_and_tells_it_the_process_group(tmp_path)
     assert stage("no-such-launcher", "probe", tmp_path) == (1, "", absent)
 
 
-def test_one_of_several_leads(monkeypatch):
+def test_rank_0_writes(monkeypatch):
     for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "7")  # a cluster's, without a launcher
@@ -47,14 +44,3 @@ def test_one_of_several_leads(monkeypatch):
     assert (leads(), processes(), beside(), local_rank()) == (False, 16, 8, 3)
     monkeypatch.setenv("RANK", "0")
     assert leads()
-
-
-def test_a_switch_is_on_or_off(monkeypatch):
-    monkeypatch.delenv("SYNTHPAIRS_FSDP", raising=False)
-    assert not switched_on("SYNTHPAIRS_FSDP")
-    assert switched_on("SYNTHPAIRS_FSDP", default="on")
-    monkeypatch.setenv("SYNTHPAIRS_FSDP", "ON")
-    assert switched_on("SYNTHPAIRS_FSDP")
-    monkeypatch.setenv("SYNTHPAIRS_FSDP", "1")
-    with pytest.raises(ValueError, match="SYNTHPAIRS_FSDP must be on or off, got '1'"):
-        switched_on("SYNTHPAIRS_FSDP")

@@ -1,7 +1,11 @@
-"""An execution's key, and names and values that MLflow refuses."""
+"""Parent runs, database and lock, and names and values that MLflow refuses."""
 
+import fcntl
 from pathlib import Path
 
+import pytest
+
+from synthpairs.runtime import mlflow_store
 from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names
 from tests.runtime.conftest import parent_and_children, run_as
 
@@ -13,7 +17,7 @@ ODD_NAMES = [
 
 def test_changed_params_and_another_experiment_make_another_parent(workspace, monkeypatch):
     def edit():
-        Path("params.yaml").write_text("art: {size: 4}\n")  # which is for the next run
+        Path("params.yaml").write_text("art: {size: 4}\n")  # affects the next run
         return {}
 
     first, _ = parent_and_children()
@@ -28,8 +32,26 @@ def test_changed_params_and_another_experiment_make_another_parent(workspace, mo
     assert children == []
 
 
-def test_no_name_and_no_value_loses_the_others(workspace, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")  # as a server may be set
+@pytest.mark.parametrize("uri", ["sqlite:///new/folder/runs.db", "sqlite:///{here}/absolute/runs.db?timeout=5"])
+def test_the_folder_of_a_database_is_created(workspace, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(here=workspace))
+    assert parent_and_children()[1] == []
+    assert len(list(workspace.glob("*/**/runs.db"))) == 1
+
+
+def test_waiting_for_another_process_has_an_end(workspace, root, monkeypatch):
+    monkeypatch.setattr(mlflow_store, "LOCK_S", 0.2)
+    path = root / ".dvc/tmp/mlflow.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError, match=r"mlflow\.lock has been held by another process for 0.2 s"):
+            Store(Execution.current())
+    Store(Execution.current())
+
+
+def test_odd_names_and_values_are_recorded_too(workspace, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")  # as some servers are configured
     metrics = {"by_source": {name: number for number, name in enumerate(ODD_NAMES)}}
     metrics |= {"huge": 10**400, "nan": float("nan")} | {str(number): number for number in range(1500)}
     params = dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"} | {f"p{number}": number for number in range(150)}

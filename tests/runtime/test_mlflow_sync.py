@@ -1,4 +1,4 @@
-"""`track sync` brings MLflow in line with dvc.lock."""
+"""`mlflow-sync` records in MLflow what DVC restored from its cache."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from tests.runtime.conftest import parent_and_children, run_as, warnings
 
 
 def lock_of(stages, gone=()):
-    """A dvc.lock with a metrics file per stage, as DVC writes it; dvc.yaml has all of them but those that are gone."""
+    """Write a dvc.lock with a metrics file per stage, as DVC does, and a dvc.yaml with all stages but those that are gone."""
     if not Path(".dvc").exists():
         Repo.init(no_scm=True).close()
     names = {name: {"cmd": "true"} for name in stages if name not in gone and "@" not in name}
@@ -48,7 +48,7 @@ def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, monkeypatch, c
     assert warnings(caplog) == []
 
 
-def test_what_people_look_at_is_kept_with_the_run(workspace, monkeypatch):
+def test_pages_and_figures_are_kept_with_the_run(workspace, monkeypatch):
     for page in ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "experiments/learning_curves.png"):
         path = Path("reports") / page
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,15 +59,17 @@ def test_what_people_look_at_is_kept_with_the_run(workspace, monkeypatch):
     _, (gallery, report) = parent_and_children()
     client = Store(Execution.current()).client
 
-    def kept(run, folder):
+    def artifacts(run, folder):
         return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
 
-    assert kept(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
-    assert kept(report, "reports") == ["reports/README.md", "reports/experiments"], "restored, so `sync` kept it"
+    assert artifacts(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
+    assert artifacts(report, "reports") == ["reports/README.md", "reports/experiments"], (
+        "logged by sync, because the stage was restored"
+    )
 
 
-def test_sync_records_an_older_state_that_came_back_and_nothing_that_is_no_longer_so(workspace, caplog):
-    """DVC keeps stages in dvc.lock that dvc.yaml has lost; numbers that dvc.lock does not vouch for are not recorded."""
+def test_sync_records_other_states_of_a_stage_but_nothing_outdated(workspace, caplog):
+    """Outdated are stages that dvc.yaml no longer has, and metrics files with another hash than dvc.lock's."""
     lock_of({"art": 1.0})
     sync()
     lock_of({"art": 3.0, "gone": 2.0}, gone=["gone"])
@@ -82,7 +84,7 @@ def test_sync_records_an_older_state_that_came_back_and_nothing_that_is_no_longe
     assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
 
 
-def test_sync_without_mlflow_warns_and_without_a_lock_says_what_to_run(workspace, monkeypatch, caplog):
+def test_sync_without_mlflow_warns_and_without_a_lock_is_an_error(workspace, monkeypatch, caplog):
     with pytest.raises(FileNotFoundError, match=r"dvc\.lock is missing: run `dvc repro` first"):
         sync()
     lock_of({"art": 1.0})

@@ -1,4 +1,4 @@
-"""The frame around stages: what they get and write, what MLflow holds of them, and how they end."""
+"""The frame of stages: their params and metrics, their runs in MLflow, and how they end."""
 
 import json
 import os
@@ -45,29 +45,27 @@ def test_a_stage_gets_its_sections_writes_its_metrics_and_is_recorded(workspace,
     assert parent.info.start_time <= first.info.start_time <= first.info.end_time <= second.info.start_time + 1
 
 
-def test_what_is_wrong_with_a_section_ends_a_stage_before_its_work(workspace):
+def test_a_wrong_section_is_an_error_before_the_stage_starts(workspace):
     Path("params.yaml").write_text(json.dumps({"art": SECTION}))
     with pytest.raises(ValueError, match=r"params\.yaml: section 'world' is missing"):
         draw()
 
 
 @pytest.mark.parametrize(
-    ("variables", "made"),
+    ("variables", "written"),
     [({"LOCAL_RANK": "1", "RANK": "1"}, ["params.yaml"]), ({"SYNTHPAIRS_TRACKING": "off"}, ["params.yaml", "reports"])],
 )
-def test_a_process_that_does_not_lead_leaves_nothing_and_off_leaves_nothing_in_mlflow(
-    workspace, monkeypatch, variables, made
-):
+def test_only_rank_0_writes_and_without_tracking_nothing_goes_to_mlflow(workspace, monkeypatch, variables, written):
     for name, value in ({"DVC_ROOT": str(workspace)} | variables).items():
         monkeypatch.setenv(name, value)
     draw()
-    assert sorted(path.name for path in workspace.iterdir()) == made
+    assert sorted(path.name for path in workspace.iterdir()) == written
 
 
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
 )
-def test_a_stage_that_ends_early_says_so_and_its_error_passes(workspace, monkeypatch, error, status):
+def test_a_stage_that_raises_is_recorded_and_the_error_passes(workspace, monkeypatch, error, status):
     Path("reports/gallery").mkdir(parents=True)
 
     def fail():
@@ -104,7 +102,7 @@ run_stage(main)
 
 
 def stage_process(folder, body="pass", **env):
-    """A stage `report` in a process of its own, whose root is the folder that it runs in."""
+    """A stage `report` in a process of its own, run in this folder as its root."""
     (folder / "report.py").write_text(PROGRAM.replace("{body}", body))
     (folder / "params.yaml").write_text("report: {size: 3}\n")
     return subprocess.Popen(
@@ -113,7 +111,7 @@ def stage_process(folder, body="pass", **env):
         env=os.environ | {"DVC_ROOT": str(folder), "PYTHONPATH": str(ROOT), "SYNTHPAIRS_LOG": "info"} | env,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it may be ignored where the tests run
     )
 
 
@@ -125,14 +123,14 @@ def wait_for(path):
 
 
 @pytest.mark.usefixtures("workspace")
-def test_two_processes_may_create_the_database_at_once_in_a_folder_of_any_name(tmp_path):
+def test_two_processes_may_create_the_database_at_once_in_a_folder_with_an_odd_name(tmp_path):
     project = tmp_path / "a%20b%2Fc%(d)s?e#f g;h"
     (project / "reports").mkdir(parents=True)
     (project / "reports/README.md").write_text("page")
     both = [stage_process(project, SYNTHPAIRS_LOG="warning") for _ in range(2)]
     assert [process.communicate()[1] for process in both] == ["", ""]
-    made = {path.name for path in project.iterdir()} - {"cleaned", "params.yaml", "reports", "report.py", ".dvc"}
-    assert made == {"mlflow.db", "mlruns"}
+    created = {path.name for path in project.iterdir()} - {"cleaned", "params.yaml", "reports", "report.py", ".dvc"}
+    assert created == {"mlflow.db", "mlruns"}
     assert [path.read_text() for path in project.rglob("mlruns/**/README.md")] == ["page", "page"]
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [project]
 
@@ -142,11 +140,11 @@ def test_two_processes_may_create_the_database_at_once_in_a_folder_of_any_name(t
     [
         ("raise ValueError('params.yaml: x.y must be\\n  >= 1')", {}, "params.yaml: x.y must be >= 1"),
         ("open('nowhere')", {}, "[Errno 2] No such file or directory: 'nowhere'"),
-        ("pass", {"SYNTHPAIRS_LOG": "loud"}, "SYNTHPAIRS_LOG must be one of debug, info, warning, error, got 'loud'"),
-        ("pass", {"SYNTHPAIRS_TRACKING": "0"}, "SYNTHPAIRS_TRACKING must be on or off, got '0'"),
+        ("pass", {"SYNTHPAIRS_LOG": "loud"}, "SYNTHPAIRS_LOG must be one of debug, info, warning, error; got 'loud'"),
+        ("pass", {"SYNTHPAIRS_TRACKING": "0"}, "SYNTHPAIRS_TRACKING must be on or off, got 0"),
     ],
 )
-def test_errors_that_users_can_mend_end_as_one_line(tmp_path, body, variables, line):
+def test_errors_that_users_can_fix_end_as_one_line(tmp_path, body, variables, line):
     process = stage_process(tmp_path, body, **{"SYNTHPAIRS_TRACKING": "off"} | variables)
     lines = process.communicate()[1].splitlines()
     assert process.returncode == 1
@@ -155,14 +153,14 @@ def test_errors_that_users_can_mend_end_as_one_line(tmp_path, body, variables, l
 
 
 @pytest.mark.parametrize(("body", "level"), [("raise ValueError", "debug"), ("raise KeyError('bug')", "info")])
-def test_a_traceback_can_be_asked_for_and_a_bug_always_shows_one(tmp_path, body, level):
+def test_tracebacks_are_shown_of_bugs_and_with_log_debug(tmp_path, body, level):
     process = stage_process(tmp_path, body, SYNTHPAIRS_LOG=level, SYNTHPAIRS_TRACKING="off")
     assert "Traceback" in process.communicate()[1]
     assert process.returncode == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_unwinds_the_stage_which_is_recorded_as_killed(workspace, number, code):
+def test_a_signal_unwinds_the_stage_and_it_is_recorded_as_killed(workspace, number, code):
     process = stage_process(workspace, "Path('started').touch(); time.sleep(60)")
     wait_for(workspace / "started")
     process.send_signal(number)
@@ -174,8 +172,8 @@ def test_a_signal_unwinds_the_stage_which_is_recorded_as_killed(workspace, numbe
     assert runs == [("report", "KILLED")]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the parent's death signal is a feature of Linux")
-def test_a_killed_dvc_takes_its_stage_along(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a parent's death")
+def test_a_stage_ends_when_dvc_is_killed(tmp_path):
     (tmp_path / "params.yaml").write_text("report: {size: 3}\n")
     (tmp_path / "report.py").write_text(PROGRAM.replace("{body}", "Path('started').touch(); time.sleep(60)"))
     code = f"import subprocess; subprocess.run({[sys.executable, 'report.py']})"

@@ -1,4 +1,4 @@
-"""A stage never fails for MLflow: what is wrong with it costs a run of DVC seconds and one warning."""
+"""Problems with MLflow never fail a stage; they cost a run of DVC seconds and one warning."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from tests.runtime.conftest import ROOT, draw, parent_and_children, run_as, warn
 
 @pytest.fixture
 def silent_server():
-    """Address of a server that accepts and never answers."""
+    """Address of a server that accepts connections and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -34,7 +34,7 @@ def silent_server():
         ("absent", "ModuleNotFoundError"),
     ],
 )
-def test_what_is_wrong_with_mlflow_costs_the_first_stage_seconds_and_a_warning_and_the_others_nothing(
+def test_an_unusable_mlflow_costs_the_first_stage_seconds_and_a_warning_and_the_others_nothing(
     workspace, monkeypatch, caplog, silent_server, address, reason
 ):
     Path("text").write_text("no database\n" * 100)
@@ -52,7 +52,7 @@ def test_what_is_wrong_with_mlflow_costs_the_first_stage_seconds_and_a_warning_a
     assert "sesame" not in warning
 
 
-def test_mlflow_is_asked_again_in_another_run_at_another_address_and_after_an_hour(workspace, monkeypatch):
+def test_mlflow_is_tried_again_in_another_run_at_another_address_and_after_an_hour(workspace, monkeypatch):
     code = "from synthpairs.runtime.tracking import failure_marker; print(failure_marker())"
 
     def in_another_process(**options):
@@ -77,7 +77,7 @@ def test_mlflow_is_asked_again_in_another_run_at_another_address_and_after_an_ho
     assert len(parent_and_children()[1]) == 1
 
 
-def test_a_run_is_ended_whatever_mlflow_refuses(workspace, monkeypatch, caplog):
+def test_a_run_is_ended_even_if_mlflow_refuses_its_metrics(workspace, monkeypatch, caplog):
     monkeypatch.setattr(mlflow_store, "NAME_LENGTH", 1000)
     run_as("art", monkeypatch, lambda: {"x" * 999: 1})
     parent, (art,) = parent_and_children()
@@ -85,17 +85,17 @@ def test_a_run_is_ended_whatever_mlflow_refuses(workspace, monkeypatch, caplog):
     assert len(warnings(caplog)) == 1
 
 
-def test_artifacts_that_cannot_be_kept_are_one_warning_and_the_numbers_stay(workspace, root, monkeypatch, caplog):
+def test_artifacts_that_cannot_be_stored_are_one_warning_and_the_metrics_stay(workspace, root, monkeypatch, caplog):
     Path("reports").mkdir()
     Path("reports/README.md").write_text("page")
-    blocked = root / "mlruns"
-    kept = blocked.rename(root / "kept") if blocked.exists() else None
-    blocked.write_text("no directory")
+    store = root / "mlruns"
+    moved = store.rename(root / "moved") if store.exists() else None
+    store.write_text("no directory")
     for _ in range(2):
         run_as("report", monkeypatch, lambda: {"pictures": 3})
-    blocked.unlink()
-    if kept:
-        kept.rename(blocked)
+    store.unlink()
+    if moved:
+        moved.rename(store)
     (warning,) = warnings(caplog)
     assert warning.startswith("artifacts are not kept in this run: MLflow is not usable (")
     parent, runs = parent_and_children()

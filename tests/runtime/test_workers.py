@@ -1,4 +1,4 @@
-"""Workers end with the process that started them, however it ends, and keep none of its locks."""
+"""Pool workers end with the process that started them, however it ends, and hold none of its locks."""
 
 import os
 import re
@@ -29,12 +29,12 @@ if __name__ == "__main__":
         print("ready", flush=True)
         time.sleep(100)
 """
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends them on Linux alone")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends them")
 
 
 @pytest.fixture
 def parent(tmp_path, request):
-    """A process that holds a work store's lock and has a pool, one of whose two workers is busy and one idle."""
+    """A process that holds a lock and has a pool with one busy and one idle worker."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(start=request.param))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(tmp_path)}
@@ -47,7 +47,7 @@ def parent(tmp_path, request):
 
 
 @pytest.mark.parametrize("parent", ["fork", "spawn"], indirect=True)
-def test_a_killed_process_takes_its_workers_along_and_leaves_its_lock(parent, tmp_path, monkeypatch):
+def test_workers_and_lock_of_a_killed_process_are_gone(parent, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with pytest.raises(BlockingIOError), WorkStore("stage", "x").locked():
         pass
@@ -62,23 +62,23 @@ def test_workers_leave_ctrl_c_to_the_parent(parent):
     for pid in workers:
         os.kill(pid, signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
-        parent.wait(0.5)  # a pool that loses a worker breaks, and its process with it
+        parent.wait(0.5)  # a pool that loses a worker breaks and ends its process
     assert children(parent.pid) == workers
 
 
-def test_a_worker_whose_parent_died_before_the_kernel_was_asked_ends_at_once():
-    code = "from synthpairs.runtime.workers import _begin; _begin(1234567, print, ('begun',))"
+def test_a_worker_whose_parent_has_died_already_ends_at_once():
+    code = "from synthpairs.runtime.workers import _initialize; _initialize(1234567, print, ('started',))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_each_worker_begins_with_what_it_is_given():
-    with process_pool(1, "fork", os.environ.__setitem__, "SYNTHPAIRS_BEGUN", "yes") as pool:
-        assert pool.submit(os.getenv, "SYNTHPAIRS_BEGUN").result() == "yes"
-    assert "SYNTHPAIRS_BEGUN" not in os.environ
+def test_each_worker_calls_the_initializer():
+    with process_pool(1, "fork", os.environ.__setitem__, "INITIALIZED", "yes") as pool:
+        assert pool.submit(os.getenv, "INITIALIZED").result() == "yes"
+    assert "INITIALIZED" not in os.environ
 
 
-def test_there_is_no_other_way_to_start_a_pool():
+def test_no_other_module_starts_a_pool():
     files = [path for folder in ("synthpairs", "stages", "desk_models") for path in (ROOT / folder).rglob("*.py")]
     pools = {
         path.stem for path in files if re.search(r"ProcessPoolExecutor|\bPool\(\d|import .*\bPool$", path.read_text())

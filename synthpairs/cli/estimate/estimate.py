@@ -1,4 +1,4 @@
-"""Estimate of a run: work times rates, as tables for people and as JSON."""
+"""Estimate of a run: work times rates, as Markdown tables or JSON."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,16 +12,16 @@ from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import detectable
 
 GIB = 2**30
-DIFFERENT = 0.25  # share of the items that two arms answer differently; at desk scale 0.1 to 0.3
+DISAGREEMENT = 0.25  # share of items that two arms answer differently; 0.1 to 0.3 at desk scale
 NOT_COUNTED = (
-    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route but for `embed`, repairs "
+    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route except `embed`, repairs "
     "and waiting."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What the run is to take: a key of GPUS, or cpu for two cores."""
+    """Devices of the run: `gpu` is a key of GPUS, or cpu for two cores."""
 
     gpu: str
     gpus: int = 1
@@ -40,24 +40,24 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Device-seconds of one row of work with bounds, and bytes on disk."""
+    """Device-seconds of one row of work, with bounds, and bytes on disk."""
 
     stage: str
     part: str
     seconds: float
     low: float
     high: float
-    serial: float  # seconds of one process, which more GPUs do not share
+    serial: float  # seconds of one process, which more GPUs do not reduce
     disk: float
     rate: Rate | None = None  # None: a sum
 
     def wall(self, gpus: int) -> float:
-        """Seconds until it is done, where GPUs share evenly what they can."""
+        """Seconds of wall time on so many GPUs."""
         return self.serial + (self.seconds - self.serial) / gpus
 
 
 def estimate(run: Run, machine: Machine, measured: Mapping[str, Rate] | None = None) -> list[Estimate]:
-    """Every row of work in order; `measured` rates of this very machine replace those of the tables."""
+    """Estimates of all rows of work, in order; `measured` rates of this machine replace those of the tables."""
     table = (rates.DESK if machine.gpu == CPU else rates.GPU) | dict(measured or {})
     rows = []
     for work in run.work:
@@ -72,28 +72,28 @@ def estimate(run: Run, machine: Machine, measured: Mapping[str, Rate] | None = N
 
 
 def total(rows: Sequence[Estimate]) -> Estimate:
-    """The sum, with bounds as if all rows were off to the same side."""
+    """The sum of all rows, with the sums of their bounds."""
     names = ("seconds", "low", "high", "serial", "disk")
     return Estimate("all", "", *(sum(getattr(row, name) for row in rows) for name in names))
 
 
 def disk(rows: Sequence[Estimate]) -> float:
-    """Bytes of all outputs, and never less than the desk scale's."""
+    """Bytes of all outputs, at least those of the desk scale."""
     return max(rates.DESK_DISK, total(rows).disk)
 
 
 def memory(run: Run, machine: Machine) -> float:
-    """Bytes of main memory at the peak."""
+    """Peak of main memory in bytes."""
     desk = rates.DESK_MEMORY * max(1.0, (run.llm_parameters or 0) / rates.DESK_PARAMETERS)
     return max(desk if machine.gpu == CPU else rates.GPU_MEMORY * machine.gpus, run.images * rates.SELECT_MEMORY)
 
 
 def differences(run: Run) -> dict[str, float]:
-    """Smallest difference between two arms that a two-sided paired test at 5% shows with a power of 80%, for each benchmark.
+    """Smallest difference between two arms that a two-sided paired test at 5% detects with a power of 80%, by benchmark.
 
-    SE = sqrt(DIFFERENT / n): where answers are right or wrong, an item's difference is -1, 0 or 1.
+    The standard error is sqrt(DISAGREEMENT / n), as an item's difference is -1, 0 or 1.
     """
-    return {task: detectable(math.sqrt(DIFFERENT / n), n - 1) for task, n in run.items.items() if n > 1}
+    return {task: detectable(math.sqrt(DISAGREEMENT / n), n - 1) for task, n in run.items.items() if n > 1}
 
 
 def as_json(run: Run, machine: Machine, rows: Sequence[Estimate]) -> dict[str, Any]:
@@ -106,28 +106,28 @@ def as_json(run: Run, machine: Machine, rows: Sequence[Estimate]) -> dict[str, A
 
 
 def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
-    """Tables of times, sources and detectable differences, and what was assumed, in Markdown."""
-    size = f"{run.llm_parameters / 1e9:.3g}B parameters" if run.llm_parameters else "size not known"
+    """Markdown tables of times, sources of rates, detectable differences and assumptions."""
+    size = f"{run.llm_parameters / 1e9:.3g}B parameters" if run.llm_parameters else "of unknown size"
     parts = [
         f"{run.captions:,} captions, {run.images:,} images of {run.side} pixels in {run.steps} "
         f"steps, {len(run.arms)} arms; language model: {size}.",
         _times(machine, rows),
-        f"Main memory: {memory(run, machine) / GIB:,.0f} GiB; disk: {disk(rows) / GIB:,.0f} GiB with everything kept. "
-        "The truth is expected between `at least` and `at most`.",
+        f"Main memory: {memory(run, machine) / GIB:,.0f} GiB; disk: {disk(rows) / GIB:,.0f} GiB if nothing is deleted. "
+        "Times are expected between `at least` and `at most`.",
     ]
     if machine.gpus > 1:
-        whole = total(rows)
-        rent = whole.wall(machine.gpus) / 3600 * machine.gpus * (machine.price or 0)
-        paid = f"; all {machine.gpus} for the whole time cost {_number(rent)}" if machine.price else ""
-        parts.append(f"For {_time(whole.serial)} of it one process works and the other GPUs are idle{paid}.")
+        run_total = total(rows)
+        rent = run_total.wall(machine.gpus) / 3600 * machine.gpus * (machine.price or 0)
+        cost = f"; all {machine.gpus} for the whole time cost {_number(rent)}" if machine.price else ""
+        parts.append(f"For {_time(run_total.serial)} of it one process works and the other GPUs are idle{cost}.")
     parts += [NOT_COUNTED, _bullets(run.notes), "Rates:", _bullets(dict.fromkeys(str(row.rate) for row in rows))]
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")
     if values := differences(run):
         parts.append(
-            "Smallest difference between two arms that a two-sided paired test at 5% shows with a power of 80%, if they "
-            f"differ on {DIFFERENT:.0%} of the items:"
+            "Smallest difference between two arms that a two-sided paired test at 5% detects with a power of 80%, if they "
+            f"differ on {DISAGREEMENT:.0%} of the items:"
         )
         parts.append(_bullets(f"{task}, {run.items[task]:,} items: {value:.3f}" for task, value in values.items()))
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -138,7 +138,7 @@ def _bullets(items: Iterable[str]) -> str:
 
 
 def _times(machine: Machine, rows: Sequence[Estimate]) -> str:
-    """Time, disk and money of every row and of all."""
+    """Time, disk space and cost of every row and of the sum."""
     head = ["stage", "part", "on 2 CPU cores" if machine.gpu == CPU else f"on 1 {machine.gpu}", "at least", "at most"]
     head += [f"on {machine.gpus} of them"] if machine.gpus > 1 else []
     head += ["disk"] if machine.price is None else ["disk", "cost", "at least", "at most"]

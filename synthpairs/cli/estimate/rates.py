@@ -1,8 +1,8 @@
-"""Rates: seconds that one item of work takes on a reference device, with bounds and sources, and factors of other GPUs.
+"""Rates: seconds per item of work on a reference device, with bounds and sources, and speeds of other GPUs.
 
-Sources are public measurements, this project's own (README.md, docs/performance.md), derivations, or guesses that say so. Derived
-rates take 30% of the A100's 312 TFLOP/s in bfloat16, and half of its 19.5 in float32, in which CLIP, BLIP and the classifier of
-`audit` compute. FLOP were counted by torch. Desk rates are README.md's; a faster machine took half as long, hence the bounds.
+Sources are public measurements, this project's own (README.md, docs/performance.md), derivations, and guesses, marked as such.
+Derived rates assume 30% of the A100's 312 TFLOP/s in bfloat16, and half of its 19.5 in float32, in which CLIP, BLIP and the
+classifier of `audit` run. FLOP were counted by torch. Desk rates are README.md's; a faster machine needed half the time.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,22 @@ CPU, CORE, DESK_CPU, EIGHT_CORES, A100 = "cpu", "1 CPU core", "2 CPU cores", "8 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Seconds per item on one device, which lie between `low` and `high` times that value."""
+    """Seconds per item on one device; `low` and `high` are factors of its bounds."""
 
     seconds: float
     low: float
     high: float
     unit: str  # the item, at the reference size
     source: str
-    reference: float = 1.0  # size of the item, by which seconds grow: pixels, or parameters of a language model
-    device: str = A100  # only what a GPU computes is faster on a faster one
-    per_image: float = 0.0  # seconds beside the steps of an image: text encoders and VAE
-    one_process: bool = False  # one process does it, however many GPUs there are
+    reference: float = (
+        1.0  # size of the item, to which seconds are proportional: pixels, or parameters of a language model
+    )
+    device: str = A100  # only rates of this one are scaled by a GPU's speed
+    per_image: float = 0.0  # seconds of an image besides its steps: text encoders and VAE
+    one_process: bool = False  # not parallel over GPUs
 
     def __str__(self) -> str:
-        return f"{self.seconds:.3g} s for each {self.unit} ({self.device}; {self.source})"
+        return f"{self.seconds:.3g} s per {self.unit} ({self.device}; {self.source})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,16 @@ GPUS = {
     "RTX3090": Gpu(0.54, 0.4, 0.7, "SDXL, 25 steps, batch 1: 7 s, A100 3.8 s (LCM-LoRA blog)"),
 }
 
-REFINER_STEP = 1.08  # of SDXL's refiner, relative to its base: 7.29 and 6.76 TFLOP at 1024 pixels, counted by torch
+REFINER_STEP = 1.08  # of SDXL's refiner relative to its base: 7.29 and 6.76 TFLOP at 1024 pixels, counted by torch
 BYTES_PER_PIXEL = 1.6  # of a lossless image; the desk's PNGs have 1.7, large ones were not measured
-IMAGE_COPIES = 3  # work store, DVC's cache, workspace; 2 where the file system has reflinks or hardlinks
-CAPTION_BYTES, SCORE_BYTES, GRID_BYTES = 500, 200, 2048  # a row of captions and of scores, and a token grid
+IMAGE_COPIES = 3  # work store, DVC's cache, workspace; 2 on file systems with reflinks or hardlinks
+CAPTION_BYTES, SCORE_BYTES, GRID_BYTES = 500, 200, 2048  # per row of captions, row of scores, grid of VQ tokens
 WEIGHT_BYTES = 2 * 2  # of a stored parameter: bfloat16, in DVC's cache and the workspace
-CHECKPOINT_BYTES = 12 * 2  # of a trained parameter: float32 weights and AdamW's moments; two of them for a moment
-LORA_SHARE = 3.7e-4  # of a 7B Llama's parameters, trained for each rank of adapters on all its linear layers
+CHECKPOINT_BYTES = 12 * 2  # of a trained parameter: float32 weights and AdamW's moments, for two checkpoints
+LORA_SHARE = 3.7e-4  # of a 7B Llama's parameters per rank of adapters on all its linear layers
 DESK_DISK = 3 * 2**30  # bytes of data, models and cache at desk scale
 DESK_MEMORY, DESK_PARAMETERS = 8 * 2**30, 135e6  # peak of training a model of so many parameters on a CPU
-GPU_MEMORY = 16 * 2**30  # main memory for each GPU, its process and loaders: a rule of thumb, not measured
+GPU_MEMORY = 16 * 2**30  # main memory per GPU, for its process and loaders: a rule of thumb, not measured
 SELECT_MEMORY = 1024  # bytes of a candidate in selection: 0.96 GiB for a million (docs/performance.md)
 
 _core = partial(Rate, device=CORE, one_process=True)
@@ -65,14 +67,14 @@ _README = "the desk run of commit a3f2f92, seconds of the stage less 8 to start"
 _SHARES = "the desk run's 150 s of the stage (a3f2f92), divided as measured elsewhere"
 _AUDIT = "the desk run's 10 s for 997 images (a3f2f92), 4.5 of them imports, divided by guess"
 
-COMMON = {  # the same on any machine
+COMMON = {  # on any machine
     "start": _core(6, 0.8, 1.3, "process that imports torch", "measured: 5.6 to 6.3 CPU seconds"),
     "captions.rules": _core(2.14e-4, 0.4, 2, "caption, rules and duplicates (1,000,000 in 214 s)",
         "measured: docs/paper-scale.md"),
     "captions.kenlm": _core(5e-5, 0.1, 4, "caption, 5-gram model", "measured: 5.5e-6 for 12 word pieces and tables of 0.4 GB; "
-        "Wikipedia's are ten times as large, taken as ten times as slow (a guess)"),
-    "captions.originals": _core(0.042, 0.7, 2, "image of 384 pixels, made from the source's and opened for CLIP",
-        "measured: 31 to 43 ms to make it, 4.5 to open it and to crop it for CLIP", 384**2),
+        "Wikipedia's are ten times as large, assumed ten times as slow (a guess)"),
+    "captions.originals": _core(0.042, 0.7, 2, "image of 384 pixels, resized, encoded and opened for CLIP",
+        "measured: 31 to 43 ms to resize and encode, 4.5 to open and crop for CLIP", 384**2),
     "select": _core(9.6e-6, 0.7, 2, "candidate (1,000,000 in 9.6 s)", "docs/performance.md"),
     "audit.text": _core(0.6, 0.5, 2, "image of 1024 pixels, text detection",
         "measured: 0.6 with text in it (params.yaml), 0.3 without", 1024**2),
@@ -115,7 +117,7 @@ GPU = COMMON | {
         "derived: 2 FLOP x parameters x 150 tokens", 7e9),
     "captions.blip": Rate(0.018, 0.5, 2, "pair, BLIP base, 384 pixels",
         "derived: 133 GFLOP in float32; measured: 4 ms to open and transform an image", one_process=True),
-    "images": Rate(0.0985, 0.8, 1.4, "image and step, SDXL, 1024 pixels, guided; 0.374 beside the steps",
+    "images": Rate(0.0985, 0.8, 1.4, "image and step, SDXL, 1024 pixels, guided; 0.374 besides the steps",
         "open-muse, all.csv, fp16, batch 8: 12.45 s for 12 steps, 18.75 s for 20; the line through both also meets "
         "diffusers' 3.31 s for 30", 1024**2, per_image=0.374),
     "images.clip": Rate(0.02, 0.5, 2, "draft of 1024 pixels, CLIP",

@@ -1,4 +1,4 @@
-"""Work of a run by params.yaml: how many items of which rate every stage has, and bytes on disk. Torch is not imported."""
+"""Work of a run by params.yaml: number of items per stage and rate, and bytes on disk. Does not import torch."""
 
 import math
 import mmap
@@ -28,19 +28,19 @@ from synthpairs.selection.params import Select
 from synthpairs.vlm.params import Align, Finetune, Training, Vlm
 
 T = TypeVar("T")
-DESK_SIDE = 128  # pixels of an image at most, at desk scale
+DESK_SIDE = 128  # largest image at desk scale, in pixels
 DESK_LLM = "models/llm"  # made by stage `language_model`
-LLAVA = 7e9  # parameters of its language model, for disk where the size of ours is not known
-MIX_665K = 665_298  # conversations of LLaVA-1.5's mix, the usual file of finetune.instructions
+LLAVA = 7e9  # parameters of its language model, used for disk space where the model's size is not known
+MIX_665K = 665_298  # conversations of LLaVA-1.5's instruction mix
 IMAGENET_CLASSES = 11_221  # of ImageNet-21K-P
-# Questions of lmms-eval's tasks, as its data sets on the hub (huggingface.co/lmms-lab) count them.
+# Questions of lmms-eval's tasks, by its data sets on the hub (huggingface.co/lmms-lab).
 QUESTIONS = {
     "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
     "scienceqa": 4_241, "scienceqa_img": 2_017, "seedbench": 17_990, "vizwiz_vqa_val": 4_319, "vqav2_val": 214_354,
 }  # fmt: skip
-# Of lm-eval's tasks: subjects, each of which `suite.limit` cuts, questions, and tokens of one with its answer (a guess).
+# Of lm-eval's tasks: subjects (`suite.limit` applies to each), questions, and tokens per question with answer (a guess).
 TEXTS = {"mmlu": (57, 14_042, 115)}
-GRADED = ("desk_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # whose answers are not just right or wrong
+GRADED = ("desk_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # their answers are not just right or wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Work:
     count: float
     size: float | None = None  # of an item, in pixels or parameters; None: the rate's reference
     steps: float = 1.0  # of an item, where the rate is one of steps or tokens
-    disk: float = 0.0  # bytes that stay
+    disk: float = 0.0  # bytes that remain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything that params.yaml asks for, and what had to be assumed to count it."""
+    """All work that params.yaml asks for, and the assumptions made."""
 
-    captions: int  # that curation keeps, or at most keeps
+    captions: int  # kept by curation, or an upper bound
     images: int
     steps: int  # of the sampler
     side: int  # pixels
@@ -72,14 +72,14 @@ class Run:
 
     @property
     def device(self) -> str:
-        """What the run is meant for: large images for a GPU."""
+        """Device that the run is meant for: large images need a GPU."""
         return "A100" if self.side > DESK_SIDE else rates.CPU
 
 
 def read_run(captions: int | None) -> Run:
-    """The work that params.yaml asks for; `captions` is how many are expected to be kept, None: as `data` or the sources have.
+    """The work that params.yaml asks for; `captions` is the expected number of kept ones, None: as in `data` or the sources.
 
-    ValueError names the key that is missing or wrong, or a source without a limit where nothing is expected.
+    ValueError names a key that is missing or wrong, or a source without a limit if `captions` is None.
     """
     document, notes = read_mapping(), list[str]()
 
@@ -91,7 +91,9 @@ def read_run(captions: int | None) -> Run:
     size_of = partial(_parameters, section(GgufSource, "language_model").file)
     size = size_of(llm)
     if size is None:
-        notes.append(f"vlm.llm: the size of {llm} is not known; counted as the rates' model, on disk as 7B parameters")
+        notes.append(
+            f"vlm.llm: the size of {llm} is not known; counted as the model of the rates, on disk as 7B parameters"
+        )
 
     unlimited = [source.name for source in curation.sources if source.limit is None]
     if unlimited and captions is None:
@@ -107,16 +109,16 @@ def read_run(captions: int | None) -> Run:
     if not captions and table.exists():
         kept = pq.read_metadata(table).num_rows
     elif not captions:
-        notes.append("captions: all that are read count as kept; `--captions N` expects fewer")
+        notes.append("captions: all that are read count as kept; `--captions N` sets another number")
 
     each = min(images.candidates, images.draft.keep) if images.draft else images.candidates
-    painted = kept if images.limit is None else min(kept, images.limit // each)  # captions
+    painted = kept if images.limit is None else min(kept, images.limit // each)  # captions with images
     pairs = min(section(Select, "select").k, painted * each)
     audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
-    asked, suite = section(Benchmark, "benchmark").tasks.pictures, section(Suite, "suite")
-    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in asked}
+    suite, desk_tasks = section(Suite, "suite"), section(Benchmark, "benchmark").tasks.pictures
+    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in desk_tasks}
     pictures, texts = _suite(suite, notes)
-    models, code_arms = len(arms) + 1, len(section(list[CodeArm], "code_arms"))  # the untrained one among them
+    models, code_arms = len(arms) + 1, len(section(list[CodeArm], "code_arms"))  # with the untrained one
     perplexity = section(Perplexity, "perplexity")
     work = [
         *_captions(curation, read, generated, originals, size_of),
@@ -124,9 +126,9 @@ def read_run(captions: int | None) -> Run:
         *_audit(section(Audit, "audit"), audited, images.side**2),
         _tokens(section(Embed, "embed"), section(Invent, "invent"), len(world.concepts)),
         *_training(section(Align, "align"), section(Finetune, "finetune"), tasks, pairs, len(arms), size, notes),
-        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with images and without
+        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with and without images
         Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
-        Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so all is read once
+        Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
              (models + code_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + suite.shots), size),
         Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
         # lmms-eval: one for each task
@@ -140,9 +142,9 @@ def read_run(captions: int | None) -> Run:
 
 
 def _parameters(packaged: str, llm: str) -> float | None:
-    """Parameters of a language model by its name (vicuna-7b, 0.5B, 135M) or its directory's 16-bit files; None: neither.
+    """Parameters of a language model by its name (vicuna-7b, 0.5B, 135M) or its directory's 16-bit files, or None.
 
-    `packaged` is the name of the file that DESK_LLM is made of.
+    `packaged` is the name of the file that DESK_LLM is made from.
     """
     name = packaged if llm == DESK_LLM else llm.partition("@")[0]
     if match := re.search(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower()):
@@ -153,7 +155,7 @@ def _parameters(packaged: str, llm: str) -> float | None:
 def _captions(
     section: CaptionParams, read: int, generated: int, originals: int, size_of: Callable[[str], float | None]
 ) -> list[Work]:
-    """As if every filter saw every caption: the first ones spare the others some."""
+    """An upper bound: every filter is counted for every caption, though the first ones reject some."""
     llm, served = size_of(section.llm), size_of(section.judge.server.model)
     perplexity, judge = section.perplexity.engine, section.judge.engine
     return [
@@ -169,13 +171,13 @@ def _captions(
 
 
 def guided_steps(images: Images) -> float:
-    """Steps of the base model under guidance that take as long as an image's, some of which may be the refiner's."""
+    """Steps of the base model with guidance that take as long as those of an image, the refiner's included."""
     share = images.refiner.base_share if images.refiner else 1.0
     return images.steps * (share + (1 - share) * rates.REFINER_STEP) * _passes(images.guidance)
 
 
 def _passes(guidance: float) -> float:
-    return 1.0 if guidance > 1 else 0.5  # through the model, relative to the two of guidance
+    return 1.0 if guidance > 1 else 0.5  # forward passes relative to the two of guidance
 
 
 def _images(images: Images, captions: int, count: int, pairs: int, notes: list[str]) -> list[Work]:
@@ -183,9 +185,11 @@ def _images(images: Images, captions: int, count: int, pairs: int, notes: list[s
     drafts = captions * images.candidates if draft else 0
     draft_steps = draft.steps * _passes(images.guidance) if draft else 0
     if draft and draft.cosine_min is not None:
-        notes.append("images.draft.cosine_min: how many drafts fall below is not known; all count as generated in full")
+        notes.append(
+            "images.draft.cosine_min: the number of rejected drafts is not known; all count as generated in full"
+        )
     if images.long_prompts == "chunk":
-        notes.append("images.long_prompts: batches run once for each length of prompts, up to 4 times; counted once")
+        notes.append("images.long_prompts: batches run once per prompt length, up to 4 times; counted once")
     return [
         Work("images", "drafts", "images", drafts, pixels, draft_steps),
         Work("images", "CLIP of drafts", "images.clip", drafts, pixels),
@@ -216,9 +220,11 @@ def _training(
         path = Path(finetune.instructions.path)
         conversations = _conversations(path) or MIX_665K
         if not path.is_file():
-            notes.append(f"finetune.instructions: {path} is not there; counted as LLaVA-1.5's {MIX_665K:,} of them")
+            notes.append(
+                f"finetune.instructions: {path} does not exist; counted as LLaVA-1.5's {MIX_665K:,} conversations"
+            )
     if finetune.lora:
-        notes.append("finetune.lora: counted with the time of a full training; 4-bit weights take longer still")
+        notes.append("finetune.lora: counted with the time of a full training; 4-bit weights take longer")
     trained = rates.LORA_SHARE * finetune.lora.rank if finetune.lora else 1.0
     disk = (size or LLAVA) * (arms * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
     return [
@@ -228,26 +234,26 @@ def _training(
 
 
 def _conversations(path: Path) -> int:
-    """Conversations in a JSON file of LLaVA's; 0 without one."""
-    if not path.is_file() or not path.stat().st_size:  # which mmap refuses
+    """Number of conversations in a LLaVA JSON file; 0 if it is missing or empty."""
+    if not path.is_file() or not path.stat().st_size:  # mmap does not take an empty one
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys: quotes within texts are escaped
+        return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys only: quotes within texts are escaped
 
 
 def _suite(suite: Suite, notes: list[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Questions of the tasks of lmms-eval and of lm-eval, those of unknown size left out."""
+    """Questions of the tasks of lmms-eval and of lm-eval, by task, without those of unknown size."""
     sizes = {task: QUESTIONS.get(task, suite.limit) for task in suite.pictures}
     pictures = {task: min(count, suite.limit or count) for task, count in sizes.items() if count is not None}
     known = {task: TEXTS[task] for task in suite.text if task in TEXTS}
     texts = {task: min(count, subjects * (suite.limit or count)) for task, (subjects, count, _) in known.items()}
     if unknown := [task for task in suite.pictures + suite.text if task not in pictures | texts]:
-        notes.append(f"suite: how many questions {', '.join(unknown)} have is not known; not counted")
+        notes.append(f"suite: the number of questions of {', '.join(unknown)} is not known; not counted")
     return pictures, texts
 
 
 def _tokens(embed: Embed, invent: Invent, concepts: int) -> Work:
-    """Token grids of all captions that stage `invent` asks for."""
+    """Grids of VQ tokens for all captions that stage `invent` requests."""
     classes = concepts if "world" in invent.banks else 0
     classes += (invent.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in invent.banks else 0
     grids, steps = classes * invent.per_class * embed.candidates, embed.steps * _passes(embed.guidance)

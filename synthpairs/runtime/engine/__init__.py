@@ -1,1 +1,1 @@
-"""How work is run: in this process, in several, or on a Ray cluster. Nothing here changes what is made."""
+"""Workers in other processes, on this machine or on a Ray cluster. Results do not depend on where work is done."""

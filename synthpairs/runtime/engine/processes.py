@@ -1,7 +1,7 @@
-"""A crew of processes on this machine, one for each accelerator unless the settings say otherwise.
+"""Worker processes on this machine, one per accelerator unless the settings say otherwise.
 
-A worker ends when the driver does, however that ends, so a killed run leaves nothing behind that holds an accelerator. It
-writes no file: results go through a pipe to the driver, the one owner of the work store.
+A worker ends with the driver, however that ends, so a killed run leaves nothing behind that holds an accelerator. Workers
+write no files: results go through a pipe to the driver, the only one that writes into the work store.
 """
 
 import contextlib
@@ -16,70 +16,72 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from synthpairs.runtime.engine.crew import Factory, News, portable
+from synthpairs.runtime.engine.scheduler import Event, Factory, portable_error
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class Processes:
-    """`size` processes on the accelerators called `devices` (as CUDA_VISIBLE_DEVICES has them), or on the CPU."""
+    """WorkerPool of `size` processes on the named `devices` (as in CUDA_VISIBLE_DEVICES, in turn), or on the CPU."""
 
     def __init__(self, size: int, devices: Sequence[str]) -> None:
         self.size = size
         self.device = "cuda" if devices else "cpu"
         self._devices = devices
-        self._at: dict[int, tuple[SpawnProcess, Connection]] = {}
-        self._inbox: queue.SimpleQueue[tuple[SpawnProcess, News]] = queue.SimpleQueue()
+        self._workers: dict[int, tuple[SpawnProcess, Connection]] = {}
+        self._events: queue.SimpleQueue[tuple[SpawnProcess, Event]] = queue.SimpleQueue()
 
-    def start(self, place: int, factory: Factory) -> None:
-        """See Crew."""
+    def start(self, slot: int, factory: Factory) -> None:
+        """See WorkerPool."""
         context = multiprocessing.get_context("spawn")  # a forked process could not use an accelerator
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, pickle.dumps(factory)))
-        with _seeing(self._devices[place % len(self._devices)] if self._devices else None):
+        with _only_visible(self._devices[slot % len(self._devices)] if self._devices else None):
             process.start()
         theirs.close()
-        self._at[place] = process, ours
-        threading.Thread(target=self._listen, args=(place, process, ours), daemon=True).start()
+        self._workers[slot] = process, ours
+        threading.Thread(target=self._listen, args=(slot, process, ours), daemon=True).start()
 
-    def give(self, place: int, batch: Sequence[Any]) -> None:
-        """See Crew."""
-        with contextlib.suppress(OSError):  # it has just died, which its listener tells
-            self._at[place][1].send(batch)
+    def submit(self, slot: int, batch: Sequence[Any]) -> None:
+        """See WorkerPool."""
+        with contextlib.suppress(OSError):  # it has just died, which its listener reports
+            self._workers[slot][1].send(batch)
 
-    def news(self, seconds: float) -> list[News]:
-        """See Crew."""
-        found = []
+    def poll(self, seconds: float) -> list[Event]:
+        """See WorkerPool."""
+        events = []
         with contextlib.suppress(queue.Empty):
-            found.append(self._inbox.get(timeout=seconds))
+            events.append(self._events.get(timeout=seconds))
             while True:
-                found.append(self._inbox.get_nowait())
-        return [news for process, news in found if self._at.get(news.place, (None,))[0] is process]
+                events.append(self._events.get_nowait())
+        return [event for process, event in events if self._workers.get(event.slot, (None,))[0] is process]
 
-    def end(self, place: int) -> None:
-        """See Crew."""
-        process, _ = self._at.pop(place)
+    def kill(self, slot: int) -> None:
+        """See WorkerPool."""
+        process, _ = self._workers.pop(slot)
         process.kill()
         process.join()
 
     def close(self) -> None:
-        """See Crew."""
-        for place in list(self._at):
-            self.end(place)
+        """See WorkerPool."""
+        for slot in list(self._workers):
+            self.kill(slot)
 
-    def _listen(self, place: int, process: SpawnProcess, connection: Connection) -> None:
-        """Pass on what a worker says; a thread for each, so that one that stops amid a sentence keeps nobody waiting."""
+    def _listen(self, slot: int, process: SpawnProcess, connection: Connection) -> None:
+        """Queue a worker's events; one thread per worker, so that a message cut short blocks nobody else."""
         with contextlib.suppress(EOFError, OSError):
             while True:
-                self._inbox.put((process, News(place, *connection.recv())))
+                self._events.put((process, Event(slot, *connection.recv())))
         process.join()
-        self._inbox.put((process, News(place, "died", _ending(process.exitcode))))
+        code = process.exitcode or 0
+        reason = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        self._events.put((process, Event(slot, "died", reason)))
 
 
 def _serve(connection: Connection, factory: bytes) -> None:
-    """A worker's process: make the worker, then work on what comes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the driver says who ends
-    threading.Thread(target=_end_with_the_driver, daemon=True).start()
+    """Main function of a worker process: load the model, then work on batches until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver ends its workers
+    threading.Thread(target=_end_with_driver, daemon=True).start()
     try:
         worker = pickle.loads(factory)()
         connection.send(("ready", None))
@@ -88,10 +90,10 @@ def _serve(connection: Connection, factory: bytes) -> None:
     except EOFError:
         return
     except Exception as error:
-        connection.send(("raised", portable(error)))
+        connection.send(("raised", portable_error(error)))
 
 
-def _end_with_the_driver() -> None:
+def _end_with_driver() -> None:
     parent = multiprocessing.parent_process()
     assert parent
     parent.join()
@@ -99,8 +101,8 @@ def _end_with_the_driver() -> None:
 
 
 @contextlib.contextmanager
-def _seeing(device: str | None) -> Iterator[None]:
-    """A process started in here sees this accelerator alone; None changes nothing."""
+def _only_visible(device: str | None) -> Iterator[None]:
+    """A process started within sees this accelerator alone; None changes nothing."""
     before = os.environ.get(VISIBLE)
     if device is not None:
         os.environ[VISIBLE] = device
@@ -111,9 +113,3 @@ def _seeing(device: str | None) -> Iterator[None]:
             del os.environ[VISIBLE]
         if before is not None:
             os.environ[VISIBLE] = before
-
-
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    return f"exit code {code}"

@@ -1,4 +1,4 @@
-"""A copy of params.yaml in an empty folder, which tests change by key."""
+"""A copy of params.yaml in an empty folder, to be changed by key."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ def change(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
 
-    def changed(values):
+    def set_values(values):
         yaml = YAML(typ="safe")  # without comments
         document = yaml.load(path)
         for key, value in values.items():
@@ -26,4 +26,4 @@ def change(tmp_path, monkeypatch):
             section[last] = value
         yaml.dump(document, path)
 
-    return changed
+    return set_values

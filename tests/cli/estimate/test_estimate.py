@@ -1,4 +1,4 @@
-"""Work times rates against cases worked out by hand, and the command: tables, JSON, errors, and measured rates."""
+"""Estimates against calculations by hand, and the command: tables, JSON, errors and measured rates."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def run(*work, **values):
     return Run(captions=1000, steps=60, side=1024, arms=["real"], work=list(work), **defaults)
 
 
-def one(work, machine=EIGHT, **measured):
+def row_of(work, machine=EIGHT, **measured):
     return estimate(run(work), machine, measured)[0]
 
 
@@ -41,29 +41,29 @@ def test_every_rate_has_bounds_and_a_source():
 @pytest.mark.parametrize(
     ("work", "machine", "seconds"),
     [
-        (IMAGES, EIGHT, 6.284e6),  # 60 steps of 0.0985 s and 0.374 s beside them, 73 days of an A100 for a million
+        (IMAGES, EIGHT, 6.284e6),  # 60 steps of 0.0985 s and 0.374 s besides them, 73 days of an A100 for a million
         (IMAGES, H100, 6.284e6 / 2.5),
-        (SELECT, H100, 9.6),  # a GPU computes nothing of it
+        (SELECT, H100, 9.6),  # runs on the CPU
         (Work("align", "", "align", 558e3, 7e9), EIGHT, 28 * 3600),  # LLaVA-1.5-7B: 558K pairs took 28 GPU-hours
         (Work("finetune", "", "finetune", 665e3, 7e9), EIGHT, 80 * 3600),  # and 665K conversations 80
         (Work("finetune", "", "finetune", 665e3, 14e9), EIGHT, 160 * 3600),
-        (Work("images", "", "images", 741, 64**2, 12), CPU, 111),  # the desk has rates of its own
+        (Work("images", "", "images", 741, 64**2, 12), CPU, 111),  # desk scale has its own rates
     ],
 )
-def test_seconds_worked_out_by_hand(work, machine, seconds):
-    assert one(work, machine).seconds == pytest.approx(seconds, rel=0.01)
+def test_seconds(work, machine, seconds):
+    assert row_of(work, machine).seconds == pytest.approx(seconds, rel=0.01)
 
 
-def test_bounds_are_those_of_rate_and_gpu():
-    images = one(IMAGES)
+def test_bounds_combine_those_of_rate_and_gpu():
+    images = row_of(IMAGES)
     assert (images.low, images.high) == pytest.approx((6.284e6 * 0.8 / 1.3, 6.284e6 * 1.4 / 0.9))
     # 0.05 s for a step of 512 pixels, measured here: four times that at 1024, and no factor of the GPU.
     here = Rate(0.05, 0.9, 1.1, "image and step", "measured", 512**2, "this machine")
-    images = one(IMAGES, H100, images=here)
+    images = row_of(IMAGES, H100, images=here)
     assert (images.seconds, images.low, images.high) == pytest.approx((1.2e7, 0.9 * 1.2e7, 1.1 * 1.2e7))
 
 
-def test_the_sum_shares_what_is_not_one_process():
+def test_the_sum_divides_only_parallel_work_among_gpus():
     """80,000 answers of 0.25 s are 20,000 s on one GPU and on eight; the images take an eighth of their time."""
     rows = estimate(run(IMAGES, ANSWERS), EIGHT)
     assert total(rows).wall(8) == pytest.approx(6.284e6 / 8 + 20_000)
@@ -97,12 +97,12 @@ def test_detectable_differences():
     ],
 )
 def test_errors_are_one_line(change, caplog, arguments, message):
-    assert main(["plan", *arguments]) == 1
+    assert main(["estimate", *arguments]) == 1
     assert message in caplog.text
 
 
 def test_tables_and_assumptions():
-    """800 s of images are shared by 4 GPUs, 3,600 s of answers are one's: 3,800 s for which four are paid."""
+    """800 s of images are divided among 4 GPUs, 3,600 s of answers are not: 3,800 s, paid for four GPUs."""
     images = Work("images", "", "images", 800 / 0.374, steps=0)
     answers = Work("benchmark", "", "benchmark", 4 * 3600, disk=2**30)
     work, machine = (
@@ -116,17 +116,17 @@ def test_tables_and_assumptions():
     assert (cells[1], cells[3], cells[6:9]) == ("all", "73.3 min", ["63.3 min", "1 GiB", "2.4"])
     for line in (
         "For 60 min of it one process works", f"cost {3800 / 3600 * 4 * 2:.2g}.", "- this was assumed", "Not counted: ",
-        "- pope, 9,000 items: 0.015", "- 0.25 s for each answer", "7B parameters",
+        "- pope, 9,000 items: 0.015", "- 0.25 s per answer", "7B parameters",
     ):  # fmt: skip
         assert line in text
 
 
-def test_the_command_writes_nothing_and_counts_as_json_does(change, capsys):
-    assert main(["plan"]) == 0
+def test_the_command_prints_a_table_or_json_and_writes_nothing(change, capsys):
+    assert main(["estimate"]) == 0
     text = capsys.readouterr().out
     assert "| on 2 CPU cores |" in text
     assert "of them |" not in text
-    assert main(["plan", "--json"]) == 0
+    assert main(["estimate", "--json"]) == 0
     estimated = json.loads(capsys.readouterr().out)
     assert estimated["machine"] == {"gpu": "cpu", "gpus": 1, "price": None}
     images = next(row for row in estimated["rows"] if row["stage"] == "images")
@@ -137,7 +137,7 @@ def test_the_command_writes_nothing_and_counts_as_json_does(change, capsys):
 def test_measured_rates(change, tiny_generator, tiny_clip, capsys):
     change({"images.generator": str(tiny_generator), "images.side": 32, "images.batch": 4, "images.steps": 2})
     change({"scores.clip": f"local-dir:{tiny_clip}", "scores.ssim.down": 11})
-    assert main(["plan", "--measure", "--json"]) == 0
+    assert main(["estimate", "--measure", "--json"]) == 0
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     here = {stage for stage, row in rows.items() if row["rate"]["device"].startswith("this machine")}
     assert here == {"images", "scores"}

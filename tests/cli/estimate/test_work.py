@@ -1,4 +1,4 @@
-"""Work of params.yaml: every switch adds the items, seconds and bytes that a calculation by hand gives."""
+"""Work by params.yaml: every switch adds the items, seconds and bytes that a calculation by hand gives."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def test_the_desks_params(change):
     work = rows()
     assert work["captions", "generation"].count == 640
     assert work["captions", "original images"].count == 900
-    assert work["audit", "hashes"].count == 1540 + 256  # as many real ones as are selected
+    assert work["audit", "hashes"].count == 1540 + 256  # as many real images as selected ones
     assert work["finetune", ""].count == 3 * 440
     assert work["benchmark", "desk tasks"].count == 1672 * 2 * 4
     assert work["embed", ""].count == 64 * 6 * 3
@@ -66,7 +66,7 @@ def test_the_desks_params(change):
         ({"captions.perplexity.engine": "kenlm"}, 1540 * (5e-5 - 0.0037)),
         ({"captions.judge": SERVED}, 1540 * 0.022 * 9),  # ten times the parameters
         ({"captions.judge": SERVED | {"engine": "none"}}, -1540 * 0.022),
-        # 1,540 images in 60 steps of 0.0985 s, 0.374 s beside them
+        # 1,540 images in 60 steps of 0.0985 s, 0.374 s besides them
         ({"images.refiner": {"model": "x", "base_share": 0.8}}, 1540 * 60 * 0.0985 * 0.2 * 0.08),
         ({"images.draft": DRAFT}, 1540 * (4 * 0.0985 + 0.374 + 0.02)),
         ({"images.limit": 1000}, -540 * (60 * 0.0985 + 0.374 + 0.0053 + 9.6e-6 + 0.0062 + 0.006)),
@@ -176,13 +176,13 @@ def test_presets_can_be_planned(change, presets, images, capsys):
     shutil.copytree(ROOT / "presets", "presets")
     for preset in presets.split():
         assert main(["preset", preset]) == 0
-    assert main(["plan"]) == 0
+    assert main(["estimate"]) == 0
     if images:
         work = rows()
         assert work["images", ""].count == images
         assert work["captions", "BLIP"].count == 2_558_128  # every caption of both sources has an image
         assert ("benchmark", "lmms-eval") in work
-        assert "665,298" in capsys.readouterr().out  # of the instructions, which are not there
+        assert "665,298" in capsys.readouterr().out  # instructions, as the file does not exist
 
 
 def test_torch_is_not_imported():

@@ -1,14 +1,12 @@
-"""Measured rates: a few batches of images generated and scored on this machine. Nothing is kept."""
+"""Rates of this machine: a few batches of images are generated, scored and discarded."""
 
-import io
 import statistics
 import time
 from pathlib import Path
 
-from PIL import Image
-
 from synthpairs.cli.estimate.rates import Rate
 from synthpairs.cli.estimate.work import guided_steps
+from synthpairs.core.images import decode_image
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import read_table
 from synthpairs.generation.diffusion.generator import Generator
@@ -18,20 +16,21 @@ from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.params import Scores
 from synthpairs.scoring.ssim import self_similarity
 
-TEXT = "a red umbrella on a green background"  # where no captions were curated yet
-BATCHES = 3  # timed, after one that is not
+TEXT = "a red umbrella on a green background"  # before stage `captions` has run
+BATCHES = 3  # timed, after one to warm up
 
 
-def measured(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
-    """Rates of `images` and `scores` on this machine, at the size and the steps of params.yaml; errors as the stages'."""
+def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
+    """Rates of stages `images` and `scores` at the image size and steps of params.yaml; errors as the stages'."""
     table = data / "captions/kept.parquet"
     text = read_table(table, "dvc repro captions")["text"].iloc[0] if table.exists() else TEXT
-    generator, texts = Generator(images), [text] * images.batch  # of one length: each length is a batch of its own
+    generator = Generator(images)
+    texts = [text] * images.batch  # of equal length, because each length is a batch of its own
     seconds, files = [], list[bytes]()
     for number in range(1 + BATCHES):
         started = time.monotonic()
-        made = generator.paint([digest("warm-up", number, index) for index in range(images.batch)], texts)
-        files = [encoded(image, images.format, images.mark)[images.format] for image in made]
+        painted = generator.paint([digest("warm-up", number, index) for index in range(images.batch)], texts)
+        files = [encoded(image, images.format, images.mark)[images.format] for image in painted]
         seconds.append((time.monotonic() - started) / images.batch)
     typical, fastest, slowest = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
     here, pixels, image = f"this machine, {generator.device.type}", images.side**2, f"image of {images.side} pixels"
@@ -48,16 +47,16 @@ def measured(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
 
 
 def _scoring(params: Scores, files: list[bytes], texts: list[str]) -> float:
-    """Seconds for each image, decoded and compared (SSIM) on one thread: `scores` shares that among all cores."""
+    """Seconds per image, with decoding and SSIM on one thread; stage `scores` uses all cores for those."""
     scorer = ClipScorer(
         "scores", params.clip, params.pretrained,
         prefix=params.prefix, precision=params.precision, batch=params.batch,
     )  # fmt: skip
-    scorer.embed_texts(texts[:1])  # picks its number of threads
+    scorer.embed_texts(texts[:1])  # chooses the number of threads
     started = time.monotonic()
     views = []
     for payload in files:
-        image = Image.open(io.BytesIO(payload)).convert("RGB")
+        image = decode_image(payload)
         views.append(scorer.view(image))
         self_similarity(image, params.ssim)
     scorer.embed_texts(texts)
