@@ -5,13 +5,13 @@ import pandas as pd
 import webdataset
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
+from synthpairs.selection.records import INSTRUCTIONS, llava_record
 
 from synthpairs.core.schema import SCORES, SELECTED
 from synthpairs.core.storage import write_bytes, write_json, write_table
 from synthpairs.report.dataset_card import dataset_card
 from synthpairs.selection.export import export_selection
 from synthpairs.selection.make import make_selection
-from synthpairs.selection.records import INSTRUCTIONS, llava_record
 from tests.selection.conftest import ARMS, pictures_of
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion_xl import pipeline_stable_diffusion_xl
 
+from synthpairs.core import determinism
 from synthpairs.generation.diffusion.generator import Generator
 from tests.generation.conftest import KEYS, TEXTS
 from tests.generation.diffusion import tiny
@@ -26,18 +27,15 @@ def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, mo
     ("batch", "threads", "scheduler"),
     [(4, 1, None), (4, 2, None), (7, 2, None), (4, 1, "EulerAncestralDiscreteScheduler")],
 )
-def test_company_and_place_in_the_batch_change_no_bit(settings, batch, threads, scheduler):
+def test_a_picture_does_not_depend_on_the_batch_or_its_row_in_it(settings, batch, threads, scheduler):
     generator = Generator(settings(batch=batch, scheduler=scheduler))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        alone = [generator.paint([key], [text])[0] for key, text in zip(KEYS[:batch], TEXTS[:batch], strict=True)]
-        together = generator.paint(KEYS[:batch], TEXTS[:batch])
-        reversed_ = generator.paint(KEYS[:batch][::-1], TEXTS[:batch][::-1])[::-1]
-    finally:
-        torch.set_num_threads(before)
+    keys, texts = KEYS[:batch], TEXTS[:batch]
+    with determinism.threads(threads):
+        alone = [generator.paint([key], [text])[0] for key, text in zip(keys, texts, strict=True)]
+        together = generator.paint(keys, texts)
+        reverse = generator.paint(keys[::-1], texts[::-1])
     assert np.array_equal(together, np.stack(alone))
-    assert np.array_equal(together, reversed_)
+    assert np.array_equal(together, reverse[::-1])
     assert not np.array_equal(together[0], together[1])
 
 
@@ -46,7 +44,7 @@ def test_fingerprint_covers_what_shapes_pictures(settings, tiny_generator, tmp_p
     changes += [{"dtype": "bfloat16"}, {"scheduler": "EulerDiscreteScheduler"}]
     made = [Generator(settings(**change)) for change in changes]
     assert len({one.fingerprint for one in made}) == len(changes)
-    assert set(made[0].inputs) == {  # nothing that is off
+    assert set(made[0].inputs) == {  # no key of an unused setting
         "model", "files", "pipeline", "diffusers", "torch", "scheduler", "steps", "guidance", "negative_prompt", "side",
         "dtype", "format",
     }  # fmt: skip
@@ -96,7 +94,7 @@ def test_weights_that_could_run_code_and_unknown_pipelines_are_refused(settings,
 
 
 @pytest.mark.parametrize("kind", [tiny.sd3, tiny.pixart, tiny.flux], ids=["sd3", "pixart", "flux"])
-def test_other_kinds_of_pipeline_paint_what_they_paint_by_themselves(settings, tmp_path, kind):
+def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kind):
     generator = Generator(settings(generator=str(kind(tmp_path)), batch=2, max_sequence_length=24))
     pictures = generator.paint(KEYS[:2], TEXTS[:2])
     assert pictures.shape == (2, 32, 32, 3)

@@ -4,10 +4,10 @@ import subprocess
 
 import pytest
 import torch
+from synthpairs.scoring.opening import Opened, opened, openers, worker_processes
 
 from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.batched import self_similarities
-from synthpairs.scoring.opening import Opened, opened, openers, worker_processes
 from synthpairs.scoring.params import Ssim
 from tests.conftest import kill_with_workers, start_python
 from tests.scoring.conftest import SSIM, photo, png
