@@ -1,24 +1,24 @@
-"""Pictures made ready: the same in threads, in processes and on their way to a GPU; broken ones alone are told."""
+"""Preprocessing is the same in threads, in processes and for a GPU; broken pictures give messages."""
 
 import subprocess
 
 import pytest
 import torch
-from synthpairs.scoring.opening import Opened, opened, openers, worker_processes
 
 from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.batched import self_similarities
 from synthpairs.scoring.params import Ssim
+from synthpairs.scoring.preprocessing import Preprocessed, num_processes, preprocess, preprocessors
 from tests.conftest import kill_with_workers, start_python
 from tests.scoring.conftest import SSIM, photo, png
 
 SPEC = Ssim(**SSIM)
 PROGRAM = f"""
 import time
-from synthpairs.scoring.opening import openers
+from synthpairs.scoring.preprocessing import preprocessors
 from synthpairs.scoring.params import Ssim
-with openers(print, Ssim(**{SSIM}), False, 1) as begin:
-    begin([None])[0].result()
+with preprocessors(print, Ssim(**{SSIM}), False, 1) as submit:
+    submit([None])[0].result()
     print("ready", flush=True)
     time.sleep(100)
 """
@@ -30,8 +30,8 @@ def test_threads_and_processes_give_the_same(settings):
     payloads = [*(png(photo(side, seed=side)) for side in (40, 64, 50)), b"no picture", None]
     results = []
     for processes in (0, 2):
-        with openers(scorer.preprocess, SPEC, False, processes) as begin:
-            results.append([future.result() for future in begin(payloads)])
+        with preprocessors(scorer.preprocess, SPEC, False, processes) as submit:
+            results.append([future.result() for future in submit(payloads)])
     threads, processes = results
     assert threads[3:] == processes[3:]
     assert threads[3].startswith("UnidentifiedImageError: ")
@@ -40,35 +40,32 @@ def test_threads_and_processes_give_the_same(settings):
         assert (one.view == other.view).all()
 
 
-def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_told():
-    def view(picture):
-        return torch.zeros(3, 2, 2)
+def test_for_a_gpu_the_pixels_are_kept_and_small_pictures_are_errors_too():
+    def preprocessed(side):
+        payload = png(photo(side, seed=1))
+        return [preprocess(payload, lambda _: torch.zeros(3, 2, 2), SPEC, on_gpu) for on_gpu in (False, True)]
 
-    picture = photo(64, seed=1)
-    here, there = (opened(png(picture), view, SPEC, on_gpu) for on_gpu in (False, True))
-    assert isinstance(here, Opened)
-    assert isinstance(there, Opened)
-    assert (here.pixels, there.ssim) == (None, None)
-    assert self_similarities(torch.from_numpy(there.pixels)[None], SPEC).item() == pytest.approx(here.ssim, abs=2e-6)
-    small = png(photo(6, seed=0))
-    assert opened(small, view, SPEC, True) == opened(small, view, SPEC, False)
-    assert "at least 7 x 7 pixels, got 6 x 6" in opened(small, view, SPEC, True)
-
-
-def test_processes_are_for_many_pictures_and_cores(monkeypatch):
-    cases = [
-        (2, 1_000_000, False, 0),
-        (2, 1_000_000, True, 2),
-        (2, 9, True, 0),
-        (16, 1_000_000, False, 16),
-        (16, 741, False, 0),
-    ]
-    for cores, pictures, on_gpu, processes in cases:
-        monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: set(range(cores)), raising=False)
-        assert worker_processes(pictures, on_gpu) == processes
+    on_cpu, on_gpu = preprocessed(64)
+    assert isinstance(on_cpu, Preprocessed)
+    assert isinstance(on_gpu, Preprocessed)
+    assert (on_cpu.pixels, on_gpu.ssim) == (None, None)
+    ssim = self_similarities(torch.from_numpy(on_gpu.pixels)[None], SPEC).item()
+    assert ssim == pytest.approx(on_cpu.ssim, abs=2e-6)
+    on_cpu, on_gpu = preprocessed(6)
+    assert on_cpu == on_gpu
+    assert "at least 7 x 7 pixels, got 6 x 6" in on_gpu
 
 
-def test_a_killed_process_leaves_none_of_its_openers():
+@pytest.mark.parametrize(
+    ("cores", "pictures", "gpu", "processes"),
+    [(2, 10**6, False, 0), (2, 10**6, True, 2), (2, 9, True, 0), (16, 10**6, False, 16), (16, 741, False, 0)],
+)
+def test_processes_are_for_many_pictures_and_cores(monkeypatch, cores, pictures, gpu, processes):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    assert num_processes(pictures, gpu) == processes
+
+
+def test_worker_processes_end_with_a_killed_parent():
     with start_python(PROGRAM, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout.readline() == "ready\n"
         kill_with_workers(killed)

@@ -5,24 +5,23 @@ import pandas as pd
 import webdataset
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
-from synthpairs.selection.records import INSTRUCTIONS, llava_record
 
 from synthpairs.core.schema import SCORES, SELECTED
 from synthpairs.core.storage import write_bytes, write_json, write_table
 from synthpairs.report.dataset_card import dataset_card
-from synthpairs.selection.export import export_selection
+from synthpairs.selection.export import INSTRUCTIONS, export_selection, llava_record
 from synthpairs.selection.make import make_selection
 from tests.selection.conftest import ARMS, pictures_of
 
 
 def select_and_export(params, arms, data):
-    """What the stages `select` and `export` write."""
+    """Runs the stages `select` and `export`."""
     make_selection(params, arms, data, data / "selection")
     export_selection(params.samples_per_shard, data, data / "selected")
     write_bytes(data / "selected/README.md", dataset_card(params, arms, data).encode())
 
 
-def test_shards_hold_the_selection_byte_for_byte(settings, data):
+def test_shards_hold_the_selected_pictures_byte_for_byte(settings, data):
     select_and_export(settings(k=5), ARMS, data)
     selected = pd.read_parquet(data / "selection/selected.parquet").set_index("key")
     source, samples = pictures_of(data / "images"), pictures_of(data / "selected")
@@ -37,11 +36,11 @@ def test_shards_hold_the_selection_byte_for_byte(settings, data):
     assert {sample["__key__"]: sample["txt"] for sample in read} == selected["text"].to_dict()
     once = {path.name: path.read_bytes() for path in (data / "selected").iterdir()}
     select_and_export(settings(strategy="rear", k=4), ["selected"], data)
-    select_and_export(settings(k=5), ARMS, data)  # over another selection, of which nothing stays
+    select_and_export(settings(k=5), ARMS, data)  # replaces the other selection
     assert {path.name: path.read_bytes() for path in (data / "selected").iterdir()} == once
 
 
-def test_llava_json_is_what_its_loader_expects(settings, data):
+def test_llava_json_has_llavas_format(settings, data):
     select_and_export(settings(k=5), ARMS, data)
     records = json.loads((data / "selected/llava.json").read_text())
     selected = pd.read_parquet(data / "selection/selected.parquet")
@@ -54,7 +53,7 @@ def test_llava_json_is_what_its_loader_expects(settings, data):
         assert human["value"].count("<image>") == 1
         assert human["value"].replace("<image>", "").strip() in INSTRUCTIONS
     questions = {llava_record(f"{number:08x}", "x", "png")["conversations"][0]["value"] for number in range(20)}
-    assert len(questions) == 20, "each of the ten instructions with the picture before and after it"
+    assert len(questions) == 20, "ten instructions, with the image before and after them"
     assert sum(text.startswith("<image>\n") for text in questions) == 10
 
 
@@ -74,26 +73,21 @@ def test_card_is_a_hugging_face_card(settings, data):
 
     card(["# 3 synthetic image-caption pairs", "| candidates | 16 |", "| pairs/real.parquet | 3 |",
           "1.0 x 1.0 x max(cosine, 0) + 0.5 x SSIM, highest first."], lacks="openmoji")  # fmt: skip
-    card(
-        ["1.0 x z-score of max(cosine, 0) + 0.5 x z-score of SSIM", "Painted by `models/x`, which learnt"],
-        fusion="zscore",
-    )
+    zscores = "1.0 x z-score of max(cosine, 0) + 0.5 x z-score of SSIM"
+    card([zscores, "Painted by `models/x`, which learnt"], fusion="zscore")
     generator = json.loads((data / "images/generator.json").read_text())
     generator["inputs"]["model"] = "models/desk/generator"
     write_json(data / "images/generator.json", generator | {"mark": "trained"})
-    card(
-        ["no photograph and no picture of a real person", "in XMP", "DigitalSourceType `trained`"],
-        lacks="real.parq",
-        arms=[],
-    )
-    assert list((data / "selection/pairs").iterdir()) == [], "of the arms that there were nothing stays"
+    privacy = ["no photograph and no picture of a real person", "in XMP", "DigitalSourceType `trained`"]
+    card(privacy, lacks="real.parq", arms=[])
+    assert list((data / "selection/pairs").iterdir()) == [], "tables of former arms are removed"
     write_table(data / "scores/scores.parquet", [], SCORES)
     card(["| asked | 3 |\n| selected | 0 |", "| selection | 0 | - | - | - | - |"], lacks="nan")
     assert list((data / "selected").glob("*.tar")) == []
 
 
 def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(settings, data, monkeypatch):
-    """The header is checked by the libraries that read it; other files beside the shards must not get into the split."""
+    """By Hugging Face's own libraries; the split must not include the other files of the folder."""
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     select_and_export(settings(k=5), ARMS, data)
     selected = pd.read_parquet(data / "selection/selected.parquet")

@@ -16,7 +16,7 @@ from tests.generation.diffusion import tiny
 def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, monkeypatch):
     ours = Generator(settings(batch=1, negative_prompt="blurred")).paint(KEYS[:1], TEXTS[:1])[0]
     pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(tiny_generator, add_watermarker=False)
-    assert np.array_equal(ours, tiny.painted(pipeline, KEYS[0], TEXTS[0], negative_prompt="blurred"))
+    assert np.array_equal(ours, tiny.plain_picture(pipeline, KEYS[0], TEXTS[0], negative_prompt="blurred"))
     monkeypatch.setattr(pipeline_stable_diffusion_xl, "is_invisible_watermark_available", lambda: True)
     again = Generator(settings(batch=1, negative_prompt="blurred"))
     assert again.pipeline.watermark is None
@@ -39,7 +39,7 @@ def test_a_picture_does_not_depend_on_the_batch_or_its_row_in_it(settings, batch
     assert not np.array_equal(together[0], together[1])
 
 
-def test_fingerprint_covers_what_shapes_pictures(settings, tiny_generator, tmp_path):
+def test_fingerprint_covers_what_changes_pictures(settings, tiny_generator, tmp_path):
     changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"negative_prompt": ""}, {"side": 64}, {"format": "webp"}]
     changes += [{"dtype": "bfloat16"}, {"scheduler": "EulerDiscreteScheduler"}]
     made = [Generator(settings(**change)) for change in changes]
@@ -73,7 +73,7 @@ def test_fingerprint_covers_what_shapes_pictures(settings, tiny_generator, tmp_p
         ({"generator": tiny.flux, "negative_prompt": "x"}, "images.negative_prompt must be null for a FluxPipeline"),
     ],
 )
-def test_what_cannot_be_loaded_says_why(settings, tmp_path, changed, message):
+def test_what_cannot_be_loaded_is_an_error(settings, tmp_path, changed, message):
     if callable(kind := changed.get("generator")):
         changed = changed | {"generator": str(kind(tmp_path))}
     with pytest.raises((FileNotFoundError, ValueError), match=message):
@@ -103,4 +103,4 @@ def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kin
     alone = Generator(settings(generator=str(tmp_path), batch=1, max_sequence_length=24)).paint(KEYS[:1], TEXTS[:1])[0]
     theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
     own = {"clean_caption": False, "use_resolution_binning": False} if kind is tiny.pixart else {}
-    assert np.array_equal(alone, tiny.painted(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))
+    assert np.array_equal(alone, tiny.plain_picture(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))

@@ -35,7 +35,9 @@ def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, 
             pipeline.scheduler = getattr(diffusers, scheduler).from_config(pipeline.scheduler.config)
     source = torch.Generator()
     same = {"num_inference_steps": 10, "negative_prompt": negative}
-    latents = tiny.painted(first, KEYS[0], TEXTS[0], denoising_end=0.8, output_type="latent", generator=source, **same)
+    latents = tiny.plain_picture(
+        first, KEYS[0], TEXTS[0], denoising_end=0.8, output_type="latent", generator=source, **same
+    )
     theirs = second(
         TEXTS[0],
         image=latents[None],
@@ -46,7 +48,7 @@ def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, 
         **same,
     ).images[0]
     assert np.array_equal(ours, theirs)
-    unrefined = tiny.painted(first, KEYS[0], TEXTS[0], **same)
+    unrefined = tiny.plain_picture(first, KEYS[0], TEXTS[0], **same)
     assert not np.allclose(ours, unrefined, atol=1e-5), "the refiner has no effect"
 
 
@@ -78,7 +80,7 @@ def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_pat
     assert np.abs(without - by_one).mean() > 1e-3
     theirs = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
     theirs.load_lora_weights(tmp_path / "lora", weight_name="tiny_lora.safetensors")
-    assert np.allclose(by_one[0], tiny.painted(theirs, KEYS[0], TEXTS[0]), atol=1e-4)
+    assert np.allclose(by_one[0], tiny.plain_picture(theirs, KEYS[0], TEXTS[0]), atol=1e-4)
 
 
 def test_low_rank_weights_that_do_not_fit_say_why(settings, base, tiny_generator, tmp_path):
@@ -125,18 +127,18 @@ def overflowing(folder, force_upcast):
 
 
 def test_in_half_precision_force_upcast_is_obeyed(settings, base, tmp_path):
-    def painted(generator, **changes):
+    def generated(generator, **changes):
         return Generator(settings(generator=str(generator), batch=1, **changes)).paint(KEYS[:1], TEXTS[:1])[0]
 
     careful, careless = (overflowing(tmp_path / str(upcast), upcast) for upcast in (True, False))
-    exact = painted(careful)
-    assert np.abs(painted(careful, dtype="float16") - exact).max() < 0.05
-    black = painted(careless, dtype="float16")
+    exact = generated(careful)
+    assert np.abs(generated(careful, dtype="float16") - exact).max() < 0.05
+    black = generated(careless, dtype="float16")
     with pytest.raises(ValueError, match=r"not finite|one flat colour"):
         encoded(black, "png", marked=False)
-    assert np.isfinite(painted(careless, dtype="bfloat16")).all()
-    replaced = painted(careless, dtype="float16", vae=str(base / "vae"))
-    assert np.abs(replaced - painted(base)).max() < 0.05
+    assert np.isfinite(generated(careless, dtype="bfloat16")).all()
+    replaced = generated(careless, dtype="float16", vae=str(base / "vae"))
+    assert np.abs(replaced - generated(base)).max() < 0.05
 
 
 def test_optional_parts_are_in_the_fingerprint_and_replaced_or_shared_ones_need_no_files(

@@ -157,7 +157,7 @@ def _saved(pipeline, folder):
     return folder
 
 
-def painted(pipeline, key, text, generator=None, **settings):
+def plain_picture(pipeline, key, text, generator=None, **settings):
     """A picture of the plain pipeline from the key's noise, drawn with `generator`; settings are arguments of its call."""
     source = (generator or torch.Generator()).manual_seed(noise_seed(key))
     noise = torch.randn(1, 4, 8, 8, generator=source)

@@ -8,7 +8,7 @@ import pytest
 from stages import embed as stage
 from synthpairs.core.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.core.storage import read_shard
-from synthpairs.generation.masked.codes import read_codes
+from synthpairs.generation.masked.codes import read_token_grids
 from synthpairs.generation.masked.make import make_embeddings
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, save_masked
 
@@ -20,7 +20,7 @@ def test_candidates_keep_their_keys_and_captions(settings, captions, tmp_path):
     manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
     assert list(manifest.columns) == CANDIDATES.names
     assert manifest["seed"].tolist() == manifest["key"].map(noise_seed).tolist()
-    assert manifest["sha256"].is_unique, "two candidates share their codes, so they shared their noise"
+    assert manifest["sha256"].is_unique, "two candidates have the same noise"
     generator = json.loads((tmp_path / "out/generator.json").read_text())
     assert set(manifest["generator"]) == {generator["fingerprint"]}
     assert (generator["inputs"]["codes"], generator["inputs"]["vectors"]) == (CODES, "soft")
@@ -34,7 +34,7 @@ def test_candidates_keep_their_keys_and_captions(settings, captions, tmp_path):
         assert hashlib.sha256(files["tokens"] + files["vectors"]).hexdigest() == row.sha256
     metrics, _ = make_embeddings(captions[:0], settings(), tmp_path / "none")
     assert (metrics["captions"], metrics["candidates"], metrics["made"]) == (0, 0, 0)
-    assert list(read_codes(tmp_path / "none")) == []
+    assert list(read_token_grids(tmp_path / "none")) == []
 
 
 def test_tokens_beyond_the_codebook_are_failures(settings, tmp_path):
