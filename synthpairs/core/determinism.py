@@ -43,9 +43,9 @@ def computing(model: M) -> M:
 
 
 @contextmanager
-def off_accelerators(stay: bool) -> Iterator[None]:
-    """If `stay`, `best_device` is the CPU inside: for the driver process of workers that use the accelerators."""
-    token = _off_accelerators.set(stay)
+def off_accelerators(enabled: bool) -> Iterator[None]:
+    """If `enabled`, `best_device` is the CPU inside: for the driver process of workers that use the accelerators."""
+    token = _off_accelerators.set(enabled)
     try:
         yield
     finally:

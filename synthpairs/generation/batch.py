@@ -58,7 +58,7 @@ def files_hash(files: Mapping[str, bytes]) -> str:
 
 
 class BatchGenerator:
-    """Generates batches: rows with `key` and `text`."""
+    """Function from a batch, rows with `key` and `text`, to its BatchResult."""
 
     def __init__(self, spec: GenerationSpec) -> None:
         self._spec = spec

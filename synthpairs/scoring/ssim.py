@@ -17,7 +17,6 @@ from synthpairs.scoring.params import Ssim
 
 ROWS = 32  # of a strip, without its margins
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # Wang et al. 2004
-_KERNELS = {name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "lanczos")}
 _GAUSSIAN = cv2.getGaussianKernel(11, 1.5)
 
 
@@ -47,7 +46,7 @@ def self_similarity(picture: Image.Image, spec: Ssim) -> float:
 
     ValueError when a side is shorter than the window. Pillow and OpenCV release the interpreter lock: callers may use threads.
     """
-    kernel = _KERNELS[spec.kernel]
+    kernel = Image.Resampling[spec.kernel.upper()]
     if spec.start is not None:
         picture = picture.resize((spec.start, spec.start), kernel)
     rescaled = picture.resize((spec.down, spec.down), kernel).resize(picture.size, kernel)

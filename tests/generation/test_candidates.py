@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from synthpairs.core.schema import caption_uid
+from synthpairs.core.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.core.storage import read_shard
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.make import make_images
@@ -194,6 +194,33 @@ def stage(request, images, embed):  # noqa: F811
     if request.param == "images":
         return "diffusion", make_images, images()
     return "masked", make_embeddings, embed(vectors=request.param)
+
+
+def test_manifest_and_shards_of_every_stage_agree(stage, captions, tmp_path):
+    package, make, params = stage
+    metrics, volatile = make(captions, params, tmp_path / "out")
+    assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
+    assert volatile == {"reused": 0}
+    (manifest,), (generator,) = manifests(tmp_path, "out"), descriptions(tmp_path, "out")
+    assert list(manifest.columns) == CANDIDATES.names
+    assert manifest["key"].is_monotonic_increasing
+    assert manifest["seed"].is_unique
+    assert manifest["seed"].tolist() == manifest["key"].map(noise_seed).tolist()
+    assert manifest["sha256"].is_unique, "two candidates have the same noise"
+    assert manifest.groupby("uid")["number"].agg(sorted).tolist() == [[0, 1]] * 8
+    assert set(manifest["generator"]) == {generator["fingerprint"]}
+    samples = {path.name: dict(read_shard(path)) for path in (tmp_path / "out").glob("shard-*.tar")}
+    assert sum(map(len, samples.values())) == len(manifest)
+    soft = getattr(params, "vectors", "hard") == "soft"
+    extensions = ["png"] if package == "diffusion" else ["tokens", "vectors"] if soft else ["tokens"]
+    for row in manifest.itertuples():
+        files = samples[row.shard][row.key]
+        assert set(files) == {*extensions, "txt", "json"}
+        assert files["txt"].decode() == row.text
+        assert caption_uid(row.text, "model") == row.uid
+        assert hashlib.sha256(b"".join(files[extension] for extension in extensions)).hexdigest() == row.sha256
+        document = json.loads(files["json"])
+        assert (document["key"], document["uid"], document["number"]) == (row.key, row.uid, row.number)
 
 
 def test_every_stage_writes_the_same_bytes_until_its_recipe_changes(stage, captions, tmp_path, monkeypatch, edit_code):

@@ -88,11 +88,9 @@ class Generator:
         with threads(self.threads):
             for count in sorted(set(chunks)):  # separately: padding to the longest would change the shorter ones
                 rows = [row for row, chunk in enumerate(chunks) if chunk == count]
-                batch_keys, batch_texts = (
-                    filled([values[row] for row in rows], self.params.batch) for values in (keys, texts)
-                )
-                batch = self._run(batch_keys, batch_texts, steps or self.params.steps, count)
-                pictures[rows] = batch[: len(rows)]
+                batch_keys = filled([keys[row] for row in rows], self.params.batch)
+                batch_texts = filled([texts[row] for row in rows], self.params.batch)
+                pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.steps, count)[: len(rows)]
         return pictures
 
     def _run(self, keys: Sequence[str], texts: Sequence[str], steps: int, chunks: int = 1) -> np.ndarray:

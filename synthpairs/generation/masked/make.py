@@ -34,7 +34,7 @@ def token_spec(params: Embed) -> GenerationSpec:
 
     return GenerationSpec(
         stage="embed",
-        noun="embedding",
+        noun="token grid",
         generator=generator,
         generate=generate,
         encode=lambda result: encoded(result[0], result[1], codes),

@@ -44,6 +44,6 @@ def require_same(folder: Path, described: dict[str, Any]) -> None:
         if record["scenes"] != described["scenes"]:
             change = f"params.yaml: pairs.scenes was {record['scenes']}"
         raise ValueError(
-            f"{path}: the model was trained on the pair list {recorded}, but params.yaml and data/art give "
+            f"{path}: the model learnt from the pair list {recorded}, but params.yaml and data/art give "
             f"{described['sha256']} ({described['scenes']} scenes): {change}; put that back, or {_RETRAIN}"
         )

@@ -104,3 +104,17 @@ def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kin
     theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
     own = {"clean_caption": False, "use_resolution_binning": False} if kind is tiny.pixart else {}
     assert np.array_equal(alone, tiny.plain_picture(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))
+
+
+@pytest.mark.parametrize("name", ["channels_last", "compile"])
+def test_tuned_kernels_give_nearly_the_same_pictures(settings, monkeypatch, name):
+    plain = Generator(settings())
+    monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", "true")
+    compile_ = torch.nn.Module.compile  # with the eager backend, because kernels take minutes to build on a CPU
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compile_(module, backend="eager"))
+    tuned = Generator(settings())
+    assert tuned.fingerprint == plain.fingerprint
+    unet = tuned.pipeline.unet
+    assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last) == (name == "channels_last")
+    assert (unet._compiled_call_impl is not None) == (name == "compile")
+    assert np.abs(tuned.paint(KEYS[:4], TEXTS[:4]) - plain.paint(KEYS[:4], TEXTS[:4])).max() < 1e-3

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import subprocess
 from dataclasses import asdict
@@ -7,36 +6,9 @@ import pandas as pd
 import pytest
 
 from stages import images as stage
-from synthpairs.core.schema import CANDIDATES, caption_uid, noise_seed
-from synthpairs.core.storage import read_shard
 from synthpairs.generation.diffusion.make import make_images
 from tests.conftest import killed_with_work, start_python
 from tests.generation.conftest import TEXTS, captions_of, contents
-
-
-def test_candidates_keep_their_keys_and_captions(settings, captions, tmp_path):
-    metrics, volatile = make_images(captions, settings(), tmp_path / "out")
-    assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
-    assert volatile == {"reused": 0}
-    manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
-    assert list(manifest.columns) == CANDIDATES.names
-    assert manifest["key"].is_monotonic_increasing
-    assert manifest["seed"].is_unique
-    assert manifest["seed"].tolist() == manifest["key"].map(noise_seed).tolist()
-    assert manifest["sha256"].is_unique, "two candidates have the same noise"
-    assert manifest.groupby("uid")["number"].agg(sorted).tolist() == [[0, 1]] * 8
-    generator = json.loads((tmp_path / "out/generator.json").read_text())
-    assert set(manifest["generator"]) == {generator["fingerprint"]}
-    samples = {path.name: dict(read_shard(path)) for path in (tmp_path / "out").glob("shard-*.tar")}
-    assert sum(map(len, samples.values())) == len(manifest)
-    for row in manifest.itertuples():
-        members = samples[row.shard][row.key]
-        assert members["txt"].decode() == row.text
-        assert caption_uid(row.text, "model") == row.uid
-        assert hashlib.sha256(members["png"]).hexdigest() == row.sha256
-        document = json.loads(members["json"])
-        assert (document["key"], document["uid"], document["number"]) == (row.key, row.uid, row.number)
-
 
 PROGRAM = """
 import sys
@@ -76,14 +48,12 @@ def test_long_prompts_are_truncated_and_counted(settings, captions, tmp_path):
     assert set(tokens["x" * 100_000]) == {100_002}
 
 
-def test_the_stage_writes_its_outs(settings, captions, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
-    (tmp_path / "params.yaml").write_text(json.dumps({"images": asdict(settings())}))
+def test_the_stage_writes_its_outs(settings, captions, project_root):
+    root = project_root(images=asdict(settings()))
     with pytest.raises(FileNotFoundError, match="run `dvc repro captions` first"):
         stage.main()
-    (tmp_path / "data/captions").mkdir(parents=True)
-    captions.to_parquet(tmp_path / "data/captions/kept.parquet")
+    (root / "data/captions").mkdir(parents=True)
+    captions.to_parquet(root / "data/captions/kept.parquet")
     stage.main()
-    assert json.loads((tmp_path / "reports/metrics/images.json").read_text())["made"] == 16
-    assert len(pd.read_parquet(tmp_path / "data/images/manifest.parquet")) == 16
+    assert json.loads((root / "reports/metrics/images.json").read_text())["made"] == 16
+    assert len(pd.read_parquet(root / "data/images/manifest.parquet")) == 16

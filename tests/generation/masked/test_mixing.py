@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.generation.masked.make import make_embeddings
 from synthpairs.generation.masked.mixing import Mixing, TokenPair, generated_pairs, mixed, soft_scale
 from synthpairs.models.vq_tokenizer import read_codebook
-from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of
+from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 
 REAL = 12
 
