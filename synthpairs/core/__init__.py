@@ -1,1 +1,1 @@
-"""What every part shares: params, tables and their schema, storage, images, determinism; nothing of the method."""
+"""What all packages share: params, table schemas, storage, image decoding, determinism; nothing of the method."""

@@ -1,4 +1,7 @@
-"""Arms: the training sets whose models are compared, two short closed lists in params.yaml, and the model of no arm."""
+"""Arms: the training sets whose models are compared with each other, as params.yaml lists them, and where the models lie.
+
+`arms` lists those of image-caption pairs (SynthVLM), `code_arms` those of pairs of VQ tokens and captions (Synth2).
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,23 +9,20 @@ from typing import Literal, get_args
 
 from synthpairs.core.config import load_params
 
-Arm = Literal["selected", "random", "real"]  # of pictures
-CodeArm = Literal["real-codes", "genpair", "synthetic"]  # of VQ codes: the Synth2 route
-UNTRAINED = "untrained"  # stands beside the arms in the benchmarks: the model that has seen no pairs
-MODELS = Path("models/vlm")
+Arm = Literal["selected", "random", "real"]
+CodeArm = Literal["real-codes", "genpair", "synthetic"]
+UNTRAINED = "untrained"  # the model before any training: a baseline in the benchmarks
+MODELS = Path("models/vlm")  # one folder for each arm
 
 
 def split_models(models: Sequence[str], arms: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Model names, and apart from them those of arms that are not among `arms`, so that nobody trains them.
-
-    What an earlier run has left in such a directory is no part of this one.
-    """
+    """Model names to use, and those of arms outside `arms`, whose folders an earlier run may have left behind."""
     absent = {str(MODELS / arm / "finetuned") for arm in (*get_args(Arm), *get_args(CodeArm)) if arm not in arms}
     return [name for name in models if name not in absent], [name for name in models if name in absent]
 
 
 def chosen_arm(arguments: Sequence[str], *sections: Literal["arms", "code_arms"]) -> str:
-    """The one arm of these lists of params.yaml that a stage was started for; ValueError lists the arms that there are."""
+    """The arm that a stage's command line names; ValueError unless it is one of these lists of params.yaml."""
     arms: list[str] = []
     for section in sections:
         arms += load_params(list[Arm], section) if section == "arms" else load_params(list[CodeArm], section)

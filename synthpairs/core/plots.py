@@ -1,4 +1,4 @@
-"""How every plot looks, and how it becomes a PNG: equal figures give equal bytes, on any machine."""
+"""Style and PNG encoding of all plots; equal figures give equal bytes on any machine."""
 
 import io
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ DOTS_PER_INCH = 110
 INK, MID, PALE = "#1b1b1b", "#7a7a7a", "#d0d0d0"
 ACCENT, ACCENT_PALE = "#0b5fa5", "#a9cbe8"
 _STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has it
+    "font.family": "DejaVu Sans",  # ships with matplotlib
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -22,19 +22,19 @@ _STYLE = {
     "grid.color": PALE,
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
-    "text.parse_math": False,  # a dollar in a name is a dollar
+    "text.parse_math": False,  # dollar signs are literal
     "legend.frameon": False,
     "figure.facecolor": "white",
 }
 
 
 def plot_style() -> AbstractContextManager[None]:
-    """Draw in the project's style while this is open."""
-    return style.context(["default", _STYLE])  # whatever matplotlibrc a machine has
+    """Context in which figures have the project's style, whatever matplotlibrc the machine has."""
+    return style.context(["default", _STYLE])
 
 
 def empty_figure(reason: str) -> bytes:
-    """A PNG that says why there is no plot."""
+    """A PNG with the reason why there is no plot."""
     with plot_style():
         figure = Figure(figsize=(5.2, 1.2), layout="constrained")
         figure.text(0.5, 0.5, reason, ha="center", va="center", color=MID)
@@ -42,7 +42,7 @@ def empty_figure(reason: str) -> bytes:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG, without the name of what wrote it."""
+    """The figure as PNG, without metadata of the software."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return buffer.getvalue()

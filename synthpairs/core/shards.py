@@ -1,4 +1,4 @@
-"""How samples are cut into tar shards: by the leading bits of their keys, so a few new samples change few shards."""
+"""Tar shards of samples, grouped by the leading bits of their keys so that a few new samples change few shards."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -8,11 +8,11 @@ from synthpairs.core.schema import digest
 from synthpairs.core.storage import shard_bytes, write_bytes
 
 
-def cut(keys: Iterable[str], size: int) -> list[list[str]]:
+def shard_keys(keys: Iterable[str], size: int) -> list[list[str]]:
     """The keys, sorted, in groups of about `size` or fewer.
 
-    Cutting by count would move every sample behind a new one into another shard. Here the number of groups is a power
-    of two and a key's group is its leading bits, so a new sample changes its own shard only, until the groups double.
+    The number of groups is a power of two and a key's group is its leading bits, so a new sample changes its own shard
+    alone, until the groups double.
     """
     ordered = sorted(keys)
     bits = (-(-len(ordered) // size) - 1).bit_length() if ordered else 0
@@ -20,12 +20,12 @@ def cut(keys: Iterable[str], size: int) -> list[list[str]]:
 
 
 def shard_name(keys: Iterable[str]) -> str:
-    """File name of the shard that holds the samples with these keys, in this order."""
+    """File name of the shard with the samples of these keys in this order."""
     return f"shard-{digest(*keys)}.tar"
 
 
 def write_shards(out: Path, shards: Iterable[tuple[str, list[tuple[str, dict[str, bytes]]]]]) -> None:
-    """Write (name, samples) shards, as they come, into a directory; shards of another plan are removed from it."""
+    """Write (name, samples) shards one by one into the folder `out`, and remove all other shards from it."""
     written = set()
     for name, samples in shards:
         write_bytes(out / name, shard_bytes(samples))

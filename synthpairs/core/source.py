@@ -1,7 +1,7 @@
-"""The source code that a program's results depend on: what it imports, found without running it.
+"""Import closure of a program, by static analysis, and its hash: which source files its results depend on.
 
-DVC does not follow imports, so each stage's deps name this closure (tests/test_pipeline.py compares), and what is kept of an
-unfinished run is filed under its hash (synthpairs.core.storage.WorkStore): a code edit never yields old results.
+DVC does not follow imports, so the deps of each stage must cover its closure (tests/test_pipeline.py compares). Work stores
+(synthpairs.core.storage.WorkStore) are keyed by the hash, so that edited code does not reuse old results.
 """
 
 import ast
@@ -14,11 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("synthpairs", "stages", "desk_models")
-RUNTIME = "runtime"  # of synthpairs/: how a thing is run or shown
+RUNTIME = "runtime"  # the package of synthpairs/ that changes no result: left out of all closures
 
 
 def source_hash(program: str | None = None) -> str:
-    """SHA-256 of the import closure of a module, by default of the program that runs; of everything where that is not ours."""
+    """SHA-256 of a module's import closure, by default of the running program; of all our code where that is not ours."""
     spec = None if program else getattr(sys.modules["__main__"], "__spec__", None)
     name = program or (spec.name if spec else "")
     return _hash(name if name.partition(".")[0] in PACKAGES else "")
@@ -37,23 +37,19 @@ def _hash(name: str) -> str:
 
 
 def import_closure(module: Path) -> set[Path]:
-    """All first-party files, relative to ROOT, that running a module can execute or read beside the code, RUNTIME left out."""
-    seen: set[Path] = set()
+    """All first-party files, relative to ROOT, that running a module can import, and their data files; without RUNTIME."""
+    closure: set[Path] = set()
     todo = [module]
     while todo:
         path = todo.pop()
-        if path not in seen and not _is_runtime(path):
-            seen.add(path)
+        if path not in closure and path.parts[:2] != ("synthpairs", RUNTIME):
+            closure.add(path)
             todo += imported_files(path) if path.suffix == ".py" else []
-    return seen
-
-
-def _is_runtime(path: Path) -> bool:
-    return path.parts[0] == "synthpairs" and path.parts[1] == RUNTIME
+    return closure
 
 
 def imported_files(path: Path) -> Iterator[Path]:
-    """First-party files that a module imports anywhere in it, and files beside it that it names (its data)."""
+    """First-party files that a module imports, also inside functions, and files of its folder that it names in strings."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -65,12 +61,12 @@ def imported_files(path: Path) -> Iterator[Path]:
                 yield from module_files(base.rstrip("."))
         elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.-]+", str(node.value)):
             data = path.parent / str(node.value)
-            if (ROOT / data).is_file() and data.name != "params.yaml":  # of params DVC tracks the values, not the file
+            if (ROOT / data).is_file() and data.name != "params.yaml":  # DVC tracks its values, not the file
                 yield data
 
 
 def module_files(name: str) -> Iterator[Path]:
-    """The file of a dotted first-party name, and the `__init__` files on the way that hold more than a docstring."""
+    """The file of a dotted first-party name, and its packages' `__init__` files that hold more than a docstring."""
     parts = name.split(".")
     if parts[0] not in PACKAGES:
         return

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, byte-exact tar shards, and the work store that lets a killed stage resume."""
+"""Atomic file writes, byte-exact Parquet tables and tar shards, hashes, and the work store with which stages resume."""
 
 import contextlib
 import errno
@@ -22,13 +22,13 @@ from synthpairs.core.source import source_hash
 
 T = TypeVar("T")
 END_OF_TAR = 1024  # zero bytes that close every tar
-BATCH_ROWS = 1024  # Python rows that TableWriter holds before it packs them
-GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # of a row group, at which TableWriter writes it
-RECIPE = "recipe-"  # and its version: a folder of WorkStore
+BATCH_ROWS = 1024  # Python rows that TableWriter collects before it converts them
+GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # size of a row group at which TableWriter writes it
+RECIPE = "recipe-"  # prefix of the WorkStore folders that are named by a recipe's version
 
 
 def write_bytes(path: Path, payload: bytes) -> None:
-    """Write the file under another name, then move it into place, so no reader ever sees half of it."""
+    """Write a file atomically: under a temporary name that is then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -42,14 +42,14 @@ def write_bytes(path: Path, payload: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Sorted keys, two spaces, final newline: equal values give equal bytes."""
+    """Write JSON with sorted keys, indented by two spaces: equal values give equal bytes."""
     write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
 
 def write_table(path: Path, rows: pd.DataFrame | list[dict], schema: pa.Schema) -> None:
-    """Write rows as Parquet with exactly the schema's columns.
+    """Write rows as Parquet with exactly the schema's columns; ValueError for a column that no row has.
 
-    A column that no row has is a ValueError; a cell that a row lacks becomes null; further columns are dropped.
+    Cells that a row lacks become null, columns outside the schema are dropped.
     """
     present = set(rows.columns) if isinstance(rows, pd.DataFrame) else {name for row in rows for name in row}
     missing = [name for name in schema.names if name not in present]
@@ -67,9 +67,9 @@ def write_table(path: Path, rows: pd.DataFrame | list[dict], schema: pa.Schema) 
 
 
 class TableWriter:
-    """A Parquet file that grows by row groups, so that it is never held as a whole; in place when the block ends well.
+    """Context manager that writes a Parquet file row by row in bounded memory, and renames it into place at the end.
 
-    Rows that fit into one group give the bytes that `write_table` gives.
+    Rows that fit into one row group give the same bytes as `write_table`.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -95,7 +95,7 @@ class TableWriter:
             self._partial.unlink()
 
     def add(self, row: dict[str, Any]) -> None:
-        """One more row, of which the schema's columns are written; what it lacks is null."""
+        """Append a row; cells that it lacks become null, columns outside the schema are dropped."""
         self._rows.append(row)
         if len(self._rows) >= BATCH_ROWS:
             self._pack()
@@ -116,7 +116,7 @@ class TableWriter:
 
 
 def read_table(path: Path, command: str) -> pd.DataFrame:
-    """A Parquet table as a DataFrame; `command` is what to run when it is missing or broken."""
+    """A Parquet table as a DataFrame; errors for a missing or broken file name the `command` to run."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `{command}` first")
     try:
@@ -126,7 +126,7 @@ def read_table(path: Path, command: str) -> pd.DataFrame:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a directory's file names and contents in sorted order; FileNotFoundError without one."""
+    """SHA-256 of a file, or of the relative paths and contents of all files in a folder; FileNotFoundError if missing."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -142,7 +142,7 @@ def shard_bytes(samples: Iterable[tuple[str, dict[str, bytes]]]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for key, members in samples:
             for extension, payload in sorted(members.items()):
-                entry = tarfile.TarInfo(f"{key}.{extension}")  # mtime, uid, gid are 0 and the mode 0644 by default
+                entry = tarfile.TarInfo(f"{key}.{extension}")  # by default mtime, uid, gid are 0 and the mode is 0644
                 entry.size = len(payload)
                 tar.addfile(entry, io.BytesIO(payload))
     return buffer.getvalue()
@@ -150,28 +150,28 @@ def shard_bytes(samples: Iterable[tuple[str, dict[str, bytes]]]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Bytes within a file, such as a member of a tar."""
+    """A range of bytes in a file, such as a member of a tar."""
 
     path: Path
     offset: int
     size: int
 
     def read(self) -> bytes:
-        """The bytes."""
+        """The bytes of the range."""
         with self.path.open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
 
 
 def read_bytes(source: Slice | Path | bytes) -> bytes:
-    """What lies there; bytes are themselves."""
+    """The bytes of a slice, a file, or the given bytes."""
     if isinstance(source, Slice):
         return source.read()
     return source.read_bytes() if isinstance(source, Path) else source
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The samples of a tar shard; ValueError naming the file when it is cut short (after what is whole) or no tar."""
+    """(key, {extension: payload}) of a tar shard; ValueError for a truncated one (after its whole samples) or no tar."""
 
     def payload(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
         file = tar.extractfile(entry)
@@ -181,11 +181,11 @@ def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def locate_shard(path: Path) -> Iterator[tuple[str, dict[str, Slice]]]:
-    """Where in a tar shard its samples lie; errors as read_shard's."""
+    """(key, {extension: slice}) of a tar shard, without reading the payloads; errors as read_shard."""
     return _samples(path, lambda tar, entry: Slice(path, entry.offset_data, entry.size))
 
 
-def _samples(path: Path, taken: Callable[[tarfile.TarFile, tarfile.TarInfo], T]) -> Iterator[tuple[str, dict[str, T]]]:
+def _samples(path: Path, read: Callable[[tarfile.TarFile, tarfile.TarInfo], T]) -> Iterator[tuple[str, dict[str, T]]]:
     try:
         with tarfile.open(path, "r:") as tar:
             key = ""
@@ -195,11 +195,11 @@ def _samples(path: Path, taken: Callable[[tarfile.TarFile, tarfile.TarInfo], T])
                 if members and name != key:
                     yield key, members
                     members = {}
-                key, members[extension] = name, taken(tar, entry)
+                key, members[extension] = name, read(tar, entry)
             if members:
                 yield key, members
             assert tar.fileobj
-            tar.fileobj.seek(tar.offset)  # tarfile takes a cut between two members for the end: only the mark tells
+            tar.fileobj.seek(tar.offset)  # tarfile accepts a tar that is truncated between two members
             if tar.fileobj.read(END_OF_TAR) != bytes(END_OF_TAR):
                 raise EOFError("no end of archive")
     except (tarfile.TarError, EOFError) as error:
@@ -207,25 +207,24 @@ def _samples(path: Path, taken: Callable[[tarfile.TarFile, tarfile.TarInfo], T])
 
 
 def work_folder() -> Path:
-    """Where all work stores lie; under `dvc exp run --temp` in the project, not in its copy."""
+    """Root folder of all work stores; under `dvc exp run --temp` that of the project, not of its copy."""
     return Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp/work"
 
 
 def code_folder(program: str | None = None) -> str:
-    """The folder for what a program's source shaped, as `source_hash` has it."""
+    """Name of the folder for results of a program's present source code: the beginning of its `source_hash`."""
     return source_hash(program)[:16]
 
 
 class WorkStore:
-    """Finished pieces of a stage's work, kept outside the outs that DVC deletes, so that a killed run resumes.
+    """Cache of a stage's finished pieces outside the outs that DVC deletes, so that a killed run resumes.
 
-    `fingerprint` is of all data and params that shape the pieces, so pieces of another configuration are never taken up. Nor
-    are those of other code: they lie under the hash of the program's source, or, where making them anew is too dear, under the
-    version of their `recipe`, which must be raised when its results change. `python -m synthpairs clean` frees old ones.
+    Pieces are reused under the same `fingerprint`, of all data and params that they depend on, and the same code: the folder is
+    named by the hash of the program's source, or, where recomputing is too expensive, by the version of a `recipe`, which must
+    be raised when its results change. `python -m synthpairs clean` removes old stores.
 
-    A lock keeps a second process (say, the orphan of a killed `dvc repro`) out. The process that holds it is
-    the only one that writes: workers, here or on other machines, send it their results. Some network disks do not pass
-    locks on, so two machines that share one must not run the same stage at once.
+    A lock excludes other processes, such as the orphan of a killed `dvc repro`. Its holder alone writes; workers send it
+    their results. Some network disks ignore locks, so two machines that share one must not run the same stage at once.
     """
 
     def __init__(self, stage: str, fingerprint: str, recipe: int | None = None) -> None:
@@ -234,7 +233,7 @@ class WorkStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator["WorkStore"]:
-        """Hold the store; BlockingIOError names the directory when another process works in it."""
+        """Lock the store; BlockingIOError when another process holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
             try:
@@ -255,12 +254,12 @@ class WorkStore:
         write_bytes(self.path / name, payload)
 
     def discard(self) -> None:
-        """Remove the store, once its pieces are in the stage's outs."""
+        """Delete the store."""
         remove_store(self.path)
 
 
 def remove_store(path: Path) -> None:
-    """Delete a work store's directory, and the ones above it that are empty then."""
+    """Delete a work store's folder and the folders above it that become empty."""
     shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):  # not empty
         while (path := path.parent) != work_folder():

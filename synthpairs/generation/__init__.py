@@ -1,1 +1,1 @@
-"""From captions to images (SynthVLM) or to VQ tokens without pixels (Synth2)."""
+"""From captions to candidate images (SynthVLM) or VQ tokens without pixels (Synth2), and real pairs as VQ tokens."""

@@ -1,6 +1,6 @@
-"""How a batch of candidates is made, wherever that happens: in the stage's process, in another, on another machine.
+"""Generation of one batch of candidates, in the stage's process or in a worker.
 
-One bad caption costs its own candidates only, and a full accelerator none: the batch is halved.
+A caption on which the model fails costs its own candidates only. On out-of-memory the batch size is halved.
 """
 
 import hashlib
@@ -18,121 +18,120 @@ from synthpairs.runtime.engine.memory import free, out_of_memory
 log = logging.getLogger(__name__)
 
 
-class Generator(Protocol):
-    """A loaded model that makes them."""
+class CandidateGenerator(Protocol):
+    """A loaded model with its settings."""
 
-    inputs: dict[str, Any]  # everything that changes what it makes, spelled out
-    fingerprint: str  # of the inputs
+    inputs: dict[str, Any]  # everything that changes its results
+    fingerprint: str  # hash of the inputs
     device: torch.device
-    tokenizer: Any  # the one that cuts prompts first
-    params: Any  # candidates, batch, samples_per_shard, max_failed_share; another batch when memory runs out
+    tokenizer: Any  # the one with the smallest limit
+    params: Any  # candidates, batch, samples_per_shard, max_failed_share; replaced when the batch size is halved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Craft:
-    """How one stage makes its candidates."""
+class GenerationSpec:
+    """How a stage generates its candidates and stores them."""
 
     stage: str  # its section of params.yaml and the name of its work store
-    noun: str  # what one of them is called
-    generator: Generator
-    make: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # a result for each of a batch's keys and texts
-    encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError says why it is not one
-    told: Mapping[str, Any]  # entries of every sample's json beside its row of the manifest
-    recipe: int | None = None  # version of what makes them, where a code edit is to make none anew; see WorkStore
-    added: Mapping[str, Any] = field(default_factory=dict)  # what files carry beside what was made; no part of any key
-    count: Callable[[Sequence[str]], dict[str, Any]] | None = None  # metrics of the captions beside those of all crafts
+    noun: str  # for a candidate, in messages
+    generator: CandidateGenerator
+    generate: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # results for the keys and texts of a batch
+    encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError for an invalid result
+    json_fields: Mapping[str, Any] = field(default_factory=dict)  # of every sample, in addition to its manifest row
+    recipe: int | None = None  # version of the results, where code edits are to keep stored ones; see WorkStore
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # in the files, but in no key
+    caption_metrics: Callable[[Sequence[str]], dict[str, Any]] | None = None  # further metrics, from all texts
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What came of a batch."""
+class BatchResult:
+    """Files and errors of a batch of candidates."""
 
-    samples: list[tuple[str, dict[str, bytes]]]  # key and files, with their `sha256` beside them
+    samples: list[tuple[str, dict[str, bytes]]]  # key and files by extension, `sha256` of them among these
     failed: dict[str, str]  # error by key
-    batch: int  # how many the device takes at once by now
+    batch_size: int  # of the generator after the batch
 
 
 def files_hash(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of a candidate's files, one after the other by extension."""
+    """SHA-256 of a candidate's files, concatenated in order of their extensions."""
     return hashlib.sha256(b"".join(payload for _, payload in sorted(files.items()))).hexdigest()
 
 
-class Maker:
-    """Makes batches, rows with `key` and `text`, by a craft."""
+class BatchGenerator:
+    """Function from a batch, rows with `key` and `text`, to its BatchResult."""
 
-    def __init__(self, craft: Craft) -> None:
-        self._craft = craft
+    def __init__(self, spec: GenerationSpec) -> None:
+        self._spec = spec
         self._pool = ThreadPoolExecutor()
 
-    def __call__(self, batch: Sequence[Mapping[str, Any]]) -> Made:
-        """Results encoded, or why there are none. An accelerator that is broken for good comes through as AcceleratorError."""
+    def __call__(self, batch: Sequence[Mapping[str, Any]]) -> BatchResult:
+        """Encoded results, or errors; torch.AcceleratorError when the accelerator is broken for this process."""
         samples, failed = [], {}
-        for row, files in zip(batch, self._pool.map(self._encoded, self._results(batch)), strict=True):
+        for row, files in zip(batch, self._pool.map(self._encode, self._results(batch)), strict=True):
             if isinstance(files, str):
                 failed[row["key"]] = files
             else:
                 samples.append((row["key"], files | {"sha256": files_hash(files).encode()}))
-        return Made(samples, failed, self._craft.generator.params.batch)
+        return BatchResult(samples, failed, self._spec.generator.params.batch)
 
     def _results(self, batch: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """A result, or an error as text, for each candidate; when a batch raises, its candidates are tried one by one."""
+        """A result or an error as text for each candidate; when a batch raises, its candidates are tried one by one."""
         try:
-            return self._fitting([row["key"] for row in batch], [row["text"] for row in batch])
-        except torch.AcceleratorError:  # this process can compute nothing on it any more
+            return self._within_memory([row["key"] for row in batch], [row["text"] for row in batch])
+        except torch.AcceleratorError:
             raise
-        except Exception as error:  # there is no saying what a pipeline raises on a prompt that it cannot take
+        except Exception as error:  # pipelines raise all kinds of errors on prompts
             if len(batch) == 1:
                 return [f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]]
             return [result for row in batch for result in self._results([row])]
 
-    def _fitting(self, keys: Sequence[str], texts: Sequence[str]) -> list[Any]:
-        """Results of as many at once as there is memory for; from the first failure on that is half, of whatever follows."""
-        generator = self._craft.generator
-        done: list[Any] = []
-        while len(done) < len(keys):
-            size, first = generator.params.batch, len(done)
+    def _within_memory(self, keys: Sequence[str], texts: Sequence[str]) -> list[Any]:
+        """Results of all keys; on out-of-memory the batch size is halved, for this and all later batches."""
+        generator = self._spec.generator
+        results: list[Any] = []
+        while (start := len(results)) < len(keys):
+            size = generator.params.batch
             try:
-                results = list(self._craft.make(keys[first : first + size], texts[first : first + size]))
+                part = list(self._spec.generate(keys[start : start + size], texts[start : start + size]))
             except Exception as error:
                 if size == 1 or not out_of_memory(error):
                     raise
-                # The number of threads stays the one that was found for the whole batch: it is the CPU's concern.
+                # The number of threads stays that of the whole batch: threads are for the CPU alone.
                 generator.params = replace(generator.params, batch=size // 2)
             else:
-                assert len(results) == min(size, len(keys) - first)
-                done += results
+                assert len(part) == min(size, len(keys) - start)
+                results += part
                 continue
-            free()  # only now, when the error no longer holds what it failed with
-        return done
+            free()  # here, where the error no longer refers to the tensors of the failed attempt
+        return results
 
-    def _encoded(self, result: Any) -> dict[str, bytes] | str:
-        """The result's files, or why there are none."""
+    def _encode(self, result: Any) -> dict[str, bytes] | str:
         if isinstance(result, str):
             return result
         try:
-            return self._craft.encode(result)
+            return self._spec.encode(result)
         except ValueError as error:
             return str(error)
 
 
-class MakerElsewhere:
-    """A Maker in a worker's process, which has to be as the driver thinks it is: otherwise it would make something else."""
+class WorkerBatchGenerator:
+    """A BatchGenerator in a worker process; ValueError unless its results would be those that the driver planned."""
 
-    def __init__(self, recipe: Callable[[], Craft], fingerprint: str, device: str, threads: int) -> None:
+    def __init__(self, load: Callable[[], GenerationSpec], fingerprint: str, device: str, threads: int) -> None:
         torch.set_num_threads(threads)  # low bits depend on it
-        craft = recipe()
-        if craft.generator.fingerprint != fingerprint:
+        spec = load()
+        if spec.generator.fingerprint != fingerprint:
             raise ValueError(
-                f"a worker would make other {craft.noun}s than those that were planned: libraries or weights differ there, "
-                f"see {craft.generator.inputs}"
+                f"a worker would make other {spec.noun}s than those that were planned: libraries or weights differ there, "
+                f"see {spec.generator.inputs}"
             )
-        if craft.generator.device.type != device:
-            raise ValueError(f"a worker computes on {craft.generator.device.type}, where {device} was expected")
-        self._make = Maker(craft)
+        if spec.generator.device.type != device:
+            raise ValueError(f"a worker computes on {spec.generator.device.type}, where {device} was expected")
+        self._generate = BatchGenerator(spec)
 
-    def __call__(self, batch: Sequence[Mapping[str, Any]]) -> Made:
-        """As Maker; but a broken accelerator ends the process, for a fresh one may have another go."""
+    def __call__(self, batch: Sequence[Mapping[str, Any]]) -> BatchResult:
+        """As BatchGenerator; a broken accelerator ends the process, so that a new one can retry."""
         try:
-            return self._make(batch)
+            return self._generate(batch)
         except torch.AcceleratorError as error:
             sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")

@@ -1,1 +1,1 @@
-"""Raw scores of every candidate picture: how well it fits its caption, and how much of it survives a small size."""
+"""Scores of all candidate pictures: CLIP cosine with the caption, and SSIM with their downscaled version."""

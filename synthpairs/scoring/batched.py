@@ -1,8 +1,8 @@
-"""The same SSIM for many pictures at once, in torch: for GPUs.
+"""SSIM of synthpairs.scoring.ssim for batches of pictures on a GPU, in torch.
 
-Resizing is Pillow's own arithmetic, bit for bit: products with its whole-number weights, which float64 holds exactly, rounded
-to 8 bits after each direction. (torch's antialiased `interpolate` rounds once: a tenth of its levels is off by one.)
-So SSIM differs from synthpairs.scoring.ssim by rounding alone, below 1e-6 (tests/scoring/test_batched.py).
+Resizing equals Pillow's bit for bit: products with its integer weights, exact in float64, rounded to 8 bits after each
+direction. (torch's antialiased `interpolate` rounds once: a tenth of its levels is off by one.) So SSIM differs from that of
+the CPU by rounding alone, below 1e-6 (tests/scoring/test_batched.py).
 """
 
 import math
@@ -37,30 +37,30 @@ _FILTERS: dict[str, tuple[float, Callable[[float], float]]] = {  # half width, i
 
 @cache
 def _weights(before: int, after: int, kernel: str) -> Tensor:
-    """Pillow's weights [after, before] of one direction, whole numbers of 2^-BITS in float64."""
+    """Pillow's weights [after, before] of one direction, integer multiples of 2^-BITS in float64."""
     matrix = torch.zeros(after, before, dtype=torch.float64)
     scale = before / after
     if kernel == "nearest":
         source = scale * 0.5
-        for place in range(after):
-            matrix[place, min(int(source), before - 1)] = 2**BITS
-            source += scale  # Pillow adds up too, and where that falls just short of a pixel takes the one before
+        for row in range(after):
+            matrix[row, min(int(source), before - 1)] = 2**BITS
+            source += scale  # summed as in Pillow, for the same rounding errors
         return matrix
     half, function = _FILTERS[kernel]
     widened = max(scale, 1.0)
     support = half * widened
-    for place in range(after):
-        centre = (place + 0.5) * scale
+    for row in range(after):
+        centre = (row + 0.5) * scale
         first, last = max(0, int(centre - support + 0.5)), min(before, int(centre + support + 0.5))
         values = [function((pixel - centre + 0.5) / widened) for pixel in range(first, last)]
         total = sum(values)
         fixed = [math.copysign(math.floor(abs(value / total) * 2**BITS + 0.5), value) for value in values]
-        matrix[place, first:last] = torch.tensor(fixed, dtype=torch.float64)
+        matrix[row, first:last] = torch.tensor(fixed, dtype=torch.float64)
     return matrix
 
 
 def resized(pictures: Tensor, height: int, width: int, kernel: str) -> Tensor:
-    """Pictures [n, channels, rows, columns] of whole levels 0 to 255 in float64, resized as Pillow does it."""
+    """Pictures [n, channels, rows, columns] of integer levels 0 to 255 in float64, resized as by Pillow."""
     rows, columns = pictures.shape[-2:]
     if columns != width:
         pictures = _rounded(pictures @ _weights(columns, width, kernel).to(pictures.device).T)
@@ -74,19 +74,19 @@ def _rounded(sums: Tensor) -> Tensor:
 
 
 def self_similarities(pictures: Tensor, spec: Ssim) -> Tensor:
-    """Mean SSIM of each of some pictures uint8 [n, height, width, 3] with itself after `spec.down` pixels and back.
+    """Mean SSIM, float64 [n], of pictures uint8 [n, height, width, 3] with themselves after down- and upscaling.
 
-    Float64 [n], on the pictures' device. ValueError when a side is shorter than the window.
+    ValueError when a side is shorter than the window.
     """
     levels = pictures.permute(0, 3, 1, 2).double()
     if spec.start is not None:
         levels = resized(levels, spec.start, spec.start, spec.kernel)
     height, width = levels.shape[-2:]
     check_size(width, height, spec.window)
-    again = resized(resized(levels, spec.down, spec.down, spec.kernel), height, width, spec.kernel)
+    rescaled = resized(resized(levels, spec.down, spec.down, spec.kernel), height, width, spec.kernel)
     if spec.colour == "gray":
-        levels, again = _gray(levels), _gray(again)
-    return _mean_ssim(levels.float(), again.float(), spec.window)
+        levels, rescaled = _gray(levels), _gray(rescaled)
+    return _mean_ssim(levels.float(), rescaled.float(), spec.window)
 
 
 def _gray(levels: Tensor) -> Tensor:
@@ -98,16 +98,17 @@ def _gray(levels: Tensor) -> Tensor:
 def _taps(window: str) -> tuple[float, ...]:
     if window == "uniform7":
         return (1.0,) * 7
-    bell = [math.exp(-0.5 * (place / 1.5) ** 2) for place in range(-5, 6)]
+    bell = [math.exp(-0.5 * (offset / 1.5) ** 2) for offset in range(-5, 6)]
     return tuple(value / sum(bell) for value in bell)
 
 
 def _mean_ssim(one: Tensor, other: Tensor, window: str) -> Tensor:
-    """As synthpairs.scoring.ssim has it: window sums of the pictures' sum and difference in float32, the rest in float64."""
+    """The formula of synthpairs.scoring.ssim: window sums in float32, the rest in float64."""
     taps = _taps(window)
     weight, unbias = (49, 49 / 48) if window == "uniform7" else (1, 1.0)
-    a, aa = (_slid(field, taps).double() for field in _with_square(one + other - 256))
-    b, bb = (_slid(field, taps).double() for field in _with_square(one - other))
+    total, difference = one + other - 256, one - other
+    a, aa = _window_sums(total, taps).double(), _window_sums(total * total, taps).double()
+    b, bb = _window_sums(difference, taps).double(), _window_sums(difference * difference, taps).double()
     variance_a = aa * weight - a * a + 2 * C2 * weight**2 / unbias
     variance_b = bb * weight - b * b
     mean_a = (a + 256 * weight) ** 2 + 2 * C1 * weight**2
@@ -115,16 +116,12 @@ def _mean_ssim(one: Tensor, other: Tensor, window: str) -> Tensor:
     return field.mean(dim=(1, 2, 3))
 
 
-def _with_square(field: Tensor) -> tuple[Tensor, Tensor]:
-    return field, field * field
-
-
-def _slid(field: Tensor, taps: tuple[float, ...]) -> Tensor:
-    """Weighted sums where the window fits whole; plain additions, as convolutions may be in 19 bits on a GPU."""
+def _window_sums(field: Tensor, taps: tuple[float, ...]) -> Tensor:
+    """Weighted sums where the window fits whole; by additions, because convolutions may use TF32 on a GPU."""
     for axis in (-1, -2):
         size = field.shape[axis] - len(taps) + 1
         total = torch.zeros_like(field.narrow(axis, 0, size))
-        for place, tap in enumerate(taps):
-            total.add_(field.narrow(axis, place, size), alpha=tap)
+        for start, tap in enumerate(taps):
+            total.add_(field.narrow(axis, start, size), alpha=tap)
         field = total
     return field

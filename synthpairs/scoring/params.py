@@ -8,23 +8,23 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ssim:
-    """How a picture is compared with its down- and up-scaled self; the paper and its authors' code differ about it."""
+    """SSIM of a picture with itself after down- and upscaling; the paper and its authors' code differ in these settings."""
 
-    start: Annotated[int | None, Within(8, 8192)]  # pixels that the picture is resized to first; null: as it is
-    down: Annotated[int, Within(1, 8192)]  # pixels of the small version
-    kernel: Literal["nearest", "bilinear", "bicubic", "lanczos"]  # Pillow's, antialiased on the way down
+    start: Annotated[int | None, Within(8, 8192)]  # side in pixels to which the picture is first resized; null: its own
+    down: Annotated[int, Within(1, 8192)]  # side in pixels of the downscaled version
+    kernel: Literal["nearest", "bilinear", "bicubic", "lanczos"]  # Pillow's, antialiased in downscaling
     window: Literal["uniform7", "gaussian11"]  # scikit-image's default; that of Wang et al. 2004 (sigma 1.5)
     colour: Literal["gray", "rgb"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Section `scores`: which CLIP reads the pairs, and how SSIM is taken."""
+    """Section `scores`: the CLIP model and the SSIM."""
 
     clip: str  # an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
     prefix: str  # put before every caption
     precision: Literal["fp32", "bf16", "fp16"]
-    batch: Annotated[int, Within(1, 4096)]  # pictures or captions at once; see synthpairs.core.determinism
+    batch: Annotated[int, Within(1, 4096)]  # pictures or captions; see synthpairs.core.determinism
     ssim: Ssim
     max_failed_share: Annotated[float, Within(0, 1)]  # of the candidates, above which the stage fails

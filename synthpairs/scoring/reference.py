@@ -1,8 +1,7 @@
-"""Reference scores: SSIM by scikit-image and CLIP cosine by a plain open_clip call, for a few stored pictures of every run.
+"""Check of a run's scores against reference implementations: scikit-image for SSIM, plain open_clip for the CLIP cosine.
 
-Stored scores come from faster code (synthpairs.scoring.ssim, batched embeddings) or from the work store of an earlier run. So
-every run reads PICTURES of its pictures from their shards again and computes both scores the plain way, one picture and one
-caption at a time. A score that differs by more than its tolerance ends the stage.
+Scores come from faster code (synthpairs.scoring.ssim, batched embeddings) or from the work store of an earlier run. So every run
+computes both scores of PICTURES stored pictures again, one by one. A difference beyond the tolerance ends the stage.
 """
 
 import heapq
@@ -23,11 +22,11 @@ from synthpairs.core.storage import locate_shard
 from synthpairs.models.clip import full_float32
 from synthpairs.scoring.params import Scores, Ssim
 
-PICTURES = 16  # checked in every run; 1 s with loading scikit-image and the desk CLIP
-DECIMALS = 6  # of a stored score; float32 carries no more
+PICTURES = 16  # per run; 1 s with loading scikit-image and the desk CLIP
+DECIMALS = 6  # of a stored score; the precision of float32
 SSIM_TOLERANCE = 1e-6  # largest difference measured: 2e-13 for uniform7, 3e-7 for gaussian11, whose sums are in float32
 # Batches are summed in another order than single inputs. Largest differences measured with the desk CLIP and a ViT-B-32: 7e-8,
-# 2e-4, 2e-3. In half precision every layer rounds: the tolerance is four steps of the type (torch.finfo(...).eps).
+# 2e-4, 2e-3. In half precision every layer rounds: the tolerance is four times torch.finfo(...).eps.
 COSINE_TOLERANCE = {"fp32": 1e-6, "fp16": 4e-3, "bf16": 3e-2}
 
 
@@ -36,13 +35,13 @@ def check_scores(
 ) -> dict[str, float]:
     """Compare scores with reference scores of some pictures; returns metrics: pictures checked, largest differences.
 
-    `scores` has the columns of SCORES, `manifest` those of CANDIDATES; `store` is where scores of earlier runs are kept, for the
-    error. Which pictures are checked depends on the keys alone. ValueError names the first one with a wrong score.
+    `scores` has the columns of SCORES, `manifest` those of CANDIDATES; `store`, the work store's folder, is for the error. Which
+    pictures are checked depends on the keys alone. ValueError names the first wrong score.
 
-    A difference counts beyond half a unit of the last stored digit, which rounding accounts for. Differences in the metrics are
-    in whole tolerances: what is left below is the order of a CPU's sums, and tracked metrics must not depend on that.
+    Half a unit of the last stored digit, the rounding error, is subtracted from differences. In the metrics they are rounded to
+    whole tolerances, so that tracked metrics do not depend on the order of a CPU's sums.
     """
-    # Shards hold neighbouring keys, so these are drawn by a hash of the key: from all over the run.
+    # By a hash of the key, so that they come from many shards: each shard holds neighbouring keys.
     keys = heapq.nsmallest(PICTURES, scores["key"], key=lambda key: digest("reference", key))
     scored, stored = (rows[rows["key"].isin(keys)].set_index("key").loc[keys] for rows in (scores, manifest))
     pictures = stored_pictures(stored["shard"], images)
@@ -72,28 +71,27 @@ def check_scores(
 
 
 def stored_pictures(shards: pd.Series, images: Path) -> list[Image.Image]:
-    """RGB pictures read from the shards under `images`; `shards` are file names by key."""
+    """RGB pictures from the shards in the folder `images`; `shards` maps keys to file names."""
     samples = {name: dict(locate_shard(images / name)) for name in sorted(set(shards))}
     pictures = []
     for key, shard in shards.items():
         members = samples[shard][key]
-        payload = (members.get("png") or members["webp"]).read()
-        pictures.append(decode_image(payload))
+        pictures.append(decode_image((members.get("png") or members["webp"]).read()))
     return pictures
 
 
 def reference_ssim(picture: Image.Image, spec: Ssim) -> float:
-    """scikit-image's mean SSIM in [-1, 1] of an RGB picture with itself after `spec.down` pixels and back."""
+    """scikit-image's mean SSIM in [-1, 1] of an RGB picture with itself after down- and upscaling."""
     kernel = Image.Resampling[spec.kernel.upper()]
     if spec.start is not None:
         picture = picture.resize((spec.start, spec.start), kernel)
-    again = picture.resize((spec.down, spec.down), kernel).resize(picture.size, kernel)
+    rescaled = picture.resize((spec.down, spec.down), kernel).resize(picture.size, kernel)
     if spec.colour == "gray":
-        picture, again = picture.convert("L"), again.convert("L")
+        picture, rescaled = picture.convert("L"), rescaled.convert("L")
     window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     return float(
         structural_similarity(
-            np.asarray(picture), np.asarray(again), data_range=255, channel_axis=-1 if spec.colour == "rgb" else None,
+            np.asarray(picture), np.asarray(rescaled), data_range=255, channel_axis=-1 if spec.colour == "rgb" else None,
             **window if spec.window == "gaussian11" else {},
         )
     )  # fmt: skip

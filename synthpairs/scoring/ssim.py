@@ -1,8 +1,8 @@
-"""SSIM of a picture with its own down- and up-scaled version: the share of its detail that a small CLIP input keeps.
+"""SSIM of a picture with itself after down- and upscaling: how much of its detail a small CLIP input keeps.
 
-The paper (section on selection) takes 1024 -> 336 -> 1024. It rewards smooth pictures, so its raw value is stored.
-The numbers are scikit-image's, several times faster (docs/performance.md): OpenCV slides the windows over four fields
-instead of five, and pictures are worked off in strips that fit a core's cache.
+The paper (section on selection) scales 1024 -> 336 -> 1024. The score favours smooth pictures, so its raw value is stored.
+It equals scikit-image's, several times faster (docs/performance.md): OpenCV computes window sums of four fields instead of
+five, in strips that fit a core's cache.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,21 @@ from synthpairs.scoring.params import Ssim
 
 ROWS = 32  # of a strip, without its margins
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # Wang et al. 2004
-_KERNELS = {name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "lanczos")}
 _GAUSSIAN = cv2.getGaussianKernel(11, 1.5)
 
 
 class _Window(NamedTuple):
-    """What is averaged around each pixel, and how."""
+    """A window and its weighted sums."""
 
     side: int  # pixels
-    slide: Callable[[NDArray, NDArray], object]  # weighted sums of one float32 field into another; borders are no use
-    weight: int  # of all pixels together
-    unbias: float  # from the variance of these pixels to that of what they are a sample of
-    dtype: DTypeLike  # of what is made of the sums
+    sums: Callable[[NDArray, NDArray], object]  # of one float32 field into another; invalid at the borders
+    weight: int  # sum of the weights
+    unbias: float  # factor from the variance to the sample variance
+    dtype: DTypeLike  # in which the sums are combined
 
 
 _WINDOWS = {
-    # Sums of 49 whole numbers up to 2^16 are exact in float32, and float64 keeps the rest at scikit-image's 1e-13.
+    # Sums of 49 integers up to 2^16 are exact in float32; in float64 the rest agrees with scikit-image to 1e-13.
     "uniform7": _Window(
         7, lambda field, out: cv2.boxFilter(field, -1, (7, 7), dst=out, normalize=False), 49, 49 / 48, np.float64
     ),
@@ -43,26 +42,24 @@ _WINDOWS = {
 
 
 def self_similarity(picture: Image.Image, spec: Ssim) -> float:
-    """Mean SSIM in [-1, 1] of an RGB picture, 8 bits a channel, with itself after `spec.down` pixels and back.
+    """Mean SSIM in [-1, 1] of an RGB picture with itself after down- and upscaling.
 
-    ValueError when a side is shorter than the window. Both Pillow and OpenCV release the interpreter lock: callers may
-    use threads.
+    ValueError when a side is shorter than the window. Pillow and OpenCV release the interpreter lock: callers may use threads.
     """
-    kernel = _KERNELS[spec.kernel]
+    kernel = Image.Resampling[spec.kernel.upper()]
     if spec.start is not None:
         picture = picture.resize((spec.start, spec.start), kernel)
-    small = picture.resize((spec.down, spec.down), kernel)
-    again = small.resize(picture.size, kernel)
+    rescaled = picture.resize((spec.down, spec.down), kernel).resize(picture.size, kernel)
     if spec.colour == "gray":
-        picture, again = picture.convert("L"), again.convert("L")
-    return mean_ssim(np.asarray(picture), np.asarray(again), spec.window)
+        picture, rescaled = picture.convert("L"), rescaled.convert("L")
+    return mean_ssim(np.asarray(picture), np.asarray(rescaled), spec.window)
 
 
 def mean_ssim(one: NDArray[np.uint8], other: NDArray[np.uint8], window: str) -> float:
-    """Mean SSIM in [-1, 1] of two pictures [height, width] or [height, width, channels], where the window fits whole.
+    """Mean SSIM in [-1, 1] of two pictures [height, width] or [height, width, channels], over pixels with a whole window.
 
-    `window`: uniform7 (scikit-image's default: flat, sample covariance) or gaussian11 (Wang et al. 2004). ValueError
-    when a side is shorter than it.
+    `window`: uniform7 (scikit-image's default: flat, sample covariance) or gaussian11 (Wang et al. 2004). ValueError when a
+    side is shorter than the window.
     """
     shape = _WINDOWS[window]
     height, width = one.shape[:2]
@@ -76,7 +73,7 @@ def mean_ssim(one: NDArray[np.uint8], other: NDArray[np.uint8], window: str) -> 
 
 
 def check_size(width: int, height: int, window: str) -> None:
-    """ValueError for a picture that is smaller than the window."""
+    """ValueError for a picture smaller than the window."""
     side = _WINDOWS[window].side
     if min(height, width) < side:
         raise ValueError(
@@ -86,14 +83,14 @@ def check_size(width: int, height: int, window: str) -> None:
 
 
 def _strip(one: NDArray[np.uint8], other: NDArray[np.uint8], window: _Window) -> float:
-    """Sum of SSIM over the places of a strip where the window fits whole.
+    """Sum of SSIM over the pixels of a strip with a whole window.
 
     With A, B the means of the pictures' sum and difference, SSIM is (A^2 - B^2 + 2 C1) (var A - var B + 2 C2) over the
-    same with + for both minus signs. A shift changes no variance, and float32 is finest around 0. All here is in sums,
-    `weight` times the means.
+    same with + for both minus signs. The sum is shifted, which changes no variance, because float32 is finest around 0. All
+    values here are sums, `weight` times the means. Arrays are reused, to stay in the cache.
     """
     weight = window.weight
-    field = np.empty(one.shape, np.float32)  # one for all four, for the cache's sake
+    field = np.empty(one.shape, np.float32)
     sums = np.empty_like(field)
     margin = window.side // 2
     inner = sums[margin:-margin, margin:-margin]
@@ -101,10 +98,10 @@ def _strip(one: NDArray[np.uint8], other: NDArray[np.uint8], window: _Window) ->
     for combine, shift, plain, squared in ((np.add, 256, a, aa), (np.subtract, 0, b, bb)):
         combine(one, other, out=field, dtype=np.float32)
         field -= shift
-        window.slide(field, sums)
+        window.sums(field, sums)
         plain[:] = inner
         field *= field
-        window.slide(field, sums)
+        window.sums(field, sums)
         np.multiply(inner, weight, out=squared, dtype=window.dtype)
     aa -= np.multiply(a, a, out=spare)
     aa += 2 * C2 * weight**2 / window.unbias

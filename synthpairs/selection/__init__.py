@@ -1,1 +1,5 @@
-"""The best pairs of all candidates, the arms they are compared with, and the data set that is handed on."""
+"""Selection of the best candidates, the training pairs of the arms, and export for trainers.
+
+Candidates (all generated images, with scores) are ranked; the first k are selected; an arm's training pairs are the selected
+ones, as many random candidates, or as many real pairs.
+"""

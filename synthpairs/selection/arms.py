@@ -1,4 +1,4 @@
-"""Arms: training sets of one size whose models are compared with each other."""
+"""Training pairs of the arms, all of one size."""
 
 import pandas as pd
 
@@ -6,45 +6,46 @@ from synthpairs.core.arms import Arm
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score, ordered
 
-ALIGNMENT = "alignment"  # the caption filter that compares a caption with its original picture
+ALIGNMENT = "alignment"  # the caption filter by CLIP cosine with the caption's original picture
 
 
 def make_arm(
-    arm: Arm, selected: pd.DataFrame, pool: pd.DataFrame, captions: pd.DataFrame, rejected: pd.DataFrame, params: Select
+    arm: Arm,
+    selected: pd.DataFrame,
+    scored: pd.DataFrame,
+    captions: pd.DataFrame,
+    rejected: pd.DataFrame,
+    params: Select,
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """An arm's pairs (rows as in PAIRS, ordered by key) and how many there are, by where they come from.
+    """An arm's training pairs, by key, with the columns of PAIRS among theirs; and their numbers by origin.
 
-    `selected`: the selection. `pool`: all candidates that have scores. `captions` and `rejected`: the caption tables,
-    with `pictured` saying whether a row has an original picture.
+    `scored`: all candidates with scores. `captions`, `rejected`: the caption tables as of read_captions.
     """
     if arm == "selected":
         pairs = selected.assign(origin="synthetic")
         counts = {"pairs": len(pairs)}
     elif arm == "random":
-        pairs = _random(pool, len(selected), params).assign(origin="synthetic")
+        pairs = _random(scored, len(selected), params).assign(origin="synthetic")
         counts = {"pairs": len(pairs)}
     else:
         pairs = _real(captions, rejected, len(selected), params).assign(origin="real", shard=None)
         pairs["key"] = pairs["uid"]
-        left_out = int((~pairs["kept"].astype(bool)).sum())
-        counts = {"pairs": len(pairs), "kept": len(pairs) - left_out, "rejected_by_alignment": left_out}
+        num_kept = int(pairs["kept"].astype(bool).sum())
+        counts = {"pairs": len(pairs), "kept": num_kept, "rejected_by_alignment": len(pairs) - num_kept}
     return pairs.sort_values("key", ignore_index=True), counts
 
 
-def _random(pool: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
-    """As many of the same candidates without regard to scores; with `best_of` one, any one, per caption here too."""
-    order = pool[["key", "uid"]].assign(score=hash_score(pool["key"], params.seed, "arm"))
+def _random(scored: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
+    """Candidates regardless of their scores; with `best_of` at most one per caption, as in the selection."""
+    order = scored[["key", "uid"]].assign(score=hash_score(scored["key"], params.seed, "arm"))
     order = ordered(order, "ascending")
     if params.best_of:
         order = order.drop_duplicates("uid")
-    return pool.loc[order.index[:size]]
+    return scored.loc[order.index[:size]]
 
 
 def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
-    """As many reference captions with their originals; when too few were kept, also those that only alignment rejected.
-
-    Where there are fewer than asked for, all of them.
-    """
+    """Reference captions with their original pictures: kept ones, then if needed those that only alignment rejected."""
     kept = captions[(captions["source"] == "human") & captions["pictured"]].assign(kept=True)
     spare = rejected[(rejected["source"] == "human") & rejected["pictured"] & (rejected["reason"] == ALIGNMENT)]
     pairs = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)

@@ -1,4 +1,4 @@
-"""From data/selection to data/selected: the best pairs in the forms that trainers read."""
+"""Stage `export`: the selected pairs as WebDataset shards and as LLaVA's JSON for projector alignment, in data/selected."""
 
 import json
 from collections.abc import Iterator
@@ -7,33 +7,59 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.core.schema import SELECTED
-from synthpairs.core.shards import cut, shard_name, write_shards
+from synthpairs.core.shards import shard_keys, shard_name, write_shards
 from synthpairs.core.storage import read_shard, read_table, write_json, write_table
-from synthpairs.selection.records import llava_records
+
+INSTRUCTIONS = (
+    "What does this picture show? Answer in one sentence.",
+    "Say briefly what can be seen here.",
+    "Sum up the picture in a few words.",
+    "Give a short caption for this image.",
+    "In one line, what is in the image?",
+    "Name what is shown, and how.",
+    "Write down what you see, and keep it short.",
+    "Tell me in brief what the picture is of.",
+    "Caption this picture plainly.",
+    "State the content of the image in short.",
+)
 
 
 def export_selection(samples_per_shard: int, data: Path, out: Path) -> int:
-    """Write `out` (selected.parquet, llava.json, WebDataset shards) from `data`; returns how many pairs there are."""
+    """Write `out` (selected.parquet, llava.json, shards) from `data`; returns the number of pairs."""
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
-    generator = json.loads((data / "images/generator.json").read_text())
+    extension = json.loads((data / "images/generator.json").read_text())["inputs"]["format"]
     write_table(out / "selected.parquet", selected, SELECTED)
     write_shards(out, _shards(selected, data / "images", samples_per_shard))
-    write_json(out / "llava.json", llava_records(selected, generator["inputs"]["format"]))
+    texts = zip(selected["key"], selected["text"], strict=True)
+    write_json(out / "llava.json", [llava_record(key, text, extension) for key, text in texts])
     return len(selected)
 
 
 def _shards(selected: pd.DataFrame, images: Path, size: int) -> Iterator[tuple[str, list]]:
-    """The selection's samples, pictures byte for byte as painted, their JSON with rank and scores added."""
+    """The samples of data/images, with rank and scores added to their JSON."""
     rows = selected.set_index("key")[["shard", "rank", "score", "clip_cosine", "ssim"]].to_dict("index")
-    for keys in cut(rows, size):
+    for keys in shard_keys(rows, size):
         wanted, samples = set(keys), dict[str, dict[str, bytes]]()
         for shard in sorted({rows[key]["shard"] for key in keys}):
             samples |= {key: members for key, members in read_shard(images / shard) if key in wanted}
         for key in keys:
-            row, shard = dict(rows[key]), rows[key]["shard"]
+            scores = dict(rows[key])
+            shard = scores.pop("shard")
             if key not in samples:
                 raise ValueError(f"{images / shard}: picture {key} is missing; run `dvc repro images`")
-            del row["shard"]
-            document = json.loads(samples[key]["json"]) | row
+            document = json.loads(samples[key]["json"]) | scores
             samples[key]["json"] = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
         yield shard_name(keys), [(key, samples[key]) for key in keys]
+
+
+def llava_record(key: str, text: str, extension: str) -> dict:
+    """A pair as {id, image, conversations}; the instruction, and the side of it with the image, follow from the key."""
+    draw = int(key[:8], 16)
+    instruction = INSTRUCTIONS[draw % len(INSTRUCTIONS)]
+    image_first = draw // len(INSTRUCTIONS) % 2
+    question = f"<image>\n{instruction}" if image_first else f"{instruction}\n<image>"
+    return {
+        "id": key,
+        "image": f"{key}.{extension}",
+        "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": text}],
+    }

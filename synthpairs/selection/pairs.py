@@ -1,4 +1,4 @@
-"""An arm's training pairs and where their pictures lie: what the selection wrote, read back for training."""
+"""Reading of an arm's training pairs with their pictures, from shards or caption tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,20 +9,20 @@ import pyarrow.parquet as pq
 from synthpairs.core.storage import Slice, locate_shard, read_table
 
 DATA = Path("data")
-CAPTION_TABLES = ("captions/kept.parquet", "captions/rejected.parquet")  # where a real pair's picture can be
+CAPTION_TABLES = ("captions/kept.parquet", "captions/rejected.parquet")  # with the pictures of real pairs
 
 
 def load_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Slice | bytes]]:
-    """(key, caption, encoded picture) of every pair of an arm, in stored order: the same in every run.
+    """(key, caption, encoded picture) of an arm's training pairs, in the same order in every run.
 
-    Generated pictures stay in their shards; originals, which lie in tables, come as bytes.
-    FileNotFoundError when the arm is not there, ValueError when a picture of it is not.
+    Generated pictures are slices of their shards; originals, from tables, are bytes. FileNotFoundError when the arm's table
+    is missing, ValueError when a picture is.
     """
     return with_pictures(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select"), data)
 
 
 def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, Slice | bytes]]:
-    """(key, caption, encoded picture) of rows of PAIRS, those of one shard after another, real ones last."""
+    """(key, caption, encoded picture) of rows of PAIRS: synthetic ones shard by shard, then real ones."""
     synthetic = pairs[pairs["origin"] == "synthetic"]
     for shard, rows in synthetic.groupby("shard"):
         path = data / "images" / str(shard)
@@ -34,7 +34,7 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, S
 
 
 def originals(data: Path) -> Iterator[tuple[str, bytes | None]]:
-    """The uid and original picture (encoded; None without one) of every caption, kept or rejected."""
+    """(uid, encoded original picture or None) of all captions, kept and rejected."""
     for name in CAPTION_TABLES:
         for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
             yield from zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True)

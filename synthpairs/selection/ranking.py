@@ -1,4 +1,4 @@
-"""Ranking candidates. The result depends on keys and scores alone, never on the order of the rows."""
+"""Ranking of candidates by their scores, independent of the order of the rows."""
 
 import hashlib
 
@@ -11,10 +11,9 @@ from synthpairs.selection.params import Select
 
 
 def fused_score(candidates: pd.DataFrame, params: Select) -> pd.Series:
-    """The weighted score of the paper's selection step; NaN where a score is missing.
+    """The paper's weighted sum of both scores, or of their z-scores or relative ranks; NaN where a score is missing.
 
-    With `fusion: zscore` each score's distance from its mean over the candidates counts, in standard deviations, 0 when
-    nothing varies; with `rank` its rank over the number of candidates, in (0, 1] from the lowest, the mean rank for ties.
+    z-scores are over the candidates, 0 where all are equal. Relative ranks are in (0, 1], ascending, their mean for ties.
     """
     clip, ssim = params.clip_scale * candidates["clip_cosine"].clip(lower=0), candidates["ssim"]
     if params.fusion == "zscore":
@@ -25,36 +24,35 @@ def fused_score(candidates: pd.DataFrame, params: Select) -> pd.Series:
 
 
 def _zscore(values: pd.Series) -> pd.Series:
-    """Mean and deviation are taken in order of size: the order of the rows would show in their last bits."""
-    ordered = np.sort(values.dropna().to_numpy())
-    if not len(ordered) or ordered[0] == ordered[-1]:
+    sample = np.sort(values.dropna().to_numpy())  # sorted, because the order of the rows would change low bits
+    if not len(sample) or sample[0] == sample[-1]:
         return values * 0.0
-    return (values - ordered.mean()) / ordered.std()
+    return (values - sample.mean()) / sample.std()
 
 
 def hash_score(keys: pd.Series, seed: int, purpose: str) -> pd.Series:
-    """A number in [0, 1) for each key or uid that looks random; another seed or purpose gives an unrelated one.
+    """A pseudorandom number in [0, 1) for each key or uid, a hash of purpose, seed and key.
 
-    It is the start of schema.digest(purpose, seed, key), whose JSON is spelled out: keys are hexadecimal digits, and for
-    a million of them an encoder each takes three quarters of the time.
+    It is the start of schema.digest(purpose, seed, key), with the JSON written out: for a million keys, which are hexadecimal
+    digits, a JSON encoder takes three quarters of the time.
     """
-    begun = hashlib.sha256(f'["{purpose}",{seed},"'.encode())
+    prefix = hashlib.sha256(f'["{purpose}",{seed},"'.encode())
 
     def number(key: str) -> float:
-        total = begun.copy()
-        total.update(f'{key}"]'.encode())
-        return int(total.hexdigest()[:13], 16) / 16**13
+        sha256 = prefix.copy()
+        sha256.update(f'{key}"]'.encode())
+        return int(sha256.hexdigest()[:13], 16) / 16**13
 
     return pd.Series([number(key) for key in keys], keys.index, "float64")
 
 
 def rank_candidates(candidates: pd.DataFrame, params: Select) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The competing candidates, best first, with `score` and `rank`; and how many did not compete, by reason.
+    """The ranked candidates, best first, with `score` and `rank`; and the numbers of excluded ones by reason.
 
-    `candidates` has `key`, `uid`, `concept`, `clip_cosine` and `ssim`. `rear` ranks by the fused score from its other end, and
-    still lets the best candidate of a caption compete. Ties go to the smaller key. With `per_concept` the first so many of each
-    concept compete, as MetaCLIP caps what a word brings (https://arxiv.org/abs/2309.16671), though by rank where it draws lots;
-    the others are `crowded_out`. What names no concept is not capped.
+    `candidates` has `key`, `uid`, `concept`, `clip_cosine` and `ssim`; ties go to the smaller key. `best_of` excludes all but
+    the best candidate of a caption (`beaten`). The strategy `rear` ranks these by ascending fused score. `per_concept` excludes
+    candidates of a concept beyond its first so many (`crowded_out`): MetaCLIP's balancing (https://arxiv.org/abs/2309.16671),
+    by rank instead of at random. Candidates without a concept are not capped.
     """
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     if params.strategy == "clip-only":
@@ -65,26 +63,27 @@ def rank_candidates(candidates: pd.DataFrame, params: Select) -> tuple[pd.DataFr
         score = hash_score(scored["key"], params.seed, "strategy")
     else:
         score = fused_score(scored, params)
-    pool = ordered(scored.assign(score=score), "descending")
+    ranked = ordered(scored.assign(score=score), "descending")
     if params.best_of:
-        pool = pool.drop_duplicates("uid")
+        ranked = ranked.drop_duplicates("uid")
     if params.strategy == "rear":
-        pool = ordered(pool, "ascending")
-    lost = {"unscored": len(candidates) - len(scored), "beaten": len(scored) - len(pool)}
+        ranked = ordered(ranked, "ascending")
+    excluded = {"unscored": len(candidates) - len(scored), "beaten": len(scored) - len(ranked)}
     if params.per_concept is not None:
-        capped = pool[(pool.groupby("concept", dropna=False).cumcount() < params.per_concept) | pool["concept"].isna()]
-        lost["crowded_out"], pool = len(pool) - len(capped), capped
-    pool = pool.reset_index(drop=True)
-    pool["rank"] = pool.index
-    return pool, lost
+        index_in_concept = ranked.groupby("concept", dropna=False).cumcount()
+        capped = ranked[(index_in_concept < params.per_concept) | ranked["concept"].isna()]
+        excluded["crowded_out"], ranked = len(ranked) - len(capped), capped
+    ranked = ranked.reset_index(drop=True)
+    ranked["rank"] = ranked.index
+    return ranked, excluded
 
 
 def ordered(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """Rows by score, ties by key. pandas sorts two columns by way of categories, seven times as slow for a million rows."""
+    """Rows sorted by score, ties by key; with Arrow, which is seven times as fast as pandas for a million rows."""
     columns = pa.table({"score": rows["score"], "key": rows["key"]})
     return rows.take(pc.sort_indices(columns, sort_keys=[("score", direction), ("key", "ascending")]).to_numpy())
 
 
-def select_top_k(pool: pd.DataFrame, params: Select) -> pd.DataFrame:
-    """The first K of the ranked pool, or all of it where it holds fewer."""
-    return pool.head(params.k)
+def select_top_k(ranked: pd.DataFrame, params: Select) -> pd.DataFrame:
+    """The first k of the ranked candidates, or all of fewer."""
+    return ranked.head(params.k)

@@ -10,20 +10,21 @@ RESAMPLES = 200  # of the captions
 
 
 def stability(candidates: pd.DataFrame, params: Select, resamples: int = RESAMPLES) -> float:
-    """Chance that one of the selected is selected again when captions are drawn anew with replacement, if it is drawn.
+    """Probability that a selected candidate is selected again from a bootstrap sample of the captions that contains it.
 
-    The share k / candidates is kept. 1: no selected one's rank depends on the others; a selection by chance alone has that
-    share itself.
+    From a sample the share k / candidates is selected. 1: the selection does not depend on the sample; a random selection has
+    that share itself.
     """
-    pool, _ = rank_candidates(candidates, params)
-    captions, caption = np.unique(pool["uid"], return_inverse=True)
-    rng, share = np.random.default_rng(params.seed), min(1.0, params.k / len(pool))
-    selected = np.arange(len(pool)) < params.k
-    kept = drawn_again = 0
+    ranked, _ = rank_candidates(candidates, params)
+    captions, caption_index = np.unique(ranked["uid"], return_inverse=True)
+    rng, share = np.random.default_rng(params.seed), min(1.0, params.k / len(ranked))
+    selected = np.arange(len(ranked)) < params.k
+    num_again = num_present = 0
     for _ in range(resamples):
-        drawn = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[caption]
-        before = np.cumsum(drawn) - drawn  # how many stand above, copies counted
-        again = before < share * drawn.sum()
-        present = selected & (drawn > 0)
-        kept, drawn_again = kept + int((again & present).sum()), drawn_again + int(present.sum())
-    return kept / drawn_again
+        copies = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[caption_index]
+        num_above = np.cumsum(copies) - copies
+        again = num_above < share * copies.sum()
+        present = selected & (copies > 0)
+        num_again += int((again & present).sum())
+        num_present += int(present.sum())
+    return num_again / num_present

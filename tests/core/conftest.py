@@ -1,4 +1,4 @@
-"""Pinned packages, made here."""
+"""Small packages to pin."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ import pytest
 
 
 def npm_archive(files):
-    """A tarball, and its hash as packages.lock.yaml has it."""
+    """A tarball and its integrity in packages.lock.yaml."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, payload in files.items():
@@ -23,7 +23,7 @@ def npm_archive(files):
 
 
 def wheel(files):
-    """A wheel, and its hash as packages.lock.yaml has it."""
+    """A wheel and its integrity in packages.lock.yaml."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, payload in files.items():
@@ -33,7 +33,7 @@ def wheel(files):
 
 @pytest.fixture
 def pin(project_root):
-    """Makes a package of files, pins it in the project's lock file and puts it where `fetch` looks first."""
+    """Makes a package of files, pins it in the project's lock file and puts it into the cache of `fetch`."""
     root = project_root()
     cache, lock = root / ".dvc/tmp/packages", {"artwork": [], "names": [], "models": []}
     cache.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Pinned packages: verified on every use, read without running anything of theirs, and clear when out of reach."""
+"""Pinned packages are verified on every use; failed downloads give one line."""
 
 import base64
 import hashlib
@@ -16,15 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """The package cache of a DVC root of its own, where no client can download anything."""
-    nowhere = dict.fromkeys(("npm_config_registry", "PIP_INDEX_URL"), "http://127.0.0.1:9")
-    nowhere |= {
-        "npm_config_fetch_retries": "0",
-        "PIP_RETRIES": "0",
-        "PIP_FIND_LINKS": "",
-        "PIP_CONFIG_FILE": os.devnull,
-    }
-    for name, value in (nowhere | {"DVC_ROOT": str(tmp_path)}).items():
+    """The package cache of a new DVC root; clients cannot reach a registry."""
+    environment = dict.fromkeys(("npm_config_registry", "PIP_INDEX_URL"), "http://127.0.0.1:9")
+    environment |= {"npm_config_fetch_retries": "0", "PIP_RETRIES": "0", "PIP_FIND_LINKS": ""}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "DVC_ROOT": str(tmp_path)}
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     folder = tmp_path / ".dvc/tmp/packages"
     folder.mkdir(parents=True)
@@ -52,10 +48,9 @@ def test_a_file_of_a_cached_package_is_read_and_verified(cache, make, name, file
 
 
 @pytest.mark.parametrize("integrity", ["sha512-x", "sha256-x"], ids=["npm", "pip"])
-def test_without_a_network_one_line_says_what_failed(cache, integrity):
-    with pytest.raises(
-        ConnectionError, match=r"^synthpairs-no-such-package 1\.0\.0: download failed \(.*network"
-    ) as error:
+def test_a_failed_download_is_one_line(cache, integrity):
+    message = r"^synthpairs-no-such-package 1\.0\.0: download failed \(.*network"
+    with pytest.raises(ConnectionError, match=message) as error:
         fetch(package("synthpairs-no-such-package", integrity))
     assert re.search("ECONNREFUSED|Could not find a version", str(error.value))
     assert "\n" not in str(error.value)
@@ -73,17 +68,16 @@ def test_the_lock_pins_every_package_by_version_and_whole_hash():
         assert row.licence, row.package
 
 
-def test_a_package_of_weights_goes_by_name_and_others_are_listed(monkeypatch):
+def test_a_package_of_weights_is_found_by_name(monkeypatch):
     monkeypatch.chdir(ROOT)
     names = [row.package for row in pinned("models")]
     assert model_package(names[1], "x.package") == pinned("models")[1]
-    with pytest.raises(
-        ValueError, match=re.escape(f"x.package must be one that {LOCK} pins ({', '.join(names)}), got 'other'")
-    ):
+    message = f"x.package must be one that {LOCK} pins ({', '.join(names)}), got 'other'"
+    with pytest.raises(ValueError, match=re.escape(message)):
         model_package("other", "x.package")
 
 
-def test_openmoji_alone_is_for_evaluation_and_nothing_share_alike_is_trained_on():
+def test_only_openmoji_is_for_evaluation_and_no_share_alike_artwork_for_training():
     artwork = pinned("artwork", ROOT / LOCK)
     assert {row.use for row in artwork} == {"train", "evaluate"}
     assert [row.style for row in artwork if row.use == "evaluate"] == ["openmoji"]

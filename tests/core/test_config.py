@@ -1,4 +1,4 @@
-"""params.yaml is read strictly: whatever is wrong ends as one line that names file, key, value and what is allowed."""
+"""All errors in params.yaml come as one line with file, key, value and what is allowed."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Every kind of field that the loader knows."""
+    """All kinds of fields that the loader supports."""
 
     steps: Annotated[int, Within(1)]
     rate: float
@@ -106,7 +106,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("bad", "good", "message"), BROKEN)
-def test_what_is_wrong_is_named_in_one_line(load, tmp_path, bad, good, message):
+def test_an_error_is_one_line(load, tmp_path, bad, good, message):
     assert good is None or good in GOOD
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         load(bad if good is None else GOOD.replace(good, bad, 1).encode())
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_named_in_one_line(load, tmp_path, bad, good, message):
     assert "\n" not in str(error.value)
 
 
-def test_all_that_is_wrong_in_a_section_is_named(load):
+def test_all_errors_of_a_section_are_named(load):
     bad = GOOD.replace("steps: 3", "step: 3").replace("mode: top", "mode: best").replace("share: 0", "share: 2")
     bad = bad.replace("words: [on, no]", "words: [1, on, 2]").replace("b: 0.5", "b: []")
     with pytest.raises(ParamsError) as error:
@@ -125,8 +125,8 @@ def test_all_that_is_wrong_in_a_section_is_named(load):
     assert str(error.value) == "; ".join(messages(error.value))
 
 
-def test_a_range_holds_its_ends_and_no_nan():
+def test_a_range_contains_its_ends_and_no_nan():
     both = Within(0, 1)
-    assert [value for value in (-0.1, 0, 0.5, 1, 1.1, float("nan")) if both.hold(value)] == [0, 0.5, 1]
-    assert Within(low=2).hold(float("inf"))
+    assert [value for value in (-0.1, 0, 0.5, 1, 1.1, float("nan")) if both.contains(value)] == [0, 0.5, 1]
+    assert Within(low=2).contains(float("inf"))
     assert (str(both), str(Within(low=2)), str(Within(high=3))) == ("from 0 to 1", ">= 2", "<= 3")

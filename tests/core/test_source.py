@@ -1,4 +1,4 @@
-"""The hash of the code behind a program: it changes with every file that the program can run, and with no other."""
+"""The source hash of a program changes with every file that it can import, and with no other."""
 
 import ast
 import shutil
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of the code, to be edited."""
+    """A copy of the code."""
     folder = tmp_path_factory.mktemp("tree")
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -42,7 +42,7 @@ def hash_in(tree, program):
 )
 def test_an_edit_changes_the_hash_of_the_programs_that_run_it(tree, program, edited, changes):
     before, text = hash_in(tree, program), (tree / edited).read_text()
-    (tree / edited).write_text(text + "\n# a word more\n")
+    (tree / edited).write_text(text + "\n# edited\n")
     after = hash_in(tree, program)
     (tree / edited).write_text(text)
     assert (after != before) == changes
@@ -52,7 +52,7 @@ def test_the_running_program_is_the_default(tree):
     (tree / "stages/probe.py").write_text("from synthpairs.core.source import source_hash\nprint(source_hash())\n")
     done = subprocess.run([sys.executable, "-m", "stages.probe"], cwd=tree, capture_output=True, text=True)
     assert done.stdout == hash_in(tree, "stages.probe") != hash_in(tree, "")
-    assert source_hash() == source_hash(""), "pytest is no program of ours: all code counts"
+    assert source_hash() == source_hash(""), "pytest is not our program: all code counts"
 
 
 def test_the_runtime_is_left_out():
@@ -62,12 +62,12 @@ def test_the_runtime_is_left_out():
     assert not [path for path in closure if path.parts[:2] == ("synthpairs", RUNTIME)]
 
 
-def test_a_recipe_stands_for_the_code_of_candidates_alone():
-    """Whoever adds a store of another kind gets the rule; for an exception there must be a test of the recipe's results."""
-    exceptions = set()
+def test_only_stores_of_candidates_use_a_recipe():
+    """Other stores depend on the source hash. A further exception needs a test of its recipe's results."""
+    users = set()
     for path in sorted((ROOT / "synthpairs").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            named = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "WorkStore"
-            if named and (len(node.args) > 2 or any(keyword.arg == "recipe" for keyword in node.keywords)):
-                exceptions.add(path.relative_to(ROOT).as_posix())
-    assert exceptions == {"synthpairs/generation/candidates.py"}
+            is_store = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "WorkStore"
+            if is_store and (len(node.args) > 2 or any(keyword.arg == "recipe" for keyword in node.keywords)):
+                users.add(path.relative_to(ROOT).as_posix())
+    assert users == {"synthpairs/generation/candidates.py"}

@@ -1,4 +1,4 @@
-"""Files are whole or absent, shards are byte-exact, what is half-written is noticed, and the work store resumes."""
+"""Writes are atomic, tables and shards byte-exact, truncated files are errors, and work stores resume."""
 
 import errno
 import hashlib
@@ -32,7 +32,7 @@ SAMPLES = [
 ]
 
 
-def test_a_write_replaces_the_whole_file_and_leaves_nothing_beside_it(tmp_path):
+def test_a_write_replaces_the_file_and_leaves_no_other(tmp_path):
     path = tmp_path / "new" / "file.json"
     storage.write_json(path, {"b": 1, "a": "\u00e9"})
     storage.write_json(path, {"b": 2})
@@ -41,7 +41,7 @@ def test_a_write_replaces_the_whole_file_and_leaves_nothing_beside_it(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the always-full device of Linux")
-def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_bytes(path, b"old")
     with pytest.raises(OSError, match=r"cannot write .*x: File name too long$"):
@@ -69,7 +69,7 @@ def test_a_missing_column_is_an_error(tmp_path, kind):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_table_names_the_command_and_a_cut_one_too(tmp_path):
+def test_errors_for_missing_and_truncated_tables_name_the_command(tmp_path):
     path = tmp_path / "t.parquet"
     with pytest.raises(FileNotFoundError, match=r"t\.parquet is missing: run `dvc repro x` first"):
         read_table(path, "dvc repro x")
@@ -89,13 +89,13 @@ def test_equal_samples_make_equal_shards(tmp_path):
         assert {(entry.mtime, entry.uid, entry.gid, entry.uname, entry.mode) for entry in tar} == {(0, 0, 0, "", 0o644)}
 
 
-def test_shards_stay_what_they_are():
-    """Names of shards are digests of these bytes; a change here renames every shard there is."""
+def test_bytes_of_shards_do_not_change():
+    """DVC's hashes of all stored shards depend on them."""
     sha256 = "1790aafc4420754ffb18fe0c01fbaa492a0cf7f64db980d119f751855b0ce25c"
     assert hashlib.sha256(shard_bytes(SAMPLES)).hexdigest() == sha256
 
 
-def test_a_shard_is_read_as_it_was_written_by_us_and_by_webdataset(tmp_path):
+def test_we_and_webdataset_read_what_was_written(tmp_path):
     path = tmp_path / "s.tar"
     path.write_bytes(shard_bytes(SAMPLES))
     assert list(read_shard(path)) == SAMPLES
@@ -103,12 +103,12 @@ def test_a_shard_is_read_as_it_was_written_by_us_and_by_webdataset(tmp_path):
     assert [(row["__key__"], {name: row[name] for name in ("png", "txt", "json")}) for row in theirs] == SAMPLES
 
 
-def test_a_shard_cut_anywhere_is_noticed(tmp_path):
+def test_a_shard_truncated_anywhere_is_an_error(tmp_path):
     path = tmp_path / "s.tar"
     whole = shard_bytes(SAMPLES)
     with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
         last = tar.getmembers()[-1]
-    end = last.offset_data + 512 * -(-last.size // 512)  # behind it there is only padding
+    end = last.offset_data + 512 * -(-last.size // 512)  # only padding after it
     for size in range(0, end, 256):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match=r"s\.tar: not a whole tar shard .* delete it") as error:
@@ -116,7 +116,7 @@ def test_a_shard_cut_anywhere_is_noticed(tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_hashes_of_directories_see_names_and_contents(tmp_path):
+def test_hashes_of_folders_depend_on_names_and_contents(tmp_path):
     folders = [{"a": b"1", "b/c": b"2"}, {"a": b"2", "b/c": b"1"}, {"a": b"1", "b/d": b"2"}, {"a": b"1"}]
     for number, files in enumerate(folders):
         for name, payload in files.items():
@@ -128,7 +128,7 @@ def test_hashes_of_directories_see_names_and_contents(tmp_path):
 
 
 @pytest.mark.parametrize("recipe", [None, 1])
-def test_pieces_are_those_of_the_same_fingerprint_and_code_or_recipe(recipe, project_root, edit_code):
+def test_pieces_of_the_same_fingerprint_and_code_or_recipe_are_reused(recipe, project_root, edit_code):
     work = project_root() / ".dvc/tmp/work/images"
     store = WorkStore("images", "f", recipe)
     with store.locked():
@@ -143,7 +143,7 @@ def test_pieces_are_those_of_the_same_fingerprint_and_code_or_recipe(recipe, pro
     assert store.get("piece") is None
 
 
-def test_a_second_process_is_kept_out_of_the_work_store(tmp_path, monkeypatch):
+def test_a_second_process_cannot_enter_the_work_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     code = "from synthpairs.core.storage import WorkStore\nwith WorkStore('images', 'f', recipe=1).locked(): pass"
 
@@ -156,21 +156,21 @@ def test_a_second_process_is_kept_out_of_the_work_store(tmp_path, monkeypatch):
     assert enter() == ""
 
 
-def test_a_growing_table_is_the_table_that_is_written_at_once(tmp_path, monkeypatch):
+def test_table_writer_gives_the_bytes_of_write_table(tmp_path, monkeypatch):
     schema = pa.schema({"a": pa.int64(), "b": pa.string(), "c": pa.binary()})
     texts = [None if number % 3 else f"row {number % 50}" for number in range(100)]
     rows = [{"a": number, "b": text, "c": b"x" * number} for number, text in enumerate(texts)]
     monkeypatch.setattr(storage, "BATCH_ROWS", 7)
-    for written in (rows, []):
-        write_table(tmp_path / "once.parquet", written, schema)
-        with storage.TableWriter(tmp_path / "grown.parquet", schema) as table:
-            for row in written:
+    for some in (rows, []):
+        write_table(tmp_path / "at_once.parquet", some, schema)
+        with storage.TableWriter(tmp_path / "by_row.parquet", schema) as table:
+            for row in some:
                 table.add(row | {"further": 1})
-        assert (tmp_path / "grown.parquet").read_bytes() == (tmp_path / "once.parquet").read_bytes()
+        assert (tmp_path / "by_row.parquet").read_bytes() == (tmp_path / "at_once.parquet").read_bytes()
 
 
 @pytest.mark.parametrize(("limit", "groups"), [("GROUP_ROWS", 5), ("GROUP_BYTES", 15)])
-def test_a_growing_table_is_cut_into_row_groups(tmp_path, monkeypatch, limit, groups):
+def test_table_writer_limits_row_groups(tmp_path, monkeypatch, limit, groups):
     monkeypatch.setattr(storage, "BATCH_ROWS", 7)
     monkeypatch.setattr(storage, limit, 21)
     with storage.TableWriter(tmp_path / "a.parquet", pa.schema({"a": pa.int64()})) as table:
@@ -180,7 +180,7 @@ def test_a_growing_table_is_cut_into_row_groups(tmp_path, monkeypatch, limit, gr
     assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist() == list(range(100))
 
 
-def test_a_growing_table_that_fails_leaves_nothing(tmp_path):
+def test_a_failed_table_writer_leaves_no_file(tmp_path):
     with pytest.raises(ZeroDivisionError), storage.TableWriter(tmp_path / "a.parquet", SCHEMA):
         1 / 0  # noqa: B018
     assert list(tmp_path.iterdir()) == []

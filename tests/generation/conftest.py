@@ -1,4 +1,4 @@
-"""Captions that get candidates, and what all tests of candidates ask of a folder of them."""
+"""Captions for candidates, and hashes of the files that are made of them."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ KEYS = [digest("test", number) for number in range(9)]
 
 
 def captions_of(texts):
-    """Captions as they are curated, as far as candidates are made of them."""
+    """The columns of CAPTIONS that candidates are made of."""
     rows = [{"uid": caption_uid(text, "model"), "text": text, "concept": text.split()[-1]} for text in texts]
     return pd.DataFrame(rows)
 

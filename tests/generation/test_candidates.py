@@ -1,4 +1,4 @@
-"""Candidates come out the same whoever makes them, however often runs and workers are killed; what is bad costs itself."""
+"""Candidates are byte-identical for any workers and after any kills; a bad caption fails alone."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -14,23 +13,31 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from synthpairs.core.schema import caption_uid
+from synthpairs.core.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.core.storage import read_shard
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.masked.make import make_embeddings
-from tests.conftest import children, killed_with_work
+from tests.conftest import children, killed_with_work, start_python
 from tests.generation.conftest import captions_of, contents
 from tests.generation.diffusion.conftest import settings as images  # noqa: F401
 from tests.generation.masked.conftest import settings as embed  # noqa: F401
 from tests.generation.masked.conftest import tiny_masked  # noqa: F401
-from tests.scribbling import Scribbles, fickle, scribbling
+from tests.generation.scribbles import Scribbles, inconsistent_spec, scribble_spec
 
 TEXTS = [f"scribble {number}" for number in range(14)]
 
 
 def made(out, texts=TEXTS, **settings):
-    return make_candidates(captions_of(texts), partial(scribbling, Scribbles(**settings)), out)
+    return make_candidates(captions_of(texts), partial(scribble_spec, Scribbles(**settings)), out)
+
+
+def manifests(folder, *names):
+    return [pd.read_parquet(folder / name / "manifest.parquet") for name in names]
+
+
+def descriptions(folder, *names):
+    return [json.loads((folder / name / "generator.json").read_text()) for name in names]
 
 
 @pytest.fixture
@@ -55,20 +62,19 @@ def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
     assert metrics == {"captions": 15, "candidates": 30, "made": 28, "failed": 2, "prompts_truncated": 0}
     failed = pd.read_parquet(project / "alone/failed.parquet")
     assert failed["key"].is_monotonic_increasing
-    assert set(failed["error"]) == {"RuntimeError: cannot stomach this"}
-    good, rest = (pd.read_parquet(project / name / "manifest.parquet") for name in ("good", "alone"))
-    assert good.equals(rest), "neighbours of a bad caption are untouched"
+    assert set(failed["error"]) == {"RuntimeError: cannot draw this"}
+    good, rest = manifests(project, "good", "alone")
+    assert good.equals(rest), "other candidates in the batch of a bad caption are unchanged"
     for workers in (1, 3):
         use(monkeypatch, project / f"{workers}", workers=workers)
         assert made(project / f"out{workers}", texts, max_failed_share=0.1) == (metrics, {"reused": 0})
         assert contents(project / f"out{workers}") == contents(project / "alone")
     use(monkeypatch, project / "first")
-    _, volatile = made(project / "taken over", texts, max_failed_share=0.1)
-    assert volatile == {"reused": 28}, "workers take over what this process made"
-    assert contents(project / "taken over") == contents(project / "alone")
-    with pytest.raises(
-        ValueError, match=r"\d of \d+ scribbles failed, more than scribbles.max_failed_share .* stomach"
-    ):
+    _, volatile = made(project / "reused", texts, max_failed_share=0.1)
+    assert volatile == {"reused": 28}, "workers reuse what this process made"
+    assert contents(project / "reused") == contents(project / "alone")
+    message = r"\d of \d+ scribbles failed, more than scribbles.max_failed_share .* cannot draw"
+    with pytest.raises(ValueError, match=message):
         made(project / "strict", ["bad egg"])
     assert not (project / "strict").exists()
 
@@ -76,23 +82,23 @@ def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
 def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project):
     made(project / "out")
     made(project / "other", TEXTS[::-1], batch=3, samples_per_shard=5)
-    one, two = (pd.read_parquet(project / name / "manifest.parquet").drop(columns="shard") for name in ("out", "other"))
+    one, two = (table.drop(columns="shard") for table in manifests(project, "out", "other"))
     assert one.equals(two)
     assert one["sha256"].is_unique
-    for name in ("out", "other"):
-        for shard in (project / name).glob("*.tar"):
-            for key, files in read_shard(shard):
-                row = one[one["key"] == key].iloc[0]
-                assert (row["text"], row["sha256"]) == (files["txt"].decode(), hashlib.sha256(files["png"]).hexdigest())
+    rows = one.set_index("key")
+    for shard in [*(project / "out").glob("*.tar"), *(project / "other").glob("*.tar")]:
+        for key, files in read_shard(shard):
+            expected = files["txt"].decode(), hashlib.sha256(files["png"]).hexdigest()
+            assert (rows["text"][key], rows["sha256"][key]) == expected
 
 
 PROGRAM = """
 from functools import partial
 from pathlib import Path
 from synthpairs.generation.candidates import make_candidates
-from tests.scribbling import Scribbles, scribbling
+from tests.generation.scribbles import Scribbles, scribble_spec
 from tests.generation.test_candidates import TEXTS, captions_of
-make_candidates(captions_of(TEXTS), partial(scribbling, Scribbles(batch=1, seconds=0.05)), Path({out!r}))
+make_candidates(captions_of(TEXTS), partial(scribble_spec, Scribbles(batch=1, seconds=0.05)), Path({out!r}))
 """
 
 
@@ -106,8 +112,7 @@ def test_runs_and_workers_killed_at_random_change_nothing(project, monkeypatch):
         stored = len(killed_with_work(program, work, stored + random.randint(1, 5)))
         assert stored < 28
     assert not (project / "out").exists()
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    run = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True)
+    run = start_python(program, stderr=subprocess.PIPE, text=True)
     for _ in range(2):  # single workers
         stored += random.randint(1, 3)
         while len(list(work.glob("*/*/*.tar"))) < stored and run.poll() is None:
@@ -124,50 +129,51 @@ def test_runs_and_workers_killed_at_random_change_nothing(project, monkeypatch):
 def test_captions_that_kill_workers_fail_and_are_not_tried_again(project, monkeypatch, caplog):
     made(project / "good", TEXTS[:5], candidates=1)
     use(monkeypatch, project / "bad", workers=1, tries=1)
-    settings = {"candidates": 1, "max_failed_share": 0.2}
-    metrics, _ = made(project / "out", ["deadly dull", *TEXTS[:5]], **settings)
+    texts, settings = ["deadly dull", *TEXTS[:5]], {"candidates": 1, "max_failed_share": 0.2}
+    metrics, _ = made(project / "out", texts, **settings)
     assert (metrics["made"], metrics["failed"]) == (5, 1)
     (row,) = pd.read_parquet(project / "out/failed.parquet").to_dict("records")
     assert row["uid"] == caption_uid("deadly dull", "model")
     assert row["error"] == "1 workers ended over it, the last by signal 9 (SIGKILL)"
-    good, rest = (pd.read_parquet(project / name / "manifest.parquet") for name in ("good", "out"))
-    assert good.drop(columns="shard").equals(rest.drop(columns="shard")), "its neighbours are untouched"
+    good, rest = (table.drop(columns="shard") for table in manifests(project, "good", "out"))
+    assert good.equals(rest), "other candidates in its batch are unchanged"
     caplog.clear()
-    again, volatile = made(project / "again", ["deadly dull", *TEXTS[:5]], **settings)
-    assert (again, volatile) == (metrics, {"reused": 5})
+    assert made(project / "again", texts, **settings) == (metrics, {"reused": 5})
     assert contents(project / "again") == contents(project / "out")
     assert "1 scribbles are not tried again" in caplog.text
     assert "worker 0 ended" not in caplog.text
 
 
-def test_a_device_without_enough_memory_makes_smaller_batches(project, monkeypatch, caplog):
+def test_on_out_of_memory_the_batch_size_is_halved(project, monkeypatch, caplog):
     made(project / "plenty")
     use(monkeypatch, project / "there")
     metrics, _ = made(project / "short", memory=1)
     assert (metrics["made"], metrics["failed"]) == (28, 0)
     assert caplog.text.count("memory is short") == 1
-    plenty, short = (json.loads((project / name / "generator.json").read_text()) for name in ("plenty", "short"))
+    plenty, short = descriptions(project, "plenty", "short")
     assert short == plenty | {"smallest_batch": 1}
     made(project / "again")
-    assert contents(project / "again") == contents(project / "short"), "a later run still says how they were made"
+    assert contents(project / "again") == contents(project / "short"), "the batch size of reused candidates is recorded"
     use(monkeypatch, project / "elsewhere")
     with pytest.raises(ValueError, match=r"max_failed_share .*: OutOfMemoryError: CUDA out of memory"):
         made(project / "none", memory=0)
 
 
-def test_what_a_worker_makes_is_what_was_planned(project, monkeypatch, caplog):
-    """A broken accelerator costs a worker and no caption; settings that move low bits are noted and kept apart."""
+def test_settings_that_change_low_bits_are_recorded_and_reuse_nothing(project, monkeypatch):
     made(project / "plain")
     use(monkeypatch, project / "here", channels_last="true")
     assert made(project / "other")[1] == {"reused": 0}
-    plain, other = (json.loads((project / name / "generator.json").read_text()) for name in ("plain", "other"))
+    plain, other = descriptions(project, "plain", "other")
     assert other == plain | {"channels_last": True}
+
+
+def test_a_broken_accelerator_costs_a_worker_and_a_differing_worker_ends_the_run(project, monkeypatch, caplog):
     use(monkeypatch, project / "there", workers=1)
     metrics, _ = made(project / "out", [f"breaking {project}/broken", *TEXTS[:3]])
     assert (metrics["made"], metrics["failed"]) == (8, 0)
     assert "worker 0 ended (exit code 1)" in caplog.text
     with pytest.raises(ValueError, match=r"a worker would make other scribbles than those that were planned"):
-        make_candidates(captions_of(TEXTS), partial(fickle, Scribbles()), project / "out")
+        make_candidates(captions_of(TEXTS), partial(inconsistent_spec, Scribbles()), project / "out")
 
 
 def test_damaged_pieces_are_made_again(project):
@@ -188,6 +194,33 @@ def stage(request, images, embed):  # noqa: F811
     if request.param == "images":
         return "diffusion", make_images, images()
     return "masked", make_embeddings, embed(vectors=request.param)
+
+
+def test_manifest_and_shards_of_every_stage_agree(stage, captions, tmp_path):
+    package, make, params = stage
+    metrics, volatile = make(captions, params, tmp_path / "out")
+    assert metrics == {"captions": 8, "candidates": 16, "made": 16, "failed": 0, "prompts_truncated": 0}
+    assert volatile == {"reused": 0}
+    (manifest,), (generator,) = manifests(tmp_path, "out"), descriptions(tmp_path, "out")
+    assert list(manifest.columns) == CANDIDATES.names
+    assert manifest["key"].is_monotonic_increasing
+    assert manifest["seed"].is_unique
+    assert manifest["seed"].tolist() == manifest["key"].map(noise_seed).tolist()
+    assert manifest["sha256"].is_unique, "two candidates have the same noise"
+    assert manifest.groupby("uid")["number"].agg(sorted).tolist() == [[0, 1]] * 8
+    assert set(manifest["generator"]) == {generator["fingerprint"]}
+    samples = {path.name: dict(read_shard(path)) for path in (tmp_path / "out").glob("shard-*.tar")}
+    assert sum(map(len, samples.values())) == len(manifest)
+    soft = getattr(params, "vectors", "hard") == "soft"
+    extensions = ["png"] if package == "diffusion" else ["tokens", "vectors"] if soft else ["tokens"]
+    for row in manifest.itertuples():
+        files = samples[row.shard][row.key]
+        assert set(files) == {*extensions, "txt", "json"}
+        assert files["txt"].decode() == row.text
+        assert caption_uid(row.text, "model") == row.uid
+        assert hashlib.sha256(b"".join(files[extension] for extension in extensions)).hexdigest() == row.sha256
+        document = json.loads(files["json"])
+        assert (document["key"], document["uid"], document["number"]) == (row.key, row.uid, row.number)
 
 
 def test_every_stage_writes_the_same_bytes_until_its_recipe_changes(stage, captions, tmp_path, monkeypatch, edit_code):

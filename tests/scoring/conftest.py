@@ -1,4 +1,4 @@
-"""Pictures in shards as the images stage leaves them, and settings for the tiny CLIP."""
+"""Pictures in shards like those of the images stage, and params for the tiny CLIP."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from synthpairs.core.schema import CANDIDATES, candidate_key, caption_uid, noise_seed
-from synthpairs.core.shards import cut, shard_name, write_shards
+from synthpairs.core.shards import shard_keys, shard_name, write_shards
 from synthpairs.core.storage import write_table
 from synthpairs.scoring.params import Scores, Ssim
 
@@ -21,7 +21,7 @@ SSIM = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "
 
 
 def photo(side, seed):
-    """A picture with what photos have: smooth shades, a hard-edged patch, a flat one, a noisy one."""
+    """A picture with smooth shades and a hard-edged, a flat and a noisy patch, as in photos."""
     rng = np.random.default_rng(seed)
     shades = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
     pixels = np.asarray(shades.resize((side, side), Image.Resampling.BICUBIC)).astype(float)
@@ -39,7 +39,7 @@ def png(picture):
 
 
 def write_images(folder, texts, candidates, per_shard, broken=None):
-    """Shards and manifest for some captions; `broken` puts other bytes in the place of single pictures, by row."""
+    """Write shards and manifest for captions; `broken` has other bytes for single pictures, by row."""
     rows = []
     for text in texts:
         uid = caption_uid(text, "model")
@@ -52,7 +52,7 @@ def write_images(folder, texts, candidates, per_shard, broken=None):
     pictures |= {rows[number]["key"]: payload for number, payload in (broken or {}).items()}
     by_key = {row["key"]: row for row in rows}
     shards = []
-    for keys in cut(by_key, per_shard):
+    for keys in shard_keys(by_key, per_shard):
         samples = []
         for key in keys:
             by_key[key] |= {"shard": shard_name(keys), "sha256": hashlib.sha256(pictures[key] or b"").hexdigest()}
@@ -71,7 +71,7 @@ def open_clip_parts(name):
 
 
 def plain_cosine(name, picture, text):
-    """What plain calls of open_clip say of a picture and a text."""
+    """CLIP cosine by plain calls of open_clip."""
     model, transform, tokenizer = open_clip_parts(name)
     with torch.inference_mode():
         image = model.encode_image(transform(picture)[None], normalize=True)
@@ -80,7 +80,7 @@ def plain_cosine(name, picture, text):
 
 @pytest.fixture
 def settings(tiny_clip, tmp_path, monkeypatch):
-    """Makes params for the tiny CLIP; the work store goes to the test's own directory."""
+    """Makes params of the tiny CLIP; the work store is in tmp_path."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
         "clip": f"local-dir:{tiny_clip}", "pretrained": None, "prefix": "A photo depicts ", "precision": "fp32",

@@ -1,4 +1,4 @@
-"""Scores of a run against scikit-image and a plain open_clip call: right ones pass with every option, wrong ones are named."""
+"""The check against reference scores: right scores pass with all options, wrong ones are errors."""
 
 import json
 import shutil
@@ -6,10 +6,10 @@ import shutil
 import pandas as pd
 import pytest
 
-from synthpairs.scoring import opening, reference
+from synthpairs.scoring import preprocessing, reference
 from synthpairs.scoring.params import Ssim
 from synthpairs.scoring.reference import PICTURES, check_scores
-from synthpairs.scoring.score import Texts, score_images
+from synthpairs.scoring.score import CaptionEmbeddings, score_images
 from tests.scoring.conftest import SSIM, write_images
 from tests.scoring.test_ssim import OPTIONS
 
@@ -34,22 +34,22 @@ def test_the_same_few_pictures_are_checked_in_any_order(settings, tmp_path, monk
     metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     assert metrics["reference"]["checked"] == PICTURES == 16
     scores = pd.read_parquet(tmp_path / "out/scores.parquet")
-    read, stored_pictures = [], reference.stored_pictures
+    checked, stored_pictures = [], reference.stored_pictures
 
     def recorded(shards, images):
-        read.append([*shards.index])
+        checked.append([*shards.index])
         return stored_pictures(shards, images)
 
     monkeypatch.setattr(reference, "stored_pictures", recorded)
     for seed in (0, 1):
         shuffled = [table.sample(frac=1, random_state=seed + number) for number, table in enumerate((scores, manifest))]
         check_scores(*shuffled, tmp_path / "images", settings(), tmp_path)
-    assert read[0] == read[1]
-    assert set(read[0]) != set(scores["key"].head(PICTURES))
-    assert len({manifest.set_index("key")["shard"][key] for key in read[0]}) > PICTURES / 5
+    assert checked[0] == checked[1]
+    assert set(checked[0]) != set(scores["key"].head(PICTURES))
+    assert len({manifest.set_index("key")["shard"][key] for key in checked[0]}) > PICTURES / 5
 
 
-def test_rounding_and_the_order_of_sums_leave_no_trace(settings, tmp_path):
+def test_metrics_do_not_depend_on_rounding_and_the_order_of_sums(settings, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 1, 5)
     params = settings()
     score_images(manifest, params, tmp_path / "images", tmp_path / "out")
@@ -57,19 +57,19 @@ def test_rounding_and_the_order_of_sums_leave_no_trace(settings, tmp_path):
     pictures = reference.stored_pictures(manifest.set_index("key").loc[scores["key"], "shard"], tmp_path / "images")
     exact = [reference.reference_ssim(picture, params.ssim) for picture in pictures]
 
-    def checked(off):
-        shifted = scores.assign(ssim=[value + off for value in exact])
+    def difference(error):
+        shifted = scores.assign(ssim=[value + error for value in exact])
         return check_scores(shifted, manifest, tmp_path / "images", params, tmp_path)["largest_ssim_difference"]
 
-    assert [checked(off) for off in (0.9e-6, -0.9e-6, 1.2e-6)] == [0.0, 0.0, 1e-6]  # 0.5e-6 are rounding's
+    assert [difference(error) for error in (0.9e-6, -0.9e-6, 1.2e-6)] == [0.0, 0.0, 1e-6]  # less 0.5e-6 of rounding
     with pytest.raises(ValueError, match="ssim is"):
-        checked(1.6e-6)
+        difference(1.6e-6)
 
 
 def test_wrong_ssim_ends_the_stage(settings, tmp_path, monkeypatch):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
-    plain = opening.self_similarity
-    monkeypatch.setattr(opening, "self_similarity", lambda picture, spec: plain(picture, spec) + 2e-6)
+    plain = preprocessing.self_similarity
+    monkeypatch.setattr(preprocessing, "self_similarity", lambda picture, spec: plain(picture, spec) + 2e-6)
     with pytest.raises(ValueError, match=r"ssim is 0\.\d{6}, but scikit-image gives 0\.\d{8}; at most 1e-06") as error:
         score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     assert sum(key in str(error.value) for key in manifest["key"]) == 1
@@ -98,7 +98,7 @@ def test_a_wrong_score_in_the_work_store_is_named(settings, tmp_path, column, pr
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_cosines_with_other_captions_end_the_stage(settings, tmp_path, monkeypatch, precision):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 100)
-    plain = Texts.of
-    monkeypatch.setattr(Texts, "of", lambda texts, rows: plain(texts, rows)[::-1])
+    plain = CaptionEmbeddings.of
+    monkeypatch.setattr(CaptionEmbeddings, "of", lambda texts, rows: plain(texts, rows)[::-1])
     with pytest.raises(ValueError, match=r": clip_cosine is -?0\.\d{6}, but a plain open_clip call gives -?0\.\d{8};"):
         score_images(manifest, settings(precision=precision), tmp_path / "images", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The scores stage: one row per candidate, whatever the batches; failures shift nothing; finished work is kept."""
+"""The scores stage: one row per candidate, for any batches and shards; failures are rows of their own; runs resume."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.scoring.conftest import plain_cosine, write_images
 TEXTS = ["a red dog", "two cats", "a bus", "a bell", "three snails", "a rose"]
 
 
-def test_scores_are_those_of_a_plain_loop(settings, tmp_path):
+def test_scores_equal_a_plain_loop(settings, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     params = settings()
     metrics, volatile = score_images(manifest, params, tmp_path / "images", tmp_path / "out")
@@ -66,7 +66,7 @@ def test_unreadable_pictures_fail_alone(settings, tmp_path, monkeypatch):
         score_images(manifest, settings(max_failed_share=0.2), tmp_path / "images", tmp_path / "out")
 
 
-def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings, tmp_path):
+def test_a_truncated_shard_is_an_error_and_finished_shards_are_reused(settings, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     last = tmp_path / "images" / sorted(set(manifest["shard"]))[-1]
     whole = last.read_bytes()
@@ -78,7 +78,7 @@ def test_a_cut_shard_is_named_and_finished_shards_are_kept(settings, tmp_path):
     assert volatile == {"reused": 12 - (manifest["shard"] == last.name).sum()}
 
 
-def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings, tmp_path):
+def test_a_second_run_reuses_scores_of_the_same_settings_only(settings, tmp_path):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     files = ("scores.parquet", "failed.parquet", "scorer.json")
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
@@ -91,7 +91,7 @@ def test_second_run_is_the_same_and_other_settings_are_not_mixed_in(settings, tm
         assert (tmp_path / "one/scorer.json").read_bytes() != (tmp_path / "two/scorer.json").read_bytes()
 
 
-def test_an_edit_of_the_code_scores_all_anew(settings, tmp_path, monkeypatch, edit_code):
+def test_after_an_edit_of_the_code_nothing_is_reused(settings, tmp_path, monkeypatch, edit_code):
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5)
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "one")
     monkeypatch.setattr(score.ClipScorer, "count_tokens", lambda self, text: 7)
@@ -111,14 +111,14 @@ def test_one_score_or_none_is_a_result(settings, tmp_path, readable):
     assert json.dumps(metrics, allow_nan=False)
 
 
-def test_ssim_may_be_left_to_a_device(settings, tmp_path, monkeypatch):
-    """What a GPU does, done on the CPU: same rows, SSIM within the last written digits, broken pictures told as ever."""
+def test_ssim_on_a_device_gives_the_same_rows(settings, tmp_path, monkeypatch):
+    """The path for a GPU, here on the CPU; SSIM differs in the last stored digits."""
     broken = {1: b"not a picture", 7: None}
     manifest = write_images(tmp_path / "images", TEXTS, 2, 5, broken)
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "here")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "elsewhere"))
-    plain = score.openers
-    monkeypatch.setattr(score, "openers", lambda view, spec, on_gpu, processes: plain(view, spec, True, 0))
+    plain = score.preprocessors
+    monkeypatch.setattr(score, "preprocessors", lambda transform, spec, on_gpu, _: plain(transform, spec, True, 0))
     score_images(manifest, settings(), tmp_path / "images", tmp_path / "there")
     here, there = (pd.read_parquet(tmp_path / name / "scores.parquet") for name in ("here", "there"))
     pd.testing.assert_frame_equal(here, there, atol=2e-6, rtol=0)

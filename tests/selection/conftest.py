@@ -1,4 +1,4 @@
-"""A data directory as the stages before `select` leave it, small and with made-up scores."""
+"""A data folder like that of the stages before `select`, small and with made-up scores."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose"
 
 @pytest.fixture
 def settings():
-    """Makes params: the paper's formula, three of the candidates."""
+    """Makes params; by default the paper's formula, k of 3."""
     values = {
         "strategy": "top", "fusion": "sum", "k": 3, "clip_weight": 1.0, "clip_scale": 1.0, "ssim_weight": 0.5,
         "best_of": True, "per_concept": None, "seed": 0, "samples_per_shard": 2,
@@ -44,9 +44,9 @@ def data(tmp_path):
     ssim = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
     write_json(folder / "scores/scorer.json", {"inputs": {"clip": clip, "ssim": ssim}})
     kept = [caption_row(text, "model", None, 0) for text in TEXTS]
-    kept += [caption_row(text, "human", None, place) for place, text in enumerate(["an ant", "a pear"])]
+    kept += [caption_row(text, "human", None, seed) for seed, text in enumerate(["an ant", "a pear"])]
     bad = [("a hat", "human", "alignment"), ("a fan", "human", "alignment"), ("!!", "human", "alphanumeric")]
-    rejected = [caption_row(*row, place) for place, row in enumerate([*bad, ("a spam", "model", "judge")])]
+    rejected = [caption_row(*row, seed) for seed, row in enumerate([*bad, ("a spam", "model", "judge")])]
     write_table(folder / "captions/kept.parquet", kept, CAPTIONS)
     write_table(folder / "captions/rejected.parquet", rejected, REJECTED)
     return folder
@@ -56,8 +56,8 @@ def data(tmp_path):
 def candidates():
     """30 candidates of 10 captions with ties, a negative cosine and a missing score."""
     rng = np.random.default_rng(1)
-    rows = pd.DataFrame({"key": [digest("key", place) for place in range(30)]})
-    rows["uid"] = [digest("uid", place // 3) for place in range(30)]
+    rows = pd.DataFrame({"key": [digest("key", number) for number in range(30)]})
+    rows["uid"] = [digest("uid", number // 3) for number in range(30)]
     rows["clip_cosine"] = rng.integers(10, 40, 30) / 100
     rows["ssim"] = rng.integers(5, 10, 30) / 10
     rows.loc[4, "clip_cosine"], rows.loc[7, "ssim"] = -0.3, np.nan
@@ -69,5 +69,5 @@ ARMS = ["selected", "random", "real"]
 
 
 def pictures_of(folder):
-    """Members of every sample in a folder's shards, by key."""
+    """Members of all samples in a folder's shards, by key."""
     return {key: members for shard in sorted(folder.glob("shard-*.tar")) for key, members in read_shard(shard)}

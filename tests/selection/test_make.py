@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
-from synthpairs.core.storage import write_table
+from synthpairs.core.storage import read_bytes, write_table
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.pairs import load_pairs
 from tests.selection.conftest import ARMS, pictures_of
@@ -21,7 +21,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_metrics_add_up_and_tables_fit_their_schemas(settings, data):
+def test_metrics_add_up_and_tables_have_their_schemas(settings, data):
     metrics = make_selection(settings(), ARMS, data, data / "selection")
     assert metrics["candidates"] == metrics["unscored"] + metrics["beaten"] + metrics["competing"] == 16
     assert metrics["selected"] == 3
@@ -34,12 +34,12 @@ def test_metrics_add_up_and_tables_fit_their_schemas(settings, data):
     assert selected["text"].tolist() == manifest.loc[selected["key"], "text"].tolist()
 
 
-def test_written_twice_byte_for_byte(settings, data):
+def test_outs_are_reproducible(settings, data):
     make_selection(settings(), ARMS, data, data / "one")
     scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
     scores.to_parquet(data / "scores/scores.parquet")
     make_selection(settings(strategy="rear", k=4), ["selected"], data, data / "two")
-    make_selection(settings(), ARMS, data, data / "two")  # over another selection, of which nothing stays
+    make_selection(settings(), ARMS, data, data / "two")  # replaces the other selection
     assert contents(data / "one") == contents(data / "two")
 
 
@@ -60,7 +60,7 @@ def test_arms_have_one_size(settings, data):
     assert not other["random"].equals(arms["random"])
 
 
-def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settings, data):
+def test_the_real_arm_takes_kept_captions_first_and_all_of_fewer(settings, data):
     def real(k):
         metrics = make_selection(settings(k=k), ARMS, data, data / "selection")
         return tuple(metrics["arms"]["real"][name] for name in ("pairs", "kept", "rejected_by_alignment"))
@@ -77,16 +77,16 @@ def test_real_arm_takes_kept_captions_first_and_says_when_there_are_fewer(settin
 
 def test_load_pairs_gives_each_arm_its_pictures(settings, data):
     make_selection(settings(k=4), ARMS, data, data / "selection")
-    shown = {key: members["png"] for key, members in pictures_of(data / "images").items()}
+    expected = {key: members["png"] for key, members in pictures_of(data / "images").items()}
     for name in ("kept", "rejected"):
         table = pd.read_parquet(data / f"captions/{name}.parquet")
-        shown |= dict(zip(table["uid"], table["original"], strict=True))
+        expected |= dict(zip(table["uid"], table["original"], strict=True))
     for arm in ARMS:
         pairs = pd.read_parquet(data / f"selection/pairs/{arm}.parquet")
         loaded = list(load_pairs(arm, data))
         assert sorted((key, text) for key, text, _ in loaded) == sorted(zip(pairs["key"], pairs["text"], strict=True))
         for key, _, picture in loaded:
-            assert (picture if isinstance(picture, bytes) else picture.read()) == shown[key]
+            assert read_bytes(picture) == expected[key]
         assert [key for key, _, _ in loaded] == [key for key, _, _ in load_pairs(arm, data)]
     with pytest.raises(FileNotFoundError, match=r"pairs/other.parquet is missing: run `dvc repro select`"):
         next(load_pairs("other", data))
@@ -97,7 +97,7 @@ def test_load_pairs_gives_each_arm_its_pictures(settings, data):
 
 
 @pytest.mark.parametrize(("k", "taken"), [(1, 1), (9, 8), (100_000, 8)])
-def test_all_are_taken_where_fewer_compete_than_are_asked_for(settings, data, caplog, k, taken):
+def test_all_are_selected_where_fewer_than_k_compete(settings, data, caplog, k, taken):
     metrics = make_selection(settings(k=k, per_concept=5), ["selected", "random"], data, data / "selection")
     assert (metrics["asked"], metrics["selected"]) == (k, taken)
     assert {arm: counts["pairs"] for arm, counts in metrics["arms"].items()} == {"selected": taken, "random": taken}
@@ -109,7 +109,7 @@ def test_all_are_taken_where_fewer_compete_than_are_asked_for(settings, data, ca
     assert {arm: list(load_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}
 
 
-def test_inputs_that_do_not_fit_are_named(settings, data):
+def test_inconsistent_inputs_are_errors(settings, data):
     with pytest.raises(ValueError, match=r"params.yaml: arms must name each arm once"):
         make_selection(settings(), ["real", "real"], data, data / "selection")
     manifest = pd.read_parquet(data / "images/manifest.parquet")

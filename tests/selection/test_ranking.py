@@ -27,13 +27,13 @@ D = np.std([0.36, 0, 0.2, 0.4])
         ({"fusion": "rank"}, [0.5, 0.5, 0.9, 0.7], [0.75 + 0.1875, 0.25 + 0.1875, 0.5 + 0.5, 1 + 0.375]),
     ],
 )
-def test_scores_are_fused_as_worked_out_by_hand(settings, changed, ssim, expected):
+def test_fused_scores_are_those_computed_by_hand(settings, changed, ssim, expected):
     rows = pd.DataFrame({"clip_cosine": [0.36, -0.2, 0.2, 0.4], "ssim": ssim})
     assert fused_score(rows, settings(**changed)).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_missing_score_stays_missing_and_counts_for_nothing(settings, fusion):
+def test_a_missing_score_stays_missing_and_does_not_change_others(settings, fusion):
     rows = pd.DataFrame({"clip_cosine": [0.2, 0.3, np.nan], "ssim": [0.5, 0.9, 0.7]})
     clip = fused_score(rows, settings(fusion=fusion, ssim_weight=0.0))
     assert clip.isna().tolist() == [False, False, True]
@@ -61,37 +61,36 @@ def test_row_order_never_matters(settings, candidates, strategy, fusion, best_of
 
 
 def test_strategies(settings, candidates):
-    pools = {name: rank_candidates(candidates, settings(strategy=name, best_of=False))[0] for name in STRATEGIES}
+    ranked = {name: rank_candidates(candidates, settings(strategy=name, best_of=False))[0] for name in STRATEGIES}
     for strategy, ascending in (("top", False), ("rear", True)):  # ties go to the smaller key
-        assert pools[strategy].equals(pools[strategy].sort_values(["score", "key"], ascending=[ascending, True]))
-    assert pools["clip-only"]["clip_cosine"].is_monotonic_decreasing
-    assert pools["ssim-only"]["ssim"].is_monotonic_decreasing
-    assert all(pool["rank"].tolist() == list(range(29)) for pool in pools.values())
-    again = rank_candidates(candidates, settings(strategy="random", best_of=False, seed=1))[0]
-    assert again["key"].tolist() != pools["random"]["key"].tolist()
-    assert set(again["key"]) == set(pools["random"]["key"])
+        assert ranked[strategy].equals(ranked[strategy].sort_values(["score", "key"], ascending=[ascending, True]))
+    assert ranked["clip-only"]["clip_cosine"].is_monotonic_decreasing
+    assert ranked["ssim-only"]["ssim"].is_monotonic_decreasing
+    assert all(table["rank"].tolist() == list(range(29)) for table in ranked.values())
+    other = rank_candidates(candidates, settings(strategy="random", best_of=False, seed=1))[0]
+    assert other["key"].tolist() != ranked["random"]["key"].tolist()
+    assert set(other["key"]) == set(ranked["random"]["key"])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_best_of_lets_one_candidate_of_each_caption_compete(settings, candidates, strategy):
-    pool, lost = rank_candidates(candidates, settings(strategy=strategy))
-    assert pool["uid"].is_unique
-    assert len(pool) == 10
-    assert lost == {"unscored": 1, "beaten": 19}
-    assert len(select_top_k(pool, settings(k=11))) == 10
-    upwards = settings(strategy="top" if strategy == "rear" else strategy, best_of=False)
-    everyone, _ = rank_candidates(candidates, upwards)
-    assert pool.set_index("uid")["score"].sort_index().equals(everyone.groupby("uid")["score"].max())
+    ranked, excluded = rank_candidates(candidates, settings(strategy=strategy))
+    assert ranked["uid"].is_unique
+    assert len(ranked) == 10
+    assert excluded == {"unscored": 1, "beaten": 19}
+    assert len(select_top_k(ranked, settings(k=11))) == 10
+    all_ranked, _ = rank_candidates(candidates, settings(strategy=strategy, best_of=False))
+    assert ranked.set_index("uid")["score"].sort_index().equals(all_ranked.groupby("uid")["score"].max())
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_cap_lets_in_the_first_so_many_of_each_concept(settings, candidates, strategy):
-    named = candidates.assign(concept=[["dog", "cat", None][place // 3 % 3] for place in range(30)])
-    free, _ = rank_candidates(named, settings(strategy=strategy))
-    capped, lost = rank_candidates(named, settings(strategy=strategy, per_concept=2))
-    expected = [row.key for row in free.itertuples() if pd.isna(row.concept) or
-                (free["concept"][: row.Index] == row.concept).sum() < 2]  # fmt: skip
+def test_per_concept_keeps_the_first_so_many_of_each_concept(settings, candidates, strategy):
+    candidates = candidates.assign(concept=[["dog", "cat", None][number // 3 % 3] for number in range(30)])
+    uncapped, _ = rank_candidates(candidates, settings(strategy=strategy))
+    capped, excluded = rank_candidates(candidates, settings(strategy=strategy, per_concept=2))
+    expected = [row.key for row in uncapped.itertuples() if pd.isna(row.concept) or
+                (uncapped["concept"][: row.Index] == row.concept).sum() < 2]  # fmt: skip
     assert capped["key"].tolist() == expected
     assert capped["rank"].tolist() == list(range(len(expected)))
-    assert len(capped) + sum(lost.values()) == len(named)
-    assert lost["crowded_out"] == len(free) - len(expected) > 0
+    assert len(capped) + sum(excluded.values()) == len(candidates)
+    assert excluded["crowded_out"] == len(uncapped) - len(expected) > 0

@@ -1,1 +1,1 @@
-"""Pictures from captions, by any diffusers text-to-image pipeline, in byte-exact shards."""
+"""Images from captions by any diffusers text-to-image pipeline."""

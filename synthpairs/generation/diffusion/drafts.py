@@ -1,7 +1,7 @@
-"""Every candidate painted in few steps first, so that only the promising ones are painted in all of them.
+"""Draft pass: all candidates are generated in few steps, and the best of each caption then in all steps.
 
-A draft has the key, and so the noise, of its picture: what it shows is mostly where the picture would end. Choosing changes no
-picture and no key, only which pictures there are, so pictures of other settings of the choice are taken over.
+A draft has the key, and so the noise, of its candidate: it shows mostly what all steps would. The pass changes no picture and no
+key, only which candidates there are, so runs with other draft settings reuse each other's pictures.
 """
 
 import json
@@ -17,28 +17,28 @@ from PIL import Image
 
 from synthpairs.core.schema import candidate_key, digest
 from synthpairs.core.storage import WorkStore, read_shard, read_table
-from synthpairs.generation.batch import Craft
+from synthpairs.generation.batch import GenerationSpec
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.params import Draft, Images
 from synthpairs.models.clip import ClipScorer
 
 
-class Drafter(Generator):
-    """The generator, painting in few steps, and the CLIP model that looks at what it paints; keys are the pictures'."""
+class DraftScorer(Generator):
+    """The generator in few steps, with the CLIP model that scores its drafts; fingerprint and keys are the generator's."""
 
     def __init__(self, params: Images) -> None:
         assert params.draft
-        # A candidate without a draft is painted in full and fails there, if at all.
+        # A candidate whose draft fails is generated in all steps, and fails there if at all.
         super().__init__(replace(params, max_failed_share=1.0))
         self._steps = params.draft.steps
         self._scorer = ClipScorer(
             "images.draft", params.draft.clip, params.draft.pretrained, prefix="", precision="fp32", batch=params.batch
         )
-        self.choice = digest(self._steps, self._scorer.inputs)  # what makes other cosines of the same generator
+        self.settings_hash = digest(self._steps, self._scorer.inputs)  # of what changes cosines but no key
 
-    def judge(self, keys: Sequence[str], texts: Sequence[str]) -> list[float]:
-        """CLIP cosine of each draft with its caption, for at most one batch; NaN where there is no picture."""
+    def score(self, keys: Sequence[str], texts: Sequence[str]) -> list[float]:
+        """CLIP cosine of each draft with its caption, for at most one batch; NaN for pictures that are not finite."""
         pictures = self.paint(keys, texts, self._steps)
         pixels = (np.nan_to_num(pictures) * 255).round().astype(np.uint8)
         views = [self._scorer.view(Image.fromarray(picture)) for picture in pixels]
@@ -46,18 +46,18 @@ class Drafter(Generator):
         return np.where(np.isfinite(pictures).all(axis=(1, 2, 3)), cosines, np.nan).tolist()
 
 
-def draft_craft(params: Images) -> Craft:
-    """How drafts are made: of each, its cosine is kept."""
-    drafter = Drafter(params)
-    stage = f"drafts/{drafter.choice}"
-    return Craft(stage=stage, noun="draft", generator=drafter, make=drafter.judge, encode=_encoded, told={})
+def draft_spec(params: Images) -> GenerationSpec:
+    """The spec of drafts, of which only the cosines are stored."""
+    scorer = DraftScorer(params)
+    stage = f"drafts/{scorer.settings_hash}"
+    return GenerationSpec(stage=stage, noun="draft", generator=scorer, generate=scorer.score, encode=_encode)
 
 
-def drafted(captions: pd.DataFrame, params: Images) -> list[dict]:
-    """DRAFTS rows, ordered by key, of all candidates of the captions; those that go on are `painted`."""
+def make_drafts(captions: pd.DataFrame, params: Images) -> list[dict]:
+    """Rows of DRAFTS, ordered by key, for all candidates of the captions."""
     assert params.draft
     out = WorkStore("drafts", "out").path
-    make_candidates(captions, partial(draft_craft, params), out)
+    make_candidates(captions, partial(draft_spec, params), out)
     fingerprint = json.loads((out / "generator.json").read_text())["fingerprint"]
     cosines = {key: float(files["cosine"]) for path in out.glob("*.tar") for key, files in read_shard(path)}
     errors = read_table(out / "failed.parquet", "dvc repro images").set_index("key")["error"].to_dict()
@@ -72,16 +72,15 @@ def drafted(captions: pd.DataFrame, params: Images) -> list[dict]:
     return sorted(rows, key=lambda row: row["key"])
 
 
-def _chosen(cosines: Sequence[float | None], spec: Draft) -> set[int]:
-    """Numbers of a caption's candidates to paint. Those without a cosine come last and are held to no minimum."""
-    ranked = sorted(
-        range(len(cosines)), key=lambda number: -1.0 if (cosine := cosines[number]) is None else cosine, reverse=True
-    )
-    least = -1.0 if spec.cosine_min is None else spec.cosine_min
-    return {number for number in ranked[: spec.keep] if (cosine := cosines[number]) is None or cosine >= least}
+def _chosen(cosines: Sequence[float | None], draft: Draft) -> set[int]:
+    """Numbers of a caption's candidates that get all steps; those without a cosine rank last and need no minimum."""
+    ranks = [-1.0 if cosine is None else cosine for cosine in cosines]
+    best = sorted(range(len(cosines)), key=ranks.__getitem__, reverse=True)[: draft.keep]
+    minimum = -1.0 if draft.cosine_min is None else draft.cosine_min
+    return {number for number in best if cosines[number] is None or ranks[number] >= minimum}
 
 
-def _encoded(cosine: Any) -> dict[str, bytes]:
+def _encode(cosine: Any) -> dict[str, bytes]:
     if not np.isfinite(cosine):
         raise ValueError("the draft holds values that are not finite")
     return {"cosine": f"{cosine:.6f}".encode()}

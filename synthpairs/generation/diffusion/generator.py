@@ -1,8 +1,8 @@
-"""A text-to-image pipeline whose pictures are functions of their keys.
+"""Text-to-image generation in which a picture is a function of its key.
 
-Noise is drawn on the CPU in float32 from the key's seed, whatever the device, type, batch or worker. With one batch
-size on one kind of machine a key gives the same bytes in any company (see synthpairs.core.determinism); another batch size may
-move single colour values by one.
+Noise is drawn on the CPU in float32 from the key's seed, whatever the device, type, batch or worker. At one batch size on one
+kind of machine a key gives the same bytes whatever else is in the batch (see synthpairs.core.determinism); another batch size
+may change single colour values by one.
 """
 
 import inspect
@@ -16,17 +16,17 @@ import torch
 
 from synthpairs.core.determinism import best_device, filled, steady_threads, threads
 from synthpairs.core.schema import digest, noise_seed
-from synthpairs.generation.diffusion.loading import load, told_scheduler
+from synthpairs.generation.diffusion.loading import load, scheduler_inputs
 from synthpairs.generation.diffusion.params import RECIPE, Images
-from synthpairs.generation.diffusion.prompts import chunk_counts, embeddings, readers
+from synthpairs.generation.diffusion.prompts import chunk_counts, prompt_embeddings, prompt_tokenizers
 from synthpairs.runtime.engine.tuning import tuned
 
-# What some pipelines do to captions and sizes unless they are told otherwise, partly only where an optional package is there.
-MEDDLING = {"clean_caption": False, "use_resolution_binning": False}
+# Switches off what some pipelines do to captions and sizes by default, in part only if an optional package is installed.
+PIPELINE_OPTIONS = {"clean_caption": False, "use_resolution_binning": False}
 
 
 class Generator:
-    """A loaded pipeline with its settings. ValueError or OSError when it cannot be had."""
+    """A loaded pipeline with its settings; ValueError or OSError when it cannot be loaded."""
 
     def __init__(self, params: Images) -> None:
         if params.side % 8:
@@ -40,21 +40,21 @@ class Generator:
         self.device = best_device()
         self.pipeline = tuned(pipeline.to(self.device))
         self.refiner = refiner and tuned(refiner.to(self.device))
-        self.readers = readers(pipeline, params.max_sequence_length, params.long_prompts == "chunk")
-        self.tokenizer = self.readers[0].tokenizer
+        self.tokenizers = prompt_tokenizers(pipeline, params.max_sequence_length, params.long_prompts == "chunk")
+        self.tokenizer = self.tokenizers[0].tokenizer
         self._noise = _noise_shape(self.pipeline, params.side)
         self.inputs = identity | self._settings()
         self.fingerprint = digest(self.inputs)
         for steps in (params.steps, params.draft.steps) if params.draft else (params.steps,):
-            if 0 in self._shares(steps):
+            if 0 in self._step_counts(steps):
                 raise ValueError(
                     f"params.yaml: images.refiner.base_share must leave both base and refiner some of {steps} steps"
                 )
 
     def _settings(self) -> dict[str, Any]:
-        """Everything that changes pictures beside the files, spelled out; newer settings only where they are used."""
+        """Fingerprint inputs besides the models; settings added later have a key only where they are used."""
         settings = {
-            "scheduler": told_scheduler(self.pipeline),
+            "scheduler": scheduler_inputs(self.pipeline),
             "steps": self.params.steps,
             "guidance": self.params.guidance,
             "negative_prompt": self.params.negative_prompt,
@@ -72,28 +72,26 @@ class Generator:
 
     @cached_property
     def threads(self) -> int:
-        """How many threads it paints with."""
+        """Number of CPU threads with which a picture does not depend on its index in the batch."""
         key, size = digest("probe"), self.params.batch
-        steps = next(steps for steps in range(min(2, self.params.steps), 1001) if 0 not in self._shares(steps))
+        steps = next(steps for steps in range(min(2, self.params.steps), 1001) if 0 not in self._step_counts(steps))
         return steady_threads(lambda: self._run([key] * size, ["a probe"] * size, steps))
 
     def paint(self, keys: Sequence[str], texts: Sequence[str], steps: int | None = None) -> np.ndarray:
-        """Pictures [n, side, side, 3] in [0, 1] for at most one batch; what the pipeline raises comes through.
+        """Pictures [n, side, side, 3] in [0, 1] for at most one batch, in `steps` or those of params.
 
-        In `steps` of the sampler, or in those of the params.
+        Exceptions of the pipeline are not caught.
         """
-        size = self.params.batch
-        chunks = self._chunks(texts)
+        chunked = self.params.long_prompts == "chunk"
+        chunks = chunk_counts(self.tokenizers, texts) if chunked else [1] * len(texts)
         pictures = np.empty((len(keys), self.params.side, self.params.side, 3), np.float32)
         with threads(self.threads):
-            for count in sorted(set(chunks)):  # of one length, or the longest would change what the others are told
-                places = [place for place, chunk in enumerate(chunks) if chunk == count]
-                some, told = (filled([of[place] for place in places], size) for of in (keys, texts))
-                pictures[places] = self._run(some, told, steps or self.params.steps, count)[: len(places)]
+            for count in sorted(set(chunks)):  # separately: padding to the longest would change the shorter ones
+                rows = [row for row, chunk in enumerate(chunks) if chunk == count]
+                batch_keys = filled([keys[row] for row in rows], self.params.batch)
+                batch_texts = filled([texts[row] for row in rows], self.params.batch)
+                pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.steps, count)[: len(rows)]
         return pictures
-
-    def _chunks(self, texts: Sequence[str]) -> list[int]:
-        return chunk_counts(self.readers, texts) if self.params.long_prompts == "chunk" else [1] * len(texts)
 
     def _run(self, keys: Sequence[str], texts: Sequence[str], steps: int, chunks: int = 1) -> np.ndarray:
         noise = [torch.Generator().manual_seed(noise_seed(key)) for key in keys]
@@ -103,53 +101,53 @@ class Generator:
         sampler = {
             "num_inference_steps": steps,
             "guidance_scale": self.params.guidance,
-            "generator": noise,  # some schedulers draw more noise on the way: it too comes from the key
+            "generator": noise,  # some schedulers draw further noise: it also comes from the key
         }
-        given = {
+        start = {
             "height": self.params.side,
             "width": self.params.side,
             "latents": latents.to(self.device, getattr(torch, self.params.dtype)),
         }
         with torch.inference_mode():
-            told = self._told(self.pipeline, texts, chunks)
+            prompt = self._prompt_arguments(self.pipeline, texts, chunks)
             if self.refiner is None:
-                return np.asarray(self.pipeline(**told, **sampler, **given, output_type="np").images)
+                return np.asarray(self.pipeline(**prompt, **sampler, **start, output_type="np").images)
             assert self.params.refiner
             share = self.params.refiner.base_share
-            noisy = self.pipeline(**told, **sampler, **given, denoising_end=share, output_type="latent").images
-            told = self._told(self.refiner, texts, chunks)
+            noisy = self.pipeline(**prompt, **sampler, **start, denoising_end=share, output_type="latent").images
+            prompt = self._prompt_arguments(self.refiner, texts, chunks)
             return np.asarray(
-                self.refiner(**told, **sampler, image=noisy, denoising_start=share, output_type="np").images
+                self.refiner(**prompt, **sampler, image=noisy, denoising_start=share, output_type="np").images
             )
 
-    def _told(self, pipeline: diffusers.DiffusionPipeline, texts: Sequence[str], chunks: int) -> dict[str, Any]:
-        """The arguments of a pipeline's call that say what to paint."""
+    def _prompt_arguments(
+        self, pipeline: diffusers.DiffusionPipeline, texts: Sequence[str], chunks: int
+    ) -> dict[str, Any]:
         negative = self.params.negative_prompt
         if self.params.long_prompts == "chunk":
-            return embeddings(pipeline, texts, chunks, negative, self.params.guidance > 1)
-        call = inspect.signature(pipeline.__call__).parameters
-        told: dict[str, Any] = {"prompt": list(texts)} | {
-            name: value for name, value in MEDDLING.items() if name in call
-        }
+            return prompt_embeddings(pipeline, texts, chunks, negative, self.params.guidance > 1)
+        known = inspect.signature(pipeline.__call__).parameters
+        arguments: dict[str, Any] = {name: value for name, value in PIPELINE_OPTIONS.items() if name in known}
+        arguments["prompt"] = list(texts)
         if negative is not None:
-            told["negative_prompt"] = [negative] * len(texts)
+            arguments["negative_prompt"] = [negative] * len(texts)
         if self.params.max_sequence_length is not None:
-            told["max_sequence_length"] = self.params.max_sequence_length
-        return told
+            arguments["max_sequence_length"] = self.params.max_sequence_length
+        return arguments
 
-    def _shares(self, steps: int) -> tuple[int, ...]:
-        """How many of the steps are the base's, and the refiner's if there is one."""
+    def _step_counts(self, steps: int) -> tuple[int, ...]:
+        """How many of the steps the base does, and the refiner if there is one."""
         if self.params.refiner is None:
             return (steps,)
         scheduler, share = self.pipeline.scheduler, self.params.refiner.base_share
         scheduler.set_timesteps(steps)
         trained = scheduler.config.num_train_timesteps
-        early = int((scheduler.timesteps >= round(trained - share * trained)).sum())  # as the pipelines cut
+        early = int((scheduler.timesteps >= round(trained - share * trained)).sum())  # as in the pipelines
         return early, len(scheduler.timesteps) - early
 
 
 def _noise_shape(pipeline: diffusers.DiffusionPipeline, side: int) -> tuple[int, int, int]:
-    """Channels, height and width of one picture's latents."""
+    """Channels, height and width of a picture's latents."""
     denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
     packed = hasattr(pipeline, "_pack_latents")
     if denoiser is None or (packed and not isinstance(pipeline, diffusers.FluxPipeline)):

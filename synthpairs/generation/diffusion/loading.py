@@ -1,4 +1,4 @@
-"""The generator with what params put beside it: another autoencoder, low-rank weights, another scheduler, a refiner."""
+"""Loading of the pipeline with its optional parts: another autoencoder, LoRA, another scheduler, a refiner."""
 
 import inspect
 import json
@@ -13,53 +13,54 @@ from synthpairs.generation.diffusion.params import Images, Lora, Refiner
 from synthpairs.models.diffusion_pipeline import load_pipeline
 from synthpairs.models.hub import fetch_model, model_folder
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"  # of an autoencoder by itself
-SHARED = ("vae", "text_encoder_2")  # what SDXL's refiner has in common with its base
+VAE_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
+SHARED = ("vae", "text_encoder_2")  # components that SDXL's refiner shares with its base
 
 
 def load(params: Images) -> tuple[diffusers.DiffusionPipeline, diffusers.DiffusionPipeline | None, dict[str, Any]]:
-    """The generator, its refiner if there is one, and their identity, in which what params leave out does not occur.
+    """The pipeline, its refiner if there is one, and the fingerprint's inputs of both, without keys for unused parts.
 
-    ValueError or OSError when one of them cannot be had or does not fit.
+    ValueError or OSError when a part cannot be loaded or does not fit.
     """
     dtype = getattr(torch, params.dtype)
-    parts, beside = {}, {}
+    components = {}
+    inputs: dict[str, Any] = {}
     if params.vae is not None:
-        parts["vae"], beside["vae"] = _vae(params.vae, dtype)
-    pipeline, identity = load_pipeline(params.generator, "images.generator", dtype, parts)
+        components["vae"], inputs["vae"] = _vae(params.vae, dtype)
+    pipeline, identity = load_pipeline(params.generator, "images.generator", dtype, components)
     if params.lora is not None:
-        beside["lora"] = _add(params.lora, pipeline)
-    _reschedule(pipeline, params)
+        inputs["lora"] = _fuse_lora(params.lora, pipeline)
+    _set_scheduler(pipeline, params)
     if params.refiner is None:
-        return pipeline, None, identity | beside
-    refiner, beside["refiner"] = _refiner(params.refiner, pipeline, dtype)
-    _reschedule(refiner, params)
-    beside["refiner"] |= {"scheduler": told_scheduler(refiner), "base_share": params.refiner.base_share}
-    return pipeline, refiner, identity | beside
+        return pipeline, None, identity | inputs
+    refiner, inputs["refiner"] = _refiner(params.refiner, pipeline, dtype)
+    _set_scheduler(refiner, params)
+    inputs["refiner"] |= {"scheduler": scheduler_inputs(refiner), "base_share": params.refiner.base_share}
+    return pipeline, refiner, identity | inputs
 
 
-def told_scheduler(pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
-    """A pipeline's scheduler, spelled out."""
+def scheduler_inputs(pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
+    """Class and settings of a pipeline's scheduler, as inputs of the fingerprint."""
     scheduler = pipeline.scheduler
     settings = {name: value for name, value in scheduler.config.items() if not name.startswith("_")}
     return {"class": type(scheduler).__name__} | json.loads(json.dumps(settings, default=str))
 
 
 def _vae(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, dict[str, Any]]:
-    folder = model_folder(name, "images.vae", partial(fetch_model, files=["config.json", WEIGHTS]))
-    for file in ("config.json", WEIGHTS):
+    folder = model_folder(name, "images.vae", partial(fetch_model, files=VAE_FILES))
+    for file in VAE_FILES:
         if not (folder / file).is_file():
             raise FileNotFoundError(f"params.yaml: images.vae: {folder}/{file} is missing: it must be an autoencoder's")
-    named = str(json.loads((folder / "config.json").read_text()).get("_class_name"))
-    kind = getattr(diffusers, named, None)
-    if kind is None or not named.startswith("Autoencoder"):
-        raise ValueError(f"params.yaml: images.vae: {folder}/config.json: {named} is no autoencoder of diffusers")
+    class_name = str(json.loads((folder / "config.json").read_text()).get("_class_name"))
+    kind = getattr(diffusers, class_name, None)
+    if kind is None or not class_name.startswith("Autoencoder"):
+        raise ValueError(f"params.yaml: images.vae: {folder}/config.json: {class_name} is no autoencoder of diffusers")
     vae = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    return vae, {"model": name, "files": {file: file_sha256(folder / file) for file in ("config.json", WEIGHTS)}}
+    return vae, {"model": name, "files": {file: file_sha256(folder / file) for file in VAE_FILES}}
 
 
-def _add(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
-    """Add the low-rank weights to the pipeline's own, once and for all, so that they cost no time; returns their identity."""
+def _fuse_lora(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
+    """Fuse LoRA weights into the pipeline's own, so that they cost no time; returns their inputs of the fingerprint."""
     folder = model_folder(lora.model, "images.lora.model", partial(fetch_model, files=[lora.file]))
     path = folder / lora.file
     if not lora.file.endswith(".safetensors") or not path.is_file():
@@ -69,8 +70,8 @@ def _add(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
     try:
         pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="lora", use_safetensors=True)
     except (ValueError, LookupError, RuntimeError) as error:  # other layers, or layers of other sizes
-        what = " ".join(str(error).split())[:200]
-        raise ValueError(f"params.yaml: images.lora: {path} does not fit {type(pipeline).__name__}: {what}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"params.yaml: images.lora: {path} does not fit {type(pipeline).__name__}: {reason}") from None
     if not pipeline.get_list_adapters():
         raise ValueError(f"params.yaml: images.lora: {path} names no layer of {type(pipeline).__name__}")
     pipeline.fuse_lora(components=pipeline._lora_loadable_modules, lora_scale=lora.scale)
@@ -78,8 +79,8 @@ def _add(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
     return {"model": lora.model, "file": lora.file, "sha256": file_sha256(path), "scale": lora.scale}
 
 
-def _reschedule(pipeline: diffusers.DiffusionPipeline, params: Images) -> None:
-    """Give it the scheduler of params, which otherwise keeps the values in the model's files."""
+def _set_scheduler(pipeline: diffusers.DiffusionPipeline, params: Images) -> None:
+    """Replace the scheduler by that of params; options that these leave out keep the values in the model's files."""
     if params.scheduler is None and params.scheduler_options is None:
         return
     kind = getattr(diffusers, params.scheduler) if params.scheduler else type(pipeline.scheduler)
@@ -98,7 +99,7 @@ def _refiner(
 ) -> tuple[diffusers.DiffusionPipeline, dict[str, Any]]:
     if not isinstance(base, diffusers.StableDiffusionXLPipeline) or base.vae.config.latent_channels != 4:
         raise ValueError(
-            f"params.yaml: images.refiner: only a StableDiffusionXLPipeline with latents of 4 channels can be refined, and "
+            "params.yaml: images.refiner: only a StableDiffusionXLPipeline with latents of 4 channels can be refined, and "
             f"images.generator is a {type(base).__name__}"
         )
     refiner, identity = load_pipeline(

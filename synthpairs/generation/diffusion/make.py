@@ -1,4 +1,4 @@
-"""From curated captions to data/images: candidates painted by the generator, kept as lossless pictures."""
+"""Stage `images`: from curated captions to candidate images in lossless files, in data/images."""
 
 import io
 from functools import partial
@@ -11,15 +11,15 @@ from PIL.PngImagePlugin import PngInfo
 
 from synthpairs.core.schema import DRAFTS
 from synthpairs.core.storage import write_table
-from synthpairs.generation.batch import Craft
+from synthpairs.generation.batch import GenerationSpec
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.params import RECIPE, Images
-from synthpairs.generation.diffusion.prompts import count_cut
+from synthpairs.generation.diffusion.prompts import truncation_metrics
 
-# IPTC's word for pictures made by a model that learnt from sampled content, in the property that IPTC gives to it.
+# IPTC's digital source type of images by a generative model.
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-# An XMP packet (ISO 16684-1, 7.3); read-only, so no room is left for changes in place.
+# An XMP packet (ISO 16684-1, 7.3); read-only, so without padding for edits.
 PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -31,20 +31,20 @@ PACKET = (
 
 
 def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict, dict]:
-    """Write `out` as make_candidates does, a picture to a sample; returns metrics, tracked and not.
+    """Write `out` as make_candidates does, with one image per sample; returns metrics, tracked and not.
 
-    With drafts also drafts.parquet, a row for every candidate that was considered.
+    With drafts also drafts.parquet, a row for every candidate.
     """
     if captions.empty:
         raise ValueError("data/captions/kept.parquet holds no caption: loosen the filters in params.yaml (captions)")
     within = _within_limit(captions, params)
     drafts, only = None, None
     if params.draft:
-        from synthpairs.generation.diffusion.drafts import drafted  # and with it open_clip
+        from synthpairs.generation.diffusion.drafts import make_drafts  # imports open_clip
 
-        drafts = drafted(within, params)
+        drafts = make_drafts(within, params)
         only = {row["key"] for row in drafts if row["painted"]}
-    metrics, volatile = make_candidates(within, partial(picture_craft, params), out, only)
+    metrics, volatile = make_candidates(within, partial(image_spec, params), out, only)
     if len(within) < len(captions):
         metrics["captions_beyond_limit"] = len(captions) - len(within)
     (out / "drafts.parquet").unlink(missing_ok=True)
@@ -56,24 +56,23 @@ def make_images(captions: pd.DataFrame, params: Images, out: Path) -> tuple[dict
     return metrics, volatile
 
 
-def picture_craft(params: Images) -> Craft:
-    """How pictures are made."""
+def image_spec(params: Images) -> GenerationSpec:
+    """The spec of candidate images; loads the pipeline."""
     generator = Generator(params)
-    return Craft(
+    return GenerationSpec(
         stage="images",
         noun="picture",
         generator=generator,
-        make=generator.paint,
+        generate=generator.paint,
         encode=partial(encoded, extension=params.format, marked=params.mark),
-        told={},
         recipe=RECIPE,
-        added={"mark": SOURCE_TYPE} if params.mark else {},
-        count=partial(count_cut, generator.readers),
+        metadata={"mark": SOURCE_TYPE} if params.mark else {},
+        caption_metrics=partial(truncation_metrics, generator.tokenizers),
     )
 
 
 def _within_limit(captions: pd.DataFrame, params: Images) -> pd.DataFrame:
-    """As many captions as there may be pictures of, by uid, so that a higher limit adds captions and takes none away."""
+    """The captions whose pictures fit `params.limit`, first uids first, so that a higher limit only adds captions."""
     if params.limit is None:
         return captions
     each = min(params.draft.keep, params.candidates) if params.draft else params.candidates
@@ -85,10 +84,10 @@ def _within_limit(captions: pd.DataFrame, params: Images) -> pd.DataFrame:
 
 
 def encoded(picture: np.ndarray, extension: str, marked: bool) -> dict[str, bytes]:
-    """The picture, values in [0, 1], as a lossless file, marked as made by a model or not; ValueError says why it is none."""
+    """A picture with values in [0, 1] as a lossless file, `marked` as generated or not; ValueError for an invalid picture."""
     if not np.isfinite(picture).all():
         raise ValueError("the picture holds values that are not finite")
-    pixels = (picture * 255).round().astype(np.uint8)  # as diffusers does it
+    pixels = (picture * 255).round().astype(np.uint8)  # as in diffusers
     if (pixels == pixels[0, 0]).all():
         raise ValueError("the picture has one flat colour")
     buffer = io.BytesIO()

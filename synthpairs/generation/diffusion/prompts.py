@@ -1,7 +1,7 @@
-"""What a pipeline's text encoders read of a caption, and captions that are longer than that.
+"""Token limits of a pipeline's text encoders, and encoding of captions beyond them in chunks.
 
-CLIP reads 77 tokens, markers included, and a pipeline cuts the rest. In chunks of 75 tokens, each between markers of its
-own, CLIP reads all of it; the denoiser attends to the chunks one after the other, and the pooled embedding is the first's.
+Pipelines truncate at CLIP's 77 tokens, two of them markers. Chunks of 75 tokens, each with its own markers, are encoded one by
+one; the denoiser attends to their concatenation, and the pooled embedding is that of the first chunk.
 """
 
 import inspect
@@ -13,22 +13,24 @@ import diffusers
 import torch
 from torch import Tensor
 
-MOST_CHUNKS = 4  # 300 tokens; the denoiser's attention grows with them
-AT_ONCE = 10_000  # captions tokenised together
+MAX_CHUNKS = 4  # 300 tokens; the cost of the denoiser's attention grows with them
+BATCH = 10_000  # captions per call of a tokenizer
 SDXL = (diffusers.StableDiffusionXLPipeline, diffusers.StableDiffusionXLImg2ImgPipeline)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """A tokenizer of a pipeline, and how many tokens, markers included, its encoder is given."""
+class PromptTokenizer:
+    """A tokenizer of a pipeline, and the most tokens, markers included, that its encoder gets."""
 
     name: str
     tokenizer: Any
     limit: int
 
 
-def readers(pipeline: diffusers.DiffusionPipeline, max_sequence_length: int | None, chunks: bool) -> list[Reader]:
-    """The tokenizers of a pipeline, the one that cuts first leading. ValueError for settings that it does not have."""
+def prompt_tokenizers(
+    pipeline: diffusers.DiffusionPipeline, max_sequence_length: int | None, chunks: bool
+) -> list[PromptTokenizer]:
+    """The tokenizers of a pipeline in order of their limits; ValueError for settings that it does not have."""
     call = inspect.signature(pipeline.__call__).parameters
     if max_sequence_length is not None and "max_sequence_length" not in call:
         raise ValueError(
@@ -39,85 +41,87 @@ def readers(pipeline: diffusers.DiffusionPipeline, max_sequence_length: int | No
         raise ValueError(
             f"params.yaml: images.long_prompts must be cut for a {type(pipeline).__name__}: only SDXL's are read in chunks"
         )
-    found = []
+    tokenizers = []
     for name, tokenizer in pipeline.components.items():
         if not name.startswith("tokenizer") or tokenizer is None:
             continue
         encoder = pipeline.components[name.replace("tokenizer", "text_encoder")]
         limit = tokenizer.model_max_length
-        if "max_sequence_length" in call and not encoder.config.model_type.startswith(
-            "clip"
-        ):  # T5 is told where to cut
+        is_clip = encoder.config.model_type.startswith("clip")
+        if "max_sequence_length" in call and not is_clip:  # T5, whose tokenizer has another limit than the pipeline
             limit = max_sequence_length or call["max_sequence_length"].default
         elif chunks:
-            limit = (limit - 2) * MOST_CHUNKS + 2
-        found.append(Reader(name, tokenizer, limit))
-    return sorted(found, key=lambda reader: reader.limit)
+            limit = (limit - 2) * MAX_CHUNKS + 2
+        tokenizers.append(PromptTokenizer(name, tokenizer, limit))
+    return sorted(tokenizers, key=lambda one: one.limit)
 
 
-def count_cut(readers: Sequence[Reader], texts: Sequence[str]) -> dict[str, Any]:
-    """Metrics: how many captions the first reader cuts and, if any are, how many each cuts and the tokens of the longest."""
-    cut, longest = {reader.name: 0 for reader in readers}, 0
-    for start in range(0, len(texts), AT_ONCE):
-        for reader in readers:
-            ids = reader.tokenizer(list(texts[start : start + AT_ONCE]), truncation=False).input_ids
-            cut[reader.name] += sum(len(one) > reader.limit for one in ids)
-            longest = max(longest, *map(len, ids))
-    told: dict[str, Any] = {"prompts_truncated": cut[readers[0].name]}
-    if any(cut.values()):
-        told |= {"prompts_truncated_by": cut, "prompt_tokens_longest": longest}
-    return told
+def truncation_metrics(tokenizers: Sequence[PromptTokenizer], texts: Sequence[str]) -> dict[str, Any]:
+    """How many captions the first tokenizer truncates; if any, how many each truncates, and the tokens of the longest."""
+    truncated, longest = {one.name: 0 for one in tokenizers}, 0
+    for start in range(0, len(texts), BATCH):
+        for one in tokenizers:
+            lengths = [
+                len(ids) for ids in one.tokenizer(list(texts[start : start + BATCH]), truncation=False).input_ids
+            ]
+            truncated[one.name] += sum(length > one.limit for length in lengths)
+            longest = max(longest, *lengths)
+    metrics: dict[str, Any] = {"prompts_truncated": truncated[tokenizers[0].name]}
+    if any(truncated.values()):
+        metrics |= {"prompts_truncated_by": truncated, "prompt_tokens_longest": longest}
+    return metrics
 
 
-def chunk_counts(readers: Sequence[Reader], texts: Sequence[str]) -> list[int]:
-    """In how many chunks each caption is read."""
+def chunk_counts(tokenizers: Sequence[PromptTokenizer], texts: Sequence[str]) -> list[int]:
+    """The number of chunks of each caption, the same for all tokenizers."""
     counts = [1] * len(texts)
-    for reader in readers:
-        for place, ids in enumerate(reader.tokenizer(list(texts), truncation=False).input_ids):
-            size = reader.tokenizer.model_max_length - 2
-            counts[place] = min(max(counts[place], -(-(len(ids) - 2) // size)), MOST_CHUNKS)
+    for one in tokenizers:
+        size = one.tokenizer.model_max_length - 2
+        for row, ids in enumerate(one.tokenizer(list(texts), truncation=False).input_ids):
+            counts[row] = min(max(counts[row], -(-(len(ids) - 2) // size)), MAX_CHUNKS)
     return counts
 
 
-def embeddings(
+def prompt_embeddings(
     pipeline: diffusers.DiffusionPipeline, texts: Sequence[str], chunks: int, negative: str | None, guided: bool
 ) -> dict[str, Tensor]:
-    """What an SDXL pipeline is told of captions that are all read in that many chunks, as arguments of its call.
+    """Embeddings of captions of `chunks` chunks each, as arguments of an SDXL pipeline's call.
 
-    With one chunk, bit for bit what the pipeline makes itself. The negative prompt is read once and said again for each chunk.
+    For one chunk they are bit-identical to the pipeline's own. The negative prompt is encoded once and repeated for each chunk.
     """
-    pieces: list[Tensor] = []
+    hidden: list[Tensor] = []
     pooled: list[Tensor] = []
     for part in ("", "_2"):
         tokenizer, encoder = getattr(pipeline, f"tokenizer{part}"), getattr(pipeline, f"text_encoder{part}")
         if tokenizer is None or encoder is None:
             continue
-        read = [
-            encoder(ids.to(encoder.device), output_hidden_states=True) for ids in _chunked(tokenizer, texts, chunks)
+        outputs = [
+            encoder(ids.to(encoder.device), output_hidden_states=True) for ids in _chunk_ids(tokenizer, texts, chunks)
         ]
-        if read[0][0].ndim == 2:  # only the second encoder has a pooled embedding for the denoiser
-            pooled.append(read[0][0])
-        pieces.append(torch.cat([chunk.hidden_states[-2] for chunk in read], dim=1))
-    told = {"prompt_embeds": torch.cat(pieces, dim=-1), "pooled_prompt_embeds": pooled[0]}
+        if outputs[0][0].ndim == 2:  # only the second encoder has a pooled embedding for the denoiser
+            pooled.append(outputs[0][0])
+        hidden.append(torch.cat([output.hidden_states[-2] for output in outputs], dim=1))
+    arguments = {"prompt_embeds": torch.cat(hidden, dim=-1), "pooled_prompt_embeds": pooled[0]}
     if guided:
-        nothing = None if negative is None else [negative] * len(texts)
-        _, without, _, pooled_without = pipeline.encode_prompt(
-            [""] * len(texts), negative_prompt=nothing, do_classifier_free_guidance=True
+        _, negative_hidden, _, negative_pooled = pipeline.encode_prompt(
+            [""] * len(texts),
+            negative_prompt=None if negative is None else [negative] * len(texts),
+            do_classifier_free_guidance=True,
         )
-        told |= {
-            "negative_prompt_embeds": without.repeat(1, chunks, 1),
-            "negative_pooled_prompt_embeds": pooled_without,
+        arguments |= {
+            "negative_prompt_embeds": negative_hidden.repeat(1, chunks, 1),
+            "negative_pooled_prompt_embeds": negative_pooled,
         }
-    return told
+    return arguments
 
 
-def _chunked(tokenizer: Any, texts: Sequence[str], chunks: int) -> list[Tensor]:
+def _chunk_ids(tokenizer: Any, texts: Sequence[str], chunks: int) -> list[Tensor]:
     """Token ids [captions, limit] of each chunk, padded as the tokenizer pads."""
     size = tokenizer.model_max_length - 2
     begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     rows = [ids[1:-1] for ids in tokenizer(list(texts), truncation=False).input_ids]
     tensors = []
     for chunk in range(chunks):
-        told = [row[chunk * size : (chunk + 1) * size] for row in rows]
-        tensors.append(torch.tensor([[begin, *ids, end, *[pad] * (size - len(ids))] for ids in told]))
+        parts = [row[chunk * size : (chunk + 1) * size] for row in rows]
+        tensors.append(torch.tensor([[begin, *ids, end, *[pad] * (size - len(ids))] for ids in parts]))
     return tensors

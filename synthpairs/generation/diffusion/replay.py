@@ -1,4 +1,4 @@
-"""One picture made again from what its manifest says, and held against the stored one."""
+"""Regeneration of one stored picture from its manifest row, and comparison with the stored file."""
 
 import json
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import encoded
 from synthpairs.generation.diffusion.params import Images
 
-SHORTEST = 6  # characters of a key that are enough if no other begins with them
+SHORTEST = 6  # characters of the beginning of a key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What came of it; the differences are of colour values, 0 to 255, and all 0 for equal pictures."""
+    """A regenerated picture and its differences from the stored one, in colour values 0 to 255."""
 
     key: str
     text: str
-    picture: bytes  # as the stage would store it
+    picture: bytes  # encoded as in the stage
     equal_bytes: bool
     largest: int
     mean: float
-    share: float  # of the pixels that differ at all
+    share: float  # of the pixels that differ
 
 
 def replay(key: str, params: Images, images: Path) -> Replay:
-    """Paint the candidate `key` (or the start of its key) of `images` once more.
+    """Regenerate the candidate whose key begins with `key`.
 
-    ValueError when there is no such candidate, or when params, models or libraries would make another one: it names what
-    differs. FileNotFoundError when the pictures were not made.
+    ValueError when there is no such candidate, or when params, models or libraries differ from those that made it.
+    FileNotFoundError when there are no pictures.
     """
     row = _row(key, images)
     stored = next((files for name, files in read_shard(images / row["shard"]) if name == row["key"]), None)
@@ -67,8 +67,8 @@ def replay(key: str, params: Images, images: Path) -> Replay:
 
 def _row(key: str, images: Path) -> dict[str, Any]:
     manifest = read_table(images / "manifest.parquet", "dvc repro images")
-    found = manifest[manifest["key"].str.startswith(key)] if len(key) >= SHORTEST else manifest.head(0)
-    if len(found) != 1:
-        fault = f"begins {len(found)} keys" if len(found) else "begins no key"
+    rows = manifest[manifest["key"].str.startswith(key)] if len(key) >= SHORTEST else manifest.head(0)
+    if len(rows) != 1:
+        fault = f"begins {len(rows)} keys" if len(rows) else "begins no key"
         raise ValueError(f"{key!r} {fault} of {images}/manifest.parquet; give at least {SHORTEST} characters of one")
-    return {str(name): value for name, value in found.iloc[0].to_dict().items()}
+    return {str(name): value for name, value in rows.iloc[0].to_dict().items()}

@@ -1,1 +1,1 @@
-"""Image embeddings from captions, without pixels: grids of codes by masked decoding, in byte-exact shards."""
+"""VQ tokens from captions by masked decoding, without pixels (Synth2)."""

@@ -1,4 +1,4 @@
-"""Token grids in shards: how a sample holds them, and how they are read back; numpy alone, no model."""
+"""Files of VQ token grids in shards: encoding and reading, with numpy alone."""
 
 import json
 from collections.abc import Iterator
@@ -8,13 +8,12 @@ import numpy as np
 
 from synthpairs.core.storage import read_shard, read_table
 
-TOKENS, VECTORS = np.dtype("<u2"), np.dtype("<f2")  # as stored, row-major
+TOKENS, VECTORS = np.dtype("<u2"), np.dtype("<f2")  # stored row-major
 
 
 def encoded(tokens: np.ndarray, vectors: np.ndarray | None, codes: int) -> dict[str, bytes]:
-    """Files of one sample; ValueError when a token lies beyond the codebook of `codes`, or a vector is not finite."""
-    if tokens.max() >= codes:
-        raise ValueError(_beyond(tokens, codes))
+    """Files of one sample; ValueError for a token beyond the `codes` of the codebook, or a vector that is not finite."""
+    _check_tokens(tokens, codes)
     files = {"tokens": tokens.astype(TOKENS).tobytes()}
     if vectors is not None:
         if not np.isfinite(vectors).all():
@@ -23,11 +22,11 @@ def encoded(tokens: np.ndarray, vectors: np.ndarray | None, codes: int) -> dict[
     return files
 
 
-def read_codes(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarray | None]]:
+def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarray | None]]:
     """(key, caption, tokens uint16 [rows, columns], vectors float16 [channels, rows, columns] if soft), by key.
 
-    One shard is in memory at a time. FileNotFoundError when the data is not there; ValueError names shard and key of a sample
-    that is not what the manifest and generator.json say.
+    One shard is in memory at a time. FileNotFoundError when the stage has not run; ValueError names shard and key of a sample
+    that does not agree with the manifest or generator.json.
     """
     manifest = read_table(directory / "manifest.parquet", "dvc repro embed")
     inputs = json.loads((directory / "generator.json").read_text())["inputs"]
@@ -37,8 +36,10 @@ def read_codes(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarr
         for key, files in read_shard(path):
             where = f"{path}: {key}"
             tokens = _array(files, "tokens", TOKENS, (rows, columns), where)
-            if tokens.max() >= inputs["codes"]:
-                raise ValueError(f"{where}: {_beyond(tokens, inputs['codes'])}; run `dvc repro embed` again")
+            try:
+                _check_tokens(tokens, inputs["codes"])
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}; run `dvc repro embed` again") from None
             shape = (inputs["channels"], rows, columns)
             vectors = _array(files, "vectors", VECTORS, shape, where) if inputs["vectors"] == "soft" else None
             yield key, files["txt"].decode(), tokens, vectors
@@ -47,8 +48,9 @@ def read_codes(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarr
             raise ValueError(f"{path}: holds other samples than manifest.parquet says; run `dvc repro embed` again")
 
 
-def _beyond(tokens: np.ndarray, codes: int) -> str:
-    return f"token {tokens.max()} lies beyond the codebook of {codes}"
+def _check_tokens(tokens: np.ndarray, codes: int) -> None:
+    if tokens.size and tokens.max() >= codes:
+        raise ValueError(f"token {tokens.max()} lies beyond the codebook of {codes}")
 
 
 def _array(files: dict[str, bytes], name: str, dtype: np.dtype, shape: tuple[int, ...], where: str) -> np.ndarray:
@@ -61,6 +63,5 @@ def _array(files: dict[str, bytes], name: str, dtype: np.dtype, shape: tuple[int
 
 def vectors_of(tokens: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """Codebook vectors, float32 [n, channels, rows, columns], of tokens [n, rows, columns]; ValueError beyond the codebook."""
-    if tokens.size and tokens.max() >= len(codebook):
-        raise ValueError(_beyond(tokens, len(codebook)))
+    _check_tokens(tokens, len(codebook))
     return np.ascontiguousarray(np.moveaxis(codebook[tokens], -1, 1), dtype=np.float32)

@@ -1,8 +1,8 @@
-"""A masked text-to-image generator whose token grids are functions of their keys, and which never renders a pixel for them.
+"""Generation of VQ token grids, without pixels, in which a grid is a function of its key.
 
-The parts are those of diffusers' AmusedPipeline, conditioned as it conditions them; the decoding is our own, see
-synthpairs.generation.masked.decoding. As with pictures, one batch size on one kind of machine gives a key the same codes in any
-company; another batch size may move low bits of the logits, and with them a code now and then.
+Models and conditioning are those of diffusers' AmusedPipeline; the decoding is synthpairs.generation.masked.decoding. At one
+batch size on one kind of machine a key gives the same tokens whatever else is in the batch; another batch size may change low
+bits of the logits, and so single tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +17,21 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from synthpairs.core.determinism import best_device, filled, steady_threads, threads
 from synthpairs.core.schema import digest
-from synthpairs.generation.masked.decoding import decode, expected, noise_of
+from synthpairs.generation.masked.decoding import decode, expected_vectors, key_noise
 from synthpairs.generation.masked.params import RECIPE, Embed
 from synthpairs.models.diffusion_pipeline import load_pipeline
 from synthpairs.models.vq_tokenizer import render
 from synthpairs.runtime.engine.tuning import tuned
 
-AESTHETIC = 6  # micro-condition beside the picture's size and the corner of its crop; AmusedPipeline's default
+AESTHETIC = 6  # micro-condition: aesthetic score; AmusedPipeline's default
 
 
 class MaskedGenerator:
-    """A loaded AmusedPipeline with its settings. ValueError or OSError when it cannot be had."""
+    """A loaded AmusedPipeline with its settings; ValueError or OSError when it cannot be loaded."""
 
     def __init__(self, params: Embed) -> None:
-        _check(params)
-        # aMUSEd's VQ model gives NaN in float16, says its card; and of its codebook nothing is to be rounded off.
+        _check_temperature(params)
+        # aMUSEd's VQ model gives NaN in float16 (its model card), and the codebook is not to be rounded.
         dtypes = {"default": getattr(torch, params.dtype), "vqvae": torch.float32}
         pipeline, identity = load_pipeline(params.generator, "embed.generator", dtypes)
         if not isinstance(pipeline, diffusers.AmusedPipeline):
@@ -42,21 +42,21 @@ class MaskedGenerator:
         self.tokenizer = pipeline.tokenizer
         sample_size = pipeline.transformer.config.sample_size
         self.grid = (sample_size, sample_size)
-        self.side = sample_size * pipeline.vae_scale_factor  # pixels of the picture that the codes stand for
+        self.side = sample_size * pipeline.vae_scale_factor  # pixels of the picture that a grid decodes to
         self._codebook = pipeline.vqvae.quantize.embedding.weight.detach()
-        self._codes = pipeline.transformer.config.codebook_size  # those that it tells apart
-        if self._codes > 2**16:
-            raise ValueError(f"params.yaml: embed.generator: {self._codes} codes are more than 16 bits can hold")
-        if params.vectors == "soft" and self._codes != len(self._codebook):
+        codes = pipeline.transformer.config.codebook_size
+        if codes > 2**16:
+            raise ValueError(f"params.yaml: embed.generator: {codes} codes are more than 16 bits can hold")
+        if params.vectors == "soft" and codes != len(self._codebook):
             raise ValueError(
-                f"params.yaml: embed.vectors: soft needs a transformer and a VQ model of the same codes, not "
-                f"{self._codes} and {len(self._codebook)}"
+                "params.yaml: embed.vectors: soft needs a transformer and a VQ model of the same codes, not "
+                f"{codes} and {len(self._codebook)}"
             )
         self.inputs = identity | self._settings()
         self.fingerprint = digest(self.inputs)
 
     def _settings(self) -> dict[str, Any]:
-        """Everything that changes codes beside the files, and how to read them."""
+        """Fingerprint inputs besides the models, and the shape of the results."""
         names = ("steps", "guidance", "temperature", "schedule", "vectors", "dtype")
         settings = {name: getattr(self.params, name) for name in names}
         settings |= {"grid": list(self.grid), "codes": len(self._codebook), "channels": self._codebook.shape[1]}
@@ -64,22 +64,22 @@ class MaskedGenerator:
 
     @property
     def codebook(self) -> np.ndarray:
-        """The VQ model's vectors, float32 [codes, channels]."""
+        """The VQ model's codebook, float32 [codes, channels]."""
         return self._codebook.cpu().numpy()
 
     @cached_property
     def threads(self) -> int:
-        """How many threads it decodes with."""
+        """Number of CPU threads with which tokens do not depend on their row in the batch."""
         return steady_threads(self._probe)
 
     @torch.inference_mode()
     def _probe(self) -> np.ndarray:
-        """What a first step computes for a batch of equal captions: logits, for codes would hide their low bits."""
+        """Logits (tokens would hide low bits) and expected vectors of a first step, for a batch of equal captions."""
         size, mask_id = self.params.batch, self.pipeline.scheduler.config.mask_token_id
         blank = torch.full((size, *self.grid), mask_id, device=self.device)
         logits = self._logits_of(["a probe"] * size)(blank).flatten(2)
         if self.params.vectors == "soft":
-            mean = expected(logits.transpose(1, 2).log_softmax(-1), self._codebook)
+            mean = expected_vectors(logits.transpose(1, 2).log_softmax(-1), self._codebook)
             logits = torch.cat([logits, mean.transpose(1, 2)], dim=1)
         return logits.cpu().numpy()
 
@@ -87,10 +87,10 @@ class MaskedGenerator:
     def decode(self, keys: Sequence[str], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
         """Tokens uint16 [n, rows, columns], and if soft float16 vectors [n, channels, rows, columns], for at most one batch.
 
-        What the models raise comes through, and ValueError when their answer is not finite.
+        ValueError when logits are not finite; exceptions of the models are not caught.
         """
         size, count = self.params.batch, len(keys)
-        noise = noise_of(filled(keys, size), self.params.steps, self.grid).to(self.device)
+        noise = key_noise(filled(keys, size), self.params.steps, self.grid).to(self.device)
         with threads(self.threads):
             tokens, vectors = decode(
                 self._logits_of(filled(texts, size)),
@@ -100,16 +100,16 @@ class MaskedGenerator:
                 self.params.temperature,
                 self._codebook if self.params.vectors == "soft" else None,
             )
-        codes = tokens[:count].cpu().numpy().astype(np.uint16)
-        return codes, None if vectors is None else vectors[:count].half().cpu().numpy()
+        vectors = None if vectors is None else vectors[:count].half()
+        return tokens[:count].cpu().numpy().astype(np.uint16), None if vectors is None else vectors.cpu().numpy()
 
     def _logits_of(self, texts: Sequence[str]) -> Callable[[Tensor], Tensor]:
-        """A function from grids to logits in float32, under the captions and classifier-free guidance."""
-        told, guidance = self.conditions(texts), self.params.guidance
+        """The function from grids to float32 logits for these captions, with classifier-free guidance."""
+        conditional, guidance = self.conditions(texts), self.params.guidance
         if guidance <= 1:
-            return lambda grids: self.pipeline.transformer(grids, **told).float()
-        nothing = self.conditions([""] * len(texts))
-        both = {name: torch.cat([nothing[name], told[name]]) for name in told}
+            return lambda grids: self.pipeline.transformer(grids, **conditional).float()
+        unconditional = self.conditions([""] * len(texts))
+        both = {name: torch.cat([unconditional[name], conditional[name]]) for name in conditional}
 
         def guided(grids: Tensor) -> Tensor:
             without, given = self.pipeline.transformer(torch.cat([grids, grids]), **both).float().chunk(2)
@@ -118,11 +118,11 @@ class MaskedGenerator:
         return guided
 
     def conditions(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """What the transformer is told about captions."""
+        """The transformer's conditioning on captions."""
         return conditions(texts, self.tokenizer, self.pipeline.text_encoder, self.side)
 
     def pictures(self, tokens: np.ndarray) -> np.ndarray:
-        """Pictures [n, side, side, 3] in [0, 1] that tokens [n, rows, columns] stand for; ValueError beyond the codebook."""
+        """Pictures [n, side, side, 3] in [0, 1] decoded from tokens [n, rows, columns]; ValueError beyond the codebook."""
         starts = range(0, len(tokens), self.params.batch)
         parts = [render(self.pipeline.vqvae, tokens[start : start + self.params.batch]) for start in starts]
         return torch.cat(parts).permute(0, 2, 3, 1).cpu().numpy()
@@ -131,10 +131,9 @@ class MaskedGenerator:
 def conditions(
     texts: Sequence[str], tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection, side: int
 ) -> dict[str, Tensor]:
-    """What a U-ViT is told, as AmusedPipeline makes it: hidden states, pooled embedding, micro-conditions.
+    """Conditioning of a U-ViT as in AmusedPipeline, in training and decoding: text embeddings and micro-conditions.
 
-    The micro-conditions are width, height, crop corner and aesthetic score of a picture of `side` pixels. Training and
-    decoding both call this.
+    The micro-conditions are width, height, crop corner and aesthetic score of a picture of `side` pixels.
     """
     ids = tokenizer(
         list(texts), padding="max_length", truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
@@ -148,8 +147,7 @@ def conditions(
     }
 
 
-def _check(params: Embed) -> None:
-    """ValueError for settings that each are in range and make no sense together."""
+def _check_temperature(params: Embed) -> None:
     if params.temperature is None:
         if params.candidates > 1:
             raise ValueError(

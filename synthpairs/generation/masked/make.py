@@ -1,4 +1,4 @@
-"""From screened captions to data/embedded: token grids filled by the masked generator."""
+"""Stage `embed`: from filtered generated captions to VQ token grids in data/embedded."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from synthpairs.generation.batch import Craft
+from synthpairs.generation.batch import GenerationSpec
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.masked.codes import encoded
 from synthpairs.generation.masked.generator import MaskedGenerator
@@ -15,28 +15,29 @@ from synthpairs.generation.masked.params import RECIPE, Embed
 
 
 def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[dict, dict]:
-    """Write `out` as make_candidates does, a token grid to a sample; returns metrics, tracked and not.
+    """Write `out` as make_candidates does, with one token grid per sample; returns metrics, tracked and not.
 
-    `tokens` holds little-endian uint16 by rows, `vectors` (if soft) float16 [channels, rows, columns], and the json their grid.
+    File `tokens`: uint16 [rows, columns]; `vectors` (if soft): float16 [channels, rows, columns]; both little-endian. The
+    sample's json has the grid.
     """
-    return make_candidates(captions, partial(grid_craft, MaskedGenerator, params), out)
+    return make_candidates(captions, partial(token_spec, params), out)
 
 
-def grid_craft(kind: type[MaskedGenerator], params: Embed) -> Craft:
-    """How token grids are made, by a generator of this kind."""
-    generator = kind(params)
+def token_spec(params: Embed) -> GenerationSpec:
+    """The spec of token grids; loads the generator."""
+    generator = MaskedGenerator(params)
     codes = len(generator.codebook)
 
-    def make(keys: Sequence[str], texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    def generate(keys: Sequence[str], texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray | None]]:
         tokens, vectors = generator.decode(keys, texts)
         return list(zip(tokens, [None] * len(keys) if vectors is None else vectors, strict=True))
 
-    return Craft(
+    return GenerationSpec(
         stage="embed",
-        noun="embedding",
+        noun="token grid",
         generator=generator,
-        make=make,
+        generate=generate,
         encode=lambda result: encoded(result[0], result[1], codes),
-        told={"grid": list(generator.grid)},
+        json_fields={"grid": list(generator.grid)},
         recipe=RECIPE,
     )

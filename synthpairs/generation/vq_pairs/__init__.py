@@ -1,1 +1,1 @@
-"""The real training pairs of the embeddings route: one list, from which its generator and its VLMs learn alike."""
+"""Real pairs as VQ tokens: the one list of scenes on which the Synth2 generator and VLMs are trained."""

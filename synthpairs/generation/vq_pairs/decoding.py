@@ -1,4 +1,4 @@
-"""Tokens of a VQ tokenizer back to pictures: for people to look at, no stage trains on them."""
+"""VQ tokens to pictures, for the report alone."""
 
 import io
 from collections.abc import Sequence
@@ -12,17 +12,16 @@ from synthpairs.models.vq_tokenizer import load_tokenizer, render
 
 
 def pictures(tokens: Sequence[np.ndarray], pipeline: Path, key: str) -> list[bytes]:
-    """PNGs of token grids [rows, columns] by the tokenizer of the directory that the param `key` names.
+    """PNGs of token grids [rows, columns], decoded in one batch by the tokenizer of a pipeline directory, the param `key`.
 
-    All are one batch. ValueError beyond the codebook.
+    ValueError for tokens beyond the codebook.
     """
     vq = load_tokenizer(pipeline, key).to(best_device())
-    with threads(1):  # so that no pixel depends on how many cores there are
+    with threads(1):  # pixels must not depend on the number of cores
         levels = render(vq, np.stack(tokens)).mul(255).round().byte()
-    return [_png(picture) for picture in levels.permute(0, 2, 3, 1).cpu().numpy()]
-
-
-def _png(picture: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
+    pngs = []
+    for picture in levels.permute(0, 2, 3, 1).cpu().numpy():
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "PNG")
+        pngs.append(buffer.getvalue())
+    return pngs

@@ -1,4 +1,4 @@
-"""The identity of the pair list, and the refusal of a model that learnt from another one (Synth2's controlled protocol)."""
+"""Identity of the pair list, and the check that a model was trained on this very list (Synth2's controlled protocol)."""
 
 import hashlib
 import json
@@ -9,11 +9,12 @@ from typing import Any
 
 from synthpairs.emoji.scenes import Scene
 
-RECORD = "pairs.json"  # beside the weights that learnt from the list
+RECORD = "pairs.json"  # in the folder of a model that was trained on the list
+_RETRAIN = "train it anew: `dvc --cd desk_models repro && python -m desk_models.publish`"
 
 
 def pair_list_hash(scenes: Sequence[Scene], pngs: Mapping[str, bytes]) -> str:
-    """SHA-256 of every scene in order and of the drawings that they show; `pngs` maps drawing ids to their files."""
+    """SHA-256 of all scenes in order and of the drawings in them; `pngs` maps drawing ids to PNG files."""
     total = hashlib.sha256()
     for scene in scenes:
         document = json.dumps(asdict(scene), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -24,32 +25,25 @@ def pair_list_hash(scenes: Sequence[Scene], pngs: Mapping[str, bytes]) -> str:
 
 
 def describe(scenes: Sequence[Scene], rows: Sequence[dict]) -> dict[str, Any]:
-    """What RECORD says of a list: `sha256` and the number of `scenes`; `rows` holds their drawings."""
+    """The content of RECORD for a list: its `sha256` and number of `scenes`; `rows` of DRAWINGS holds their drawings."""
     return {"sha256": pair_list_hash(scenes, {row["drawing"]: row["png"] for row in rows}), "scenes": len(scenes)}
 
 
 def require_same(folder: Path, described: dict[str, Any]) -> None:
-    """ValueError unless the model in `folder` learnt from the described list; FileNotFoundError when it does not say."""
+    """ValueError unless the model in `folder` was trained on the described list; FileNotFoundError without RECORD."""
     path = folder / RECORD
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: it names the pair list that the model learnt from; {_RETRAIN}")
+        raise FileNotFoundError(f"{path} is missing: it names the pair list that the model was trained on; {_RETRAIN}")
     try:
-        learnt = json.loads(path.read_bytes())
-        record = f"{learnt['sha256']} ({learnt['scenes']} scenes)"
+        record = json.loads(path.read_bytes())
+        recorded = f"{record['sha256']} ({record['scenes']} scenes)"
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{path} names no pair list (sha256 and scenes); {_RETRAIN}") from None
-    if learnt != described:
+    if record != described:
+        change = "pairs.seed, pairs.kinds, world.concepts or art.side of params.yaml or the pinned artwork has changed"
+        if record["scenes"] != described["scenes"]:
+            change = f"params.yaml: pairs.scenes was {record['scenes']}"
         raise ValueError(
-            f"{path}: the model learnt from the pair list {record}, but params.yaml and data/art make "
-            f"{described['sha256']} ({described['scenes']} scenes): {_changed(learnt, described)}; put that back, or "
-            f"{_RETRAIN}"
+            f"{path}: the model learnt from the pair list {recorded}, but params.yaml and data/art give "
+            f"{described['sha256']} ({described['scenes']} scenes): {change}; put that back, or {_RETRAIN}"
         )
-
-
-def _changed(learnt: dict[str, Any], described: dict[str, Any]) -> str:
-    if learnt["scenes"] != described["scenes"]:
-        return f"params.yaml: pairs.scenes was {learnt['scenes']}"
-    return "pairs.seed, pairs.kinds, world.concepts or art.side of params.yaml or the pinned artwork has changed"
-
-
-_RETRAIN = "train it anew: `dvc --cd desk_models repro && python -m desk_models.publish`"

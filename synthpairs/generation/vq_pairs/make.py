@@ -1,4 +1,4 @@
-"""From drawings to data/pairs: draw the list, check whose it is, word its first scenes and turn them into tokens."""
+"""Stage `pairs`: from drawings to data/pairs, the first scenes of the pair list with captions and VQ tokens."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,8 +22,8 @@ from synthpairs.models.vq_tokenizer import load_tokenizer
 def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: Pairs, out: Path) -> dict[str, Any]:
     """Write `out` (pairs.parquet, list.json) in the list's order; returns metrics.
 
-    Pair i is worded from the seed and i alone, so more pairs leave the first ones as they are. ValueError when the
-    tokenizer learnt from another list.
+    The caption of pair i depends on the seed and i alone, so a larger `params.used` only adds pairs. ValueError when the
+    tokenizer was trained on another list.
     """
     if params.used > params.scenes:
         raise ValueError(f"params.yaml: pairs.used must be at most pairs.scenes ({params.scenes}), got {params.used}")
@@ -51,6 +51,6 @@ def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: Pairs, out: 
         "used": len(used),
         "kinds": dict(sorted(Counter(scene.kind for scene in used).items())),
         "concepts": len({name for scene in used for name in scene.names}),
-        "texts": len({pair["text"] for pair in pairs}),  # different ones
+        "texts": len({pair["text"] for pair in pairs}),  # distinct
         "codes_used": round(len(np.unique(tokens)) / vq.config.num_vq_embeddings, 4),  # share of the codebook
     }

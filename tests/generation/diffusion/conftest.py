@@ -1,4 +1,4 @@
-"""Settings that paint with the tiny generator in a second, and models beside it."""
+"""Params of the tiny generator, and a tiny SDXL base and refiner."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.generation.conftest import captions  # noqa: F401
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    """Directory of a pipeline as SDXL's base."""
+    """Folder of a pipeline like SDXL's base."""
     from tests.generation.diffusion import tiny
 
     return tiny.sdxl(tmp_path_factory.mktemp("base"))
@@ -16,7 +16,7 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def refiner(tmp_path_factory):
-    """Directory of a pipeline as SDXL's refiner."""
+    """Folder of a pipeline like SDXL's refiner."""
     from tests.generation.diffusion import tiny
 
     return tiny.refiner(tmp_path_factory.mktemp("refiner"))
@@ -24,7 +24,7 @@ def refiner(tmp_path_factory):
 
 @pytest.fixture
 def settings(tiny_generator, tmp_path, monkeypatch):
-    """Makes params for the tiny generator; the work store goes to the test's own directory."""
+    """Makes params of the tiny generator; the work store is in tmp_path."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
         "generator": str(tiny_generator), "refiner": None, "vae": None, "lora": None, "candidates": 2,

@@ -1,4 +1,4 @@
-"""Drafts: the best few candidates go on with the pictures that they would have had anyway; nothing else changes."""
+"""Drafts choose which candidates get all steps, and change nothing in these."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synthpairs.core.schema import DRAFTS
-from synthpairs.generation.diffusion import drafts
+from synthpairs.generation.diffusion.drafts import DraftScorer
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Draft
@@ -16,11 +16,11 @@ from tests.generation.conftest import contents
 
 @pytest.fixture
 def spec(tiny_clip):
-    """The best of each caption, after one step."""
+    """Keeps the best of each caption after one step."""
     return Draft(steps=1, clip=f"local-dir:{tiny_clip}", pretrained=None, keep=1, cosine_min=None)
 
 
-def test_the_best_drafts_are_painted_and_the_others_counted(settings, captions, spec, tmp_path, monkeypatch):
+def test_the_best_drafts_get_all_steps_and_the_others_are_counted(settings, captions, spec, tmp_path, monkeypatch):
     params = settings(candidates=3, steps=3)
     make_images(captions, params, tmp_path / "all")
     metrics, volatile = make_images(captions, replace(params, draft=spec), tmp_path / "best")
@@ -28,7 +28,7 @@ def test_the_best_drafts_are_painted_and_the_others_counted(settings, captions, 
         "captions": 8, "candidates": 8, "made": 8, "failed": 0, "prompts_truncated": 0, "drafts": 24, "drafts_failed": 0,
         "drafts_dropped": 16,
     }  # fmt: skip
-    assert volatile["reused"] == 8, "pictures are the same with and without a choice"
+    assert volatile["reused"] == 8, "pictures are the same with and without drafts"
     everything, best = (pd.read_parquet(tmp_path / name / "manifest.parquet") for name in ("all", "best"))
     table = pd.read_parquet(tmp_path / "best/drafts.parquet")
     assert list(table.columns) == DRAFTS.names
@@ -44,45 +44,48 @@ def test_the_best_drafts_are_painted_and_the_others_counted(settings, captions, 
     assert contents(tmp_path / "best") == contents(tmp_path / "all"), "without drafts there is no table of them"
 
 
-def test_drafts_resume_and_other_choices_take_them_over(settings, captions, spec, tmp_path, monkeypatch):
+def test_drafts_resume_and_other_choices_reuse_them(settings, captions, spec, tmp_path, monkeypatch):
     params = settings(candidates=2, draft=spec)
     make_images(captions[:4], params, tmp_path / "out")
-    judged = []
-    judge = drafts.Drafter.judge
+    scored = []
+    score = DraftScorer.score
 
-    def counted(self, keys, texts):
-        judged.append(len(keys))
-        return judge(self, keys, texts)
+    def recorded(self, keys, texts):
+        scored.extend(keys)
+        return score(self, keys, texts)
 
-    monkeypatch.setattr(drafts.Drafter, "judge", counted)
+    monkeypatch.setattr(DraftScorer, "score", recorded)
     make_images(captions, params, tmp_path / "out")
-    assert sum(judged) == 8, "only the new captions' candidates"
+    assert len(scored) == 8, "only the new captions' candidates"
     table = pd.read_parquet(tmp_path / "out/drafts.parquet")
-    bar = float(table["clip_cosine"].median())
-    metrics, _ = make_images(captions, replace(params, draft=replace(spec, keep=2, cosine_min=bar)), tmp_path / "out")
-    assert sum(judged) == 8, "none at all"
-    assert metrics["candidates"] == (table["clip_cosine"] >= bar).sum()
+    minimum = float(table["clip_cosine"].median())
+    draft = replace(spec, keep=2, cosine_min=minimum)
+    metrics, _ = make_images(captions, replace(params, draft=draft), tmp_path / "out")
+    assert len(scored) == 8, "no more"
+    assert metrics["candidates"] == (table["clip_cosine"] >= minimum).sum()
     make_images(captions, replace(params, draft=replace(spec, steps=2)), tmp_path / "out")
-    assert sum(judged) == 8 + 16
+    assert len(scored) == 8 + 16
 
 
-def test_a_candidate_without_a_draft_is_painted_if_no_other_is_left(settings, captions, spec, tmp_path, monkeypatch):
+def test_a_candidate_without_a_draft_gets_all_steps_if_no_other_is_left(
+    settings, captions, spec, tmp_path, monkeypatch
+):
     paint = Generator.paint
 
-    def spotted(self, keys, texts, steps=None):
-        """Drafts of dogs are no pictures."""
+    def without_dogs(self, keys, texts, steps=None):
+        """Drafts of dogs are not finite."""
         pictures = paint(self, keys, texts, steps).copy()
         if steps is not None:
             pictures[["dog" in text for text in texts]] = np.nan
         return pictures
 
-    monkeypatch.setattr(Generator, "paint", spotted)
+    monkeypatch.setattr(Generator, "paint", without_dogs)
     metrics, _ = make_images(captions, settings(draft=replace(spec, cosine_min=-1.0)), tmp_path / "out")
     assert (metrics["made"], metrics["failed"], metrics["drafts_failed"]) == (8, 0, 2)
     table = pd.read_parquet(tmp_path / "out/drafts.parquet").sort_values("number")
-    lost = table[table["clip_cosine"].isna()]
-    assert lost["error"].tolist() == ["the draft holds values that are not finite"] * 2
-    assert lost["painted"].tolist() == [True, False]
+    failed = table[table["clip_cosine"].isna()]
+    assert failed["error"].tolist() == ["the draft holds values that are not finite"] * 2
+    assert failed["painted"].tolist() == [True, False]
 
 
 def test_a_limit_leaves_captions_out_and_a_higher_one_adds_some(settings, captions, spec, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion_xl import pipeline_stable_diffusion_xl
 
+from synthpairs.core import determinism
 from synthpairs.generation.diffusion.generator import Generator
 from tests.generation.conftest import KEYS, TEXTS
 from tests.generation.diffusion import tiny
@@ -15,7 +16,7 @@ from tests.generation.diffusion import tiny
 def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, monkeypatch):
     ours = Generator(settings(batch=1, negative_prompt="blurred")).paint(KEYS[:1], TEXTS[:1])[0]
     pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(tiny_generator, add_watermarker=False)
-    assert np.array_equal(ours, tiny.painted(pipeline, KEYS[0], TEXTS[0], negative_prompt="blurred"))
+    assert np.array_equal(ours, tiny.plain_picture(pipeline, KEYS[0], TEXTS[0], negative_prompt="blurred"))
     monkeypatch.setattr(pipeline_stable_diffusion_xl, "is_invisible_watermark_available", lambda: True)
     again = Generator(settings(batch=1, negative_prompt="blurred"))
     assert again.pipeline.watermark is None
@@ -26,27 +27,24 @@ def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, mo
     ("batch", "threads", "scheduler"),
     [(4, 1, None), (4, 2, None), (7, 2, None), (4, 1, "EulerAncestralDiscreteScheduler")],
 )
-def test_company_and_place_in_the_batch_change_no_bit(settings, batch, threads, scheduler):
+def test_a_picture_does_not_depend_on_the_batch_or_its_row_in_it(settings, batch, threads, scheduler):
     generator = Generator(settings(batch=batch, scheduler=scheduler))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        alone = [generator.paint([key], [text])[0] for key, text in zip(KEYS[:batch], TEXTS[:batch], strict=True)]
-        together = generator.paint(KEYS[:batch], TEXTS[:batch])
-        reversed_ = generator.paint(KEYS[:batch][::-1], TEXTS[:batch][::-1])[::-1]
-    finally:
-        torch.set_num_threads(before)
+    keys, texts = KEYS[:batch], TEXTS[:batch]
+    with determinism.threads(threads):
+        alone = [generator.paint([key], [text])[0] for key, text in zip(keys, texts, strict=True)]
+        together = generator.paint(keys, texts)
+        reverse = generator.paint(keys[::-1], texts[::-1])
     assert np.array_equal(together, np.stack(alone))
-    assert np.array_equal(together, reversed_)
+    assert np.array_equal(together, reverse[::-1])
     assert not np.array_equal(together[0], together[1])
 
 
-def test_fingerprint_covers_what_shapes_pictures(settings, tiny_generator, tmp_path):
+def test_fingerprint_covers_what_changes_pictures(settings, tiny_generator, tmp_path):
     changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"negative_prompt": ""}, {"side": 64}, {"format": "webp"}]
     changes += [{"dtype": "bfloat16"}, {"scheduler": "EulerDiscreteScheduler"}]
     made = [Generator(settings(**change)) for change in changes]
     assert len({one.fingerprint for one in made}) == len(changes)
-    assert set(made[0].inputs) == {  # nothing that is off
+    assert set(made[0].inputs) == {  # no key of an unused setting
         "model", "files", "pipeline", "diffusers", "torch", "scheduler", "steps", "guidance", "negative_prompt", "side",
         "dtype", "format",
     }  # fmt: skip
@@ -75,7 +73,7 @@ def test_fingerprint_covers_what_shapes_pictures(settings, tiny_generator, tmp_p
         ({"generator": tiny.flux, "negative_prompt": "x"}, "images.negative_prompt must be null for a FluxPipeline"),
     ],
 )
-def test_what_cannot_be_loaded_says_why(settings, tmp_path, changed, message):
+def test_what_cannot_be_loaded_is_an_error(settings, tmp_path, changed, message):
     if callable(kind := changed.get("generator")):
         changed = changed | {"generator": str(kind(tmp_path))}
     with pytest.raises((FileNotFoundError, ValueError), match=message):
@@ -96,7 +94,7 @@ def test_weights_that_could_run_code_and_unknown_pipelines_are_refused(settings,
 
 
 @pytest.mark.parametrize("kind", [tiny.sd3, tiny.pixart, tiny.flux], ids=["sd3", "pixart", "flux"])
-def test_other_kinds_of_pipeline_paint_what_they_paint_by_themselves(settings, tmp_path, kind):
+def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kind):
     generator = Generator(settings(generator=str(kind(tmp_path)), batch=2, max_sequence_length=24))
     pictures = generator.paint(KEYS[:2], TEXTS[:2])
     assert pictures.shape == (2, 32, 32, 3)
@@ -105,4 +103,18 @@ def test_other_kinds_of_pipeline_paint_what_they_paint_by_themselves(settings, t
     alone = Generator(settings(generator=str(tmp_path), batch=1, max_sequence_length=24)).paint(KEYS[:1], TEXTS[:1])[0]
     theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
     own = {"clean_caption": False, "use_resolution_binning": False} if kind is tiny.pixart else {}
-    assert np.array_equal(alone, tiny.painted(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))
+    assert np.array_equal(alone, tiny.plain_picture(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))
+
+
+@pytest.mark.parametrize("name", ["channels_last", "compile"])
+def test_tuned_kernels_give_nearly_the_same_pictures(settings, monkeypatch, name):
+    plain = Generator(settings())
+    monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", "true")
+    compile_ = torch.nn.Module.compile  # with the eager backend, because kernels take minutes to build on a CPU
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compile_(module, backend="eager"))
+    tuned = Generator(settings())
+    assert tuned.fingerprint == plain.fingerprint
+    unet = tuned.pipeline.unet
+    assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last) == (name == "channels_last")
+    assert (unet._compiled_call_impl is not None) == (name == "compile")
+    assert np.abs(tuned.paint(KEYS[:4], TEXTS[:4]) - plain.paint(KEYS[:4], TEXTS[:4])).max() < 1e-3

@@ -19,9 +19,7 @@ from tests.generation.diffusion import tiny
     ("scheduler", "negative"),
     [(None, None), ("EulerAncestralDiscreteScheduler", None), ("DPMSolverMultistepScheduler", "blurred")],
 )
-def test_base_and_refiner_paint_what_the_documented_loop_of_two_pipelines_paints(
-    settings, base, refiner, scheduler, negative
-):
+def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, base, refiner, scheduler, negative):
     params = settings(
         generator=str(base), refiner=Refiner(model=str(refiner), base_share=0.8), steps=10, batch=1, scheduler=scheduler,
         negative_prompt=negative,
@@ -37,7 +35,9 @@ def test_base_and_refiner_paint_what_the_documented_loop_of_two_pipelines_paints
             pipeline.scheduler = getattr(diffusers, scheduler).from_config(pipeline.scheduler.config)
     source = torch.Generator()
     same = {"num_inference_steps": 10, "negative_prompt": negative}
-    latents = tiny.painted(first, KEYS[0], TEXTS[0], denoising_end=0.8, output_type="latent", generator=source, **same)
+    latents = tiny.plain_picture(
+        first, KEYS[0], TEXTS[0], denoising_end=0.8, output_type="latent", generator=source, **same
+    )
     theirs = second(
         TEXTS[0],
         image=latents[None],
@@ -48,8 +48,8 @@ def test_base_and_refiner_paint_what_the_documented_loop_of_two_pipelines_paints
         **same,
     ).images[0]
     assert np.array_equal(ours, theirs)
-    unrefined = tiny.painted(first, KEYS[0], TEXTS[0], **same)
-    assert not np.allclose(ours, unrefined, atol=1e-5), "the refiner did nothing"
+    unrefined = tiny.plain_picture(first, KEYS[0], TEXTS[0], **same)
+    assert not np.allclose(ours, unrefined, atol=1e-5), "the refiner has no effect"
 
 
 def test_what_cannot_be_refined_says_why(settings, base, refiner, tmp_path):
@@ -70,18 +70,17 @@ def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_pat
     tiny.lora(tmp_path / "lora", base)
     spec = Lora(model=str(tmp_path / "lora"), file="tiny_lora.safetensors", scale=1.0)
     plain = Generator(settings(generator=str(base), batch=2))
-    full, none = (
+    full, zero = (
         Generator(settings(generator=str(base), batch=2, lora=replace(spec, scale=scale))) for scale in (1, 0)
     )
-    assert len({one.fingerprint for one in (plain, full, none)}) == 3
+    assert len({one.fingerprint for one in (plain, full, zero)}) == 3
     assert "lora" not in plain.inputs
-    pictures = [one.paint(KEYS[:2], TEXTS[:2]) for one in (plain, full, none)]
-    assert np.array_equal(pictures[0], pictures[2])
-    assert np.abs(pictures[0] - pictures[1]).mean() > 1e-3
+    without, by_one, by_zero = (one.paint(KEYS[:2], TEXTS[:2]) for one in (plain, full, zero))
+    assert np.array_equal(without, by_zero)
+    assert np.abs(without - by_one).mean() > 1e-3
     theirs = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
     theirs.load_lora_weights(tmp_path / "lora", weight_name="tiny_lora.safetensors")
-    unfused = tiny.painted(theirs, KEYS[0], TEXTS[0])
-    assert np.allclose(pictures[1][0], unfused, atol=1e-4)
+    assert np.allclose(by_one[0], tiny.plain_picture(theirs, KEYS[0], TEXTS[0]), atol=1e-4)
 
 
 def test_low_rank_weights_that_do_not_fit_say_why(settings, base, tiny_generator, tmp_path):
@@ -117,7 +116,7 @@ def test_scheduler_options_are_checked_and_fingerprinted(settings, base):
 
 
 def overflowing(folder, force_upcast):
-    """A base whose autoencoder's activations do not fit into float16, though its pictures do, as SDXL's."""
+    """A base whose autoencoder overflows in float16, like SDXL's."""
     tiny.sdxl(folder, force_upcast)
     path = folder / "vae/diffusion_pytorch_model.safetensors"
     weights = load_file(path)
@@ -127,23 +126,24 @@ def overflowing(folder, force_upcast):
     return folder
 
 
-def test_half_precision_keeps_to_what_the_autoencoder_asks_for(settings, base, tmp_path):
-    def painted(generator, **changes):
+def test_in_half_precision_force_upcast_is_obeyed(settings, base, tmp_path):
+    def generated(generator, **changes):
         return Generator(settings(generator=str(generator), batch=1, **changes)).paint(KEYS[:1], TEXTS[:1])[0]
 
     careful, careless = (overflowing(tmp_path / str(upcast), upcast) for upcast in (True, False))
-    exact = painted(careful)
-    assert np.abs(painted(careful, dtype="float16") - exact).max() < 0.05
-    black = painted(careless, dtype="float16")
+    exact = generated(careful)
+    assert np.abs(generated(careful, dtype="float16") - exact).max() < 0.05
+    black = generated(careless, dtype="float16")
     with pytest.raises(ValueError, match=r"not finite|one flat colour"):
         encoded(black, "png", marked=False)
-    assert np.isfinite(painted(careless, dtype="bfloat16")).all()
-    mended = painted(careless, dtype="float16", vae=str(base / "vae"))
-    assert np.abs(mended - painted(base)).max() < 0.05
+    assert np.isfinite(generated(careless, dtype="bfloat16")).all()
+    replaced = generated(careless, dtype="float16", vae=str(base / "vae"))
+    assert np.abs(replaced - generated(base)).max() < 0.05
 
 
-def test_parts_beside_the_base_share_its_weights_and_are_in_the_fingerprint(settings, base, refiner, tmp_path):
-    """Neither the base's autoencoder is needed where there is another one, nor what a refiner shares with its base."""
+def test_optional_parts_are_in_the_fingerprint_and_replaced_or_shared_ones_need_no_files(
+    settings, base, refiner, tmp_path
+):
     shutil.copytree(base, tmp_path / "base")
     shutil.copytree(refiner, tmp_path / "refiner")
     shutil.move(tmp_path / "base/vae", tmp_path / "vae")

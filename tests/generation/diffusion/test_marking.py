@@ -1,4 +1,4 @@
-"""Pictures say in their files that a model made them; pixels, keys and unmarked files stay what they are."""
+"""Files are marked by XMP as generated; pixels and keys do not change, nor files without the mark."""
 
 import io
 import struct
@@ -17,16 +17,16 @@ PICTURE = np.random.default_rng(0).random((24, 40, 3))
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_packet_says_what_iptc_says(form):
+def test_the_packet_has_iptcs_source_type(form):
     payload = encoded(PICTURE, form, marked=True)[form]
     text = payload[payload.index(b"<?xpacket begin") : payload.index(b'<?xpacket end="r"?>') + 19].decode()
     if form == "png":
         start = b"iTXtXML:com.adobe.xmp\0" + b"\0\0" + b"\0\0"  # not compressed, no language, no translated keyword
         assert start + text.encode() in payload
-        assert payload.index(start) < payload.index(b"IDAT"), "readers that stop at the pixels must have met it"
+        assert payload.index(start) < payload.index(b"IDAT"), "some readers stop at the pixels"
     else:
         assert payload[12:16] == b"VP8X"
-        assert payload[20] & 0b100, "the header must announce the packet"
+        assert payload[20] & 0b100, "the header's XMP flag"
         assert b"XMP " + struct.pack("<I", len(text.encode())) + text.encode() in payload
     assert text.startswith('<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>')
     root = ElementTree.fromstring(text)
@@ -35,7 +35,7 @@ def test_the_packet_says_what_iptc_says(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_pixels_stay_and_equal_pictures_give_equal_bytes(form):
+def test_the_mark_changes_no_pixel_and_equal_pictures_give_equal_bytes(form):
     marked, plain = (encoded(PICTURE, form, marked=marked)[form] for marked in (True, False))
     assert encoded(PICTURE, form, marked=True)[form] == marked
     assert SOURCE_TYPE.encode() not in plain
@@ -48,8 +48,7 @@ def test_pixels_stay_and_equal_pictures_give_equal_bytes(form):
             encoded(np.full_like(PICTURE, value), form, marked=True)
 
 
-def test_stored_pictures_without_the_mark_are_not_taken_up(settings, captions, tmp_path):
-    """Nor marked ones when the mark is switched off; going back finds the first ones again. Keys never change."""
+def test_only_stored_pictures_of_the_same_mark_are_reused(settings, captions, tmp_path):
     _, first = make_images(captions[:2], settings(mark=False), tmp_path / "plain")
     _, second = make_images(captions[:2], settings(mark=True), tmp_path / "marked")
     _, third = make_images(captions[:2], settings(mark=False), tmp_path / "again")

@@ -1,7 +1,7 @@
-"""What RECIPE stands for: how a picture comes of a key, a caption and the settings.
+"""RECIPE: the version of the mapping from key, caption and settings to a picture.
 
-When this fails because pictures were to change, raise RECIPE in synthpairs/generation/diffusion/params.py and put what is
-printed into recipes.json under the new version: all pictures then get other keys and are painted anew.
+When an intended change of pictures fails this test, raise RECIPE in synthpairs/generation/diffusion/params.py and put the printed
+values into recipes.json under the new version. All keys then change, and all pictures are generated again.
 """
 
 import io
@@ -13,16 +13,14 @@ import pytest
 from PIL import Image
 
 from synthpairs.core.schema import digest
-from synthpairs.generation.batch import Maker
-from synthpairs.generation.diffusion.make import PACKET, picture_craft
+from synthpairs.generation.batch import BatchGenerator
+from synthpairs.generation.diffusion.make import PACKET, image_spec
 from synthpairs.generation.diffusion.params import RECIPE
 
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
-TOLERANCE = 0.5  # of 255 levels, for a mean over 64 pixels: low bits, in which machines differ, move single pixels by 1
-TEXTS = [
-    "a red dog",
-    "three snails and a rose on a plain blue background, " * 3,
-]  # the second is longer than CLIP reads
+TOLERANCE = 0.5  # of 255 levels, for a mean over 64 pixels: machines differ in low bits, which move single pixels by 1
+LONG = "three snails and a rose on a plain blue background, " * 3  # beyond CLIP's limit
+TEXTS = ["a red dog", LONG]
 CASES = {
     "plain": {},
     "negative prompt, scheduler that draws noise": {
@@ -36,7 +34,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_pictures_change_only_with_the_recipes_version(settings, case):
     batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
-    result = Maker(picture_craft(settings(**CASES[case])))(batch)
+    result = BatchGenerator(image_spec(settings(**CASES[case])))(batch)
     assert result.failed == {}
     pictures = [np.asarray(Image.open(io.BytesIO(files["png"])), np.float64) for _, files in result.samples]
     means = [picture.reshape(4, 8, 4, 8, 3).mean((1, 3)).round(1).ravel().tolist() for picture in pictures]

@@ -1,4 +1,4 @@
-"""More tiny random pipelines and what can be put beside them, saved as the hub's models are."""
+"""Tiny pipelines with random weights, saved like those on the hub, and LoRA weights for them."""
 
 import diffusers
 import torch
@@ -14,7 +14,7 @@ from tests.conftest import tiny_tokenizer
 
 
 def vae(force_upcast=False, channels=4, **more):
-    """Random weights, a quarter of the picture's side in the latents."""
+    """Latents have a quarter of the picture's side."""
     return diffusers.AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
         block_out_channels=[8, 16, 16], latent_channels=channels, norm_num_groups=8, sample_size=32,
@@ -34,7 +34,7 @@ def clip_config(intermediate_size=32, **more):
 
 
 def unet(cross, conditions, pooled=32):
-    """An SDXL denoiser that is told of `conditions` sizes and scores."""
+    """An SDXL denoiser conditioned on so many sizes and scores."""
     return diffusers.UNet2DConditionModel(
         sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=[16, 32],
         down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"], up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
@@ -45,7 +45,7 @@ def unet(cross, conditions, pooled=32):
 
 
 def sdxl(folder, force_upcast=False):
-    """A base as SDXL's: two text encoders, zeros for no negative prompt, Euler."""
+    """Like SDXL's base: two text encoders, zeros for no negative prompt, Euler."""
     torch.manual_seed(1)
     return _saved(
         diffusers.StableDiffusionXLPipeline(
@@ -59,7 +59,7 @@ def sdxl(folder, force_upcast=False):
 
 
 def refiner(folder):
-    """A refiner as SDXL's: the second text encoder alone, aesthetic scores, no zeros; its own VAE is not its base's."""
+    """Like SDXL's refiner: the second text encoder alone, aesthetic scores; the VAE has other weights than the base's."""
     torch.manual_seed(2)
     return _saved(
         diffusers.StableDiffusionXLImg2ImgPipeline(
@@ -73,7 +73,7 @@ def refiner(folder):
 
 
 def lora(folder, base, file="tiny_lora.safetensors"):
-    """Low-rank weights for the denoiser of an SDXL pipeline, none of them zero."""
+    """LoRA weights for the denoiser of an SDXL pipeline, none of them zero."""
     pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
     torch.manual_seed(3)
     pipeline.unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
@@ -83,7 +83,7 @@ def lora(folder, base, file="tiny_lora.safetensors"):
 
 
 def t5_tokenizer():
-    """A token for every word, one marker at the end, no limit of its own, as T5's tokenizers say."""
+    """A token for every word and a marker at the end, like T5's."""
     words = ["<pad>", "</s>", "<unk>", *["a", "red", "dog", "two", "cats", "bus", "bell", "word"]]
     tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
@@ -119,7 +119,7 @@ def sd3(folder):
 
 
 def pixart(folder):
-    """PixArt-alpha: T5 alone, sizes in bins unless told otherwise."""
+    """PixArt-alpha: T5 alone, sizes in bins by default."""
     torch.manual_seed(5)
     return _saved(
         diffusers.PixArtAlphaPipeline(
@@ -157,8 +157,8 @@ def _saved(pipeline, folder):
     return folder
 
 
-def painted(pipeline, key, text, generator=None, **settings):
-    """What the pipeline paints by itself, from the key's noise, drawn with `generator`; settings are its own."""
+def plain_picture(pipeline, key, text, generator=None, **settings):
+    """A picture of the plain pipeline from the key's noise, drawn with `generator`; settings are arguments of its call."""
     source = (generator or torch.Generator()).manual_seed(noise_seed(key))
     noise = torch.randn(1, 4, 8, 8, generator=source)
     if isinstance(pipeline, diffusers.FluxPipeline):

@@ -1,4 +1,4 @@
-"""A tiny real AmusedPipeline with random weights, and settings that decode with it in a second."""
+"""A tiny AmusedPipeline with random weights, and params for it."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ CODES, CHANNELS, GRID = 32, 4, (4, 4)
 
 
 def save_masked(folder, vq_codes=CODES):
-    """Write an AmusedPipeline that tells CODES codes apart, with a VQ model of `vq_codes`."""
+    """Write an AmusedPipeline with a transformer of CODES codes and a VQ model of `vq_codes`."""
     words = tiny_tokenizer()
     torch.manual_seed(0)
     text = CLIPTextModelWithProjection(
@@ -33,13 +33,13 @@ def save_masked(folder, vq_codes=CODES):
 
 @pytest.fixture(scope="session")
 def tiny_masked(tmp_path_factory):
-    """Directory of the pipeline: 64-pixel pictures, 4 x 4 cells, CODES codes of CHANNELS numbers."""
+    """Folder of the pipeline: 64-pixel pictures, 4 x 4 cells, CODES codes with vectors of CHANNELS numbers."""
     return save_masked(tmp_path_factory.mktemp("tiny_masked"))
 
 
 @pytest.fixture
 def settings(tiny_masked, tmp_path, monkeypatch):
-    """Makes params for the tiny generator; the work store goes to the test's own directory."""
+    """Makes params of the tiny generator; the work store is in tmp_path."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
         "generator": str(tiny_masked), "candidates": 2, "steps": 5, "guidance": 3.0, "temperature": [2.0, 0.0],

@@ -6,17 +6,17 @@ import pandas as pd
 import pytest
 
 from synthpairs.core.storage import read_shard, shard_bytes
-from synthpairs.generation.masked.codes import encoded, read_codes, vectors_of
+from synthpairs.generation.masked.codes import encoded, read_token_grids, vectors_of
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.make import make_embeddings
 from tests.generation.masked.conftest import CHANNELS, CODES, GRID, TEXTS, captions_of
 
 
 @pytest.mark.parametrize("vectors", ["hard", "soft"])
-def test_what_was_decoded_is_read(settings, tmp_path, vectors):
+def test_stored_grids_are_read_as_they_were_decoded(settings, tmp_path, vectors):
     params = settings(vectors=vectors)
     make_embeddings(captions_of(TEXTS), params, tmp_path / "out")
-    rows = list(read_codes(tmp_path / "out"))
+    rows = list(read_token_grids(tmp_path / "out"))
     manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
     assert [key for key, *_ in rows] == manifest["key"].tolist()
     assert [caption for _, caption, *_ in rows] == manifest["text"].tolist()
@@ -31,7 +31,7 @@ def test_what_was_decoded_is_read(settings, tmp_path, vectors):
         assert soft[0].dtype == np.float16
 
 
-def test_a_sample_that_is_not_what_it_should_be_is_named(settings, tmp_path):
+def test_an_invalid_sample_is_named(settings, tmp_path):
     make_embeddings(captions_of(TEXTS), settings(vectors="soft"), tmp_path / "out")
     beyond = np.full(GRID, CODES, dtype="<u2").tobytes()
     edits = {
@@ -47,16 +47,16 @@ def test_a_sample_that_is_not_what_it_should_be_is_named(settings, tmp_path):
         edit(samples[1][1])
         path.write_bytes(shard_bytes(samples))
         with pytest.raises(ValueError, match=rf"{path.name}: {samples[1][0]}: {message}.*dvc repro embed"):
-            list(read_codes(tmp_path / "out"))
+            list(read_token_grids(tmp_path / "out"))
         path.write_bytes(whole)
     path.write_bytes(shard_bytes(list(read_shard(path))[:-1]))
     with pytest.raises(ValueError, match=rf"{path.name}: holds other samples than manifest.parquet says"):
-        list(read_codes(tmp_path / "out"))
+        list(read_token_grids(tmp_path / "out"))
     with pytest.raises(FileNotFoundError, match="run `dvc repro embed` first"):
-        list(read_codes(tmp_path / "none"))
+        list(read_token_grids(tmp_path / "none"))
 
 
-def test_files_hold_little_endian_numbers_by_rows():
+def test_files_are_little_endian_and_row_major():
     tokens, vectors = np.array([[1, 2], [258, 4]], dtype=np.uint16), np.ones((1, 2, 2), dtype=np.float16)
     assert encoded(tokens, None, 300) == {"tokens": b"\1\0\2\0\2\1\4\0"}
     assert encoded(tokens, vectors, 300) == {"tokens": b"\1\0\2\0\2\1\4\0", "vectors": b"\0\x3c" * 4}

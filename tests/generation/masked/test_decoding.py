@@ -1,9 +1,10 @@
+import itertools
 import math
 
 import pytest
 import torch
 
-from synthpairs.generation.masked.decoding import decode, drawn, gumbel, masked_counts, noise_of
+from synthpairs.generation.masked.decoding import decode, gumbel, key_noise, masked_counts, sample_tokens
 from tests.generation.conftest import KEYS as ALL
 
 CODES, CHANNELS, GRID, MASK = 11, 3, (3, 4), 11
@@ -12,16 +13,16 @@ KEYS = ALL[:6]
 
 @pytest.fixture
 def model():
-    """A random function from grids to logits, in which every cell hears of every other."""
+    """A random function from grids to logits, in which every cell depends on every other."""
     source = torch.Generator().manual_seed(0)
-    table = torch.randn(MASK + 1, 16, generator=source)
-    places = torch.randn(math.prod(GRID), 16, generator=source)
+    embedding = torch.randn(MASK + 1, 16, generator=source)
+    positions = torch.randn(math.prod(GRID), 16, generator=source)
     mixing = torch.randn(math.prod(GRID), math.prod(GRID), generator=source)
-    reading = torch.randn(16, CODES, generator=source) * 0.3
+    output = torch.randn(16, CODES, generator=source) * 0.3
 
     def logits_of(grids):
-        heard = torch.tanh(mixing @ table[grids.flatten(1)] + places)
-        return (heard @ reading).transpose(1, 2).reshape(len(grids), CODES, *GRID)
+        hidden = torch.tanh(mixing @ embedding[grids.flatten(1)] + positions)
+        return (hidden @ output).transpose(1, 2).reshape(len(grids), CODES, *GRID)
 
     return logits_of
 
@@ -40,23 +41,23 @@ def test_fewer_cells_stay_masked_until_none_does(cells, steps, schedule):
     assert masked_counts(256, 12, "cosine")[0] == 253
 
 
-def test_noise_comes_from_the_key_alone():
-    together = noise_of(KEYS, 4, GRID)
+def test_noise_depends_on_the_key_alone():
+    together = key_noise(KEYS, 4, GRID)
     assert together.shape == (6, 4, 2, *GRID)
     assert ((together >= 0) & (together < 1)).all()
-    assert torch.equal(noise_of(KEYS[3:4], 4, GRID)[0], together[3])
-    assert torch.equal(noise_of(KEYS[::-1], 4, GRID).flip(0), together)
-    assert torch.equal(noise_of(KEYS, 2, GRID), together[:, :2]), "a step's noise does not depend on how many follow"
+    assert torch.equal(key_noise(KEYS[3:4], 4, GRID)[0], together[3])
+    assert torch.equal(key_noise(KEYS[::-1], 4, GRID).flip(0), together)
+    assert torch.equal(key_noise(KEYS, 2, GRID), together[:, :2]), "a step's noise does not depend on how many follow"
     assert len({tuple(noise.flatten().tolist()) for noise in together}) == len(KEYS)
 
 
-def test_codes_are_drawn_from_their_distribution():
+def test_tokens_are_sampled_from_their_distribution():
     probs = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2])
     uniform = torch.rand(1, 100_000, generator=torch.Generator().manual_seed(0))
-    codes = drawn(probs.log().expand(1, 100_000, 5), uniform)[0]
-    assert torch.allclose(codes.bincount(minlength=5) / 100_000, probs, atol=0.006)
+    tokens = sample_tokens(probs.log().expand(1, 100_000, 5), uniform)[0]
+    assert torch.allclose(tokens.bincount(minlength=5) / 100_000, probs, atol=0.006)
     edges = torch.tensor([[0.0, 0.49999, 0.5, 0.79999, 0.81, 1 - 2**-24]])
-    assert drawn(probs.log().expand(1, 6, 5), edges).tolist() == [[1, 1, 3, 3, 4, 4]]
+    assert sample_tokens(probs.log().expand(1, 6, 5), edges).tolist() == [[1, 1, 3, 3, 4, 4]]
     noise = gumbel(uniform)
     assert noise.mean().item() == pytest.approx(0.5772, abs=0.01)
     assert noise.std().item() == pytest.approx(math.pi / math.sqrt(6), abs=0.01)
@@ -64,7 +65,7 @@ def test_codes_are_drawn_from_their_distribution():
 
 
 def reference(model, steps, schedule):
-    """Greedy decoding of one grid, cell by cell, as the papers tell it; nothing of the library is used."""
+    """Greedy decoding of one grid, cell by cell, as in the papers, without our code."""
     cells = math.prod(GRID)
     known = {}
     for step in range(steps):
@@ -85,59 +86,59 @@ def reference(model, steps, schedule):
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 @pytest.mark.parametrize("steps", [1, 2, 5, 12])
-def test_greedy_decoding_is_what_a_plain_loop_does(model, steps, schedule):
-    tokens, vectors = decode(model, noise_of(KEYS[:2], steps, GRID), MASK, schedule, None)
+def test_greedy_decoding_equals_a_plain_loop(model, steps, schedule):
+    tokens, vectors = decode(model, key_noise(KEYS[:2], steps, GRID), MASK, schedule, None)
     assert vectors is None
     assert tokens.flatten(1).tolist() == [reference(model, steps, schedule)] * 2
 
 
-def test_every_step_sees_what_was_settled_and_nothing_else(model):
-    seen = []
+def test_every_step_gets_the_fixed_tokens_and_no_others(model):
+    inputs = []
 
-    def watched(grids):
-        seen.append(grids.clone())
+    def recorded(grids):
+        inputs.append(grids.clone())
         return model(grids)
 
-    tokens, _ = decode(watched, noise_of(KEYS, 5, GRID), MASK, "cosine", [2.0, 0.0])
-    assert [(grids == MASK).flatten(1).sum(1).unique().tolist() for grids in seen] == [
+    tokens, _ = decode(recorded, key_noise(KEYS, 5, GRID), MASK, "cosine", [2.0, 0.0])
+    assert [(grids == MASK).flatten(1).sum(1).unique().tolist() for grids in inputs] == [
         [count] for count in [12, *masked_counts(12, 5, "cosine")[:-1]]
     ]
-    for grids in seen:
-        assert torch.equal(torch.where(grids == MASK, tokens, grids), tokens), "a settled code changed"
+    for grids in inputs:
+        assert torch.equal(torch.where(grids == MASK, tokens, grids), tokens), "a fixed token changed"
     assert tokens.min() >= 0
     assert tokens.max() < CODES
-    alone = [decode(model, noise_of([key], 5, GRID), MASK, "cosine", [2.0, 0.0])[0][0] for key in KEYS]
+    alone = [decode(model, key_noise([key], 5, GRID), MASK, "cosine", [2.0, 0.0])[0][0] for key in KEYS]
     assert torch.equal(tokens, torch.stack(alone)), "other keys in the batch change nothing"
 
 
-def test_at_temperature_zero_codes_are_still_drawn(model):
-    cold, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", [0.0, 0.0])
-    hot, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", [4.0, 4.0])
-    greedy, _ = decode(model, noise_of(KEYS, 4, GRID), MASK, "cosine", None)
+def test_at_temperature_zero_tokens_are_still_sampled(model):
+    cold, _ = decode(model, key_noise(KEYS, 4, GRID), MASK, "cosine", [0.0, 0.0])
+    hot, _ = decode(model, key_noise(KEYS, 4, GRID), MASK, "cosine", [4.0, 4.0])
+    greedy, _ = decode(model, key_noise(KEYS, 4, GRID), MASK, "cosine", None)
     assert len({tuple(row) for row in cold.flatten(1).tolist()}) == len(KEYS)
     assert len({tuple(row) for row in greedy.flatten(1).tolist()}) == 1
     assert not torch.equal(cold, hot)
 
 
-def test_soft_vectors_are_means_of_the_codebook_where_a_cell_was_settled(model):
+def test_soft_vectors_are_expectations_at_the_step_that_fixed_the_token(model):
     codebook = torch.randn(CODES, CHANNELS, generator=torch.Generator().manual_seed(1))
-    _, vectors = decode(model, noise_of(KEYS[:2], 1, GRID), MASK, "cosine", None, codebook)
+    _, vectors = decode(model, key_noise(KEYS[:2], 1, GRID), MASK, "cosine", None, codebook)
     logits = model(torch.full((2, *GRID), MASK))
     assert torch.allclose(vectors, torch.einsum("nkrc,kd->ndrc", logits.softmax(1), codebook), atol=1e-6)
 
-    seen = []
+    steps = []
 
-    def watched(grids):
-        seen.append((grids == MASK, model(grids)))
-        return seen[-1][1]
+    def recorded(grids):
+        steps.append((grids == MASK, model(grids)))
+        return steps[-1][1]
 
-    again, vectors = decode(watched, noise_of(KEYS[:2], 4, GRID), MASK, "cosine", [2.0, 0.0], codebook)
-    hard, _ = decode(model, noise_of(KEYS[:2], 4, GRID), MASK, "cosine", [2.0, 0.0])
-    assert torch.equal(again, hard), "vectors are an addition, no change"
-    for number, (masked, logits) in enumerate(seen):
-        settled = masked & ~seen[number + 1][0] if number + 1 < len(seen) else masked
+    tokens, vectors = decode(recorded, key_noise(KEYS[:2], 4, GRID), MASK, "cosine", [2.0, 0.0], codebook)
+    without_vectors, _ = decode(model, key_noise(KEYS[:2], 4, GRID), MASK, "cosine", [2.0, 0.0])
+    assert torch.equal(tokens, without_vectors)
+    for (masked, logits), (masked_next, _) in itertools.pairwise([*steps, (torch.zeros_like(steps[0][0]), None)]):
+        fixed = masked & ~masked_next
         mean = torch.einsum("nkrc,kd->ndrc", logits.softmax(1), codebook)
-        assert torch.allclose(vectors.movedim(1, -1)[settled], mean.movedim(1, -1)[settled], atol=1e-6)
+        assert torch.allclose(vectors.movedim(1, -1)[fixed], mean.movedim(1, -1)[fixed], atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -148,4 +149,4 @@ def test_logits_that_are_not_finite_are_an_error(model, value):
         return logits
 
     with pytest.raises(ValueError, match="not finite"):
-        decode(broken, noise_of(KEYS, 2, GRID), MASK, "cosine", None)
+        decode(broken, key_noise(KEYS, 2, GRID), MASK, "cosine", None)

@@ -6,16 +6,17 @@ import torch
 from diffusers import AmusedPipeline
 
 from desk_models import masked
+from synthpairs.core import determinism
 from synthpairs.generation.masked.generator import MaskedGenerator
 from tests.generation.conftest import KEYS
 from tests.generation.masked.conftest import CHANNELS, CODES, GRID, TEXTS, save_masked
 
 
 @pytest.mark.parametrize(("guidance", "schedule"), [(1.0, "cosine"), (3.0, "cosine"), (3.0, "linear")])
-def test_greedy_codes_are_those_of_diffusers(settings, tiny_masked, guidance, schedule, monkeypatch):
-    """AmusedPipeline draws from one generator for the whole batch; made to take the likeliest, it has nothing to draw.
+def test_greedy_tokens_are_those_of_diffusers(settings, tiny_masked, guidance, schedule, monkeypatch):
+    """AmusedPipeline samples with one generator for the whole batch, so it is patched to take the likeliest tokens.
 
-    It keeps all cells that tie. U-ViTs have no positions, so cells tie that see no border; in a grid of 4 x 4 all see one.
+    It keeps all tied cells. U-ViTs have no positions, so cells tie that are far from the border; in a 4 x 4 grid none are.
     """
     greedy = settings(temperature=None, candidates=1, guidance=guidance, schedule=schedule, steps=7)
     ours, _ = MaskedGenerator(greedy).decode(KEYS[:4], TEXTS[:4])
@@ -27,31 +28,26 @@ def test_greedy_codes_are_those_of_diffusers(settings, tiny_masked, guidance, sc
                       generator=torch.Generator()).images  # fmt: skip
     assert ours.dtype == np.uint16
     assert np.array_equal(ours, theirs.numpy())
-    assert len({row.tobytes() for row in ours}) > 1, "captions make no difference"
+    assert len({row.tobytes() for row in ours}) > 1, "captions have no effect"
 
 
 @pytest.mark.parametrize(("batch", "threads"), [(4, 1), (4, 2), (7, 2)])
-def test_company_and_place_in_the_batch_change_nothing(settings, batch, threads):
+def test_tokens_do_not_depend_on_the_batch_or_their_row_in_it(settings, batch, threads):
     generator = MaskedGenerator(settings(batch=batch, vectors="soft"))
     keys, texts = KEYS[:batch], TEXTS[:batch]
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with determinism.threads(threads):
         together = generator.decode(keys, texts)
         alone = [generator.decode([key], [text]) for key, text in zip(keys, texts, strict=True)]
-        turned = generator.decode(keys[::-1], texts[::-1])
-    finally:
-        torch.set_num_threads(before)
+        reverse = generator.decode(keys[::-1], texts[::-1])
     for part in (0, 1):  # tokens, vectors
         assert np.array_equal(np.concatenate([one[part] for one in alone]), together[part])
-        assert np.array_equal(turned[part][::-1], together[part])
+        assert np.array_equal(reverse[part][::-1], together[part])
     tokens, vectors = together
-    assert np.array_equal(tokens, MaskedGenerator(settings(batch=batch)).decode(keys, texts)[0]), (
-        "hard ones are the same"
-    )
+    without_vectors, _ = MaskedGenerator(settings(batch=batch)).decode(keys, texts)
+    assert np.array_equal(tokens, without_vectors)
     assert (vectors.dtype, vectors.shape) == (np.float16, (batch, CHANNELS, *GRID))
     low, high = generator.codebook.min(0)[:, None, None], generator.codebook.max(0)[:, None, None]
-    assert ((vectors >= low - 1e-2) & (vectors <= high + 1e-2)).all(), "a mean lies within what it is the mean of"
+    assert ((vectors >= low - 1e-2) & (vectors <= high + 1e-2)).all(), "means are in the range of the codebook"
 
 
 def test_conditions_are_those_of_the_training_and_only_the_vq_model_stays_in_float32(settings):
@@ -60,9 +56,9 @@ def test_conditions_are_those_of_the_training_and_only_the_vq_model_stays_in_flo
     theirs = masked.conditions(TEXTS, generator.tokenizer, generator.pipeline.text_encoder)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    codes = [MaskedGenerator(settings(guidance=scale)).decode(KEYS[:4], TEXTS[:4])[0] for scale in (0.0, 1.0, 3.0)]
-    assert np.array_equal(codes[0], codes[1]), "guidance of one or less is none"
-    assert not np.array_equal(codes[1], codes[2])
+    tokens = [MaskedGenerator(settings(guidance=scale)).decode(KEYS[:4], TEXTS[:4])[0] for scale in (0.0, 1.0, 3.0)]
+    assert np.array_equal(tokens[0], tokens[1]), "no guidance at a scale of one or less"
+    assert not np.array_equal(tokens[1], tokens[2])
     half = MaskedGenerator(settings(dtype="bfloat16"))
     assert half.pipeline.transformer.dtype == half.pipeline.text_encoder.dtype == torch.bfloat16
     assert half.pictures(half.decode(KEYS[:2], TEXTS[:2])[0]).dtype == np.float32
@@ -85,7 +81,7 @@ def test_pictures_are_those_of_diffusers(settings, tiny_masked):
         generator.pictures(np.full((1, *GRID), CODES, dtype=np.uint16))
 
 
-def test_fingerprint_covers_what_shapes_codes(settings, tiny_masked, tmp_path):
+def test_fingerprint_covers_what_changes_tokens(settings, tiny_masked, tmp_path):
     changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"temperature": [1.0, 0.0]}, {"schedule": "linear"}]
     changes += [{"vectors": "soft"}, {"dtype": "bfloat16"}, {"temperature": None, "candidates": 1}]
     prints = [MaskedGenerator(settings(**change)).fingerprint for change in changes]
@@ -99,7 +95,7 @@ def test_fingerprint_covers_what_shapes_codes(settings, tiny_masked, tmp_path):
     assert MaskedGenerator(settings(generator=str(copy))).fingerprint != one
 
 
-def test_what_makes_no_sense_is_refused(settings, tiny_generator, tmp_path):
+def test_invalid_settings_are_errors(settings, tiny_generator, tmp_path):
     other = str(save_masked(tmp_path / "other", vq_codes=CODES - 1))
     for changed, message in (
         ({"generator": "models/none"}, r"embed.generator: 'models/none' is neither a directory nor OWNER/NAME@"),

@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 import math
 
 import numpy as np
@@ -7,18 +8,18 @@ from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import write_json, write_table
 from synthpairs.generation.masked.codes import vectors_of
 from synthpairs.generation.masked.make import make_embeddings
-from synthpairs.generation.masked.mixing import CodedPair, Mixing, generated_pairs, mixed, scales
+from synthpairs.generation.masked.mixing import Mixing, TokenPair, generated_pairs, mixed, soft_scale
 from synthpairs.models.vq_tokenizer import read_codebook
-from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of
+from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 
 REAL = 12
 
 
 @pytest.fixture
 def data(settings, tmp_path):
-    """Makes a data directory of REAL real pairs and two hard or soft grids for each of the eight captions."""
+    """Makes a data folder of REAL real pairs and two hard or soft grids for each of the eight captions."""
 
-    def made(vectors="hard"):
+    def make(vectors="hard"):
         make_embeddings(captions_of(TEXTS), settings(vectors=vectors), tmp_path / "embedded")
         rng = np.random.default_rng(0)
         rows = [
@@ -30,7 +31,7 @@ def data(settings, tmp_path):
         write_json(tmp_path / "pairs/list.json", {"grid": list(GRID)})
         return tmp_path
 
-    return made
+    return make
 
 
 def mixing(share, draws):
@@ -42,13 +43,13 @@ def mixing(share, draws):
     [
         (16, 0.0, 8, (8, 8, 0, 0)),
         (16, 0.5, 20, (10, 10, 10, 10)),
-        (16, 0.25, 40, (30, REAL, 10, 10)),  # more draws than pairs: they come again
+        (16, 0.25, 40, (30, REAL, 10, 10)),  # more draws than pairs: repetitions
         (16, 1.0, 40, (0, 0, 40, 16)),
-        (0, 0.5, 20, (10, 10, 0, 0)),  # without generated grids there are the real draws alone
+        (0, 0.5, 20, (10, 10, 0, 0)),  # without generated grids only the real draws
         (0, 1.0, 20, (0, 0, 0, 0)),
     ],
 )
-def test_the_shares_are_kept(data, settings, tmp_path, tiny_masked, grids, share, draws, counts):
+def test_draws_have_the_shares_of_params(data, settings, tmp_path, tiny_masked, grids, share, draws, counts):
     data()
     if not grids:
         make_embeddings(captions_of(TEXTS)[:0], settings(), tmp_path / "embedded")
@@ -58,10 +59,10 @@ def test_the_shares_are_kept(data, settings, tmp_path, tiny_masked, grids, share
     assert len(keys) == counts[0] + counts[2]
     assert sum(key.startswith("real") for key in keys) == counts[0]
     passes = math.ceil(max(counts[0] / REAL, counts[2] / 16))
-    assert max(map(keys.count, keys), default=0) <= passes  # nothing a third time before all twice
+    assert max(map(keys.count, keys), default=0) <= passes  # none a third time before all twice
 
 
-def test_an_arm_is_the_same_twice_mixed_all_through_with_vectors_of_the_codebook(data, tiny_masked):
+def test_a_training_set_is_reproducible_and_shuffled_and_has_codebook_vectors(data, tiny_masked):
     directory, tokenizer = data(), str(tiny_masked)
     pairs, again = (list(mixed("genpair", mixing(0.5, 24), directory, tokenizer)[0]) for _ in range(2))
     once = [key for key, _, _ in pairs]
@@ -75,20 +76,20 @@ def test_an_arm_is_the_same_twice_mixed_all_through_with_vectors_of_the_codebook
         assert np.abs(cells[:, None] - book[None]).max(-1).min(1).max() == 0
 
 
-def test_soft_vectors_get_the_scale_of_hard_ones():
+def test_soft_vectors_are_rescaled_to_hard_ones():
     rng = np.random.default_rng(0)
     book = rng.normal(3, 2, size=(CODES, 4)).astype(np.float32)
     pairs = []
     for number in range(30):
         codes = rng.integers(CODES, size=GRID).astype(np.uint16)
         hard = np.moveaxis(book[codes], -1, 0)
-        pairs.append(CodedPair(str(number), "a dog", codes, (0.3 * hard + 2).astype(np.float16)))  # shrunk and shifted
-    factor, offset = scales(pairs, book)
+        pairs.append(TokenPair(str(number), "a dog", codes, (0.3 * hard + 2).astype(np.float16)))
+    factor, offset = soft_scale(pairs, book)
     for pair in pairs:
         np.testing.assert_allclose(pair.soft * factor + offset, np.moveaxis(book[pair.codes], -1, 0), atol=0.05)
 
 
-def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked):
+def test_a_soft_training_set_has_mean_and_spread_of_its_tokens_vectors(data, tiny_masked):
     directory = data("soft")
     soft = np.stack([vectors for _, _, vectors in mixed("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
     codes = np.stack([pair.codes for pair in generated_pairs(directory / "embedded")])
@@ -98,7 +99,7 @@ def test_a_soft_arm_has_the_spread_of_its_codes(data, tiny_masked):
     np.testing.assert_allclose(soft.std(axis=(0, 2, 3)), hard.std(axis=(0, 2, 3)), rtol=1e-3)
 
 
-def test_what_is_missing_is_named(data, tiny_masked, tmp_path):
+def test_what_is_missing_is_an_error(data, tiny_masked, tmp_path):
     with pytest.raises(ValueError, match=r"mixing\.synthetic has no share for synthetic"):
         mixed("synthetic", mixing(0.5, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="run `dvc repro pairs` first"):

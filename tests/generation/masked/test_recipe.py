@@ -5,22 +5,21 @@ import numpy as np
 import pytest
 
 from synthpairs.core.schema import digest
-from synthpairs.generation.batch import Maker
+from synthpairs.generation.batch import BatchGenerator
 from synthpairs.generation.masked.codes import TOKENS, VECTORS
-from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.generation.masked.make import grid_craft
+from synthpairs.generation.masked.make import token_spec
 from synthpairs.generation.masked.params import RECIPE
 from tests.generation.masked.conftest import CHANNELS
 
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
-AGREE = 0.9  # of the tokens: low bits, which differ from machine to machine, may decide where two are as likely
+AGREE = 0.9  # of the tokens: machines differ in low bits, which decide between tokens of equal probability
 TEXTS = ["a red dog", "two cats on blue", "a bell", "a plain white rose"]
 CASES = {"plain": {}, "linear, without guidance": {"schedule": "linear", "guidance": 1.0}}
 
 
 def samples_of(params):
     batch = [{"key": digest("recipe", number), "text": text} for number, text in enumerate(TEXTS)]
-    result = Maker(grid_craft(MaskedGenerator, params))(batch)
+    result = BatchGenerator(token_spec(params))(batch)
     assert result.failed == {}
     return [files for _, files in result.samples]
 

@@ -1,4 +1,4 @@
-"""A project with a small world of discs, a tiny random VQ tokenizer, and the record of the list that it learnt from."""
+"""A project with drawings of discs, a tiny random VQ tokenizer and the record of the pair list that it was trained on."""
 
 from dataclasses import asdict
 
@@ -20,7 +20,7 @@ CODES = 32
 
 @pytest.fixture(scope="session")
 def tiny_vq():
-    """A VQModel for 64-pixel pictures with 8 x 8 codes, spread so that pictures use many of them."""
+    """A VQModel from 64-pixel pictures to 8 x 8 tokens, with a codebook of which pictures use many vectors."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vq = build([8, 8, 8, 16], CODES, 4).eval().requires_grad_(False)
@@ -32,7 +32,7 @@ def tiny_vq():
 def project(
     tmp_path, drawings, tiny_vq, monkeypatch  # noqa: F811
 ):  # fmt: skip
-    """A directory in which the stage runs; changes of its params after the tokenizer learnt."""
+    """A folder in which the stage runs; takes changes of its params after the training of the tokenizer."""
 
     def build_in(**changed):
         values = {"seed": 1, "scenes": 90, "kinds": {"single": 0.5, "pair": 0.25, "several": 0.25}, "used": 70}

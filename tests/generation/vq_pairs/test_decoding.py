@@ -12,8 +12,8 @@ from tests.generation.vq_pairs.conftest import CODES
 GRIDS = list(np.random.default_rng(0).integers(CODES, size=(3, 8, 8)).astype(np.uint16))
 
 
-def test_pictures_are_what_the_model_decodes(tmp_path, tiny_vq):
-    tiny_vq.save_pretrained(tmp_path / "vqvae")  # which says nothing of its range
+def test_pictures_are_those_of_the_vq_model(tmp_path, tiny_vq):
+    tiny_vq.save_pretrained(tmp_path / "vqvae")  # without a pixel_range
     vq = load_tokenizer(tmp_path, "it")
     with torch.no_grad():
         codes = torch.from_numpy(np.stack(GRIDS).astype(np.int64))

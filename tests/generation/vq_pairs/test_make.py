@@ -23,7 +23,7 @@ def outputs(root):
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
 
 
-def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(project, drawings, tiny_vq):
+def test_pairs_are_the_first_of_the_list_and_reproducible(project, drawings, tiny_vq):
     root = project()
     main()
     first = outputs(root)
@@ -32,9 +32,9 @@ def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(project, drawi
     pairs = table.to_pandas()
     rows = list(of_split(drawings, "train", CONCEPTS))
     scenes = draw_scenes(rows, 1, 90, {"single": 0.5, "pair": 0.25, "several": 0.25})[:70]
-    learnt = json.loads((root / "models/masked" / RECORD).read_text())
-    assert json.loads(first["data/pairs/list.json"]) == learnt | {"used": 70, "grid": [8, 8]}
-    assert list(pairs["key"]) == [pair_key(learnt["sha256"], number) for number in range(70)]
+    record = json.loads((root / "models/masked" / RECORD).read_text())
+    assert json.loads(first["data/pairs/list.json"]) == record | {"used": 70, "grid": [8, 8]}
+    assert list(pairs["key"]) == [pair_key(record["sha256"], number) for number in range(70)]
     assert [list(shown) for shown in pairs["drawings"]] == [[t.drawing for t in scene.things] for scene in scenes]
     assert list(pairs["concept"]) == [scene.names[0] for scene in scenes]
     for text, name in zip(pairs["text"], pairs["concept"], strict=True):
@@ -64,18 +64,18 @@ def test_pairs_are_the_first_of_the_list_and_the_same_bytes_twice(project, drawi
         ({}, "the pinned artwork has changed"),
     ],
 )
-def test_another_list_than_the_tokenizer_learnt_from_is_refused(project, drawings, changed, why):
+def test_another_list_than_the_tokenizers_is_an_error(project, drawings, changed, why):
     root = project(**changed)
     if not changed:  # other drawings of the same names
         redrawn = drawings.assign(png=[*drawings["png"][4:], *drawings["png"][:4]])
         write_table(root / "data/art/drawings.parquet", redrawn, DRAWINGS)
-    learnt = json.loads((root / "models/masked" / RECORD).read_text())["sha256"]
-    with pytest.raises(ValueError, match=rf"masked/pairs\.json: .* {learnt} \(90 scenes\), .*{why}"):
+    record = json.loads((root / "models/masked" / RECORD).read_text())["sha256"]
+    with pytest.raises(ValueError, match=rf"masked/pairs\.json: .* {record} \(90 scenes\), .*{why}"):
         main()
     assert not (root / "data/pairs").exists()
 
 
-def test_what_the_tokenizer_or_the_list_lacks_is_named(project):
+def test_too_few_scenes_and_invalid_records_are_errors(project):
     record = project(used=91) / "models/masked" / RECORD
     with pytest.raises(ValueError, match=r"pairs\.used must be at most pairs\.scenes \(90\), got 91"):
         main()

@@ -1,4 +1,4 @@
-"""A craft without a model: pictures are noise of their keys, captions say what is to go wrong. Workers import it: it is light."""
+"""A generator without a model: pictures are noise of their keys, and captions say how it fails. Light, for workers import it."""
 
 import io
 import os
@@ -12,18 +12,18 @@ import torch
 from PIL import Image
 
 from synthpairs.core.schema import digest, noise_seed
-from synthpairs.generation.batch import Craft
+from synthpairs.generation.batch import GenerationSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scribbles:
-    """Settings, as params sections about candidates have them; and how slow and how large the device is."""
+    """The params that all generators have, and speed and memory of the device."""
 
     candidates: int = 2
     batch: int = 4
     samples_per_shard: int = 8
     max_failed_share: float = 0.0
-    seconds: float = 0.0  # that a batch takes
+    seconds: float = 0.0  # per batch
     memory: int = 1024  # the largest batch that fits
 
 
@@ -38,38 +38,40 @@ class Scribbler:
     def __call__(self, texts, truncation):
         return SimpleNamespace(input_ids=[text.split() for text in texts])
 
-    def draw(self, keys, texts):
+    def generate(self, keys, texts):
         assert len(keys) <= self.params.batch
         if self.params.batch > self.params.memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         time.sleep(self.params.seconds)
         for text in texts:
-            what, _, mark = text.partition(" ")
-            if what == "deadly":
+            word, _, mark = text.partition(" ")
+            if word == "deadly":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if what == "bad":
-                raise RuntimeError("cannot stomach this")
-            if what == "breaking" and not Path(mark).exists():
+            if word == "bad":
+                raise RuntimeError("cannot draw this")
+            if word == "breaking" and not Path(mark).exists():
                 Path(mark).touch()
                 raise torch.AcceleratorError("CUDA error: device-side assert triggered")
         sources = [torch.Generator().manual_seed(noise_seed(key)) for key in keys]
         return [torch.randint(256, (8, 8, 3), generator=source, dtype=torch.uint8) for source in sources]
 
 
-def scribbling(params):
-    return _craft(Scribbler(params, {"model": "scribbles"}))
+def scribble_spec(params):
+    return _spec(Scribbler(params, {"model": "scribbles"}))
 
 
-def fickle(params):
-    """The craft with another identity in each process."""
-    return _craft(Scribbler(params, {"process": os.getpid()}))
+def inconsistent_spec(params):
+    """Has another fingerprint in each process."""
+    return _spec(Scribbler(params, {"process": os.getpid()}))
 
 
-def _craft(generator):
-    return Craft(stage="scribbles", noun="scribble", generator=generator, make=generator.draw, encode=_encoded, told={})
+def _spec(generator):
+    return GenerationSpec(
+        stage="scribbles", noun="scribble", generator=generator, generate=generator.generate, encode=_encode
+    )
 
 
-def _encoded(pixels):
+def _encode(pixels):
     buffer = io.BytesIO()
     Image.fromarray(pixels.numpy()).save(buffer, "PNG")
     return {"png": buffer.getvalue()}
