@@ -1,4 +1,4 @@
-"""What becomes of the language model's replies."""
+"""Generated captions: parsing of replies, and their dependence on the seed."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_reply(reply, text, fault):
     assert parse_reply(reply, "dog") == (text, fault)
 
 
-def test_every_reply_is_counted_and_depends_on_its_number_alone(settings, store):
+def test_each_reply_becomes_a_caption_and_depends_only_on_seed_and_number(settings, store):
     params = settings()
     more = Model(per_concept=5, sampling=params.model.sampling)
     few, many, other = (
@@ -40,4 +40,4 @@ def test_every_reply_is_counted_and_depends_on_its_number_alone(settings, store)
     )
     assert (len(few), len(many)) == (6, 10)
     assert few == many[:3] + many[5:8] != other
-    assert all(caption.reason == "reply" for caption in few)  # a random model names no cat
+    assert all(caption.reason == "reply" for caption in few)  # a random model names no concept
