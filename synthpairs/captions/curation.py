@@ -69,12 +69,11 @@ def _language_model_filters(
     if models.lm or models.server:
         from synthpairs.captions import language_model_filters as filters  # imports torch
 
-        limits = params.limits
-        local = {"limits": limits, "lm": models.lm, "batch": params.batch, "store": store}
+        limits, batch = params.limits, params.batch
         if models.server:
             judge = [partial(filters.filter_by_server_judge, limits=limits, judge=params.judge, server=models.server)]
         elif models.lm and params.judge.engine == "llm":
-            judge = [partial(filters.filter_by_judge, **local)]
+            judge = [partial(filters.filter_by_judge, limits=limits, lm=models.lm, batch=batch, store=store)]
         if models.lm and params.perplexity.engine == "llm":
-            perplexity = [partial(filters.filter_by_perplexity, **local)]
+            perplexity = [partial(filters.filter_by_perplexity, limits=limits, lm=models.lm, batch=batch, store=store)]
     return perplexity, judge

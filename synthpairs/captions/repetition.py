@@ -1,7 +1,6 @@
 """N-grams that occur more than once in a text, for many texts at once, given as concatenated arrays of integers."""
 
 from collections import Counter
-from typing import NamedTuple
 
 import numpy as np
 
@@ -10,21 +9,16 @@ _BASE, _SPREAD, _SALT = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD, 0xD6E8FEB86659FD
 _WRAP = 2**64
 
 
-class Repeated(NamedTuple):
-    """One row for each n-gram that a text has more than once, in unspecified order within a text."""
-
-    texts: np.ndarray  # [row] index of the text, ascending
-    counts: np.ndarray  # [row] occurrences in the text, 2 or more
-
-
-def repeated(numbers: np.ndarray, lengths: np.ndarray, n: int) -> Repeated:
+def repeated(numbers: np.ndarray, lengths: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Repeated n-grams of texts with these lengths, concatenated in `numbers`. Exact in spite of hashing.
+
+    Returns for each n-gram that a text has more than once the index of the text (ascending) and the number of occurrences.
 
     All n-grams are sorted by hash, then position, and neighbours with the same hash are compared. Texts with a hash
     collision are counted directly.
     """
     if len(numbers) < n:
-        return Repeated(np.empty(0, np.int64), np.empty(0, np.int64))
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     positions, same = _sorted_by_hash(numbers, owner, n)
     one, other = positions[same], positions[same + 1]
@@ -40,7 +34,7 @@ def repeated(numbers: np.ndarray, lengths: np.ndarray, n: int) -> Repeated:
         texts = np.concatenate([texts[valid], *(np.full(len(values), text) for text, values in exact)])
         counts = np.concatenate([counts[valid], *(np.array(values, np.int64) for _, values in exact)])
     order = np.argsort(texts, kind="stable")
-    return Repeated(texts[order], counts[order])
+    return texts[order], counts[order]
 
 
 def _sorted_by_hash(numbers: np.ndarray, owner: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

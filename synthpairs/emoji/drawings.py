@@ -49,15 +49,9 @@ def concepts() -> pd.DataFrame:
     for emoji, entry in names.items():
         has_skin_tone = any(0x1F3FB <= ord(char) <= 0x1F3FF for char in emoji)
         if entry["group"] in GROUPS and not has_skin_tone and not _CLOCK.search(entry["name"]):
-            rows.append(
-                {
-                    "concept": entry["slug"].replace("_", "-"),
-                    "name": entry["name"],
-                    "kind": GROUPS[entry["group"]],
-                    "keywords": sorted(set(tags.get(_hexcode(emoji), [])) - {entry["name"]}),
-                    "emoji": emoji,
-                }
-            )
+            row = {"concept": entry["slug"].replace("_", "-"), "name": entry["name"], "kind": GROUPS[entry["group"]]}
+            row["keywords"] = sorted(set(tags.get(_hexcode(emoji), [])) - {entry["name"]})
+            rows.append(row | {"emoji": emoji})
     return pd.DataFrame(rows)
 
 
@@ -97,19 +91,11 @@ def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFr
         if len(train_styles) < 2:  # one is held out, and one must remain for training
             continue
         for package, icon in sorted(icons.items(), key=lambda item: item[0].style):
-            rows.append(
-                {
-                    "drawing": f"{entry['concept']}/{package.style}",
-                    "concept": entry["concept"],
-                    "name": entry["name"],
-                    "kind": entry["kind"],
-                    "keywords": entry["keywords"],
-                    "style": package.style,
-                    "licence": package.licence,
-                    "split": split_of(entry["concept"], package.style, package.use, train_styles),
-                    "svg": _svg(sets[package][0], icon),
-                }
-            )
+            row = {"drawing": f"{entry['concept']}/{package.style}", "style": package.style, "licence": package.licence}
+            row |= {key: entry[key] for key in ("concept", "name", "kind", "keywords")}
+            row["split"] = split_of(entry["concept"], package.style, package.use, train_styles)
+            row["svg"] = _svg(sets[package][0], icon)
+            rows.append(row)
     with process_pool(usable_cores(), "fork") as pool:  # processes, because resvg holds the interpreter lock
         pngs = pool.map(partial(_render, size), [row.pop("svg") for row in rows], chunksize=64)
         return pd.DataFrame(rows).assign(png=list(pngs)).sort_values("drawing", ignore_index=True)

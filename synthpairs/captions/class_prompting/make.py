@@ -11,7 +11,7 @@ from typing import Any
 from synthpairs.captions.class_prompting.bank import Concept, concept_bank
 from synthpairs.captions.class_prompting.matching import Matcher, balanced
 from synthpairs.captions.class_prompting.params import Invent
-from synthpairs.captions.class_prompting.prompts import Request, requests
+from synthpairs.captions.class_prompting.prompts import Request, make_requests
 from synthpairs.captions.class_prompting.replies import parse
 from synthpairs.core.schema import INVENTED, caption_uid, digest
 from synthpairs.core.storage import WorkStore, file_sha256, write_table
@@ -31,25 +31,25 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     `world` are the concepts of the emoji world. ValueError when more than `params.max_failed_share` of the requests fail.
     """
     concepts = concept_bank(params, world)
-    asked = requests(concepts, params)
-    log.info("%d captions about %d classes", len(asked), len(concepts))
+    requests = make_requests(concepts, params)
+    log.info("%d captions about %d classes", len(requests), len(concepts))
     folder = language_model_folder(params.local.llm, "invent.local.llm") if params.engine == "local" else None
     model = f"{params.local.llm}@{file_sha256(folder)[:12]}" if folder else params.server.model
     volatile: dict[str, int] = {}
     fingerprint = digest(params.engine, model, asdict(params.local), asdict(params.sampling))
     with WorkStore("invent", fingerprint).locked() as store:
         if folder:
-            replies = _local_replies(asked, folder, params, model, store)
+            replies = _local_replies(requests, folder, params, model, store)
         else:
-            max_failed = int(params.max_failed_share * len(asked))
-            bodies = (_body(request, params) for request in asked)
+            max_failed = int(params.max_failed_share * len(requests))
+            bodies = (_body(request, params) for request in requests)
             server = Server.from_environment()
-            replies, volatile = server_replies(bodies, len(asked), params.server, server, max_failed, "invent")
-    rows = outcomes(asked, replies, concepts, params)
+            replies, volatile = server_replies(bodies, len(requests), params.server, server, max_failed, "invent")
+    rows = outcomes(requests, replies, concepts, params)
     metrics = count_outcomes(rows, len(concepts))
     if not metrics["kept"]:
         log.warning(
-            "none of %d captions was kept (%s): see params.yaml: invent.prompt", len(asked), metrics["rejected"]
+            "none of %d captions was kept (%s): see params.yaml: invent.prompt", len(requests), metrics["rejected"]
         )
     if folder and (hub := hub_record(params.local.llm, folder)):
         metrics["hub"] = hub
@@ -58,16 +58,18 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     return metrics, volatile
 
 
-def _local_replies(asked: Sequence[Request], folder: Path, params: Invent, model: str, store: WorkStore) -> list[Reply]:
+def _local_replies(
+    requests: Sequence[Request], folder: Path, params: Invent, model: str, store: WorkStore
+) -> list[Reply]:
     """Replies in the order of the requests, by the model in `folder`, which the table calls `model`."""
     lm, sampling, local = load(folder), params.sampling, params.local
-    chats = {messages: lm.chat(messages) for messages in {request.messages for request in asked}}
+    chats = {messages: lm.chat(messages) for messages in {request.messages for request in requests}}
 
     def write(items: Sequence[tuple[str, int]]) -> list[str]:
         prompts, seeds = zip(*items, strict=True)
         return generate(lm, prompts, seeds, sampling, local.batch, local.repetition_penalty)
 
-    texts = in_pieces(store, "invent", [(chats[request.messages], request.seed) for request in asked], write)
+    texts = in_pieces(store, "invent", [(chats[request.messages], request.seed) for request in requests], write)
     # A text may have fewer tokens than were generated, so rarely a truncated one is not detected.
     return [Reply(text, model, cut=len(lm.ids(text)) >= sampling.max_new_tokens) for text in texts]
 
@@ -81,12 +83,12 @@ def _body(request: Request, params: Invent) -> dict[str, Any]:
 
 
 def outcomes(
-    asked: Sequence[Request], replies: Sequence[Reply], concepts: Sequence[Concept], params: Invent
+    requests: Sequence[Request], replies: Sequence[Reply], concepts: Sequence[Concept], params: Invent
 ) -> list[dict[str, Any]]:
     """Rows of INVENTED with the outcome of each reply, in the order of the requests."""
     matcher = Matcher(concepts)
     rows = []
-    for request, reply in zip(asked, replies, strict=True):
+    for request, reply in zip(requests, replies, strict=True):
         row: dict[str, Any] = dict.fromkeys(INVENTED.names)
         row |= {"source": SOURCE, "concept": request.concept.name, "bank": request.concept.bank}
         row |= {"number": request.number, "seed": request.seed, "model": reply.model}

@@ -21,7 +21,7 @@ class Request:
     messages: tuple[Message, ...]
 
 
-def requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
+def make_requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
     """`params.per_class` requests for each class. ValueError when request template, slots and examples do not match."""
     _check(params.prompt)
     result = []

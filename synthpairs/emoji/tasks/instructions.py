@@ -6,13 +6,16 @@ its letter: measured on SmolLM2-135M with the object's name in place of its imag
 right), while with letters in shuffled order the loss stays at chance.
 """
 
+from typing import Any
+
 import numpy as np
 
 from synthpairs.emoji.scenes import Scene
 from synthpairs.emoji.tasks import questions
+from synthpairs.emoji.tasks.items import task_row
 from synthpairs.emoji.tasks.params import Mix
 from synthpairs.emoji.tasks.questions import Asked, four_kinds
-from synthpairs.emoji.tasks.studio import Studio, choose, evenly, picture_row, shuffled
+from synthpairs.emoji.tasks.studio import Studio, choose, evenly, shuffled
 from synthpairs.emoji.tasks.words import Words, text_questions
 
 # Relative probability that a question about a scene is asked. Names come first, because each concept's must be learnt.
@@ -27,16 +30,18 @@ def instruction_rows(studio: Studio, words: Words, mix: Mix, rng: np.random.Gene
     rows = []
     for name in evenly(rng, studio.names, mix.pictures):
         scene = studio.any_scene(rng, name)
-        asked = questions_about(scene, name, studio, kinds, mix.turns, rng)
-        turns = [(question.worded(rng), question.answer) for question in asked]
-        rows.append(_row(scene.kind, turns, studio.png(scene), scene))
+        chosen = questions_about(scene, name, studio, kinds, mix.turns, rng)
+        turns = [(question.worded(rng), question.answer) for question in chosen]
+        rows.append(_row(scene.kind, turns, studio, scene))
     rows += [_row("text", [turn]) for turn in text_questions(words, mix.text, rng)]
     return sorted(rows, key=lambda row: str(row["uid"]))
 
 
-def _row(task: str, turns: list[tuple[str, str]], picture: bytes | None = None, scene: Scene | None = None) -> dict:
+def _row(
+    task: str, turns: list[tuple[str, str]], studio: Studio | None = None, scene: Scene | None = None
+) -> dict[str, Any]:
     columns = {"task": task, "turns": [{"question": question, "answer": answer} for question, answer in turns]}
-    return picture_row(("instruction", task, turns), columns, picture, scene)
+    return task_row(("instruction", task, turns), columns, studio, scene)
 
 
 def questions_about(
@@ -50,16 +55,16 @@ def questions_about(
     absent = [other for other in studio.names if other not in scene.names]
     same_kind = [other for other in absent if studio.kinds[other] == studio.kinds[name]]
     absent_name = choose(rng, same_kind if same_kind and rng.random() < 0.5 else absent)
-    asked = [questions.ask_existence(scene, choose(rng, scene.names) if rng.random() < 0.5 else absent_name)]
-    asked += [questions.ask_which_colour(scene, name), questions.ask_caption(scene)]
+    candidates = [questions.ask_existence(scene, choose(rng, scene.names) if rng.random() < 0.5 else absent_name)]
+    candidates += [questions.ask_which_colour(scene, name), questions.ask_caption(scene)]
     if scene.kind == "single":
-        asked.append(questions.ask_what(scene))
+        candidates.append(questions.ask_what(scene))
         if studio.kinds[name] in kinds:
-            asked.append(questions.ask_kind(scene, studio.kinds[name], shuffled(rng, kinds)))
+            candidates.append(questions.ask_kind(scene, studio.kinds[name], shuffled(rng, kinds)))
     if scene.kind == "pair":
-        asked += [questions.ask_where(scene, side) for side in questions.SIDES]
+        candidates += [questions.ask_where(scene, side) for side in questions.SIDES]
     elif name in studio.countable:
-        asked.append(questions.ask_how_many(scene))
-    weights = np.array([WEIGHTS[question.category] for question in asked])
-    indices = rng.choice(len(asked), size=min(turns, len(asked)), replace=False, p=weights / weights.sum())
-    return sorted((asked[index] for index in indices), key=lambda question: question.category != "existence")
+        candidates.append(questions.ask_how_many(scene))
+    weights = np.array([WEIGHTS[question.category] for question in candidates])
+    indices = rng.choice(len(candidates), size=min(turns, len(candidates)), replace=False, p=weights / weights.sum())
+    return sorted((candidates[index] for index in indices), key=lambda question: question.category != "existence")

@@ -14,7 +14,7 @@ from collections import Counter
 import numpy as np
 
 from synthpairs.emoji.scenes import Scene
-from synthpairs.emoji.tasks.items import asked_item
+from synthpairs.emoji.tasks.items import question_item
 from synthpairs.emoji.tasks.questions import ask_existence
 from synthpairs.emoji.tasks.studio import Studio, choose, evenly, shuffled
 
@@ -45,7 +45,7 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
     }
     _check_popular(scenes, set(few))
     return [
-        asked_item("desk_pope", ask_existence(scene, name), studio, split)
+        question_item("desk_pope", ask_existence(scene, name), studio, split)
         for split, shown in present.items()
         for scene, *names in zip(scenes[split], shown, absent[split], strict=True)
         for name in names

@@ -1,13 +1,11 @@
 """Composition of scenes by concept, number and background, from the drawings of a single split."""
 
-import hashlib
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from synthpairs.core.schema import digest
 from synthpairs.emoji.drawings import of_split, picture
 from synthpairs.emoji.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_png
 
@@ -29,15 +27,6 @@ def evenly(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]
     """`count` values in random order; the frequencies of the values differ by at most one."""
     passes = -(-count // len(values))
     return shuffled(rng, [value for _ in range(passes) for value in shuffled(rng, values)][:count])
-
-
-def picture_row(
-    identity: Sequence[Any], columns: dict[str, Any], picture: bytes | None = None, scene: Scene | None = None
-) -> dict[str, Any]:
-    """A row of BENCHMARK or INSTRUCTIONS: `columns`, the image, its drawings, and a uid digesting `identity` and image."""
-    picture_hash = hashlib.sha256(picture).hexdigest() if picture else None
-    drawings = sorted({thing.drawing for thing in scene.things}) if scene else []
-    return {"uid": digest(*identity, picture_hash), **columns, "picture": picture, "drawings": drawings}
 
 
 class Studio:

@@ -6,7 +6,7 @@ import pytest
 
 from synthpairs.captions.class_prompting.bank import concept_bank
 from synthpairs.captions.class_prompting.params import ImageNet
-from synthpairs.captions.class_prompting.prompts import requests
+from synthpairs.captions.class_prompting.prompts import make_requests
 from tests.captions.class_prompting.conftest import WORLD
 
 
@@ -46,7 +46,7 @@ def test_people_are_left_out_unless_requested(bank):
 
 def test_a_request_depends_only_on_seed_class_and_number(settings):
     params = settings(per_class=2)
-    few, many = (requests(concept_bank(params, world), params) for world in (["cat"], ["dog", "cat"]))
+    few, many = (make_requests(concept_bank(params, world), params) for world in (["cat"], ["dog", "cat"]))
     assert few == many[2:]
     assert len({request.seed for request in many}) == 4
     assert few[0].messages == (
@@ -55,7 +55,7 @@ def test_a_request_depends_only_on_seed_class_and_number(settings):
         ("assistant", "A fox on a hill"),
         ("user", "Write one caption of 6 words. Subject: cat."),
     )
-    assert requests(concept_bank(params, ["cat"]), settings(per_class=2, seed=1))[0].seed != few[0].seed
+    assert make_requests(concept_bank(params, ["cat"]), settings(per_class=2, seed=1))[0].seed != few[0].seed
 
 
 SLOTTED = {
@@ -67,7 +67,7 @@ SLOTTED = {
 
 def test_slot_values_are_drawn_by_the_seed_of_each_caption(settings):
     params = settings(per_class=16, prompt=replace(settings().prompt, **SLOTTED))
-    asked, again = (requests(concept_bank(params, ["cat"]), params) for _ in range(2))
+    asked, again = (make_requests(concept_bank(params, ["cat"]), params) for _ in range(2))
     assert asked == again
     assert {request.messages[-1][1] for request in asked} == {"6 words: cat, red, one.", "6 words: cat, blue, one."}
     example = (("user", "6 words: fox, green, two."), ("assistant", "Two foxes on green"))
@@ -92,4 +92,4 @@ def test_slot_values_are_drawn_by_the_seed_of_each_caption(settings):
 )
 def test_slots_request_and_examples_must_agree(settings, changed, message):
     with pytest.raises(ValueError, match=message):
-        requests([], settings(prompt=replace(settings().prompt, **changed)))
+        make_requests([], settings(prompt=replace(settings().prompt, **changed)))

@@ -11,7 +11,7 @@ from stages.invent import main
 from synthpairs.captions.class_prompting import make
 from synthpairs.captions.class_prompting.bank import concept_bank
 from synthpairs.captions.class_prompting.make import INVENTED, count_outcomes, outcomes
-from synthpairs.captions.class_prompting.prompts import requests
+from synthpairs.captions.class_prompting.prompts import make_requests
 from synthpairs.core.schema import caption_uid
 from synthpairs.models.language.server import Reply
 from tests.captions.class_prompting.conftest import WORLD
@@ -35,7 +35,7 @@ def test_outcomes_of_replies(settings):
     concepts = concept_bank(params, ["cat", "dog"])
     texts = ["A cat on a mat", "A cat on a mat", "", "A cat and a dog", "A dog runs", "Sure, a dog", None, "A cat"]
     replies = [Reply(text or "", "m", error="it broke" if text is None else None) for text in texts]
-    rows = outcomes(requests(concepts, params), replies, concepts, params)
+    rows = outcomes(make_requests(concepts, params), replies, concepts, params)
     assert all(set(row) == set(INVENTED.names) for row in rows)
     assert {rows[0]["reason"], rows[1]["reason"]} == {None, "duplicate"}
     assert [row["reason"] for row in rows[2:]] == ["empty", None, None, "chatter", None, "unmentioned"]
@@ -53,7 +53,7 @@ def test_balancing_rejects_captions_of_frequent_concepts(settings):
     concepts = concept_bank(params, ["dog", "bus"])
     texts = [f"A dog number {number}" for number in range(40)] + [f"A bus number {number}" for number in range(3)]
     replies = [Reply(text, "m") for text in texts + [""] * 37]
-    metrics = count_outcomes(outcomes(requests(concepts, params), replies, concepts, params), 2)
+    metrics = count_outcomes(outcomes(make_requests(concepts, params), replies, concepts, params), 2)
     assert 28 <= metrics["rejected"]["balance"] < 40
     assert metrics["kept"] == 43 - metrics["rejected"]["balance"]
     assert metrics["rejected"]["empty"] == 37
