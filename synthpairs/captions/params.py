@@ -10,7 +10,7 @@ Share = Annotated[float, Within(0, 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Human:
+class Templates:
     """Reference captions of the desk scale: templates over emoji names, each with the image of its scene; some are noisy."""
 
     pictures: Annotated[int, Within(0)]
@@ -20,7 +20,7 @@ class Human:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Generated:
     """Generated captions, written by the language model."""
 
     per_concept: Annotated[int, Within(0)]
@@ -108,8 +108,8 @@ class CaptionParams:
     clip: str  # model of the CLIP filter: an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
     batch: Annotated[int, Within(1)]  # captions per forward pass
-    human: Human
-    model: Model
+    human: Templates
+    model: Generated
     sources: list[Source]
     perplexity: Perplexity
     judge: Judge

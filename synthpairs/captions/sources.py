@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from synthpairs.captions.params import Human
+from synthpairs.captions.params import Templates
 from synthpairs.captions.record import Caption
 from synthpairs.emoji.drawings import of_split, picture
 from synthpairs.emoji.scenes import KINDS, draw_kind, draw_scene, render_png
@@ -31,7 +31,7 @@ NOISE = {
 _SPAM = ["hd", "wallpaper", "free download", "vector", "stock", "clipart", "png", "4k"]
 
 
-def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Human, seed: int) -> list[Caption]:
+def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Templates, seed: int) -> list[Caption]:
     """One template caption for each of `params.pictures` scenes of training drawings, with the scene's image as original.
 
     Scene i depends on `seed` and i alone, so that a larger number of scenes leaves the first ones unchanged.

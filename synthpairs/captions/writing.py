@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from synthpairs.captions.concepts import first_concept
-from synthpairs.captions.params import Model
+from synthpairs.captions.params import Generated
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import digest, noise_seed
 from synthpairs.core.storage import WorkStore
@@ -31,7 +31,7 @@ _CHATTER = re.compile(
 
 
 def model_captions(
-    lm: LanguageModel, concepts: Sequence[str], params: Model, seed: int, batch: int, store: WorkStore
+    lm: LanguageModel, concepts: Sequence[str], params: Generated, seed: int, batch: int, store: WorkStore
 ) -> list[Caption]:
     """`params.per_concept` captions about each concept, over the backgrounds in turn; unusable replies come rejected.
 

@@ -74,7 +74,7 @@ def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFr
         for package in pinned("artwork")
     }
     icon_names = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
-    rows = []
+    rows, icons_to_render = [], []
     for entry in concepts().to_dict("records"):
         if names is not None and entry["name"] not in names:
             continue
@@ -94,10 +94,10 @@ def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFr
             row = {"drawing": f"{entry['concept']}/{package.style}", "style": package.style, "licence": package.licence}
             row |= {key: entry[key] for key in ("concept", "name", "kind", "keywords")}
             row["split"] = split_of(entry["concept"], package.style, package.use, train_styles)
-            row["svg"] = _svg(sets[package][0], icon)
             rows.append(row)
+            icons_to_render.append(_svg(sets[package][0], icon))
     with process_pool(usable_cores(), "fork") as pool:  # processes, because resvg holds the interpreter lock
-        pngs = pool.map(partial(_render, size), [row.pop("svg") for row in rows], chunksize=64)
+        pngs = pool.map(partial(_render, size), icons_to_render, chunksize=64)
         return pd.DataFrame(rows).assign(png=list(pngs)).sort_values("drawing", ignore_index=True)
 
 

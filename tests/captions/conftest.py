@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from synthpairs.captions.params import CaptionParams, Columns, Human, Judge, Limits, Model, Perplexity, Source
+from synthpairs.captions.params import CaptionParams, Columns, Generated, Judge, Limits, Perplexity, Source, Templates
 from synthpairs.captions.sources import human_captions
 from synthpairs.core.storage import WorkStore
 from synthpairs.models.language.params import Sampling, Served
@@ -51,7 +51,9 @@ def drawings():
 def singles(drawings):
     """Makes template captions of single scenes."""
     kinds = {"single": 1.0}
-    return lambda count: human_captions(drawings, CONCEPTS, Human(pictures=count, side=32, kinds=kinds, noise={}), 0)
+    return lambda count: human_captions(
+        drawings, CONCEPTS, Templates(pictures=count, side=32, kinds=kinds, noise={}), 0
+    )
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +71,8 @@ def settings(language_model, tiny_clip, limits):
     """Makes section `captions` with the tiny models."""
     values = {
         "seed": 0, "llm": str(language_model), "clip": f"local-dir:{tiny_clip}", "pretrained": None, "batch": 8,
-        "human": Human(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
-        "model": Model(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
+        "human": Templates(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
+        "model": Generated(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
         "sources": [], "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"), "blip": None, "limits": limits(),
         "judge": Judge(engine="llm", server=Served(model="pinned-1", extra={}), max_failed_share=0.0),
     }  # fmt: skip

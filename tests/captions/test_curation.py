@@ -12,7 +12,7 @@ from stages.captions import main
 from synthpairs.captions import chunks
 from synthpairs.captions.curation import Filtered, curate
 from synthpairs.captions.models import load_models
-from synthpairs.captions.params import Blip, Judge, Model, Perplexity
+from synthpairs.captions.params import Blip, Generated, Judge, Perplexity
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
@@ -70,7 +70,7 @@ def run(root):
 def test_the_number_of_chunks_and_workers_does_not_change_the_tables(project, limits, monkeypatch):
     root = project(
         sources=[source_of("extra.csv", "csv", name="extra")], limits=limits(words_min=3, clip_top_share=0.5), llm="nowhere",
-        model=Model(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
+        model=Generated(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
         perplexity=Perplexity(engine="none", kenlm=""),
         judge=Judge(engine="none", server=Served(model="", extra={}), max_failed_share=0.0),
     )  # fmt: skip

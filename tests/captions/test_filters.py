@@ -2,7 +2,6 @@
 
 import pytest
 
-from synthpairs.captions import filters
 from synthpairs.captions.filters import TEXT_FILTERS, apply_rules, unusable
 from synthpairs.captions.measures import Texts
 
@@ -56,5 +55,5 @@ def test_the_first_filter_to_reject_gives_the_reason_and_measures_of_later_ones_
     assert lists == [measures, [], measures[:1], measures[:5], measures[:5], []]
     assert isinstance(results[0].measures["words"], int)
     assert apply_rules([], strict) == []
-    monkeypatch.setattr(filters, "BATCH", 2)
+    monkeypatch.setattr("synthpairs.captions.filters.BATCH", 2)
     assert apply_rules(texts, strict) == results

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.captions.params import Model
+from synthpairs.captions.params import Generated
 from synthpairs.captions.writing import model_captions, parse_reply
 from synthpairs.models.language.model import load
 
@@ -33,7 +33,7 @@ def test_reply(reply, text, fault):
 
 def test_each_reply_becomes_a_caption_and_depends_only_on_seed_and_number(settings, store):
     params = settings()
-    more = Model(per_concept=5, sampling=params.model.sampling)
+    more = Generated(per_concept=5, sampling=params.model.sampling)
     few, many, other = (
         model_captions(load(Path(params.llm)), ["cat", "dog"], model, seed, 4, store)
         for model, seed in ((params.model, 0), (more, 0), (params.model, 1))
