@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -128,17 +127,14 @@ def filter_texts(
             yield chunk, _apply(chunk, work(_inputs(chunk)))
         return
     num_workers = usable_cores()
-    pending: deque[tuple[list[Caption], Future[list[tuple[TextResult, bytes]]]]] = deque()
     # Forked, because a new interpreter would import the stage with all its models; workers need Python and NumPy alone.
     with process_pool(num_workers, "fork") as pool:
-        for chunk in chain(first, rest):
-            pending.append((chunk, pool.submit(work, _inputs(chunk))))
-            if len(pending) > num_workers + 1:
-                done, future = pending.popleft()
-                yield done, _apply(done, future.result())
+        submitted = ((chunk, pool.submit(work, _inputs(chunk))) for chunk in chain(first, rest))
+        pending = deque(islice(submitted, num_workers + 1))
         while pending:
-            done, future = pending.popleft()
-            yield done, _apply(done, future.result())
+            chunk, future = pending.popleft()
+            pending.extend(islice(submitted, 1))
+            yield chunk, _apply(chunk, future.result())
 
 
 def _inputs(chunk: Sequence[Caption]) -> list[tuple[str, str]]:

@@ -41,12 +41,12 @@ def test_filters_skip_captions_that_are_already_rejected(drawings, settings, lim
     assert ("perplexity" in duplicate, "judge_yes" in duplicate) == (True, False)
     assert set(kept) == set(CAPTIONS.names[6:]) - {"clip_original"}
     metrics = write_outcome(Filtered(iter(results), curated.kept), models, store.path, store.path / "metrics.json")
-    extra, human = metrics["source"]["extra"], metrics["source"]["human"]
+    extra, templates = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
     assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}
-    assert human["read"] == 40 == human["kept"] + sum(human["rejected"].values())
-    assert metrics["noise"]["html"]["kept"] == 0 < metrics["noise"]["html"]["read"] == human["rejected"]["unusable"]
-    assert metrics["kept_total"] == curated.kept == human["kept"] + 1
+    assert templates["read"] == 40 == templates["kept"] + sum(templates["rejected"].values())
+    assert metrics["noise"]["html"]["kept"] == 0 < metrics["noise"]["html"]["read"] == templates["rejected"]["unusable"]
+    assert metrics["kept_total"] == curated.kept == templates["kept"] + 1
 
 
 @pytest.fixture
