@@ -1,1 +1,1 @@
-"""Caption curation: template captions, a language model's and those of files, filtered as in SynthVLM (stage 1 of the paper)."""
+"""Caption curation: reference and generated captions, filtered as in stage 1 of SynthVLM."""

@@ -1,4 +1,4 @@
-"""Captions in chunks on the disk: a run holds one chunk at a time, however many captions there are."""
+"""Chunks of captions on disk, so that memory use does not depend on the number of captions."""
 
 import heapq
 import pickle
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from synthpairs.captions.record import Caption
 
-ROWS, BYTES = 2**15, 2**26  # captions of a chunk at most, and bytes of their pictures, give or take one
-_BATCH_ROWS, _BATCH_BYTES = 256, 2**18  # as above, of what is read back at once
+ROWS, BYTES = 2**15, 2**26  # maximum captions of a chunk and, approximately, bytes of their images
+_BATCH_ROWS, _BATCH_BYTES = 256, 2**18  # the same of a batch that is read back at once
 
 
 def chunks(captions: Iterable[Caption]) -> Iterator[list[Caption]]:
     """The captions in lists, in order."""
-    yield from _cut(captions, ROWS, BYTES)
+    yield from _split(captions, ROWS, BYTES)
 
 
 class Chunks:
-    """Chunks in files of a folder, read back in the order in which they were written, or all merged by uid.
+    """Chunks in files of a folder, read back in the order of writing, or merged by uid.
 
-    The files are this run's own and are never read by another, so they are pickles: that takes half of Parquet's time or less.
+    The files are pickles, which take at most half of Parquet's time; only the process that wrote them reads them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,37 +27,40 @@ class Chunks:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, captions: list[Caption]) -> None:
-        """One more chunk."""
-        with (self.folder / f"{self.count:06d}.pickle").open("wb") as file:
-            for batch in _cut(captions, _BATCH_ROWS, _BATCH_BYTES):
+        """Append a chunk."""
+        with self._path(self.count).open("wb") as file:
+            for batch in _split(captions, _BATCH_ROWS, _BATCH_BYTES):
                 pickle.dump(batch, file, protocol=5)
         self.count += 1
 
     def read(self) -> Iterator[list[Caption]]:
-        """All chunks, one at a time; their files are removed after that."""
-        for number in range(self.count):
-            yield list(self._chunk(number))
-            (self.folder / f"{number:06d}.pickle").unlink()
+        """All chunks, one at a time; each file is removed after use."""
+        for index in range(self.count):
+            yield list(self._captions(index))
+            self._path(index).unlink()
 
     def merged(self) -> Iterator[tuple[str, Caption]]:
-        """All captions with their uid and in its order, when every chunk was written in that order; equal ones as written."""
-        streams = [((caption.uid, caption) for caption in self._chunk(number)) for number in range(self.count)]
+        """All (uid, caption), ordered by uid, of chunks that are ordered by uid themselves; the merge is stable."""
+        streams = [((caption.uid, caption) for caption in self._captions(index)) for index in range(self.count)]
         yield from heapq.merge(*streams, key=lambda pair: pair[0])
 
-    def _chunk(self, number: int) -> Iterator[Caption]:
-        with (self.folder / f"{number:06d}.pickle").open("rb") as file:
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:06d}.pickle"
+
+    def _captions(self, index: int) -> Iterator[Caption]:
+        with self._path(index).open("rb") as file:
             while file.peek(1):
                 yield from pickle.load(file)
 
 
-def _cut(captions: Iterable[Caption], rows: int, size: int) -> Iterator[list[Caption]]:
-    piece: list[Caption] = []
-    held = 0
+def _split(captions: Iterable[Caption], max_rows: int, max_bytes: int) -> Iterator[list[Caption]]:
+    batch: list[Caption] = []
+    size = 0
     for caption in captions:
-        piece.append(caption)
-        held += len(caption.original or b"")
-        if len(piece) >= rows or held >= size:
-            yield piece
-            piece, held = [], 0
-    if piece:
-        yield piece
+        batch.append(caption)
+        size += len(caption.original or b"")
+        if len(batch) >= max_rows or size >= max_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

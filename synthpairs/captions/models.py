@@ -1,6 +1,6 @@
-"""The models that a run's filters ask, loaded once; those that nobody asks need not be there.
+"""Models of the caption filters, loaded once and only if used.
 
-Their libraries too are imported by who needs them: they take more memory than a million captions.
+Their libraries are imported on use too, as they take more memory than a million captions.
 """
 
 from dataclasses import dataclass
@@ -14,33 +14,33 @@ from synthpairs.models.language.kenlm import Kenlm, kenlm_folder
 from synthpairs.models.language.server import Server
 
 if TYPE_CHECKING:
-    from synthpairs.captions.blip import BlipFilter
+    from synthpairs.captions.blip_filter import BlipFilter
     from synthpairs.models.language.model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """None where nobody asks."""
+    """The loaded models; None if unused."""
 
     lm: "LanguageModel | None"
     weights: str | None  # SHA-256 of the language model's directory
-    kenlm: Path | None  # directory of the 5-gram model; workers load it, and its pages are shared
+    kenlm: Path | None  # directory of the 5-gram model, which each worker maps into memory
     server: Server | None
     blip: "BlipFilter | None"
-    hub: dict[str, dict[str, str]]  # what came from a hub: param, and name, commit and hash
+    hub: dict[str, dict[str, str]]  # by param: name, commit and hash of a hub model
 
 
 def load_models(params: CaptionParams, writes: bool = False) -> Models:
-    """What the filters ask, and the language model where it `writes`; ValueError or OSError when one cannot be had."""
+    """Load the filters' models, and the language model if it `writes`; ValueError or OSError when one is not available."""
     folders: dict[str, tuple[str, Path]] = {}
     kenlm = blip = lm = None
     if params.perplexity.engine == "kenlm":
         kenlm = kenlm_folder(params.perplexity.kenlm, "captions.perplexity.kenlm")
-        Kenlm(kenlm)  # what is missing is said here and not by a worker
+        Kenlm(kenlm)  # raises errors here instead of in a worker
         folders["perplexity.kenlm"] = params.perplexity.kenlm, kenlm
     server = Server.from_environment() if params.judge.engine == "server" else None
     if params.blip is not None:
-        from synthpairs.captions.blip import BlipFilter
+        from synthpairs.captions.blip_filter import BlipFilter
 
         blip = BlipFilter(params.blip, params.batch)
         folders["blip.model"] = params.blip.model, blip.folder

@@ -10,18 +10,18 @@ Share = Annotated[float, Within(0, 1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Human:
-    """Template captions over emoji names, each of a scene that it describes; some are spoilt as the web spoils them."""
+class Templates:
+    """Reference captions of the desk scale: templates over emoji names, each with the image of its scene; some are noisy."""
 
     pictures: Annotated[int, Within(0)]
-    side: Annotated[int, Within(16, 1024)]  # pixels of an original
+    side: Annotated[int, Within(16, 1024)]  # pixels of an original image
     kinds: dict[str, Share]  # of scenes, relative to their sum
-    noise: dict[str, Share]  # of pictures whose caption is spoilt in this way (captions/sources.py)
+    noise: dict[str, Share]  # of the pictures whose caption has this kind of noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """Captions that the language model writes."""
+class Generated:
+    """Generated captions, written by the language model."""
 
     per_concept: Annotated[int, Within(0)]
     sampling: Sampling
@@ -29,28 +29,28 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Where a row's parts stand: names, or numbers from 0 as text ("1") in tsv and csv files without a header line."""
+    """Column names, or numbers from 0 as text ("1") for tsv and csv files without a header line."""
 
-    text: str | None  # null: where the format has it (params.yaml lists them)
-    image: str | None  # picture or path of one; null: there are none (webdataset: the sample's picture)
-    source: str | None  # null: the source's name, which also stands in for an empty cell
+    text: str | None  # null: the format's default (see params.yaml)
+    image: str | None  # images or their paths; null: none (webdataset: the sample's image)
+    source: str | None  # null: the name of the source, which also replaces empty cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Captions from elsewhere, in files that captions/reading knows."""
+    """Captions in files of a format that captions/readers reads."""
 
-    name: str  # what the captions' `source` is
-    path: str  # file, directory of files with the format's ending, or glob
+    name: str  # `source` of the captions
+    path: str  # file, glob, or directory of files with the format's suffix
     format: Literal["llava", "tsv", "csv", "jsonl", "parquet", "text", "webdataset", "huggingface"]
     columns: Columns
-    images: str | None  # directory that paths of pictures start from; null: the file's own
-    limit: Annotated[int, Within(1)] | None  # rows, the first ones; null: all
+    images: str | None  # directory that image paths are relative to; null: the file's own
+    limit: Annotated[int, Within(1)] | None  # number of rows to read; null: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a caption must keep to. Ratios and cosines are inclusive: a value on the limit passes."""
+    """Limits of the filters, inclusive: a value on the limit passes."""
 
     max_characters: Annotated[int, Within(1)]
     alnum_min: Share  # of characters
@@ -63,36 +63,36 @@ class Limits:
     flagged_max: Share  # of words
     words_min: Annotated[int, Within(0)]
     words_max: Annotated[int, Within(1)]
-    perplexity_max: Annotated[float, Within(1)]  # per token, of the model that `perplexity` names
+    perplexity_max: Annotated[float, Within(1)]  # per token, of the model in `perplexity`
     near_ngram: Annotated[int, Within(1)]  # characters
-    near_jaccard: Share  # of two captions' n-grams, from which on they are near duplicates
+    near_jaccard: Share  # of n-grams; near duplicates have at least this similarity
     near_bands: Annotated[int, Within(1)]  # of the MinHash signature
     near_rows: Annotated[int, Within(1)]  # hashes in a band
-    judge_min: Share  # P(yes) / (P(yes) + P(no)); a server's plain Yes is 1, its No 0
-    clip_min: Annotated[float, Within(-1, 1)]  # raw cosine with the original picture
-    clip_top_share: Share  # of the captions with an original that got this far
+    judge_min: Share  # P(yes) / (P(yes) + P(no)); with a server 1 for Yes, 0 for No
+    clip_min: Annotated[float, Within(-1, 1)]  # raw cosine with the original image
+    clip_top_share: Share  # of the remaining captions with an original
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perplexity:
-    """Who says how surprising a caption is."""
+    """The perplexity filter's model."""
 
-    engine: Literal["llm", "kenlm", "none"]  # captions.llm; a 5-gram model as in Data-Juicer; nobody
+    engine: Literal["llm", "kenlm", "none"]  # captions.llm; a 5-gram model as in Data-Juicer; no filter
     kenlm: str  # directory with en.arpa.bin and en.sp.model, or OWNER/NAME@REVISION of a hub repository with them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Who says whether a picture can be made from a caption."""
+    """The judge of whether a caption is good enough to generate an image from."""
 
-    engine: Literal["llm", "server", "none"]  # captions.llm; an OpenAI-compatible server; nobody
+    engine: Literal["llm", "server", "none"]  # captions.llm; an OpenAI-compatible server; no filter
     server: Served
-    max_failed_share: Share  # of the captions that a server is asked about, above which the stage fails
+    max_failed_share: Share  # of the requests to a server; the stage fails above it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blip:
-    """BLIP's image-text matching of captions with their originals: the probability that both belong together."""
+    """BLIP image-text matching of captions and originals: limits of the matching probability."""
 
     model: str  # directory, or OWNER/NAME@REVISION of a hub model
     min: Share
@@ -104,19 +104,19 @@ class CaptionParams:
     """The whole section."""
 
     seed: Annotated[int, Within(0)]
-    llm: str  # language model that writes, and judges or measures perplexity where asked to; directory or OWNER/NAME@REVISION
-    clip: str  # the model that compares captions with originals: an open_clip model name, or local-dir:PATH
+    llm: str  # language model that writes captions and may filter them; directory or OWNER/NAME@REVISION
+    clip: str  # model of the CLIP filter: an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
     batch: Annotated[int, Within(1)]  # captions per forward pass
-    human: Human
-    model: Model
+    human: Templates
+    model: Generated
     sources: list[Source]
     perplexity: Perplexity
     judge: Judge
-    blip: Blip | None  # null: nobody is asked
+    blip: Blip | None  # null: no filter
     limits: Limits
 
     @property
     def filters_ask_llm(self) -> bool:
-        """Whether a filter needs `llm`."""
+        """Whether a filter uses `llm`."""
         return "llm" in (self.perplexity.engine, self.judge.engine)

@@ -1,4 +1,4 @@
-"""One caption on its way through the filters."""
+"""The record of one caption on its way through the filters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from synthpairs.core.schema import BLIP_ITM, CAPTIONS, REJECTED, caption_uid
 
 MEASURES = tuple(
     name for name in CAPTIONS.names if name not in ("uid", "text", "source", "concept", "drawings", "original")
-)  # of every run; captions.blip adds another
+)  # columns of every run; captions.blip adds another
 
 
 @dataclass(slots=True, kw_only=True)
 class Caption:
-    """A caption, what was measured about it so far, and why it was rejected, if it was."""
+    """A caption with its measures so far and, if it was rejected, the reason."""
 
     text: str
     source: str
-    concept: str  # what it was written about; empty when nobody knows
-    drawings: tuple[str, ...] = ()  # what its original picture shows
+    concept: str  # empty if unknown
+    drawings: tuple[str, ...] = ()  # in the original image
     original: bytes | None = None  # PNG
-    noise: str | None = None  # how it was spoilt on purpose
+    noise: str | None = None  # kind of noise in a template caption
     measures: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     detail: str = ""
@@ -31,12 +31,12 @@ class Caption:
         return caption_uid(self.text, self.source)
 
     def reject(self, reason: str, detail: str) -> None:
-        """Take it out for good; later filters never see it."""
+        """Reject the caption for good; later filters skip it."""
         assert self.reason is None, f"rejected twice: {self.text!r}"
         self.reason, self.detail = reason, detail
 
     def row(self) -> dict[str, Any]:
-        """Its row in CAPTIONS or REJECTED; measures that were never taken are null."""
+        """Row of CAPTIONS or REJECTED; measures that were not taken are null."""
         assert set(self.measures) <= {*MEASURES, *BLIP_ITM.names}
         row = dict.fromkeys(REJECTED.names) | self.measures
         row |= {"uid": self.uid, "text": self.text, "source": self.source, "concept": self.concept}
@@ -44,6 +44,6 @@ class Caption:
         return row | {"reason": self.reason, "detail": self.detail}
 
 
-def alive(captions: Iterable[Caption]) -> list[Caption]:
-    """Those that were not rejected so far."""
+def remaining(captions: Iterable[Caption]) -> list[Caption]:
+    """The captions that have not been rejected."""
     return [caption for caption in captions if caption.reason is None]

@@ -1,84 +1,76 @@
-"""Which n-grams occur more than once in a text, for many texts at once, laid end to end as numbers."""
+"""N-grams that occur more than once in a text, for many texts at once, given as concatenated arrays of integers."""
 
 from collections import Counter
-from typing import NamedTuple
 
 import numpy as np
 
-# Odd, with bits all over, as multipliers of hashes should be: of a number's place, of the number, of its text.
+# Multipliers of the hash, odd and with high entropy: of a position, of a number, of a text.
 _BASE, _SPREAD, _SALT = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD, 0xD6E8FEB86659FD93
 _WRAP = 2**64
 
 
-class Repeated(NamedTuple):
-    """One row for each n-gram that a text has more than once, those of one text side by side in no certain order."""
+def repeated(numbers: np.ndarray, lengths: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Repeated n-grams of texts with these lengths, concatenated in `numbers`. Exact in spite of hashing.
 
-    texts: np.ndarray  # [row] place of the text, ascending
-    times: np.ndarray  # [row] times that it occurs there, 2 or more
+    Returns for each n-gram that a text has more than once the index of the text (ascending) and the number of occurrences.
 
-
-def repeated(numbers: np.ndarray, lengths: np.ndarray, n: int) -> Repeated:
-    """Repeated n-grams of texts with these lengths, whose numbers stand end to end: exact, though found by hashes.
-
-    All n-grams are sorted by hash and then place, so equal ones of a text stand side by side. Each pair of neighbours with
-    one hash is compared; a text in which two of them differ is counted without hashes.
+    All n-grams are sorted by hash, then position, and neighbours with the same hash are compared. Texts with a hash
+    collision are counted directly.
     """
     if len(numbers) < n:
-        return Repeated(np.empty(0, np.int64), np.empty(0, np.int64))
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    places, same = _sorted_by_hash(numbers, owner, n)
-    one, other = places[same], places[same + 1]
+    positions, same = _sorted_by_hash(numbers, owner, n)
+    one, other = positions[same], positions[same + 1]
     window = np.arange(n)
     differ = (numbers[one[:, None] + window] != numbers[other[:, None] + window]).any(axis=1)
     differ |= owner[one] != owner[other]
-    begins = np.flatnonzero(
-        np.diff(same, prepend=-2) != 1
-    )  # of runs: 3 equal n-grams make 2 pairs, one after the other
-    texts, times = owner[one[begins]], np.diff(begins, append=len(same)) + 1
+    starts = np.flatnonzero(np.diff(same, prepend=-2) != 1)  # of runs: 3 equal n-grams are 2 consecutive pairs
+    texts, counts = owner[one[starts]], np.diff(starts, append=len(same)) + 1
     if differ.any():
-        unsure = np.unique(owner[np.concatenate([one[differ], other[differ]])])
-        sure, ends = ~np.isin(texts, unsure), np.cumsum(lengths)
-        exact = [(text, _counted(numbers[ends[text] - lengths[text] : ends[text]], n)) for text in unsure]
-        texts = np.concatenate([texts[sure], *(np.full(len(counts), text) for text, counts in exact)])
-        times = np.concatenate([times[sure], *(np.array(counts, np.int64) for _, counts in exact)])
+        collided = np.unique(owner[np.concatenate([one[differ], other[differ]])])
+        valid, ends = ~np.isin(texts, collided), np.cumsum(lengths)
+        exact = [(text, _counted(numbers[ends[text] - lengths[text] : ends[text]], n)) for text in collided]
+        texts = np.concatenate([texts[valid], *(np.full(len(values), text) for text, values in exact)])
+        counts = np.concatenate([counts[valid], *(np.array(values, np.int64) for _, values in exact)])
     order = np.argsort(texts, kind="stable")
-    return Repeated(texts[order], times[order])
+    return texts[order], counts[order]
 
 
 def _sorted_by_hash(numbers: np.ndarray, owner: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each n-gram within one text starts, in the order of hashes, and which of them have the hash of the next."""
-    # The last number alone would only be found in a hash's low bits, so all are spread before.
+    """Start of each n-gram, ordered by hash, and the indices among them of those with the same hash as the next."""
+    # Spread first, because the last number would affect only the low bits of the hash.
     hashes = _window_hashes(numbers.astype(np.uint64) * np.uint64(_SPREAD), n)
-    hashes += owner[: len(hashes)].view(np.uint64) * np.uint64(_SALT)  # keeps apart what several texts have once each
+    hashes += owner[: len(hashes)].view(np.uint64) * np.uint64(_SALT)  # separates equal n-grams of different texts
     starts = np.flatnonzero(owner[: len(hashes)] == owner[n - 1 :])
-    # Sorting values is several times as fast as finding their order, so each hash gives its low bits to the place.
+    # Sorting values is several times faster than argsort, so the low bits of each hash are replaced by the position.
     bits = np.uint64(len(hashes).bit_length())
     keys = (hashes[starts] >> bits << bits) | starts.view(np.uint64)
     keys.sort()
-    places = (keys & ((np.uint64(1) << bits) - np.uint64(1))).view(np.int64)
-    return places, np.flatnonzero((keys[1:] ^ keys[:-1]) >> bits == 0)
+    positions = (keys & ((np.uint64(1) << bits) - np.uint64(1))).view(np.int64)
+    return positions, np.flatnonzero((keys[1:] ^ keys[:-1]) >> bits == 0)
 
 
 def _counted(numbers: np.ndarray, n: int) -> list[int]:
-    """How often each n-gram that occurs more than once does, by counting all."""
+    """Counts of the repeated n-grams."""
     values = numbers.tolist()
     grams = Counter(tuple(values[start : start + n]) for start in range(len(values) - n + 1))
-    return [times for times in grams.values() if times > 1]
+    return [count for count in grams.values() if count > 1]
 
 
 def _window_hashes(numbers: np.ndarray, n: int) -> np.ndarray:
-    """Hash of each n numbers in a row, polynomials modulo 2^64: [len(numbers) - n + 1] of uint64.
+    """Polynomial hashes modulo 2^64 of all windows of n numbers: [len(numbers) - n + 1] of uint64.
 
-    Windows of n are joined from those of 1, 2, 4 ..., so that ten numbers take four steps.
+    Windows of n are joined from those of 1, 2, 4 ..., in a logarithmic number of steps.
     """
     block, size = numbers, 1
-    found, done = np.zeros(len(numbers) + 1, np.uint64), 0
+    hashes, done = np.zeros(len(numbers) + 1, np.uint64), 0
     for bit in bin(n)[:1:-1]:
         if bit == "1":
-            found, done = _joined(found, block, done, size), done + size
+            hashes, done = _joined(hashes, block, done, size), done + size
         if done < n:
             block, size = _joined(block, block, size, size), 2 * size
-    return found
+    return hashes
 
 
 def _joined(left: np.ndarray, right: np.ndarray, shift: int, size: int) -> np.ndarray:

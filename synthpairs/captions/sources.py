@@ -1,24 +1,16 @@
-"""Template captions: scenes of training drawings worded by templates over emoji names; and what a caption is about.
-
-Some are spoilt as the web spoils captions, so that the filters have what they are for.
-"""
-
-import io
-import re
-from collections.abc import Sequence
-from functools import cache
+"""Template captions over emoji names, each of a scene of training drawings; some have the noise of web captions."""
 
 import numpy as np
 import pandas as pd
 
-from synthpairs.captions.params import Human
+from synthpairs.captions.params import Templates
 from synthpairs.captions.record import Caption
 from synthpairs.emoji.drawings import of_split, picture
-from synthpairs.emoji.inflection import inflector
-from synthpairs.emoji.scenes import KINDS, draw_scene, is_plural, plural, render_scene
+from synthpairs.emoji.scenes import KINDS, draw_kind, draw_scene, render_png
 from synthpairs.emoji.wording import word_scene
 
-# Kinds of noise. Three are made otherwise: the name again and again, its keywords, the text of another picture.
+# Templates by kind of noise. The empty ones are generated: concept name and keywords, the caption of another scene, and the
+# concept name repeated.
 NOISE = {
     "adult": ("xxx {name} pics", "nude {name} on a bed"),
     "boilerplate": (
@@ -39,10 +31,10 @@ NOISE = {
 _SPAM = ["hd", "wallpaper", "free download", "vector", "stock", "clipart", "png", "4k"]
 
 
-def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Human, seed: int) -> list[Caption]:
-    """One template caption for each of `params.pictures` scenes of training drawings, with the scene as its original.
+def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Templates, seed: int) -> list[Caption]:
+    """One template caption for each of `params.pictures` scenes of training drawings, with the scene's image as original.
 
-    Picture i depends on the seed and i alone, so asking for more pictures leaves the first ones as they are.
+    Scene i depends on `seed` and i alone, so that a larger number of scenes leaves the first ones unchanged.
     """
     unknown = sorted(set(params.noise) - set(NOISE)) + sorted(set(params.kinds) - set(KINDS))
     if unknown:
@@ -55,38 +47,34 @@ def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Human, s
         raise ValueError(f"data/art/drawings.parquet has no training drawing of {', '.join(concepts[:5])} ...")
     pictures = {row["drawing"]: picture(row["png"]) for row in rows}
     keywords = {row["name"]: list(row["keywords"]) for row in rows}
-    kinds = [kind for kind in KINDS if params.kinds.get(kind)]
-    shares = np.array([params.kinds[kind] for kind in kinds])
     captions = []
     for number in range(params.pictures):
         rng = np.random.default_rng([seed, number])
-        scene = draw_scene(rows, rng, kinds[rng.choice(len(kinds), p=shares / shares.sum())])
-        text, noise = word_scene(scene, rng, keywords), _noise(params.noise, rng)
+        scene = draw_scene(rows, rng, draw_kind(rng, params.kinds))
+        text, noise = word_scene(scene, rng, keywords), _draw_noise(params.noise, rng)
         if noise:
             others = [row for row in rows if row["name"] not in scene.names]
             mismatch = word_scene(draw_scene(others, rng, "single"), rng, keywords)
-            text = mismatch if noise == "mismatch" else _spoilt(noise, text, scene.names[0], keywords, number, rng)
-        png = io.BytesIO()
-        render_scene(scene, pictures, params.side).save(png, "PNG")
+            text = mismatch if noise == "mismatch" else _noisy(noise, text, scene.names[0], keywords, number, rng)
         captions.append(
             Caption(
-                text=text, source="human", concept=scene.names[0], noise=noise, original=png.getvalue(),
-                drawings=tuple(thing.drawing for thing in scene.things),
+                text=text, source="human", concept=scene.names[0], noise=noise,
+                drawings=tuple(thing.drawing for thing in scene.things), original=render_png(scene, pictures, params.side),
             )
         )  # fmt: skip
     return captions
 
 
-def _noise(shares: dict[str, float], rng: np.random.Generator) -> str | None:
+def _draw_noise(shares: dict[str, float], rng: np.random.Generator) -> str | None:
     rest = rng.random()
-    for kind in sorted(shares):
-        rest -= shares[kind]
+    for noise in sorted(shares):
+        rest -= shares[noise]
         if rest < 0:
-            return kind
+            return noise
     return None
 
 
-def _spoilt(
+def _noisy(
     noise: str, text: str, name: str, keywords: dict[str, list[str]], number: int, rng: np.random.Generator
 ) -> str:
     if noise == "repeated":
@@ -95,21 +83,3 @@ def _spoilt(
         return ", ".join([name, *keywords.get(name, []), *rng.permutation(_SPAM)[:5].tolist(), name])
     templates = NOISE[noise]
     return templates[rng.integers(len(templates))].format(text=text, name=name, number=number)
-
-
-def mentioned(text: str, concepts: Sequence[str]) -> str:
-    """The first of the concepts that a text names, in its singular or plural; empty when it names none."""
-    forms = _forms(tuple(concepts))
-    named = [forms[word] for word in re.findall(r"[a-z]+", text.lower()) if word in forms]
-    return concepts[min(named)] if named else ""
-
-
-@cache
-def _forms(concepts: tuple[str, ...]) -> dict[str, int]:
-    """Each form of each concept, and the index of the first that has it."""
-    forms: dict[str, int] = {}
-    for index, concept in enumerate(concepts):
-        singular = inflector().singular_noun(concept) if is_plural(concept) else concept
-        for form in (concept, str(singular), plural(concept)):
-            forms.setdefault(form, index)
-    return forms

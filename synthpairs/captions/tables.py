@@ -1,4 +1,4 @@
-"""Caption tables: those that were invented, read for curation, and what curation made of any, written."""
+"""Caption tables: reading class-prompted captions, and writing filtered captions with their counts."""
 
 import math
 from collections import Counter, defaultdict
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from synthpairs.captions.curation import Curated
+from synthpairs.captions.curation import Filtered
 from synthpairs.captions.models import Models
 from synthpairs.captions.record import MEASURES, Caption
 from synthpairs.core.schema import BLIP_ITM, CAPTIONS, REJECTED
@@ -16,7 +16,7 @@ from synthpairs.core.storage import TableWriter
 
 
 def invented_captions(table: pd.DataFrame) -> list[Caption]:
-    """What `invent` kept, from its table, in the table's order."""
+    """The captions that the stage `invent` kept, in the order of its table."""
     kept = table[table["status"] == "kept"]
     return [
         Caption(text=text, source=source, concept=concept)
@@ -24,7 +24,7 @@ def invented_captions(table: pd.DataFrame) -> list[Caption]:
     ]
 
 
-def write_outcome(curated: Curated, models: Models, out: Path) -> dict[str, Any]:
+def write_outcome(curated: Filtered, models: Models, out: Path) -> dict[str, Any]:
     """Write `out`/kept.parquet and rejected.parquet, ordered by uid; returns the metrics."""
     blip = models.blip is not None
     noise: defaultdict[str, Counter[str]] = defaultdict(lambda: Counter(read=0, kept=0))
@@ -47,24 +47,23 @@ def _with_blip(schema: pa.Schema, blip: bool) -> pa.Schema:
 
 
 def _counts(out: Path, blip: bool) -> dict[str, Any]:
-    """Counts of each source: read, kept, rejected by filter, kept without a picture; medians of what was kept."""
+    """By source: captions read, kept, rejected by filter, and kept without an original; medians of the kept ones."""
     measures = [*MEASURES, *BLIP_ITM.names] if blip else [*MEASURES]
     kept = pd.read_parquet(out / "kept.parquet", columns=["source", "concept", *measures])
     rejected = pd.read_parquet(out / "rejected.parquet", columns=["source", "reason"])
-    groups = kept.assign(skipped=kept["clip_original"].isna()).groupby("source")  # what has an original is measured
-    counts = groups.agg(n=("concept", "size"), concepts=("concept", "nunique"), skipped=("skipped", "sum")).to_dict(
-        "index"
-    )
+    groups = kept.assign(skipped=kept["clip_original"].isna()).groupby("source")  # no original
+    counts = groups.agg(kept=("concept", "size"), concepts=("concept", "nunique"), skipped=("skipped", "sum"))
+    rows = counts.to_dict("index")
     medians = groups[measures].median().to_dict("index")
     reasons: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for (source, reason), number in rejected.value_counts().items():
-        reasons[source][reason] = int(number)
+    for (source, reason), count in rejected.value_counts().items():
+        reasons[source][reason] = int(count)
     sources: dict[str, Any] = {}
     for source in sorted({*kept["source"], *rejected["source"]}):
-        row = counts.get(source, {"n": 0, "concepts": 0, "skipped": 0})
+        row = rows.get(source, {"kept": 0, "concepts": 0, "skipped": 0})
         sources[source] = {
-            "read": row["n"] + sum(reasons[source].values()),
-            "kept": row["n"],
+            "read": row["kept"] + sum(reasons[source].values()),
+            "kept": row["kept"],
             "kept_concepts": row["concepts"],
             "alignment_skipped": row["skipped"],
             "rejected": dict(sorted(reasons[source].items())),

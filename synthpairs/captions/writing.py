@@ -1,11 +1,11 @@
-"""Captions that the language model writes about the concepts."""
+"""Generated captions: the language model writes them about the emoji world's concepts."""
 
 import re
 from collections.abc import Sequence
 
-from synthpairs.captions.params import Model
+from synthpairs.captions.concepts import first_concept
+from synthpairs.captions.params import Generated
 from synthpairs.captions.record import Caption
-from synthpairs.captions.sources import mentioned
 from synthpairs.core.schema import digest, noise_seed
 from synthpairs.core.storage import WorkStore
 from synthpairs.emoji.scenes import BACKGROUNDS
@@ -13,8 +13,8 @@ from synthpairs.models.language.model import LanguageModel
 from synthpairs.models.language.sampling import generate
 from synthpairs.runtime.cached_map import in_pieces
 
-# A small model follows examples better than rules. None of these things belongs to the desk world, and their wordings
-# differ, so that what it writes differs too.
+# A small model follows examples better than rules. Their objects are not in the emoji world, and their wordings differ to
+# make those of the generated captions differ.
 _SYSTEM = "You write captions for simple pictures."
 _REQUEST = "Write one short factual caption for a simple picture of: {name}. Background colour: {ground}."
 _EXAMPLES = (
@@ -31,22 +31,22 @@ _CHATTER = re.compile(
 
 
 def model_captions(
-    lm: LanguageModel, concepts: Sequence[str], params: Model, seed: int, batch: int, store: WorkStore
+    lm: LanguageModel, concepts: Sequence[str], params: Generated, seed: int, batch: int, store: WorkStore
 ) -> list[Caption]:
-    """`params.per_concept` captions about each concept, on each background in turn; what is no caption comes rejected.
+    """`params.per_concept` captions about each concept, over the backgrounds in turn; unusable replies come rejected.
 
-    A reply depends on the seed, the concept and its number among the concept's captions.
+    A reply depends on the seed, the concept and its index among the concept's captions.
     """
     grounds = list(BACKGROUNDS)
-    asked = [(name, number) for name in concepts for number in range(params.per_concept)]
-    prompts = [_prompt(lm, name, grounds[number % len(grounds)]) for name, number in asked]
-    seeds = [noise_seed(digest("caption", seed, name, number)) for name, number in asked]
+    requests = [(name, index) for name in concepts for index in range(params.per_concept)]
+    prompts = [_prompt(lm, name, grounds[index % len(grounds)]) for name, index in requests]
+    seeds = [noise_seed(digest("caption", seed, name, index)) for name, index in requests]
 
-    def write(piece: Sequence[tuple[str, int]]) -> list[str]:
-        return generate(lm, [prompt for prompt, _ in piece], [seed for _, seed in piece], params.sampling, batch)
+    def write(items: Sequence[tuple[str, int]]) -> list[str]:
+        return generate(lm, [prompt for prompt, _ in items], [seed for _, seed in items], params.sampling, batch)
 
     replies = in_pieces(store, "write", list(zip(prompts, seeds, strict=True)), write)
-    return [_caption(reply, name) for reply, (name, _) in zip(replies, asked, strict=True)]
+    return [_caption(reply, name) for reply, (name, _) in zip(replies, requests, strict=True)]
 
 
 def _prompt(lm: LanguageModel, name: str, ground: str) -> str:
@@ -65,7 +65,7 @@ def _caption(reply: str, name: str) -> Caption:
 
 
 def parse_reply(reply: str, name: str) -> tuple[str, str | None]:
-    """The caption in a reply, its first line without quotes and label, and what is wrong with it."""
+    """The caption in a reply, which is its first line without quotes and label, and what is wrong with it."""
     line = next((line for line in reply.splitlines() if line.strip()), "").strip()
     text = re.sub(r"^(caption\s*:\s*)", "", line, flags=re.IGNORECASE).strip("\"'`*\u201c\u201d ")
     if not text:
@@ -74,6 +74,6 @@ def parse_reply(reply: str, name: str) -> tuple[str, str | None]:
         return text, "talks about the task"
     if "background colour:" in text.lower() or text in {caption for _, _, caption in _EXAMPLES}:
         return text, "repeats the prompt"
-    if not mentioned(text, [name]):
+    if not first_concept(text, [name]):
         return text, f"does not mention {name}"
     return text, None

@@ -1,1 +1,1 @@
-"""Real drawings and the scenes composed of them: the pictures of the desk world."""
+"""The emoji world: drawings, scenes composed of them, template captions, and tasks made of both."""

@@ -1,12 +1,14 @@
-"""The table of drawings: every emoji concept in every artwork style, rendered from SVG to PNG.
+"""Table of emoji drawings: every concept in every style, rendered from SVG to PNG.
 
-A concept is one Unicode emoji (`dog`), a style one artwork package (`noto`), a drawing their combination (`dog/noto`).
-Splits are fixed by hash: adding a concept moves no other one, and adding a style can only let a concept's held-out
-drawing join the training ones, by taking its place; no training drawing ever becomes held out. They are:
+A concept is one Unicode emoji (`dog`), a style one icon package (`noto`), a drawing their combination (`dog/noto`).
+Splits:
 
-- `train`: everything that any training may see;
-- `heldout_combination`: for each concept, one training style in which it is never shown to any training;
-- `heldout_style`: the styles that the lock file marks `evaluate`.
+- `train`: available to every training;
+- `heldout_combination`: for each concept, its drawing in one training style, excluded from every training;
+- `heldout_style`: all drawings of the styles that the lock file marks `evaluate`.
+
+Splits are assigned by hash. A new concept changes no other one. A new style may replace a concept's held-out drawing, which
+then joins the training split; training drawings never become held out.
 """
 
 import hashlib
@@ -20,10 +22,10 @@ import pandas as pd
 import resvg_py
 from PIL import Image, ImageOps
 
-from synthpairs.core.assets import Package, pinned
+from synthpairs.core.assets import pinned
 from synthpairs.runtime.workers import process_pool, usable_cores
 
-# Flags, keycaps and geometric symbols are not things one can draw a scene with.
+# Unicode group -> kind; flags, keycaps and geometric symbols are left out, as they are no objects of a scene.
 GROUPS = {
     "Animals & Nature": "animal or plant",
     "Food & Drink": "food or drink",
@@ -37,30 +39,24 @@ _CLOCK = re.compile("o\u2019clock|-thirty")
 
 
 def concepts() -> pd.DataFrame:
-    """All drawable concepts: `concept` (slug), `name`, `kind`, `keywords`, `emoji`; one row each, in Unicode order."""
+    """Concepts with columns `concept` (slug), `name`, `kind`, `keywords`, `emoji`, in Unicode order."""
     by_package = {package.package: package for package in pinned("names")}
     names = json.loads(by_package["unicode-emoji-json"].read("data-by-emoji.json"))
     data = json.loads(by_package["emojibase-data"].read("/en/data.json"))
-    # By code points: the two packages do not set the same variation selectors.
+    # Joined on code points, because the two packages differ in variation selectors.
     tags = {_hexcode(row["emoji"]): row.get("tags", []) for row in data}
     rows = []
     for emoji, entry in names.items():
-        tone = any(0x1F3FB <= ord(char) <= 0x1F3FF for char in emoji)
-        if entry["group"] in GROUPS and not tone and not _CLOCK.search(entry["name"]):
-            rows.append(
-                {
-                    "concept": entry["slug"].replace("_", "-"),
-                    "name": entry["name"],
-                    "kind": GROUPS[entry["group"]],
-                    "keywords": sorted(set(tags.get(_hexcode(emoji), [])) - {entry["name"]}),
-                    "emoji": emoji,
-                }
-            )
+        has_skin_tone = any(0x1F3FB <= ord(char) <= 0x1F3FF for char in emoji)
+        if entry["group"] in GROUPS and not has_skin_tone and not _CLOCK.search(entry["name"]):
+            row = {"concept": entry["slug"].replace("_", "-"), "name": entry["name"], "kind": GROUPS[entry["group"]]}
+            row["keywords"] = sorted(set(tags.get(_hexcode(emoji), [])) - {entry["name"]})
+            rows.append(row | {"emoji": emoji})
     return pd.DataFrame(rows)
 
 
 def split_of(concept: str, style: str, use: str, train_styles: list[str]) -> str:
-    """The split of one drawing; `train_styles` are the training styles that have this concept."""
+    """Split of one drawing; `train_styles` are the training styles that contain the concept."""
     if use == "evaluate":
         return "heldout_style"
     held_out = min(train_styles, key=lambda name: hashlib.sha256(f"{concept}/{name}".encode()).hexdigest())
@@ -68,62 +64,49 @@ def split_of(concept: str, style: str, use: str, train_styles: list[str]) -> str
 
 
 def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFrame:
-    """Render every drawing, or those of the concepts with these names, to a `size` x `size` RGBA PNG.
+    """Table of all drawings, or those of the concepts with these names, as RGBA PNGs of `size` x `size` pixels.
 
     Columns as in `schema.DRAWINGS`, ordered by drawing.
     """
-    sets = {package: _icons(package) for package in pinned("artwork")}
-    spellings = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
-    rows = []
+    # Icon sets, each with its map from code points to icon names, which is empty for sets that ship none.
+    sets = {
+        package: (json.loads(package.read("package/icons.json")), json.loads(package.read("package/chars.json")))
+        for package in pinned("artwork")
+    }
+    icon_names = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
+    rows, icons_to_render = [], []
     for entry in concepts().to_dict("records"):
         if names is not None and entry["name"] not in names:
             continue
-        slugs = _slugs(entry["concept"], entry["emoji"], [by_char for _, by_char in sets.values()])
-        found = {}
-        for package, (_, by_char) in sets.items():
-            icon = by_char.get(_hexcode(entry["emoji"]))
-            icon = icon or next((slug for slug in slugs if slug in spellings[package]), None)
+        code = _hexcode(entry["emoji"])
+        # Icon names to try in sets without a code point map: the concept's slug, then its names in the other sets.
+        names_to_try = [entry["concept"], *(by_code[code] for _, by_code in sets.values() if code in by_code)]
+        names_to_try += [name.replace("-", "") for name in names_to_try]
+        icons = {}
+        for package, (_, by_code) in sets.items():
+            icon = by_code.get(code) or next((name for name in names_to_try if name in icon_names[package]), None)
             if icon:
-                found[package] = icon
-        train_styles = sorted(package.style for package in found if package.use == "train")
-        if len(train_styles) < 2:  # with one style there would be nothing left to train on once it is held out
+                icons[package] = icon
+        train_styles = sorted(package.style for package in icons if package.use == "train")
+        if len(train_styles) < 2:  # one is held out, and one must remain for training
             continue
-        for package, icon in sorted(found.items(), key=lambda item: item[0].style):
-            rows.append(
-                {
-                    "drawing": f"{entry['concept']}/{package.style}",
-                    "concept": entry["concept"],
-                    "name": entry["name"],
-                    "kind": entry["kind"],
-                    "keywords": entry["keywords"],
-                    "style": package.style,
-                    "licence": package.licence,
-                    "split": split_of(entry["concept"], package.style, package.use, train_styles),
-                    "svg": _svg(sets[package][0], icon),
-                }
-            )
-    with process_pool(usable_cores(), "fork") as pool:  # no threads: resvg holds the interpreter's lock
-        pngs = pool.map(partial(_render, size), [row.pop("svg") for row in rows], chunksize=64)
+        for package, icon in sorted(icons.items(), key=lambda item: item[0].style):
+            row = {"drawing": f"{entry['concept']}/{package.style}", "style": package.style, "licence": package.licence}
+            row |= {key: entry[key] for key in ("concept", "name", "kind", "keywords")}
+            row["split"] = split_of(entry["concept"], package.style, package.use, train_styles)
+            rows.append(row)
+            icons_to_render.append(_svg(sets[package][0], icon))
+    with process_pool(usable_cores(), "fork") as pool:  # processes, because resvg holds the interpreter lock
+        pngs = pool.map(partial(_render, size), icons_to_render, chunksize=64)
         return pd.DataFrame(rows).assign(png=list(pngs)).sort_values("drawing", ignore_index=True)
-
-
-def _icons(package: Package) -> tuple[dict, dict[str, str]]:
-    """An icon set and its map from code points to icon names (empty for the sets that ship none)."""
-    return json.loads(package.read("package/icons.json")), json.loads(package.read("package/chars.json"))
 
 
 def _hexcode(emoji: str) -> str:
     return "-".join(f"{ord(char):x}" for char in emoji if ord(char) != 0xFE0F)
 
 
-def _slugs(concept: str, emoji: str, char_maps: list[dict[str, str]]) -> list[str]:
-    """Spellings under which sets without a code point map may hold the concept: its slug, then other sets' names."""
-    names = [concept, *(by_char[_hexcode(emoji)] for by_char in char_maps if _hexcode(emoji) in by_char)]
-    return list(dict.fromkeys([*names, *(name.replace("-", "") for name in names)]))
-
-
 def _svg(icons: dict, name: str) -> tuple[str, bool]:
-    """An icon as SVG, and whether it is to be mirrored."""
+    """An icon as SVG, and whether it must be mirrored."""
     alias = {} if name in icons["icons"] else icons["aliases"][name]
     icon = icons["icons"][alias.get("parent", name)]
     width = icon.get("width", icons.get("width", 16))
@@ -133,10 +116,9 @@ def _svg(icons: dict, name: str) -> tuple[str, bool]:
     return f'<svg {spaces} viewBox="{left} {top} {width} {height}">{icon["body"]}</svg>', bool(alias.get("hFlip"))
 
 
-def _render(size: int, drawn: tuple[str, bool]) -> bytes:
-    svg, mirrored = drawn
-    rendered = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size))
-    image = picture(rendered)
+def _render(size: int, icon: tuple[str, bool]) -> bytes:
+    svg, mirrored = icon
+    image = picture(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size)))
     square = Image.new("RGBA", (size, size))
     square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     if mirrored:
@@ -147,11 +129,10 @@ def _render(size: int, drawn: tuple[str, bool]) -> bytes:
 
 
 def picture(png: bytes) -> Image.Image:
-    """A drawing's RGBA picture."""
+    """A drawing as an RGBA image."""
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
 def of_split(drawings: pd.DataFrame, split: str, chosen: list[str]) -> Iterator[dict]:
     """The drawings of one split whose concept name is among `chosen`, as dicts in table order."""
-    rows = drawings[(drawings["split"] == split) & drawings["name"].isin(chosen)]
-    yield from rows.to_dict("records")
+    yield from drawings[(drawings["split"] == split) & drawings["name"].isin(chosen)].to_dict("records")

@@ -1,4 +1,4 @@
-"""The inflector that every wording shares: articles, plurals, singulars."""
+"""English inflection: the shared `inflect` engine, loaded without typeguard's checks."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -9,16 +9,12 @@ if TYPE_CHECKING:
 
 @cache
 def inflector() -> "inflect.engine":
-    """Inflect's engine, without the checks of argument types that it has typeguard weave in.
-
-    Weaving reads its 4,000 lines once for each of 12 methods: more than a second at every start of every stage that words
-    anything. What it says stays the same.
-    """
+    """Inflect's engine. Its typeguard instrumentation is switched off on import: it costs a second and changes no result."""
     import typeguard
 
-    weave, typeguard.typechecked = typeguard.typechecked, lambda function: function  # type: ignore[assignment]
+    typechecked, typeguard.typechecked = typeguard.typechecked, lambda function: function  # type: ignore[assignment]
     try:
         import inflect
     finally:
-        typeguard.typechecked = weave
+        typeguard.typechecked = typechecked
     return inflect.engine()

@@ -1,9 +1,10 @@
-"""Scenes: one to three drawings on a coloured background, with everything about them known exactly.
+"""Scenes: one to three drawings on a coloured background, with complete ground truth.
 
-A scene is drawn from a seed alone, so a table of scenes needs no pictures and a picture can be made again at any size.
+A scene is drawn from a random generator and can be rendered at any size.
 """
 
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from synthpairs.emoji.inflection import inflector
 
-# Pale enough that a drawing of the same hue stays visible, far enough apart to be named without doubt.
+# Pale enough that a drawing of the same hue stays visible, different enough to be named unambiguously.
 BACKGROUNDS = {
     "white": (255, 255, 255),
     "black": (40, 40, 44),
@@ -24,12 +25,12 @@ BACKGROUNDS = {
     "purple": (186, 104, 200),
 }
 NUMBERS = {1: "one", 2: "two", 3: "three"}
-KINDS = ("single", "pair", "several")  # one big drawing; two different ones side by side; two or three of a kind
+KINDS = ("single", "pair", "several")  # one large drawing; two different ones side by side; two or three of the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
-    """One drawing in a scene; `x`, `y` are its centre and `size` its side, as shares of the picture's side."""
+    """One drawing in a scene; `x`, `y` are its centre and `size` its side, as shares of the image side."""
 
     drawing: str
     name: str
@@ -40,7 +41,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a picture shows: `kind` is one of KINDS, `background` a key of BACKGROUNDS, `things` left to right."""
+    """Content of an image: `kind` is one of KINDS, `background` a key of BACKGROUNDS, `things` are ordered left to right."""
 
     kind: str
     background: str
@@ -49,13 +50,19 @@ class Scene:
 
     @property
     def names(self) -> list[str]:
-        """Distinct concept names shown, left to right."""
+        """Distinct concept names, left to right."""
         return list(dict.fromkeys(thing.name for thing in self.things))
 
 
+def draw_kind(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """A random scene kind; `shares` of KINDS are relative to their sum."""
+    weights = np.array([shares.get(kind, 0.0) for kind in KINDS])
+    return KINDS[rng.choice(len(KINDS), p=weights / weights.sum())]
+
+
 def draw_scene(drawings: Sequence[dict], rng: np.random.Generator, kind: str) -> Scene:
-    """A random scene of the given kind from rows of the drawings table; a pair keeps to one style if it can."""
-    if kind == "several":  # nobody says "two grapes" of two bunches
+    """A random scene of the given kind from rows of the drawings table; a pair shares one style where possible."""
+    if kind == "several":  # plural names such as "grapes" cannot be counted
         drawings = [row for row in drawings if not is_plural(row["name"])]
     first = drawings[int(rng.integers(len(drawings)))]
     background = list(BACKGROUNDS)[rng.integers(len(BACKGROUNDS))]
@@ -75,8 +82,8 @@ def draw_scene(drawings: Sequence[dict], rng: np.random.Generator, kind: str) ->
     elif kind == "several":
         count = int(rng.integers(2, 4))
         size = 0.46 if count == 2 else 0.38
-        places = [(0.26, 0.5), (0.74, 0.5)] if count == 2 else [(0.24, 0.7), (0.5, 0.27), (0.76, 0.7)]
-        things = [_thing(first, x + jitter() / 2, y + jitter() / 2, size) for x, y in places]
+        centres = [(0.26, 0.5), (0.74, 0.5)] if count == 2 else [(0.24, 0.7), (0.5, 0.27), (0.76, 0.7)]
+        things = [_thing(first, x + jitter() / 2, y + jitter() / 2, size) for x, y in centres]
     else:
         raise ValueError(f"scene kind must be one of {KINDS}, got {kind!r}")
     return Scene(kind=kind, background=background, style=first["style"], things=tuple(things))
@@ -87,7 +94,7 @@ def _thing(row: dict, x: float, y: float, size: float) -> Thing:
 
 
 def render_scene(scene: Scene, pictures: dict[str, Image.Image], side: int) -> Image.Image:
-    """The scene as a `side` x `side` RGB picture; `pictures` maps drawing ids to their RGBA pictures."""
+    """The scene as an RGB image of `side` x `side` pixels; `pictures` maps drawing ids to RGBA images."""
     canvas = Image.new("RGB", (side, side), BACKGROUNDS[scene.background])
     for thing in scene.things:
         pixels = max(1, round(thing.size * side))
@@ -96,26 +103,33 @@ def render_scene(scene: Scene, pictures: dict[str, Image.Image], side: int) -> I
     return canvas
 
 
+def render_png(scene: Scene, pictures: dict[str, Image.Image], side: int) -> bytes:
+    """`render_scene`, PNG-encoded."""
+    png = io.BytesIO()
+    render_scene(scene, pictures, side).save(png, "PNG")
+    return png.getvalue()
+
+
 @cache
 def article(name: str) -> str:
-    """`name` with its indefinite article; names that are already plural (`cherries`, `jeans`) stay bare."""
+    """`name` with its indefinite article; plural names (`cherries`, `jeans`) are returned unchanged."""
     return name if is_plural(name) else str(inflector().a(name))
 
 
 @cache
 def is_plural(name: str) -> bool:
-    """Whether the name is a plural noun (its singular differs)."""
+    """Whether the name is a plural noun."""
     return inflector().singular_noun(name) is not False and not name.endswith("us")
 
 
 @cache
 def plural(name: str) -> str:
-    """The plural of a singular name; a plural name is returned as it is."""
+    """The plural of a name; plural names are returned unchanged."""
     return name if is_plural(name) else str(inflector().plural(name))
 
 
 def describe(scene: Scene) -> str:
-    """The plain caption of a scene: what, how many, where, on which background."""
+    """The plain caption of a scene: objects, number, positions and background."""
     first = scene.things[0].name
     if scene.kind == "several":
         what = f"{NUMBERS[len(scene.things)]} {plural(first)}"

@@ -1,4 +1,4 @@
-"""The many ways to say what a scene shows: captions for training the desk models and for the human caption source."""
+"""Template captions of scenes in varied wordings: training text of the desk models, and the desk reference captions."""
 
 import numpy as np
 
@@ -23,10 +23,10 @@ _PAIRS = (
 
 
 def word_scene(scene: Scene, rng: np.random.Generator, keywords: dict[str, list[str]]) -> str:
-    """One caption of the scene in random words; says nothing that is not in the picture, but may say less.
+    """A random caption of the scene. All of it is true of the image, but it may leave things out.
 
-    `keywords` maps concept names to what people also call them; a tenth of the captions name the style if all things
-    share one, a tenth leave the background out.
+    `keywords` maps concept names to related words, one of which follows the name in a fifth of the single-object captions.
+    A tenth of the captions name the style if all objects share one, and a tenth leave out the background.
     """
     names = [thing.name for thing in scene.things]
     if scene.kind == "pair":

@@ -1,4 +1,4 @@
-"""What the desk world is about: the concepts that its models were trained on and its captions and benchmarks speak of."""
+"""Params of the emoji world: which concepts it has, and how its drawings are rendered."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The `world` section of params.yaml; changing it asks for new desk models (see desk_models/)."""
+    """The `world` section of params.yaml. Changing it requires retraining the desk models (see desk_models/)."""
 
     concepts: list[str]  # CLDR names of emoji
 
@@ -18,4 +18,4 @@ class Art:
     """The `art` section of params.yaml."""
 
     side: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing
-    of: Literal["everything", "world"]  # all concepts that the artwork draws, or the world's alone
+    of: Literal["everything", "world"]  # all concepts of the emoji packages, or only those of `world`

@@ -1,10 +1,10 @@
-"""A small world of drawn discs, settings that let everything pass, and tiny random models."""
+"""A small emoji world of discs, params that let everything pass, and tiny random models."""
 
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from synthpairs.captions.params import CaptionParams, Columns, Human, Judge, Limits, Model, Perplexity, Source
+from synthpairs.captions.params import CaptionParams, Columns, Generated, Judge, Limits, Perplexity, Source, Templates
 from synthpairs.captions.sources import human_captions
 from synthpairs.core.storage import WorkStore
 from synthpairs.models.language.params import Sampling, Served
@@ -22,12 +22,12 @@ WIDE = {
 
 @pytest.fixture
 def limits():
-    """Limits that let everything pass but what is named."""
+    """Makes limits that let everything pass, except the given ones."""
     return lambda **changed: Limits(**WIDE | changed)
 
 
 def source_of(path, kind, **changed):
-    """A source of a file; changes of its fields, with text, image and source for its columns."""
+    """A source with changed fields; `text`, `image` and `source` are its columns."""
     columns = Columns(**{part: changed.pop(part, None) for part in ("text", "image", "source")})
     values = {"name": "web", "path": str(path), "format": kind, "images": None, "limit": None}
     return Source(**values | changed, columns=columns)
@@ -35,7 +35,7 @@ def source_of(path, kind, **changed):
 
 @pytest.fixture(scope="session")
 def drawings():
-    """As data/art/drawings.parquet: discs in four styles, one of them only for evaluation."""
+    """As data/art/drawings.parquet: discs in four styles, of which two are training styles."""
     rows = []
     styles = {"flat": "train", "fox": "train", "noto": "heldout_combination", "openmoji": "heldout_style"}
     for number, name in enumerate(CONCEPTS):
@@ -43,17 +43,17 @@ def drawings():
         ImageDraw.Draw(image).ellipse((2, 2, 29, 29), fill=(60 * number, 90, 200, 255))
         row = {"concept": name, "name": name, "kind": "object", "licence": "MIT", "keywords": [f"{name}ish", "thing"]}
         row["png"] = png(image)
-        rows += [
-            row | {"drawing": f"{name}/{style}", "style": style, "split": split} for style, split in styles.items()
-        ]
+        rows += [row | {"drawing": f"{name}/{style}", "style": style, "split": styles[style]} for style in styles]
     return pd.DataFrame(rows)
 
 
 @pytest.fixture
 def singles(drawings):
-    """Makes template captions of one thing each."""
+    """Makes template captions of single scenes."""
     kinds = {"single": 1.0}
-    return lambda count: human_captions(drawings, CONCEPTS, Human(pictures=count, side=32, kinds=kinds, noise={}), 0)
+    return lambda count: human_captions(
+        drawings, CONCEPTS, Templates(pictures=count, side=32, kinds=kinds, noise={}), 0
+    )
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +68,11 @@ def blip(tmp_path_factory):
 
 @pytest.fixture
 def settings(language_model, tiny_clip, limits):
-    """Section `captions` with the tiny models."""
+    """Makes section `captions` with the tiny models."""
     values = {
         "seed": 0, "llm": str(language_model), "clip": f"local-dir:{tiny_clip}", "pretrained": None, "batch": 8,
-        "human": Human(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
-        "model": Model(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
+        "human": Templates(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
+        "model": Generated(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
         "sources": [], "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"), "blip": None, "limits": limits(),
         "judge": Judge(engine="llm", server=Served(model="pinned-1", extra={}), max_failed_share=0.0),
     }  # fmt: skip
@@ -87,5 +87,5 @@ def store(tmp_path, monkeypatch):
 
 
 def outputs(root, folder, metrics):
-    """Bytes of the files of a folder and of a metrics file."""
+    """Bytes of the files of a folder and of a metrics file, by name."""
     return {path.name: path.read_bytes() for path in (*(root / folder).iterdir(), root / "reports/metrics" / metrics)}

@@ -1,4 +1,4 @@
-"""The whole curation on tiny models: nothing is lost, and the same input gives the same bytes."""
+"""All filters with tiny models: every caption is kept or rejected, and output is deterministic."""
 
 import json
 import shutil
@@ -10,9 +10,9 @@ import pytest
 
 from stages.captions import main
 from synthpairs.captions import chunks
-from synthpairs.captions.curation import Curated, curate
+from synthpairs.captions.curation import Filtered, curate
 from synthpairs.captions.models import load_models
-from synthpairs.captions.params import Blip, Judge, Model, Perplexity
+from synthpairs.captions.params import Blip, Generated, Judge, Perplexity
 from synthpairs.captions.record import Caption
 from synthpairs.captions.sources import human_captions
 from synthpairs.captions.tables import write_outcome
@@ -22,7 +22,7 @@ from synthpairs.models.language.params import Sampling, Served
 from tests.captions.conftest import CONCEPTS, outputs, source_of
 
 
-def test_each_filter_sees_only_what_the_ones_before_it_left(drawings, settings, limits, store):
+def test_filters_skip_captions_that_are_already_rejected(drawings, settings, limits, store):
     params, same = settings(limits=limits(words_min=3, clip_top_share=0.5)), "ne quite different dog on a mat"
     expected = {
         "a <i>dog": "unusable", "dog": "words", f"o{same}": None, f"O{same}": "exact_duplicate", f"O{same}.": "near_duplicate",
@@ -40,13 +40,13 @@ def test_each_filter_sees_only_what_the_ones_before_it_left(drawings, settings, 
     assert (short["words"], "perplexity" in short) == (1, False)
     assert ("perplexity" in duplicate, "judge_yes" in duplicate) == (True, False)
     assert set(kept) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = write_outcome(Curated(iter(results), curated.kept), models, store.path)
-    extra, human = metrics["source"]["extra"], metrics["source"]["human"]
+    metrics = write_outcome(Filtered(iter(results), curated.kept), models, store.path)
+    extra, templates = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
     assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}
-    assert human["read"] == 40 == human["kept"] + sum(human["rejected"].values())
-    assert metrics["noise"]["html"]["kept"] == 0 < metrics["noise"]["html"]["read"] == human["rejected"]["unusable"]
-    assert metrics["kept_total"] == curated.kept == human["kept"] + 1
+    assert templates["read"] == 40 == templates["kept"] + sum(templates["rejected"].values())
+    assert metrics["noise"]["html"]["kept"] == 0 < metrics["noise"]["html"]["read"] == templates["rejected"]["unusable"]
+    assert metrics["kept_total"] == curated.kept == templates["kept"] + 1
 
 
 @pytest.fixture
@@ -60,17 +60,17 @@ def project(project_root, drawings, settings):
 
 
 def run(root):
-    """Outputs and metrics of the stage, which starts without any."""
+    """Outputs and metrics of the stage."""
     shutil.rmtree(root / "data/captions", ignore_errors=True)
     main()
     files = outputs(root, "data/captions", "captions.json")
     return files, json.loads(files["captions.json"])
 
 
-def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(project, limits, monkeypatch):
+def test_the_number_of_chunks_and_workers_does_not_change_the_tables(project, limits, monkeypatch):
     root = project(
         sources=[source_of("extra.csv", "csv", name="extra")], limits=limits(words_min=3, clip_top_share=0.5), llm="nowhere",
-        model=Model(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
+        model=Generated(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
         perplexity=Perplexity(engine="none", kenlm=""),
         judge=Judge(engine="none", server=Served(model="", extra={}), max_failed_share=0.0),
     )  # fmt: skip
@@ -87,7 +87,7 @@ def test_many_chunks_in_many_processes_make_the_tables_that_one_makes(project, l
     assert run(root)[0] == first
 
 
-def test_blips_measure_has_a_column_where_it_is_asked_for(project, blip):
+def test_blip_adds_a_column(project, blip):
     root = project(blip=Blip(model=str(blip), min=0.0, max=1.0))
     counts = run(root)[1]["source"]
     kept = pd.read_parquet(root / "data/captions/kept.parquet")
@@ -97,7 +97,7 @@ def test_blips_measure_has_a_column_where_it_is_asked_for(project, blip):
     assert counts["model"]["blip_skipped"] == counts["model"]["kept"]
 
 
-def test_the_stage_loses_nothing_and_writes_the_same_bytes_twice(project):
+def test_the_stage_is_deterministic_and_its_tables_are_complete(project):
     root = project(sources=[source_of("extra.jsonl", "jsonl", name="extra")])
     (root / "extra.jsonl").write_bytes(b'{"text": "a dog on a mat"}\nnonsense\n{"text": "\xff"}\n')
     first, metrics = run(root)

@@ -1,4 +1,4 @@
-"""Duplicates: which of equal captions stays, and how near is near."""
+"""Exact and near duplicates."""
 
 import numpy as np
 import pytest
@@ -9,30 +9,30 @@ from synthpairs.captions.record import Caption
 
 @pytest.fixture
 def rejected(tmp_path, limits):
-    """Captions of these texts and their reasons, after they came in chunks of two."""
+    """Makes captions of texts and rejects duplicates in chunks of two; returns captions and reasons."""
 
     def captions(texts, concepts=1, **changed):
-        made = [Caption(text=text, source="s", concept=str(number % concepts)) for number, text in enumerate(texts)]
+        all_captions = [Caption(text=text, source="s", concept=str(i % concepts)) for i, text in enumerate(texts)]
         duplicates = Duplicates(tmp_path / "duplicates", limits(**changed))
-        chunks = [made[start : start + 2] for start in range(0, len(made), 2)]
+        chunks = [all_captions[start : start + 2] for start in range(0, len(texts), 2)]
         for chunk in chunks:
             duplicates.add(chunk, [fingerprint(one.text, one.concept, limits(**changed)) for one in chunk])
-        duplicates.find()
+        duplicates.search()
         for chunk in chunks:
             duplicates.reject(chunk)
-        return made, [caption.reason for caption in made]
+        return all_captions, [caption.reason for caption in all_captions]
 
     return captions
 
 
-def test_the_earlier_one_wins_whatever_case_and_spacing(rejected):
+def test_the_first_of_equal_captions_is_kept_ignoring_case_and_spacing(rejected):
     texts = ["a Dog on a mat", "a dog on blue", "A dog  on\na mat", "one more"]
     captions, reasons = rejected(texts, near_jaccard=1.0)
     assert reasons == [None, None, "exact_duplicate", None]
     assert captions[0].uid in captions[2].detail
 
 
-def test_near_duplicates_are_measured_by_exact_jaccard(rejected):
+def test_near_duplicates_have_the_exact_jaccard_similarity(rejected):
     one, other = "an illustration of a dog on a red mat", "an illustration of a dog on a red mat."
     parts = [{text[start : start + 5] for start in range(len(text) - 4)} for text in (one, other)]
     similarity = len(parts[0] & parts[1]) / len(parts[0] | parts[1])  # 33 / 34
@@ -42,26 +42,26 @@ def test_near_duplicates_are_measured_by_exact_jaccard(rejected):
     assert rejected([one, other], near_jaccard=similarity + 1e-6)[1] == [None, None]
 
 
-def test_a_rejected_caption_rejects_no_other(rejected):
-    # a~b and b~c, but not a~c: c stays, for b is gone.
+def test_captions_are_not_compared_with_rejected_ones(rejected):
+    # a~b and b~c, but not a~c: c is kept, because b is rejected.
     texts = ["abcdefghij", "abcdefghijkl", "cdefghijkl"]
     assert rejected(texts, near_ngram=2, near_jaccard=0.8)[1] == [None, "near_duplicate", None]
 
 
-def test_the_duplicates_are_those_of_comparing_all_with_all(rejected):
+def test_duplicates_are_those_of_pairwise_comparison(rejected):
     rng = np.random.default_rng(1)
     words = ["red", "dog", "cat", "on", "a", "mat", "blue", "of"]
     texts = [" ".join(rng.choice(words, 5)) for _ in range(400)]
-    # One row a band: all that share a hash are compared, so that nearly nothing can be missed.
+    # One row per band: all captions that share a hash are compared, so hardly any pair is missed.
     captions, reasons = rejected(texts, concepts=2, near_ngram=3, near_jaccard=0.6, near_bands=64, near_rows=1)
-    stay, expected = [], []
+    kept, expected = [], []
     for caption in captions:
         grams = {caption.text[start : start + 3] for start in range(len(caption.text) - 2)}
-        rivals = [theirs for concept, theirs in stay if concept == caption.concept]
-        near = any(len(grams & theirs) / len(grams | theirs) >= 0.6 for theirs in rivals)
+        others = [other for concept, other in kept if concept == caption.concept]
+        near = any(len(grams & other) / len(grams | other) >= 0.6 for other in others)
         same = caption.text in texts[: len(expected)]
         expected.append("exact_duplicate" if same else "near_duplicate" if near else None)
         if expected[-1] is None:
-            stay.append((caption.concept, grams))
+            kept.append((caption.concept, grams))
     assert reasons == expected
     assert len(set(expected)) == 3

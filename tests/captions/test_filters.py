@@ -1,9 +1,8 @@
-"""What each text filter lets pass, and what it says about what it does not."""
+"""Text filters: what they reject, with which reason and detail."""
 
 import pytest
 
-from synthpairs.captions import filters
-from synthpairs.captions.filters import TEXT_FILTERS, examined, unusable
+from synthpairs.captions.filters import TEXT_FILTERS, apply_rules, unusable
 from synthpairs.captions.measures import Texts
 
 UNUSABLE = {
@@ -38,23 +37,23 @@ def test_usable(text, limits):
         ("words", "words_max", 4, "a dog on a mat", "words", 5),
     ],
 )
-def test_limits_are_inclusive_and_measures_are_kept(name, key, limit, text, measure, value, limits):
+def test_limits_are_inclusive_and_measures_are_stored(name, key, limit, text, measure, value, limits):
     result = TEXT_FILTERS[name](Texts([text]), limits(char_ngram=2, **{key: limit}))
     assert result.wrong[0].startswith(f"{value:g} ")
     assert (result.measure, result.values) == (measure, [pytest.approx(value)])
     assert not TEXT_FILTERS[name](Texts([text]), limits(char_ngram=2, **{key: value})).wrong
 
 
-def test_the_first_filter_to_reject_names_the_reason_and_later_ones_are_not_asked(limits, monkeypatch):
+def test_the_first_filter_to_reject_gives_the_reason_and_measures_of_later_ones_are_missing(limits, monkeypatch):
     texts = ["a red dog", "", "$$$ $$$ $$$", "xxx dog", "xxx", "a <b>dog</b>"]
     strict = limits(alnum_min=0.5, flagged_max=0.0, words_min=2)
-    results = examined(texts, strict)
+    results = apply_rules(texts, strict)
     assert [result.reason for result in results] == [None, "unusable", "alnum", "flagged", "flagged", "unusable"]
     assert [result.detail for result in results[1:4]] == ["empty", "0 < 0.5", "0.5 > 0.0"]
     measures = ["alnum_ratio", "special_ratio", "char_repetition", "word_repetition", "flagged_ratio", "words"]
     lists = [list(result.measures) for result in results]
     assert lists == [measures, [], measures[:1], measures[:5], measures[:5], []]
     assert isinstance(results[0].measures["words"], int)
-    assert examined([], strict) == []
-    monkeypatch.setattr(filters, "BATCH", 2)
-    assert examined(texts, strict) == results
+    assert apply_rules([], strict) == []
+    monkeypatch.setattr("synthpairs.captions.filters.BATCH", 2)
+    assert apply_rules(texts, strict) == results

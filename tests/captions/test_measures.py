@@ -1,4 +1,4 @@
-"""Every measure against values worked out by hand from Data-Juicer's definitions, and against counting one by one."""
+"""Measures against values computed by hand from Data-Juicer's definitions, and against direct counting."""
 
 import math
 from collections import Counter
@@ -12,9 +12,9 @@ from synthpairs.captions.measures import Texts
 TROUBLESOME = (
     "ab ",
     "dog, a big dog. ",
-    "aA\u03a3\u03c3\u03c2\u0130i\u0131' .",  # lower case of a word depends on what stands around its letters
+    "aA\u03a3\u03c3\u03c2\u0130i\u0131' .",  # lower case depends on the neighbouring letters
     "\U0001f600\U0001f525\u2764\ufe0f\u0301e\u00e9 \u3000",
-    "\ud83d\ude00\udfff a",  # halves of pairs
+    "\ud83d\ude00\udfff a",  # lone surrogates
     "0123 _-!\n\t\x1c\x85\u2028\x00",
     "xxx nude 2g1c ",
 )
@@ -37,18 +37,18 @@ TROUBLESOME = (
         (("word_repetitions", 2), "dog cat dog cat dog", 1.0),  # dog-cat 2, cat-dog 2
         (("word_repetitions", 2), "A dog, a dog on a mat.", 2 / 6),  # case and punctuation at word ends do not count
         (("word_repetitions", 1), "two two, TWO! \u201ctwo\u201d", 1.0),
-        ("word_counts", '  "Two" dogs -- it\'s 3 RED-ish (cats)! ', 5),  # nothing but special characters is no word
-        ("flagged_ratios", "A NUDE! painting of grapes", 1 / 5),  # no parts of words
+        ("word_counts", '  "Two" dogs -- it\'s 3 RED-ish (cats)! ', 5),  # special characters alone are no word
+        ("flagged_ratios", "A NUDE! painting of grapes", 1 / 5),  # whole words only
         ("flagged_ratios", "a classic bass guitar", 0.0),
     ],
 )
-def test_values_of_data_juicers_definitions(measure, text, expected):
+def test_values_by_data_juicers_definitions(measure, text, expected):
     name, *n = [measure] if isinstance(measure, str) else measure
     assert getattr(Texts([text]), name)(*n) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 10, 16])
-def test_many_texts_at_once_have_to_the_last_bit_what_each_has_when_all_is_counted(n):
+def test_batched_measures_equal_direct_counting_exactly(n):
     rng = np.random.default_rng(n)
     texts = ["", "", "a" * n, "ab" * 1000, "a long text without end " * 500, *TROUBLESOME]
     for _ in range(800):

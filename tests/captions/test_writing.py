@@ -1,10 +1,10 @@
-"""What becomes of the language model's replies."""
+"""Generated captions: parsing of replies, and their dependence on the seed."""
 
 from pathlib import Path
 
 import pytest
 
-from synthpairs.captions.params import Model
+from synthpairs.captions.params import Generated
 from synthpairs.captions.writing import model_captions, parse_reply
 from synthpairs.models.language.model import load
 
@@ -31,13 +31,13 @@ def test_reply(reply, text, fault):
     assert parse_reply(reply, "dog") == (text, fault)
 
 
-def test_every_reply_is_counted_and_depends_on_its_number_alone(settings, store):
+def test_each_reply_becomes_a_caption_and_depends_only_on_seed_and_number(settings, store):
     params = settings()
-    more = Model(per_concept=5, sampling=params.model.sampling)
+    more = Generated(per_concept=5, sampling=params.model.sampling)
     few, many, other = (
         model_captions(load(Path(params.llm)), ["cat", "dog"], model, seed, 4, store)
         for model, seed in ((params.model, 0), (more, 0), (params.model, 1))
     )
     assert (len(few), len(many)) == (6, 10)
     assert few == many[:3] + many[5:8] != other
-    assert all(caption.reason == "reply" for caption in few)  # a random model names no cat
+    assert all(caption.reason == "reply" for caption in few)  # a random model names no concept

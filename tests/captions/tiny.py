@@ -1,4 +1,4 @@
-"""A random language model of the real class, small enough to make in a test; it babbles, but all code runs."""
+"""Tiny random models of the real classes."""
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -6,11 +6,11 @@ TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-MERGES = [("Y", "e"), ("Ye", "s"), ("N", "o")]  # so that Yes and No are one token each
+MERGES = [("Y", "e"), ("Ye", "s"), ("N", "o")]  # makes Yes and No one token each
 
 
 def save_language_model(folder):
-    """A two-layer Llama that reads bytes, and its tokenizer."""
+    """A two-layer Llama with a byte-level tokenizer."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     words = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in MERGES)]
     raw = Tokenizer(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=MERGES))
@@ -20,7 +20,7 @@ def save_language_model(folder):
 
 
 def save_llama(folder, raw, special, **config):
-    """A random two-layer Llama for a tokenizer; `special` are its first tokens: unknown, start, end."""
+    """A two-layer Llama for a tokenizer, whose first tokens are `special`: unknown, start, end."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -43,7 +43,7 @@ def save_llama(folder, raw, special, **config):
 
 
 def save_blip(folder):
-    """A random BLIP image-text matching model of 16 pixels that reads letters, and its processor."""
+    """A BLIP image-text matching model of 16 pixels with a tokenizer of letters."""
     import torch
     from transformers import BertTokenizer, BlipConfig, BlipForImageTextRetrieval, BlipImageProcessor, BlipProcessor
 

@@ -1,4 +1,4 @@
-"""The drawings table from small artwork packages, and what is really true of the splits."""
+"""The drawings table made of small icon packages, and the splits."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_every_concept_has_exactly_one_held_out_combination():
             assert sorted(splits(concept, STYLES[:count]).values()) == ["heldout_combination"] + ["train"] * (count - 1)
 
 
-def test_the_held_out_combination_depends_on_nothing_but_the_concept_and_its_styles():
+def test_held_out_combinations_are_spread_over_styles_and_ignore_their_order():
     for concept in NAMES[:20]:
         assert splits(concept, STYLES) == splits(concept, STYLES[::-1])
     held_out = [style for concept in NAMES for style, split in splits(concept, STYLES).items() if split != "train"]
@@ -34,9 +34,8 @@ def test_the_held_out_combination_depends_on_nothing_but_the_concept_and_its_sty
     assert max(counts) < 60
 
 
-def test_a_new_style_never_takes_a_training_drawing_away():
-    """It may become the held-out one itself; the one that was held out before then joins the training ones."""
-    moved = 0
+def test_a_new_style_never_removes_a_training_drawing():
+    moved = 0  # concepts whose held-out drawing is now that of the new style
     for concept in NAMES:
         before, after = splits(concept, STYLES), splits(concept, [*STYLES, "new"])
         assert all(after[style] == "train" for style in STYLES if before[style] == "train")
@@ -64,7 +63,7 @@ EMOJI = {
 }
 TAGS = [
     {"emoji": "\U0001f436", "tags": ["pet", "animal", "dog"]},
-    {"emoji": "\u2693\ufe0f", "tags": ["ship"]},  # the other package writes it without the variation selector
+    {"emoji": "\u2693\ufe0f", "tags": ["ship"]},  # without the variation selector in the other package
     {"emoji": "\U0001f449"},
 ]
 CHARS = {"1f436": "dog", "2693": "anchor", "1f449": "finger-right", "1f98a": "fox-face"}
@@ -72,14 +71,14 @@ MIRRORED = {"finger-right": {"parent": "finger-left", "hFlip": True}}
 SETS = {
     "noto": ("train", icons("#ff0000", ["dog", "anchor", "finger-right", "fox-face"]), CHARS),
     "flat": ("train", icons("#00ff00", ["dog", "anchor", "finger-left"], aliases=MIRRORED), CHARS),
-    "fox": ("train", icons("#0000ff", ["dog", "finger"], width=8), {}),  # ships no code points: found by name
+    "fox": ("train", icons("#0000ff", ["dog", "finger"], width=8), {}),  # without code points: found by name
     "openmoji": ("evaluate", icons("#000000", ["dog", "anchor", "finger-right", "fox-face"]), CHARS),
 }
 
 
 @pytest.fixture
 def packages(pin):  # noqa: F811
-    """Pinned artwork and names: four styles that share three concepts."""
+    """Pinned icon and name packages: four styles that share three concepts."""
 
     def add(section, name, files, **more):
         pin(section, name, {path: json.dumps(value).encode() for path, value in files.items()}, **more)
@@ -92,12 +91,12 @@ def packages(pin):  # noqa: F811
         add("artwork", f"icons-{style}", files, style=style, use=use)
 
 
-def test_concepts_are_things_one_can_draw_with_their_keywords(packages):
+def test_concepts_are_drawable_and_have_keywords(packages):
     keywords = concepts().set_index("concept")["keywords"].to_dict()
     assert keywords == {"dog": ["animal", "pet"], "anchor": ["ship"], "finger": [], "fox-face": []}
 
 
-def test_the_table_holds_every_drawing_of_concepts_with_two_training_styles(packages, tmp_path):
+def test_the_table_has_every_drawing_of_concepts_with_two_training_styles(packages, tmp_path):
     table = render_drawings(16)
     assert list(table["drawing"]) == [
         "anchor/flat", "anchor/noto", "anchor/openmoji",
@@ -120,7 +119,7 @@ def test_the_table_holds_every_drawing_of_concepts_with_two_training_styles(pack
         ("finger/fox", range(4, 12), [0, 0, 255, 255]),  # 8 x 16 units: centred, not stretched
     ],
 )
-def test_drawings_are_square_and_mirrored_where_the_set_says_so(packages, drawing, columns, colour):
+def test_drawings_are_square_and_mirrored_where_required(packages, drawing, columns, colour):
     pixels = np.asarray(picture(render_drawings(16).set_index("drawing").loc[drawing, "png"]))
     assert pixels.shape == (16, 16, 4)
     assert (pixels[:, columns] == colour).all()
@@ -128,5 +127,4 @@ def test_drawings_are_square_and_mirrored_where_the_set_says_so(packages, drawin
 
 
 def test_a_killed_rendering_leaves_no_worker(packages):
-    code = "from synthpairs.emoji.drawings import render_drawings; render_drawings(4096)"  # seconds for each
-    kill_with_workers(start_python(code))
+    kill_with_workers(start_python("from synthpairs.emoji.drawings import render_drawings; render_drawings(4096)"))

@@ -1,10 +1,20 @@
-"""Scenes are functions of their seed, lie within the picture, and are described and drawn as they are."""
+"""Scenes lie within the image, and are rendered and described as they are."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from synthpairs.emoji.scenes import BACKGROUNDS, KINDS, article, describe, draw_scene, is_plural, plural, render_scene
+from synthpairs.emoji.scenes import (
+    BACKGROUNDS,
+    KINDS,
+    NUMBERS,
+    article,
+    describe,
+    draw_scene,
+    is_plural,
+    plural,
+    render_scene,
+)
 
 ROWS = [
     {"drawing": f"{name}/{style}", "name": name, "style": style}
@@ -21,7 +31,7 @@ def scenes(kind, count=200):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_things_lie_within_the_picture_and_do_not_touch(kind):
+def test_things_lie_within_the_image_and_do_not_touch(kind):
     for scene in scenes(kind):
         for thing in scene.things:
             assert min(thing.x, thing.y) - thing.size / 2 >= 0
@@ -31,45 +41,41 @@ def test_things_lie_within_the_picture_and_do_not_touch(kind):
             assert max(abs(left.x - right.x), abs(left.y - right.y)) >= (left.size + right.size) / 2 - 0.01
 
 
-def test_each_kind_is_what_its_name_says():
+def test_numbers_names_and_styles_of_each_kind():
     for scene in scenes("single"):
         assert len(scene.things) == 1
     for scene in scenes("pair"):
         assert len(scene.names) == len(scene.things) == 2
         assert {thing.drawing.split("/")[1] for thing in scene.things} == {scene.style}
     for scene in scenes("several"):
-        assert len(scene.names) == 1
         assert len(scene.things) in (2, 3)
         assert len({thing.drawing for thing in scene.things}) == 1
         assert not is_plural(scene.names[0])
-
-
-def test_a_pair_of_one_style_each_still_shows_two_concepts():
-    rows = [ROWS[0], ROWS[3]]  # dog/noto, octopus/flat
-    scene = draw_scene(rows, np.random.default_rng(1), "pair")
-    assert set(scene.names) == {"dog", "octopus"}
+    mixed = draw_scene([ROWS[0], ROWS[3]], np.random.default_rng(1), "pair")  # dog/noto, octopus/flat
+    assert set(mixed.names) == {"dog", "octopus"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_picture_shows_each_thing_where_the_scene_says(kind):
+def test_the_image_shows_each_thing_at_its_position(kind):
     for scene in scenes(kind, 20):
-        drawn = np.asarray(render_scene(scene, PICTURES, 64))
-        assert drawn.shape == (64, 64, 3)
-        assert tuple(drawn[0, 0]) == BACKGROUNDS[scene.background]
+        pixels = np.asarray(render_scene(scene, PICTURES, 64))
+        assert pixels.shape == (64, 64, 3)
+        assert tuple(pixels[0, 0]) == BACKGROUNDS[scene.background]
         for thing in scene.things:
-            assert tuple(drawn[round(thing.y * 64), round(thing.x * 64)]) == COLOURS[thing.drawing][:3]
-        shown = (drawn != BACKGROUNDS[scene.background]).any(-1).mean()
-        assert shown == pytest.approx(sum(thing.size**2 for thing in scene.things), abs=0.03)
+            assert tuple(pixels[round(thing.y * 64), round(thing.x * 64)]) == COLOURS[thing.drawing][:3]
+        covered = (pixels != BACKGROUNDS[scene.background]).any(-1).mean()
+        assert covered == pytest.approx(sum(thing.size**2 for thing in scene.things), abs=0.03)
 
 
-def test_descriptions_say_what_how_many_where_and_on_what():
-    for scene in scenes("single") + scenes("pair") + scenes("several"):
-        name, *right = scene.names
-        what = article(name)
-        if right:
-            what += f" on the left and {article(*right)} on the right"
-        elif scene.kind == "several":
-            what = f"{ {2: 'two', 3: 'three'}[len(scene.things)] } {plural(name)}"
+@pytest.mark.parametrize("kind", KINDS)
+def test_descriptions(kind):
+    for scene in scenes(kind):
+        name = scene.names[0]
+        what = {
+            "single": article(name),
+            "pair": f"{article(name)} on the left and {article(scene.names[-1])} on the right",
+            "several": f"{NUMBERS[len(scene.things)]} {plural(name)}",
+        }[kind]
         assert describe(scene) == f"{what} on {article(scene.background)} background"
 
 
@@ -78,14 +84,12 @@ def test_descriptions_say_what_how_many_where_and_on_what():
     [
         ("dog", "a dog", "dogs"),
         ("octopus", "an octopus", "octopuses"),
-        ("ambulance", "an ambulance", "ambulances"),
         ("bus", "a bus", "buses"),
         ("mouse", "a mouse", "mice"),
         ("dress", "a dress", "dresses"),
         ("cherries", "cherries", "cherries"),
         ("jeans", "jeans", "jeans"),
-        ("orange", "an orange", "oranges"),
     ],
 )
-def test_grammar(name, with_article, many):
+def test_inflection(name, with_article, many):
     assert (article(name), plural(name)) == (with_article, many)

@@ -1,1 +1,1 @@
-"""Captions that a language model invents about classes, as in Synth2 and SynthCLIP; nothing but class names goes in."""
+"""Class prompting: a language model writes captions from class names alone, as in Synth2 and SynthCLIP."""

@@ -1,4 +1,4 @@
-"""Which concepts captions name, and balancing by them after MetaCLIP and SynthCLIP: of what many captions name, some go."""
+"""Concept matching, and balancing of captions by concept after MetaCLIP and SynthCLIP."""
 
 import re
 from collections import Counter, defaultdict
@@ -14,10 +14,10 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Matcher:
-    """Finds the names of concepts in texts: whole words, in singular or plural, whatever the case and the hyphens.
+    """Matches concept names in texts: whole words, in singular or plural, ignoring case and hyphens.
 
-    What names one concept and is a further form of others means the one that it names ("shell" is also a form of
-    "plate"). A name within a longer name counts too, as in MetaCLIP.
+    The name of one concept that is also a further form of others matches only the former ("shell" is also a form of
+    "plate"). A name within a longer name matches too, as in MetaCLIP.
     """
 
     def __init__(self, concepts: Sequence[Concept]) -> None:
@@ -29,26 +29,25 @@ class Matcher:
             for gram in self._own[concept.name]:
                 others[gram].append(concept.name)
         self._named: dict[Gram, list[str]] = {**others, **names}
-        self._lengths: dict[str, list[int]] = defaultdict(list)  # of the grams that start with a word
+        self._lengths: dict[str, list[int]] = defaultdict(list)  # of the grams by first word
         for first, length in sorted({(gram[0], len(gram)) for gram in self._named if gram}):
             self._lengths[first].append(length)
 
     def mentions(self, text: str, name: str) -> bool:
-        """Whether a text names this concept in any of its forms."""
-        return not self._own[name].isdisjoint(self._found(text))
+        """Whether the text contains any form of this concept."""
+        return not self._own[name].isdisjoint(self._grams(text))
 
     def matched(self, text: str, name: str) -> list[str]:
-        """All concepts that a text names, sorted; the one that it was written about in any of its forms."""
-        found = self._found(text)
-        concepts = {other for gram in found for other in self._named[gram]}
-        return sorted(concepts | ({name} if not self._own[name].isdisjoint(found) else set()))
+        """All concepts that a text about the concept `name` names, sorted; `name` is matched in any of its forms."""
+        grams = self._grams(text)
+        concepts = {other for gram in grams for other in self._named[gram]}
+        return sorted(concepts | ({name} if not self._own[name].isdisjoint(grams) else set()))
 
-    def _found(self, text: str) -> set[Gram]:
+    def _grams(self, text: str) -> set[Gram]:
         words = _gram(text)
-        grams = set()
-        for place, word in enumerate(words):
-            for length in self._lengths.get(word, ()):
-                grams.add(words[place : place + length])
+        grams = {
+            words[start : start + length] for start, word in enumerate(words) for length in self._lengths.get(word, ())
+        }
         return grams & self._named.keys()
 
 
@@ -58,26 +57,26 @@ def _gram(text: str) -> Gram:
 
 @cache
 def _singular(word: str) -> str:
-    """Singular of what looks like a plural. Names and texts are treated alike, so a wrong one does no harm."""
+    """Singular of an apparent plural. Names and texts are treated alike, so errors cancel out."""
     if len(word) <= 3 or word.endswith(("us", "ss")) or not word.isalpha():
         return word
     return str(inflector().singular_noun(word) or word)
 
 
 def balanced(matched: Mapping[str, Sequence[str]], limit: int, seed: int) -> set[str]:
-    """The uids to keep of captions {uid: concepts that it names}.
+    """The uids to keep of {uid: concepts that the caption names}.
 
-    Each concept lets a caption stay with probability limit / max(count, limit), where count is the number of captions
-    that name it; one is enough. The lots are hashes of seed, uid and concept, so the order of captions is nothing.
+    Each concept keeps a caption with probability limit / max(count, limit), where count is its number of captions; one
+    concept is enough. Draws are hashes of seed, uid and concept, so they do not depend on the order of captions.
     """
     counts = Counter(concept for concepts in matched.values() for concept in concepts)
     return {
         uid
         for uid, concepts in matched.items()
-        if any(_lot(seed, uid, concept) * max(counts[concept], limit) < limit for concept in concepts)
+        if any(_uniform(seed, uid, concept) * max(counts[concept], limit) < limit for concept in concepts)
     }
 
 
-def _lot(seed: int, uid: str, concept: str) -> float:
-    """Uniform in [0, 1)."""
+def _uniform(seed: int, uid: str, concept: str) -> float:
+    """Pseudo-random number in [0, 1)."""
     return int(digest("balance", seed, uid, concept)[:13], 16) / 16**13

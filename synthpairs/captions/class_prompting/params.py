@@ -9,28 +9,28 @@ from synthpairs.models.language.params import Sampling, Served
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageNet:
-    """Which of the class names that timm carries."""
+    """ImageNet classes, as listed in timm."""
 
     subset: Literal["imagenet-1k", "imagenet-12k", "imagenet-21k-miil", "imagenet-21k-goog", "imagenet-22k"]
-    classes: Annotated[int, Within(1)] | None  # drawn by hash, so more leave the first as they are; null: all
-    people: bool  # classes of people too, many of which are slurs (Yang et al. 2020)
+    classes: Annotated[int, Within(1)] | None  # drawn by hash, so that a larger number keeps the first ones; null: all
+    people: bool  # include classes of people, many of which are slurs (Yang et al. 2020)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What the model is told. `request` says {name}, the class, and every slot; it may say {words}."""
+    """The chat prompt. `request` contains {name}, which is the class, and every slot; it may contain {words}."""
 
     system: str  # empty: none
     request: str
-    slots: dict[str, list[str]]  # of the request, and what may stand in each: one of them is drawn for every caption
-    # Name, slots and caption, shown as earlier turns; small models follow them, not rules.
+    slots: dict[str, list[str]]  # placeholders of the request, with values of which one is drawn for each caption
+    # Few-shot examples with name, slots and caption, given as earlier turns: small models follow them better than rules.
     examples: list[dict[str, str]]
-    words: Annotated[int, Within(1, 200)]  # asked for
+    words: Annotated[int, Within(1, 200)]  # requested length of a caption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replies:
-    """What a caption must keep to."""
+    """Limits of a caption's length."""
 
     words_min: Annotated[int, Within(1)]
     words_max: Annotated[int, Within(1)]
@@ -38,11 +38,11 @@ class Replies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
-    """A model in this process."""
+    """A language model in this process."""
 
     llm: str  # directory, or OWNER/NAME@REVISION of a hub model
-    batch: Annotated[int, Within(1)]  # captions written together
-    repetition_penalty: Annotated[float, Within(1, 2)]  # on tokens that the caption has already used; 1: none
+    batch: Annotated[int, Within(1)]  # captions generated together
+    repetition_penalty: Annotated[float, Within(1, 2)]  # on tokens already in the caption; 1: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +50,15 @@ class Invent:
     """The whole section."""
 
     seed: Annotated[int, Within(0)]
-    banks: list[Literal["world", "imagenet"]]  # whose classes are written about; of equal names the first bank's stays
+    banks: list[Literal["world", "imagenet"]]  # of classes; of equal names that of the first bank is kept
     imagenet: ImageNet
-    per_class: Annotated[int, Within(1)]  # captions asked for
+    per_class: Annotated[int, Within(1)]  # captions requested for each class
     prompt: Prompt
     replies: Replies
-    # SynthCLIP's t: captions of a class from which on some go; null: all stay.
+    # SynthCLIP's t: number of captions of a class above which some are dropped; null: all are kept.
     balance: Annotated[int, Within(1)] | None
     engine: Literal["local", "server"]
     local: Local
     server: Served
-    sampling: Sampling  # a server is told temperature, top_p and max_new_tokens; OpenAI's protocol knows no top_k
-    max_failed_share: Annotated[float, Within(0, 1)]  # of the captions asked for, above which the stage fails
+    sampling: Sampling  # a server gets temperature, top_p and max_new_tokens; OpenAI's protocol has no top_k
+    max_failed_share: Annotated[float, Within(0, 1)]  # of the captions requested; the stage fails above it

@@ -1,4 +1,4 @@
-"""What the language model is asked for each class."""
+"""Prompts that ask a language model for captions of a class."""
 
 import string
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Message = tuple[str, str]  # role, content
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One caption to write: `number` counts the class's captions from 0; the seed depends on class and number alone."""
+    """Request for one caption: `number` counts the captions of the class from 0, and determines with the class the seed."""
 
     concept: Concept
     number: int
@@ -21,19 +21,19 @@ class Request:
     messages: tuple[Message, ...]
 
 
-def requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
-    """`params.per_class` requests for each class; ValueError when template, slots and examples do not fit together."""
+def make_requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
+    """`params.per_class` requests for each class. ValueError when request template, slots and examples do not match."""
     _check(params.prompt)
-    asked = []
+    result = []
     for concept in concepts:
         for number in range(params.per_class):
             seed = noise_seed(digest("invent", params.seed, concept.name, number))
-            asked.append(Request(concept, number, seed, _messages(concept.name, seed, params.prompt)))
-    return asked
+            result.append(Request(concept, number, seed, _messages(concept.name, seed, params.prompt)))
+    return result
 
 
 def fragments(prompt: Prompt) -> list[str]:
-    """What no caption says: the sentences around the template's fields of at least three words, in lower case."""
+    """Sentences of the prompt of at least three words, in lower case; a caption must not contain them."""
     texts = [prompt.system, *(literal for literal, *_ in string.Formatter().parse(prompt.request))]
     sentences = [" ".join(sentence.lower().split()) for text in texts for sentence in text.split(".")]
     return [sentence for sentence in sentences if len(sentence.split()) >= 3]
@@ -58,8 +58,8 @@ def _check(prompt: Prompt) -> None:
     needed = {"name", *prompt.slots}
     if not needed <= fields <= needed | {"words"}:
         raise ValueError(
-            f"{where}.request must hold {', '.join(f'{{{field}}}' for field in sorted(needed))} and may hold {{words}}, "
-            f"nothing else; got {prompt.request!r}"
+            f"{where}.request must contain {', '.join(f'{{{field}}}' for field in sorted(needed))}, may contain {{words}}, "
+            f"and nothing else; got {prompt.request!r}"
         )
     for slot, values in prompt.slots.items():
         if not values or slot in ("name", "words", "caption"):
@@ -69,5 +69,5 @@ def _check(prompt: Prompt) -> None:
     for number, example in enumerate(prompt.examples):
         if example.keys() != needed | {"caption"}:
             raise ValueError(
-                f"{where}.examples[{number}] must say {', '.join(sorted(needed | {'caption'}))}, got {example}"
+                f"{where}.examples[{number}] must have the keys {', '.join(sorted(needed | {'caption'}))}, got {example}"
             )

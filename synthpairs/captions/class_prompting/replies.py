@@ -1,4 +1,4 @@
-"""From a model's reply to a caption, or to the reason why it is none."""
+"""Parsing of model replies into captions, or the reasons to reject them."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _OTHERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A caption, and if it is none, the reason and what in particular; reason is None for a good one."""
+    """The text of a reply, with reason and detail if it is not a usable caption."""
 
     text: str
     reason: str | None = None
@@ -30,7 +30,7 @@ class Parsed:
 
 
 def parse(reply: Reply, prompt: Prompt, limits: Replies, mentions: Callable[[str], bool]) -> Parsed:
-    """The first line of a reply without thoughts, label and quotes; `mentions` tells whether a text names its class.
+    """The first line of a reply without reasoning, label and quotes; `mentions(text)`: whether a text names its class.
 
     Reasons: empty, chatter, prompt, cut, language, length, unmentioned.
     """
@@ -49,8 +49,8 @@ def parse(reply: Reply, prompt: Prompt, limits: Replies, mentions: Callable[[str
         return Parsed(text, "prompt", "repeats an example")
     if reply.cut and len(lines) == 1:
         return Parsed(text, "cut", "max_new_tokens ended it")
-    if fault := _foreign(lower):
-        return Parsed(text, "language", fault)
+    if detail := _foreign(lower):
+        return Parsed(text, "language", detail)
     if not limits.words_min <= words <= limits.words_max:
         return Parsed(text, "length", f"{words} words")
     return Parsed(text) if mentions(text) else Parsed(text, "unmentioned")
@@ -61,7 +61,7 @@ def _bare(text: str) -> str:
 
 
 def _foreign(text: str) -> str | None:
-    """Not English: a tenth of its letters are not A to Z, or function words of six other languages are more."""
+    """Why a text is not English: over a tenth of its letters are not A to Z, or function words of six other languages prevail."""
     letters = [char for char in text if char.isalpha()]
     plain = sum(char.isascii() for char in letters)
     if not letters or plain < 0.9 * len(letters):

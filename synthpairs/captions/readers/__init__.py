@@ -1,1 +1,1 @@
-"""Captions from files of any of the formats that caption data comes in, row by row; no row is lost."""
+"""Readers of caption files in common formats, row by row; unreadable rows become rejected captions."""

@@ -1,16 +1,16 @@
-"""Captions from JSON: an object on each line, or LLaVA's list of records."""
+"""Readers of JSON Lines and of LLaVA's JSON lists."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.rows import SHOWN, Fields, Row, describe, lines, opened
+from synthpairs.captions.readers.rows import MAX_SHOWN, Fields, Row, error_line, lines, open_file
 from synthpairs.core.llava_json import first_answer, read_records
 
 
 def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:
-    """An object on each line that is not blank; the caption is its `text` if params.yaml does not say otherwise."""
+    """One object per non-blank line; the default field of captions is `text`."""
     fields = Fields(path, key, source.columns, source.columns.text or "text")
     for number, line in lines(path):
         if line.strip():
@@ -18,22 +18,23 @@ def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield Row(where, line.rstrip("\r\n")[:SHOWN], fault=describe(error))
+                yield Row(where, line.rstrip("\r\n")[:MAX_SHOWN], fault=error_line(error))
             else:
                 yield fields.row(record, where)
     fields.check()
 
 
 def read_llava(path: Path, source: Source, key: str) -> Iterator[Row]:
-    """A JSON list of objects; the caption is the first thing that `gpt` says in `conversations`, or a field."""
+    """A JSON list of objects; the default caption is the first answer of `gpt` in `conversations`."""
     if source.columns.text is None:
         fields = Fields(path, key, source.columns, "conversations", first_answer)
     else:
         fields = Fields(path, key, source.columns, source.columns.text)
-    with opened(path) as file:
+    with open_file(path) as file:
         for record in read_records(file, f"{key}.path: {path}"):
             where = f"{path} record {record.number}"
-            yield (
-                fields.row(record.value, where) if record.fault is None else Row(where, record.text, fault=record.fault)
-            )
+            if record.fault is None:
+                yield fields.row(record.value, where)
+            else:
+                yield Row(where, record.text, fault=record.fault)
     fields.check()

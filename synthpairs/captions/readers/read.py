@@ -1,4 +1,4 @@
-"""The sources of params.yaml to captions: every row of every file becomes one, good or already rejected."""
+"""Captions of the sources in params.yaml: every row of every file becomes a caption, maybe a rejected one."""
 
 import logging
 import re
@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from synthpairs.captions.concepts import first_concept
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.archives import read_webdataset
 from synthpairs.captions.readers.delimited import read_csv, read_text, read_tsv
+from synthpairs.captions.readers.images import original
 from synthpairs.captions.readers.json_files import read_jsonl, read_llava
-from synthpairs.captions.readers.pictures import original
-from synthpairs.captions.readers.rows import Row, describe, files_of
+from synthpairs.captions.readers.rows import Row, error_line, files_of
 from synthpairs.captions.readers.tables import read_huggingface, read_parquet
+from synthpairs.captions.readers.webdataset import read_webdataset
 from synthpairs.captions.record import Caption
-from synthpairs.captions.sources import mentioned
 
 log = logging.getLogger(__name__)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-Reader = Callable[[Path, Source, str], Iterator[Row]]  # of a file; errors begin with the source's key in params.yaml
+Reader = Callable[[Path, Source, str], Iterator[Row]]  # of (file, source, its key in params.yaml)
 READERS: dict[str, Reader] = {
     "llava": read_llava,
     "tsv": read_tsv,
@@ -36,25 +36,26 @@ READERS: dict[str, Reader] = {
 
 
 def read_sources(sources: Sequence[Source], side: int, concepts: Sequence[str]) -> Iterator[Caption]:
-    """The captions of all sources in their order, of a source's files in the order of their names, one at a time.
+    """Captions of all sources in order, with original images of `side` x `side` pixels; files are ordered by name.
 
-    A row that cannot be read is a caption that is already rejected (`unreadable`), as is one whose picture cannot be:
-    its detail names file and line. Pictures become originals of `side` x `side` pixels. A source, file, folder or column
-    that is not there is a ValueError or FileNotFoundError; all sources' files are looked for at once, before any is read.
+    Rows with unreadable text or image come as rejected captions (`unreadable`), whose detail names file and line. ValueError
+    or FileNotFoundError for missing files, folders and columns; missing files raise before anything is read.
     """
-    found = []
-    for place, source in enumerate(sources):
-        key = f"params.yaml: captions.sources[{place}]"
+    located = []
+    for index, source in enumerate(sources):
+        key = f"params.yaml: captions.sources[{index}]"
         check_source(source, key)
-        found.append((source, key, files_of(source, key)))
-    return _captions(found, side, concepts)
+        located.append((source, key, files_of(source, key)))
+    return _captions(located, side, concepts)
 
 
-def _captions(found: Sequence[tuple[Source, str, list[Path]]], side: int, concepts: Sequence[str]) -> Iterator[Caption]:
-    for source, key, files in found:
+def _captions(
+    located: Sequence[tuple[Source, str, list[Path]]], side: int, concepts: Sequence[str]
+) -> Iterator[Caption]:
+    for source, key, files in located:
         count = faults = 0
         folders = [Path(source.images or (path if path.is_dir() else path.parent)) for path in files]
-        rows = ((row, at) for path, at in zip(files, folders, strict=True) for row in _rows(path, source, key))
+        rows = ((row, folder) for path, folder in zip(files, folders, strict=True) for row in _rows(path, source, key))
         for row, folder in islice(rows, source.limit):
             caption = _caption(row, source, folder, side, concepts)
             count, faults = count + 1, faults + (caption.reason is not None)
@@ -63,7 +64,7 @@ def _captions(found: Sequence[tuple[Source, str, list[Path]]], side: int, concep
 
 
 def check_source(source: Source, key: str) -> None:
-    """ValueError for columns that its format has not, FileNotFoundError without its folder of pictures."""
+    """ValueError for columns that the format does not have, FileNotFoundError for a missing image folder."""
     columns = source.columns
     if source.format == "text" and (columns.text, columns.image, columns.source) != (None, None, None):
         raise ValueError(f"{key}.columns: a text file has none; every column must be null")
@@ -76,29 +77,31 @@ def check_source(source: Source, key: str) -> None:
 
 
 def _rows(path: Path, source: Source, key: str) -> Iterator[Row]:
-    """A file's rows; where it is cut or broken the rest is one row at fault."""
+    """Rows of a file; the rest of a truncated or broken file is one faulty row."""
     try:
         yield from READERS[source.format](path, source, key)
     except (EOFError, zlib.error, tarfile.TarError, pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's: a disk that fails, no permission
+        if (
+            isinstance(error, OSError) and error.errno is not None
+        ):  # of the operating system, such as a missing permission
             raise
-        yield Row(f"{path} from here on", "", fault=describe(error))
+        yield Row(f"{path} from here on", "", fault=error_line(error))
 
 
 def _caption(row: Row, source: Source, folder: Path, side: int, concepts: Sequence[str]) -> Caption:
-    """The caption of a row; an empty or missing source is the name that params.yaml gives."""
+    """The caption of a row; the name of the source replaces an empty or missing source cell."""
     name = source.name if row.source is None or row.source == "" else row.source
-    picture, fault = None, row.fault
+    image, fault = None, row.fault
     if fault is None and not (isinstance(row.text, str) and isinstance(name, str)):
         fault = f"text and source must be strings, got {type(row.text).__name__} and {type(name).__name__}"
     if fault is None:
         try:
-            picture = original(row.image, folder, side)
+            image = original(row.image, folder, side)
         except ValueError as error:
             fault = str(error)
     if fault is None:
         text = _storable(row.text)
-        return Caption(text=text, source=_storable(name), concept=mentioned(text, concepts), original=picture)
+        return Caption(text=text, source=_storable(name), concept=first_concept(text, concepts), original=image)
     shown = _storable(row.text) if isinstance(row.text, str) else ""
     caption = Caption(text=shown, source=source.name, concept="")
     caption.reject("unreadable", _storable(f"{row.where}: {fault}"))
@@ -106,5 +109,5 @@ def _caption(row: Row, source: Source, folder: Path, side: int, concepts: Sequen
 
 
 def _storable(text: str) -> str:
-    """Half of a surrogate pair, which JSON can spell and UTF-8 cannot, becomes a replacement character."""
+    """The text with replacement characters for lone surrogates, which JSON can represent and UTF-8 cannot."""
     return _SURROGATE.sub("\ufffd", text)

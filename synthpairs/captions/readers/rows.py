@@ -1,4 +1,4 @@
-"""Files of captions and their lines; and one row of any format, whole or with what is wrong with it."""
+"""Rows of caption files in any format, and access to the files and lines of a source."""
 
 import glob
 import gzip
@@ -10,10 +10,10 @@ from typing import IO, Any
 
 from synthpairs.captions.params import Columns, Source
 
-SHOWN = 1000  # characters of a row that cannot be read, which its rejection keeps
-LONGEST = 2**22  # bytes of a line, characters of a JSON record: more is no row of captions but a broken file
+MAX_SHOWN = 1000  # characters of a faulty row that are kept
+MAX_LINE = 2**22  # bytes of a line that are read
 _BOM = b"\xef\xbb\xbf"
-_ENDINGS = {
+_SUFFIXES = {
     "llava": (".json",),
     "tsv": (".tsv",),
     "csv": (".csv",),
@@ -26,9 +26,9 @@ _ENDINGS = {
 
 @dataclass(slots=True)
 class Row:
-    """The cells that a caption is made of, as they stand in the file; `fault` says why there are none.
+    """Cells of a caption as read from the file, or a fault and the beginning of the faulty text.
 
-    `image` is an encoded picture, a mapping with `bytes` or `path`, a path, or None. With a fault `text` is what stood there.
+    `image` is an encoded image, a mapping with `bytes` or `path`, a path, or None.
     """
 
     where: str  # file and line, row, record or sample
@@ -38,22 +38,22 @@ class Row:
     fault: str | None = None
 
 
-def describe(error: BaseException) -> str:
-    """An error in one line of a rejection's detail."""
+def error_line(error: BaseException) -> str:
+    """Type and message of an error."""
     return f"{type(error).__name__}: {error}"
 
 
 def column_names(columns: Columns, text: str) -> dict[str, str]:
-    """The columns that are read, by part of a row; `text` is the usual name of the text's."""
+    """Names of the columns to read, by part of a row; `text` is the default of the text column."""
     names = {"text": columns.text or text, "source": columns.source, "image": columns.image}
     return {part: name for part, name in names.items() if name is not None}
 
 
 class Fields:
-    """Takes rows out of JSON objects, whose fields no header declares.
+    """Converts the JSON objects of a file to rows.
 
-    An object without the text's field is a row at fault, one without the others' has none; `check` finds columns that no
-    object of the file has. `read` turns the text's field into the text.
+    An object without the text field is a faulty row; other fields may be missing. `check` raises for fields that no object
+    has. `read` converts the text field to the text.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Fields:
     ) -> None:
         self.path, self.key, self.read = path, key, read
         self.names = column_names(columns, text)
-        self.missing = set(self.names)  # parts that no object had so far
+        self.missing = set(self.names)  # parts that no object has had
         self.known: list[str] | None = None  # fields of the first object
 
     def row(self, record: Any, where: str) -> Row:
-        """The row of a parsed object; a fault when it is none, or its text cannot be had."""
+        """Row of a parsed JSON value; faulty if it is no object or has no text."""
         try:
             if not isinstance(record, dict):
                 raise TypeError(f"an object is needed, not {type(record).__name__}")
@@ -74,12 +74,12 @@ class Fields:
             self.missing -= {part for part in self.missing if self.names[part] in record}
             text = self.read(record[self.names["text"]])
         except (TypeError, KeyError, ValueError) as error:
-            return Row(where, text=json.dumps(record, ensure_ascii=False)[:SHOWN], fault=describe(error))
+            return Row(where, text=json.dumps(record, ensure_ascii=False)[:MAX_SHOWN], fault=error_line(error))
         cells = {part: record.get(name) for part, name in self.names.items() if part != "text"}
         return Row(where, text, **cells)
 
     def check(self) -> None:
-        """ValueError when the file had objects and none of them has a column that params.yaml names."""
+        """ValueError for a column that no object of the file has, unless there was none."""
         if self.known is not None and self.missing:
             part = min(self.missing)
             raise ValueError(
@@ -89,43 +89,39 @@ class Fields:
 
 
 def files_of(source: Source, key: str) -> list[Path]:
-    """The files of `source.path`, sorted: itself, a directory's with the format's ending (maybe .gz), or a glob's.
+    """Files of `source.path`, sorted: itself, matches of a glob, or a directory's files with the format's suffix (and .gz).
 
-    With the format huggingface they are directories. FileNotFoundError begins with `key` when there is none.
+    For the format huggingface they are directories. FileNotFoundError, beginning with `key`, if there are none.
     """
     path = Path(source.path)
-    if source.format == "huggingface":
-        found, wanted = [path] if path.is_dir() else _matches(source.path, Path.is_dir), "directory"
-    elif path.is_dir():
-        endings = tuple(ending + more for ending in _ENDINGS[source.format] for more in ("", ".gz"))
-        found = [file for file in path.iterdir() if file.name.endswith(endings) and file.is_file()]
-        wanted = f"file ending in {' or '.join(endings)}"
+    if source.format != "huggingface" and path.is_dir():
+        suffixes = tuple(suffix + gz for suffix in _SUFFIXES[source.format] for gz in ("", ".gz"))
+        files = [file for file in path.iterdir() if file.name.endswith(suffixes) and file.is_file()]
+        kind = f"file ending in {' or '.join(suffixes)}"
     else:
-        found, wanted = [path] if path.is_file() else _matches(source.path, Path.is_file), "file"
-    if not found:
-        raise FileNotFoundError(f"{key}.path: there is no {wanted} at {source.path!r} (a path, or a glob of paths)")
-    return sorted(found)
+        is_kind, kind = (Path.is_dir, "directory") if source.format == "huggingface" else (Path.is_file, "file")
+        matches = [path] if is_kind(path) else map(Path, glob.glob(source.path, recursive=True))
+        files = [file for file in matches if is_kind(file)]
+    if not files:
+        raise FileNotFoundError(f"{key}.path: there is no {kind} at {source.path!r} (a path, or a glob of paths)")
+    return sorted(files)
 
 
-def _matches(pattern: str, wanted: Callable[[Path], bool]) -> list[Path]:
-    return [path for path in map(Path, glob.glob(pattern, recursive=True)) if wanted(path)]
-
-
-def opened(path: Path) -> IO[bytes]:
-    """A file's bytes, those within when its name ends in .gz."""
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file for reading bytes, decompressed if its name ends in .gz."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """A text file's lines with their numbers from 1 and their line ends, without a byte order mark.
+    """Lines of a text file with numbers from 1 and line ends, without byte order mark.
 
-    Bytes that are not UTF-8 become replacement characters, and what a line has beyond LONGEST is skipped.
+    Bytes that are not UTF-8 become replacement characters; of a line at most MAX_LINE bytes are read.
     """
-    with opened(path) as file:
+    with open_file(path) as file:
         number = 0
-        while line := file.readline(LONGEST):
+        while line := file.readline(MAX_LINE):
             number += 1
             end = line[-1:]
-            while end != b"\n" and (rest := file.readline(LONGEST)):
+            while end != b"\n" and (rest := file.readline(MAX_LINE)):
                 end = rest[-1:]
             yield number, (line.removeprefix(_BOM) if number == 1 else line).decode("utf-8", "replace")

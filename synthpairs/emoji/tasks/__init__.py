@@ -1,1 +1,1 @@
-"""Benchmarks and instruction data made of emoji scenes."""
+"""Benchmarks and instruction tuning data made of emoji scenes."""

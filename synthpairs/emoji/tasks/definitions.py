@@ -1,14 +1,14 @@
-"""The benchmarks' lm-eval definitions: one YAML file beside each table, and for pictures a second one without the picture.
+"""lm-eval task definitions of the benchmarks: a YAML file for each table, and for image tasks a second one without images.
 
-They run anywhere under lm-eval, from the project root and without network:
+They run under lm-eval from the project root, without network:
 `python -m lm_eval --model hf-multimodal --model_args pretrained=models/vlm/selected/finetuned --apply_chat_template
---include_path data/tasks --tasks desk_pope`. Not all in one call: `hf-multimodal` takes a call's requests either all with
-pictures or all without, and `desk_text` is meant without the chat template. Raise `VERSION` with every change of content.
+--include_path data/tasks --tasks desk_pope`. One call cannot run all of them: `hf-multimodal` requires that either all
+requests of a call have images or none has, and `desk_text` takes no chat template. Raise `VERSION` with every change of content.
 """
 
 VERSION = 1.0
 _SCORING = "!function synthpairs.evaluation.benchmarks.scoring"
-# What judges an answer, how many tokens it may take (an untrained model never stops by itself), metric and aggregation.
+# Scoring function, maximum tokens of an answer (an untrained model never stops), metric and aggregation.
 _SCORES = {
     "desk_caption": ("caption", 24, "cider", "!function synthpairs.evaluation.benchmarks.cider.mean_cider"),
     "desk_pope": ("yes_or_no", 3, "accuracy", "mean"),
@@ -18,12 +18,12 @@ _SCORES = {
 PICTURED = tuple(_SCORES)
 TEXT = "desk_text"
 TASKS = (*PICTURED, TEXT)
-LETTERS = "ABCD"  # of the choices, in their order
-BLIND = "_blind"  # ending of the same questions without their picture
+LETTERS = "ABCD"  # of the choices, in order
+BLIND = "_blind"  # suffix of the variants without images
 
 
 def definitions() -> dict[str, str]:
-    """Every definition's YAML text by file name."""
+    """YAML text of each definition by file name."""
     files = {f"{TEXT}.yaml": _text()}
     for task in PICTURED:
         files[f"{task}.yaml"] = _pictured(task)

@@ -1,26 +1,30 @@
-"""Benchmark items: a picture of held-out drawings, a question, the accepted answers. Answers are spread evenly, so that
-none is a better guess than another.
-"""
+"""Benchmark items: an image of held-out drawings, a question, and the accepted answers. Answers are evenly distributed."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from synthpairs.core.schema import digest
 from synthpairs.emoji.scenes import BACKGROUNDS, NUMBERS, Scene, describe
+from synthpairs.emoji.tasks import questions
 from synthpairs.emoji.tasks.definitions import LETTERS
-from synthpairs.emoji.tasks.questions import (
-    SIDES,
-    WORDINGS,
-    Asked,
-    ask_how_many,
-    ask_kind,
-    ask_what,
-    ask_where,
-    ask_which_colour,
-    four_kinds,
-)
-from synthpairs.emoji.tasks.studio import Studio, choose, evenly, picture_row, shuffled
+from synthpairs.emoji.tasks.questions import SIDES, WORDINGS, Asked, four_kinds
+from synthpairs.emoji.tasks.studio import Studio, choose, evenly, shuffled
 from synthpairs.emoji.wording import word_scene
 
-TRIES = 1000  # for distinct wordings of one scene; a caller who asks for more than there are gets a clear error
+TRIES = 1000  # attempts at a scene's distinct wordings
+
+
+def task_row(
+    identity: Sequence[Any], columns: dict[str, Any], studio: Studio | None = None, scene: Scene | None = None
+) -> dict[str, Any]:
+    """A row of BENCHMARK or INSTRUCTIONS: `columns`, the scene's image and drawings, and a uid digesting `identity` and image."""
+    image = studio.png(scene) if studio and scene else None
+    uid = digest(*identity, hashlib.sha256(image).hexdigest() if image else None)
+    drawings = sorted({thing.drawing for thing in scene.things}) if scene else []
+    return {"uid": uid, **columns, "picture": image, "drawings": drawings}
 
 
 def item(
@@ -29,27 +33,27 @@ def item(
     answers: list[str],
     category: str,
     concept: str,
-    picture: bytes | None = None,
-    scene: Scene | None = None,
     choices: list[str] | None = None,
-) -> dict:
-    """One row of BENCHMARK; its uid is a digest of what is asked about which picture."""
+    studio: Studio | None = None,
+    scene: Scene | None = None,
+) -> dict[str, Any]:
+    """One row of BENCHMARK; its uid is a digest of task, question, answers, choices and image."""
     columns = {"question": question, "answers": answers, "choices": choices, "category": category, "concept": concept}
-    return picture_row((task, question, answers, sorted(choices or [])), columns, picture, scene)
+    return task_row((task, question, answers, sorted(choices or [])), columns, studio, scene)
 
 
-def asked_item(task: str, asked: Asked, studio: Studio, category: str, choices: list[str] | None = None) -> dict:
+def question_item(task: str, question: Asked, studio: Studio, category: str, choices: list[str] | None = None) -> dict:
     """One row of BENCHMARK from a question in its first wording."""
-    picture = studio.png(asked.scene)
-    return item(task, asked.worded(), [asked.answer], category, asked.concept, picture, asked.scene, choices)
+    answers, concept = [question.answer], question.concept
+    return item(task, question.worded(), answers, category, concept, choices, studio, question.scene)
 
 
 def caption_items(studio: Studio, count: int, references: int, rng: np.random.Generator) -> list[dict]:
-    """`desk_caption`: every picture with its plain caption and `references` more wordings; category is the scene's kind."""
+    """`desk_caption`: each image with its plain caption and `references` other wordings; category is the scene kind."""
     rows = []
     for name in evenly(rng, studio.names, count):
         scene = studio.any_scene(rng, name)
-        # No keywords: they are what people say of a thing (`fire`: hot, lit), not what a picture shows.
+        # Without keywords: they are associations (`fire`: hot, lit), which an image need not show.
         wordings = {describe(scene): None}
         for _ in range(TRIES):
             if len(wordings) > references:
@@ -58,27 +62,27 @@ def caption_items(studio: Studio, count: int, references: int, rng: np.random.Ge
         else:
             raise ValueError(f"params.yaml: tasks.references: a scene has no {references} wordings; ask for fewer")
         question = WORDINGS["caption"][0]
-        rows.append(item("desk_caption", question, [*wordings], scene.kind, name, studio.png(scene), scene))
+        rows.append(item("desk_caption", question, [*wordings], scene.kind, name, studio=studio, scene=scene))
     return rows
 
 
 def vqa_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dict]:
-    """`desk_vqa`: a quarter each asks what, where, how many, which colour; the answers of a category are spread evenly."""
+    """`desk_vqa`: questions of four categories in equal parts: what, where, how many, which colour."""
     quarter = count // 4
-    asked = [ask_what(studio.compose(rng, "single", name)) for name in evenly(rng, studio.names, quarter)]
+    vqa = [questions.ask_what(studio.compose(rng, "single", name)) for name in evenly(rng, studio.names, quarter)]
     sides = evenly(rng, SIDES, quarter)
     for name, side in zip(evenly(rng, studio.names, quarter), sides, strict=True):
-        asked.append(ask_where(_pair(studio, rng, name, side), side))
+        vqa.append(questions.ask_where(_pair(studio, rng, name, side), side))
     counts = evenly(rng, list(NUMBERS), quarter)
     for name, number in zip(evenly(rng, studio.countable, quarter), counts, strict=True):
         kind = "single" if number == 1 else "several"
-        asked.append(ask_how_many(studio.compose(rng, kind, name, count=number)))
+        vqa.append(questions.ask_how_many(studio.compose(rng, kind, name, count=number)))
     colours = evenly(rng, list(BACKGROUNDS), quarter)
     for name, colour in zip(evenly(rng, studio.names, quarter), colours, strict=True):
         kind = choose(rng, ("single", "pair"))
         others = [studio.other(rng, name)] if kind == "pair" else []
-        asked.append(ask_which_colour(studio.compose(rng, kind, name, *others, background=colour), name))
-    return [asked_item("desk_vqa", question, studio, question.category) for question in asked]
+        vqa.append(questions.ask_which_colour(studio.compose(rng, kind, name, *others, background=colour), name))
+    return [question_item("desk_vqa", question, studio, question.category) for question in vqa]
 
 
 def _pair(studio: Studio, rng: np.random.Generator, name: str, side: str) -> Scene:
@@ -90,17 +94,17 @@ def _pair(studio: Studio, rng: np.random.Generator, name: str, side: str) -> Sce
 
 
 def sqa_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dict]:
-    """`desk_sqa`: which of four kinds; every kind is right equally often, and so under every letter. Category is the kind."""
+    """`desk_sqa`: choice of one of four kinds; each kind is equally often right under each letter. Category is the kind."""
     kinds = four_kinds(studio)
-    places = evenly(rng, [(kind, place) for kind in kinds for place in range(len(LETTERS))], count)
+    answers = evenly(rng, [(kind, index) for kind in kinds for index in range(len(LETTERS))], count)
     names = {}
     for kind in kinds:
         of_kind = [name for name in studio.names if studio.kinds[name] == kind]
         names[kind] = iter(evenly(rng, of_kind, count))
     rows = []
-    for kind, place in places:
+    for kind, index in answers:
         options = shuffled(rng, [other for other in kinds if other != kind])
-        options.insert(place, kind)
-        asked = ask_kind(studio.compose(rng, "single", next(names[kind])), kind, options)
-        rows.append(asked_item("desk_sqa", asked, studio, kind, options))
+        options.insert(index, kind)
+        question = questions.ask_kind(studio.compose(rng, "single", next(names[kind])), kind, options)
+        rows.append(question_item("desk_sqa", question, studio, kind, options))
     return rows

@@ -1,4 +1,4 @@
-"""Questions about scenes and their many wordings. A benchmark uses the first wording, the instruction data all of them."""
+"""Questions about scenes and their wordings. Benchmarks use the first wording, the instruction tuning data all of them."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ WORDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question about a scene: `words` go into a wording of `category`, `concept` is what it is about."""
+    """A question about `concept` in a scene; `words` fill the placeholders of the wordings of `category`."""
 
     category: str
     scene: Scene
@@ -42,47 +42,47 @@ class Asked:
 
 
 def ask_existence(scene: Scene, name: str) -> Asked:
-    """Whether the scene shows the concept."""
+    """Whether the scene shows the concept: yes or no."""
     is_there = f"{'Are' if is_plural(name) else 'Is'} there {article(name)}"
     answer = "yes" if name in scene.names else "no"
     return Asked("existence", scene, name, {"is_there": is_there, "a": article(name)}, answer)
 
 
 def ask_what(scene: Scene) -> Asked:
-    """What a scene of one thing shows."""
+    """The concept of a `single` scene."""
     return Asked("what", scene, scene.things[0].name, {}, scene.things[0].name)
 
 
 def ask_where(scene: Scene, side: str) -> Asked:
-    """What is on one side of a pair; `side` is left or right."""
+    """The concept on one of SIDES of a `pair`."""
     name = scene.things[SIDES.index(side)].name
     return Asked("where", scene, name, {"side": side}, name)
 
 
 def ask_how_many(scene: Scene) -> Asked:
-    """How many there are in a scene of one concept: 1 to 3."""
+    """The number of objects in a scene of one concept, 1 to 3."""
     name = scene.things[0].name
     return Asked("how many", scene, name, {"many": plural(name)}, NUMBERS[len(scene.things)])
 
 
 def ask_which_colour(scene: Scene, name: str) -> Asked:
-    """On which background a scene is; `name` is the concept that it was composed for."""
+    """The background of a scene that was composed for the concept `name`."""
     return Asked("which colour", scene, name, {}, scene.background)
 
 
 def ask_kind(scene: Scene, kind: str, options: list[str]) -> Asked:
-    """Which of four kinds the one thing shown is of; the answer is the kind, the options are lettered in their order."""
+    """The kind of the object in a `single` scene, among four lettered options; the answer is the kind itself."""
     lettered = " ".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True))
     return Asked("kind", scene, scene.things[0].name, {"options": lettered}, kind)
 
 
 def ask_caption(scene: Scene) -> Asked:
-    """For the scene's plain caption."""
+    """The plain caption of a scene."""
     return Asked("caption", scene, scene.things[0].name, {}, describe(scene))
 
 
 def four_kinds(studio: Studio) -> list[str]:
-    """The four commonest kinds among the concepts, in alphabetical order; ValueError with fewer."""
+    """The four most frequent kinds among the concepts, in alphabetical order; ValueError for fewer than four."""
     kinds = list(studio.kinds.values())
     common = sorted(set(kinds), key=lambda kind: (-kinds.count(kind), kind))[:4]
     if len(common) < 4:

@@ -1,24 +1,20 @@
-"""Scenes on demand: this concept, this many, on this background, from the drawings of one split and no other."""
+"""Composition of scenes by concept, number and background, from the drawings of a single split."""
 
-import hashlib
-import io
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from synthpairs.core.schema import digest
 from synthpairs.emoji.drawings import of_split, picture
-from synthpairs.emoji.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_scene
+from synthpairs.emoji.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_png
 
 T = TypeVar("T")
-TRIES = 10_000  # to find a scene that was not shown before; thousands of rejections mean that there is none
+TRIES = 10_000  # attempts at a scene whose image is new
 
 
 def choose(rng: np.random.Generator, values: Sequence[T]) -> T:
-    """One of the values, each as likely."""
+    """One of the values, uniformly."""
     return values[int(rng.integers(len(values)))]
 
 
@@ -28,82 +24,60 @@ def shuffled(rng: np.random.Generator, values: Sequence[T]) -> list[T]:
 
 
 def evenly(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]:
-    """`count` values in random order, each as often as any other, give or take one."""
+    """`count` values in random order; the frequencies of the values differ by at most one."""
     passes = -(-count // len(values))
     return shuffled(rng, [value for _ in range(passes) for value in shuffled(rng, values)][:count])
 
 
-def picture_row(
-    identity: Sequence[Any], columns: dict[str, Any], picture: bytes | None = None, scene: Scene | None = None
-) -> dict[str, Any]:
-    """A row of BENCHMARK or INSTRUCTIONS: columns, picture and its drawings, and a uid made of `identity` and the picture."""
-    picture_hash = hashlib.sha256(picture).hexdigest() if picture else None
-    drawings = sorted({thing.drawing for thing in scene.things}) if scene else []
-    return {"uid": digest(*identity, picture_hash), **columns, "picture": picture, "drawings": drawings}
-
-
 class Studio:
-    """The drawings of one split, by name; composes scenes of them, no two of which look the same.
+    """Composes scenes of one split's drawings; no two of their images are equal.
 
-    `names` are all concepts, `countable` those with a plural, `kinds` maps each to its kind.
+    `names` are all concepts, `countable` those with a plural, `kinds` maps each concept to its kind.
     """
 
     def __init__(self, drawings: pd.DataFrame, split: str, concepts: list[str], side: int) -> None:
         self._rows: dict[str, list[dict]] = {}
         for row in of_split(drawings, split, concepts):
             self._rows.setdefault(row["name"], []).append(row)
-        missing = sorted(set(concepts) - set(self._rows))
-        if missing:
+        if missing := sorted(set(concepts) - set(self._rows)):
             raise ValueError(f"params.yaml: world.concepts: no drawing of split {split} shows {', '.join(missing)}")
         self._side = side
-        self._made: dict[Scene, bytes] = {}
-        self._seen: set[bytes] = set()
+        self._pngs: dict[Scene, bytes] = {}
+        self._used: set[bytes] = set()
         self._pictures = {row["drawing"]: picture(row["png"]) for rows in self._rows.values() for row in rows}
         self.names = sorted(self._rows)
         self.countable = [name for name in self.names if not is_plural(name)]
         self.kinds = {name: str(rows[0]["kind"]) for name, rows in self._rows.items()}
 
     def compose(
-        self,
-        rng: np.random.Generator,
-        kind: str,
-        *names: str,
-        background: str | None = None,
-        count: int | None = None,
+        self, rng: np.random.Generator, kind: str, *names: str, background: str | None = None, count: int | None = None
     ) -> Scene:
-        """A scene of the given kind (`pair` takes two names); a background or count that is not given is drawn.
+        """A new scene of the given kind (`pair` takes two names), with a random background and count unless given.
 
-        ValueError when no new picture is left.
+        ValueError when no new image was found.
         """
         assert background is None or background in BACKGROUNDS
         rows = self._drawings(rng, *names)
         for _ in range(TRIES):
             scene = draw_scene(rows, rng, kind)
-            if background in (None, scene.background) and count in (None, len(scene.things)) and self._is_new(scene):
-                return scene
+            if background in (None, scene.background) and count in (None, len(scene.things)):
+                png = render_png(scene, self._pictures, self._side)
+                if png not in self._used:
+                    self._used.add(png)
+                    self._pngs[scene] = png
+                    return scene
         raise ValueError(
             f"params.yaml: tasks: {self._side} pixels hold too few different pictures of {' and '.join(names)}; "
-            "raise tasks.side or ask less"
+            "raise tasks.side or ask for fewer items"
         )
 
-    def _is_new(self, scene: Scene) -> bool:
-        buffer = io.BytesIO()
-        image: Image.Image = render_scene(scene, self._pictures, self._side)
-        image.save(buffer, "PNG")
-        png = buffer.getvalue()
-        if png in self._seen:
-            return False
-        self._seen.add(png)
-        self._made[scene] = png
-        return True
-
     def any_scene(self, rng: np.random.Generator, name: str) -> Scene:
-        """A new scene that shows the concept: half of them alone, the others beside another concept or several of it."""
+        """A new scene with the concept: a single in half of the cases, else a pair or several."""
         kind, names = self._any_kind(rng, name)
         return self.compose(rng, kind, *names)
 
     def sketch(self, rng: np.random.Generator, name: str) -> Scene:
-        """A scene as `any_scene` would choose it, that nobody renders: it may be one that was shown before."""
+        """A scene with the distribution of `any_scene`, but not rendered, so it may repeat an earlier one."""
         kind, names = self._any_kind(rng, name)
         return draw_scene(self._drawings(rng, *names), rng, kind)
 
@@ -111,18 +85,18 @@ class Studio:
         kind = choose(rng, ("single", "single", "pair", "several" if name in self.countable else "pair"))
         return kind, [name, self.other(rng, name)] if kind == "pair" else [name]
 
-    def _drawings(self, rng: np.random.Generator, name: str, beside: str | None = None) -> list[dict]:
-        """A drawing of each concept, the second in the first one's style where there is one."""
+    def _drawings(self, rng: np.random.Generator, name: str, second: str | None = None) -> list[dict]:
+        """A random drawing of each concept, the second in the style of the first where possible."""
         rows = [choose(rng, self._rows[name])]
-        if beside is not None:
-            others = self._rows[beside]
+        if second is not None:
+            others = self._rows[second]
             rows.append(choose(rng, [row for row in others if row["style"] == rows[0]["style"]] or others))
         return rows
 
     def other(self, rng: np.random.Generator, name: str) -> str:
-        """Another concept."""
+        """A random other concept."""
         return choose(rng, [other for other in self.names if other != name])
 
     def png(self, scene: Scene) -> bytes:
-        """The picture of a scene that was composed here."""
-        return self._made[scene]
+        """The encoded image of a scene that `compose` has returned."""
+        return self._pngs[scene]

@@ -1,10 +1,9 @@
-"""`desk_text`, the test of language kept, and the text-only part of the instruction data: what sort of thing a word names.
+"""`desk_text`, the benchmark of retained language ability, and the text-only instruction tuning data: which class a word names.
 
-The benchmark completes a sentence (`A lemon is a kind of` ... `fruit`) and compares the likelihoods of four ends, as
-lm-eval does for ARC and HellaSwag. Measured on the untouched SmolLM2-135M-Instruct: 0.93 right this way (300 items), 0.26 and
-0.25 with letters A to D (96 items each; chance is 0.25), so letters would have shown nothing lost. Words come in fours whose
-classes take turns in being right: whoever looks at the ends alone is right a quarter of the time, exactly. No word is in both
-data sets.
+The benchmark compares the likelihoods of four continuations of a sentence (`A lemon is a kind of` ... `fruit`), as lm-eval
+does for ARC and HellaSwag. The untouched SmolLM2-135M-Instruct reaches 0.93 this way (300 items), but 0.26 and 0.25 with
+letters A to D (96 items each; chance is 0.25), so letters could not show a loss. Items come in groups of four with the same
+continuations, each of which is right once: continuations alone give exactly a quarter. The two data sets share no word.
 """
 
 import numpy as np
@@ -15,7 +14,7 @@ from synthpairs.emoji.scenes import article
 from synthpairs.emoji.tasks.items import item
 from synthpairs.emoji.tasks.studio import choose, evenly, shuffled
 
-# Class -> the group in which it is never set against another, and the names that carry its keyword for another reason.
+# Class -> its group, whose classes are never alternatives to each other, and names whose keyword is misleading.
 CLASSES = {
     "animal": ("animal", {"dragon"}),
     "bird": ("animal", {"feather", "wing"}),
@@ -33,30 +32,29 @@ CLASSES = {
 STEMS = ("{a} is a kind of", "{a} is a type of", "{a} is a sort of")
 NAMING = ("What kind of thing is {a}?", "What sort of thing is {a}?", "{name}: what kind of thing is it?")
 CHECKING = "Is {a} a kind of {sort}? Answer yes or no."
-TRIES = 1000  # to find a question that was not asked before
+TRIES = 1000  # attempts at a new question
 
 Words = dict[str, list[str]]  # class -> names, sorted
 
 
 def word_classes(drawings: pd.DataFrame) -> tuple[Words, Words]:
-    """The one-word names of each class: half for the benchmark, half for the instruction data, parted by hash."""
+    """One-word names by class, split by hash: half for the benchmark, half for the instruction tuning data."""
     named = drawings.drop_duplicates("name")
     single = named[named["name"].str.fullmatch("[a-z]+")]
     benchmark: Words = {}
     instructions: Words = {}
-    taken: set[str] = set()
-    for sort, (_, others) in sorted(
-        CLASSES.items(), key=lambda entry: entry[0] == "animal"
-    ):  # a bird is asked as a bird
-        carry = [sort in keywords for keywords in single["keywords"]]
-        names = sorted(set(single["name"][carry]) - others - taken, key=lambda name: digest("word", name))
-        taken |= set(names)
-        benchmark[sort], instructions[sort] = sorted(names[::2]), sorted(names[1::2])
+    used: set[str] = set()
+    for sort in sorted(CLASSES, key=lambda sort: sort == "animal"):  # last, because birds and insects are animals too
+        has_keyword = [sort in keywords for keywords in single["keywords"]]
+        names = set(single["name"][has_keyword]) - CLASSES[sort][1] - used
+        used |= names
+        order = sorted(names, key=lambda name: digest("word", name))
+        benchmark[sort], instructions[sort] = sorted(order[::2]), sorted(order[1::2])
     return benchmark, instructions
 
 
 def text_items(words: Words, count: int, rng: np.random.Generator) -> list[dict]:
-    """`desk_text`: `count` sentences, a multiple of 4; category is the right class. ValueError when the words do not suffice."""
+    """`desk_text`: `count` sentences, a multiple of 4; category is the right class. ValueError for too few words."""
     groups = sorted({CLASSES[sort][0] for sort, names in words.items() if names})
     if len(groups) < 4:
         raise ValueError(
@@ -75,7 +73,7 @@ def text_items(words: Words, count: int, rng: np.random.Generator) -> list[dict]
 
 
 def _four(words: Words, groups: list[str], stem: str, rng: np.random.Generator) -> dict[str, dict]:
-    """Four sentences with the same four ends, each of which is right once."""
+    """Rows of four sentences with the same four continuations, each of which is right once, by uid."""
     sorts = [
         choose(rng, [sort for sort in words if words[sort] and CLASSES[sort][0] == group])
         for group in shuffled(rng, groups)[:4]
@@ -90,23 +88,23 @@ def _four(words: Words, groups: list[str], stem: str, rng: np.random.Generator) 
 
 
 def text_questions(words: Words, count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """`count` different (question, answer) pairs: what sort of thing a word names, and yes or no."""
+    """`count` different (question, answer) pairs: the class that a word names, or yes or no about a class."""
     sorts = [sort for sort in words if words[sort]]
-    asked: dict[str, str] = {}
-    for place, sort in enumerate(evenly(rng, sorts, count)):
+    answers: dict[str, str] = {}
+    for index, sort in enumerate(evenly(rng, sorts, count)):
         for _ in range(TRIES):
             name = choose(rng, words[sort])
-            if place % 2 == 0:
+            if index % 2 == 0:
                 question, answer = choose(rng, NAMING).format(a=article(name), name=name), sort
             else:
                 others = [other for other in sorts if CLASSES[other][0] != CLASSES[sort][0]]
-                right = place % 4 == 1
+                right = index % 4 == 1
                 question = CHECKING.format(a=article(name), sort=sort if right else choose(rng, others))
                 answer = "yes" if right else "no"
-            if question not in asked:
+            if question not in answers:
                 break
-            sort = choose(rng, sorts)  # this class may be used up
+            sort = choose(rng, sorts)  # all questions of this class may be used
         else:
             raise ValueError(f"params.yaml: tasks.instructions.text: there are no {count} questions; ask for fewer")
-        asked[question] = answer
-    return list(asked.items())
+        answers[question] = answer
+    return list(answers.items())

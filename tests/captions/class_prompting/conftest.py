@@ -14,7 +14,7 @@ WORLD = ["cat", "dog", "bus", "cherries"]
 
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory):
-    """It knows a few words only, and so happens on captions now and then."""
+    """Of so few words that some replies are captions."""
     words = ["<unk>", "<|im_start|>", "<|im_end|>", *WORLD, "A", "a", "the", "red", "on", "in", "sits"]
     raw = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -23,11 +23,9 @@ def language_model(tmp_path_factory):
 
 @pytest.fixture
 def settings(language_model):
-    """Section `invent` with the tiny model."""
-    request, examples = (
-        "Write one caption of {words} words. Subject: {name}.",
-        [{"name": "fox", "caption": "A fox on a hill"}],
-    )
+    """Makes section `invent` with the tiny model."""
+    request = "Write one caption of {words} words. Subject: {name}."
+    examples = [{"name": "fox", "caption": "A fox on a hill"}]
     params = Invent(
         seed=0, banks=["world"], imagenet=ImageNet(subset="imagenet-1k", classes=None, people=False), per_class=3,
         prompt=Prompt(system="You write captions.", request=request, slots={}, examples=examples, words=6),

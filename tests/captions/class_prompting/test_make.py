@@ -1,4 +1,4 @@
-"""The stage with either engine: nothing is lost, a killed run goes on, and the same input gives the same bytes."""
+"""The stage `invent` with both engines: every request has an outcome, runs resume, and output is deterministic."""
 
 import json
 import shutil
@@ -10,8 +10,8 @@ import pytest
 from stages.invent import main
 from synthpairs.captions.class_prompting import make
 from synthpairs.captions.class_prompting.bank import concept_bank
-from synthpairs.captions.class_prompting.make import INVENTED, judge, tally
-from synthpairs.captions.class_prompting.prompts import requests
+from synthpairs.captions.class_prompting.make import INVENTED, count_outcomes, outcomes
+from synthpairs.captions.class_prompting.prompts import make_requests
 from synthpairs.core.schema import caption_uid
 from synthpairs.models.language.server import Reply
 from tests.captions.class_prompting.conftest import WORLD
@@ -30,36 +30,36 @@ def run(root):
     return files, pd.read_parquet(root / "data/invented/captions.parquet"), json.loads(files["invent.json"])
 
 
-def test_every_reply_is_kept_rejected_or_failed(settings):
+def test_outcomes_of_replies(settings):
     params = settings(per_class=4)
     concepts = concept_bank(params, ["cat", "dog"])
     texts = ["A cat on a mat", "A cat on a mat", "", "A cat and a dog", "A dog runs", "Sure, a dog", None, "A cat"]
     replies = [Reply(text or "", "m", error="it broke" if text is None else None) for text in texts]
-    rows = judge(requests(concepts, params), replies, concepts, params)
+    rows = outcomes(make_requests(concepts, params), replies, concepts, params)
     assert all(set(row) == set(INVENTED.names) for row in rows)
     assert {rows[0]["reason"], rows[1]["reason"]} == {None, "duplicate"}
     assert [row["reason"] for row in rows[2:]] == ["empty", None, None, "chatter", None, "unmentioned"]
     assert (rows[6]["status"], rows[6]["uid"], rows[6]["text"], rows[6]["detail"]) == ("failed", None, None, "it broke")
     assert (rows[2]["uid"], rows[4]["uid"]) == (None, caption_uid("A dog runs", "invented"))
     assert rows[3]["matched"] == ["cat", "dog"]
-    assert tally(rows, 2) == {
+    assert count_outcomes(rows, 2) == {
         "asked": 8, "kept": 3, "rejected": {"chatter": 1, "duplicate": 1, "empty": 1, "unmentioned": 1}, "failed": 1,
         "classes": 2, "classes_reached": 1.0, "mean_words": 4.3333, "mean_concepts": 1.3333,
     }  # fmt: skip
 
 
-def test_what_is_named_too_often_is_balanced_away(settings):
+def test_balancing_rejects_captions_of_frequent_concepts(settings):
     params = settings(per_class=40, balance=4)
     concepts = concept_bank(params, ["dog", "bus"])
     texts = [f"A dog number {number}" for number in range(40)] + [f"A bus number {number}" for number in range(3)]
     replies = [Reply(text, "m") for text in texts + [""] * 37]
-    metrics = tally(judge(requests(concepts, params), replies, concepts, params), 2)
+    metrics = count_outcomes(outcomes(make_requests(concepts, params), replies, concepts, params), 2)
     assert 28 <= metrics["rejected"]["balance"] < 40
     assert metrics["kept"] == 43 - metrics["rejected"]["balance"]
     assert metrics["rejected"]["empty"] == 37
 
 
-def test_the_stage_asks_a_server_and_writes_the_same_bytes_twice(project, chat_server, monkeypatch):
+def test_output_with_a_server_is_deterministic(project, chat_server, monkeypatch):
     root = project(engine="server", max_failed_share=0.1)
     monkeypatch.setenv("SYNTHPAIRS_LLM_URL", chat_server.url)
     chat_server.script = {"dog": [(400, {})]}
@@ -75,44 +75,47 @@ def test_the_stage_asks_a_server_and_writes_the_same_bytes_twice(project, chat_s
     chat_server.script = {"dog": [(400, {})]}
     shutil.rmtree(root / "data")
     assert run(root)[0] == first
-    assert len(chat_server.seen) == 12 + 1  # only what had failed was asked again
+    assert len(chat_server.seen) == 12 + 1  # only the failed request is repeated
 
 
-def test_a_model_that_writes_no_caption_leaves_an_empty_table(project, settings):
+def test_no_kept_caption_is_a_valid_result(project, settings):
     _, table, metrics = run(project(replies=replace(settings().replies, words_min=12)))
     assert (len(table), set(table["status"])) == (12, {"rejected"})
     assert (metrics["kept"], metrics["classes_reached"], metrics["mean_words"]) == (0, 0, None)
 
 
-def test_the_local_engine_resumes_and_writes_the_same_bytes_twice(project, monkeypatch):
-    root, pieces, write = project(per_class=20), [], make.generate
+def test_the_local_engine_resumes_and_its_output_is_deterministic(project, monkeypatch):
+    root, batches, generate = project(per_class=20), [], make.generate
 
-    def killed_in_the_third(*arguments):
-        if len(pieces) == 2 and not resumed:
+    def interrupted(*arguments):
+        if len(batches) == 2 and not resumed:
             raise KeyboardInterrupt
-        pieces.append(arguments[1])
-        return write(*arguments)
+        batches.append(arguments[1])
+        return generate(*arguments)
 
     resumed = False
     monkeypatch.setattr("synthpairs.runtime.cached_map.PIECE", 16)
-    monkeypatch.setattr(make, "generate", killed_in_the_third)
+    monkeypatch.setattr(make, "generate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         main()
     assert not (root / "data").exists()
     resumed = True
     first, rows, _ = run(root)
-    assert len(pieces) == 80 / 16
+    assert len(batches) == 80 / 16
     assert set(rows["status"]) == {"kept", "rejected"}
     assert {"cut", "unmentioned"} <= set(rows["reason"].dropna())
     assert rows["model"].str.fullmatch(".*@[0-9a-f]{12}").all()
     shutil.rmtree(root / "data")
     assert run(root)[0] == first
-    assert len(pieces) == 2 * 80 / 16  # nothing was left in the store
+    assert len(batches) == 2 * 80 / 16  # the store was discarded
 
 
-def test_a_model_of_the_hub_is_fetched_and_recorded(project, settings, language_model, monkeypatch):
+def test_a_hub_model_is_recorded(project, settings, language_model, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(language_model))
     _, rows, metrics = run(project(local=replace(settings().local, llm="owner/name@v1"), per_class=10))
     hub = metrics["hub"]
-    assert (hub["model"], hub["commit"]) == ("owner/name@v1", "")  # no snapshot, whose name is its commit
+    assert (hub["model"], hub["commit"]) == (
+        "owner/name@v1",
+        "",
+    )  # the commit is the name of a snapshot folder, and this is none
     assert set(rows["model"]) == {f"owner/name@v1@{hub['sha256'][:12]}"}

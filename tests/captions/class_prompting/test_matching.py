@@ -1,4 +1,4 @@
-"""Which concepts a caption names, and which captions stay when some are named too often."""
+"""Concept matching and balancing."""
 
 from collections import Counter
 
@@ -17,7 +17,7 @@ BANK += [Concept(forms[0], "imagenet", forms) for forms in (*IMAGENET, ("plate",
     [
         ("Two MICE on a bus.", "mouse", ["bus", "mouse"]),
         ("buses and a cherry", "bus", ["bus", "cherries"]),
-        ("a hot-dog", "hot dog", ["dog", "hot dog"]),  # as in MetaCLIP, a name in a name counts
+        ("a hot-dog", "hot dog", ["dog", "hot dog"]),  # a name within a name matches, as in MetaCLIP
         ("Canis familiaris asleep", "dog", ["dog"]),
         ("a Prie Dieu in a church", "prie-dieu", ["prie-dieu"]),
         ("a shell on sand", "bus", ["shell"]),
@@ -33,12 +33,12 @@ def test_matches(text, about, names):
     assert matcher.mentions(text, about) == (about in names)
 
 
-def test_rare_concepts_keep_everything_and_common_ones_about_the_limit():
+def test_rare_concepts_keep_all_captions_and_frequent_ones_about_the_limit():
     matched = {f"dog {number}": ["dog"] for number in range(2000)} | {f"bus {number}": ["bus"] for number in range(5)}
-    matched["dog 77"].append("unicorn")  # one rare concept is enough to stay
-    stay = balanced(matched, 100, 0)
-    counts = Counter(uid.split()[0] for uid in stay)
+    matched["dog 77"].append("unicorn")  # one rare concept is enough
+    kept = balanced(matched, 100, 0)
+    counts = Counter(uid.split()[0] for uid in kept)
     assert counts["bus"] == 5
     assert counts["dog"] == pytest.approx(100, abs=40)  # four standard deviations
-    assert "dog 77" in stay
-    assert balanced(dict(reversed(matched.items())), 100, 0) == stay != balanced(matched, 100, 1)
+    assert "dog 77" in kept
+    assert balanced(dict(reversed(matched.items())), 100, 0) == kept != balanced(matched, 100, 1)

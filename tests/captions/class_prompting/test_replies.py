@@ -1,4 +1,4 @@
-"""What becomes of a model's replies."""
+"""Parsing of model replies."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from synthpairs.captions.class_prompting.bank import Concept
 from synthpairs.captions.class_prompting.matching import Matcher
 from synthpairs.captions.class_prompting.replies import Parsed, Reply, parse
 
-BECOME = {
+CAPTIONS = {
     '  "Two dogs\ton a mat."\nI hope you like it!': "Two dogs on a mat.",
     "\n**Caption:** a dog in a red hat": "a dog in a red hat",
     "<think>They want\na dog.</think>\nA dog runs": "A dog runs",
@@ -31,18 +31,19 @@ def parsed(settings):
 
 
 @pytest.mark.parametrize(
-    ("reply", "text"), [*BECOME.items(), *((same, same) for same in ("A dog", "A dog at a caf\u00e9 table with a die"))]
+    ("reply", "text"),
+    [*CAPTIONS.items(), *((same, same) for same in ("A dog", "A dog at a caf\u00e9 table with a die"))],
 )
-def test_a_reply_becomes_a_caption(parsed, reply, text):
+def test_usable_replies(parsed, reply, text):
     assert parsed(Reply(reply, "m")) == Parsed(text)
 
 
 @pytest.mark.parametrize(("reason", "reply"), [(reason, reply) for reason in REJECTED for reply in REJECTED[reason]])
-def test_another_is_rejected_as_it_is(parsed, reason, reply):
+def test_rejected_replies(parsed, reason, reply):
     rejected = parsed(Reply(reply, "m"))
     assert (rejected.text, rejected.reason) == ("" if reason == "empty" else reply, reason)
 
 
-def test_a_reply_cut_in_its_first_line_is_none(parsed):
+def test_a_reply_cut_in_its_first_line_is_rejected(parsed):
     assert parsed(Reply("A dog on a", "m", cut=True)).reason == "cut"
     assert parsed(Reply("A dog on a mat\nand the", "m", cut=True)).reason is None

@@ -1,4 +1,4 @@
-"""Sources over files in the test's own directory."""
+"""Reading of sources, and encoded images."""
 
 import io
 
@@ -15,7 +15,7 @@ def read_all(*sources):
 
 @pytest.fixture
 def read(tmp_path):
-    """Writes a file's bytes and reads it as a source; what becomes of its rows."""
+    """Writes a file and reads its captions."""
 
     def captions(name, payload, kind, **changed):
         (tmp_path / name).write_bytes(payload)

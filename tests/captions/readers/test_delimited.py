@@ -1,8 +1,8 @@
-"""Plain text, TSV and CSV: every line ends as a caption, and a bad one leaves its neighbours alone."""
+"""Plain text, TSV and CSV: every row becomes a caption, and a faulty one does not affect others."""
 
 import pytest
 
-from synthpairs.captions.readers.rows import LONGEST
+from synthpairs.captions.readers.rows import MAX_LINE
 from tests.captions.readers.conftest import outcome, reasons
 
 
@@ -10,8 +10,8 @@ from tests.captions.readers.conftest import outcome, reasons
     ("kind", "payload", "texts"),
     [
         ("text", b"a cat\r\n\n  \n two\tdogs \nnul \x00\nlast", ["a cat", " two\tdogs ", "nul \x00", "last"]),
-        ("text", b"x" * (2 * LONGEST + 5) + b"\nafter\n", ["x" * LONGEST, "after"]),
-        ("tsv", b'a "cat\turl\n"a dog\turl\n', ['a "cat', '"a dog']),  # no quotes there
+        ("text", b"x" * (2 * MAX_LINE + 5) + b"\nafter\n", ["x" * MAX_LINE, "after"]),
+        ("tsv", b'a "cat\turl\n"a dog\turl\n', ['a "cat', '"a dog']),  # no quoting in TSV
         (
             "csv",
             b'id,text\n1,"a ""big"" cat, here"\r\n\n2,"two\nlines"\n3,nul \x00 byte\n',
@@ -22,7 +22,7 @@ from tests.captions.readers.conftest import outcome, reasons
         ("tsv", b"\n", []),
     ],
 )
-def test_each_line_or_row_is_a_caption(kind, payload, texts, read):
+def test_rows_of_valid_files(kind, payload, texts, read):
     assert outcome(read("a", payload, kind)) == [(text, None) for text in texts]
 
 
@@ -34,7 +34,7 @@ def test_each_line_or_row_is_a_caption(kind, payload, texts, read):
         (b"url\t caption\nhttp://e\ta cat\nonly\n\t\nhttp\n", {"text": "caption"}, 3),
     ],
 )
-def test_tsv_columns_go_by_number_or_name(payload, columns, line, read):
+def test_tsv_columns_by_number_or_name(payload, columns, line, read):
     captions = read("a.tsv", payload, "tsv", **columns)
     short = "unreadable" if line else None
     assert outcome(captions) == [("a cat", None), ("only", short), ("", None), ("http", short)]
@@ -53,7 +53,7 @@ def test_tsv_columns_go_by_number_or_name(payload, columns, line, read):
     ],
 )
 @pytest.mark.parametrize("after", [b'3,"a dog"\n4,a bus\n', b"3,a dog\n4,a bus\n"])
-def test_a_bad_csv_row_loses_no_neighbour(bad, fault, after, read):
+def test_a_faulty_csv_row_does_not_affect_others(bad, fault, after, read):
     captions = read("a.csv", b"id,text\n1,a cat\n" + bad + b"\n" + after, "csv")
     assert reasons(captions) == [None, "unreadable", None, None]
     assert [captions[number].text for number in (0, 2, 3)] == ["a cat", "a dog", "a bus"]

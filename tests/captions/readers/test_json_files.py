@@ -1,4 +1,4 @@
-"""JSON: lines of objects, and LLaVA's long lists, wherever the chunks are cut and whatever is broken in them."""
+"""JSON Lines and LLaVA lists: chunk boundaries anywhere, and faulty records."""
 
 import json
 
@@ -14,7 +14,7 @@ def record(text, **more):
     return {"id": "004539375", "image": "00453/004539375.jpg", "conversations": turns} | more
 
 
-def test_a_file_keeps_every_line_readable_or_not(read):
+def test_every_line_becomes_a_caption(read):
     lines = [
         json.dumps({"text": "a cat on a mat"}).encode(), json.dumps({"text": "two buses"}).encode(), b"",
         b'{"text": "caf\xe9"}', b'{"text": "half \\ud800 pair"}', b'{"text": "nul \\u0000 byte"}',
@@ -32,7 +32,7 @@ def test_a_file_keeps_every_line_readable_or_not(read):
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_llava_lists_read_the_same_wherever_they_are_cut(indent, read, monkeypatch):
+def test_llava_lists_do_not_depend_on_chunk_boundaries(indent, read, monkeypatch):
     texts = ['a "big" cat \\ {[', "ein \u00e4gyptischer \u72d7 \U0001f431\u2028", "esc \n\t\u0001", "] , {", ""]
     for ascii_only in (True, False):
         payload = json.dumps([record(text) for text in texts], indent=indent, ensure_ascii=ascii_only).encode()
@@ -61,20 +61,20 @@ def test_llava_lists_read_the_same_wherever_they_are_cut(indent, read, monkeypat
         ('{"id": 1, "conversations": [{"from": "gpt", "value": null}]}', "text and source must be strings"),
     ],
 )
-def test_a_bad_record_loses_no_neighbour(bad, fault, chunk, read, monkeypatch):
+def test_a_faulty_record_does_not_affect_others(bad, fault, chunk, read, monkeypatch):
     monkeypatch.setattr(llava_json, "CHUNK", chunk)
     good = [json.dumps(record(text)) for text in ("a cat", "a dog", "a bus", "a bus")]
     payload = f"[{good[0]},\n{bad},{bad},\n{good[1]}, {good[2]} {good[3]}, ]".encode()
     captions = read("a.json", payload, "llava")
     assert [captions[0].text, *(caption.text for caption in captions[-3:])] == ["a cat", "a dog", "a bus", "a bus"]
     lost = captions[1:-3]
-    # Nothing says where the two part when neither begins as a record does.
+    # Two faulty records are one row if neither begins like a record.
     assert reasons(lost) == ["unreadable"] * (1 if bad == "nonsense" or bad[0] == "[" else 2)
     assert f"a.json record 2: {fault}" in lost[0].detail
 
 
 @pytest.mark.parametrize(
-    ("payload", "becomes"),
+    ("payload", "expected"),
     [
         (b"", ["unreadable"]),
         (b"[]", []),
@@ -85,11 +85,11 @@ def test_a_bad_record_loses_no_neighbour(bad, fault, chunk, read, monkeypatch):
         (b'[{"text": "a"}] [{"text": "b"}]', [None, "unreadable"]),
     ],
 )
-def test_what_a_cut_list_has_lost_is_one_row(payload, becomes, read):
-    assert reasons(read("a.json", payload, "llava", text="text")) == becomes
+def test_the_rest_of_a_truncated_list_is_one_row(payload, expected, read):
+    assert reasons(read("a.json", payload, "llava", text="text")) == expected
 
 
-def test_llava_pictures_lie_beside_the_list(read, tmp_path):
+def test_llava_images_are_relative_to_the_list(read, tmp_path):
     (tmp_path / "00453").mkdir()
     (tmp_path / "00453/004539375.jpg").write_bytes(encoded())
     records = [record("a cat"), record("a dog", image="no.jpg"), {"conversations": record("b")["conversations"]}]

@@ -1,4 +1,4 @@
-"""Sources: which files they are, what becomes of every row, and what is said about mistakes in params.yaml."""
+"""Sources: their files, every row of them, and errors about params.yaml."""
 
 import gzip
 import tracemalloc
@@ -14,7 +14,7 @@ from tests.captions.readers.conftest import encoded, outcome, read_all, reasons
 
 
 @pytest.mark.parametrize("kind", [*READERS, "xlsx"])
-def test_the_readers_are_the_formats_of_params_yaml(kind, tmp_path):
+def test_readers_are_the_formats_that_params_yaml_accepts(kind, tmp_path):
     columns = "{text: null, image: null, source: null}"
     entry = f"[{{name: n, path: p, format: {kind}, columns: {columns}, images: null, limit: 3}}]"
     path = tmp_path / "params.yaml"
@@ -26,7 +26,7 @@ def test_the_readers_are_the_formats_of_params_yaml(kind, tmp_path):
             load_params(CaptionParams, "captions", path)
 
 
-def test_sources_and_files_come_in_order_and_a_limit_is_over_all_files(tmp_path):
+def test_order_of_sources_and_files_and_the_limit_of_rows(tmp_path):
     for name in ("b", "a", "c"):
         (tmp_path / f"{name}.txt").write_text(f"{name} cat\n{name} dog\n")
     (tmp_path / "a.csv").write_text("text\na bus\n")
@@ -38,7 +38,7 @@ def test_sources_and_files_come_in_order_and_a_limit_is_over_all_files(tmp_path)
     assert [caption.text for caption in globbed] == ["b cat", "b dog", "c cat", "c dog"]
 
 
-def test_a_columns_source_is_the_captions_and_an_empty_one_the_sources(read):
+def test_the_source_column_and_its_default(read):
     captions = read("a.csv", b"text,from\na cat,flickr\na dog,\n", "csv", source="from")
     captions += read(
         "a.jsonl", b'{"text": "a", "from": "x"}\n{"text": "b"}\n{"text": "c", "from": 3}', "jsonl", source="from"
@@ -47,7 +47,7 @@ def test_a_columns_source_is_the_captions_and_an_empty_one_the_sources(read):
     assert reasons(captions) == [None] * 4 + ["unreadable"]
 
 
-LINES = {  # a file of one text, and what stands between several
+LINES = {  # start of a file, row, separator, end
     "jsonl": ("", '{{"text": "{}"}}', "\n", ""), "csv": ("text\n", "{}", "\n", ""), "tsv": ("", "{}\turl", "\n", ""),
     "text": ("", "{}", "\n", ""), "llava": ("[", '{{"text": "{}"}}', ",\n", "]"),
 }  # fmt: skip
@@ -63,26 +63,26 @@ def columns(kind):
 
 
 @pytest.mark.parametrize("kind", LINES)
-def test_compressed_files_are_read_and_a_cut_one_keeps_what_came_before(kind, read):
+def test_compressed_files_and_truncated_ones(kind, read):
     rows = [f"{number} a cat on a mat" for number in range(20_000)]
     whole = gzip.compress(file_of(kind, rows))
     assert [caption.text for caption in read("a.gz", whole, kind, **columns(kind))] == rows
     *kept, last = read("a.gz", whole[: len(whole) // 2], kind, **columns(kind))
     assert [caption.text for caption in kept] == rows[: len(kept)]
-    assert 1000 < len(kept) < 20_000 or kind == "llava"  # which is read in chunks of a megabyte
+    assert 1000 < len(kept) < 20_000 or kind == "llava"  # which is decoded in chunks of a megabyte
     assert last.reason == "unreadable"
     assert "a.gz from here on: EOFError" in last.detail
 
 
 @pytest.mark.parametrize("kind", LINES)
-def test_a_byte_order_mark_is_taken_off_and_other_bytes_are_replaced(kind, read):
+def test_byte_order_marks_are_removed_and_invalid_bytes_replaced(kind, read):
     payload = b"\xef\xbb\xbf" + file_of(kind, ["a caf#"]).replace(b"#", b"\xe9")
     assert outcome(read("a", payload, kind, **columns(kind))) == [("a caf\ufffd", None)]
 
 
 @pytest.fixture
 def peak():
-    """Reads a source; its texts, and the memory that reading took at most."""
+    """Reads a source; returns the number of its good captions but the first, and the peak memory."""
 
     def read(source):
         captions = read_sources([source], 16, CONCEPTS)
@@ -108,7 +108,7 @@ def test_memory_does_not_grow_with_the_file(kind, tmp_path, peak):
 
 
 @pytest.mark.parametrize("kind", ["text", "tsv", "csv", "jsonl"])
-def test_a_line_that_unpacks_to_a_hundred_megabytes_is_never_held(kind, tmp_path, peak):
+def test_memory_is_bounded_for_a_long_compressed_line(kind, tmp_path, peak):
     path, row = tmp_path / "a.gz", '{"text": "a dog"}' if kind == "jsonl" else "a dog"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(file_of(kind, ["a cat"]) + b"\n")
@@ -117,11 +117,11 @@ def test_a_line_that_unpacks_to_a_hundred_megabytes_is_never_held(kind, tmp_path
         file.write(f"\n{row}\n".encode())
     assert path.stat().st_size < 2**20
     read, memory = peak(source_of(path, kind))
-    assert read == (1 if kind in ("csv", "jsonl") else 2)  # the others have the line's beginning for a caption
+    assert read == (1 if kind in ("csv", "jsonl") else 2)  # the others read the beginning of the line
     assert memory < 40 * 2**20
 
 
-def test_pictures_come_from_paths_and_an_unreadable_one_rejects_its_row_alone(tmp_path, read):
+def test_images_from_paths_and_unreadable_ones(tmp_path, read):
     (tmp_path / "pictures").mkdir()
     for name in ("pictures/a.jpg", "outside.jpg"):
         (tmp_path / name).write_bytes(encoded())
@@ -156,7 +156,7 @@ def test_pictures_come_from_paths_and_an_unreadable_one_rejects_its_row_alone(tm
         ("csv", "a.csv", {"image": "url", "images": "x"}, "images: 'x' is not a directory"),
     ],
 )
-def test_a_mistake_in_params_yaml_is_named(kind, name, changed, error, tmp_path):
+def test_errors_about_params_yaml(kind, name, changed, error, tmp_path):
     (tmp_path / "a.csv").write_text("url,text\nhttp://e,a cat\n")
     (tmp_path / "a.tsv").write_text("a cat\thttp://e\n")
     (tmp_path / "a.jsonl").write_text('{"text": "a cat"}\n')

@@ -1,4 +1,4 @@
-"""Parquet files and Hugging Face data sets: the columns that are asked for, cell by cell."""
+"""Parquet files and Hugging Face data sets."""
 
 import json
 
@@ -18,7 +18,7 @@ def read(path, kind, **changed):
 
 @pytest.fixture
 def parquet(tmp_path):
-    """Writes columns to a Parquet file."""
+    """Makes a Parquet file of columns."""
 
     def write(**columns):
         pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=2)
@@ -27,7 +27,7 @@ def parquet(tmp_path):
     return write
 
 
-def test_parquet_rows_with_sources_and_pictures(parquet):
+def test_parquet_rows_with_sources_and_images(parquet):
     texts = pa.array(["a cat", "a dog", "a bus", None]).dictionary_encode()
     path = parquet(TEXT=texts, origin=["x", None, "", "y"], jpg=[encoded(), None, b"broken", encoded()])
     captions = read(path, "parquet", text="TEXT", source="origin", image="jpg")
@@ -38,7 +38,7 @@ def test_parquet_rows_with_sources_and_pictures(parquet):
     assert "a.parquet row 4: text and source must be strings, got NoneType" in captions[3].detail
 
 
-def test_cells_that_are_not_utf8_leave_their_neighbours_alone(parquet):
+def test_a_cell_that_is_not_utf8_does_not_affect_others(parquet):
     offsets = pa.array([0, 5, 9, 14], pa.int32()).buffers()[1]
     text = pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"a catcaf\xe9a dog")])
     assert [caption.text for caption in read(parquet(text=text), "parquet")] == ["a cat", "caf\ufffd", "a dog"]
@@ -52,7 +52,7 @@ def test_a_broken_parquet_file_is_one_row_and_the_next_is_read(parquet, tmp_path
     assert "0.parquet from here on: ArrowInvalid" in captions[0].detail
 
 
-def test_a_column_that_a_table_lacks_is_named(parquet, tmp_path):
+def test_missing_columns_are_errors(parquet, tmp_path):
     path = parquet(caption=["a cat"], url=["u"])
     with pytest.raises(ValueError, match=r"columns\.text: .*a\.parquet has no column 'text'; it has caption, url"):
         read(path, "parquet")
@@ -61,7 +61,7 @@ def test_a_column_that_a_table_lacks_is_named(parquet, tmp_path):
         read(tmp_path / "saved", "huggingface")
 
 
-def test_a_saved_data_set_is_read_split_by_split_with_pictures(tmp_path):
+def test_saved_data_sets_with_splits_and_images(tmp_path):
     features = datasets.Features({"image": datasets.Image(), "caption": datasets.Value("string")})
     rows = {"caption": ["a cat", "a dog"], "image": [Image.new("RGB", (20, 20), "red"), None]}
     split = datasets.Dataset.from_dict(rows, features=features)
@@ -76,7 +76,7 @@ def test_a_saved_data_set_is_read_split_by_split_with_pictures(tmp_path):
             read(tmp_path / folder, "huggingface", text="caption")
 
 
-def test_a_directory_that_load_dataset_knows_is_streamed(tmp_path):
+def test_directories_for_load_dataset(tmp_path):
     (tmp_path / "hub/data").mkdir(parents=True)
     lines = [json.dumps({"text": text, "n": 1}) for text in ("a cat", "a dog")]
     (tmp_path / "hub/data/train.jsonl").write_text("\n".join(lines))

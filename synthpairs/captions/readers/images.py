@@ -1,4 +1,4 @@
-"""The pictures that come with captions, made as small as the stage's own originals."""
+"""Original images of captions, decoded safely and resized."""
 
 import io
 import os
@@ -10,17 +10,17 @@ from PIL import Image, ImageOps
 
 from synthpairs.core.images import decoder_message
 
-LARGEST = 2**26  # bytes of an encoded picture, and of whatever else is read at once
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of the others some start programs
+MAX_BYTES = 2**26  # of an encoded image, and of any other archive member
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # some other formats start programs
 
 
 def original(cell: Any, folder: Path, side: int) -> bytes | None:
-    """The picture of a row's `image` as an RGB PNG of `side` x `side` pixels, cut to its central square; None without one.
+    """The image in a row's `image` cell as an RGB PNG, centre-cropped and resized to `side` x `side`; None for an empty cell.
 
-    ValueError when it cannot be had: outside of `folder`, more than LARGEST bytes, more pixels than PIL's
-    MAX_IMAGE_PIXELS, or broken.
+    ValueError for a path outside of `folder`, more than MAX_BYTES bytes, more pixels than PIL's MAX_IMAGE_PIXELS, and
+    undecodable data.
     """
-    if isinstance(cell, dict):  # as Hugging Face's Image feature stores it
+    if isinstance(cell, dict):  # Hugging Face's Image feature
         cell = cell.get("bytes") or cell.get("path")
     if not cell:
         return None
@@ -31,9 +31,9 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(payload), formats=_FORMATS) as image:
-                image.draft("RGB", (2 * side, 2 * side))  # of a large JPEG only what is needed is decoded
+                image.draft("RGB", (2 * side, 2 * side))  # decodes a large JPEG at reduced size
                 small = ImageOps.fit(_on_white(ImageOps.exif_transpose(image)), (side, side), Image.Resampling.LANCZOS)
-    except Exception as error:  # on broken data PIL's decoders raise nearly anything
+    except Exception as error:  # PIL's decoders raise many types on broken data
         raise ValueError(f"picture: {decoder_message(error)}") from None
     png = io.BytesIO()
     small.save(png, "PNG")
@@ -41,20 +41,20 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
 
 
 def _read(name: str, folder: Path) -> bytes:
-    path = Path(os.path.abspath(folder / name))  # by its name alone: a link within the folder may lead anywhere
+    path = Path(os.path.abspath(folder / name))  # without resolving links, which may lead out of the folder
     if not path.is_relative_to(os.path.abspath(folder)):
         raise ValueError(f"picture: {name!r} leads out of {folder}")
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            raise ValueError(f"picture: {path} is no file of at most {LARGEST} bytes")
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"picture: {path} is no file of at most {MAX_BYTES} bytes")
         return path.read_bytes()
-    except OSError as error:  # a name that is too long, say
+    except OSError as error:  # for example a name that is too long
         raise ValueError(f"picture: {path}: {error.strerror}") from None
 
 
 def _on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
-    ground = Image.new("RGBA", image.size, "white")
-    ground.alpha_composite(image.convert("RGBA"))
-    return ground.convert("RGB")
+    background = Image.new("RGBA", image.size, "white")
+    background.alpha_composite(image.convert("RGBA"))
+    return background.convert("RGB")

@@ -1,4 +1,4 @@
-"""The filter that asks BLIP whether a caption and the picture that it came with belong together."""
+"""BLIP filter: image-text matching of captions and their original images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,29 +24,29 @@ class BlipFilter:
         self._model = model.eval().to(best_device())
         self._processor = AutoProcessor.from_pretrained(self.folder, trust_remote_code=False)
 
-    def drop_unmatched(self, captions: Sequence[Caption]) -> None:
-        """Reject what BLIP gives less than `min` or more than `max`; captions without an original pass unmeasured."""
+    def filter(self, captions: Sequence[Caption]) -> None:
+        """Reject captions with a probability outside [`min`, `max`]; those without an original pass unmeasured."""
         pairs = [(caption, caption.original) for caption in captions if caption.original is not None]
-        for first in range(0, len(pairs), self.batch):
-            chosen = pairs[first : first + self.batch]
-            values = self._probabilities([normalise(caption.text) for caption, _ in chosen], [png for _, png in chosen])
-            for (caption, _), value in zip(chosen, values, strict=True):
+        for start in range(0, len(pairs), self.batch):
+            batch = pairs[start : start + self.batch]
+            values = self._probabilities([normalise(caption.text) for caption, _ in batch], [png for _, png in batch])
+            for (caption, _), value in zip(batch, values, strict=True):
                 caption.measures["blip_itm"] = round(value, 4)
                 if not self.params.min <= caption.measures["blip_itm"] <= self.params.max:
                     caption.reject("blip", f"{value:.4f} is not from {self.params.min} to {self.params.max}")
 
     @torch.inference_mode()
-    def _probabilities(self, texts: Sequence[str], pictures: Sequence[bytes]) -> list[float]:
-        """Softmax of the matching head, positive class, of each text with its encoded picture."""
+    def _probabilities(self, texts: Sequence[str], images: Sequence[bytes]) -> list[float]:
+        """Matching probability of each text and its encoded image."""
         inputs = self._processor(
             text=list(texts),
-            images=[decode_image(png) for png in pictures],
+            images=[decode_image(png) for png in images],
             return_tensors="pt",
             padding=True,
             truncation=True,
             max_length=self._model.config.text_config.max_position_embeddings,
         ).to(self._model.device)
-        # The parts one by one: transformers' own forward makes the picture's mask on the CPU, wherever the model is.
+        # Not the model's own forward, because it creates the image attention mask on the CPU whatever the device.
         states = self._model.vision_model(pixel_values=inputs["pixel_values"]).last_hidden_state
         output = self._model.text_encoder(
             input_ids=inputs["input_ids"],

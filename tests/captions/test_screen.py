@@ -1,4 +1,4 @@
-"""Invented captions meet the filters of `captions`: the same reasons, nothing lost, the same bytes twice."""
+"""Stage `screen`: the filters of `captions` on class-prompted captions."""
 
 import json
 import shutil
@@ -17,8 +17,8 @@ PROGRAM = f"""
 from itertools import repeat
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
-from synthpairs.captions.screening import screened
-for _ in screened(([Caption(text="a cat", source="x", concept="cat")] for _ in repeat(0)), Limits(**{WIDE}), None):
+from synthpairs.captions.filters import filter_texts
+for _ in filter_texts(([Caption(text="a cat", source="x", concept="cat")] for _ in repeat(0)), Limits(**{WIDE}), None):
     pass
 """
 TEXTS = ["a cat on a mat", "A cat on a mat", "a <b>dog</b> on a mat", "dog", "two buses in the rain"]
@@ -31,7 +31,7 @@ def invented(text, status="kept"):
 
 @pytest.fixture
 def screened(project_root, settings, limits):
-    """Runs the stage over invented captions; the project, its outputs and the tables."""
+    """Runs the stage; returns the project, its outputs and both tables."""
 
     def run(words_min, rows):
         root = project_root(captions=asdict(settings(limits=limits(words_min=words_min))))
@@ -44,7 +44,7 @@ def screened(project_root, settings, limits):
     return run
 
 
-def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_same_twice(screened):
+def test_captions_are_kept_or_rejected_and_output_is_deterministic(screened):
     rows = [*map(invented, TEXTS), invented("a dog on a hat", "rejected"), invented(None, "failed")]
     root, first, kept, rejected = screened(2, rows)
     assert (list(kept.columns), list(rejected.columns)) == (CAPTIONS.names, REJECTED.names)
@@ -63,11 +63,11 @@ def test_every_kept_invention_ends_as_kept_or_rejected_and_the_bytes_are_the_sam
 
 
 @pytest.mark.parametrize(("status", "rejections"), [("kept", 5), ("rejected", 0)])
-def test_nothing_left_is_a_result(screened, status, rejections):
+def test_no_kept_caption_is_a_valid_result(screened, status, rejections):
     _, files, kept, rejected = screened(90, [invented(text, status) for text in TEXTS])
     assert (len(kept), list(kept.columns)) == (0, CAPTIONS.names)
     assert (len(rejected), json.loads(files["screen.json"])["kept_total"]) == (rejections, 0)
 
 
-def test_a_killed_screening_leaves_no_worker():
+def test_a_killed_run_leaves_no_worker():
     kill_with_workers(start_python(PROGRAM))

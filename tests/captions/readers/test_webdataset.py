@@ -1,4 +1,4 @@
-"""Tar shards: samples with and without pictures, hostile members, and cuts anywhere."""
+"""Tar shards: samples with and without images, unsafe members, and truncation at any byte."""
 
 import gzip
 import io
@@ -7,12 +7,12 @@ import tarfile
 
 import pytest
 
-from synthpairs.captions.readers import archives
+from synthpairs.captions.readers import webdataset
 from tests.captions.readers.conftest import encoded, outcome, reasons
 
 
 def tar_of(*members):
-    """An archive of files, and of entries that are none."""
+    """An archive of (name, bytes), or (name, (type, link name)) for other entries."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in members:
@@ -26,12 +26,12 @@ def tar_of(*members):
 
 
 def sample(key, text):
-    """As img2dataset writes them."""
+    """Members of a sample as img2dataset writes it."""
     meta = json.dumps({"caption": text, "url": f"http://{key}", "status": "success"}).encode()
     return [(f"{key}.jpg", encoded()), (f"{key}.json", meta), (f"{key}.txt", text.encode())]
 
 
-def test_captions_come_from_txt_or_json_and_pictures_may_be_missing(read):
+def test_captions_come_from_txt_or_json_and_images_are_optional(read):
     payload = tar_of(
         ("./d", (tarfile.DIRTYPE, "")), *sample("./d/0", "a cat"),
         ("1.txt", b"\xef\xbb\xbfa dog\n"), ("1.npy", b"numbers"),
@@ -49,7 +49,7 @@ def test_captions_come_from_txt_or_json_and_pictures_may_be_missing(read):
     assert read("a.tar.gz", gzip.compress(payload), "webdataset")[0] == captions[0]
 
 
-def test_fields_of_the_json_and_another_picture_can_be_named(read):
+def test_json_fields_and_the_image_extension_can_be_named(read):
     payload = tar_of(*sample("0", "a cat"), ("0.seg.png", encoded("blue", form="PNG")), ("1.json", b'{"caption": "a"}'))
     first, second = read("a.tar", payload, "webdataset", text="url", source="status", image="seg.png")
     assert (first.text, first.source) == ("http://0", "success")
@@ -59,7 +59,7 @@ def test_fields_of_the_json_and_another_picture_can_be_named(read):
         read("a.tar", payload, "webdataset", source="licence")
 
 
-def test_hostile_members_are_counted_and_not_followed(read, tmp_path):
+def test_unsafe_members_are_rejected(read, tmp_path):
     (tmp_path / "secret.txt").write_text("a secret")
     outside = ["../0.txt", "/etc/0.txt", "a/../../b.txt"]
     payload = tar_of(
@@ -78,14 +78,14 @@ def test_hostile_members_are_counted_and_not_followed(read, tmp_path):
 
 
 def test_a_member_over_the_limit_rejects_its_sample_alone(read, monkeypatch):
-    monkeypatch.setattr(archives, "LARGEST", 2000)
+    monkeypatch.setattr(webdataset, "MAX_BYTES", 2000)
     payload = tar_of(("0.txt", b"a cat"), ("0.jpg", b"x" * 2001), ("0.mp4", b"x" * 5000), ("1.txt", b"a dog"))
     captions = read("a.tar", payload, "webdataset")
     assert outcome(captions) == [("a cat", "unreadable"), ("a dog", None)]
     assert "sample 0: 0.jpg: 2001 bytes, 2000 is the limit" in captions[0].detail
 
 
-def test_a_cut_anywhere_keeps_what_is_whole_and_counts_the_rest_once(read):
+def test_truncation_keeps_complete_samples_and_rejects_the_rest_once(read):
     names = ["a cat", "a dog", "a bus"]
     payload = tar_of(*(member for key, text in enumerate(names) for member in sample(str(key), text)))
     assert outcome(read("a.tar", payload, "webdataset")) == [(name, None) for name in names]
@@ -95,14 +95,14 @@ def test_a_cut_anywhere_keeps_what_is_whole_and_counts_the_rest_once(read):
         *kept, last = read("a.tar", payload[:cut], "webdataset")
         good = [caption.text for caption in kept if caption.reason is None]
         assert good == names[: len(good)]
-        assert len(kept) - len(good) <= 1  # a sample whose caption was still to come
+        assert len(kept) - len(good) <= 1  # a sample without its caption
         lengths.add(len(good))
         assert last.reason == "unreadable"
         assert "a.tar from here on: " in last.detail
-    assert lengths == {0, 1, 2, 3}  # with all three only the end's mark is missing
+    assert lengths == {0, 1, 2, 3}  # 3: only the end-of-archive block is missing
 
 
-def test_a_broken_header_is_no_end(read):
+def test_a_broken_header_is_not_taken_for_the_end(read):
     payload = bytearray(tar_of(("0.txt", b"a cat"), ("1.txt", b"a dog"), ("2.txt", b"a bus")))
     payload[1024 + 148] ^= 1  # the checksum of the second header
     assert reasons(read("a.tar", bytes(payload), "webdataset")) == [None, "unreadable"]

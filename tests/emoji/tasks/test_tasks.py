@@ -1,3 +1,5 @@
+"""Benchmarks and instruction tuning data of a small emoji world: right answers, even distributions, no leaked drawings."""
+
 import io
 import re
 import subprocess
@@ -10,56 +12,54 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from synthpairs.emoji.scenes import BACKGROUNDS
-from synthpairs.emoji.scenes import KINDS as SCENES
+from synthpairs.emoji import scenes
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
 from synthpairs.emoji.tasks.instructions import instruction_rows
 from synthpairs.emoji.tasks.params import Mix
 from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.emoji.tasks.studio import Studio
 from synthpairs.emoji.tasks.words import CLASSES, word_classes
-from synthpairs.emoji.tasks.writing import TAUGHT, check_split, make_tasks
+from synthpairs.emoji.tasks.writing import INSTRUCTION_SPLIT, check_split, make_tasks
 from synthpairs.evaluation.benchmarks.scoring import option, short_answer, yes_or_no
 from tests.evaluation.benchmarks.conftest import KINDS, SMALL
 
 
 def table(directory, task):
-    """A table, with lists in its list columns and the names of the things shown as `names`."""
+    """A table, with lists in its list columns and the names of the concepts shown as `names`."""
     rows = pd.read_parquet(directory / f"{task}.parquet")
-    for name in ("answers", "choices", "drawings", "turns"):
-        if name in rows:
-            rows[name] = [None if cell is None else list(cell) for cell in rows[name]]
-    return rows.assign(names=[{drawing.partition("/")[0] for drawing in row} for row in rows["drawings"]])
+    for name in {"answers", "choices", "drawings", "turns"} & set(rows):
+        rows[name] = [None if cell is None else list(cell) for cell in rows[name]]
+    return rows.assign(names=rows["drawings"].map(concepts_of))
 
 
-def shown(row):
-    """Names of the things in a row's drawings."""
-    return {drawing.partition("/")[0] for drawing in row["drawings"]}
+def concepts_of(drawings):
+    return {drawing.partition("/")[0] for drawing in drawings}
 
 
 @pytest.fixture
 def make(drawings, concepts, tmp_path):
-    """Writes the small world's tasks, with changes, to the test's directory."""
-
-    def made(table=drawings, names=concepts, **changes):
-        return make_tasks(table, names, replace(SMALL, **changes), tmp_path)
-
-    return made
+    """Writes the small world's tasks, with changed params, to the test's directory."""
+    return lambda table=drawings, names=concepts, **changed: make_tasks(
+        table, names, replace(SMALL, **changed), tmp_path
+    )
 
 
-def test_nothing_held_out_is_taught(task_directory, drawings):
+def test_benchmarks_and_instructions_use_different_splits(task_directory, drawings):
     splits = drawings.set_index("drawing")["split"]
-    held_out = {drawing for task in TASKS for row in table(task_directory, task)["drawings"] for drawing in row}
-    taught = {drawing for row in table(task_directory, "instructions")["drawings"] for drawing in row}
-    assert set(splits[sorted(held_out)]) == {"heldout_combination"}
-    assert set(splits[sorted(taught)]) == {"train"}
-    with pytest.raises(AssertionError, match="not of split train"):  # as it asks of every table that it writes
-        check_split("x", [{"uid": "1", "drawings": sorted(held_out)[:1]}], drawings, "train")
+    for task in (*TASKS, "instructions"):
+        shown = table(task_directory, task)["drawings"].explode().dropna()
+        assert set(splits[shown]) <= {"train" if task == "instructions" else "heldout_combination"}
+    held_out = drawings.loc[drawings["split"] == "heldout_combination", "drawing"]
+    with pytest.raises(AssertionError, match="not of split train"):
+        check_split("x", [{"uid": "1", "drawings": [held_out.iloc[0]]}], drawings, "train")
+
+
+def test_the_stage_imports_no_torch():
     code = "import sys, stages.tasks; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0, "the stage needs no torch"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_sizes_pictures_and_definitions(task_directory):
+def test_sizes_images_definitions_and_scores_of_right_answers(task_directory):
     sizes = {task: getattr(SMALL, task.removeprefix("desk_")) for task in TASKS} | {"instructions": 40 + 24}
     for task, size in sizes.items():
         rows = table(task_directory, task)
@@ -72,9 +72,9 @@ def test_sizes_pictures_and_definitions(task_directory):
     image = Image.open(io.BytesIO(rows["picture"].dropna().iloc[0]))
     assert (image.mode, image.size, image.format) == ("RGB", (48, 48), "PNG")
     assert {len(set(answers)) for answers in table(task_directory, "desk_caption")["answers"]} == {SMALL.references + 1}
-    for task, judge in (("desk_pope", yes_or_no), ("desk_vqa", short_answer), ("desk_sqa", option)):
+    for task, score in (("desk_pope", yes_or_no), ("desk_vqa", short_answer), ("desk_sqa", option)):
         for row in table(task_directory, task).to_dict("records"):
-            assert judge(row, [row["answers"][0]]) == {"accuracy": 1.0}, "right answers score fully"
+            assert score(row, [row["answers"][0]]) == {"accuracy": 1.0}
     written = {path.stem for path in task_directory.glob("*.yaml")}
     assert written == {*TASKS, *(f"{task}_blind" for task in PICTURED)}
 
@@ -89,7 +89,7 @@ def test_pope(make, concepts, tmp_path, count):
     }
     for row in rows.itertuples():
         assert (row.concept in row.names) == (row.answer == "yes")
-    # Whatever is answered to a question, as often right as wrong.
+    # Each question is answered yes and no equally often.
     for _, part in rows.groupby(["category", "question"]):
         assert part["answer"].value_counts()["yes"] == part["answer"].value_counts()["no"]
     pictures = rows.drop_duplicates("picture")["names"]
@@ -109,7 +109,7 @@ def test_vqa_answers_are_right_and_spread_evenly(task_directory, concepts):
     counts = {name: Counter(part["answers"].str[0]) for name, part in rows.groupby("category")}
     assert {name: answers.total() for name, answers in counts.items()} == dict.fromkeys(counts, 12)
     assert counts["how many"] == {"one": 4, "two": 4, "three": 4}
-    assert set(counts["which colour"]) == set(BACKGROUNDS)
+    assert set(counts["which colour"]) == set(scenes.BACKGROUNDS)
     assert max(counts["which colour"].values()) == 2
     assert set(counts["what"].values()) == set(counts["where"].values()) == {1}
     assert set(counts["what"]) <= set(concepts)
@@ -152,7 +152,7 @@ def test_text(task_directory, drawings):
 
 
 def conversations_of(drawings, concepts, count, turns):
-    studio, mix = Studio(drawings, TAUGHT, concepts, SMALL.side), Mix(pictures=count, turns=turns, text=0)
+    studio, mix = Studio(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side), Mix(pictures=count, turns=turns, text=0)
     return instruction_rows(studio, word_classes(drawings)[1], mix, np.random.default_rng(1))
 
 
@@ -162,8 +162,8 @@ def conversations(drawings, concepts):
     return conversations_of(drawings, concepts, 300, 3)
 
 
-def test_a_conversation_asks_different_things_in_few_words(conversations, drawings, concepts):
-    assert {row["task"] for row in conversations} == set(SCENES)
+def test_conversations_have_different_short_questions(conversations, drawings, concepts):
+    assert {row["task"] for row in conversations} == set(scenes.KINDS)
     assert len({row["picture"] for row in conversations}) == 300
     for row in conversations:
         questions = [turn["question"] for turn in row["turns"]]
@@ -172,24 +172,24 @@ def test_a_conversation_asks_different_things_in_few_words(conversations, drawin
         assert max(len(turn["answer"].split()) for turn in row["turns"]) <= 16
     wordings = {turn["question"] for row in conversations for turn in row["turns"]}
     assert set(WORDINGS["what"]) | set(WORDINGS["which colour"]) <= wordings
-    counts = Counter(name for row in conversations for name in shown(row))
+    counts = Counter(name for row in conversations for name in concepts_of(row["drawings"]))
     assert min(counts[name] for name in concepts) >= 300 // len(concepts)
-    rows = conversations_of(drawings, concepts, 100, 10)  # each ends when nothing is left to ask:
-    # existence, colour and caption; a pair's two sides; what, which kind and, but for jeans, how many
+    rows = conversations_of(drawings, concepts, 100, 10)  # as many turns as a scene has questions:
+    # existence, colour and caption; for a pair both sides; for a single what, kind and, except for jeans, how many
     counts = {(row["task"], len(row["turns"])) for row in rows}
     assert counts == {("pair", 5), ("several", 4), ("single", 5), ("single", 6)}
     assert all(len({turn["question"] for turn in row["turns"]}) == len(row["turns"]) for row in rows)
 
 
-def test_answers_in_conversations_are_what_is_shown(conversations, concepts):
+def test_answers_in_conversations_are_right(conversations, concepts):
     counts = Counter()
     for row in conversations:
-        names = shown(row)
+        names = concepts_of(row["drawings"])
         assert len(names) == (2 if row["task"] == "pair" else 1)
         for index, turn in enumerate(row["turns"]):
             question, answer = turn["question"], turn["answer"]
             if answer in ("yes", "no"):
-                assert index == 0  # after another answer nobody would have to look
+                assert index == 0  # another answer before it could give it away
                 counts[answer] += 1
                 (asked,) = (name for name in concepts if re.search(rf"\b{name}\b", question))
                 assert (asked in names) == (answer == "yes")
@@ -203,7 +203,7 @@ def test_answers_in_conversations_are_what_is_shown(conversations, concepts):
     assert abs(counts["yes"] - counts["no"]) < 0.2 * counts.total()
 
 
-def test_equal_bytes_and_what_guessing_scores(make, task_directory, tmp_path):
+def test_output_is_deterministic_and_tables_are_independent(make, task_directory, tmp_path):
     def contents(directory):
         return {path.name: path.read_bytes() for path in directory.iterdir()}
 
@@ -216,13 +216,13 @@ def test_equal_bytes_and_what_guessing_scores(make, task_directory, tmp_path):
     assert levels["desk_sqa"] == {"items": 32, "chance": 0.25, "majority": 0.25}
     assert levels["desk_text"] == {"items": 24, "chance": 0.25, "majority": 0.25}
     assert levels["desk_vqa"]["majority"] == pytest.approx((1 + 1 + 4 + 2) / 48, abs=1e-4)
-    make(caption=20)  # another size leaves the other tables alone
+    make(caption=20)  # the size of one table does not affect the others
     assert {name for name, content in contents(tmp_path).items() if content != before[name]} == {"desk_caption.parquet"}
     make(seed=4)
     assert contents(tmp_path)["desk_vqa.parquet"] != before["desk_vqa.parquet"]
 
 
-def test_unusable_worlds(make, drawings, concepts):
+def test_unusable_params_and_drawings(make, drawings, concepts):
     pictured = drawings["kind"] != "face"
     few = drawings["name"].str.fullmatch("(flower|fruit|vehicle|weather)(aa|bb)")
     for changed, message in (
@@ -237,8 +237,8 @@ def test_unusable_worlds(make, drawings, concepts):
             make(**changed)
 
 
-def test_a_sketch_is_the_scene_that_would_be_composed(drawings, concepts):
-    one, other = (Studio(drawings, TAUGHT, concepts, SMALL.side) for _ in range(2))
+def test_a_sketch_is_the_scene_that_any_scene_composes(drawings, concepts):
+    one, other = (Studio(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side) for _ in range(2))
     for number, name in enumerate(concepts):
         sketch = one.sketch(np.random.default_rng(number), name)
         assert sketch == other.any_scene(np.random.default_rng(number), name)

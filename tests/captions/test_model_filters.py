@@ -1,4 +1,4 @@
-"""The filters that ask models: perplexity, the judge, and fit with the original picture."""
+"""Filters that use models: perplexity, judge, CLIP and BLIP."""
 
 import io
 import shutil
@@ -7,9 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.captions.alignment import Alignment
-from synthpairs.captions.blip import BlipFilter
-from synthpairs.captions.judging import drop_refused, drop_surprising, drop_unclear, judge_prompt, parse_verdict
+from synthpairs.captions.blip_filter import BlipFilter
+from synthpairs.captions.clip_filter import ClipFilter
+from synthpairs.captions.language_model_filters import (
+    filter_by_judge,
+    filter_by_perplexity,
+    filter_by_server_judge,
+    judge_prompt,
+    parse_verdict,
+)
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import Blip, Judge, Perplexity
 from synthpairs.captions.record import Caption
@@ -26,64 +32,64 @@ def lm(language_model):
     return load(language_model)
 
 
-def made(*texts):
+def captions_of(*texts):
     return [Caption(text=text, source="extra", concept="") for text in texts]
 
 
-def align(captions, params):
-    """Measure in two chunks, then decide; how many stay."""
-    alignment = Alignment(params)
-    alignment.measure(captions[:5])
-    alignment.measure(captions[5:])
+def clip_filter(captions, params):
+    """Filter captions measured in two chunks; returns the number of measured ones kept."""
+    clip = ClipFilter(params)
+    clip.measure(captions[:5])
+    clip.measure(captions[5:])
     by_uid = sorted(((caption.uid, caption) for caption in captions), key=lambda pair: pair[0])
-    assert len(list(alignment.filtered(iter(by_uid)))) == len(captions)
-    return alignment.kept()
+    assert len(list(clip.filter(iter(by_uid)))) == len(captions)
+    return clip.num_kept()
 
 
-def test_the_most_surprising_go(lm, limits, store):
+def test_perplexity_filter(lm, limits, store):
     values = [round(value, 1) for value in perplexity(lm, [" ".join(text.split()) for text in TEXTS], 1)]
     limit = sorted(values)[1]
-    captions = made(*TEXTS)
-    drop_surprising(captions, limits(perplexity_max=limit), lm, 3, store)
+    captions = captions_of(*TEXTS)
+    filter_by_perplexity(captions, limits(perplexity_max=limit), lm, 3, store)
     assert [caption.measures["perplexity"] for caption in captions] == pytest.approx(values, abs=0.11)
     assert [caption.reason is None for caption in captions] == [value <= limit for value in values]
 
 
-def test_the_judge_keeps_what_it_says_yes_to(lm, limits, store):
+def test_judge_filter(lm, limits, store):
     values = [round(value, 4) for value in yes_probability(lm, [judge_prompt(text) for text in TEXTS], 1)]
     limit = sorted(values)[2]
-    captions = made(*TEXTS)
-    drop_unclear(captions, limits(judge_min=limit - 1e-3), lm, 3, store)
+    captions = captions_of(*TEXTS)
+    filter_by_judge(captions, limits(judge_min=limit - 1e-3), lm, 3, store)
     assert [caption.measures["judge_yes"] for caption in captions] == pytest.approx(values, abs=2e-4)
     assert [caption.reason for caption in captions] == [None if value >= limit else "judge" for value in values]
 
 
-def test_the_best_fitting_share_is_kept_and_pictureless_captions_pass(singles, settings, limits):
-    human = singles(9)
-    captions = [*human, *made("a dog")]
+def test_clip_filter_keeps_the_top_share_and_captions_without_an_original(singles, settings, limits):
+    reference = singles(9)
+    captions = [*reference, *captions_of("a dog")]
     params = settings(limits=limits(clip_top_share=0.4), batch=4)
-    assert align(captions, params) == 4
+    assert clip_filter(captions, params) == 4
     assert (captions[-1].reason, captions[-1].measures) == (None, {})
-    for caption in human:
+    for caption in reference:
         expected = plain_cosine(params.clip, Image.open(io.BytesIO(caption.original)), caption.text)
         assert caption.measures["clip_original"] == pytest.approx(expected, abs=2e-4)
-    kept = [caption for caption in human if caption.reason is None]
+    kept = [caption for caption in reference if caption.reason is None]
     assert len(kept) == 4  # 0.4 of 9, rounded up
     worst = min(caption.measures["clip_original"] for caption in kept)
-    assert all(caption.measures["clip_original"] <= worst for caption in human if caption.reason)
+    assert all(caption.measures["clip_original"] <= worst for caption in reference if caption.reason)
 
 
-def test_a_least_cosine_rejects_even_the_best(singles, settings, limits):
-    human = singles(3)
-    assert align(human, settings(limits=limits(clip_min=1.0))) == 0
-    assert {caption.reason for caption in human} == {"alignment"}
-    assert align(made("a dog"), settings(clip="local-dir:none")) == 0
+def test_clip_filter_rejects_cosines_below_the_minimum(singles, settings, limits):
+    reference = singles(3)
+    assert clip_filter(reference, settings(limits=limits(clip_min=1.0))) == 0
+    assert {caption.reason for caption in reference} == {"alignment"}
+    assert clip_filter(captions_of("a dog"), settings(clip="local-dir:none")) == 0
 
 
 JUDGE = Judge(engine="server", server=Served(model="pinned-1", extra={}), max_failed_share=0.25)
 
 
-def said(content):
+def answer_of(content):
     return {"model": "pinned-1-of-may", "choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
 
 
@@ -94,18 +100,18 @@ def said(content):
         ("Yes, it is clear", None), ("Not sure", None), ("", None), ("<think>Yes", None), ("Yes No", None),
     ],
 )  # fmt: skip
-def test_a_verdict_is_yes_or_no_and_nothing_else(answer, verdict):
+def test_parse_verdict(answer, verdict):
     assert parse_verdict(answer) is verdict
 
 
-def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(limits, chat_server, connection):
+def test_server_judge_filter(limits, chat_server, connection):
     texts = ["a dog", "thing", "two cats on a mat", "a bus"]
     chat_server.script = {
-        "a dog": [(503, {}), said("Yes.")], "thing": [said("No")], "two cats on a mat": [said("It depends")],
+        "a dog": [(503, {}), answer_of("Yes.")], "thing": [answer_of("No")], "two cats on a mat": [answer_of("It depends")],
         "a bus": [(400, {})],
     }  # fmt: skip
-    captions = made(*texts)
-    drop_refused(captions, limits(judge_min=0.5), JUDGE, connection)
+    captions = captions_of(*texts)
+    filter_by_server_judge(captions, limits(judge_min=0.5), JUDGE, connection)
     assert [caption.reason for caption in captions] == [None, "judge", "judge_unclear", "judge_failed"]
     assert [caption.measures for caption in captions] == [{"judge_yes": 1.0}, {"judge_yes": 0.0}, {}, {}]
     assert captions[1].detail == "pinned-1-of-may says No"
@@ -115,33 +121,33 @@ def test_a_served_judge_says_yes_no_or_something_unclear_and_nothing_is_lost(lim
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
     assert (body["temperature"], body["max_tokens"], body["model"]) == (0, 8, "pinned-1")
     requests = len(chat_server.seen)
-    again = made(*texts[:3])
-    drop_refused(again, limits(judge_min=0.5), JUDGE, connection)
+    again = captions_of(*texts[:3])
+    filter_by_server_judge(again, limits(judge_min=0.5), JUDGE, connection)
     assert [caption.reason for caption in again] == [None, "judge", "judge_unclear"]
-    assert len(chat_server.seen) == requests  # nothing is paid for twice
+    assert len(chat_server.seen) == requests  # replies are cached
 
 
-def test_blip_matches_as_transformers_does_and_pictureless_captions_pass(blip, singles):
+def test_blip_filter_equals_transformers_and_keeps_captions_without_an_original(blip, singles):
     from transformers import AutoProcessor, BlipForImageTextRetrieval
 
-    human = singles(6)
+    reference = singles(6)
     model, processor = BlipForImageTextRetrieval.from_pretrained(blip).eval(), AutoProcessor.from_pretrained(blip)
     expected = []
-    for caption in human:
-        picture = Image.open(io.BytesIO(caption.original))
+    for caption in reference:
+        image = Image.open(io.BytesIO(caption.original))
         with torch.inference_mode():
-            score = model(**processor(text=caption.text, images=picture, return_tensors="pt")).itm_score
+            score = model(**processor(text=caption.text, images=image, return_tensors="pt")).itm_score
         expected.append(score.softmax(1)[0, 1].item())
     limit = round(sorted(expected)[2], 4) - 1e-4
-    captions = [*human, *made("a dog")]
-    BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4).drop_unmatched(captions)
-    assert [caption.measures["blip_itm"] for caption in human] == pytest.approx(expected, abs=1e-4)
+    captions = [*reference, *captions_of("a dog")]
+    BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4).filter(captions)
+    assert [caption.measures["blip_itm"] for caption in reference] == pytest.approx(expected, abs=1e-4)
     assert max(expected) - min(expected) > 1e-3
-    assert [caption.reason for caption in human] == [None if value >= limit else "blip" for value in expected]
+    assert [caption.reason for caption in reference] == [None if value >= limit else "blip" for value in expected]
     assert (captions[-1].reason, captions[-1].measures) == (None, {})
 
 
-def test_models_of_the_hub_are_fetched_without_code_and_recorded(language_model, settings, tmp_path, monkeypatch):
+def test_hub_models_are_fetched_without_code_and_recorded(language_model, settings, tmp_path, monkeypatch):
     snapshot = tmp_path / "snapshots" / ("0123456789" * 4)
 
     def fetch(model, revision, allow_patterns):
@@ -158,7 +164,7 @@ def test_models_of_the_hub_are_fetched_without_code_and_recorded(language_model,
     assert (local.weights, local.hub) == (models.weights, {})
 
 
-def test_what_nobody_asks_need_not_be_there(settings):
+def test_unused_models_are_not_loaded(settings):
     judge = Judge(engine="none", server=JUDGE.server, max_failed_share=0)
     params = settings(llm="nowhere", perplexity=Perplexity(engine="none", kenlm="none"), judge=judge)
     models = load_models(params)

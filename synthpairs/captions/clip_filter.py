@@ -1,4 +1,4 @@
-"""The filter that looks at pictures: does a caption fit the one that it came with?"""
+"""CLIP filter: cosine similarity of captions and their original images."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from synthpairs.models.clip import ClipScorer
 
 
-class Alignment:
-    """Raw CLIP cosines of captions with their originals, first measured chunk by chunk, then ranked all together.
+class ClipFilter:
+    """Keeps the captions with the highest CLIP cosines: measured chunk by chunk, then ranked together.
 
-    A caption that never had a picture passes unmeasured: the paper's filter cannot be asked about it.
+    Captions without an original image pass unmeasured.
     """
 
     def __init__(self, params: CaptionParams) -> None:
@@ -26,15 +26,17 @@ class Alignment:
 
     @cached_property
     def _scorer(self) -> "ClipScorer":
-        from synthpairs.models.clip import ClipScorer  # with torch: only where there are pictures
+        from synthpairs.models.clip import ClipScorer  # imports torch: only if there are images
 
         params = self._params
         return ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch)
 
     def measure(self, captions: Sequence[Caption]) -> None:
-        """Measure the next captions, no two with one uid."""
+        """Measure the next captions, whose uids must be unique over all calls."""
         pairs = [(caption, caption.original) for caption in captions if caption.original is not None]
-        for start in range(0, len(pairs), self._params.batch):  # all views at once may be more than memory holds
+        for start in range(
+            0, len(pairs), self._params.batch
+        ):  # all preprocessed images at once may not fit into memory
             batch = pairs[start : start + self._params.batch]
             images = self._scorer.embed_pictures([self._scorer.view(decode_image(png)) for _, png in batch])
             texts = self._scorer.embed_texts([normalise(caption.text) for caption, _ in batch])
@@ -45,15 +47,12 @@ class Alignment:
     def _quota(self) -> int:
         return math.ceil(self._params.limits.clip_top_share * len(self._cosines))
 
-    def kept(self) -> int:
-        """How many of the measured captions stay."""
+    def num_kept(self) -> int:
+        """Number of measured captions that pass."""
         return min(sum(cosine >= self._params.limits.clip_min for cosine in self._cosines.values()), self._quota)
 
-    def filtered(self, captions: Iterable[tuple[str, Caption]]) -> Iterator[Caption]:
-        """All captions, given with their uid; of the measured ones `clip_top_share` (rounded up) stay.
-
-        They are those that fit their original best, at `clip_min` or more.
-        """
+    def filter(self, captions: Iterable[tuple[str, Caption]]) -> Iterator[Caption]:
+        """All captions of (uid, caption); rejects measured ones below `clip_min` or outside the top `clip_top_share`."""
         least, quota = self._params.limits.clip_min, self._quota
         order = sorted(self._cosines.items(), key=lambda pair: (-pair[1], pair[0]))
         ranks = {uid: rank for rank, (uid, _) in enumerate(order, start=1)}

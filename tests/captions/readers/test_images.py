@@ -1,4 +1,4 @@
-"""Pictures: small square PNGs of whatever can be decoded; bombs and broken files are errors."""
+"""Original images: square PNGs of all decodable formats; bombs and broken files are errors."""
 
 import io
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from synthpairs.captions.readers.pictures import original
+from synthpairs.captions.readers.images import original
 from tests.captions.readers.conftest import encoded
 
 
@@ -18,7 +18,7 @@ def test_an_original_is_a_small_rgb_png(form):
     assert red > 240 > 15 > max(green, blue)
 
 
-def test_the_central_square_is_kept_upright_on_white():
+def test_images_are_cropped_to_the_centre_rotated_by_exif_and_put_on_white():
     image = Image.new("RGBA", (30, 10), "red")
     image.paste((0, 0, 255, 255), (10, 0, 20, 5))
     image.paste((0, 0, 0, 0), (10, 5, 20, 10))
@@ -30,11 +30,11 @@ def test_the_central_square_is_kept_upright_on_white():
 
 
 @pytest.mark.parametrize("cell", [None, "", b"", {"bytes": None, "path": None}])
-def test_no_picture_is_no_original(cell):
+def test_empty_cells_have_no_original(cell):
     assert original(cell, Path(), 16) is None
 
 
-@pytest.mark.parametrize("times", [1.5, 3])  # PIL warns about the one and refuses the other
+@pytest.mark.parametrize("times", [1.5, 3])  # PIL warns about one and refuses the other
 def test_a_bomb_is_refused(times, monkeypatch):
     payload = encoded("red", (100, int(10 * times)), "PNG")
     assert original(payload, Path(), 16)
@@ -45,14 +45,14 @@ def test_a_bomb_is_refused(times, monkeypatch):
 
 @pytest.mark.parametrize("cut", [0.05, 0.5, 0.95])
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_cut_picture_is_refused(cut, form):
+def test_a_truncated_image_is_refused(cut, form):
     buffer = io.BytesIO()
     Image.effect_noise((64, 64), 90).save(buffer, form)
     with pytest.raises(ValueError, match="picture: "):
         original(buffer.getvalue()[: int(cut * buffer.tell())], Path(), 64)
 
 
-def test_formats_that_start_programs_are_not_tried():
+def test_other_formats_and_types_are_refused():
     with pytest.raises(ValueError, match="UnidentifiedImageError"):
         original(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", Path(), 16)
     with pytest.raises(ValueError, match="must be encoded bytes or a path, got int"):
