@@ -1,6 +1,6 @@
 """Conversion of the desk CLIP's two towers to transformers, with equal outputs; run as `python -m desk_models.export`.
 
-Writes desk_models/trained/eye (CLIPVisionModel: the VLM's vision tower) and desk_models/trained/text (the generators' text
+Writes desk_models/trained/vision_tower (CLIPVisionModel: the VLM's vision tower) and desk_models/trained/text (the generators' text
 encoder and tokenizer).
 """
 
@@ -21,7 +21,7 @@ from transformers import (
 from synthpairs.core.determinism import best_device
 
 CLIP = Path("desk_models/trained/clip")
-VISION_TOWER = Path("desk_models/trained/eye")
+VISION_TOWER = Path("desk_models/trained/vision_tower")
 TEXT = Path("desk_models/trained/text")
 
 

@@ -24,7 +24,7 @@ from synthpairs.core.storage import write_json
 from synthpairs.emoji.pool import SIDE
 from synthpairs.generation.masked import generator
 from synthpairs.generation.vq_pairs.encoding import Encoder
-from synthpairs.generation.vq_pairs.listing import RECORD, describe, require_same
+from synthpairs.generation.vq_pairs.listing import RECORD, describe, require_same_pair_list
 
 OUT = Path("desk_models/trained/masked")
 TOKENIZER = Path("desk_models/trained/tokenizer")
@@ -92,7 +92,7 @@ def main() -> None:
     schedule, mask_id = Schedule(**spec), vq.config.num_vq_embeddings
     pool = training_pool()
     pair_list = describe(pool.scenes, training_rows())
-    require_same(TOKENIZER, pair_list)
+    require_same_pair_list(TOKENIZER, pair_list)
     tokens = torch.from_numpy(Encoder(vq).tokens(pool.pictures).astype(np.int32))
     logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
 

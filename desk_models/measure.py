@@ -26,12 +26,12 @@ from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import write_json
-from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.drawings import drawings_of_split
 from synthpairs.emoji.pool import SIDE, Pool, draw_scenes, keywords_of, render_scenes
 from synthpairs.emoji.scenes import BACKGROUNDS, article
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.generation.masked.params import Embed
-from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.generation.masked.params import GenerateTokens
+from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.models.vq_tokenizer import load_tokenizer
 
 PARTS = (*CLIPS, "generator", "masked")
@@ -47,7 +47,7 @@ def clip_recall(name: str, drawings: pd.DataFrame, split: str) -> dict[str, floa
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:desk_models/trained/{name}")
     model.eval()
     tokenizer = open_clip.get_tokenizer(f"local-dir:desk_models/trained/{name}")
-    rows = {row["name"]: row for row in of_split(drawings, split, trained_concepts())}
+    rows = {row["name"]: row for row in drawings_of_split(drawings, split, trained_concepts())}
     names = sorted(rows)
     images = torch.stack([preprocess(alone(rows[name], "white")) for name in names])
     texts = tokenizer([f"a picture of {article(name)} on a white background" for name in names])
@@ -79,8 +79,8 @@ def diffused(captions: Sequence[str], steps: int, guidance: float, seed: int) ->
 
 
 def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
-    """The masked generator's pictures of captions, with the settings of section `embed` of params.yaml."""
-    spec = replace(load_params(Embed, "embed"), generator=str(MASKED))
+    """The masked generator's pictures of captions, with the settings of section `generate_tokens` of params.yaml."""
+    spec = replace(load_params(GenerateTokens, "generate_tokens"), generator=str(MASKED))
     generator = MaskedGenerator(spec)
     keys = [digest("measure", seed, number) for number in range(len(captions))]
     pictures: list[Image.Image] = []
@@ -94,7 +94,7 @@ def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
 
 def reconstruction() -> dict[str, float]:
     """PSNR in dB and share of used tokens of the masked generator's tokenizer, over the last scenes of the pair list."""
-    pairs, rows = load_params(Pairs, "pairs"), training_rows()
+    pairs, rows = load_params(RealPairs, "pairs"), training_rows()
     scenes = draw_scenes(rows, pairs.seed, pairs.scenes, pairs.kinds)[-RECONSTRUCTED:]
     pool = Pool(scenes, render_scenes(scenes, rows), keywords_of(rows))
     return evaluate(load_tokenizer(MASKED, "the masked generator").to(best_device()), pool, count=len(scenes))
@@ -126,7 +126,7 @@ def main(parts: Sequence[str]) -> None:
     }
     if judged := [part for part in parts if part in generators]:
         referee = Referee(drawings, spec["input"], spec["views"], seed)
-        held_out = list(of_split(drawings, "heldout_combination", trained_concepts()))
+        held_out = list(drawings_of_split(drawings, "heldout_combination", trained_concepts()))
         real = [alone(row, "white") for row in held_out]
         metrics["referee_on_real"] = referee.judge(real, [row["name"] for row in held_out])
         names, captions = prompts(spec["samples"], seed)

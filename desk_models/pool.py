@@ -1,4 +1,4 @@
-"""Params and training data of the desk models: the drawings, and the scenes of section `pairs` of params.yaml."""
+"""Params and training data of the desk models: the drawings, and the scenes of section `encode_real_pairs` of params.yaml."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.core.config import load_params, read_mapping
-from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.drawings import drawings_of_split
 from synthpairs.emoji.pool import Pool, compose
-from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.generation.vq_pairs.params import RealPairs
 
 CLIPS = ("clip", "second_clip")  # sections of desk_models/params.yaml and names of the models
 
@@ -33,15 +33,15 @@ def trained_concepts() -> list[str]:
 
 def load_drawings() -> pd.DataFrame:
     """Table of the emoji drawings."""
-    return pd.read_parquet("data/art/drawings.parquet")
+    return pd.read_parquet("data/emoji/drawings.parquet")
 
 
 def training_rows() -> list[dict]:
     """The training drawings of the trained concepts."""
-    return list(of_split(load_drawings(), "train", trained_concepts()))
+    return list(drawings_of_split(load_drawings(), "train", trained_concepts()))
 
 
 def training_pool() -> Pool:
     """All scenes of the pair list with their pictures, the only training data."""
-    pairs = load_params(Pairs, "pairs")
+    pairs = load_params(RealPairs, "pairs")
     return compose(training_rows(), pairs.seed, pairs.scenes, pairs.kinds)

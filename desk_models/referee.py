@@ -15,7 +15,7 @@ from torch import Tensor
 from desk_models.pool import trained_concepts
 from synthpairs.core.assets import pinned
 from synthpairs.core.determinism import best_device
-from synthpairs.emoji.drawings import of_split, picture
+from synthpairs.emoji.drawings import drawings_of_split, picture
 from synthpairs.emoji.pool import SIDE
 from synthpairs.emoji.scenes import Scene, Thing, draw_scene, render_scene
 
@@ -34,7 +34,7 @@ class Referee:
         self.side = side
         self.features = imagenet_features()
         rng = np.random.default_rng([seed, 7])
-        rows = list(of_split(drawings, "train", trained_concepts()))
+        rows = list(drawings_of_split(drawings, "train", trained_concepts()))
         pictures, names = [], []
         for row in rows:
             image = {row["drawing"]: picture(row["png"])}

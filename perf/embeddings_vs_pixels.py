@@ -24,7 +24,7 @@ from perf.steps import ROUTES, Setup, Steps, peak_memory
 from synthpairs.core.config import load_params
 from synthpairs.core.storage import read_table, write_json
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.generation.masked.params import Embed
+from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.models.vq_tokenizer import FOLDER
 from synthpairs.runtime.progress import progress
 from synthpairs.runtime.stage import run_stage
@@ -33,7 +33,7 @@ from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 log = logging.getLogger(__name__)
 SAMPLES = 128
 # Steps per block: some seconds on two cores.
-BLOCKS = {"desk": {"finetune": 3, "align": 12}, "amused": {"finetune": 1, "align": 1}}
+BLOCKS = {"desk": {"finetune": 3, "pretrain": 12}, "amused": {"finetune": 1, "pretrain": 1}}
 AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES = 256, 256, 8192  # pixels, tokens per image, size of the codebook
 AMUSED = {  # aMUSEd-256's tokenizer (arXiv 2401.01808)
     "act_fn": "silu",
@@ -81,21 +81,21 @@ def machine() -> str:
 def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict[str, Any]:
     """The report's entries; `folder` is for files that other processes read."""
     vlm, resampler = load_params(Vlm, "vlm"), load_params(Resampler, "resampler")
-    finetune, align = load_params(Finetune, "finetune_codes"), load_params(Training, "align_codes")
+    finetune, pretrain = load_params(Finetune, "finetune_tokens"), load_params(Training, "pretrain_tokens")
     if preset == "amused":
         torch.manual_seed(0)
         VQModel(**AMUSED).save_pretrained(folder / FOLDER)
         write_json(folder / "transformer/config.json", {"sample_size": round(AMUSED_CELLS**0.5)})
         resampler = dataclasses.replace(resampler, tokenizer=str(folder))
         # The batch of 64 would take minutes per step.
-        align = dataclasses.replace(align, batch=finetune.batch, micro_batch=finetune.batch)
+        pretrain = dataclasses.replace(pretrain, batch=finetune.batch, micro_batch=finetune.batch)
         samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
     log.info("peak memory of each route, in a process of its own")
     memory = {route: round(peak_memory(route, folder / "samples.tar", resampler.tokenizer), 1) for route in ROUTES}
     blocks = BLOCKS[preset]
     tuned = compared(Setup("finetune", vlm, resampler, finetune), samples, runs, blocks["finetune"])
-    aligned = compared(Setup("align", vlm, resampler, align), samples, runs, blocks["align"])
+    pretrained = compared(Setup("pretrain", vlm, resampler, pretrain), samples, runs, blocks["pretrain"])
     return tuned | {
         "n_runs": runs,
         "bytes_per_sample": {
@@ -104,7 +104,7 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         },
         "peak_memory_mib": memory,
         "machine": machine(),
-        "align": aligned,
+        "pretrain": pretrained,
     }
 
 
@@ -116,7 +116,7 @@ def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: 
     print(f"generation, {batches}: VQ tokens {1000 * tokens.sum() / captions:.1f} ms per sample, decoding and PNG")
     ratio = with_interval(spread((tokens + images) / tokens))
     print(f"  {1000 * images.sum() / captions:.1f} ms more; pixels/embeddings {ratio}")
-    for name, part in (("fine-tuning", results), ("alignment", results["align"])):
+    for name, part in (("fine-tuning", results), ("alignment", results["pretrain"])):
         embeddings, pixels = (with_interval(part["steps_per_s"][route]) for route in ROUTES)
         print(f"{name}: embeddings {embeddings} steps/s, pixels {pixels}")
         print(f"  embeddings/pixels {with_interval(part['ratio'])}")
@@ -136,8 +136,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="report to write (default: reports/speed.json for desk)")
     options = parser.parse_args()
     at_least(1, runs=options.runs)
-    texts = list(read_table(Path("data/screened/kept.parquet"), "dvc repro screen")["text"][:SAMPLES])
-    generator = MaskedGenerator(load_params(Embed, "embed"))
+    texts = list(read_table(Path("data/filtered_captions/kept.parquet"), "dvc repro filter_captions")["text"][:SAMPLES])
+    generator = MaskedGenerator(load_params(GenerateTokens, "generate_tokens"))
     generated(generator, texts[: generator.params.batch])  # chooses the number of threads
     samples, seconds = generated(generator, texts)
     del generator
@@ -146,7 +146,7 @@ def main() -> None:
     show(results, seconds, len(samples))
     out = options.out or (Path("reports/speed.json") if options.preset == "desk" else None)
     if out is not None:
-        results["align"].pop("where")
+        results["pretrain"].pop("where")
         write_json(out, results)
 
 

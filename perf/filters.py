@@ -16,9 +16,9 @@ from typing import Any
 from timm.data import ImageNetInfo
 
 from perf.paired import at_least, spread, with_interval
-from synthpairs.captions.filters import BATCH, TEXT_FILTERS
 from synthpairs.captions.measures import Texts, flagged_words
 from synthpairs.captions.params import CaptionParams
+from synthpairs.captions.text_filters import BATCH, TEXT_FILTERS
 from synthpairs.core.config import load_params
 from synthpairs.runtime.stage import run_stage
 

@@ -12,9 +12,9 @@ from synthpairs.core.images import decode_image
 from synthpairs.core.schema import candidate_key
 from synthpairs.core.storage import read_shard, shard_bytes, write_bytes
 from synthpairs.generation.diffusion.make import encoded as encoded_image
-from synthpairs.generation.masked.codes import TOKENS
-from synthpairs.generation.masked.codes import encoded as encoded_tokens
 from synthpairs.generation.masked.generator import MaskedGenerator
+from synthpairs.generation.masked.tokens import TOKENS
+from synthpairs.generation.masked.tokens import encoded as encoded_tokens
 from synthpairs.runtime.progress import progress
 
 

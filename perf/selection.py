@@ -15,7 +15,7 @@ from perf.paired import at_least, peak_mib, timed
 from synthpairs.core.config import load_params
 from synthpairs.core.schema import CANDIDATES, SCORES
 from synthpairs.core.storage import read_table, write_table
-from synthpairs.selection.arms import make_arm
+from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidates import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
@@ -48,7 +48,7 @@ def measure(folder: Path) -> None:
     pool, _ = timed("rank", lambda: rank_candidates(candidates, params))
     selected = select_top_k(pool, params)
     for arm in ("selected", "random"):
-        timed(f"arm {arm}", lambda arm=arm: make_arm(arm, selected, candidates, pool, pool, params))  # type: ignore[misc]
+        timed(f"arm {arm}", lambda arm=arm: make_training_pairs(arm, selected, candidates, pool, pool, params))  # type: ignore[misc]
     print(f"all: {time.process_time():.2f} CPU s, imports included")
     print(f"peak memory: {peak_mib():.0f} MiB")
 

@@ -24,14 +24,14 @@ from perf.samples import Sample, read
 from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device, compute_dtype
 from synthpairs.core.images import decode_image
-from synthpairs.generation.masked.codes import TOKENS, vectors_of
-from synthpairs.vlm.codes import CodeLlava, codebook
+from synthpairs.generation.masked.tokens import TOKENS, codebook_vectors
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
-from synthpairs.vlm.training import Learner, Trained
+from synthpairs.vlm.training import CausalLMObjective, Objective
+from synthpairs.vlm.vq_tower import CodeLlava, codebook
 
 Route = Literal["embeddings", "pixels"]
 ROUTES: tuple[Route, Route] = ("embeddings", "pixels")
@@ -66,9 +66,9 @@ def now() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One of the two trainings: `finetune` trains resampler and language model, `align` the resampler alone."""
+    """One of the two trainings: `finetune` trains resampler and language model, `pretrain` the resampler alone."""
 
-    kind: Literal["finetune", "align"]
+    kind: Literal["finetune", "pretrain"]
     vlm: Vlm
     resampler: Resampler
     training: Training
@@ -95,8 +95,8 @@ class Steps:
         if len(self._examples) < len(samples):
             raise ValueError(f"some captions cannot be trained on ({skipped}); params.yaml: *.max_tokens")
         words = prepare(model, self._examples, setup.resampler.words)
-        self._learner: Trained
-        if setup.kind == "align":
+        self._learner: Objective
+        if setup.kind == "pretrain":
             only_projector(model)
             self._learner, self._rest = BagOfWordsObjective(model), "resampler"
             self._collate = bag_of_words_collator(words, setup.resampler.words, self._examples)
@@ -104,10 +104,10 @@ class Steps:
             model.model.language_model.float()  # as `finetune` does, with the head
             model.lm_head.float()
             vision_tower.requires_grad_(False)
-            self._learner, self._rest = Learner(model), "language model"
+            self._learner, self._rest = CausalLMObjective(model), "language model"
             self._collate = collate
             self._time(projector, "resampler")
-        self._time(vision_tower, "eye")
+        self._time(vision_tower, "vision_tower")
         self._learner.to(best_device()).train()
         self._trained = [weight for weight in self._learner.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.AdamW(self._trained, lr=setup.training.learning_rate, fused=True)
@@ -158,7 +158,7 @@ class Steps:
         """Input of the vision tower: codebook vectors of the stored tokens, or pixels of the stored images."""
         if route == "embeddings":
             tokens = np.stack([np.frombuffer(sample.tokens, TOKENS).reshape(self._grid) for sample in samples])
-            return torch.from_numpy(vectors_of(tokens, self._book))
+            return torch.from_numpy(codebook_vectors(tokens, self._book))
         images = [decode_image(sample.png) for sample in samples]
         return self._processor.image_processor(images, return_tensors="pt").pixel_values
 
@@ -178,7 +178,7 @@ def main() -> None:
     name, shard, tokenizer = sys.argv[1:]
     route = next(route for route in ROUTES if route == name)
     resampler = dataclasses.replace(load_params(Resampler, "resampler"), tokenizer=tokenizer)
-    setup = Setup("finetune", load_params(Vlm, "vlm"), resampler, load_params(Finetune, "finetune_codes"))
+    setup = Setup("finetune", load_params(Vlm, "vlm"), resampler, load_params(Finetune, "finetune_tokens"))
     Steps(setup, read(Path(shard))).run(route, MEMORY_STEPS)
     print(torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else peak_mib())
 

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from perf.paired import at_least
-from synthpairs.captions.curation import curate
+from synthpairs.captions.filtering import filter_captions
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
-from synthpairs.captions.tables import write_outcome
+from synthpairs.captions.tables import write_filtered
 from synthpairs.core.config import load_params
-from synthpairs.core.storage import WorkStore
+from synthpairs.core.storage import ResultCache
 from synthpairs.runtime.stage import run_stage
 
 INTERVAL_S = 0.5  # between two readings of memory
@@ -100,9 +100,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=".dvc/tmp") as folder:
         os.environ["DVC_ROOT"] = folder
         monitor.start()
-        with WorkStore("captions", "perf").locked() as store:
-            curated = curate(captions(count), params, models, store)
-            metrics = write_outcome(curated, models, Path(folder, "captions"))
+        with ResultCache("captions", "perf").locked() as store:
+            curated = filter_captions(captions(count), params, models, store)
+            metrics = write_filtered(curated, models, Path(folder, "captions"))
         monitor.stop()
     here = time.process_time() - started - making
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -6,17 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from synthpairs.core.arms import MODELS, UNTRAINED, Arm, CodeArm
+from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval, run_lmms_eval
+
+from synthpairs.core.arms import MODELS, UNTRAINED, Arm, TokenArm
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.benchmarks.evaluation import answer_all
-from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
-from synthpairs.evaluation.benchmarks.suite import ask_pictures, ask_text
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.vlm.model import load
 
-TESTED = (*get_args(Arm), *get_args(CodeArm), UNTRAINED)
+TESTED = (*get_args(Arm), *get_args(TokenArm), UNTRAINED)
 TABLES = Path("data/tasks")
 log = logging.getLogger(__name__)
 
@@ -30,18 +31,18 @@ def tested_arm(arguments: Sequence[str]) -> str:
 
 
 @stage(metrics="reports/benchmarks/{arm}.json", arm=tested_arm)
-def main(arm: str, benchmark: Benchmark, suite: Suite) -> Result:
+def main(arm: str, benchmark: Benchmark, external: ExternalBenchmarks) -> Result:
     """Write the arm's single answers, reports/benchmarks/items/ARM.parquet."""
-    tasks = benchmark.tasks.codes if arm in get_args(CodeArm) else benchmark.tasks.pictures
-    if arm in get_args(CodeArm) and suite.pictures:
-        log.warning("suite.pictures is left out: lmms-eval does not know models that see through a VQ tokenizer")
-        suite = replace(suite, pictures=[])
+    tasks = benchmark.tasks.codes if arm in get_args(TokenArm) else benchmark.tasks.pictures
+    if arm in get_args(TokenArm) and external.pictures:
+        log.warning("external_benchmarks.pictures is left out: lmms-eval does not know models that see through a VQ tokenizer")
+        external = replace(external, pictures=[])
     folder = MODELS / (arm if arm == UNTRAINED else f"{arm}/finetuned")
-    more = ask_pictures(folder, suite, benchmark)  # first: a process of its own, which wants the accelerator's memory
+    more = run_lmms_eval(folder, external, benchmark)  # first: a process of its own, which wants the accelerator's memory
     model, processor = load(folder)
     answers, versions = answer_all(model, processor, TABLES, benchmark.batch, tasks)
     metrics = summarise(answers, versions, benchmark)
-    more |= ask_text(model, processor, suite, benchmark)
+    more |= run_lm_eval(model, processor, external, benchmark)
     write_table(Path(f"reports/benchmarks/items/{arm}.parquet"), more.joined(answers), ANSWERS)
     return metrics | more.numbers
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from synthpairs.core.storage import write_bytes, write_json
-from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
+from synthpairs.evaluation.diversity.clusters import measure_diversity, tracked_metrics
 from synthpairs.evaluation.diversity.figure import shares_figure
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.evaluation.diversity.sets import read_sets
@@ -16,7 +16,7 @@ def main(diversity: Diversity) -> Result:
     """Write reports/diversity.json and the picture beside it."""
     sets = read_sets(diversity.sets, Path("data"))
     encoder = load(diversity.encoder, diversity.batch)
-    results = analyse(sets, diversity, encoder.embed) | {"encoder": encoder.inputs}
+    results = measure_diversity(sets, diversity, encoder.embed) | {"encoder": encoder.inputs}
     write_json(Path("reports/diversity.json"), results)
     write_bytes(Path("reports/diversity.png"), shares_figure(results))
     return tracked_metrics(results)

@@ -12,8 +12,8 @@ from synthpairs.selection.params import Select
 
 @stage()
 def main(select: Select, arms: list[Arm]) -> Result:
-    """Write data/selected."""
-    data, out = Path("data"), Path("data/selected")
+    """Write data/export."""
+    data, out = Path("data"), Path("data/export")
     write_bytes(out / "README.md", dataset_card(select, arms, data).encode())
     return {"pairs": export_selection(select.samples_per_shard, data, out)}
 

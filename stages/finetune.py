@@ -14,7 +14,7 @@ def main(arm: str, finetune: llava.Finetune, vlm: Vlm) -> Result:
     """Write models/vlm/ARM/finetuned."""
     desk = finetune.instructions is None
     rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None
-    return llava.finetune(rows, MODELS / arm / "aligned", vlm, finetune, MODELS / arm / "finetuned")
+    return llava.finetune(rows, MODELS / arm / "pretrained", vlm, finetune, MODELS / arm / "finetuned")
 
 
 if __name__ == "__main__":

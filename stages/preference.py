@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.core.arms import Arm, TokenArm
 from synthpairs.core.storage import write_json
 from synthpairs.evaluation.preference.make import make_preference, tracked_metrics
 from synthpairs.evaluation.preference.params import Preference
@@ -10,9 +10,9 @@ from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/preference.json")
-def main(preference: Preference, arms: list[Arm], code_arms: list[CodeArm]) -> Result:
+def main(preference: Preference, arms: list[Arm], token_arms: list[TokenArm]) -> Result:
     """Write data/preference and reports/preference.json."""
-    results, volatile = make_preference(preference, [*arms, *code_arms], Path("data"), Path("data/preference"))
+    results, volatile = make_preference(preference, [*arms, *token_arms], Path("data"), Path("data/preference"))
     write_json(Path("reports/preference.json"), results)
     return tracked_metrics(results), volatile
 

@@ -1,7 +1,7 @@
 """Stage `report`: the page about everything that was made and measured; run by `dvc repro report`."""
 
-from synthpairs.core.arms import Arm, CodeArm
-from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.core.arms import Arm, TokenArm
+from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.report.params import Report
 from synthpairs.report.write import write_report
 from synthpairs.runtime.stage import Result, run_stage, stage
@@ -9,9 +9,9 @@ from synthpairs.selection.params import Select
 
 
 @stage()
-def main(report: Report, select: Select, pairs: Pairs, arms: list[Arm], code_arms: list[CodeArm]) -> Result:
+def main(report: Report, select: Select, encode_real_pairs: RealPairs, arms: list[Arm], token_arms: list[TokenArm]) -> Result:
     """Write reports/README.md, the figures that it shows and the tables behind `dvc plots`."""
-    return write_report(report, select, pairs, arms, code_arms)
+    return write_report(report, select, pairs, arms, token_arms)
 
 
 if __name__ == "__main__":

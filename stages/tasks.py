@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from synthpairs.core.storage import read_table
+from synthpairs.emoji.params import EmojiWorld
+from synthpairs.emoji.tasks.make import make_tasks
 from synthpairs.emoji.tasks.params import Tasks
-from synthpairs.emoji.tasks.writing import make_tasks
-from synthpairs.emoji.world import World
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
 @stage(metrics="reports/metrics/tasks.json")
-def main(tasks: Tasks, world: World) -> Result:
+def main(tasks: Tasks, world: EmojiWorld) -> Result:
     """Write data/tasks: every table and definition."""
-    drawings = read_table(Path("data/art/drawings.parquet"), "dvc repro art")
+    drawings = read_table(Path("data/emoji/drawings.parquet"), "dvc repro emoji")
     return make_tasks(drawings, world.concepts, tasks, Path("data/tasks"))
 
 

@@ -8,7 +8,7 @@ from synthpairs.vlm.params import Vlm
 
 @stage(metrics="reports/metrics/untrained.json")
 def main(vlm: Vlm) -> Result:
-    """Write models/vlm/untrained, the model that `align` starts from; its sizes are the metrics."""
+    """Write models/vlm/untrained, the model that `pretrain` starts from; its sizes are the metrics."""
     return llava.untrained(vlm, MODELS / UNTRAINED)
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from synthpairs.core.config import PARAMS, existing, load_params
+from synthpairs.core.config import PARAMS, load_params, require_file
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.scoring.params import Scores
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
-        existing(PARAMS)
+        require_file(PARAMS)
         options.run(options)
     except (ValueError, OSError) as error:
         logging.error("error: %s", " ".join(str(error).split()))
@@ -182,7 +182,7 @@ def _vote(options: argparse.Namespace) -> None:
     from synthpairs.evaluation.preference.params import Preference
     from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
     from synthpairs.evaluation.preference.votes import VOTES, add_votes, read_votes
-    from synthpairs.report.inputs import read_json
+    from synthpairs.report.results import read_json
     from synthpairs.report.sections.votes import votes_summary
 
     params = load_params(Preference, "preference")

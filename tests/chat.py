@@ -9,15 +9,15 @@ class ChatServer(ThreadingHTTPServer):
     """Answers chat requests by `script`: steps for each subject, the text after the last colon of the last message.
 
     A step is a status with headers, `hang`, `half`, `drop`, `nonsense` or a whole answer, one per attempt. Without steps the
-    answer is what `say` returns for the subject and the request. `seen` holds all request bodies, `keys` their credentials.
+    answer is what `reply` returns for the subject and the request. `requests` holds all request bodies, `keys` their credentials.
     """
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.script, self.seen, self.keys = {}, [], set()
-        self.say = lambda name, body: f"A {name} on mat {body['seed']}"
+        self.script, self.requests, self.keys = {}, [], set()
+        self.reply = lambda name, body: f"A {name} on mat {body['seed']}"
         self.busy = self.busiest = 0
         self.lock, self.hung = threading.Lock(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
@@ -29,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = body["messages"][-1]["content"]  # text, or parts, the last of which is text
         name = (content if isinstance(content, str) else content[-1]["text"]).rpartition(": ")[2].rstrip(".")
         with server.lock:
-            server.seen.append(body)
+            server.requests.append(body)
             server.keys.add(self.headers["Authorization"])
             server.busy += 1
             server.busiest = max(server.busiest, server.busy)
@@ -47,11 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif step == "drop":
             self.connection.close()
         elif isinstance(step, tuple):
-            self._send(step[0], b'{"error": "told to"}', **step[1])
+            self._send(step[0], b'{"error": "scripted"}', **step[1])
         elif step == "nonsense":
             self._send(200, b"<html>busy</html>")
         else:
-            message = {"role": "assistant", "content": self.server.say(name, body)}
+            message = {"role": "assistant", "content": self.server.reply(name, body)}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             answer = step if isinstance(step, dict) else {"model": "pinned-1-of-may", "choices": [choice]}
             payload = json.dumps(answer).encode()

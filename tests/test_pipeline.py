@@ -122,7 +122,7 @@ def test_outs_of_stages_do_not_overlap(stages):
     assert overlaps == []
 
 
-@pytest.mark.parametrize("stage", ["art", "tasks", "select", "audit", "gallery"])
+@pytest.mark.parametrize("stage", ["emoji", "tasks", "select", "contamination", "gallery"])
 def test_stages_without_torch_do_not_import_it(stage):
     """It would cost each of them seconds."""
     code = f"import sys, stages.{stage}; print({{'torch', 'transformers', 'mlflow'}} & set(sys.modules))"

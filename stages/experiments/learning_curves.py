@@ -5,13 +5,13 @@ from pathlib import Path
 from synthpairs.core.storage import write_bytes
 from synthpairs.evaluation.benchmarks.params import Benchmark
 from synthpairs.experiments.learning_curves import (
-    LearningCurvesSetting,
+    LearningCurvesConfig,
     learning_curves_figure,
     measure_learning_curves,
 )
 from synthpairs.experiments.params import Experiments
-from synthpairs.generation.masked.mixing import Mixing
 from synthpairs.runtime.stage import Result, run_stage, stage
+from synthpairs.selection.token_pairs import Mixing
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 
 
@@ -19,18 +19,18 @@ from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 def main(
     experiments: Experiments,
     mixing: Mixing,
-    align_codes: Training,
-    finetune_codes: Finetune,
+    pretrain_tokens: Training,
+    finetune_tokens: Finetune,
     vlm: Vlm,
     resampler: Resampler,
     benchmark: Benchmark,
 ) -> Result:
     """Write reports/experiments/learning_curves.json and the figure of it."""
-    setting = LearningCurvesSetting(
-        data=Path("data"), learning_curves=experiments.learning_curves, mixing=mixing, align=align_codes,
-        finetune=finetune_codes, vlm=vlm, resampler=resampler, batch=benchmark.batch,
+    config = LearningCurvesConfig(
+        data=Path("data"), learning_curves=experiments.learning_curves, mixing=mixing, pretrain=pretrain_tokens,
+        finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch,
     )  # fmt: skip
-    results = measure_learning_curves(setting)
+    results = measure_learning_curves(config)
     write_bytes(Path("reports/experiments/learning_curves.png"), learning_curves_figure(results))
     return results
 

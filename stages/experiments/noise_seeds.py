@@ -4,7 +4,7 @@ from pathlib import Path
 
 from synthpairs.core.storage import write_bytes
 from synthpairs.evaluation.distributions.params import Distributions
-from synthpairs.experiments.noise_seeds import NoiseSeedsSetting, measure_noise_seeds
+from synthpairs.experiments.noise_seeds import NoiseSeedsConfig, measure_noise_seeds
 from synthpairs.experiments.params import Experiments
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.report.sections.noise_seeds import noise_seeds_page
@@ -18,11 +18,11 @@ def main(
     experiments: Experiments, images: Images, scores: Scores, select: Select, distributions: Distributions
 ) -> Result:
     """Write reports/experiments/noise_seeds.json and the page about it."""
-    setting = NoiseSeedsSetting(
+    config = NoiseSeedsConfig(
         data=Path("data"), noise_seeds=experiments.noise_seeds, images=images, scores=scores, select=select,
         distributions=distributions,
     )  # fmt: skip
-    results = measure_noise_seeds(setting)
+    results = measure_noise_seeds(config)
     write_bytes(Path("reports/experiments/noise_seeds.md"), noise_seeds_page(results["paintings"]).encode())
     return results
 

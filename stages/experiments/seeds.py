@@ -9,11 +9,11 @@ from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import comparison_figure
-from synthpairs.experiments.seeds import SeedsSetting, measure_seeds
+from synthpairs.experiments.seeds import SeedsConfig, measure_seeds
 from synthpairs.report.sections.seeds import seeds_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.params import Select
-from synthpairs.vlm.params import Align, Finetune, Vlm
+from synthpairs.vlm.params import Finetune, Pretrain, Vlm
 
 OUT = Path("reports/experiments")
 
@@ -24,18 +24,18 @@ def main(
     arms: list[Arm],
     select: Select,
     vlm: Vlm,
-    align: Align,
+    pretrain: Pretrain,
     finetune: Finetune,
     benchmark: Benchmark,
     perplexity: Perplexity,
     preference: Preference,
 ) -> Result:
     """Write reports/experiments/seeds.json, the page about it, and its figures."""
-    setting = SeedsSetting(
-        data=Path("data"), seeds=experiments.seeds, arms=arms, select=select, vlm=vlm, align=align, finetune=finetune,
+    config = SeedsConfig(
+        data=Path("data"), seeds=experiments.seeds, arms=arms, select=select, vlm=vlm, pretrain=pretrain, finetune=finetune,
         benchmark=benchmark, perplexity=perplexity, preference=preference,
     )  # fmt: skip
-    results = measure_seeds(setting)
+    results = measure_seeds(config)
     for name in ("benchmarks", "preference"):
         write_bytes(OUT / f"{name}.png", comparison_figure(results[name]))
     write_bytes(OUT / "seeds.md", seeds_page(results).encode())

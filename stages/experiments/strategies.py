@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from synthpairs.core.storage import write_bytes
-from synthpairs.emoji.world import World
+from synthpairs.emoji.params import EmojiWorld
 from synthpairs.evaluation.benchmarks.params import Benchmark
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import comparison_figure
-from synthpairs.experiments.strategies import StrategiesSetting, measure_strategies
+from synthpairs.experiments.strategies import StrategiesConfig, measure_strategies
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.report.sections.strategies import strategies_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
-from synthpairs.vlm.params import Align, Finetune, Vlm
+from synthpairs.vlm.params import Finetune, Pretrain, Vlm
 
 OUT = Path("reports/experiments")
 
@@ -25,17 +25,17 @@ def main(
     images: Images,
     scores: Scores,
     vlm: Vlm,
-    align: Align,
+    pretrain: Pretrain,
     finetune: Finetune,
     benchmark: Benchmark,
-    world: World,
+    world: EmojiWorld,
 ) -> Result:
     """Write reports/experiments/strategies.json, the page about it, and a figure for each study."""
-    setting = StrategiesSetting(
+    config = StrategiesConfig(
         data=Path("data"), strategies=experiments.strategies, select=select, images=images, scores=scores, vlm=vlm,
-        align=align, finetune=finetune, world=world, batch=benchmark.batch,
+        pretrain=pretrain, finetune=finetune, world=world, batch=benchmark.batch,
     )  # fmt: skip
-    results = measure_strategies(setting)
+    results = measure_strategies(config)
     for name, study in results["studies"].items():
         write_bytes(OUT / f"{name}.png", comparison_figure(study))
     page = strategies_page(results["studies"], experiments.strategies, images.guidance)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from synthpairs.captions.params import Judge, Limits
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import normalise
-from synthpairs.core.storage import WorkStore
+from synthpairs.core.storage import ResultCache
 from synthpairs.models.language.likelihood import perplexity, yes_probability
 from synthpairs.models.language.model import LanguageModel
 from synthpairs.models.language.server import THOUGHTS, Server, request_body, server_replies
-from synthpairs.runtime.cached_map import in_pieces
+from synthpairs.runtime.cached_map import cached_map
 
 # The paper's criteria (supplement, table 1), paraphrased. A model of 135M parameters answers the bare question at random: over
 # captions labelled by hand, the area under the ROC curve is 0.45 (n = 33). With examples it is 0.95 (n = 55; the best of five
@@ -51,14 +51,14 @@ def judge_prompt(text: str) -> str:
 
 
 def filter_by_perplexity(
-    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: WorkStore
+    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: ResultCache
 ) -> None:
     """Reject captions with a perplexity above `perplexity_max`, rounded to one decimal as in Data-Juicer.
 
     Data-Juicer uses a 5-gram model of Wikipedia, whose values are on another scale.
     """
     texts = [normalise(caption.text) for caption in captions]
-    values = in_pieces(store, "perplexity", texts, lambda items: perplexity(lm, items, batch))
+    values = cached_map(store, "perplexity", texts, lambda items: perplexity(lm, items, batch))
     for caption, value in zip(captions, values, strict=True):
         caption.measures["perplexity"] = round(value, 1)
         if caption.measures["perplexity"] > limits.perplexity_max:
@@ -66,11 +66,11 @@ def filter_by_perplexity(
 
 
 def filter_by_judge(
-    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: WorkStore
+    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: ResultCache
 ) -> None:
     """Reject captions whose P(yes) / (P(yes) + P(no)) after `judge_prompt` is below `judge_min`."""
     prompts = [judge_prompt(caption.text) for caption in captions]
-    values = in_pieces(store, "judge", prompts, lambda items: yes_probability(lm, items, batch))
+    values = cached_map(store, "judge", prompts, lambda items: yes_probability(lm, items, batch))
     for caption, value in zip(captions, values, strict=True):
         caption.measures["judge_yes"] = round(value, 4)
         if caption.measures["judge_yes"] < limits.judge_min:

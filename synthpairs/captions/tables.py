@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from synthpairs.captions.curation import Filtered
+from synthpairs.captions.filtering import Filtered
 from synthpairs.captions.models import Models
 from synthpairs.captions.record import MEASURES, Caption
 from synthpairs.core.schema import BLIP_ITM, CAPTIONS, REJECTED
 from synthpairs.core.storage import TableWriter
 
 
-def invented_captions(table: pd.DataFrame) -> list[Caption]:
-    """The captions that the stage `invent` kept, in the order of its table."""
+def kept_class_captions(table: pd.DataFrame) -> list[Caption]:
+    """The captions that the stage `class_captions` kept, in the order of its table."""
     kept = table[table["status"] == "kept"]
     return [
         Caption(text=text, source=source, concept=concept)
@@ -24,7 +24,7 @@ def invented_captions(table: pd.DataFrame) -> list[Caption]:
     ]
 
 
-def write_outcome(curated: Filtered, models: Models, out: Path) -> dict[str, Any]:
+def write_filtered(curated: Filtered, models: Models, out: Path) -> dict[str, Any]:
     """Write `out`/kept.parquet and rejected.parquet, ordered by uid; returns the metrics."""
     blip = models.blip is not None
     noise: defaultdict[str, Counter[str]] = defaultdict(lambda: Counter(read=0, kept=0))

@@ -25,7 +25,7 @@ def work_stores() -> Iterator[Store]:
     """All work stores of this project."""
     programs = ["synthpairs.__main__", *(f"stages.{file.stem}" for file in (ROOT / "stages").glob("*.py"))]
     codes = {code_folder(program) for program in programs}
-    recipes = {"images": f"{RECIPE}{IMAGES}", "embed": f"{RECIPE}{TOKENS}"}
+    recipes = {"images": f"{RECIPE}{IMAGES}", "generate_tokens": f"{RECIPE}{TOKENS}"}
     for lock in sorted(work_folder().rglob(".lock")):
         size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())
         parts = lock.parent.relative_to(work_folder()).parts

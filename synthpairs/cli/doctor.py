@@ -11,28 +11,27 @@ from typing import Any
 
 import torch
 
-from synthpairs.captions.class_prompting.params import Invent
+from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.captions.params import CaptionParams, Source
 from synthpairs.captions.readers.read import check_source
-from synthpairs.captions.readers.rows import files_of
+from synthpairs.captions.readers.rows import source_files
 from synthpairs.cli.estimate.estimate import GIB, Machine, disk, estimate, memory, total
 from synthpairs.cli.estimate.rates import CPU
 from synthpairs.cli.estimate.work import read_run
-from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.core.arms import Arm, TokenArm
 from synthpairs.core.config import PARAMS, convert, convert_section, messages, read_mapping
+from synthpairs.emoji.params import EmojiDrawings, EmojiWorld
 from synthpairs.emoji.tasks.params import Tasks
-from synthpairs.emoji.world import Art, World
-from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
-from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
+from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Experiments
 from synthpairs.generation.diffusion.params import Images
-from synthpairs.generation.masked.mixing import Mixing
-from synthpairs.generation.masked.params import Embed
-from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.generation.masked.params import GenerateTokens
+from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.models.language.params import GgufSource
 from synthpairs.models.sentence_weights import PackagedEncoder
 from synthpairs.report.gallery.params import Gallery
@@ -42,19 +41,20 @@ from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.workers import usable_cores
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select
+from synthpairs.selection.token_pairs import Mixing
 from synthpairs.vlm.adapters import check_quantizer
-from synthpairs.vlm.params import Align, Finetune, Resampler, Training, Vlm
+from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Training, Vlm
 
 SECTIONS: dict[str, Any] = {
-    "world": World, "art": Art, "language_model": GgufSource, "sentence_encoder": PackagedEncoder,
-    "captions": CaptionParams, "invent": Invent, "pairs": Pairs, "images": Images, "embed": Embed, "scores": Scores,
-    "select": Select, "audit": Audit, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "align": Align,
-    "finetune": Finetune, "code_arms": list[CodeArm], "resampler": Resampler, "mixing": Mixing, "align_codes": Training,
-    "finetune_codes": Finetune, "experiments": Experiments, "benchmark": Benchmark, "suite": Suite,
+    "world": EmojiWorld, "emoji": EmojiDrawings, "language_model": GgufSource, "sentence_encoder": PackagedEncoder,
+    "captions": CaptionParams, "class_captions": ClassCaptions, "pairs": RealPairs, "images": Images, "generate_tokens": GenerateTokens, "scores": Scores,
+    "select": Select, "contamination": Contamination, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "pretrain": Pretrain,
+    "finetune": Finetune, "token_arms": list[TokenArm], "resampler": Resampler, "mixing": Mixing, "pretrain_tokens": Training,
+    "finetune_tokens": Finetune, "experiments": Experiments, "benchmark": Benchmark, "external_benchmarks": ExternalBenchmarks,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,
 }  # fmt: skip
 MADE = ("models/llm", "models/sentence")  # by stages, so they may be missing
-MODELS = ("generator", "tokenizer", "clip", "llm", "eye", "adapter", "encoder")  # keys whose values are models
+MODELS = ("generator", "tokenizer", "clip", "llm", "vision_tower", "adapter", "encoder")  # keys whose values are models
 FLOAT16, BFLOAT16 = ("float16", "fp16"), ("bfloat16", "bf16")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
 
@@ -119,7 +119,7 @@ def _sources(params: dict[str, Any]) -> Iterator[Check]:
         except ValueError:
             continue  # an error of the section
         errors = []
-        for check in (check_source, files_of):
+        for check in (check_source, source_files):
             try:
                 check(source, key)
             except (ValueError, OSError) as error:

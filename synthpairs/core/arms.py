@@ -1,6 +1,6 @@
 """Arms: the training sets whose models are compared with each other, as params.yaml lists them, and where the models lie.
 
-`arms` lists those of image-caption pairs (SynthVLM), `code_arms` those of pairs of VQ tokens and captions (Synth2).
+`arms` lists those of image-caption pairs (SynthVLM), `token_arms` those of pairs of VQ tokens and captions (Synth2).
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ from typing import Literal, get_args
 from synthpairs.core.config import load_params
 
 Arm = Literal["selected", "random", "real"]
-CodeArm = Literal["real-codes", "genpair", "synthetic"]
+TokenArm = Literal["real-tokens", "genpair", "synthetic"]
 UNTRAINED = "untrained"  # the model before any training: a baseline in the benchmarks
 MODELS = Path("models/vlm")  # one folder for each arm
 
 
 def split_models(models: Sequence[str], arms: Sequence[str]) -> tuple[list[str], list[str]]:
     """Model names to use, and those of arms outside `arms`, whose folders an earlier run may have left behind."""
-    absent = {str(MODELS / arm / "finetuned") for arm in (*get_args(Arm), *get_args(CodeArm)) if arm not in arms}
+    absent = {str(MODELS / arm / "finetuned") for arm in (*get_args(Arm), *get_args(TokenArm)) if arm not in arms}
     return [name for name in models if name not in absent], [name for name in models if name in absent]
 
 
-def chosen_arm(arguments: Sequence[str], *sections: Literal["arms", "code_arms"]) -> str:
+def chosen_arm(arguments: Sequence[str], *sections: Literal["arms", "token_arms"]) -> str:
     """The arm that a stage's command line names; ValueError unless it is one of these lists of params.yaml."""
     arms: list[str] = []
     for section in sections:
-        arms += load_params(list[Arm], section) if section == "arms" else load_params(list[CodeArm], section)
+        arms += load_params(list[Arm], section) if section == "arms" else load_params(list[TokenArm], section)
     if len(arguments) != 1 or arguments[0] not in arms:
         where = f"params.yaml: {', '.join(sections)}"
         raise ValueError(f"name one arm of {', '.join(arms)} ({where}), got {' '.join(arguments) or 'none'}")

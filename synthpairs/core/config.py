@@ -69,10 +69,10 @@ def convert_section(kind: type[T], section: str, document: dict[str, Any], path:
 
 def read_mapping(path: Path = PARAMS) -> dict[str, Any]:
     """The mapping in a YAML file; ValueError names file and line, FileNotFoundError the folder above that has the file."""
-    return parse_mapping(existing(path).read_bytes(), str(path))
+    return parse_mapping(require_file(path).read_bytes(), str(path))
 
 
-def existing(path: Path = PARAMS) -> Path:
+def require_file(path: Path = PARAMS) -> Path:
     """The path if it exists; FileNotFoundError names the folder above the working directory that has it."""
     if path.exists():
         return path

@@ -18,12 +18,12 @@ import torch
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 M = TypeVar("M", bound=torch.nn.Module)
-_off_accelerators = ContextVar("off_accelerators", default=False)
+_cpu_only = ContextVar("off_accelerators", default=False)
 
 
 def best_device() -> torch.device:
     """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if not _off_accelerators.get() and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if not _cpu_only.get() and torch.cuda.is_available() else "cpu")
 
 
 def compute_dtype() -> torch.dtype:
@@ -37,28 +37,28 @@ def compute_dtype() -> torch.dtype:
     return torch.float32
 
 
-def computing(model: M) -> M:
+def cast_for_compute(model: M) -> M:
     """The model cast to float32 if that is `compute_dtype`, else in its stored type."""
     return model.float() if compute_dtype() == torch.float32 else model
 
 
 @contextmanager
-def off_accelerators(enabled: bool) -> Iterator[None]:
+def cpu_only(enabled: bool) -> Iterator[None]:
     """If `enabled`, `best_device` is the CPU inside: for the driver process of workers that use the accelerators."""
-    token = _off_accelerators.set(enabled)
+    token = _cpu_only.set(enabled)
     try:
         yield
     finally:
-        _off_accelerators.reset(token)
+        _cpu_only.reset(token)
 
 
-def filled(items: Sequence[T], size: int) -> list[T]:
+def pad_batch(items: Sequence[T], size: int) -> list[T]:
     """The items padded to a batch of `size` with copies of the last one; drop their results."""
     return [*items, *[items[-1]] * (size - len(items))]
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Run torch with this many CPU threads inside."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -68,11 +68,11 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def steady_threads(copies: Callable[[], np.ndarray]) -> int:
+def deterministic_threads(copies: Callable[[], np.ndarray]) -> int:
     """The largest number of threads with which all rows of a batch get the same bits; `copies` runs a batch of equal rows."""
     allowed = count = torch.get_num_threads()
     while True:
-        with threads(count):
+        with torch_threads(count):
             rows = copies()
         if all(np.array_equal(row, rows[0], equal_nan=True) for row in rows):
             break

@@ -128,7 +128,7 @@ PAIRS = _table(
 
 # Duplicates and contamination: one row for each candidate, and for each pair of the arm `real` if there is one.
 # Null: not measured.
-AUDIT = _table(
+CONTAMINATION = _table(
     key=pa.string(),
     uid=pa.string(),  # of the caption
     text=pa.string(),

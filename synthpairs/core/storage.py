@@ -216,7 +216,7 @@ def code_folder(program: str | None = None) -> str:
     return source_hash(program)[:16]
 
 
-class WorkStore:
+class ResultCache:
     """Cache of a stage's finished pieces outside the outs that DVC deletes, so that a killed run resumes.
 
     Pieces are reused under the same `fingerprint`, of all data and params that they depend on, and the same code: the folder is
@@ -232,7 +232,7 @@ class WorkStore:
         self.path = work_folder() / stage / code / fingerprint
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator["WorkStore"]:
+    def locked(self) -> Iterator["ResultCache"]:
         """Lock the store; BlockingIOError when another process holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:

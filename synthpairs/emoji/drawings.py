@@ -133,6 +133,6 @@ def picture(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
-def of_split(drawings: pd.DataFrame, split: str, chosen: list[str]) -> Iterator[dict]:
+def drawings_of_split(drawings: pd.DataFrame, split: str, chosen: list[str]) -> Iterator[dict]:
     """The drawings of one split whose concept name is among `chosen`, as dicts in table order."""
     yield from drawings[(drawings["split"] == split) & drawings["name"].isin(chosen)].to_dict("records")

@@ -10,7 +10,7 @@ from torch import Tensor
 from synthpairs.core.determinism import best_device
 from synthpairs.emoji.drawings import picture
 from synthpairs.emoji.scenes import KINDS, Scene, draw_kind, draw_scene, render_scene
-from synthpairs.emoji.wording import word_scene
+from synthpairs.emoji.wording import random_caption
 
 SIDE = 64  # pixels of an image of the desk models
 
@@ -21,13 +21,13 @@ class Pool:
 
     scenes: list[Scene]
     pictures: Tensor
-    keywords: dict[str, list[str]]  # of each concept, for `word_scene`
+    keywords: dict[str, list[str]]  # of each concept, for `random_caption`
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, list[str], list[Scene]]:
         """Indices of random scenes, their new captions, and the scenes."""
         indices = rng.integers(len(self.scenes), size=size)
         scenes = [self.scenes[index] for index in indices]
-        return torch.from_numpy(indices), [word_scene(scene, rng, self.keywords) for scene in scenes], scenes
+        return torch.from_numpy(indices), [random_caption(scene, rng, self.keywords) for scene in scenes], scenes
 
     def pixels(self, indices: Tensor) -> Tensor:
         """Images as float in [-1, 1] on the best device."""
@@ -45,7 +45,7 @@ def draw_scenes(rows: Sequence[dict], seed: int, count: int, kinds: Mapping[str,
     assert all(row["split"] == "train" for row in rows)
     if set(kinds) - set(KINDS) or not sum(kinds.values()):
         raise ValueError(
-            f"params.yaml: pairs.kinds must give shares of {', '.join(KINDS)}, not all 0; got {dict(kinds)}"
+            f"params.yaml: encode_real_pairs.kinds must give shares of {', '.join(KINDS)}, not all 0; got {dict(kinds)}"
         )
     rng = np.random.default_rng([seed, 1])
     return [draw_scene(rows, rng, draw_kind(rng, kinds)) for _ in range(count)]
@@ -62,5 +62,5 @@ def render_scenes(scenes: Sequence[Scene], rows: Sequence[dict]) -> Tensor:
 
 
 def keywords_of(rows: Sequence[dict]) -> dict[str, list[str]]:
-    """Keywords by concept name, for `word_scene`."""
+    """Keywords by concept name, for `random_caption`."""
     return {row["name"]: list(row["keywords"]) for row in rows}

@@ -22,7 +22,7 @@ _PAIRS = (
 )
 
 
-def word_scene(scene: Scene, rng: np.random.Generator, keywords: dict[str, list[str]]) -> str:
+def random_caption(scene: Scene, rng: np.random.Generator, keywords: dict[str, list[str]]) -> str:
     """A random caption of the scene. All of it is true of the image, but it may leave things out.
 
     `keywords` maps concept names to related words, one of which follows the name in a fifth of the single-object captions.

@@ -22,14 +22,14 @@ from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.evaluation.benchmarks.evaluation import answer_first
 from synthpairs.experiments.params import LearningCurves
 from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
-from synthpairs.generation.masked.mixing import Mixing, mixed
-from synthpairs.vlm.codes import WordResampler
+from synthpairs.selection.token_pairs import Mixing, token_training_set
 from synthpairs.vlm.llava import finetune, save_projector
 from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Resampler
-from synthpairs.vlm.resampler_pretraining import align_codes
+from synthpairs.vlm.resampler_pretraining import pretrain_tokens
+from synthpairs.vlm.vq_tower import WordResampler
 
-BASELINE, MIXED = "real-codes", "genpair"  # arms
+BASELINE, MIXED = "real-tokens", "genpair"  # arms
 TASK, MEASURE = "desk_caption", "cider_d"
 DECIMALS = 6
 # Line, marker, its fill, colour of the band and its hatching; distinct without colour too.
@@ -37,8 +37,8 @@ STYLES = {BASELINE: ("--", "o", "white", PALE, "...."), MIXED: ("-", "s", ACCENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearningCurvesSetting(TrialConfig):
-    """Sections of params.yaml that the trials depend on; `align` and `finetune` are those of the Synth2 route."""
+class LearningCurvesConfig(TrialConfig):
+    """Sections of params.yaml that the trials depend on; `pretrain` and `finetune` are those of the Synth2 route."""
 
     learning_curves: LearningCurves
     mixing: Mixing
@@ -48,10 +48,10 @@ class LearningCurvesSetting(TrialConfig):
     @property
     def steps(self) -> list[int]:
         """Steps of the pretraining after which captions are scored."""
-        return self.learning_curves.steps(self.align.steps(self.mixing.draws))
+        return self.learning_curves.steps(self.pretrain.steps(self.mixing.draws))
 
 
-def measure_learning_curves(config: LearningCurvesSetting) -> dict[str, Any]:
+def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
     """{measure, task, n, seeds, steps, arms, reached}: each arm's values [seed][step], and their `first_reached`."""
     rows = caption_questions(config.instructions())
     items = read_table(config.data / f"tasks/{TASK}.parquet", "dvc repro tasks")
@@ -61,7 +61,7 @@ def measure_learning_curves(config: LearningCurvesSetting) -> dict[str, Any]:
         for seed in seeds
         for arm in (BASELINE, MIXED)
     ]
-    names = ("pairs", "embedded", "tasks/instructions.parquet", f"tasks/{TASK}.parquet", f"tasks/{TASK}.yaml")
+    names = ("pairs", "generated_tokens", "tasks/instructions.parquet", f"tasks/{TASK}.parquet", f"tasks/{TASK}.yaml")
     seedless = replace(config, learning_curves=replace(config.learning_curves, seeds=[0]))
     answers = run_trials("learning_curves", seedless.fingerprint(names, config.resampler), trials)
     scores = answers.groupby(["set", "seed", "task"])["score"]
@@ -94,31 +94,31 @@ def first_reached(
     return {"step": reached[0] if reached else None, "baseline": round(goal, DECIMALS)}
 
 
-def _trial(arm: str, config: LearningCurvesSetting, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
+def _trial(arm: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
     """Answers after each step, which is their `task`; a killed trial resumes from the finished pretraining."""
-    if not (work / "aligned").exists():
+    if not (work / "pretrained").exists():
 
         def save(step: int, projector: WordResampler) -> None:
             if step in config.steps:
                 (work / str(step)).mkdir(parents=True, exist_ok=True)
                 save_projector(projector, work / str(step))
 
-        pairs, _ = mixed(arm, config.mixing, config.data, config.resampler.tokenizer)
-        metrics = align_codes(pairs, config.vlm, config.resampler, config.align, work / "aligned", save)
+        pairs, _ = token_training_set(arm, config.mixing, config.data, config.resampler.tokenizer)
+        metrics = pretrain_tokens(pairs, config.vlm, config.resampler, config.pretrain, work / "pretrained", save)
         if metrics["steps"] != config.steps[-1]:
             raise ValueError(
                 f"{arm}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
-                f"not {config.steps[-1]}: increase align_codes.max_tokens in params.yaml"
+                f"not {config.steps[-1]}: increase pretrain_tokens.max_tokens in params.yaml"
             )
     tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]
     return pd.concat(tables, ignore_index=True)
 
 
-def caption_answers(aligned: Path, config: LearningCurvesSetting, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
+def caption_answers(pretrained: Path, config: LearningCurvesConfig, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
     """Captions as ANSWERS, after fine-tuning on `rows` in `work` with the resampler in `aligned`."""
     reading = config.learning_curves.reading
     params = replace(config.finetune, max_steps=reading.steps, learning_rate=reading.learning_rate)
-    finetune(rows, aligned, config.vlm, params, work / "tuned", config.resampler)
+    finetune(rows, pretrained, config.vlm, params, work / "tuned", config.resampler)
     model, processor = load(work / "tuned")
     return answer_first(model, processor, config.data / "tasks", config.batch, TASK, config.learning_curves.items)
 

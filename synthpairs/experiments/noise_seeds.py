@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseSeedsSetting:
+class NoiseSeedsConfig:
     """Sections of params.yaml that the images and their measures depend on, and the pipeline's data folder."""
 
     noise_seeds: NoiseSeeds
@@ -38,7 +38,7 @@ class NoiseSeedsSetting:
     data: Path
 
 
-def measure_noise_seeds(config: NoiseSeedsSetting) -> dict[str, Any]:
+def measure_noise_seeds(config: NoiseSeedsConfig) -> dict[str, Any]:
     """{paintings: [results of `make_distributions`]}, of the candidates with number 0 of all captions, number 1, ...
 
     A candidate's number seeds its noise, so the candidates of one number are one noise seed's images.
@@ -63,7 +63,7 @@ def measure_noise_seeds(config: NoiseSeedsSetting) -> dict[str, Any]:
 
 
 def _write_data(
-    manifest: pd.DataFrame, scores: pd.DataFrame, together: Path, folder: Path, config: NoiseSeedsSetting
+    manifest: pd.DataFrame, scores: pd.DataFrame, together: Path, folder: Path, config: NoiseSeedsConfig
 ) -> None:
     """Write a copy of the pipeline's data to `folder`, with the images, scores and selection of one noise seed."""
     write_table(folder / "images/manifest.parquet", manifest, CANDIDATES)

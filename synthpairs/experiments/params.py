@@ -8,7 +8,7 @@ from synthpairs.core.config import Within
 from synthpairs.evaluation.benchmarks.params import Task
 
 Seed = Annotated[int, Within(0)]
-Question = Literal["selection", "ablation", "size", "guidance", "style"]  # a study of `strategies`
+Study = Literal["selection", "ablation", "size", "guidance", "style"]  # a study of `strategies`
 
 
 def _check_different(key: str, values: Sequence[object], least: int = 0) -> None:
@@ -23,7 +23,7 @@ def _check_increasing(key: str, values: Sequence[float]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The short fine-tuning before captions are generated; otherwise as section `finetune_codes`."""
+    """The short fine-tuning before captions are generated; otherwise as section `finetune_tokens`."""
 
     steps: Annotated[int, Within(1, 100_000)]
     learning_rate: Annotated[float, Within(0, 1)]  # of the language model, peak
@@ -58,7 +58,7 @@ class Strategies:
     per_concept: Annotated[int, Within(1)]  # pairs of a concept at most, in sets `balanced`
     guidances: list[Annotated[float, Within(0, 100)]]  # of the study `guidance`, in addition to images.guidance
     tasks: list[Task]  # benchmarks with images after fine-tuning; empty: the zero-shot probe alone
-    tuned: list[Question]  # studies whose sets are fine-tuned and tested on the benchmarks
+    tuned: list[Study]  # studies whose sets are fine-tuned and tested on the benchmarks
     tuned_seeds: Annotated[int, Within(2)]  # number of seeds that are fine-tuned; the others end with the probe
     steps: Annotated[int, Within(1, 1_000_000)]  # of fine-tuning, equal for all sets
     items: Annotated[int, Within(4)]  # first items of each benchmark

@@ -26,32 +26,32 @@ from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
 from synthpairs.experiments.trials import Trial, TrialConfig, answer_rows, run_trials
-from synthpairs.selection.arms import make_arm
+from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidates import read_candidates, read_captions
-from synthpairs.selection.pairs import with_pictures
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
-from synthpairs.vlm.llava import align, finetune
+from synthpairs.selection.training_pairs import with_pictures
+from synthpairs.vlm.llava import finetune, pretrain
 from synthpairs.vlm.model import load
-from synthpairs.vlm.params import Align
+from synthpairs.vlm.params import Pretrain
 
 RUN = "run"  # label of the main run's own seed, sorted after the numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeedsSetting(TrialConfig):
+class SeedsConfig(TrialConfig):
     """Sections of params.yaml that the trials depend on."""
 
     seeds: Seeds
     arms: list[Arm]
     select: Select
-    align: Align
+    pretrain: Pretrain
     benchmark: Benchmark
     perplexity: Perplexity
     preference: Preference
 
 
-def measure_seeds(config: SeedsSetting) -> dict[str, Any]:
+def measure_seeds(config: SeedsConfig) -> dict[str, Any]:
     """Results of `seed_results`; LOSS is measured also for `perplexity.models[0]` and UNTRAINED.
 
     ValueError when a seed is the main run's own, or when there are too few captions for control questions.
@@ -83,7 +83,7 @@ def measure_seeds(config: SeedsSetting) -> dict[str, Any]:
     return seed_results(pd.concat([*losses_by_seed, answers], ignore_index=True), list(losses), config.arms)
 
 
-def _trial(arm: Arm, seed: str, config: SeedsSetting, image_pairs: Sequence[ImagePair], work: Path) -> pd.DataFrame:
+def _trial(arm: Arm, seed: str, config: SeedsConfig, image_pairs: Sequence[ImagePair], work: Path) -> pd.DataFrame:
     """The main run's evaluation of a model as rows of ANSWERS, without blind answers."""
     folder = MODELS / arm / "finetuned" if seed == RUN else _train(arm, config.with_seed(int(seed)), work)
     model, processor = load(folder)
@@ -94,14 +94,14 @@ def _trial(arm: Arm, seed: str, config: SeedsSetting, image_pairs: Sequence[Imag
     return pd.concat([*tables, *_judge(str(folder), image_pairs, config.preference)], ignore_index=True)
 
 
-def _train(arm: Arm, config: SeedsSetting, work: Path) -> Path:
+def _train(arm: Arm, config: SeedsConfig, work: Path) -> Path:
     """Train the arm's model in `work` as the main run does, under the config's seeds."""
     candidates = read_candidates(config.data)
     best = select_top_k(rank_candidates(candidates, config.select)[0], config.select)
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
-    pairs, _ = make_arm(arm, best, scored, *read_captions(config.data), config.select)
-    align(with_pictures(pairs, config.data), config.vlm, config.align, work / "aligned")
-    finetune(config.instructions(), work / "aligned", config.vlm, config.finetune, work / "tuned")
+    pairs, _ = make_training_pairs(arm, best, scored, *read_captions(config.data), config.select)
+    pretrain(with_pictures(pairs, config.data), config.vlm, config.pretrain, work / "pretrained")
+    finetune(config.instructions(), work / "pretrained", config.vlm, config.finetune, work / "tuned")
     return work / "tuned"
 
 

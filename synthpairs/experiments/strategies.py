@@ -17,9 +17,9 @@ import pandas as pd
 
 from synthpairs.core.images import decode_image
 from synthpairs.core.storage import Slice, read_bytes, read_table
-from synthpairs.emoji.world import World
+from synthpairs.emoji.params import EmojiWorld
 from synthpairs.evaluation.benchmarks.evaluation import answer_first
-from synthpairs.experiments.params import Question, Strategies
+from synthpairs.experiments.params import Strategies, Study
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT, compare
 from synthpairs.experiments.training_sets import TrainingSet, make_pairs, plan_studies
 from synthpairs.experiments.trials import Trial, TrialConfig, answer_rows, run_trials
@@ -27,11 +27,11 @@ from synthpairs.experiments.zero_shot import unseen_style, zero_shot_probe
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.params import Scores
-from synthpairs.selection.pairs import with_pictures
 from synthpairs.selection.params import Select
-from synthpairs.vlm.llava import PROJECTOR, align, finetune
+from synthpairs.selection.training_pairs import with_pictures
+from synthpairs.vlm.llava import PROJECTOR, finetune, pretrain
 from synthpairs.vlm.model import assemble, load
-from synthpairs.vlm.params import Align
+from synthpairs.vlm.params import Pretrain
 from synthpairs.vlm.parts import load_projector
 
 PROBED = "desk_caption"  # the benchmark whose images of one thing are probed
@@ -41,24 +41,24 @@ LEAST_SETS = 4  # of which a rank correlation is computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrategiesSetting(TrialConfig):
+class StrategiesConfig(TrialConfig):
     """Sections of params.yaml that the trials depend on."""
 
     strategies: Strategies
     select: Select
     images: Images
     scores: Scores
-    align: Align
-    world: World
+    pretrain: Pretrain
+    world: EmojiWorld
     batch: int  # questions per batch
 
-    def without_sets_and_seeds(self) -> "StrategiesSetting":
+    def without_sets_and_seeds(self) -> "StrategiesConfig":
         """The config that the fingerprint covers: independent of which sets and seeds are tried."""
         params = replace(self.strategies, seeds=[0, 1], sizes=[], guidances=[], tuned=[], tuned_seeds=2)
         return replace(self, strategies=params, select=replace(self.select, strategy="top", k=1, seed=0))
 
 
-def measure_strategies(config: StrategiesSetting) -> dict[str, Any]:
+def measure_strategies(config: StrategiesConfig) -> dict[str, Any]:
     """{seeds, steps, studies}, with the `study_results` of each study."""
     params = config.strategies
     studies = plan_studies(params, config.select.k)
@@ -68,7 +68,7 @@ def measure_strategies(config: StrategiesSetting) -> dict[str, Any]:
                         batch=scores.batch)  # fmt: skip
     items = read_table(config.data / f"tasks/{PROBED}.parquet", "dvc repro tasks")
     items = items[items["category"] == "single"].reset_index(drop=True)
-    drawings = read_table(config.data / "art/drawings.parquet", "dvc repro art")
+    drawings = read_table(config.data / "emoji/drawings.parquet", "dvc repro emoji")
     unseen = unseen_style(items, drawings, config.world.concepts)
 
     trials = []
@@ -77,14 +77,14 @@ def measure_strategies(config: StrategiesSetting) -> dict[str, Any]:
             tasks = params.tasks if chosen in tuned and seed in params.seeds[: params.tuned_seeds] else []
             run = partial(_trial, chosen, config.with_seed(seed), tasks, scorer, items, unseen)
             trials.append(Trial(set=str(chosen), seed=seed, kind="tuned" if tasks else "probed", run=run))
-    names = ["art", "captions", "images", "scores", "tasks/instructions.parquet"]
+    names = ["emoji", "captions", "images", "scores", "tasks/instructions.parquet"]
     names += [f"tasks/{task}.{ending}" for task in {*params.tasks, PROBED} for ending in ("parquet", "yaml")]
     answers = run_trials("strategies", config.without_sets_and_seeds().fingerprint(names), trials)
     results = {name: study_results(sets, study_tasks(name, params), answers) for name, sets in studies.items()}
     return {"seeds": params.seeds, "steps": params.steps, "studies": results}
 
 
-def study_tasks(study: Question, params: Strategies) -> list[str]:
+def study_tasks(study: Study, params: Strategies) -> list[str]:
     """Tasks on which the sets of a study are compared."""
     return [ZERO_SHOT, *([UNSEEN, GAP] if study == "style" else params.tasks if study in params.tuned else [])]
 
@@ -116,7 +116,7 @@ def _agreement(cosines: Mapping[str, float], values: Mapping[str, dict[str, Any]
 
 def _trial(
     chosen: TrainingSet,
-    config: StrategiesSetting,
+    config: StrategiesConfig,
     tasks: Sequence[str],
     scorer: ClipScorer,
     items: pd.DataFrame,
@@ -127,13 +127,13 @@ def _trial(
     data, params = config.data, config.strategies
     table, folder = make_pairs(chosen, data, config.select, config.images, params.per_concept, work)
     pairs = list(with_pictures(table, folder))
-    align(iter(pairs), config.vlm, config.align, work / "aligned")
+    pretrain(iter(pairs), config.vlm, config.pretrain, work / "pretrained")
     facts = {"concepts": table["concept"].nunique(), "clip_cosine": _cosine(scorer, pairs)}
     answers = [answer_rows(fact, [""], [""], [value]) for fact, value in facts.items()]
 
     model, processor = assemble(config.vlm)
     load_projector(
-        model.model.multi_modal_projector, work / "aligned" / PROJECTOR, "dvc repro experiments/dvc.yaml:strategies"
+        model.model.multi_modal_projector, work / "pretrained" / PROJECTOR, "dvc repro experiments/dvc.yaml:strategies"
     )
     known, other = (zero_shot_probe(model, processor, part, config.world.concepts) for part in (items, unseen))
     gap = known.assign(prediction="", score=known["score"] - other["score"])
@@ -141,7 +141,7 @@ def _trial(
     if tasks:
         # From the projector that the pairs trained, as in LLaVA-1.5.
         tuning = replace(config.finetune, start=None, max_steps=params.steps)
-        finetune(config.instructions(), work / "aligned", config.vlm, tuning, work / "tuned")
+        finetune(config.instructions(), work / "pretrained", config.vlm, tuning, work / "tuned")
         model, processor = load(work / "tuned")
         answers += [answer_first(model, processor, data / "tasks", config.batch, task, params.items) for task in tasks]
     return pd.concat(answers, ignore_index=True).assign(blind=False)

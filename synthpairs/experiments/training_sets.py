@@ -8,13 +8,13 @@ from typing import Literal, get_args
 import pandas as pd
 
 from synthpairs.core.storage import read_table
-from synthpairs.experiments.params import Question, Strategies
+from synthpairs.experiments.params import Strategies, Study
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Images
-from synthpairs.selection.arms import make_arm
+from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select, Strategy
-from synthpairs.selection.ranking import hash_score, ordered, rank_candidates, select_top_k
+from synthpairs.selection.ranking import hash_score, rank_candidates, select_top_k, sort_by_score
 
 SPARE = 1.05  # captions for which images are generated, per pair of a set: some fail
 Method = Strategy | Literal["balanced", "real", "uncurated", "guidance"]
@@ -37,7 +37,7 @@ class TrainingSet:
         return f"{self.method}-{self.k if self.guidance is None else f'{self.guidance:g}'}"
 
 
-def plan_studies(params: Strategies, k: int) -> Mapping[Question, Sequence[TrainingSet]]:
+def plan_studies(params: Strategies, k: int) -> Mapping[Study, Sequence[TrainingSet]]:
     """Sets of each study, compared with its first one; `k` is the size of the main run's selection, above all sizes."""
     if any(size >= k for size in params.sizes):
         raise ValueError(f"params.yaml: experiments.strategies.sizes must be below select.k ({k}), got {params.sizes}")
@@ -69,7 +69,7 @@ def make_pairs(
     if chosen.method == "uncurated":  # kept and rejected captions alike
         captions = pd.concat(read_captions(data), ignore_index=True).drop_duplicates("uid")
         keyed = captions.assign(key=captions["uid"], score=hash_score(captions["uid"], select.seed, "study"))
-        return _generate(ordered(keyed, "ascending"), k, images, work), work
+        return _generate(sort_by_score(keyed, "ascending"), k, images, work), work
     select = replace(select, strategy="top", k=k)
     if chosen.method == "balanced":
         select = replace(select, per_concept=per_concept)
@@ -87,7 +87,7 @@ def make_pairs(
         raise ValueError(f"{data}/scores: {len(best)} candidates compete, {k} are needed")
     if chosen.method != "real":
         return best.assign(origin="synthetic"), data
-    pairs, counts = make_arm("real", best, candidates, *read_captions(data), select)
+    pairs, counts = make_training_pairs("real", best, candidates, *read_captions(data), select)
     if counts["pairs"] < k:
         raise ValueError(f"{data}/captions: {counts['pairs']} captions have an original, {k} are needed")
     return pairs, data

@@ -11,14 +11,14 @@ from typing import Self
 import pandas as pd
 
 from synthpairs.core.schema import ANSWERS, digest
-from synthpairs.core.storage import WorkStore, file_sha256, read_table, write_table
+from synthpairs.core.storage import ResultCache, file_sha256, read_table, write_table
 from synthpairs.runtime.progress import progress
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.parts import part_identity
 
 log = logging.getLogger(__name__)
-SEEDED = ("select", "mixing", "vlm", "align", "finetune")  # sections whose `seed` a trial sets
+SEEDED = ("select", "mixing", "vlm", "pretrain", "finetune")  # sections whose `seed` a trial sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class TrialConfig:
     """Sections of params.yaml that a trial depends on (experiments add theirs), and the pipeline's data folder."""
 
     vlm: Vlm
-    align: Training
+    pretrain: Training
     finetune: Finetune
     data: Path
 
@@ -63,7 +63,7 @@ def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd
     """
     tables = []
     with (
-        WorkStore(experiment, fingerprint).locked() as store,
+        ResultCache(experiment, fingerprint).locked() as store,
         progress(experiment, len(trials), "trials") as advance,
     ):
         for trial in trials:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from synthpairs.core.images import decode_image
-from synthpairs.emoji.tasks.studio import Studio
+from synthpairs.emoji.tasks.composer import SceneComposer
 
 BATCH = 64  # images
 SPLIT = "heldout_style"  # of the drawings: packages that the lock file marks `evaluate`
@@ -53,6 +53,6 @@ def unseen_style(items: pd.DataFrame, drawings: pd.DataFrame, concepts: list[str
 
     Images keep the items' size and are deterministic. ValueError when a concept has no drawing in such a style.
     """
-    studio = Studio(drawings, SPLIT, concepts, decode_image(items["picture"].iloc[0]).width)
+    composer = SceneComposer(drawings, SPLIT, concepts, decode_image(items["picture"].iloc[0]).width)
     rng = np.random.default_rng(SEED)
-    return items.assign(picture=[studio.png(studio.compose(rng, "single", concept)) for concept in items["concept"]])
+    return items.assign(picture=[composer.png(composer.compose(rng, "single", concept)) for concept in items["concept"]])

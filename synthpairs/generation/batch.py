@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from synthpairs.runtime.engine.memory import free, out_of_memory
+from synthpairs.runtime.accelerator import free_memory, out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class BatchGenerator:
                 assert len(part) == min(size, len(keys) - start)
                 results += part
                 continue
-            free()  # here, where the error no longer refers to the tensors of the failed attempt
+            free_memory()  # here, where the error no longer refers to the tensors of the failed attempt
         return results
 
     def _encode(self, result: Any) -> dict[str, bytes] | str:

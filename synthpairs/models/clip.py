@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from synthpairs.core.determinism import best_device, filled, steady_threads, threads
+from synthpairs.core.determinism import best_device, deterministic_threads, pad_batch, torch_threads
 from synthpairs.core.storage import file_sha256
 
 LOCAL = open_clip.factory.LOCAL_DIR_PREFIX
@@ -83,15 +83,15 @@ class ClipScorer:
 
     def _embed(self, items: Sequence[Any], encode: Callable[[Sequence[Any]], Tensor]) -> Tensor:
         batches = [items[start : start + self.batch] for start in range(0, len(items), self.batch)]
-        with threads(self._threads), full_float32():
-            return torch.cat([encode(filled(batch, self.batch))[: len(batch)] for batch in batches])
+        with torch_threads(self._threads), full_float32():
+            return torch.cat([encode(pad_batch(batch, self.batch))[: len(batch)] for batch in batches])
 
     @cached_property
     def _threads(self) -> int:
         probe = self.view(Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB"))
         return min(
-            steady_threads(lambda: self._encode_views([probe] * self.batch).numpy()),
-            steady_threads(lambda: self._encode_texts(["a probe"] * self.batch).numpy()),
+            deterministic_threads(lambda: self._encode_views([probe] * self.batch).numpy()),
+            deterministic_threads(lambda: self._encode_texts(["a probe"] * self.batch).numpy()),
         )
 
     @torch.inference_mode()

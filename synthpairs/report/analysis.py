@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from synthpairs.evaluation.statistics import holm, paired, shown
-from synthpairs.report.inputs import ArmResults, SynthVLMResults
 from synthpairs.report.params import Report
+from synthpairs.report.results import ArmResults, SynthVLMResults
 from synthpairs.selection.params import Select
 
 

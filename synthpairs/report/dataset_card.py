@@ -83,8 +83,8 @@ An external generator, named above, adds its own licence.
 ```python
 from datasets import load_dataset
 
-pairs = load_dataset("data/selected", split="train")  # the shards; columns: {extension}, txt, json
-table = load_dataset("data/selected", data_files="selected.parquet", split="train")  # ranks and scores, by key
+pairs = load_dataset("data/export", split="train")  # the shards; columns: {extension}, txt, json
+table = load_dataset("data/export", data_files="selected.parquet", split="train")  # ranks and scores, by key
 ```
 
 The directory is that of this card. The card names one format only, so the table is loaded by its file name.
@@ -154,7 +154,7 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
 
 
 def _formula(params: Select) -> str:
-    if params.strategy in ("top", "rear"):
+    if params.strategy in ("top", "bottom"):
         end = "highest" if params.strategy == "top" else "lowest"
         clip, ssim = f"{params.clip_scale} x max(cosine, 0)", "SSIM"
         if params.fusion != "sum":

@@ -8,8 +8,8 @@ import pandas as pd
 from synthpairs.report import figures, grids, samples, tables
 from synthpairs.report.analysis import against_blind, concept_means, differences, funnel, rejections, score_statistics
 from synthpairs.report.graph import Stage, mermaid, stage_table
-from synthpairs.report.inputs import DESK_MODELS, SynthVLMResults
 from synthpairs.report.params import Report
+from synthpairs.report.results import DESK_MODELS, SynthVLMResults
 from synthpairs.report.sections import distributions, noise_seeds, perplexity, preference, seeds, strategies
 from synthpairs.report.sections.contamination import contamination
 from synthpairs.report.sections.summary import summary
@@ -19,7 +19,7 @@ from synthpairs.selection.params import Select
 SCORES = {"clip_cosine": "CLIP cosine", "ssim": "SSIM with its own small version"}
 SELECTION_BY = {
     "top": "The selection takes the highest weighted scores.",
-    "rear": "The selection takes the lowest weighted scores.",
+    "bottom": "The selection takes the lowest weighted scores.",
     "random": "The selection ignores both scores (strategy `random`).",
 }
 Figures = dict[str, bytes]  # PNG by file name
@@ -126,7 +126,7 @@ def _scores(results: SynthVLMResults, select: Select, drawn: Figures) -> list[st
         )
     strategy = select.strategy
     used = SELECTION_BY.get(strategy, f"The selection uses one score alone (strategy `{strategy}`).")
-    if strategy in ("top", "rear") and select.fusion != "sum":
+    if strategy in ("top", "bottom") and select.fusion != "sum":
         used = f"{used[:-1]} by `fusion: {select.fusion}`; what follows is about the weighted sum instead."
     return [
         "## Scores",

@@ -9,9 +9,9 @@ import pandas as pd
 from synthpairs.core.storage import read_shard
 from synthpairs.report.analysis import weighted_sum
 from synthpairs.report.grids import Cell
-from synthpairs.report.inputs import SynthVLMResults
-from synthpairs.selection.pairs import originals
+from synthpairs.report.results import SynthVLMResults
 from synthpairs.selection.params import Select
+from synthpairs.selection.training_pairs import originals
 
 
 def extremes(results: SynthVLMResults, select: Select, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:

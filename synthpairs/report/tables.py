@@ -9,7 +9,7 @@ import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
-from synthpairs.report.inputs import ArmResults
+from synthpairs.report.results import ArmResults
 
 FIGURES = "figures"  # folder next to the page
 EXAMPLE_LENGTH = 80  # characters of a caption in a table

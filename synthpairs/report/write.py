@@ -6,25 +6,25 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.core.storage import write_bytes
-from synthpairs.generation.masked.mixing import generated_pairs, real_pairs
 from synthpairs.generation.vq_pairs.decoding import pictures
-from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.report.analysis import funnel
 from synthpairs.report.graph import read_stages
-from synthpairs.report.inputs import SynthVLMResults, read_synth2_results, read_synthvlm_results
 from synthpairs.report.page import build
 from synthpairs.report.params import Report
+from synthpairs.report.results import SynthVLMResults, read_synth2_results, read_synthvlm_results
 from synthpairs.report.sections import diversity
 from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.params import Select
+from synthpairs.selection.token_pairs import generated_pairs, real_pairs
 
 DATA, OUT = Path("data"), Path("reports")
 BINS = 25  # of a score's histogram over [0, 1]
 
 
 def write_report(
-    report: Report, select: Select, pairs: Pairs, arms: Sequence[str], code_arms: Sequence[str]
+    report: Report, select: Select, encode_real_pairs: RealPairs, arms: Sequence[str], token_arms: Sequence[str]
 ) -> dict[str, int]:
     """Write reports/README.md, reports/figures and reports/plots, and return the number of figures.
 
@@ -32,11 +32,11 @@ def write_report(
     """
 
     def decode(keys: Sequence[str]) -> list[bytes]:
-        tokens = {pair.key: pair.codes for pair in (*generated_pairs(DATA / "embedded"), *real_pairs(DATA / "pairs"))}
-        return pictures([tokens[key] for key in keys], Path(pairs.tokenizer), "params.yaml: pairs.tokenizer")
+        tokens = {pair.key: pair.tokens for pair in (*generated_pairs(DATA / "generated_tokens"), *real_pairs(DATA / "pairs"))}
+        return pictures([tokens[key] for key in keys], Path(encode_real_pairs.tokenizer), "params.yaml: encode_real_pairs.tokenizer")
 
     stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
-    synth2_results = read_synth2_results(code_arms)
+    synth2_results = read_synth2_results(token_arms)
     section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
     results = read_synthvlm_results(arms)
     page, others = build(results, section, stages, select, report, DATA)

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import WorkStore
+from synthpairs.core.storage import ResultCache
 from synthpairs.runtime.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-PIECE = 256  # items: some ten seconds of a small language model's work on two cores
+BATCH = 256  # items: some ten seconds of a small language model's work on two cores
 
 
-def in_pieces(
-    store: WorkStore, name: str, items: Sequence[Item], function: Callable[[Sequence[Item]], list[Result]]
+def cached_map(
+    store: ResultCache, name: str, items: Sequence[Item], function: Callable[[Sequence[Item]], list[Result]]
 ) -> list[Result]:
     """Results of `function` for all items, in order; items and results must be JSON values.
 
@@ -22,8 +22,8 @@ def in_pieces(
     """
     results: list[Any] = []
     with progress(name, len(items), "captions") as advance:
-        for start in range(0, len(items), PIECE):
-            batch = items[start : start + PIECE]
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
             file = f"{name}-{digest(batch)}.json"
             cached = store.get(file)
             if cached is None:

@@ -36,12 +36,12 @@ def processes() -> int:
     return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else 1
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes: rank 0, or the only one."""
     return "LOCAL_RANK" not in os.environ or os.environ["RANK"] == "0"
 
 
-def beside() -> int:
+def local_world_size() -> int:
     """Number of processes of this training on this node."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
@@ -51,6 +51,6 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def switched_on(variable: str) -> bool:
+def env_flag(variable: str) -> bool:
     """Whether a switch of runtime.yaml is on, by the name of its environment variable (SYNTHPAIRS_FSDP: `fsdp`)."""
     return bool(getattr(load_runtime(), variable.removeprefix(PREFIX).lower()))

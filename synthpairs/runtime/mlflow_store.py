@@ -39,7 +39,7 @@ SETTINGS = {
     "PGCONNECT_TIMEOUT": "5",  # s; by default none
 }
 ARTIFACTS = {  # pages and figures by the stage that makes them, kept under their paths in the project
-    "export": ("data/selected/README.md",),
+    "export": ("data/export/README.md",),
     "diversity": ("reports/diversity.png",),
     "distributions": ("reports/distributions.png",),
     "gallery": ("reports/gallery",),

@@ -20,7 +20,7 @@ from typing import Any
 from synthpairs.core.config import convert_section, read_mapping
 from synthpairs.core.source import source_hash
 from synthpairs.core.storage import write_json
-from synthpairs.runtime.launch import leads, relaunch
+from synthpairs.runtime.launch import is_main_process, relaunch
 from synthpairs.runtime.mlflow_store import Execution
 from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.tracking import one_line, record, tracking_on
@@ -56,7 +56,7 @@ def stage(
             try:
                 result = function(**arms, **sections)
                 numbers, volatile = result if isinstance(result, tuple) else (result, {})
-                if metrics and leads():
+                if metrics and is_main_process():
                     write_json(Path(metrics.format(**arms)), numbers)
                 status = "FINISHED"
             except (KeyboardInterrupt, SystemExit):
@@ -87,7 +87,7 @@ def run_stage(main: Callable[[], None], spread: bool = False) -> None:
     if "DVC_STAGE" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, which outlives an exec
     try:
-        level = load_runtime().log or ("info" if leads() else "warning")  # all processes would log the same
+        level = load_runtime().log or ("info" if is_main_process() else "warning")  # all processes would log the same
         for name in ("__main__", "synthpairs", "stages", "desk_models"):  # other libraries only warn
             logging.getLogger(name).setLevel(level.upper())
         if spread:

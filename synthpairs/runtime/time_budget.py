@@ -18,7 +18,7 @@ class Budget:
     hours: float | None
 
     @classmethod
-    def from_environment(cls) -> "Budget":
+    def from_settings(cls) -> "Budget":
         """The limit that is set."""
         return cls(load_runtime().budget_hours)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from synthpairs.runtime.launch import GROUP, leads
+from synthpairs.runtime.launch import GROUP, is_main_process
 from synthpairs.runtime.mlflow_store import Execution, Store, Values, dvc_root
 from synthpairs.runtime.settings import load_runtime
 
@@ -23,7 +23,7 @@ FAILURE_SECONDS = 3600  # after which MLflow is tried again, even in the same ru
 
 def tracking_on() -> bool:
     """Whether this process is to record its stage."""
-    return load_runtime().tracking and leads()
+    return load_runtime().tracking and is_main_process()
 
 
 def record(execution: Execution, stage: str, status: str, params: Values, metrics: Values) -> None:

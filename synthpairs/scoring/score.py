@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from synthpairs.core.schema import FAILED, SCORES, digest
-from synthpairs.core.storage import WorkStore, file_sha256, read_shard, write_json, write_table
+from synthpairs.core.storage import ResultCache, file_sha256, read_shard, write_json, write_table
 from synthpairs.models.clip import ClipScorer
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.batched import self_similarities
@@ -49,7 +49,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     reused = 0
     with (
         preprocessors(scorer.preprocess, spec, on_gpu, num_processes(len(manifest), on_gpu)) as submit,
-        WorkStore("scores", digest(inputs, *low_bits)).locked() as store,
+        ResultCache("scores", digest(inputs, *low_bits)).locked() as store,
         progress("scores", len(manifest), "pictures") as advance,
     ):
         for shard, rows in manifest.groupby("shard"):

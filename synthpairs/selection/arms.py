@@ -4,12 +4,12 @@ import pandas as pd
 
 from synthpairs.core.arms import Arm
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import hash_score, ordered
+from synthpairs.selection.ranking import hash_score, sort_by_score
 
 ALIGNMENT = "alignment"  # the caption filter by CLIP cosine with the caption's original picture
 
 
-def make_arm(
+def make_training_pairs(
     arm: Arm,
     selected: pd.DataFrame,
     scored: pd.DataFrame,
@@ -38,7 +38,7 @@ def make_arm(
 def _random(scored: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
     """Candidates regardless of their scores; with `best_of` at most one per caption, as in the selection."""
     order = scored[["key", "uid"]].assign(score=hash_score(scored["key"], params.seed, "arm"))
-    order = ordered(order, "ascending")
+    order = sort_by_score(order, "ascending")
     if params.best_of:
         order = order.drop_duplicates("uid")
     return scored.loc[order.index[:size]]

@@ -1,4 +1,4 @@
-"""Stage `export`: the selected pairs as WebDataset shards and as LLaVA's JSON for projector alignment, in data/selected."""
+"""Stage `export`: the selected pairs as WebDataset shards and as LLaVA's JSON for projector alignment, in data/export."""
 
 import json
 from collections.abc import Iterator

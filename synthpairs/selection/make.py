@@ -7,7 +7,7 @@ from pathlib import Path
 from synthpairs.core.arms import Arm
 from synthpairs.core.schema import PAIRS, SELECTED
 from synthpairs.core.storage import write_table
-from synthpairs.selection.arms import make_arm
+from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
@@ -30,7 +30,7 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     counts: dict[str, dict[str, int]] = {}
     for arm in arms:
-        training_pairs, counts[arm] = make_arm(arm, selected, scored, captions, rejected, params)
+        training_pairs, counts[arm] = make_training_pairs(arm, selected, scored, captions, rejected, params)
         write_table(out / f"pairs/{arm}.parquet", training_pairs, PAIRS)
     for path in sorted((out / "pairs").glob("*.parquet")):
         if path.stem not in counts:

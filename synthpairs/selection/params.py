@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from synthpairs.core.config import Within
 
-Strategy = Literal["top", "random", "rear", "clip-only", "ssim-only"]
+Strategy = Literal["top", "random", "bottom", "clip-only", "ssim-only"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Select:
     """
 
     strategy: Strategy
-    fusion: Literal["sum", "zscore", "rank"]  # for the strategies top and rear
+    fusion: Literal["sum", "zscore", "rank"]  # for the strategies top and bottom
     k: Annotated[int, Within(1)]  # candidates to select
     clip_weight: Annotated[float, Within(0, 100)]
     # CLIPScore's w: 1 in the paper's tables, 2.5 in the authors' sister code.

@@ -31,7 +31,7 @@ Templated = tuple[Segments, list[str], Source | np.ndarray | None]
 class Example:
     """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere.
 
-    A tensor as `picture` is codebook vectors (`synthpairs.vlm.codes`).
+    A tensor as `picture` is codebook vectors (`synthpairs.vlm.vq_tower`).
     """
 
     ids: list[int]

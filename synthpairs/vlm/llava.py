@@ -14,18 +14,18 @@ from synthpairs.vlm.adapters import adapt, check_quantizer, merged
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import caption_examples, check_skipped, conversation_examples, instruction_examples
 from synthpairs.vlm.model import assemble, hub_parts, save
-from synthpairs.vlm.params import Align, Finetune, Resampler, Vlm
+from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Vlm
 from synthpairs.vlm.parts import load_projector
 from synthpairs.vlm.pictures import Source
 from synthpairs.vlm.projector_init import SufficientStats, fit_projector
-from synthpairs.vlm.training import Learner, run_training
+from synthpairs.vlm.training import CausalLMObjective, run_training
 
 PROJECTOR, STATS = "projector.safetensors", "moments.safetensors"
 
 
-def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out: Path) -> dict[str, Any]:
+def pretrain(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Pretrain, out: Path) -> dict[str, Any]:
     """Train the projector on (key, caption, picture) and write it to `out`, in float32; returns metrics."""
-    section = "align"
+    section = "pretrain"
     model, processor = assemble(vlm)
     projector = only_projector(model)
     examples, skipped = caption_examples(pairs, processor, params.max_tokens)
@@ -42,7 +42,7 @@ def align(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Align, out
             stats.save(directory / STATS)
         save_projector(projector, directory)
 
-    metrics = run_training(section, Learner(model), examples, params, vlm, write, out)
+    metrics = run_training(section, CausalLMObjective(model), examples, params, vlm, write, out)
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm)
 
 
@@ -59,19 +59,19 @@ def save_projector(projector: nn.Module, directory: Path) -> None:
 
 
 def finetune(
-    rows: pd.DataFrame | None, aligned: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
+    rows: pd.DataFrame | None, pretrained: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
 ) -> dict[str, Any]:
     """Instruction tuning from the projector in `aligned`; writes the whole model to `out`; returns metrics.
 
     The data are `rows` of INSTRUCTIONS, or what `params.instructions` names.
     """
-    section, stage = ("finetune", "align") if resampler is None else ("finetune_codes", "align-codes")
+    section, stage = ("finetune", "pretrain") if resampler is None else ("finetune_tokens", "pretrain-tokens")
     if params.lora:
         check_quantizer(params.lora, section)
-    if not (aligned / PROJECTOR).exists():
-        raise FileNotFoundError(f"{aligned / PROJECTOR} is missing: run `dvc repro {stage}` first")
+    if not (pretrained / PROJECTOR).exists():
+        raise FileNotFoundError(f"{pretrained / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
-    load_projector(model.model.multi_modal_projector, aligned / PROJECTOR, f"dvc repro {stage}")
+    load_projector(model.model.multi_modal_projector, pretrained / PROJECTOR, f"dvc repro {stage}")
     if params.instructions is None:
         assert rows is not None
         examples, skipped = instruction_examples(rows, processor, params.max_tokens)
@@ -81,9 +81,9 @@ def finetune(
     check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
     if params.start is not None:
-        if not (aligned / STATS).exists():
-            raise ValueError(f"params.yaml: {section}.start must be null unless align.start is given")
-        stats = SufficientStats.read(aligned / STATS) + SufficientStats.of(model, examples)
+        if not (pretrained / STATS).exists():
+            raise ValueError(f"params.yaml: {section}.start must be null unless pretrain.start is given")
+        stats = SufficientStats.read(pretrained / STATS) + SufficientStats.of(model, examples)
         start = fit_projector(model, stats, params.start, section)
     model.model.vision_tower.requires_grad_(False)
     if params.lora:
@@ -96,8 +96,8 @@ def finetune(
         whole = merged(model, params.lora, lambda: assemble(vlm, resampler)[0]) if params.lora else model
         save(whole, processor, directory)
 
-    metrics = run_training(section, Learner(model), examples, params, vlm, write, out, resampler=resampler,
-                           aligned=aligned, projector_rate=params.projector_learning_rate)  # fmt: skip
+    metrics = run_training(section, CausalLMObjective(model), examples, params, vlm, write, out, resampler=resampler,
+                           pretrained=pretrained, projector_rate=params.projector_learning_rate)  # fmt: skip
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm, resampler)
 
 

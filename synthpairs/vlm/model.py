@@ -3,7 +3,7 @@
 The result is transformers' own LlavaForConditionalGeneration, so whatever takes LLaVA takes it: `from_pretrained`, lm-eval's
 `hf-multimodal`, a server. One picture becomes (side / patch)^2 tokens, one more with the class token (LLaVA-1.5: features of
 the last but one layer, patches only). On the Synth2 route the vision tower is a VQ tokenizer and the projector a Perceiver
-Resampler (`synthpairs.vlm.codes`).
+Resampler (`synthpairs.vlm.vq_tower`).
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from synthpairs.core.determinism import best_device, computing
+from synthpairs.core.determinism import best_device, cast_for_compute
 from synthpairs.vlm.params import Resampler, Vlm
 from synthpairs.vlm.parts import load_clip_tower, load_llm, load_text_tokenizer, part_record, round_weights
 
@@ -54,7 +54,7 @@ TEMPLATES = {
 
 def part_names(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, str]:
     """Names of the model's parts by their params' keys, the vision tower first."""
-    tower = {"vlm.eye": vlm.eye} if resampler is None else {"resampler.tokenizer": resampler.tokenizer}
+    tower = {"vlm.vision_tower": vlm.vision_tower} if resampler is None else {"resampler.tokenizer": resampler.tokenizer}
     return tower | {"vlm.llm": vlm.llm} | ({"vlm.adapter": vlm.adapter} if vlm.adapter else {})
 
 
@@ -70,7 +70,7 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
 
     Vision tower and language model are read as bfloat16, in which they are finally stored, and held in `compute_dtype`: float32
     on a CPU. Trainings cast what they train to float32. With a `resampler` the vision tower is its VQ tokenizer, in float32,
-    and `vlm.eye` is not used. FileNotFoundError or ValueError names the param that is wrong.
+    and `vlm.vision_tower` is not used. FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
     llm = load_llm(vlm.llm, vlm.layers, vlm.adapter)
@@ -82,7 +82,7 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
     if resampler is None:
         tower, settings = _clip_tower(vlm)
     else:
-        from synthpairs.vlm.codes import load_vq_tower  # diffusers takes seconds to import
+        from synthpairs.vlm.vq_tower import load_vq_tower  # diffusers takes seconds to import
 
         tower = load_vq_tower(resampler)
         settings = _vq_processing(tower.config.side, tower.config.pixel_range, resampler.latents)
@@ -91,15 +91,15 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
         names = ("size", "crop_size", "resample", "image_mean", "image_std")
         settings["image_processor"] = LlavaImageProcessor(do_pad=True, **{name: cropping[name] for name in names})
     processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **settings)
-    return computing(_join(tower, llm, processor, vlm)), processor
+    return cast_for_compute(_join(tower, llm, processor, vlm)), processor
 
 
 def _clip_tower(vlm: Vlm) -> tuple[CLIPVisionModel, dict[str, Any]]:
-    """The vision tower of `vlm.eye` and the processor's settings for it."""
-    tower, image_processor = load_clip_tower(vlm.eye)
+    """The vision tower of `vlm.vision_tower` and the processor's settings for it."""
+    tower, image_processor = load_clip_tower(vlm.vision_tower)
     layers = tower.config.num_hidden_layers
     if not -layers - 1 <= (layer := vlm.vision_feature_layer) <= layers:
-        limits = f"must be from {-layers - 1} to {layers} for {vlm.eye}, got {layer}"
+        limits = f"must be from {-layers - 1} to {layers} for {vlm.tower}, got {layer}"
         raise ValueError(f"params.yaml: vlm.vision_feature_layer {limits}")
     return tower, {
         "image_processor": image_processor,
@@ -150,7 +150,7 @@ def _join(
 def _model_class(tower_type: str) -> type[LlavaForConditionalGeneration]:
     if tower_type == CLIPVisionConfig.model_type:
         return LlavaForConditionalGeneration
-    from synthpairs.vlm.codes import CodeLlava  # importing it also registers its vision tower with transformers
+    from synthpairs.vlm.vq_tower import CodeLlava  # importing it also registers its vision tower with transformers
 
     return CodeLlava
 
@@ -180,7 +180,7 @@ def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaPro
     transformers_logging.disable_progress_bar()
     model_class = _model_class(json.loads((path / "config.json").read_text())["vision_config"]["model_type"])
     model = model_class.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
-    return computing(model).eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
+    return cast_for_compute(model).eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Sections `vlm`, `resampler`, `align` and `finetune` of params.yaml: a VLM's parts and how it is trained."""
+"""Sections `vlm`, `resampler`, `pretrain` and `finetune` of params.yaml: a VLM's parts and how it is trained."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,9 +8,9 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vlm:
-    """Section `vlm`: the model's parts. `eye`, `llm` and `adapter` are each a directory or OWNER/NAME@REVISION of a hub model."""
+    """Section `vlm`: the model's parts. `vision_tower`, `llm` and `adapter` are each a directory or OWNER/NAME@REVISION of a hub model."""
 
-    eye: str  # vision tower: a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
+    vision_tower: str  # vision tower: a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
     llm: str  # a causal language model and its tokenizer
     layers: Annotated[int, Within(1, 1000)] | None  # of the language model, the first ones; null: all
     adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
@@ -36,7 +36,7 @@ class Resampler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """Params of every training; all of section `align_codes`."""
+    """Params of every training; all of section `pretrain_tokens`."""
 
     seed: int  # of the order of examples, of adapters, of dropout
     epochs: Annotated[float, Within(0.001, 1000)]
@@ -93,17 +93,17 @@ class Instructions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Align(Training):
-    """Section `align`: the projector alone is trained on captions (LLaVA-1.5's pretraining)."""
+class Pretrain(Training):
+    """Section `pretrain`: the projector alone is trained on captions (LLaVA-1.5's pretraining)."""
 
     start: RidgeInit | None  # of the projector; null: random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finetune(Training):
-    """Sections `finetune` and `finetune_codes`: projector and language model are trained on instructions."""
+    """Sections `finetune` and `finetune_tokens`: projector and language model are trained on instructions."""
 
-    start: RidgeInit | None  # of the projector, from align's pairs and the answers here; null: as align left it
+    start: RidgeInit | None  # of the projector, from pretrain's pairs and the answers here; null: as pretrain left it
     projector_learning_rate: Annotated[float, Within(0, 1)] | None  # peak; null: the language model's
     lora: Lora | None  # null: all of the language model's weights are trained
     instructions: Instructions | None  # null: those of stage `tasks`

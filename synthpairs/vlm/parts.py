@@ -1,6 +1,6 @@
 """The parts of a VLM, loaded from where params name them: a directory, or OWNER/NAME@REVISION of a hub model.
 
-Weights are read from safetensors alone, and no code of a model's own is run. Errors name the param's key, such as `vlm.eye`.
+Weights are read from safetensors alone, and no code of a model's own is run. Errors name the param's key, such as `vlm.vision_tower`.
 """
 
 import json
@@ -29,7 +29,7 @@ from synthpairs.models.hub import hub_record, model_folder
 from synthpairs.models.vq_tokenizer import tokenizer_folder
 
 _CONFIGS = {"vlm.adapter": "adapter_config.json"}  # where it is not config.json
-_KINDS = {"vlm.eye": "vision tower", "vlm.llm": "language model", "vlm.adapter": "adapter"}
+_KINDS = {"vlm.vision_tower": "vision tower", "vlm.llm": "language model", "vlm.adapter": "adapter"}
 
 
 @cache  # a branch must not be resolved to two commits in one run
@@ -82,18 +82,18 @@ def load_llm(name: str, layers: int | None, adapter: str | None) -> PreTrainedMo
 
 def load_clip_tower(name: str) -> tuple[CLIPVisionModel, BaseImageProcessor]:
     """The vision tower in bfloat16, also that of a whole CLIPModel, and its image processor."""
-    folder = part_folder(name, "vlm.eye")
+    folder = part_folder(name, "vlm.vision_tower")
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
     if kind not in ("clip", "clip_vision_model"):
-        raise ValueError(f"params.yaml: vlm.eye must be of CLIP, got {name}, a model of type {kind}")
-    tower = _load_complete(CLIPVisionModel, name, "vlm.eye")
+        raise ValueError(f"params.yaml: vlm.vision_tower must be of CLIP, got {name}, a model of type {kind}")
+    tower = _load_complete(CLIPVisionModel, name, "vlm.vision_tower")
     if not (folder / "preprocessor_config.json").is_file():
-        raise FileNotFoundError(f"params.yaml: vlm.eye: {name} has no preprocessor_config.json")
+        raise FileNotFoundError(f"params.yaml: vlm.vision_tower: {name} has no preprocessor_config.json")
     processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
     side = processor.crop_size["height"]
     if side != tower.config.image_size:
         raise ValueError(
-            f"params.yaml: vlm.eye: {name} takes {tower.config.image_size} pixels, its image processor makes {side}"
+            f"params.yaml: vlm.vision_tower: {name} takes {tower.config.image_size} pixels, its image processor makes {side}"
         )
     return tower, processor
 

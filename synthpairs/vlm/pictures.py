@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import BaseImageProcessor
 
 from synthpairs.core.storage import Slice, read_bytes
-from synthpairs.runtime.launch import beside
+from synthpairs.runtime.launch import local_world_size
 
 Source = Image.Image | bytes | Path | Slice  # decoded, encoded, or where the encoded bytes are
 CHUNK = 1024  # pictures that are checked at a time
@@ -48,7 +48,7 @@ class Picture:
 def check_pictures(sources: Iterable[Source | None], processor: BaseImageProcessor) -> Iterator[Picture | None]:
     """Each source as a Picture, in order; None where there is none, or it cannot be decoded to its end."""
     remaining = iter(sources)
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // beside())) as pool:  # decoding releases the GIL
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // local_world_size())) as pool:  # decoding releases the GIL
         while chunk := list(islice(remaining, CHUNK)):
             for source, digest in zip(chunk, pool.map(_digest, chunk), strict=True):
                 yield None if digest is None or source is None else Picture(source, processor, digest)

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthpairs.vlm.codes import CodeLlava, WordResampler, codebook
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples, check_skipped, pixels_of
 from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import assemble, hub_parts
 from synthpairs.vlm.params import Resampler, Training, Vlm
 from synthpairs.vlm.projector_init import MIN_IDF
-from synthpairs.vlm.training import Trained, run_training
+from synthpairs.vlm.training import Objective, run_training
+from synthpairs.vlm.vq_tower import CodeLlava, WordResampler, codebook
 
 
-class BagOfWordsObjective(Trained):
+class BagOfWordsObjective(Objective):
     """Bag-of-words objective: cross-entropy of the caption's words under the tokens' mean distribution over words."""
 
     accepts_loss_kwargs = False  # a step's loss is the mean over its captions
@@ -76,7 +76,7 @@ def bag_of_words_collator(
     return collate
 
 
-def align_codes(
+def pretrain_tokens(
     pairs: Iterable[tuple[str, str, np.ndarray]],
     vlm: Vlm,
     resampler: Resampler,
@@ -88,7 +88,7 @@ def align_codes(
 
     `on_step` is called with the step's number and the resampler after every step.
     """
-    section = "align_codes"
+    section = "pretrain_tokens"
     model, processor = assemble(vlm, resampler)
     projector = only_projector(model)
     assert isinstance(projector, WordResampler)

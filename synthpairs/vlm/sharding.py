@@ -5,12 +5,12 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import LlavaForConditionalGeneration
 
-from synthpairs.runtime.launch import leads, processes, switched_on
+from synthpairs.runtime.launch import env_flag, is_main_process, processes
 
 
 def sharded() -> bool:
     """Whether SYNTHPAIRS_FSDP is on; ValueError when it is and there is one process only."""
-    if not switched_on("SYNTHPAIRS_FSDP"):
+    if not env_flag("SYNTHPAIRS_FSDP"):
         return False
     if processes() == 1:
         raise ValueError("SYNTHPAIRS_FSDP=on needs several processes: set SYNTHPAIRS_LAUNCH too")
@@ -41,7 +41,7 @@ def gather(model: nn.Module) -> None:
         for name, weight in list(module.named_parameters(recurse=False)):
             if isinstance(weight, DTensor) and id(weight) not in whole:
                 full = weight.full_tensor()
-                kept = full.cpu() if leads() else full.new_empty(0)
+                kept = full.cpu() if is_main_process() else full.new_empty(0)
                 whole[id(weight)] = nn.Parameter(kept, requires_grad=weight.requires_grad)
             if id(weight) in whole:
                 module._parameters[name] = whole[id(weight)]

@@ -19,7 +19,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
 from synthpairs.core.determinism import compute_dtype
-from synthpairs.runtime.launch import beside, leads, processes
+from synthpairs.runtime.launch import is_main_process, local_world_size, processes
 from synthpairs.vlm.examples import Example, Examples
 from synthpairs.vlm.params import Training
 
@@ -79,12 +79,12 @@ class ProgressCallback(TrainerCallback):
 
     def __init__(self, section: str, batch: int, on_step: Callable[[int], object] | None = None) -> None:
         self._section, self._batch = section, batch
-        self._on_step = on_step if leads() else None
+        self._on_step = on_step if is_main_process() else None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Open the bar."""
         self._first, self._started, self._logged = state.global_step, time.monotonic(), time.monotonic()
-        hidden = not (leads() and sys.stderr.isatty())
+        hidden = not (is_main_process() and sys.stderr.isatty())
         self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", disable=hidden)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -106,7 +106,7 @@ class ProgressCallback(TrainerCallback):
             raise ValueError(f"the loss at step {step} is {loss}; lower {self._section}.learning_rate in params.yaml")
         self._bar.set_postfix(loss=f"{loss:.3f}")
         now = time.monotonic()
-        if leads() and self._bar.disable and now - self._logged > LOG_SECONDS:
+        if is_main_process() and self._bar.disable and now - self._logged > LOG_SECONDS:
             self._logged = now
             step_s = (now - self._started) / (step - self._first)
             log.info("step %d of %d, loss %.3f, %.1f examples/s, %.0f s left",
@@ -157,7 +157,7 @@ def training_arguments(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
-        dataloader_num_workers=min(8, (os.cpu_count() or 1) // beside()) if cuda else 0,  # they decode pictures
+        dataloader_num_workers=min(8, (os.cpu_count() or 1) // local_world_size()) if cuda else 0,  # they decode pictures
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # the Trainer would spread a step over all visible devices
     return arguments
@@ -165,7 +165,7 @@ def training_arguments(
 
 def checkpoint_to_resume(work: Path) -> Path | None:
     """The newest complete checkpoint, the same in every process; half-written ones are removed."""
-    newest = [_newest_checkpoint(work) if leads() else None]
+    newest = [_newest_checkpoint(work) if is_main_process() else None]
     if processes() > 1:
         torch.distributed.broadcast_object_list(newest)
     return newest[0]

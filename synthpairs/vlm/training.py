@@ -21,8 +21,8 @@ from transformers import LlavaForConditionalGeneration
 from transformers.trainer_callback import PrinterCallback
 
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import WorkStore, file_sha256
-from synthpairs.runtime.launch import leads, switched_on
+from synthpairs.core.storage import ResultCache, file_sha256
+from synthpairs.runtime.launch import env_flag, is_main_process
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate, fingerprint
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Resampler, Training, Vlm
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 WINDOW = 16  # batches whose examples are sorted by length together; more would pad less and mix less
 
 
-class Trained(nn.Module):
+class Objective(nn.Module):
     """A model for the HF Trainer: `forward` returns the loss, and checkpoints hold the trainable weights alone."""
 
     accepts_loss_kwargs = True
@@ -63,7 +63,7 @@ class Trained(nn.Module):
         return result
 
 
-class Learner(Trained):
+class CausalLMObjective(Objective):
     """Causal-LM objective: cross-entropy on answer tokens only.
 
     The language model's head, a fifth of a step at 49,152 tokens, runs only where there is a label.
@@ -114,7 +114,7 @@ def training_order(lengths: Sequence[int], params: Training) -> list[int]:
 
 def train(
     section: str,
-    objective: Trained,
+    objective: Objective,
     examples: Examples,
     params: Training,
     work: Path,
@@ -134,8 +134,8 @@ def train(
         return []
     order = training_order(examples.lengths, params)
     layers = None
-    if isinstance(objective, Learner):
-        if switched_on("SYNTHPAIRS_RECOMPUTE"):
+    if isinstance(objective, CausalLMObjective):
+        if env_flag("SYNTHPAIRS_RECOMPUTE"):
             objective.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
         if sharded():
             layers, objective.projector_always_used = layers_to_shard(objective.vlm, section), True
@@ -152,7 +152,7 @@ def train(
     trainer.projector_rate = projector_rate
     trainer.remove_callback(PrinterCallback)
     checkpoint = checkpoint_to_resume(work)
-    if leads():
+    if is_main_process():
         check_disk_space(work, objective, checkpoints=2 if checkpoint is None else 1)
     if checkpoint:
         log.info("resuming from step %s of %d", checkpoint.name.removeprefix("checkpoint-"), arguments.max_steps)
@@ -164,7 +164,7 @@ def train(
 
 def run_training(
     section: str,
-    objective: Trained,
+    objective: Objective,
     examples: Examples,
     params: Training,
     vlm: Vlm,
@@ -172,7 +172,7 @@ def run_training(
     out: Path,
     *,
     resampler: Resampler | None = None,
-    aligned: Path | None = None,
+    pretrained: Path | None = None,
     projector_rate: float | None = None,
     collator: Callable[[Sequence[Example]], dict[str, Tensor]] = collate,
     on_step: Callable[[int], object] | None = None,
@@ -183,12 +183,12 @@ def run_training(
     was made of. Every process trains, the first one writes.
     """
     parts = [part_identity(name, key) for key, name in part_names(vlm, resampler).items()]
-    parts += [file_sha256(aligned)] if aligned else []
+    parts += [file_sha256(pretrained)] if pretrained else []
     sections = [asdict(values) for values in (vlm, params, resampler) if values]
-    store = WorkStore(section, digest(sections, parts, fingerprint(examples)))
-    with store.locked() if leads() else contextlib.nullcontext():
+    store = ResultCache(section, digest(sections, parts, fingerprint(examples)))
+    with store.locked() if is_main_process() else contextlib.nullcontext():
         losses = train(section, objective, examples, params, store.path, projector_rate, collator, on_step)
-        if leads():
+        if is_main_process():
             finished = store.path / "finished"
             shutil.rmtree(finished, ignore_errors=True)
             write(finished)

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from synthpairs.captions.params import CaptionParams, Columns, Generated, Judge, Limits, Perplexity, Source, Templates
-from synthpairs.captions.sources import human_captions
-from synthpairs.core.storage import WorkStore
+from synthpairs.captions.templates import template_captions
+from synthpairs.core.storage import ResultCache
 from synthpairs.models.language.params import Sampling, Served
 from tests.captions.tiny import save_blip, save_language_model
 from tests.scoring.conftest import png
@@ -35,7 +35,7 @@ def source_of(path, kind, **changed):
 
 @pytest.fixture(scope="session")
 def drawings():
-    """As data/art/drawings.parquet: discs in four styles, of which two are training styles."""
+    """As data/emoji/drawings.parquet: discs in four styles, of which two are training styles."""
     rows = []
     styles = {"flat": "train", "fox": "train", "noto": "heldout_combination", "openmoji": "heldout_style"}
     for number, name in enumerate(CONCEPTS):
@@ -51,7 +51,7 @@ def drawings():
 def singles(drawings):
     """Makes template captions of single scenes."""
     kinds = {"single": 1.0}
-    return lambda count: human_captions(
+    return lambda count: template_captions(
         drawings, CONCEPTS, Templates(pictures=count, side=32, kinds=kinds, noise={}), 0
     )
 
@@ -82,7 +82,7 @@ def settings(language_model, tiny_clip, limits):
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with WorkStore("captions", "test").locked() as store:
+    with ResultCache("captions", "test").locked() as store:
         yield store
 
 

@@ -117,14 +117,14 @@ def test_server_judge_filter(limits, chat_server, connection):
     assert captions[1].detail == "pinned-1-of-may says No"
     assert "It depends" in captions[2].detail
     assert "HTTP 400" in captions[3].detail
-    body = next(body for body in chat_server.seen if body["messages"][1]["content"] == "Caption: a dog")
+    body = next(body for body in chat_server.requests if body["messages"][1]["content"] == "Caption: a dog")
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
     assert (body["temperature"], body["max_tokens"], body["model"]) == (0, 8, "pinned-1")
-    requests = len(chat_server.seen)
+    requests = len(chat_server.requests)
     again = captions_of(*texts[:3])
     filter_by_server_judge(again, limits(judge_min=0.5), JUDGE, connection)
     assert [caption.reason for caption in again] == [None, "judge", "judge_unclear"]
-    assert len(chat_server.seen) == requests  # replies are cached
+    assert len(chat_server.requests) == requests  # replies are cached
 
 
 def test_blip_filter_equals_transformers_and_keeps_captions_without_an_original(blip, singles):

@@ -1,4 +1,4 @@
-"""Stage `screen`: the filters of `captions` on class-prompted captions."""
+"""Stage `filter_captions`: the filters of `captions` on class-prompted captions."""
 
 import json
 import shutil
@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pandas as pd
 import pytest
-
 from stages.screen import main
+
 from synthpairs.core.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
 from synthpairs.core.storage import write_table
 from tests.captions.conftest import WIDE, outputs
@@ -17,7 +17,7 @@ PROGRAM = f"""
 from itertools import repeat
 from synthpairs.captions.params import Limits
 from synthpairs.captions.record import Caption
-from synthpairs.captions.filters import filter_texts
+from synthpairs.captions.text_filters import filter_texts
 for _ in filter_texts(([Caption(text="a cat", source="x", concept="cat")] for _ in repeat(0)), Limits(**{WIDE}), None):
     pass
 """
@@ -35,11 +35,11 @@ def screened(project_root, settings, limits):
 
     def run(words_min, rows):
         root = project_root(captions=asdict(settings(limits=limits(words_min=words_min))))
-        write_table(root / "data/invented/captions.parquet", rows, INVENTED)
-        shutil.rmtree(root / "data/screened", ignore_errors=True)
+        write_table(root / "data/class_captions/captions.parquet", rows, INVENTED)
+        shutil.rmtree(root / "data/filtered_captions", ignore_errors=True)
         main()
-        tables = [pd.read_parquet(root / f"data/screened/{name}.parquet") for name in ("kept", "rejected")]
-        return root, outputs(root, "data/screened", "screen.json"), *tables
+        tables = [pd.read_parquet(root / f"data/filtered_captions/{name}.parquet") for name in ("kept", "rejected")]
+        return root, outputs(root, "data/filtered_captions", "filter_captions.json"), *tables
 
     return run
 
@@ -54,11 +54,11 @@ def test_captions_are_kept_or_rejected_and_output_is_deterministic(screened):
     }  # fmt: skip
     assert set(kept["source"]) == set(rejected["source"]) == {"invented"}
     assert kept["uid"].is_monotonic_increasing
-    metrics = json.loads(first["screen.json"])
+    metrics = json.loads(first["filter_captions.json"])
     assert list(metrics["source"]) == ["invented"]
     assert metrics["source"]["invented"]["read"] == 5
     assert metrics["source"]["invented"]["alignment_skipped"] == metrics["kept_total"] == 2
-    assert not (root / ".dvc/tmp/work/screen").exists()
+    assert not (root / ".dvc/tmp/work/filter_captions").exists()
     assert screened(2, rows)[1] == first
 
 
@@ -66,7 +66,7 @@ def test_captions_are_kept_or_rejected_and_output_is_deterministic(screened):
 def test_no_kept_caption_is_a_valid_result(screened, status, rejections):
     _, files, kept, rejected = screened(90, [invented(text, status) for text in TEXTS])
     assert (len(kept), list(kept.columns)) == (0, CAPTIONS.names)
-    assert (len(rejected), json.loads(files["screen.json"])["kept_total"]) == (rejections, 0)
+    assert (len(rejected), json.loads(files["filter_captions.json"])["kept_total"]) == (rejections, 0)
 
 
 def test_a_killed_run_leaves_no_worker():

@@ -75,12 +75,12 @@ def test_bfloat16_is_slow_on_cpus_without_it(project, monkeypatch, fast, slow):
 
 def test_a_missing_package_of_a_training(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    for section in ("align_codes:", "experiments:"):  # which follow the two sections with adapters
+    for section in ("pretrain_tokens:", "experiments:"):  # which follow the two sections with adapters
         before, after = (project / "params.yaml").read_text().split(f"\n{section}")
         at = before.rindex("  lora:\n")
         before = before[:at] + before[at:].replace(":", ": {rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
         (project / "params.yaml").write_text(f"{before}\n{section}{after}")
-    for section in ("finetune", "finetune_codes"):
+    for section in ("finetune", "finetune_tokens"):
         error = errors()[f"params.yaml: {section}"]
         assert error.startswith(
             f"params.yaml: {section}.lora.quantize: nf4 needs the package bitsandbytes: pip install"
@@ -91,10 +91,10 @@ def test_missing_models(project):
     (project / "models/empty").mkdir()
     edit(project, ("generator: models/desk/generator", "generator: models/nothing"),
          ("generator: models/desk/masked", "generator: amused/amused-256@abc"),
-         ("eye: models/desk/eye", "eye: models/empty"))  # fmt: skip
+         ("eye: models/desk/vision_tower", "eye: models/empty"))  # fmt: skip
     wrong = errors()
     assert wrong["images.generator: models/nothing"].startswith("is not a directory")
-    assert wrong["vlm.eye: models/empty"].startswith("holds no *.safetensors")
+    assert wrong["vlm.vision_tower: models/empty"].startswith("holds no *.safetensors")
     assert any(check.subject.endswith("amused-256@abc, from its hub") for check in doctor.check_all())
 
 
@@ -102,7 +102,7 @@ def test_hub_models_without_a_network(project, monkeypatch):
     edit(project, ("generator: models/desk/masked", "generator: amused/amused-256@abc"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(project / "hub"))
-    name = "embed.generator: amused/amused-256@abc, from its hub"
+    name = "generate_tokens.generator: amused/amused-256@abc, from its hub"
     assert "HF_HUB_OFFLINE is set" in errors()[name]
     (project / "hub/models--amused--amused-256/snapshots/abc").mkdir(parents=True)
     assert name not in errors()
@@ -146,7 +146,7 @@ def test_an_invalid_file_is_one_error_and_the_rest_is_checked(project, capsys, o
 def test_each_error_is_a_check_of_its_own(project):
     edit(project, ("\ngallery:\n", "\ngallery: null\ngalery:\n"), ("sources: []", "sources: [corpora/a.tsv]"),
          ("  concepts:\n  - monkey\n  - dog\n", "  concept: 5\n  concepts:\n  - 5\n  - 6\n"),
-         ("\n- real-codes\n- genpair\n- synthetic\n", " null\n"))  # fmt: skip
+         ("\n- real-tokens\n- genpair\n- synthetic\n", " null\n"))  # fmt: skip
     wrong = [check.error for check in doctor.check_all() if check.error]
     texts = [
         "no stage reads it: is it misspelt?",
@@ -154,7 +154,7 @@ def test_each_error_is_a_check_of_its_own(project):
         "params.yaml: world.concepts[0] must be of type str, got 5",
         "params.yaml: world.concepts[1] must be of type str, got 6",
         "params.yaml: captions.sources[0] must be a mapping, got 'corpora/a.tsv'",
-        "params.yaml: code_arms must be a list, got None",
+        "params.yaml: token_arms must be a list, got None",
         "params.yaml: gallery must be a mapping, got None",
     ]
     assert len(wrong) == len(texts)

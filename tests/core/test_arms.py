@@ -5,12 +5,12 @@ from synthpairs.core.arms import chosen_arm, split_models
 
 @pytest.fixture(autouse=True)
 def _params(project_root):
-    project_root(arms=["selected", "random", "real"], code_arms=["genpair"])
+    project_root(arms=["selected", "random", "real"], token_arms=["genpair"])
 
 
 def test_an_arm_of_the_lists_is_chosen():
     assert chosen_arm(["random"], "arms") == "random"
-    assert chosen_arm(["genpair"], "arms", "code_arms") == "genpair"
+    assert chosen_arm(["genpair"], "arms", "token_arms") == "genpair"
 
 
 @pytest.mark.parametrize(("arguments", "got"), [([], "none"), (["top"], "top"), (["real", "random"], "real random")])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthpairs.core.determinism import filled, steady_threads
+from synthpairs.core.determinism import deterministic_threads, pad_batch
 
 
 @pytest.mark.parametrize(("exact_up_to", "expected"), [(2, 2), (1, 1), (0, 2)])
@@ -15,7 +15,7 @@ def test_the_largest_exact_number_of_threads_is_used(exact_up_to, expected, capl
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert steady_threads(copies) == expected
+        assert deterministic_threads(copies) == expected
         assert torch.get_num_threads() == 2, "the number of threads was not restored"
     finally:
         torch.set_num_threads(before)
@@ -23,4 +23,4 @@ def test_the_largest_exact_number_of_threads_is_used(exact_up_to, expected, capl
 
 
 def test_batches_are_padded_with_the_last_item():
-    assert (filled([1, 2], 4), filled([1, 2], 2)) == ([1, 2, 2, 2], [1, 2])
+    assert (pad_batch([1, 2], 4), pad_batch([1, 2], 2)) == ([1, 2, 2, 2], [1, 2])

@@ -16,7 +16,7 @@ import webdataset
 
 from synthpairs.core import storage
 from synthpairs.core.storage import (
-    WorkStore,
+    ResultCache,
     file_sha256,
     read_shard,
     read_table,
@@ -130,15 +130,15 @@ def test_hashes_of_folders_depend_on_names_and_contents(tmp_path):
 @pytest.mark.parametrize("recipe", [None, 1])
 def test_pieces_of_the_same_fingerprint_and_code_or_recipe_are_reused(recipe, project_root, edit_code):
     work = project_root() / ".dvc/tmp/work/images"
-    store = WorkStore("images", "f", recipe)
+    store = ResultCache("images", "f", recipe)
     with store.locked():
         assert store.get("piece") is None
         store.put("piece", b"1")
     assert recipe is None or store.path == work / "recipe-1/f"
-    assert WorkStore("images", "f", recipe).get("piece") == b"1"
-    assert WorkStore("images", "other", recipe).get("piece") is WorkStore("images", "f", 2).get("piece") is None
+    assert ResultCache("images", "f", recipe).get("piece") == b"1"
+    assert ResultCache("images", "other", recipe).get("piece") is ResultCache("images", "f", 2).get("piece") is None
     edit_code()
-    assert WorkStore("images", "f", recipe).get("piece") == (None if recipe is None else b"1")
+    assert ResultCache("images", "f", recipe).get("piece") == (None if recipe is None else b"1")
     store.discard()
     assert store.get("piece") is None
 
@@ -150,7 +150,7 @@ def test_a_second_process_cannot_enter_the_work_store(tmp_path, monkeypatch):
     def enter():
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr
 
-    store = WorkStore("images", "f", recipe=1)
+    store = ResultCache("images", "f", recipe=1)
     with store.locked():
         assert f"BlockingIOError: {store.path} is in use" in enter()
     assert enter() == ""

@@ -30,7 +30,7 @@ def masked_parts(tmp_path_factory):
 @pytest.fixture
 def project(drawings, tmp_path, monkeypatch):  # noqa: F811
     """Changes to a folder with drawings; writes params.yaml of the pipeline and of the desk models."""
-    write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
+    write_table(tmp_path / "data/emoji/drawings.parquet", drawings, DRAWINGS)
     monkeypatch.chdir(tmp_path)
 
     def write(desk, pairs, **sections):

@@ -58,7 +58,7 @@ def test_weights_are_replaced_and_the_card_has_metrics_and_licences():
 
 
 def test_one_part_is_published_and_the_others_stay():
-    old = ("clip", "eye", "generator", "reader")
+    old = ("clip", "vision_tower", "generator", "reader")
     publish.main(old)
     before = (DESK / "README.md").read_text()
     assert "masked" not in before
@@ -73,9 +73,9 @@ def test_one_part_is_published_and_the_others_stay():
 
 
 def test_errors_replace_nothing(monkeypatch):
-    publish.main(["clip", "eye"])
+    publish.main(["clip", "vision_tower"])
     write_bytes(TRAINED / "clip/model.safetensors", b"another")
-    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, eye, generator, masked, reader"):
+    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, vision tower, generator, masked, reader"):
         publish.main(["clip", "mask"])
     write_json(METRICS, {name: one for name, one in MEASURED.items() if name != "masked"})
     with pytest.raises(ValueError, match=r"no metrics of masked: run `python -m desk_models\.measure masked` first"):

@@ -22,7 +22,7 @@ def test_scenes_are_those_of_the_published_models_and_do_not_depend_on_the_count
     kinds = {"single": 0.5, "pair": 0.25, "several": 0.25}
     pool = compose(ROWS, 3, 50, kinds)
     sha256 = pair_list_hash(pool.scenes, {row["drawing"]: b"png" for row in ROWS})
-    # The published models were trained on these scenes; after a change the stage `pairs` refuses them.
+    # The published models were trained on these scenes; after a change the stage `encode_real_pairs` refuses them.
     assert sha256 == "85f3608f4a4c8a137d899729b3627b9bda7420d2b21a00c6c6331606a12fbffc"
     assert draw_scenes(ROWS, 3, 20, kinds) == pool.scenes[:20]
     assert torch.equal(render_scenes([pool.scenes[7], pool.scenes[31]], ROWS), pool.pictures[[7, 31]])
@@ -35,7 +35,7 @@ def test_held_out_drawings_are_refused():
 
 @pytest.mark.parametrize("kinds", [{"single": 1.0, "triple": 0.5}, {"single": 0.0}, {}])
 def test_unknown_kinds_and_empty_shares_are_refused(kinds):
-    with pytest.raises(ValueError, match=r"params\.yaml: pairs\.kinds must give shares of single, pair, several"):
+    with pytest.raises(ValueError, match=r"params\.yaml: encode_real_pairs\.kinds must give shares of single, pair, several"):
         draw_scenes(ROWS, 0, 1, kinds)
 
 

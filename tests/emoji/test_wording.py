@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthpairs.emoji.scenes import BACKGROUNDS, KINDS, NUMBERS, draw_scene, plural
-from synthpairs.emoji.wording import word_scene
+from synthpairs.emoji.wording import random_caption
 
 NAMES = ("dog", "octopus", "cherries")
 ROWS = [{"drawing": f"{name}/{style}", "name": name, "style": style} for name in NAMES for style in ("noto", "flat")]
@@ -16,7 +16,7 @@ def captions(kind, rows=ROWS):
     rng = np.random.default_rng(3)
     for _ in range(600):
         scene = draw_scene(rows, rng, kind)
-        yield scene, word_scene(scene, rng, {"dog": ["pet"], "octopus": []})
+        yield scene, random_caption(scene, rng, {"dog": ["pet"], "octopus": []})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,7 @@ from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_
 from synthpairs.experiments import learning_curves
 from synthpairs.experiments.learning_curves import (
     TASK,
-    LearningCurvesSetting,
+    LearningCurvesConfig,
     caption_questions,
     first_reached,
     learning_curves_figure,
@@ -25,8 +25,8 @@ from synthpairs.experiments.learning_curves import (
 )
 from synthpairs.experiments.params import LearningCurves, Reading
 from synthpairs.experiments.trials import answer_rows
-from synthpairs.generation.masked.codes import encoded
-from synthpairs.generation.masked.mixing import Mixing
+from synthpairs.generation.masked.tokens import encoded
+from synthpairs.selection.token_pairs import Mixing
 from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Finetune, Training
 from tests.experiments.conftest import write_tasks
@@ -45,14 +45,14 @@ def data(tmp_path):
         {"key": f"k{n:02}", "text": WORDS[n % 5], "concept": "", "drawings": [], "tokens": grids[n % 5].ravel()}
         for n in range(24)
     ]
-    write_table(folder / "pairs/pairs.parquet", pairs, REAL_PAIRS)
-    write_json(folder / "pairs/list.json", {"grid": GRID})
+    write_table(folder / "real_pairs/pairs.parquet", pairs, REAL_PAIRS)
+    write_json(folder / "real_pairs/list.json", {"grid": GRID})
     made = [(f"g{n}", encoded(grids[n], None, CODES) | {"txt": WORDS[n].encode()}) for n in range(len(WORDS))]
-    write_bytes(folder / "embedded/shard-0.tar", shard_bytes(made))
+    write_bytes(folder / "generated_tokens/shard-0.tar", shard_bytes(made))
     manifest = pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]})
-    manifest.to_parquet(folder / "embedded/manifest.parquet")
+    manifest.to_parquet(folder / "generated_tokens/manifest.parquet")
     generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
-    write_json(folder / "embedded/generator.json", {"inputs": generator})
+    write_json(folder / "generated_tokens/generator.json", {"inputs": generator})
     write_tasks(folder / "tasks", [TASK], QUESTION, WORDS)
     return folder
 
@@ -62,10 +62,10 @@ def config(data, parts, resampler, training, monkeypatch):  # noqa: F811
     """Makes a config of ten steps, with changed `learning_curves`; the work store is in the test's directory."""
     monkeypatch.setenv("DVC_ROOT", str(data.parent))
     values = {"seeds": [3], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
-    return lambda **changed: LearningCurvesSetting(
+    return lambda **changed: LearningCurvesConfig(
         learning_curves=LearningCurves(**values | changed),
-        mixing=Mixing(seed=7, draws=40, synthetic={"real-codes": 0.0, "genpair": 0.5}),
-        align=Training(**training),
+        mixing=Mixing(seed=7, draws=40, synthetic={"real-tokens": 0.0, "genpair": 0.5}),
+        pretrain=Training(**training),
         finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
         vlm=parts,
         resampler=resampler,
@@ -79,9 +79,9 @@ def weights(monkeypatch):
     """A weight of the resampler by ARM-SEED/STEP, which replaces its score, since captions take seconds."""
     by_name = {}
 
-    def answers(aligned, config, rows, work):
-        ask = load_file(aligned / PROJECTOR)["ask.weight"]
-        by_name[f"{work.name.removesuffix('-all')}/{aligned.name}"] = ask
+    def answers(pretrained, config, rows, work):
+        ask = load_file(pretrained / PROJECTOR)["ask.weight"]
+        by_name[f"{work.name.removesuffix('-all')}/{pretrained.name}"] = ask
         return answer_rows("", ["a"], [""], [float(ask.sum())])
 
     monkeypatch.setattr(learning_curves, "caption_answers", answers)
@@ -99,7 +99,7 @@ def test_captions_are_scored_after_fine_tuning(config):
 
 def test_every_arm_and_seed_is_a_training_with_all_points(config, weights):
     results = measure_learning_curves(config(seeds=[0, 1]))
-    names = [f"{arm}-{seed}/{step}" for arm in ("real-codes", "genpair") for seed in (0, 1) for step in (2, 10)]
+    names = [f"{arm}-{seed}/{step}" for arm in ("real-tokens", "genpair") for seed in (0, 1) for step in (2, 10)]
     assert sorted(weights) == sorted(names)
     values = [value for runs in results["arms"].values() for values in runs for value in values]
     assert values == [round(float(weights[name].sum()), 6) for name in names]
@@ -119,8 +119,8 @@ def test_results_are_deterministic_and_independent_of_earlier_points(config, wei
 def test_a_killed_measurement_resumes_its_trial(config, weights, tmp_path, monkeypatch):
     whole = measure_learning_curves(config())
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "killed"))
-    aligned, scored = [], []
-    align, score = learning_curves.align_codes, learning_curves.caption_answers
+    pretrained, scored = [], []
+    pretrain, score = learning_curves.pretrain_tokens, learning_curves.caption_answers
 
     def dies(*arguments):
         scored.append(1)
@@ -128,12 +128,12 @@ def test_a_killed_measurement_resumes_its_trial(config, weights, tmp_path, monke
             raise KeyboardInterrupt
         return score(*arguments)
 
-    monkeypatch.setattr(learning_curves, "align_codes", lambda *given: aligned.append(1) or align(*given))
+    monkeypatch.setattr(learning_curves, "pretrain_tokens", lambda *given: pretrained.append(1) or pretrain(*given))
     monkeypatch.setattr(learning_curves, "caption_answers", dies)
     with pytest.raises(KeyboardInterrupt):
         measure_learning_curves(config())
     assert measure_learning_curves(config()) == whole
-    assert len(aligned) == 2
+    assert len(pretrained) == 2
     assert len(scored) == 4 + 2  # the second arm's two points again
 
 
@@ -152,11 +152,11 @@ def test_first_reached_is_the_first_step_at_the_baselines_last_mean():
 
 def test_impossible_measurements_are_refused(config, data):
     short = config()
-    align = dataclasses.replace(short.align, max_tokens=15, max_skipped=1.0)
-    with pytest.raises(ValueError, match=r"pretraining ends at step \d, not 10: increase align_codes\.max_tokens"):
-        measure_learning_curves(dataclasses.replace(short, align=align))
-    (data / "embedded/manifest.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro embed` first"):
+    pretrain = dataclasses.replace(short.pretrain, max_tokens=15, max_skipped=1.0)
+    with pytest.raises(ValueError, match=r"pretraining ends at step \d, not 10: increase pretrain_tokens\.max_tokens"):
+        measure_learning_curves(dataclasses.replace(short, pretrain=pretrain))
+    (data / "generated_tokens/manifest.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro generate_tokens` first"):
         measure_learning_curves(config())
 
 
@@ -164,7 +164,7 @@ def test_impossible_measurements_are_refused(config, data):
 def test_the_figure_is_the_same_twice_whatever_the_machine_s_style(step):
     results = {
         "measure": "cider_d", "task": "desk_caption", "n": 10, "seeds": [0, 1], "steps": [2, 5, 10],
-        "arms": {"real-codes": [[0.1, 0.5, 0.9], [0.2, 0.4, 1.1]], "genpair": [[0.3, 1.0, 1.2], [0.2, 1.1, 1.3]]},
+        "arms": {"real-tokens": [[0.1, 0.5, 0.9], [0.2, 0.4, 1.1]], "genpair": [[0.3, 1.0, 1.2], [0.2, 1.1, 1.3]]},
         "reached": {"step": step, "baseline": 1.0},
     }  # fmt: skip
     first = learning_curves_figure(results)

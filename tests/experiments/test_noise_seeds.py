@@ -5,7 +5,7 @@ import pytest
 
 from synthpairs.evaluation.distributions.make import TABLE, make_distributions
 from synthpairs.experiments import noise_seeds
-from synthpairs.experiments.noise_seeds import NoiseSeedsSetting, measure_noise_seeds
+from synthpairs.experiments.noise_seeds import NoiseSeedsConfig, measure_noise_seeds
 from synthpairs.experiments.params import NoiseSeeds
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.scoring.score import score_images
@@ -23,7 +23,7 @@ def config(data, settings, images, scores):  # noqa: F811
     make_images(pd.read_parquet(data / "captions/kept.parquet"), params, data / "images")
     score_images(pd.read_parquet(data / "images/manifest.parquet"), scores(), data / "images", data / "scores")
     make_selection(settings(), ["selected", "real"], data, data / "selection")
-    return NoiseSeedsSetting(
+    return NoiseSeedsConfig(
         noise_seeds=NoiseSeeds(paintings=3),
         data=data,
         images=params,

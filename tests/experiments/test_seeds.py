@@ -6,15 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
+from synthpairs.evaluation.benchmarks.params import Benchmark, RouteTasks
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.evaluation.preference.image_pairs import ImagePair
 from synthpairs.experiments import seeds
 from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
-from synthpairs.experiments.seeds import RUN, SeedsSetting, measure_seeds
+from synthpairs.experiments.seeds import RUN, SeedsConfig, measure_seeds
 from synthpairs.vlm.model import assemble, save
-from synthpairs.vlm.params import Align, Finetune
+from synthpairs.vlm.params import Finetune, Pretrain
 from tests.evaluation.preference.conftest import PARAMS
 from tests.experiments.conftest import CONCEPTS, write_tasks
 from tests.selection.conftest import data, settings  # noqa: F401
@@ -28,15 +28,15 @@ def config(data, settings, parts, training, tmp_path, monkeypatch):  # noqa: F81
     monkeypatch.setattr(seeds, "draw_image_pairs", image_pairs)
     write_tasks(data / "tasks", ["desk_vqa"])
     Path("held_out.txt").write_text("A dog.\n\nTwo cats on red.\n")
-    config = SeedsSetting(
+    config = SeedsConfig(
         seeds=Seeds(seeds=[1]),
         data=data,
         arms=["selected", "real"],
         select=settings(),
         vlm=parts,
-        align=Align(**training, start=None),
+        pretrain=Pretrain(**training, start=None),
         finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
-        benchmark=Benchmark(tasks=Asked(pictures=["desk_vqa"], codes=[]), batch=4, resamples=100, seed=0),
+        benchmark=Benchmark(tasks=RouteTasks(pictures=["desk_vqa"], codes=[]), batch=4, resamples=100, seed=0),
         perplexity=Perplexity(
             models=[parts.llm], text=None, path="held_out.txt", tokens=20, window=8, resamples=100, seed=0
         ),
@@ -92,7 +92,7 @@ def test_every_model_is_trained_once_and_evaluated_alike(config, monkeypatch):
 
 def test_a_seed_changes_every_random_choice_but_the_evaluation(config):
     seeded = config.with_seed(5)
-    assert [part.seed for part in (seeded.select, seeded.vlm, seeded.align, seeded.finetune)] == [5] * 4
+    assert [part.seed for part in (seeded.select, seeded.vlm, seeded.pretrain, seeded.finetune)] == [5] * 4
     for name in ("benchmark", "perplexity", "preference"):
         assert getattr(seeded, name) == getattr(config, name)
 

@@ -7,13 +7,13 @@ import pytest
 
 from synthpairs.core.schema import DRAWINGS
 from synthpairs.core.storage import write_table
-from synthpairs.emoji.world import World
+from synthpairs.emoji.params import EmojiWorld
 from synthpairs.experiments import strategies
 from synthpairs.experiments.params import Strategies
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT
-from synthpairs.experiments.strategies import FACTS, StrategiesSetting, measure_strategies, study_results, study_tasks
+from synthpairs.experiments.strategies import FACTS, StrategiesConfig, measure_strategies, study_results, study_tasks
 from synthpairs.experiments.training_sets import TrainingSet
-from synthpairs.vlm.params import Align, Finetune
+from synthpairs.vlm.params import Finetune, Pretrain
 from tests.experiments.conftest import CONCEPTS, write_tasks
 from tests.generation.diffusion.conftest import settings as images  # noqa: F401
 from tests.scoring.conftest import photo, png
@@ -36,19 +36,19 @@ def config(data, settings, images, scores, narrow, training, monkeypatch):  # no
          "licence": "CC0-1.0", "split": "heldout_style", "png": png(photo(24, number).convert("RGBA"))}
         for number, name in enumerate(CONCEPTS)
     ]  # fmt: skip
-    write_table(data / "art/drawings.parquet", drawings, DRAWINGS)
+    write_table(data / "emoji/drawings.parquet", drawings, DRAWINGS)
     write_tasks(data / "tasks", ["desk_caption", "desk_vqa"])
-    return StrategiesSetting(
+    return StrategiesConfig(
         strategies=PARAMS,
         data=data,
         select=settings(),
         images=images(candidates=1),
         scores=scores(),
         vlm=narrow,
-        align=Align(**training | {"max_steps": 0}, start=None),
+        pretrain=Pretrain(**training | {"max_steps": 0}, start=None),
         finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
         batch=4,
-        world=World(concepts=CONCEPTS),
+        world=EmojiWorld(concepts=CONCEPTS),
     )
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from synthpairs.core.config import load_params
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.training_sets import TrainingSet, make_pairs, plan_studies
-from synthpairs.selection.pairs import with_pictures
+from synthpairs.selection.training_pairs import with_pictures
 from tests.generation.diffusion.conftest import settings as images  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 
@@ -51,9 +51,9 @@ def keys(made):
 
 
 def test_only_random_methods_depend_on_the_seed(make):
-    for method in ("top", "rear", "clip-only", "ssim-only"):
+    for method in ("top", "bottom", "clip-only", "ssim-only"):
         assert keys(make(method, 3)) == keys(make(method, 3, seed=1))
-    assert not set(keys(make("top", 3))) & set(keys(make("rear", 3)))
+    assert not set(keys(make("top", 3))) & set(keys(make("bottom", 3)))
     for method in ("random", "real"):
         assert len({tuple(keys(make(method, 1, seed=seed))) for seed in range(6)}) > 1, method
 

@@ -70,7 +70,7 @@ def test_a_stage_reads_only_its_deps(smoke, stages):
 def test_no_training_contains_held_out_drawings(smoke):
     """By the drawings of each row in the tables that the pipeline wrote."""
     data = smoke.project.path / "data"
-    drawings = pd.read_parquet(data / "art/drawings.parquet").set_index("drawing")
+    drawings = pd.read_parquet(data / "emoji/drawings.parquet").set_index("drawing")
     splits = {}
     for path in sorted(data.glob("*/*.parquet")):
         table = pd.read_parquet(path)
@@ -110,7 +110,7 @@ def test_nothing_is_left_to_do(smoke):
     assert ran(smoke.again) == []
     changed = json.loads(project.run("dvc status --json"))
     assert [address for address in changed if ":" not in address] == []
-    assert ran(project.run("dvc repro images select align finetune benchmark gallery")) == []
+    assert ran(project.run("dvc repro images select pretrain finetune benchmark gallery")) == []
     assert project.changes() == []
 
 
@@ -151,7 +151,7 @@ def test_commands_about_the_run(smoke):
     assert "| images " in estimated
     assert "images" in project.run("python -m synthpairs estimate --measure")
     assert "12 images" in project.run("python -m synthpairs preview 12")
-    key = pd.read_parquet(project.path / "data/selected/selected.parquet")["key"][0]
+    key = pd.read_parquet(project.path / "data/export/selected.parquet")["key"][0]
     assert "the same bytes" in project.run(f"python -m synthpairs replay {key}")
     project.run("python -m synthpairs vote --summary")
     project.run("dvc plots show")

@@ -24,7 +24,7 @@ def published(smoke):
 
 def chosen(project):
     """Captions of the selected pairs, by key."""
-    table = pd.read_parquet(project.path / "data/selected/selected.parquet")
+    table = pd.read_parquet(project.path / "data/export/selected.parquet")
     return dict(zip(table["key"], table["text"], strict=True))
 
 
@@ -40,7 +40,7 @@ def test_a_version_is_fetched_without_a_project_and_read_for_training(published,
 
 def test_a_version_is_imported_and_updated(published, tmp_path):
     elsewhere = published.at(tmp_path)
-    elsewhere.run('dvc init --quiet --no-scm\ndvc import --rev v1 "$URL" data/selected --out pairs')
+    elsewhere.run('dvc init --quiet --no-scm\ndvc import --rev v1 "$URL" data/export --out pairs')
     first = set(pd.read_parquet(tmp_path / "pairs/selected.parquet")["key"])
     elsewhere.run("dvc update --rev v2 pairs.dvc")
     assert first == set(chosen(published))
@@ -49,7 +49,7 @@ def test_a_version_is_imported_and_updated(published, tmp_path):
 
 def test_versions_are_compared(published):
     printed = published.run(page_about_versions()["compare"])
-    for name in ("data/selected/llava.json", "data/selected/selected.parquet"):
+    for name in ("data/export/llava.json", "data/export/selected.parquet"):
         assert name in printed.split("Modified:")[1].split("\n\n")[0]
     assert re.search(r"select.strategy +top +random", printed)
     assert "reports/metrics/select.json" in printed

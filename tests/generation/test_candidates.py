@@ -17,7 +17,7 @@ from synthpairs.core.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.core.storage import read_shard
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.make import make_images
-from synthpairs.generation.masked.make import make_embeddings
+from synthpairs.generation.masked.make import make_token_grids
 from tests.conftest import children, killed_with_work, start_python
 from tests.generation.conftest import captions_of, contents
 from tests.generation.diffusion.conftest import settings as images  # noqa: F401
@@ -193,7 +193,7 @@ def stage(request, images, embed):  # noqa: F811
     """Package, function and params of each stage that makes candidates."""
     if request.param == "images":
         return "diffusion", make_images, images()
-    return "masked", make_embeddings, embed(vectors=request.param)
+    return "masked", make_token_grids, embed(vectors=request.param)
 
 
 def test_manifest_and_shards_of_every_stage_agree(stage, captions, tmp_path):

@@ -14,8 +14,8 @@ def vq(tiny_masked):
 
 def test_a_directory_without_a_tokenizer_is_an_error_with_the_param(tmp_path):
     for read in (load_tokenizer, read_codebook):
-        with pytest.raises(FileNotFoundError, match=r"vqvae/config\.json is missing: pairs\.tokenizer must be"):
-            read(tmp_path, "pairs.tokenizer")
+        with pytest.raises(FileNotFoundError, match=r"vqvae/config\.json is missing: encode_real_pairs\.tokenizer must be"):
+            read(tmp_path, "encode_real_pairs.tokenizer")
 
 
 def test_the_codebook_is_the_models(tiny_masked, vq):

@@ -16,7 +16,7 @@ from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Setup, Steps
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.report.inputs import SPEED_KEYS
+from synthpairs.report.results import SPEED_KEYS
 from synthpairs.vlm.params import Finetune, Training
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import parts, resampler, training  # noqa: F401
@@ -50,12 +50,12 @@ def test_a_sample_is_stored_as_tokens_and_as_an_image(samples, settings, tmp_pat
         assert Image.open(io.BytesIO(sample.png)).size == (32, 32)
 
 
-@pytest.mark.parametrize(("kind", "own"), [("finetune", "language model forward"), ("align", "resampler forward")])
+@pytest.mark.parametrize(("kind", "own"), [("finetune", "language model forward"), ("pretrain", "resampler forward")])
 def test_every_part_of_a_step_is_timed(setup, samples, kind, own):
     both = Steps(setup(kind), samples)
     for route in ROUTES:
         assert both.run(route, 2) > 0
-        assert set(both.clocks[route].spent) - {"resampler"} == {"data", "eye", own, "backward", "optimiser"}
+        assert set(both.clocks[route].spent) - {"resampler"} == {"data", "vision_tower", own, "backward", "optimiser"}
         assert all(seconds > 0 for seconds in both.clocks[route].spent.values())
         assert sum(both.clocks[route].shares().values()) == pytest.approx(1, abs=1e-3)
 
@@ -79,7 +79,7 @@ def test_blocks_alternate(setup, samples, monkeypatch):
     speeds = {"embeddings": 2.0, "pixels": 1.0}
     monkeypatch.setattr(Steps, "run", lambda self, route, steps: turns.append((route, steps)) or speeds[route])
     monkeypatch.setattr("perf.steps.Clock.shares", lambda self: {})
-    results = compared(setup("align"), samples, 3, 5)
+    results = compared(setup("pretrain"), samples, 3, 5)
     assert turns == [("embeddings", 5), ("pixels", 5)] * 4  # the first pair is not counted
     assert results["steps_per_s"] == {"embeddings": [2.0] * 3, "pixels": [1.0] * 3}
     assert results["ratio"] == [2.0] * 3
@@ -91,12 +91,12 @@ def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     finetune = Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None)
     sections = {
-        "vlm": parts, "resampler": dataclasses.replace(resampler, tokenizer=str(tiny_masked)), "embed": settings(),
-        "finetune_codes": finetune, "align_codes": Training(**training),
+        "vlm": parts, "resampler": dataclasses.replace(resampler, tokenizer=str(tiny_masked)), "generate_tokens": settings(),
+        "finetune_tokens": finetune, "pretrain_tokens": Training(**training),
     }  # fmt: skip
     Path("params.yaml").write_text(json.dumps({name: dataclasses.asdict(part) for name, part in sections.items()}))
-    Path("data/screened").mkdir(parents=True)
-    captions_of(TEXTS).to_parquet("data/screened/kept.parquet")
+    Path("data/filtered_captions").mkdir(parents=True)
+    captions_of(TEXTS).to_parquet("data/filtered_captions/kept.parquet")
     monkeypatch.setattr(embeddings_vs_pixels, "peak_memory", lambda route, shard, tokenizer: 12.34)
     return tmp_path
 
@@ -106,11 +106,11 @@ def test_the_report_has_its_keys(project, monkeypatch, capsys):
     main()
     report = json.loads(Path("reports/speed.json").read_text())
     assert report.keys() == set(SPEED_KEYS)
-    assert report["align"].keys() == {"ratio", "steps_per_s"}
+    assert report["pretrain"].keys() == {"ratio", "steps_per_s"}
     assert report["n_runs"] == 2
     assert report["bytes_per_sample"]["embeddings"] == 2 * CELLS < report["bytes_per_sample"]["pixels"]
     assert report["peak_memory_mib"] == {"embeddings": 12.3, "pixels": 12.3}
-    for part in (report, report["align"]):
+    for part in (report, report["pretrain"]):
         for middle, low, high in (part["ratio"], *part["steps_per_s"].values()):
             assert 0 < low <= middle <= high
     assert "alignment: embeddings" in capsys.readouterr().out
@@ -132,10 +132,10 @@ def test_another_preset_does_not_write_the_report(project, monkeypatch):
 
 def test_a_missing_generator_is_an_error(project, monkeypatch):
     params = json.loads(Path("params.yaml").read_text())
-    params["embed"]["generator"] = "models/desk/masked"
+    params["generate_tokens"]["generator"] = "models/desk/masked"
     Path("params.yaml").write_text(json.dumps(params))
     monkeypatch.setattr(sys, "argv", ["perf"])
-    with pytest.raises(FileNotFoundError, match=r"embed\.generator: 'models/desk/masked' is neither a directory"):
+    with pytest.raises(FileNotFoundError, match=r"generate_tokens\.generator: 'models/desk/masked' is neither a directory"):
         main()
 
 

@@ -15,25 +15,25 @@ from desk_models.tokenizer import build
 from synthpairs.core import schema
 from synthpairs.core.schema import candidate_key, caption_uid, pair_key
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark
+from synthpairs.evaluation.benchmarks.params import Benchmark, RouteTasks
 from synthpairs.evaluation.benchmarks.summary import summarise
-from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.clusters import measure_diversity
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.experiments.results import seed_results
-from synthpairs.report.inputs import read_synth2_results, read_synthvlm_results
 from synthpairs.report.params import Report
+from synthpairs.report.results import read_synth2_results, read_synthvlm_results
 from synthpairs.selection.params import Select
-from tests.evaluation.distributions.conftest import chosen_of, made_up_table, results_of
+from tests.evaluation.distributions.conftest import made_up_table, pair_sets_of, results_of
 from tests.experiments.conftest import ARMS as SEEDED
 from tests.experiments.conftest import made_up_answers
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
-CODE_ARMS = ("real-codes", "genpair", "synthetic")
+TOKEN_ARMS = ("real-tokens", "genpair", "synthetic")
 SELECT = Select(strategy="top", fusion="sum", k=20, clip_weight=0.5, clip_scale=2.0, ssim_weight=0.5, best_of=False,
                 per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
-BENCHMARK = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=1, resamples=200, seed=0)
+BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], codes=[]), batch=1, resamples=200, seed=0)
 DIVERSITY = Diversity(encoder="none", batch=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2,
                       restarts=1, resamples=10, seed=0)  # fmt: skip
 # Share of right answers with and without the image, by task; desk_text has no image.
@@ -42,12 +42,12 @@ CODE_SKILL = SKILL | {"desk_caption": (0.7, 0.1)}
 UNTRAINED_SKILL = {"desk_pope": (0.2, 0.2), "desk_vqa": (0.2, 0.2), "desk_text": (0.2, None)}
 CODES, CHANNELS, GRID = 16, 4, (4, 4)
 INPUTS = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}  # of the masked generator
-REAL_DRAWS = {"real-codes": 80, "genpair": 40, "synthetic": 0}  # of 80
+REAL_DRAWS = {"real-tokens": 80, "genpair": 40, "synthetic": 0}  # of 80
 WORSE = {"value": -0.2, "low": -0.3, "high": -0.1, "shown": True}
-STUDY = {"sets": ["top-8", "rear-8"], "tasks": {"naming": {"differences": {"rear-8": WORSE}}}}
+STUDY = {"sets": ["top-8", "bottom-8"], "tasks": {"naming": {"differences": {"bottom-8": WORSE}}}}
 CURVES = {
     "measure": "cider_d", "task": "desk_caption", "n": 120, "seeds": [0, 1, 2], "steps": [100, 200, 300],
-    "arms": {"real-codes": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
+    "arms": {"real-tokens": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
              "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]]},
     "reached": {"step": 100, "baseline": 0.9},
 }  # fmt: skip
@@ -55,8 +55,8 @@ SPEED = {
     "n_runs": 5, "machine": "two | cores", "ratio": [2.0, 1.9, 2.1],
     "steps_per_s": {"embeddings": [4.0, 3.8, 4.2], "pixels": [2.0, 1.9, 2.1]},
     "bytes_per_sample": {"embeddings": 128, "pixels": 12288}, "peak_memory_mib": {"embeddings": 700.4, "pixels": 900.0},
-    "where": {"embeddings": {"language model": 0.9, "resampler": 0.1}, "pixels": {"language model": 0.5, "eye": 0.5}},
-    "align": {"steps_per_s": {"embeddings": [9.0, 8.0, 9.5], "pixels": [3.0, 2.5, 3.5]}, "ratio": [3.0, 2.9, 3.2]},
+    "where": {"embeddings": {"language model": 0.9, "resampler": 0.1}, "pixels": {"language model": 0.5, "vision_tower": 0.5}},
+    "pretrain": {"steps_per_s": {"embeddings": [9.0, 8.0, 9.5], "pixels": [3.0, 2.5, 3.5]}, "ratio": [3.0, 2.9, 3.2]},
 }  # fmt: skip
 AGAINST = {"value": 1.1, "low": 1.05, "high": 1.15, "p": 0.001, "shown": True}
 PERPLEXITY = {
@@ -83,27 +83,27 @@ stages:
              params: [captions, world], outs: [data/captions], metrics: [{reports/metrics/captions.json: {cache: false}}]}
   images: {deps: [stages/images.py, data/captions/kept.parquet, models/desk/generator], outs: [data/images]}
   select: {deps: [data/images, data/captions], outs: [data/selection]}
-  align: {matrix: {arm: "${arms}"}, deps: ["data/selection/pairs/${item.arm}.parquet"],
-          outs: ["models/vlm/${item.arm}/aligned"]}
-  report: {deps: [dvc.yaml, data/captions, models/vlm/real/aligned], plots: [{reports/figures: {cache: false}}]}
+  pretrain: {matrix: {arm: "${arms}"}, deps: ["data/selection/pairs/${item.arm}.parquet"],
+          outs: ["models/vlm/${item.arm}/pretrained"]}
+  report: {deps: [dvc.yaml, data/captions, models/vlm/real/pretrained], plots: [{reports/figures: {cache: false}}]}
 """
 PARAMS_YAML = {
-    "arms": ARMS, "code_arms": CODE_ARMS, "report": dataclasses.asdict(PARAMS),
+    "arms": ARMS, "token_arms": TOKEN_ARMS, "report": dataclasses.asdict(PARAMS),
     "pairs": {"seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"},
     "select": dataclasses.asdict(SELECT),
 }  # fmt: skip
 FILES = {
     "params.yaml": PARAMS_YAML,
-    "data/embedded/generator.json": {"inputs": INPUTS},
+    "data/generated_tokens/generator.json": {"inputs": INPUTS},
     "data/images/generator.json": {"inputs": {"model": "models/desk/generator"}},
-    "data/pairs/list.json": {"grid": GRID},
+    "data/real_pairs/list.json": {"grid": GRID},
     "models/desk/metrics.json": {
         "clip": {"heldout_combination": RECALL}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75},
         "masked": {"n": 24, "top_1": 0.125, "top_5": 0.5, "psnr_db": 21.5, "codes_used": 0.875},
     },
     "reports/experiments/learning_curves.json": CURVES,
     "reports/experiments/strategies.json": {"studies": {"selection": STUDY}},
-    "reports/metrics/audit.json": {
+    "reports/metrics/contamination.json": {
         "sets": {"candidates": AUDITED, "selected": AUDITED | {"pairs": 20}, "real": dict.fromkeys(AUDITED, 0)},
         "benchmarks": {"texts": 50, "pictures": 40},
         "limits": {"hash_distance": 3, "caption_ngram": 8, "caption_share": 0.5, "cosine_min": 0.98},
@@ -111,12 +111,12 @@ FILES = {
     "reports/metrics/captions.json": {
         "kept_total": 60, "noise": {"html": {"read": 3, "kept": 1}, "file_name": {"read": 2, "kept": 0}}
     },
-    "reports/metrics/embed.json": {"captions": 5, "candidates": 10, "made": 10, "failed": 0},
-    "reports/metrics/invent.json": {
+    "reports/metrics/generate_tokens.json": {"captions": 5, "candidates": 10, "made": 10, "failed": 0},
+    "reports/metrics/class_captions.json": {
         "asked": 12, "kept": 8, "classes": 6, "failed": 1, "rejected": {"chatter": 1, "cut": 2}
     },
-    "reports/metrics/pairs.json": {"scenes": 60, "used": 40},
-    "reports/metrics/screen.json": {"kept_total": 5, "source": {"invented": {"rejected": {"judge": 2, "words": 1}}}},
+    "reports/metrics/encode_real_pairs.json": {"scenes": 60, "used": 40},
+    "reports/metrics/filter_captions.json": {"kept_total": 5, "source": {"invented": {"rejected": {"judge": 2, "words": 1}}}},
     "reports/metrics/tasks.json": {
         "benchmarks": {"desk_pope": {"items": 120, "chance": 0.5, "majority": 0.5}, "desk_text": {"items": 120}}
     },
@@ -160,9 +160,9 @@ def write_answers(root, arm, table):
     write_json(root / f"reports/benchmarks/{arm}.json", summary)
 
 
-def write_trainings(root, arm, skill, **align):
+def write_trainings(root, arm, skill, **pretrain):
     """Metrics of an arm's trainings, and its benchmark files."""
-    for stage, metrics in (("align", align), ("finetune", {})):
+    for stage, metrics in (("pretrain", pretrain), ("finetune", {})):
         write_json(root / f"reports/metrics/{stage}/{arm}.json", {"loss_last": 1.25, "note": "text"} | metrics)
     write_answers(root, arm, answers(arm, skill))
 
@@ -214,7 +214,7 @@ def write_synthvlm_route(root):
     flagged[best[2]] = {"flags": ["benchmark-caption"], "caption_share": 0.75, "caption_item": "desk_caption/0123"}
     audited = {"origin": "synthetic", "phash": "0" * 16, "picture_bits": 9, "caption_share": 0.0, "caption_exact": False,
               "flags": []}  # fmt: skip
-    audit = [
+    contamination = [
         row | audited | {"selected": row["key"] in best} | flagged.get(row["key"], {})
         for row in candidates[["key", "uid", "text"]].to_dict("records")
     ]
@@ -224,7 +224,7 @@ def write_synthvlm_route(root):
     tables = {
         "captions/kept": (schema.CAPTIONS, kept), "captions/rejected": (schema.REJECTED, rejected),
         "images/manifest": (schema.CANDIDATES, rows), "images/failed": (schema.FAILED, []),
-        "scores/scores": (schema.SCORES, rows), "scores/failed": (schema.FAILED, []), "audit/audit": (schema.AUDIT, audit),
+        "scores/scores": (schema.SCORES, rows), "scores/failed": (schema.FAILED, []), "contamination/contamination": (schema.CONTAMINATION, contamination),
         "selection/selected": (schema.SELECTED, made), "selection/pairs/selected": (schema.PAIRS, made),
         "selection/pairs/random": (schema.PAIRS, made), "selection/pairs/real": (schema.PAIRS, real),
     }  # fmt: skip
@@ -251,14 +251,14 @@ def write_synth2_route(root):
         (key, {"tokens": rng.integers(CODES, size=GRID).astype("<u2").tobytes(), "txt": text.encode(), "json": b"{}"})
         for key, text in zip(grids["key"], grids["text"], strict=True)
     ]
-    write_bytes(root / "data/embedded/shard-0.tar", shard_bytes(samples))
-    write_table(root / "data/embedded/manifest.parquet", grids, schema.CANDIDATES)
+    write_bytes(root / "data/generated_tokens/shard-0.tar", shard_bytes(samples))
+    write_table(root / "data/generated_tokens/manifest.parquet", grids, schema.CANDIDATES)
     real = [
         {"key": pair_key("list", n), "text": f"real {CONCEPTS[n % 4]} {n}", "concept": CONCEPTS[n % 4], "drawings": [],
          "tokens": rng.integers(CODES, size=16).astype(np.uint16)}
         for n in range(40)
     ]  # fmt: skip
-    write_table(root / "data/pairs/pairs.parquet", real, schema.REAL_PAIRS)
+    write_table(root / "data/real_pairs/pairs.parquet", real, schema.REAL_PAIRS)
     for arm, draws in REAL_DRAWS.items():
         write_trainings(root, arm, CODE_SKILL, real_draws=draws, synthetic_draws=80 - draws, real_pairs=min(40, draws),
                         synthetic_pairs=min(10, 80 - draws))  # fmt: skip
@@ -274,10 +274,10 @@ def make_project(root):
     write_synthvlm_route(root)
     write_synth2_route(root)
     texts, table = ["a dog", "two dogs", "a red bus", "a blue bus", "a cat", "a bell"], made_up_table()
-    same, measured = pd.DataFrame({"uid": texts, "text": texts}), results_of(table, chosen_of(table))
+    same, measured = pd.DataFrame({"uid": texts, "text": texts}), results_of(table, pair_sets_of(table))
     results = {
         "reports/distributions.json": measured,
-        "reports/diversity.json": analyse({"human": same, "invented": same}, DIVERSITY, letters),
+        "reports/diversity.json": measure_diversity({"human": same, "invented": same}, DIVERSITY, letters),
         "reports/experiments/noise_seeds.json": {"paintings": [measured] * 2},
         "reports/experiments/seeds.json": seed_results(made_up_answers(), ["llm", "untrained"], SEEDED),
     }
@@ -312,4 +312,4 @@ def results(made_project):
 @pytest.fixture
 def synth2_results(made_project):
     """Results of the Synth2 route."""
-    return read_synth2_results(CODE_ARMS, made_project)
+    return read_synth2_results(TOKEN_ARMS, made_project)

@@ -25,8 +25,8 @@ def test_links_follow_paths_and_leave_out_what_others_imply(stages_of):
     assert links(stages_of()) == [
         ("captions", "images"),
         ("images", "select"),  # captions -> select and captions -> report follow
-        ("select", "align"),
-        ("align", "report"),
+        ("select", "pretrain"),
+        ("pretrain", "report"),
     ]
     assert sources(stages_of()) == [("models/desk/clip", "captions"), ("models/desk/generator", "images")]
 
@@ -35,7 +35,7 @@ def test_mermaid_shows_every_stage_once_and_a_matrix_as_one(stages_of):
     graph = mermaid(stages_of())
     assert graph.startswith("```mermaid\nflowchart TD\n")
     assert graph.endswith("\n```")
-    assert 'stage_align["align<br/>once per arm"]' in graph
+    assert 'stage_align["pretrain<br/>once per arm"]' in graph
     assert 'given0(["models/desk/clip"])' in graph
     assert "stage_captions --> stage_images" in graph
     nodes = set(re.findall(r"^    (\w+)[\[(]", graph, re.MULTILINE))
@@ -44,8 +44,8 @@ def test_mermaid_shows_every_stage_once_and_a_matrix_as_one(stages_of):
 
 def test_table_names_arms_files_once(stages_of):
     table = stage_table(stages_of())
-    assert "| `align` per arm |  | `data/selection/pairs/*.parquet` | `models/vlm/*/aligned` |  |" in table
-    assert "| `report` |  | `data/captions`, `models/vlm/*/aligned` | `reports/figures` |  |" in table
+    assert "| `pretrain` per arm |  | `data/selection/pairs/*.parquet` | `models/vlm/*/pretrained` |  |" in table
+    assert "| `report` |  | `data/captions`, `models/vlm/*/pretrained` | `reports/figures` |  |" in table
     assert "gathers captions and keeps the good ones" in table
     assert "stages/" not in table
     assert "reports/metrics" not in table
@@ -53,7 +53,7 @@ def test_table_names_arms_files_once(stages_of):
 
 def test_a_matrix_makes_only_its_members(stages_of):
     stages = stages_of(DVC_YAML + "  untrained: {deps: [models/vlm/untrained], outs: [models/none]}\n")
-    assert ("align", "untrained") not in links(stages)
+    assert ("pretrain", "untrained") not in links(stages)
     assert ("models/vlm/untrained", "untrained") in sources(stages)
 
 

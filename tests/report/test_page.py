@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from stages import report as stage
-from synthpairs.core.schema import AUDIT, CANDIDATES, CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED
+from synthpairs.core.schema import CANDIDATES, CAPTIONS, CONTAMINATION, PAIRS, REJECTED, SCORES, SELECTED
 from synthpairs.core.storage import read_shard, read_table, shard_bytes, write_bytes, write_json, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED
-from synthpairs.evaluation.diversity.clusters import analyse
+from synthpairs.evaluation.diversity.clusters import measure_diversity
 from synthpairs.report.params import KeyTask
 from synthpairs.report.tables import FIGURES
 from tests.report.conftest import DIVERSITY, PARAMS, PARAMS_YAML, PERPLEXITY, PREFERENCE, write_answers
@@ -62,7 +62,7 @@ def test_every_figure_is_shown_and_valid(twice):
 def test_page_answers_first_and_holds_every_section(twice):
     page = twice[0]["README.md"].decode()
     assert page.index("worth training") < page.index("## Arms compared") < page.index("## The Synth2 route")
-    answer = "`rear-8` is worse on naming (-0.200 [-0.300, -0.100])"
+    answer = "`bottom-8` is worse on naming (-0.200 [-0.300, -0.100])"
     assert f"- *Does selecting pairs by score help?* Against `top-8`: {answer}." in page
     assert [heading for heading in (
         "Generated against original images", "Is language kept?", "Synthetic and real pairs compared", "What SSIM prefers",
@@ -113,10 +113,10 @@ def test_any_arms_make_a_page(project, arms):
     assert ("Are the selected pairs as good as real ones?" in page) == (arms == ["selected", "real"])
 
 
-@pytest.mark.parametrize("arms", [[], ["real-codes"], ["synthetic"], ["genpair", "real-codes"]])
+@pytest.mark.parametrize("arms", [[], ["real-tokens"], ["synthetic"], ["genpair", "real-tokens"]])
 def test_any_arms_on_vq_tokens_make_a_page(project, arms):
-    page = page_of(project, code_arms=arms)
-    assert ("No arm was trained on VQ tokens: `code_arms` is empty." in page) == (not arms)
+    page = page_of(project, token_arms=arms)
+    assert ("No arm was trained on VQ tokens: `token_arms` is empty." in page) == (not arms)
     assert ("Does mixing in generated pairs help?" in page) == (len(arms) == 2)
 
 
@@ -135,8 +135,8 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         write_answers(project, path.stem, read_table(path, "").assign(concept="cat"))
     only = read_table(project / "data/selection/selected.parquet", "")[:1]
     for name, schema, column in (
-        ("images/manifest", CANDIDATES, "key"), ("scores/scores", SCORES, "key"), ("audit/audit", AUDIT, "key"),
-        ("captions/kept", CAPTIONS, "uid"), ("captions/rejected", REJECTED, None), ("embedded/manifest", CANDIDATES, None),
+        ("images/manifest", CANDIDATES, "key"), ("scores/scores", SCORES, "key"), ("contamination/contamination", CONTAMINATION, "key"),
+        ("captions/kept", CAPTIONS, "uid"), ("captions/rejected", REJECTED, None), ("generated_tokens/manifest", CANDIDATES, None),
         ("selection/selected", SELECTED, "key"), ("selection/pairs/selected", PAIRS, "key"),
         ("selection/pairs/random", PAIRS, "key"), ("selection/pairs/real", PAIRS, None),
     ):  # fmt: skip
@@ -144,7 +144,7 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         rows = read_table(path, "")
         write_table(path, rows[rows[column].isin(only[column])] if column else rows[:0], schema)
     one = pd.DataFrame({"uid": ["u"], "text": ["a dog"]})
-    diversity = analyse({"human": one, "invented": one[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2)))
+    diversity = measure_diversity({"human": one, "invented": one[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2)))
     write_json(project / "reports/diversity.json", diversity)
     write_json(project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption"})
     left_out = {"order": [], "left_out": ["models/vlm/real/finetuned"]}

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from synthpairs.report.inputs import read_synthvlm_results
+from synthpairs.report.results import read_synthvlm_results
 from synthpairs.report.tables import (
     arms_table,
     categories_table,
@@ -62,7 +62,7 @@ def test_arms_table_has_blind_and_untrained(results):
 
 def test_categories_and_trainings_have_all_arms(results):
     assert categories_table(results).count("| desk_vqa |") == 2
-    assert "| align | loss\\_last | 1.250 | 1.250 |" in trainings_table(results)
+    assert "| pretrain | loss\\_last | 1.250 | 1.250 |" in trainings_table(results)
     assert "note" not in trainings_table(results)
 
 

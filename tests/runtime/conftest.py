@@ -28,16 +28,16 @@ class Params:
     inner: Inner
 
 
-@stage(metrics="reports/metrics/art.json")
-def draw(art: Params, world: list[str]):
-    return {"drawings": art.count, "split": {"train": 2}, "words": world}, {"per_second": 7.5}
+@stage(metrics="reports/metrics/emoji.json")
+def draw(emoji: Params, world: list[str]):
+    return {"drawings": emoji.count, "split": {"train": 2}, "words": world}, {"per_second": 7.5}
 
 
 def run_as(name, monkeypatch, function=dict):
     """Run a stage of this name whose metrics the function returns."""
 
     @stage()
-    def main(art: Params):
+    def main(emoji: Params):
         return function()
 
     monkeypatch.setenv("DVC_STAGE", name)
@@ -57,7 +57,7 @@ def workspace(root, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(json.dumps({"art": SECTION, "world": ["dog"], "of": str(tmp_path)}))
+    Path("params.yaml").write_text(json.dumps({"emoji": SECTION, "world": ["dog"], "of": str(tmp_path)}))
     yield tmp_path
     shutil.rmtree(root / ".dvc/tmp/mlflow-failures", ignore_errors=True)
 

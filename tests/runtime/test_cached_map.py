@@ -2,13 +2,13 @@
 
 import pytest
 
-from synthpairs.core.storage import WorkStore
-from synthpairs.runtime.cached_map import in_pieces
+from synthpairs.core.storage import ResultCache
+from synthpairs.runtime.cached_map import cached_map
 
 
 def test_a_killed_run_does_only_what_is_missing(tmp_path, monkeypatch, edit_code):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr("synthpairs.runtime.cached_map.PIECE", 2)
+    monkeypatch.setattr("synthpairs.runtime.cached_map.BATCH", 2)
     calls = []
 
     def upper(batch, kill_at=""):
@@ -18,11 +18,11 @@ def test_a_killed_run_does_only_what_is_missing(tmp_path, monkeypatch, edit_code
         return [text.upper() for text in batch]
 
     items = ["a", "b", "c", "d", "e"]
-    with WorkStore("captions", "test").locked() as store:
+    with ResultCache("captions", "test").locked() as store:
         with pytest.raises(KeyboardInterrupt):
-            in_pieces(store, "write", items, lambda batch: upper(batch, kill_at="c"))
-        assert in_pieces(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
+            cached_map(store, "write", items, lambda batch: upper(batch, kill_at="c"))
+        assert cached_map(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
         assert calls == items
     edit_code()
-    with WorkStore("captions", "test").locked() as store:
-        assert in_pieces(store, "write", items, lambda batch: [text * 2 for text in batch])[0] == "aa"
+    with ResultCache("captions", "test").locked() as store:
+        assert cached_map(store, "write", items, lambda batch: [text * 2 for text in batch])[0] == "aa"

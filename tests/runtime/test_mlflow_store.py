@@ -17,14 +17,14 @@ ODD_NAMES = [
 
 def test_changed_params_and_another_experiment_make_another_parent(workspace, monkeypatch):
     def edit():
-        Path("params.yaml").write_text("art: {size: 4}\n")  # affects the next run
+        Path("params.yaml").write_text("emoji: {size: 4}\n")  # affects the next run
         return {}
 
     first, _ = parent_and_children()
     again, _ = parent_and_children()
     monkeypatch.setenv("DVC_EXP_NAME", "trial")
     experiment, _ = parent_and_children()
-    run_as("art", monkeypatch, edit)
+    run_as("emoji", monkeypatch, edit)
     changed, children = parent_and_children()
     assert first.info.run_id == again.info.run_id
     assert len({first.info.run_id, experiment.info.run_id, changed.info.run_id}) == 3
@@ -55,12 +55,12 @@ def test_odd_names_and_values_are_recorded_too(workspace, monkeypatch):
     metrics = {"by_source": {name: number for number, name in enumerate(ODD_NAMES)}}
     metrics |= {"huge": 10**400, "nan": float("nan")} | {str(number): number for number in range(1500)}
     params = dict.fromkeys(ODD_NAMES, "long" * 2000) | {"nul": "a\0b"} | {f"p{number}": number for number in range(150)}
-    Store(Execution.current()).add_run("art", "FINISHED", params, metrics)
-    _, (art,) = parent_and_children()
-    assert len(art.data.params) == len(params)
-    assert len(art.data.params["a b"]) == 6000
-    numbers = [value for name, value in art.data.metrics.items() if name.startswith("by_source/")]
+    Store(Execution.current()).add_run("emoji", "FINISHED", params, metrics)
+    _, (emoji,) = parent_and_children()
+    assert len(emoji.data.params) == len(params)
+    assert len(emoji.data.params["a b"]) == 6000
+    numbers = [value for name, value in emoji.data.metrics.items() if name.startswith("by_source/")]
     assert sorted(numbers) == list(range(len(ODD_NAMES)))
-    assert art.data.metrics["1499"] == 1499
+    assert emoji.data.metrics["1499"] == 1499
     names = {"a@b": "a.b", "http://x.example/y.jpg": "http./_/x.example/y.jpg", "by/..": "by/_.."}
     assert mlflow_names(names) == names

@@ -32,19 +32,19 @@ def lock_of(stages, gone=()):
 
 
 def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, monkeypatch, caplog):
-    run_as("art", monkeypatch, lambda: {"rate": 1})
-    lock_of({"art": 1.0, "align@selected": 2.0})
+    run_as("emoji", monkeypatch, lambda: {"rate": 1})
+    lock_of({"emoji": 1.0, "pretrain@selected": 2.0})
     sync()
     sync()
-    parent, (art, align) = parent_and_children()
-    assert "dvc.restored" not in art.data.tags
-    assert align.data.tags["dvc.restored"] == "true"
-    assert align.data.params == {"x.weight": "0.5"}
-    assert align.data.metrics == {"rate": 2.0}
-    assert parent.data.metrics == {"art/rate": 1.0, "align.selected/rate": 2.0}
-    assert len(art.data.tags["dvc.out.reports/metrics/art.json"]) == 32
-    assert [entry.dataset.name for entry in align.inputs.dataset_inputs] == ["data/raw"]
-    assert parent.info.status == align.info.status == "FINISHED"
+    parent, (emoji, pretrain) = parent_and_children()
+    assert "dvc.restored" not in emoji.data.tags
+    assert pretrain.data.tags["dvc.restored"] == "true"
+    assert pretrain.data.params == {"x.weight": "0.5"}
+    assert pretrain.data.metrics == {"rate": 2.0}
+    assert parent.data.metrics == {"emoji/rate": 1.0, "pretrain.selected/rate": 2.0}
+    assert len(emoji.data.tags["dvc.out.reports/metrics/emoji.json"]) == 32
+    assert [entry.dataset.name for entry in pretrain.inputs.dataset_inputs] == ["data/raw"]
+    assert parent.info.status == pretrain.info.status == "FINISHED"
     assert warnings(caplog) == []
 
 
@@ -70,24 +70,24 @@ def test_pages_and_figures_are_kept_with_the_run(workspace, monkeypatch):
 
 def test_sync_records_other_states_of_a_stage_but_nothing_outdated(workspace, caplog):
     """Outdated are stages that dvc.yaml no longer has, and metrics files with another hash than dvc.lock's."""
-    lock_of({"art": 1.0})
+    lock_of({"emoji": 1.0})
     sync()
-    lock_of({"art": 3.0, "gone": 2.0}, gone=["gone"])
+    lock_of({"emoji": 3.0, "gone": 2.0}, gone=["gone"])
     sync()
-    lock_of({"art": 4.0})
-    Path("reports/metrics/art.json").write_text('{"rate": 9}')
+    lock_of({"emoji": 4.0})
+    Path("reports/metrics/emoji.json").write_text('{"rate": 9}')
     sync()
     parent, runs = parent_and_children()
-    assert [run.info.run_name for run in runs] == ["art"] * 3
+    assert [run.info.run_name for run in runs] == ["emoji"] * 3
     assert [run.data.metrics.get("rate") for run in runs] == [1.0, 3.0, None]
-    assert parent.data.metrics == {"art/rate": 3.0}
-    assert "reports/metrics/art.json differs from dvc.lock" in warnings(caplog)[0]
+    assert parent.data.metrics == {"emoji/rate": 3.0}
+    assert "reports/metrics/emoji.json differs from dvc.lock" in warnings(caplog)[0]
 
 
 def test_sync_without_mlflow_warns_and_without_a_lock_is_an_error(workspace, monkeypatch, caplog):
     with pytest.raises(FileNotFoundError, match=r"dvc\.lock is missing: run `dvc repro` first"):
         sync()
-    lock_of({"art": 1.0})
+    lock_of({"emoji": 1.0})
     monkeypatch.setitem(sys.modules, "mlflow.client", None)
     sync()
     assert len(warnings(caplog)) == 1

@@ -16,25 +16,25 @@ from synthpairs.runtime.stage import stage
 from tests.runtime.conftest import ROOT, SECTION, Params, draw, parent_and_children, run_as
 
 
-@stage(metrics="reports/metrics/align/{arm}.json", arm=lambda arguments: arguments[0])
-def align(arm: str, art: Params):
+@stage(metrics="reports/metrics/pretrain/{arm}.json", arm=lambda arguments: arguments[0])
+def pretrain(arm: str, emoji: Params):
     return {"loss@end": 0.25, "arm": arm}
 
 
 def test_a_stage_gets_its_sections_writes_its_metrics_and_is_recorded(workspace, monkeypatch):
     draw()
-    monkeypatch.setattr(sys, "argv", ["stages/align.py", "real"])
-    align()
-    monkeypatch.setenv("DVC_STAGE", "align-codes@genpair")
-    align()
-    written = Path("reports/metrics/art.json").read_text()
+    monkeypatch.setattr(sys, "argv", ["stages/pretrain.py", "real"])
+    pretrain()
+    monkeypatch.setenv("DVC_STAGE", "pretrain-tokens@genpair")
+    pretrain()
+    written = Path("reports/metrics/emoji.json").read_text()
     assert written == json.dumps({"drawings": 3, "split": {"train": 2}, "words": ["dog"]}, indent=2) + "\n"
-    assert json.loads(Path("reports/metrics/align/real.json").read_text()) == {"loss@end": 0.25, "arm": "real"}
+    assert json.loads(Path("reports/metrics/pretrain/real.json").read_text()) == {"loss@end": 0.25, "arm": "real"}
     parent, (first, second, third) = parent_and_children()
-    assert [run.info.run_name for run in (second, third)] == ["align@real", "align-codes@genpair"]
-    assert third.data.tags["dvc.stage"] == "align-codes@genpair"
+    assert [run.info.run_name for run in (second, third)] == ["pretrain@real", "pretrain-tokens@genpair"]
+    assert third.data.tags["dvc.stage"] == "pretrain-tokens@genpair"
     assert first.data.params == {"count": "3", "inner.rate": "0.5", "inner.words": '["a", "b"]'}
-    assert parent.data.params["art.inner.rate"] == "0.5"
+    assert parent.data.params["emoji.inner.rate"] == "0.5"
     measured = {name: value for name, value in first.data.metrics.items() if name[:4] != "run/"}
     assert measured == {"drawings": 3, "split/train": 2}, "text is no metric"
     assert first.data.metrics["run/per_second"] == 7.5
@@ -46,7 +46,7 @@ def test_a_stage_gets_its_sections_writes_its_metrics_and_is_recorded(workspace,
 
 
 def test_a_wrong_section_is_an_error_before_the_stage_starts(workspace):
-    Path("params.yaml").write_text(json.dumps({"art": SECTION}))
+    Path("params.yaml").write_text(json.dumps({"emoji": SECTION}))
     with pytest.raises(ValueError, match=r"params\.yaml: section 'world' is missing"):
         draw()
 

@@ -18,7 +18,7 @@ def test_only_unfinished_work_is_stopped(monkeypatch, hours, elapsed, done, stop
     if hours:
         monkeypatch.setenv("SYNTHPAIRS_BUDGET_HOURS", hours)
     monkeypatch.setattr(time_budget.time, "monotonic", lambda: time_budget._started + elapsed)
-    budget = Budget.from_environment()
+    budget = Budget.from_settings()
     if not stops:
         budget.check(done, 2, "pictures")
         return

@@ -43,11 +43,11 @@ def test_an_unusable_mlflow_costs_the_first_stage_seconds_and_a_warning_and_the_
     else:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(folder=workspace, silent_server=silent_server))
     started = time.monotonic()
-    for name in ("art", "tasks"):
+    for name in ("emoji", "tasks"):
         run_as(name, monkeypatch)
     assert time.monotonic() - started < 60, "MLflow itself tries a database for two minutes"
     (warning,) = warnings(caplog)
-    assert warning.startswith("art and what follows in this run are not recorded: MLflow is not usable")
+    assert warning.startswith("emoji and what follows in this run are not recorded: MLflow is not usable")
     assert reason in warning
     assert "sesame" not in warning
 
@@ -79,9 +79,9 @@ def test_mlflow_is_tried_again_in_another_run_at_another_address_and_after_an_ho
 
 def test_a_run_is_ended_even_if_mlflow_refuses_its_metrics(workspace, monkeypatch, caplog):
     monkeypatch.setattr(mlflow_store, "NAME_LENGTH", 1000)
-    run_as("art", monkeypatch, lambda: {"x" * 999: 1})
-    parent, (art,) = parent_and_children()
-    assert (parent.info.status, art.info.status) == ("FINISHED", "FINISHED")
+    run_as("emoji", monkeypatch, lambda: {"x" * 999: 1})
+    parent, (emoji,) = parent_and_children()
+    assert (parent.info.status, emoji.info.status) == ("FINISHED", "FINISHED")
     assert len(warnings(caplog)) == 1
 
 

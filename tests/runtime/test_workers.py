@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.core.storage import WorkStore
+from synthpairs.core.storage import ResultCache
 from synthpairs.runtime.workers import process_pool
 from tests.conftest import children, kill_with_workers
 
@@ -49,10 +49,10 @@ def parent(tmp_path, request):
 @pytest.mark.parametrize("parent", ["fork", "spawn"], indirect=True)
 def test_workers_and_lock_of_a_killed_process_are_gone(parent, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with pytest.raises(BlockingIOError), WorkStore("stage", "x").locked():
+    with pytest.raises(BlockingIOError), ResultCache("stage", "x").locked():
         pass
     kill_with_workers(parent)
-    with WorkStore("stage", "x").locked():
+    with ResultCache("stage", "x").locked():
         pass
 
 

@@ -35,7 +35,7 @@ def test_shards_hold_the_selected_pictures_byte_for_byte(settings, data):
     read = list(webdataset.WebDataset(list(map(str, shards)), shardshuffle=False).decode("pil"))
     assert {sample["__key__"]: sample["txt"] for sample in read} == selected["text"].to_dict()
     once = {path.name: path.read_bytes() for path in (data / "selected").iterdir()}
-    select_and_export(settings(strategy="rear", k=4), ["selected"], data)
+    select_and_export(settings(strategy="bottom", k=4), ["selected"], data)
     select_and_export(settings(k=5), ARMS, data)  # replaces the other selection
     assert {path.name: path.read_bytes() for path in (data / "selected").iterdir()} == once
 

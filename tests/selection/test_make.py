@@ -11,7 +11,7 @@ import pytest
 from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
 from synthpairs.core.storage import read_bytes, write_table
 from synthpairs.selection.make import make_selection
-from synthpairs.selection.pairs import load_pairs
+from synthpairs.selection.training_pairs import load_training_pairs
 from tests.selection.conftest import ARMS, pictures_of
 
 
@@ -38,7 +38,7 @@ def test_outs_are_reproducible(settings, data):
     make_selection(settings(), ARMS, data, data / "one")
     scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
     scores.to_parquet(data / "scores/scores.parquet")
-    make_selection(settings(strategy="rear", k=4), ["selected"], data, data / "two")
+    make_selection(settings(strategy="bottom", k=4), ["selected"], data, data / "two")
     make_selection(settings(), ARMS, data, data / "two")  # replaces the other selection
     assert contents(data / "one") == contents(data / "two")
 
@@ -72,7 +72,7 @@ def test_the_real_arm_takes_kept_captions_first_and_all_of_fewer(settings, data)
     rejected = pd.read_parquet(data / "captions/rejected.parquet").assign(reason="judge")
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
     assert real(1) == (0, 0, 0)
-    assert list(load_pairs("real", data)) == []
+    assert list(load_training_pairs("real", data)) == []
 
 
 def test_load_pairs_gives_each_arm_its_pictures(settings, data):
@@ -83,17 +83,17 @@ def test_load_pairs_gives_each_arm_its_pictures(settings, data):
         expected |= dict(zip(table["uid"], table["original"], strict=True))
     for arm in ARMS:
         pairs = pd.read_parquet(data / f"selection/pairs/{arm}.parquet")
-        loaded = list(load_pairs(arm, data))
+        loaded = list(load_training_pairs(arm, data))
         assert sorted((key, text) for key, text, _ in loaded) == sorted(zip(pairs["key"], pairs["text"], strict=True))
         for key, _, picture in loaded:
             assert read_bytes(picture) == expected[key]
-        assert [key for key, _, _ in loaded] == [key for key, _, _ in load_pairs(arm, data)]
+        assert [key for key, _, _ in loaded] == [key for key, _, _ in load_training_pairs(arm, data)]
     with pytest.raises(FileNotFoundError, match=r"pairs/other.parquet is missing: run `dvc repro select`"):
-        next(load_pairs("other", data))
+        next(load_training_pairs("other", data))
     kept = pd.read_parquet(data / "captions/kept.parquet")
     write_table(data / "captions/kept.parquet", kept[kept["text"] != "a pear"], CAPTIONS)
     with pytest.raises(ValueError, match=f"no picture for 1 pairs, first {caption_uid('a pear', 'human')}"):
-        list(load_pairs("real", data))
+        list(load_training_pairs("real", data))
 
 
 @pytest.mark.parametrize(("k", "taken"), [(1, 1), (9, 8), (100_000, 8)])
@@ -106,7 +106,7 @@ def test_all_are_selected_where_fewer_than_k_compete(settings, data, caplog, k, 
     metrics = make_selection(settings(k=k), ARMS, data, data / "selection")
     assert metrics["selected"] == 0
     assert metrics["mean"] == {"score": None, "clip_cosine": None, "ssim": None}
-    assert {arm: list(load_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}
+    assert {arm: list(load_training_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}
 
 
 def test_inconsistent_inputs_are_errors(settings, data):

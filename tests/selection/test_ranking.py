@@ -5,7 +5,7 @@ import pytest
 from synthpairs.core.schema import digest
 from synthpairs.selection.ranking import fused_score, hash_score, rank_candidates, select_top_k
 
-STRATEGIES = ("top", "random", "rear", "clip-only", "ssim-only")
+STRATEGIES = ("top", "random", "bottom", "clip-only", "ssim-only")
 FUSIONS = ("sum", "zscore", "rank")
 D = np.std([0.36, 0, 0.2, 0.4])
 
@@ -62,7 +62,7 @@ def test_row_order_never_matters(settings, candidates, strategy, fusion, best_of
 
 def test_strategies(settings, candidates):
     ranked = {name: rank_candidates(candidates, settings(strategy=name, best_of=False))[0] for name in STRATEGIES}
-    for strategy, ascending in (("top", False), ("rear", True)):  # ties go to the smaller key
+    for strategy, ascending in (("top", False), ("bottom", True)):  # ties go to the smaller key
         assert ranked[strategy].equals(ranked[strategy].sort_values(["score", "key"], ascending=[ascending, True]))
     assert ranked["clip-only"]["clip_cosine"].is_monotonic_decreasing
     assert ranked["ssim-only"]["ssim"].is_monotonic_decreasing

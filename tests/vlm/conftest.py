@@ -43,7 +43,7 @@ def parts(tmp_path_factory):
     PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token=CONTROL[0], bos_token=CONTROL[1], eos_token=CONTROL[2], pad_token=CONTROL[2]
     ).save_pretrained(root / "llm")
-    return Vlm(eye=str(root / "tower"), llm=str(root / "llm"), layers=None, adapter=None, vision_feature_layer=-2,
+    return Vlm(vision_tower=str(root / "tower"), llm=str(root / "llm"), layers=None, adapter=None, vision_feature_layer=-2,
                vision_feature_select="default", aspect="crop", image_slot="<empty_output>", chat="chatml", seed=0)  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def narrow(parts, tmp_path_factory):
     """The same with a tower of 8 features: the projector's 24 hidden units can hold a linear map of them."""
     tower = tmp_path_factory.mktemp("narrow") / "tower"
     _save_tower(tower, 8)
-    return dataclasses.replace(parts, eye=str(tower))
+    return dataclasses.replace(parts, vision_tower=str(tower))
 
 
 @pytest.fixture(scope="session")
@@ -188,13 +188,13 @@ def _png(seed):
 
 
 @pytest.fixture
-def aligned(parts, pairs, training, tmp_path):
+def pretrained(parts, pairs, training, tmp_path):
     """Directory of a projector trained on a few pairs."""
-    from synthpairs.vlm.llava import align
-    from synthpairs.vlm.params import Align
+    from synthpairs.vlm.llava import pretrain
+    from synthpairs.vlm.params import Pretrain
 
-    align(pairs(8), parts, Align(**training, start=None), tmp_path / "aligned")
-    return tmp_path / "aligned"
+    pretrain(pairs(8), parts, Pretrain(**training, start=None), tmp_path / "pretrained")
+    return tmp_path / "pretrained"
 
 
 def changed_weights(parts, folder):

@@ -10,7 +10,7 @@ from pathlib import Path
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
-from synthpairs.runtime.launch import leads
+from synthpairs.runtime.launch import is_main_process
 from synthpairs.vlm import llava, trainer, training
 
 CALL = Path(sys.argv[1])
@@ -46,5 +46,5 @@ if call["on_cpu"]:
 if call["dies_at"]:
     trainer.OrderedDataset.__getitem__ = killed
 metrics = getattr(llava, call["function"])(*call["arguments"])
-if leads():
+if is_main_process():
     CALL.with_suffix(".json").write_text(json.dumps({"losses": losses[0], "metrics": metrics}))

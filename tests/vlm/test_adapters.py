@@ -13,7 +13,7 @@ from tests.vlm.test_llava import LORA, NEEDS_BITSANDBYTES, QLORA
 def test_without_bitsandbytes_the_param_is_named(parts, instructions, tuning, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ValueError, match=r"params.yaml: finetune.lora.quantize: nf4 needs .*bitsandbytes"):
-        finetune(instructions(4), tmp_path / "aligned", parts, tuning(lora=QLORA), tmp_path / "out")
+        finetune(instructions(4), tmp_path / "pretrained", parts, tuning(lora=QLORA), tmp_path / "out")
     check_quantizer(LORA, "finetune")
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from synthpairs.core.determinism import compute_dtype
-from synthpairs.generation.masked.codes import vectors_of
+from synthpairs.generation.masked.tokens import codebook_vectors
 from synthpairs.models.vq_tokenizer import read_codebook
-from synthpairs.vlm.codes import CodeLlava, codebook, load_vq_tower
 from synthpairs.vlm.model import IMAGE_TOKEN, assemble, load, picture_tokens, save
+from synthpairs.vlm.vq_tower import CodeLlava, codebook, load_vq_tower
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_picture_becomes_latents_many_tokens_and_gives_the_features_of_its_vq_
     with torch.autocast("cpu", dtype=torch.bfloat16):  # as in training
         assert torch.equal(tower.encode(pixels), vectors)
     tokens = torch.cdist(vectors.flatten(2).transpose(1, 2)[0], codebook(tower)).argmin(1).view(1, *vectors.shape[2:])
-    again = vectors_of(tokens.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer), "it"))
+    again = codebook_vectors(tokens.numpy().astype(np.uint16), read_codebook(Path(resampler.tokenizer), "it"))
     torch.testing.assert_close(torch.from_numpy(again), vectors)
     torch.testing.assert_close(tower(torch.from_numpy(again)).last_hidden_state, tower(pixels).last_hidden_state)
 

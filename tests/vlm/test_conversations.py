@@ -68,18 +68,18 @@ def test_skipped_records_are_counted_and_pictures_stay_with_their_records(corpus
         ("[]", "holds no conversation"),
         (
             '[{"image": "a.png", "conversations": []}]',
-            r"record 1 has a picture, but .*finetune_codes\.instructions\.images",
+            r"record 1 has a picture, but .*finetune_tokens\.instructions\.images",
         ),
     ],
 )
 def test_a_file_of_another_form_is_an_error_with_the_record(tmp_path, text, message):
     def read(name="mix.json", images=None):
-        list(read_conversations(Instructions(path=str(tmp_path / name), images=images), "finetune_codes"))
+        list(read_conversations(Instructions(path=str(tmp_path / name), images=images), "finetune_tokens"))
 
-    with pytest.raises(FileNotFoundError, match=r"finetune_codes\.instructions\.path: .*none.json is missing"):
+    with pytest.raises(FileNotFoundError, match=r"finetune_tokens\.instructions\.path: .*none.json is missing"):
         read("none.json")
     (tmp_path / "mix.json").write_text(text)
     with pytest.raises(ValueError, match=f"mix.json.*{message}"):
         read()
-    with pytest.raises(FileNotFoundError, match=r"finetune_codes\.instructions\.images: .*none is no directory"):
+    with pytest.raises(FileNotFoundError, match=r"finetune_tokens\.instructions\.images: .*none is no directory"):
         read(images=str(tmp_path / "none"))

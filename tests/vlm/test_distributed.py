@@ -13,12 +13,12 @@ from tests.vlm.conftest import checkpoints
 
 
 @pytest.fixture
-def alone(parts, instructions, aligned, tuning, tmp_path, monkeypatch):
+def alone(parts, instructions, pretrained, tuning, tmp_path, monkeypatch):
     """A call of finetune without its out, and its losses in this process."""
     losses, train = [], training.train
     monkeypatch.setattr(training, "train", lambda *arguments: losses.append(train(*arguments)) or losses[-1])
     # With micro-batches of one, some have no picture.
-    call = ("finetune", instructions(40), aligned, parts, tuning(micro_batch=1, learning_rate=1e-3, max_steps=8))
+    call = ("finetune", instructions(40), pretrained, parts, tuning(micro_batch=1, learning_rate=1e-3, max_steps=8))
     finetune(*call[1:], tmp_path / "alone")
     return call, losses[0]
 

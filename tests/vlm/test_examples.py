@@ -125,10 +125,10 @@ def test_unreadable_pictures_are_counted(processor, png):
 
 def test_too_many_skipped_examples_are_an_error(training, caplog):
     params = Training(**training | {"max_skipped": 0.1})
-    check_skipped(NONE | {"empty": 3, "too_long": 1}, 36, params, "align_codes")
+    check_skipped(NONE | {"empty": 3, "too_long": 1}, 36, params, "pretrain_tokens")
     assert "4 of 40 examples are skipped: empty 3, too_long 1" in caplog.text
-    with pytest.raises(ValueError, match=r"4 of 39 examples .* \(empty 3, too_long 1\); .* align_codes\.max_skipped"):
-        check_skipped(NONE | {"empty": 3, "too_long": 1}, 35, params, "align_codes")
+    with pytest.raises(ValueError, match=r"4 of 39 examples .* \(empty 3, too_long 1\); .* pretrain_tokens\.max_skipped"):
+        check_skipped(NONE | {"empty": 3, "too_long": 1}, 35, params, "pretrain_tokens")
 
 
 def test_a_batch_is_padded_on_the_right():

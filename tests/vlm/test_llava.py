@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import PROJECTOR, STATS, align, finetune, untrained
+from synthpairs.vlm.llava import PROJECTOR, STATS, finetune, pretrain, untrained
 from synthpairs.vlm.model import assemble, load
-from synthpairs.vlm.params import Align, Lora, RidgeInit
+from synthpairs.vlm.params import Lora, Pretrain, RidgeInit
 from synthpairs.vlm.projector_init import SufficientStats, fit_projector
 from tests.vlm.conftest import changed_weights, checkpoints
 
@@ -25,10 +25,10 @@ START = RidgeInit(ridge=0.1, whitening=0.5)
 
 
 def test_align_trains_the_projector(parts, pairs, training, tmp_path):
-    out = tmp_path / "aligned"
+    out = tmp_path / "pretrained"
     out.mkdir()
     (out / "of an earlier run").touch()
-    metrics = align(pairs(40), parts, Align(**training | {"epochs": 4.0}, start=None), out)
+    metrics = pretrain(pairs(40), parts, Pretrain(**training | {"epochs": 4.0}, start=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
     assert {name: tuple(weight.shape) for name, weight in load_file(out / PROJECTOR).items()} == {
         "linear_1.weight": (24, 16), "linear_1.bias": (24,), "linear_2.weight": (24, 24), "linear_2.bias": (24,),
@@ -43,11 +43,11 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
 
 
 @pytest.mark.parametrize("lora", [None, LORA, pytest.param(QLORA, marks=NEEDS_BITSANDBYTES)])
-def test_finetune_trains_projector_and_language_model(parts, instructions, tuning, tmp_path, aligned, lora):
+def test_finetune_trains_projector_and_language_model(parts, instructions, tuning, tmp_path, pretrained, lora):
     params = tuning(epochs=3.0, micro_batch=2, lora=lora)
-    with pytest.raises(FileNotFoundError, match="run `dvc repro align` first"):
+    with pytest.raises(FileNotFoundError, match="run `dvc repro pretrain` first"):
         finetune(instructions(4), tmp_path / "none", parts, params, tmp_path / "finetuned")
-    metrics = finetune(instructions(40), aligned, parts, params, tmp_path / "finetuned")
+    metrics = finetune(instructions(40), pretrained, parts, params, tmp_path / "finetuned")
     assert metrics["loss_last"] < metrics["loss_first"]
     changed = changed_weights(parts, tmp_path)
     assert any("multi_modal_projector" in name for name in changed)
@@ -60,49 +60,49 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, tunin
         assert (tmp_path / "finetuned" / name).read_bytes() == (tmp_path / "untrained" / name).read_bytes()
     if lora is QLORA:  # the other ones are run twice in the test of a killed finetune
         assert load(tmp_path / "finetuned")[0].dtype == compute_dtype()
-        assert finetune(instructions(40), aligned, parts, params, tmp_path / "again") == metrics
+        assert finetune(instructions(40), pretrained, parts, params, tmp_path / "again") == metrics
         assert file_sha256(tmp_path / "again") == file_sha256(tmp_path / "finetuned")
 
 
 @pytest.mark.parametrize("start", [None, START])
 def test_a_killed_align_resumes_to_the_same_bytes(narrow, pairs, training, launch, tmp_path, start):
-    params = Align(**training, start=start)
-    expected = align(pairs(40), narrow, params, tmp_path / "whole")
-    launch(1, "align", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
+    params = Pretrain(**training, start=start)
+    expected = pretrain(pairs(40), narrow, params, tmp_path / "whole")
+    launch(1, "pretrain", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
     assert checkpoints() == ["checkpoint-6"]
     assert not (tmp_path / "resumed").exists()
-    align(pairs(40), narrow, dataclasses.replace(params, seed=4), tmp_path / "other")  # in another work store
-    align(pairs(39), narrow, params, tmp_path / "other")
+    pretrain(pairs(40), narrow, dataclasses.replace(params, seed=4), tmp_path / "other")  # in another work store
+    pretrain(pairs(39), narrow, params, tmp_path / "other")
     assert checkpoints() == ["checkpoint-6"]
-    assert align(pairs(40), narrow, params, tmp_path / "resumed") == expected
+    assert pretrain(pairs(40), narrow, params, tmp_path / "resumed") == expected
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
     assert checkpoints() == []
 
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must be restored
-def test_a_killed_finetune_resumes_to_the_same_bytes(parts, instructions, tuning, launch, tmp_path, aligned, lora):
+def test_a_killed_finetune_resumes_to_the_same_bytes(parts, instructions, tuning, launch, tmp_path, pretrained, lora):
     params = tuning(micro_batch=2, projector_learning_rate=0.02, lora=lora)
-    expected = finetune(instructions(40), aligned, parts, params, tmp_path / "whole")
-    launch(1, "finetune", instructions(40), aligned, parts, params, tmp_path / "resumed", dies_at=30)
+    expected = finetune(instructions(40), pretrained, parts, params, tmp_path / "whole")
+    launch(1, "finetune", instructions(40), pretrained, parts, params, tmp_path / "resumed", dies_at=30)
     assert checkpoints() == ["checkpoint-6"]
-    assert finetune(instructions(40), aligned, parts, params, tmp_path / "resumed") == expected
+    assert finetune(instructions(40), pretrained, parts, params, tmp_path / "resumed") == expected
     assert file_sha256(tmp_path / "resumed") == file_sha256(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_an_arm_of_less_than_two_pairs_is_trained(narrow, pairs, instructions, training, tuning, tmp_path, count):
     """Without two different captions its projector starts at random."""
-    metrics = align(pairs(count), narrow, Align(**training, start=START), tmp_path / "aligned")
+    metrics = pretrain(pairs(count), narrow, Pretrain(**training, start=START), tmp_path / "pretrained")
     assert (metrics["pairs"], metrics["steps"], metrics["start"]) == (count, count, {"r2": None})
-    tuned = finetune(instructions(8), tmp_path / "aligned", narrow, tuning(start=START), tmp_path / "tuned")
+    tuned = finetune(instructions(8), tmp_path / "pretrained", narrow, tuning(start=START), tmp_path / "tuned")
     assert tuned["steps"] == 2
     assert tuned["start"]["r2"] is not None
 
 
 def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path):
     metrics = untrained(parts, tmp_path / "untrained")
-    align(pairs(8), parts, Align(**training | {"learning_rate": 0.0}, start=None), tmp_path / "aligned")
-    start = load_file(tmp_path / "aligned" / PROJECTOR)
+    pretrain(pairs(8), parts, Pretrain(**training | {"learning_rate": 0.0}, start=None), tmp_path / "pretrained")
+    start = load_file(tmp_path / "pretrained" / PROJECTOR)
     for name, weight in load_file(tmp_path / "untrained/model.safetensors").items():
         if "projector" in name:
             assert torch.equal(weight, start[name.removeprefix("multi_modal_projector.")].to(torch.bfloat16))
@@ -113,28 +113,28 @@ def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path)
 
 
 def test_align_starts_from_the_ridge_regression(narrow, pairs, training, tmp_path):
-    params = Align(**training | {"learning_rate": 0.0}, start=START)
-    metrics = align(pairs(40), narrow, params, tmp_path / "aligned")
+    params = Pretrain(**training | {"learning_rate": 0.0}, start=START)
+    metrics = pretrain(pairs(40), narrow, params, tmp_path / "pretrained")
     model, processor = assemble(narrow)
     stats = SufficientStats.of(model, caption_examples(pairs(40), processor, 120)[0])
-    assert metrics["start"] == fit_projector(model, stats, START, "align")
+    assert metrics["start"] == fit_projector(model, stats, START, "pretrain")
     assert metrics["start"].keys() == {"r2"}
     projector = model.model.multi_modal_projector.state_dict()
-    written = {file: load_file(tmp_path / "aligned" / file) for file in (PROJECTOR, STATS)}
+    written = {file: load_file(tmp_path / "pretrained" / file) for file in (PROJECTOR, STATS)}
     assert all(torch.equal(weight, projector[name]) for name, weight in written[PROJECTOR].items())
-    metrics = align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
+    metrics = pretrain(pairs(40), narrow, Pretrain(**training | {"max_steps": 0}, start=START), tmp_path / "pretrained")
     assert (metrics["pairs"], metrics["steps"]) == (40, 0)
     for file, values in written.items():
-        again = load_file(tmp_path / "aligned" / file)
+        again = load_file(tmp_path / "pretrained" / file)
         assert all(torch.equal(values[name], again[name]) for name in values)
 
 
-def test_the_projector_has_its_own_learning_rate(parts, instructions, tuning, tmp_path, aligned):
+def test_the_projector_has_its_own_learning_rate(parts, instructions, tuning, tmp_path, pretrained):
     params = tuning(learning_rate=0.0, projector_learning_rate=0.01)
-    finetune(instructions(8), aligned, parts, params, tmp_path / "finetuned")
+    finetune(instructions(8), pretrained, parts, params, tmp_path / "finetuned")
     untrained(parts, tmp_path / "untrained")
     after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "untrained"))
-    start = {f"multi_modal_projector.{name}": weight for name, weight in load_file(aligned / PROJECTOR).items()}
+    start = {f"multi_modal_projector.{name}": weight for name, weight in load_file(pretrained / PROJECTOR).items()}
     before |= {name: weight.to(torch.bfloat16) for name, weight in start.items()}
     assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()
 
@@ -143,14 +143,14 @@ def test_finetune_can_start_from_a_regression_on_captions_and_answers(
     narrow, pairs, instructions, training, tuning, tmp_path
 ):
     params = tuning(max_steps=0, start=START)
-    align(pairs(40), narrow, Align(**training | {"max_steps": 0}, start=START), tmp_path / "aligned")
-    metrics = finetune(instructions(40), tmp_path / "aligned", narrow, params, tmp_path / "finetuned")
+    pretrain(pairs(40), narrow, Pretrain(**training | {"max_steps": 0}, start=START), tmp_path / "pretrained")
+    metrics = finetune(instructions(40), tmp_path / "pretrained", narrow, params, tmp_path / "finetuned")
     model, processor = assemble(narrow)
     captions, _ = caption_examples(pairs(40), processor, 120)
     answers, _ = instruction_examples(instructions(40), processor, 120)
     both = SufficientStats.of(model, captions) + SufficientStats.of(model, answers)
     assert metrics["start"] == fit_projector(model, both, START, "finetune")
     assert metrics["start"] != fit_projector(model, SufficientStats.of(model, captions), START, "finetune")
-    align(pairs(40), narrow, Align(**training, start=None), tmp_path / "random")
-    with pytest.raises(ValueError, match=r"finetune.start must be null unless align.start is given"):
+    pretrain(pairs(40), narrow, Pretrain(**training, start=None), tmp_path / "random")
+    with pytest.raises(ValueError, match=r"finetune.start must be null unless pretrain.start is given"):
         finetune(instructions(40), tmp_path / "random", narrow, params, tmp_path / "other")

@@ -20,7 +20,7 @@ def test_it_is_the_language_model_over_projected_patches(parts, picture, select,
     inputs = processor(text="<image>dog", images=picture(0), return_tensors="pt")
     assert inputs.input_ids.tolist()[0][: tokens + 1] == [3] * tokens + processor.tokenizer("d").input_ids
     assert picture_tokens(processor) == model.config.image_seq_length == tokens
-    tower = CLIPVisionModel.from_pretrained(parts.eye, dtype=torch.bfloat16).float()
+    tower = CLIPVisionModel.from_pretrained(parts.vision_tower, dtype=torch.bfloat16).float()
     llm = LlamaForCausalLM.from_pretrained(parts.llm, dtype=torch.float32)
     with torch.no_grad():
         features = tower(inputs.pixel_values, output_hidden_states=True).hidden_states[-2][:, -tokens:]
@@ -99,7 +99,7 @@ def test_the_prompt_is_llavas_whatever_the_spaces(parts, chat, prompt, talk, tex
     ("changes", "error", "message"),
     [
         ({"llm": "models/none"}, FileNotFoundError, "vlm.llm is models/none, .* run `dvc repro language_model` first"),
-        ({"eye": "models/none"}, FileNotFoundError, "vlm.eye is models/none, which is no vision tower"),
+        ({"vision_tower": "models/none"}, FileNotFoundError, "vlm.vision_tower is models/none, which is no vision tower"),
         ({"image_slot": "<pad>"}, ValueError, r"vlm.image_slot must be null or .*<empty_output>.*, got '<pad>'"),
         ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
     ],

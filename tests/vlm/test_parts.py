@@ -15,9 +15,9 @@ from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm import parts
 from synthpairs.vlm.examples import caption_examples, instruction_examples
-from synthpairs.vlm.llava import PROJECTOR, align, finetune, untrained
+from synthpairs.vlm.llava import PROJECTOR, finetune, pretrain, untrained
 from synthpairs.vlm.model import assemble, load, picture_tokens
-from synthpairs.vlm.params import Align, Vlm
+from synthpairs.vlm.params import Pretrain, Vlm
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
 CLIP, VICUNA = "c" * 40, "f" * 40  # commits
@@ -82,7 +82,7 @@ def hub(cached, monkeypatch):
     return cached
 
 
-PAPER = Vlm(eye="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", layers=None, adapter=None, vision_feature_layer=-2,
+PAPER = Vlm(vision_tower="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", layers=None, adapter=None, vision_feature_layer=-2,
             vision_feature_select="default", aspect="crop", image_slot=None, chat="vicuna", seed=0)  # fmt: skip
 
 
@@ -114,29 +114,29 @@ def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):
 
 def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tuning, tmp_path):
     records = {
-        "vlm.eye": {"model": PAPER.eye, "commit": CLIP, "sha256": file_sha256(hub["openai/clip"])},
+        "vlm.vision_tower": {"model": PAPER.vision_tower, "commit": CLIP, "sha256": file_sha256(hub["openai/clip"])},
         "vlm.llm": {"model": PAPER.llm, "commit": VICUNA, "sha256": file_sha256(hub["lmsys/vicuna"])},
     }
-    params = Align(**training | {"max_tokens": 300, "epochs": 2.0}, start=None)
-    aligned = align(pairs(16), PAPER, params, tmp_path / "aligned")
-    assert aligned["loss_last"] < aligned["loss_first"]
-    assert aligned["hub"] == records
+    params = Pretrain(**training | {"max_tokens": 300, "epochs": 2.0}, start=None)
+    pretrained = pretrain(pairs(16), PAPER, params, tmp_path / "pretrained")
+    assert pretrained["loss_last"] < pretrained["loss_first"]
+    assert pretrained["hub"] == records
     settings = tuning(max_tokens=300, learning_rate=1e-3)
-    tuned = finetune(instructions(8), tmp_path / "aligned", PAPER, settings, tmp_path / "tuned")
+    tuned = finetune(instructions(8), tmp_path / "pretrained", PAPER, settings, tmp_path / "tuned")
     assert tuned["hub"] == records
     assert tuned["skipped"] == dict.fromkeys(tuned["skipped"], 0)
     model, processor = load(tmp_path / "tuned")
     inputs = processor(text="USER: <image>\nwhat is this? ASSISTANT:", images=picture(0), return_tensors="pt")
     answer = model.generate(**inputs, max_new_tokens=4, do_sample=False)
     assert answer.shape[1] > inputs.input_ids.shape[1]
-    local = dataclasses.replace(PAPER, eye=str(hub["openai/clip"]), llm=str(hub["lmsys/vicuna"]))
+    local = dataclasses.replace(PAPER, vision_tower=str(hub["openai/clip"]), llm=str(hub["lmsys/vicuna"]))
     named, here = untrained(PAPER, tmp_path / "named"), untrained(local, tmp_path / "here")
     assert file_sha256(tmp_path / "named") == file_sha256(tmp_path / "here")
     assert named == here | {"hub": records}
-    file = tmp_path / "aligned" / PROJECTOR
+    file = tmp_path / "pretrained" / PROJECTOR
     save_file({name: torch.cat([weight, weight]) for name, weight in load_file(file).items()}, file)
-    with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro align` again"):
-        finetune(instructions(4), tmp_path / "aligned", PAPER, settings, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"projector\.safetensors is of another model: run `dvc repro pretrain` again"):
+        finetune(instructions(4), tmp_path / "pretrained", PAPER, settings, tmp_path / "out")
 
 
 def change(name, **values):
@@ -155,7 +155,7 @@ def drop_a_weight(at):
         (
             "openai/clip",
             lambda at: (at / "config.json").unlink(),
-            "vlm.eye: .* has no config.json, so it is no vision tower",
+            "vlm.vision_tower: .* has no config.json, so it is no vision tower",
         ),
         ("openai/clip", lambda at: (at / "preprocessor_config.json").unlink(), "has no preprocessor_config.json"),
         ("openai/clip", change("preprocessor_config.json", crop_size=16), "takes 24 pixels, .* makes 16"),

@@ -19,13 +19,13 @@ def fitted(vlm, pairs, ridge, whitening=0.0):
     model, processor = assemble(vlm)
     examples, _ = caption_examples(pairs, processor, 80)
     init = RidgeInit(ridge=ridge, whitening=whitening)
-    metrics = fit_projector(model, SufficientStats.of(model, examples), init, "align")
+    metrics = fit_projector(model, SufficientStats.of(model, examples), init, "pretrain")
     return model.model.multi_modal_projector, metrics, examples, model
 
 
 def features_of(vlm, examples):
     """Vision features: the class token, or every patch where there is none."""
-    tower = CLIPVisionModel.from_pretrained(vlm.eye, dtype=torch.bfloat16).to(compute_dtype())
+    tower = CLIPVisionModel.from_pretrained(vlm.vision_tower, dtype=torch.bfloat16).to(compute_dtype())
     with torch.no_grad():
         batches = torch.stack([example.pixels for example in examples]).to(compute_dtype()).split(BATCH)
         states = torch.cat([tower(batch, output_hidden_states=True).hidden_states[-2] for batch in batches]).float()
@@ -80,7 +80,7 @@ def test_the_perceptron_is_linear_and_its_spare_units_have_no_effect(narrow, par
     assert not projector.linear_2.weight[:, 16:].any()
     assert projector.linear_1.weight[16:].any()  # or they could never learn
     assert all(weight.dtype == torch.float32 and weight.requires_grad for weight in projector.parameters())
-    with pytest.raises(ValueError, match=r"align.start must be null here: .* of 24 cannot hold a linear map of 16"):
+    with pytest.raises(ValueError, match=r"pretrain.start must be null here: .* of 24 cannot hold a linear map of 16"):
         fitted(parts, pairs(8), 0.1)
 
 
@@ -103,9 +103,9 @@ def test_stats_of_two_data_sets_add_up_to_those_of_both(narrow, pairs, tmp_path)
     for name, value in vars_of(SufficientStats.read(tmp_path / "moments.safetensors")).items():
         torch.testing.assert_close(value, 2 * vars_of(whole)[name])
     init = RidgeInit(ridge=0.1, whitening=0.5)
-    fit_projector(model, whole, init, "align")
+    fit_projector(model, whole, init, "pretrain")
     once = {name: weight.clone() for name, weight in model.model.multi_modal_projector.state_dict().items()}
-    fit_projector(model, whole + again, init, "align")  # the penalty grows with the data
+    fit_projector(model, whole + again, init, "pretrain")  # the penalty grows with the data
     for name, weight in model.model.multi_modal_projector.state_dict().items():
         torch.testing.assert_close(weight, once[name], rtol=1e-2, atol=1e-5)
     text_only = [dataclasses.replace(example, picture=None) for example in examples[:5]]

@@ -7,7 +7,7 @@ from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, finetune
 from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Training
-from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, align_codes, bag_of_words_collator, prepare
+from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare, pretrain_tokens
 from tests.vlm.conftest import WORDS
 
 
@@ -38,26 +38,26 @@ def test_the_words_are_the_most_frequent_tokens_and_targets_are_weighted_by_idf(
 def test_finetune_starts_from_the_resampler(
     parts, resampler, coded_pairs, instructions, training, tuning, tmp_path, count, steps
 ):
-    metrics = align_codes(coded_pairs(count), parts, resampler, Training(**training), tmp_path / "aligned")
+    metrics = pretrain_tokens(coded_pairs(count), parts, resampler, Training(**training), tmp_path / "pretrained")
     assert (metrics["pairs"], metrics["steps"]) == (count, steps)
     params = tuning(projector_learning_rate=0.01)
-    metrics = finetune(instructions(12), tmp_path / "aligned", parts, params, tmp_path / "tuned", resampler)
+    metrics = finetune(instructions(12), tmp_path / "pretrained", parts, params, tmp_path / "tuned", resampler)
     assert metrics["steps"] == 3
     assert np.isfinite(metrics["loss_last"])
     projector = load(tmp_path / "tuned")[0].model.multi_modal_projector.state_dict()
-    before = load_file(tmp_path / "aligned" / PROJECTOR)
+    before = load_file(tmp_path / "pretrained" / PROJECTOR)
     assert torch.equal(projector["middle"], before["middle"].bfloat16())  # the scale is not trained
     assert not torch.equal(projector["ask.weight"].float(), before["ask.weight"].bfloat16().float())
 
 
 def test_it_learns_which_words_belong_to_the_vq_tokens(parts, resampler, coded_pairs, training, tmp_path):
     settings = Training(**training | {"epochs": 20.0, "learning_rate": 0.02})
-    metrics = align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "aligned")
+    metrics = pretrain_tokens(coded_pairs(40), parts, resampler, settings, tmp_path / "pretrained")
     assert metrics["steps"] == 200
     assert metrics["loss_last"] < metrics["loss_first"] - 0.3
     assert metrics["words"] <= resampler.words
     model, processor = assemble(parts, resampler)
-    model.model.multi_modal_projector.load_state_dict(load_file(tmp_path / "aligned" / PROJECTOR))
+    model.model.multi_modal_projector.load_state_dict(load_file(tmp_path / "pretrained" / PROJECTOR))
     examples = caption_examples(coded_pairs(5), processor, 120)[0]
     vectors = torch.stack([example.pixels for example in examples]).float().flatten(2).transpose(1, 2)
     words = model.model.multi_modal_projector.log_probs(vectors).exp().mean(1)
@@ -66,7 +66,7 @@ def test_it_learns_which_words_belong_to_the_vq_tokens(parts, resampler, coded_p
 
 def test_a_killed_pretraining_resumes_to_the_same_bytes(parts, resampler, coded_pairs, training, tmp_path, monkeypatch):
     settings = Training(**training)
-    align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "whole")
+    pretrain_tokens(coded_pairs(40), parts, resampler, settings, tmp_path / "whole")
     forward, calls = BagOfWordsObjective.forward, []
 
     def killed(self, **inputs):
@@ -77,7 +77,7 @@ def test_a_killed_pretraining_resumes_to_the_same_bytes(parts, resampler, coded_
 
     monkeypatch.setattr(BagOfWordsObjective, "forward", killed)
     with pytest.raises(KeyboardInterrupt):
-        align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
-    align_codes(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
+        pretrain_tokens(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
+    pretrain_tokens(coded_pairs(40), parts, resampler, settings, tmp_path / "resumed")
     assert len(calls) == 6 + 10 - 3  # from the checkpoint after step 3
     assert (tmp_path / "whole" / PROJECTOR).read_bytes() == (tmp_path / "resumed" / PROJECTOR).read_bytes()

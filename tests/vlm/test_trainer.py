@@ -8,7 +8,7 @@ from transformers import Trainer, TrainingArguments
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
 from synthpairs.vlm.trainer import adamw, check_disk_space, checkpoint_to_resume, training_arguments
-from synthpairs.vlm.training import Learner
+from synthpairs.vlm.training import CausalLMObjective
 
 
 def settings(optimizer, objective):
@@ -26,7 +26,7 @@ def objective(parts):
     """All but the vision tower is trained, as in `finetune`."""
     model, _ = assemble(parts)
     model.float().model.vision_tower.requires_grad_(False)
-    return Learner(model)
+    return CausalLMObjective(model)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.0])
@@ -55,8 +55,8 @@ def test_a_batch_that_cannot_be_divided_names_the_param(training, tmp_path, monk
         Training(**training | {"micro_batch": 3})
     for name, value in {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match=r"align_codes\.batch must be a multiple .* x processes, got 4 and 4 x 3"):
-        training_arguments("align_codes", Training(**training), 10, tmp_path, None)
+    with pytest.raises(ValueError, match=r"pretrain_tokens\.batch must be a multiple .* x processes, got 4 and 4 x 3"):
+        training_arguments("pretrain_tokens", Training(**training), 10, tmp_path, None)
 
 
 def test_the_newest_complete_checkpoint_is_resumed_and_half_written_ones_are_removed(tmp_path):

@@ -7,7 +7,7 @@ import torch
 from synthpairs.vlm.examples import IGNORED, caption_examples, collate, instruction_examples
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
-from synthpairs.vlm.training import WINDOW, Learner, train, training_order
+from synthpairs.vlm.training import WINDOW, CausalLMObjective, train, training_order
 
 
 def test_an_epoch_has_every_example_once_in_shuffled_batches_of_similar_length(training):
@@ -49,7 +49,7 @@ def test_the_loss_is_the_one_of_transformers(parts, instructions):
     batch["pixel_values"] = batch["pixel_values"].float()
     lengths = torch.tensor([len(example.ids) for example in examples])
     mask = (torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]).long()
-    ours = Learner(model)(**batch)["loss"]
+    ours = CausalLMObjective(model)(**batch)["loss"]
     ours.backward()
     weight = model.model.multi_modal_projector.linear_1.weight
     gradient, weight.grad = weight.grad, None
@@ -58,7 +58,7 @@ def test_the_loss_is_the_one_of_transformers(parts, instructions):
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(gradient, weight.grad)
     count = int((batch["labels"] != IGNORED).sum())
-    torch.testing.assert_close(Learner(model)(**batch, num_items_in_batch=2 * count)["loss"], theirs / 2)
+    torch.testing.assert_close(CausalLMObjective(model)(**batch, num_items_in_batch=2 * count)["loss"], theirs / 2)
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def run(parts, pairs, tmp_path):
 
     def run(params, name="work", model=None, **settings):
         examples, _ = caption_examples(pairs(40), assemble(parts)[1], 80)
-        objective = Learner((model or assemble(parts)[0]).float())
-        return train("align", objective, examples, Training(**params), tmp_path / name, **settings)
+        objective = CausalLMObjective((model or assemble(parts)[0]).float())
+        return train("pretrain", objective, examples, Training(**params), tmp_path / name, **settings)
 
     return run
 
@@ -82,7 +82,7 @@ def test_checkpoints_hold_the_trainable_weights_alone(parts):
     model, _ = assemble(parts)
     model.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(True)
-    objective = Learner(model)
+    objective = CausalLMObjective(model)
     prefix = "vlm.model.multi_modal_projector.linear_"
     assert objective.state_dict().keys() == {f"{prefix}{part}" for part in ("1.weight", "1.bias", "2.weight", "2.bias")}
     objective.load_state_dict({name: torch.ones_like(weight) for name, weight in objective.state_dict().items()})
@@ -108,7 +108,7 @@ def test_on_step_is_called_for_every_step_and_after_a_kill_again_from_the_checkp
 def test_a_loss_that_is_not_finite_ends_the_training(run, training, parts):
     model, _ = assemble(parts)
     model.model.multi_modal_projector.linear_1.weight.data[0, 0] = torch.nan
-    with pytest.raises(ValueError, match=r"loss at step 1 is nan; lower align\.learning_rate"):
+    with pytest.raises(ValueError, match=r"loss at step 1 is nan; lower pretrain\.learning_rate"):
         run(training, model=model)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synthpairs.captions.class_prompting.params import Invent
+from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.core.schema import digest
 
 # WordNet ids are ordered by topic; ImageNet's classes of people lie between these.
@@ -19,7 +19,7 @@ class Concept:
     forms: tuple[str, ...]
 
 
-def concept_bank(params: Invent, world: Sequence[str]) -> list[Concept]:
+def concept_bank(params: ClassCaptions, world: Sequence[str]) -> list[Concept]:
     """Classes of the banks in `params.banks`, by unique name; `world` are the concepts of the emoji world."""
     concepts: dict[str, Concept] = {}
     for bank in params.banks:
@@ -27,11 +27,11 @@ def concept_bank(params: Invent, world: Sequence[str]) -> list[Concept]:
         for concept in classes:
             concepts.setdefault(concept.name, concept)
     if not concepts:
-        raise ValueError("params.yaml: invent.banks must name at least one bank (world, imagenet) that has a class")
+        raise ValueError("params.yaml: class_captions.banks must name at least one bank (world, imagenet) that has a class")
     return list(concepts.values())
 
 
-def _imagenet(params: Invent) -> list[Concept]:
+def _imagenet(params: ClassCaptions) -> list[Concept]:
     """`params.imagenet.classes` classes of ImageNet, ordered by name. Classes of the same name are merged."""
     from timm.data.imagenet_info import ImageNetInfo  # takes seconds
 

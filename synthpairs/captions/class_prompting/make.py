@@ -1,4 +1,4 @@
-"""Captions from class names (data/invented/captions.parquet): prompt, parse, drop duplicates, match, balance."""
+"""Captions from class names (data/class_captions/captions.parquet): prompt, parse, drop duplicates, match, balance."""
 
 import logging
 from collections import Counter
@@ -10,22 +10,22 @@ from typing import Any
 
 from synthpairs.captions.class_prompting.bank import Concept, concept_bank
 from synthpairs.captions.class_prompting.matching import Matcher, balanced
-from synthpairs.captions.class_prompting.params import Invent
+from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.captions.class_prompting.prompts import Request, make_requests
 from synthpairs.captions.class_prompting.replies import parse
 from synthpairs.core.schema import INVENTED, caption_uid, digest
-from synthpairs.core.storage import WorkStore, file_sha256, write_table
+from synthpairs.core.storage import ResultCache, file_sha256, write_table
 from synthpairs.models.hub import hub_record
 from synthpairs.models.language.model import language_model_folder, load
 from synthpairs.models.language.sampling import generate
 from synthpairs.models.language.server import Reply, Server, request_body, server_replies
-from synthpairs.runtime.cached_map import in_pieces
+from synthpairs.runtime.cached_map import cached_map
 
 log = logging.getLogger(__name__)
 SOURCE = "invented"
 
 
-def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict[str, Any], dict[str, int]]:
+def make_captions(params: ClassCaptions, world: Sequence[str], out: Path) -> tuple[dict[str, Any], dict[str, int]]:
     """Write `out`/captions.parquet, maybe without a kept caption; returns metrics, and metrics that are not reproducible.
 
     `world` are the concepts of the emoji world. ValueError when more than `params.max_failed_share` of the requests fail.
@@ -33,23 +33,23 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
     concepts = concept_bank(params, world)
     requests = make_requests(concepts, params)
     log.info("%d captions about %d classes", len(requests), len(concepts))
-    folder = language_model_folder(params.local.llm, "invent.local.llm") if params.engine == "local" else None
+    folder = language_model_folder(params.local.llm, "class_captions.local.llm") if params.engine == "local" else None
     model = f"{params.local.llm}@{file_sha256(folder)[:12]}" if folder else params.server.model
     volatile: dict[str, int] = {}
     fingerprint = digest(params.engine, model, asdict(params.local), asdict(params.sampling))
-    with WorkStore("invent", fingerprint).locked() as store:
+    with ResultCache("class_captions", fingerprint).locked() as store:
         if folder:
             replies = _local_replies(requests, folder, params, model, store)
         else:
             max_failed = int(params.max_failed_share * len(requests))
             bodies = (_body(request, params) for request in requests)
             server = Server.from_environment()
-            replies, volatile = server_replies(bodies, len(requests), params.server, server, max_failed, "invent")
+            replies, volatile = server_replies(bodies, len(requests), params.server, server, max_failed, "class_captions")
     rows = outcomes(requests, replies, concepts, params)
     metrics = count_outcomes(rows, len(concepts))
     if not metrics["kept"]:
         log.warning(
-            "none of %d captions was kept (%s): see params.yaml: invent.prompt", len(requests), metrics["rejected"]
+            "none of %d captions was kept (%s): see params.yaml: class_captions.prompt", len(requests), metrics["rejected"]
         )
     if folder and (hub := hub_record(params.local.llm, folder)):
         metrics["hub"] = hub
@@ -59,7 +59,7 @@ def make_captions(params: Invent, world: Sequence[str], out: Path) -> tuple[dict
 
 
 def _local_replies(
-    requests: Sequence[Request], folder: Path, params: Invent, model: str, store: WorkStore
+    requests: Sequence[Request], folder: Path, params: ClassCaptions, model: str, store: ResultCache
 ) -> list[Reply]:
     """Replies in the order of the requests, by the model in `folder`, which the table calls `model`."""
     lm, sampling, local = load(folder), params.sampling, params.local
@@ -69,12 +69,12 @@ def _local_replies(
         prompts, seeds = zip(*items, strict=True)
         return generate(lm, prompts, seeds, sampling, local.batch, local.repetition_penalty)
 
-    texts = in_pieces(store, "invent", [(chats[request.messages], request.seed) for request in requests], write)
+    texts = cached_map(store, "class_captions", [(chats[request.messages], request.seed) for request in requests], write)
     # A text may have fewer tokens than were generated, so rarely a truncated one is not detected.
     return [Reply(text, model, cut=len(lm.ids(text)) >= sampling.max_new_tokens) for text in texts]
 
 
-def _body(request: Request, params: Invent) -> dict[str, Any]:
+def _body(request: Request, params: ClassCaptions) -> dict[str, Any]:
     sampling = params.sampling
     return request_body(
         params.server, request.messages, sampling.temperature, sampling.top_p, sampling.max_new_tokens,
@@ -83,7 +83,7 @@ def _body(request: Request, params: Invent) -> dict[str, Any]:
 
 
 def outcomes(
-    requests: Sequence[Request], replies: Sequence[Reply], concepts: Sequence[Concept], params: Invent
+    requests: Sequence[Request], replies: Sequence[Reply], concepts: Sequence[Concept], params: ClassCaptions
 ) -> list[dict[str, Any]]:
     """Rows of INVENTED with the outcome of each reply, in the order of the requests."""
     matcher = Matcher(concepts)

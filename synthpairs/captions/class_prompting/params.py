@@ -1,4 +1,4 @@
-"""The `invent` section of params.yaml."""
+"""The `class_captions` section of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -46,7 +46,7 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invent:
+class ClassCaptions:
     """The whole section."""
 
     seed: Annotated[int, Within(0)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synthpairs.captions.class_prompting.bank import Concept
-from synthpairs.captions.class_prompting.params import Invent, Prompt
+from synthpairs.captions.class_prompting.params import ClassCaptions, Prompt
 from synthpairs.core.schema import digest, noise_seed
 
 Message = tuple[str, str]  # role, content
@@ -21,7 +21,7 @@ class Request:
     messages: tuple[Message, ...]
 
 
-def make_requests(concepts: Sequence[Concept], params: Invent) -> list[Request]:
+def make_requests(concepts: Sequence[Concept], params: ClassCaptions) -> list[Request]:
     """`params.per_class` requests for each class. ValueError when request template, slots and examples do not match."""
     _check(params.prompt)
     result = []
@@ -50,7 +50,7 @@ def _messages(name: str, seed: int, prompt: Prompt) -> tuple[Message, ...]:
 
 
 def _check(prompt: Prompt) -> None:
-    where = "params.yaml: invent.prompt"
+    where = "params.yaml: class_captions.prompt"
     try:
         fields = {field for _, field, *_ in string.Formatter().parse(prompt.request) if field is not None}
     except ValueError as error:

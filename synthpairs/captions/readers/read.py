@@ -15,7 +15,7 @@ from synthpairs.captions.params import Source
 from synthpairs.captions.readers.delimited import read_csv, read_text, read_tsv
 from synthpairs.captions.readers.images import original
 from synthpairs.captions.readers.json_files import read_jsonl, read_llava
-from synthpairs.captions.readers.rows import Row, error_line, files_of
+from synthpairs.captions.readers.rows import Row, error_line, source_files
 from synthpairs.captions.readers.tables import read_huggingface, read_parquet
 from synthpairs.captions.readers.webdataset import read_webdataset
 from synthpairs.captions.record import Caption
@@ -45,7 +45,7 @@ def read_sources(sources: Sequence[Source], side: int, concepts: Sequence[str]) 
     for index, source in enumerate(sources):
         key = f"params.yaml: captions.sources[{index}]"
         check_source(source, key)
-        located.append((source, key, files_of(source, key)))
+        located.append((source, key, source_files(source, key)))
     return _captions(located, side, concepts)
 
 

@@ -88,7 +88,7 @@ class Fields:
             )
 
 
-def files_of(source: Source, key: str) -> list[Path]:
+def source_files(source: Source, key: str) -> list[Path]:
     """Files of `source.path`, sorted: itself, matches of a glob, or a directory's files with the format's suffix (and .gz).
 
     For the format huggingface they are directories. FileNotFoundError, beginning with `key`, if there are none.

@@ -14,7 +14,7 @@ from synthpairs.evaluation.statistics import detectable
 GIB = 2**30
 DISAGREEMENT = 0.25  # share of items that two arms answer differently; 0.1 to 0.3 at desk scale
 NOT_COUNTED = (
-    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route except `embed`, repairs "
+    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route except `generate_tokens`, repairs "
     "and waiting."
 )
 

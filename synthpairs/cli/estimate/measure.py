@@ -29,7 +29,7 @@ def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate
     seconds, files = [], list[bytes]()
     for number in range(1 + BATCHES):
         started = time.monotonic()
-        painted = generator.paint([digest("warm-up", number, index) for index in range(images.batch)], texts)
+        painted = generator.generate_images([digest("warm-up", number, index) for index in range(images.batch)], texts)
         files = [encoded(image, images.format, images.mark)[images.format] for image in painted]
         seconds.append((time.monotonic() - started) / images.batch)
     typical, fastest, slowest = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])

@@ -2,7 +2,7 @@
 
 Sources are public measurements, this project's own (README.md, docs/performance.md), derivations, and guesses, marked as such.
 Derived rates assume 30% of the A100's 312 TFLOP/s in bfloat16, and half of its 19.5 in float32, in which CLIP, BLIP and the
-classifier of `audit` run. FLOP were counted by torch. Desk rates are README.md's; a faster machine needed half the time.
+classifier of `contamination` run. FLOP were counted by torch. Desk rates are README.md's; a faster machine needed half the time.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ COMMON = {  # on any machine
     "captions.originals": _core(0.042, 0.7, 2, "image of 384 pixels, resized, encoded and opened for CLIP",
         "measured: 31 to 43 ms to resize and encode, 4.5 to open and crop for CLIP", 384**2),
     "select": _core(9.6e-6, 0.7, 2, "candidate (1,000,000 in 9.6 s)", "docs/performance.md"),
-    "audit.text": _core(0.6, 0.5, 2, "image of 1024 pixels, text detection",
+    "contamination.text": _core(0.6, 0.5, 2, "image of 1024 pixels, text detection",
         "measured: 0.6 with text in it (params.yaml), 0.3 without", 1024**2),
 }  # fmt: skip
 DESK = COMMON | {
@@ -93,11 +93,11 @@ DESK = COMMON | {
     "images": _desk(0.0125, 0.45, 2, "image and step, 64 pixels, guided (741 x 12 in 111 s)", _README, 64**2),
     "images.clip": _desk(0.005, 0.3, 2, "draft of 64 pixels, CLIP", "guess: as an image of `scores`", 64**2),
     "scores": _desk(0.0054, 0.45, 2, "image of 64 pixels, CLIP and SSIM (741 in 4 s)", _README, 64**2),
-    "audit.hashes": _desk(0.002, 0.45, 2, "image of 64 pixels, opened and hashed", _AUDIT, 64**2, one_process=True),
-    "audit.clip": _desk(0.0035, 0.45, 2, "image of 64 pixels, CLIP", _AUDIT, 64**2, one_process=True),
-    "audit.nsfw": _desk(0.2, 0.7, 2, "image, NSFW by ViT-B/16", "measured with random weights: 0.18 to 0.21", one_process=True),
-    "embed": _desk(0.0117, 0.45, 2, "token grid and step, guided (1,011 x 8 in 95 s)", _README),
-    "align": _desk(0.15, 0.45, 2, "pair, forward and backward, 135M parameters",
+    "contamination.hashes": _desk(0.002, 0.45, 2, "image of 64 pixels, opened and hashed", _AUDIT, 64**2, one_process=True),
+    "contamination.clip": _desk(0.0035, 0.45, 2, "image of 64 pixels, CLIP", _AUDIT, 64**2, one_process=True),
+    "contamination.nsfw": _desk(0.2, 0.7, 2, "image, NSFW by ViT-B/16", "measured with random weights: 0.18 to 0.21", one_process=True),
+    "generate_tokens": _desk(0.0117, 0.45, 2, "token grid and step, guided (1,011 x 8 in 95 s)", _README),
+    "pretrain": _desk(0.15, 0.45, 2, "pair, forward and backward, 135M parameters",
         "measured: 2 to 4 s for 16 pairs of 32 tokens", 135e6),
     "finetune": _desk(0.316, 0.45, 2, "conversation, 135M parameters (440 in 139 s)", _README, 135e6),
     "benchmark": _desk(0.0203, 0.45, 2, "answer, 135M parameters (3,344 in 68 s)", _README, 135e6, one_process=True),
@@ -125,15 +125,15 @@ GPU = COMMON | {
     "scores": Rate(0.0053, 0.5, 3, "image of 1024 pixels, CLIP and SSIM",
         "docs/performance.md: 0.042 core seconds to decode, resize, compare; CLIP takes less meanwhile "
         "(clip-retrieval, ViT-B/32: 1,450/s on an RTX 3080)", 1024**2, EIGHT_CORES),
-    "audit.hashes": Rate(0.0062, 0.7, 3, "image of 1024 pixels, opened and hashed",
+    "contamination.hashes": Rate(0.0062, 0.7, 3, "image of 1024 pixels, opened and hashed",
         "measured: 23 ms to open it, on all threads, 3.3 to hash it", 1024**2, EIGHT_CORES, one_process=True),
-    "audit.clip": Rate(0.006, 0.7, 2, "image of 1024 pixels, CLIP", "measured: 5.2 ms to crop it; derived: 9 GFLOP in float32",
+    "contamination.clip": Rate(0.006, 0.7, 2, "image of 1024 pixels, CLIP", "measured: 5.2 ms to crop it; derived: 9 GFLOP in float32",
         1024**2, CORE, one_process=True),
-    "audit.nsfw": Rate(0.006, 0.5, 3, "image of 1024 pixels, NSFW by ViT-B/16",
+    "contamination.nsfw": Rate(0.006, 0.5, 3, "image of 1024 pixels, NSFW by ViT-B/16",
         "derived: 34 GFLOP in float32; measured: 2.5 ms to transform it", one_process=True),
-    "embed": Rate(0.0071, 0.7, 1.5, "token grid and step, aMUSEd-256",
+    "generate_tokens": Rate(0.0071, 0.7, 1.5, "token grid and step, aMUSEd-256",
         "open-muse, all.csv, batch 8: 0.60 to 0.76 s for 12 steps"),
-    "align": Rate(0.181, 0.8, 1.5, "pair, LLaVA-1.5-7B", "LLaVA README: 558K pairs in 3.5 h on 8 GPUs", 7e9),
+    "pretrain": Rate(0.181, 0.8, 1.5, "pair, LLaVA-1.5-7B", "LLaVA README: 558K pairs in 3.5 h on 8 GPUs", 7e9),
     "finetune": Rate(0.433, 0.8, 1.5, "conversation, LLaVA-1.5-7B",
         "LLaVA README: 665K conversations in about 10 h on 8 GPUs (40 GB)", 7e9),
     "benchmark": Rate(0.25, 0.4, 4, "answer, 7B parameters", "derived: 700 tokens read, and as long again for the answer", 7e9,

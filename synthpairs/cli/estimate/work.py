@@ -11,21 +11,21 @@ from typing import TypeVar
 
 import pyarrow.parquet as pq
 
-from synthpairs.captions.class_prompting.params import Invent
+from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.captions.params import CaptionParams
 from synthpairs.cli.estimate import rates
-from synthpairs.core.arms import Arm, CodeArm
+from synthpairs.core.arms import Arm, TokenArm
 from synthpairs.core.config import PARAMS, convert_section, read_mapping
+from synthpairs.emoji.params import EmojiWorld
 from synthpairs.emoji.tasks.params import Tasks
-from synthpairs.emoji.world import World
-from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
-from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
+from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.generation.diffusion.params import Images
-from synthpairs.generation.masked.params import Embed
+from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.models.language.params import GgufSource
 from synthpairs.selection.params import Select
-from synthpairs.vlm.params import Align, Finetune, Training, Vlm
+from synthpairs.vlm.params import Finetune, Pretrain, Training, Vlm
 
 T = TypeVar("T")
 DESK_SIDE = 128  # largest image at desk scale, in pixels
@@ -38,7 +38,7 @@ QUESTIONS = {
     "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
     "scienceqa": 4_241, "scienceqa_img": 2_017, "seedbench": 17_990, "vizwiz_vqa_val": 4_319, "vqav2_val": 214_354,
 }  # fmt: skip
-# Of lm-eval's tasks: subjects (`suite.limit` applies to each), questions, and tokens per question with answer (a guess).
+# Of lm-eval's tasks: subjects (`external_benchmarks.limit` applies to each), questions, and tokens per question with answer (a guess).
 TEXTS = {"mmlu": (57, 14_042, 115)}
 GRADED = ("desk_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # their answers are not just right or wrong
 
@@ -86,7 +86,7 @@ def read_run(captions: int | None) -> Run:
     def section(kind: type[T], name: str) -> T:
         return convert_section(kind, name, document)
 
-    curation, images, world = section(CaptionParams, "captions"), section(Images, "images"), section(World, "world")
+    curation, images, world = section(CaptionParams, "captions"), section(Images, "images"), section(EmojiWorld, "world")
     tasks, arms, llm = section(Tasks, "tasks"), section(list[Arm], "arms"), section(Vlm, "vlm").llm
     size_of = partial(_parameters, section(GgufSource, "language_model").file)
     size = size_of(llm)
@@ -115,24 +115,24 @@ def read_run(captions: int | None) -> Run:
     painted = kept if images.limit is None else min(kept, images.limit // each)  # captions with images
     pairs = min(section(Select, "select").k, painted * each)
     audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
-    suite, desk_tasks = section(Suite, "suite"), section(Benchmark, "benchmark").tasks.pictures
+    external, desk_tasks = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark").tasks.pictures
     own = {task: getattr(tasks, task.removeprefix("desk_")) for task in desk_tasks}
-    pictures, texts = _suite(suite, notes)
-    models, code_arms = len(arms) + 1, len(section(list[CodeArm], "code_arms"))  # with the untrained one
+    pictures, texts = _suite(external, notes)
+    models, token_arms = len(arms) + 1, len(section(list[TokenArm], "token_arms"))  # with the untrained one
     perplexity = section(Perplexity, "perplexity")
     work = [
         *_captions(curation, read, generated, originals, size_of),
         *_images(images, painted, painted * each, pairs, notes),
-        *_audit(section(Audit, "audit"), audited, images.side**2),
-        _tokens(section(Embed, "embed"), section(Invent, "invent"), len(world.concepts)),
-        *_training(section(Align, "align"), section(Finetune, "finetune"), tasks, pairs, len(arms), size, notes),
+        *_audit(section(Contamination, "contamination"), audited, images.side**2),
+        _tokens(section(GenerateTokens, "generate_tokens"), section(ClassCaptions, "class_captions"), len(world.concepts)),
+        *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks, pairs, len(arms), size, notes),
         Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with and without images
         Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
         Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
-             (models + code_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + suite.shots), size),
+             (models + token_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + external.shots), size),
         Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
         # lmms-eval: one for each task
-        Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(suite.pictures))),
+        Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(external.pictures))),
     ]  # fmt: skip
     return Run(
         captions=kept, images=painted * each, steps=images.steps, side=images.side, arms=arms, llm_parameters=size,
@@ -199,17 +199,17 @@ def _images(images: Images, captions: int, count: int, pairs: int, notes: list[s
     ]
 
 
-def _audit(audit: Audit, count: int, pixels: int) -> list[Work]:
+def _audit(contamination: Contamination, count: int, pixels: int) -> list[Work]:
     return [
-        Work("audit", "hashes", "audit.hashes", count, pixels),
-        Work("audit", "CLIP", "audit.clip", 0 if audit.cosine_min is None else count, pixels),
-        Work("audit", "text detection", "audit.text", count if audit.text else 0, pixels),
-        Work("audit", "NSFW", "audit.nsfw", count if audit.nsfw else 0),
+        Work("contamination", "hashes", "contamination.hashes", count, pixels),
+        Work("contamination", "CLIP", "contamination.clip", 0 if contamination.cosine_min is None else count, pixels),
+        Work("contamination", "text detection", "contamination.text", count if contamination.text else 0, pixels),
+        Work("contamination", "NSFW", "contamination.nsfw", count if contamination.nsfw else 0),
     ]
 
 
 def _training(
-    align: Align, finetune: Finetune, tasks: Tasks, pairs: int, arms: int, size: float | None, notes: list[str]
+    pretrain: Pretrain, finetune: Finetune, tasks: Tasks, pairs: int, arms: int, size: float | None, notes: list[str]
 ) -> list[Work]:
     def examples(section: Training, number: int) -> int:
         number = math.ceil(number * section.epochs)
@@ -228,7 +228,7 @@ def _training(
     trained = rates.LORA_SHARE * finetune.lora.rank if finetune.lora else 1.0
     disk = (size or LLAVA) * (arms * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
     return [
-        Work("align", "", "align", examples(align, pairs), size),
+        Work("pretrain", "", "pretrain", examples(pretrain, pairs), size),
         Work("finetune", "", "finetune", examples(finetune, conversations), size, disk=disk),
     ]
 
@@ -241,20 +241,20 @@ def _conversations(path: Path) -> int:
         return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys only: quotes within texts are escaped
 
 
-def _suite(suite: Suite, notes: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     """Questions of the tasks of lmms-eval and of lm-eval, by task, without those of unknown size."""
-    sizes = {task: QUESTIONS.get(task, suite.limit) for task in suite.pictures}
-    pictures = {task: min(count, suite.limit or count) for task, count in sizes.items() if count is not None}
-    known = {task: TEXTS[task] for task in suite.text if task in TEXTS}
-    texts = {task: min(count, subjects * (suite.limit or count)) for task, (subjects, count, _) in known.items()}
-    if unknown := [task for task in suite.pictures + suite.text if task not in pictures | texts]:
-        notes.append(f"suite: the number of questions of {', '.join(unknown)} is not known; not counted")
+    sizes = {task: QUESTIONS.get(task, external.limit) for task in external.pictures}
+    pictures = {task: min(count, external.limit or count) for task, count in sizes.items() if count is not None}
+    known = {task: TEXTS[task] for task in external.text if task in TEXTS}
+    texts = {task: min(count, subjects * (external.limit or count)) for task, (subjects, count, _) in known.items()}
+    if unknown := [task for task in external.pictures + external.text if task not in pictures | texts]:
+        notes.append(f"external_benchmarks: the number of questions of {', '.join(unknown)} is not known; not counted")
     return pictures, texts
 
 
-def _tokens(embed: Embed, invent: Invent, concepts: int) -> Work:
-    """Grids of VQ tokens for all captions that stage `invent` requests."""
-    classes = concepts if "world" in invent.banks else 0
-    classes += (invent.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in invent.banks else 0
-    grids, steps = classes * invent.per_class * embed.candidates, embed.steps * _passes(embed.guidance)
-    return Work("embed", "", "embed", grids, steps=steps, disk=grids * rates.GRID_BYTES)
+def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int) -> Work:
+    """Grids of VQ tokens for all captions that stage `class_captions` requests."""
+    classes = concepts if "world" in class_captions.banks else 0
+    classes += (class_captions.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in class_captions.banks else 0
+    grids, steps = classes * class_captions.per_class * embed.candidates, embed.steps * _passes(embed.guidance)
+    return Work("generate_tokens", "", "generate_tokens", grids, steps=steps, disk=grids * rates.GRID_BYTES)

@@ -12,10 +12,10 @@ import numpy as np
 
 from synthpairs.emoji.scenes import Scene
 from synthpairs.emoji.tasks import questions
+from synthpairs.emoji.tasks.composer import SceneComposer, choose, evenly, shuffled
 from synthpairs.emoji.tasks.items import task_row
 from synthpairs.emoji.tasks.params import Mix
-from synthpairs.emoji.tasks.questions import Asked, four_kinds
-from synthpairs.emoji.tasks.studio import Studio, choose, evenly, shuffled
+from synthpairs.emoji.tasks.questions import Question, four_kinds
 from synthpairs.emoji.tasks.words import Words, text_questions
 
 # Relative probability that a question about a scene is asked. Names come first, because each concept's must be learnt.
@@ -24,46 +24,46 @@ WEIGHTS = {
 }  # fmt: skip
 
 
-def instruction_rows(studio: Studio, words: Words, mix: Mix, rng: np.random.Generator) -> list[dict]:
+def instruction_rows(composer: SceneComposer, words: Words, mix: Mix, rng: np.random.Generator) -> list[dict]:
     """Rows of INSTRUCTIONS, all different, ordered by uid. ValueError when there are too few scenes or questions."""
-    kinds = four_kinds(studio)
+    kinds = four_kinds(composer)
     rows = []
-    for name in evenly(rng, studio.names, mix.pictures):
-        scene = studio.any_scene(rng, name)
-        chosen = questions_about(scene, name, studio, kinds, mix.turns, rng)
+    for name in evenly(rng, composer.names, mix.pictures):
+        scene = composer.any_scene(rng, name)
+        chosen = questions_about(scene, name, composer, kinds, mix.turns, rng)
         turns = [(question.worded(rng), question.answer) for question in chosen]
-        rows.append(_row(scene.kind, turns, studio, scene))
+        rows.append(_row(scene.kind, turns, composer, scene))
     rows += [_row("text", [turn]) for turn in text_questions(words, mix.text, rng)]
     return sorted(rows, key=lambda row: str(row["uid"]))
 
 
 def _row(
-    task: str, turns: list[tuple[str, str]], studio: Studio | None = None, scene: Scene | None = None
+    task: str, turns: list[tuple[str, str]], composer: SceneComposer | None = None, scene: Scene | None = None
 ) -> dict[str, Any]:
     columns = {"task": task, "turns": [{"question": question, "answer": answer} for question, answer in turns]}
-    return task_row(("instruction", task, turns), columns, studio, scene)
+    return task_row(("instruction", task, turns), columns, composer, scene)
 
 
 def questions_about(
-    scene: Scene, name: str, studio: Studio, kinds: list[str], turns: int, rng: np.random.Generator
-) -> list[Asked]:
+    scene: Scene, name: str, composer: SceneComposer, kinds: list[str], turns: int, rng: np.random.Generator
+) -> list[Question]:
     """Up to `turns` different questions about a scene, drawn by WEIGHTS; half of the absent concepts are of the same kind.
 
     At most one is about existence, answered yes or no with equal probability, and it comes first: after a question that
     names or excludes an object, it could be answered without the image.
     """
-    absent = [other for other in studio.names if other not in scene.names]
-    same_kind = [other for other in absent if studio.kinds[other] == studio.kinds[name]]
+    absent = [other for other in composer.names if other not in scene.names]
+    same_kind = [other for other in absent if composer.kinds[other] == composer.kinds[name]]
     absent_name = choose(rng, same_kind if same_kind and rng.random() < 0.5 else absent)
     candidates = [questions.ask_existence(scene, choose(rng, scene.names) if rng.random() < 0.5 else absent_name)]
     candidates += [questions.ask_which_colour(scene, name), questions.ask_caption(scene)]
     if scene.kind == "single":
         candidates.append(questions.ask_what(scene))
-        if studio.kinds[name] in kinds:
-            candidates.append(questions.ask_kind(scene, studio.kinds[name], shuffled(rng, kinds)))
+        if composer.kinds[name] in kinds:
+            candidates.append(questions.ask_kind(scene, composer.kinds[name], shuffled(rng, kinds)))
     if scene.kind == "pair":
         candidates += [questions.ask_where(scene, side) for side in questions.SIDES]
-    elif name in studio.countable:
+    elif name in composer.countable:
         candidates.append(questions.ask_how_many(scene))
     weights = np.array([WEIGHTS[question.category] for question in candidates])
     indices = rng.choice(len(candidates), size=min(turns, len(candidates)), replace=False, p=weights / weights.sum())

@@ -14,17 +14,17 @@ from collections import Counter
 import numpy as np
 
 from synthpairs.emoji.scenes import Scene
+from synthpairs.emoji.tasks.composer import SceneComposer, choose, evenly, shuffled
 from synthpairs.emoji.tasks.items import question_item
 from synthpairs.emoji.tasks.questions import ask_existence
-from synthpairs.emoji.tasks.studio import Studio, choose, evenly, shuffled
 
 SHARE = 4  # one concept in SHARE is popular, and shown at least about SHARE times
 
 
-def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dict]:
+def pope_items(composer: SceneComposer, count: int, rng: np.random.Generator) -> list[dict]:
     """`count` items, a multiple of 12; category is the split. ValueError for too few concepts."""
     images = count // 6
-    pairs = _companion_pairs(studio, rng)
+    pairs = _companion_pairs(composer, rng)
     companion = dict(pairs) | {second: first for first, second in pairs}
     every = [name for pair in evenly(rng, pairs, images // 2) for name in pair]
     names = [name for pair in pairs for name in pair]
@@ -33,7 +33,7 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
     scenes = {
         split: [
             # One concept of every pair appears with its companion, except where the companion must be the absent one.
-            _scene(studio, rng, name, companion[name] if split != "adversarial" and index % 2 == 0 else None)
+            _scene(composer, rng, name, companion[name] if split != "adversarial" and index % 2 == 0 else None)
             for index, name in enumerate(shown)
         ]
         for split, shown in present.items()
@@ -45,30 +45,30 @@ def pope_items(studio: Studio, count: int, rng: np.random.Generator) -> list[dic
     }
     _check_popular(scenes, set(few))
     return [
-        question_item("desk_pope", ask_existence(scene, name), studio, split)
+        question_item("desk_pope", ask_existence(scene, name), composer, split)
         for split, shown in present.items()
         for scene, *names in zip(scenes[split], shown, absent[split], strict=True)
         for name in names
     ]
 
 
-def _companion_pairs(studio: Studio, rng: np.random.Generator) -> list[tuple[str, str]]:
+def _companion_pairs(composer: SceneComposer, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Concepts in pairs, of the same kind where the numbers allow; of an odd number of concepts one is left out."""
-    order = shuffled(rng, studio.names)
+    order = shuffled(rng, composer.names)
     pairs: list[tuple[str, str]] = []
     unpaired: list[str] = []
-    for kind in sorted(set(studio.kinds.values())):
-        of_kind = [name for name in order if studio.kinds[name] == kind]
+    for kind in sorted(set(composer.kinds.values())):
+        of_kind = [name for name in order if composer.kinds[name] == kind]
         pairs += zip(of_kind[::2], of_kind[1::2], strict=False)
         unpaired += of_kind[len(of_kind) // 2 * 2 :]
     pairs += zip(unpaired[::2], unpaired[1::2], strict=False)
     return shuffled(rng, pairs)
 
 
-def _scene(studio: Studio, rng: np.random.Generator, name: str, companion: str | None) -> Scene:
+def _scene(composer: SceneComposer, rng: np.random.Generator, name: str, companion: str | None) -> Scene:
     if companion:
-        return studio.compose(rng, "pair", name, companion)
-    return studio.compose(rng, choose(rng, ("single", "several")) if name in studio.countable else "single", name)
+        return composer.compose(rng, "pair", name, companion)
+    return composer.compose(rng, choose(rng, ("single", "several")) if name in composer.countable else "single", name)
 
 
 def _absent(names: list[str], scenes: list[Scene], rng: np.random.Generator) -> list[str]:

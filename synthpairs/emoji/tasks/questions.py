@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthpairs.emoji.scenes import NUMBERS, Scene, article, describe, is_plural, plural
+from synthpairs.emoji.tasks.composer import SceneComposer, choose
 from synthpairs.emoji.tasks.definitions import LETTERS
-from synthpairs.emoji.tasks.studio import Studio, choose
 
 SIDES = ("left", "right")
 WORDINGS = {
@@ -26,7 +26,7 @@ WORDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question about `concept` in a scene; `words` fill the placeholders of the wordings of `category`."""
 
     category: str
@@ -41,49 +41,49 @@ class Asked:
         return (wordings[0] if rng is None else choose(rng, wordings)).format(**self.words)
 
 
-def ask_existence(scene: Scene, name: str) -> Asked:
+def ask_existence(scene: Scene, name: str) -> Question:
     """Whether the scene shows the concept: yes or no."""
     is_there = f"{'Are' if is_plural(name) else 'Is'} there {article(name)}"
     answer = "yes" if name in scene.names else "no"
-    return Asked("existence", scene, name, {"is_there": is_there, "a": article(name)}, answer)
+    return Question("existence", scene, name, {"is_there": is_there, "a": article(name)}, answer)
 
 
-def ask_what(scene: Scene) -> Asked:
+def ask_what(scene: Scene) -> Question:
     """The concept of a `single` scene."""
-    return Asked("what", scene, scene.things[0].name, {}, scene.things[0].name)
+    return Question("what", scene, scene.things[0].name, {}, scene.things[0].name)
 
 
-def ask_where(scene: Scene, side: str) -> Asked:
+def ask_where(scene: Scene, side: str) -> Question:
     """The concept on one of SIDES of a `pair`."""
     name = scene.things[SIDES.index(side)].name
-    return Asked("where", scene, name, {"side": side}, name)
+    return Question("where", scene, name, {"side": side}, name)
 
 
-def ask_how_many(scene: Scene) -> Asked:
+def ask_how_many(scene: Scene) -> Question:
     """The number of objects in a scene of one concept, 1 to 3."""
     name = scene.things[0].name
-    return Asked("how many", scene, name, {"many": plural(name)}, NUMBERS[len(scene.things)])
+    return Question("how many", scene, name, {"many": plural(name)}, NUMBERS[len(scene.things)])
 
 
-def ask_which_colour(scene: Scene, name: str) -> Asked:
+def ask_which_colour(scene: Scene, name: str) -> Question:
     """The background of a scene that was composed for the concept `name`."""
-    return Asked("which colour", scene, name, {}, scene.background)
+    return Question("which colour", scene, name, {}, scene.background)
 
 
-def ask_kind(scene: Scene, kind: str, options: list[str]) -> Asked:
+def ask_kind(scene: Scene, kind: str, options: list[str]) -> Question:
     """The kind of the object in a `single` scene, among four lettered options; the answer is the kind itself."""
     lettered = " ".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True))
-    return Asked("kind", scene, scene.things[0].name, {"options": lettered}, kind)
+    return Question("kind", scene, scene.things[0].name, {"options": lettered}, kind)
 
 
-def ask_caption(scene: Scene) -> Asked:
+def ask_caption(scene: Scene) -> Question:
     """The plain caption of a scene."""
-    return Asked("caption", scene, scene.things[0].name, {}, describe(scene))
+    return Question("caption", scene, scene.things[0].name, {}, describe(scene))
 
 
-def four_kinds(studio: Studio) -> list[str]:
+def four_kinds(composer: SceneComposer) -> list[str]:
     """The four most frequent kinds among the concepts, in alphabetical order; ValueError for fewer than four."""
-    kinds = list(studio.kinds.values())
+    kinds = list(composer.kinds.values())
     common = sorted(set(kinds), key=lambda kind: (-kinds.count(kind), kind))[:4]
     if len(common) < 4:
         raise ValueError(f"params.yaml: world.concepts must be of four kinds or more, got {', '.join(common)}")

@@ -11,8 +11,8 @@ import pandas as pd
 
 from synthpairs.core.schema import digest
 from synthpairs.emoji.scenes import article
+from synthpairs.emoji.tasks.composer import choose, evenly, shuffled
 from synthpairs.emoji.tasks.items import item
-from synthpairs.emoji.tasks.studio import choose, evenly, shuffled
 
 # Class -> its group, whose classes are never alternatives to each other, and names whose keyword is misleading.
 CLASSES = {
@@ -58,7 +58,7 @@ def text_items(words: Words, count: int, rng: np.random.Generator) -> list[dict]
     groups = sorted({CLASSES[sort][0] for sort, names in words.items() if names})
     if len(groups) < 4:
         raise ValueError(
-            "tasks.text: the drawings' keywords give fewer than four groups of words; run `dvc repro art` again"
+            "tasks.text: the drawings' keywords give fewer than four groups of words; run `dvc repro emoji` again"
         )
     rows: dict[str, dict] = {}
     while len(rows) < count:

@@ -1,4 +1,4 @@
-"""Sections `benchmark` and `suite` of params.yaml."""
+"""Sections `benchmark` and `external_benchmarks` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ Task = Literal["desk_caption", "desk_pope", "desk_sqa", "desk_text", "desk_vqa"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RouteTasks:
     """Benchmarks of the arms of each route."""
 
     pictures: list[Task]  # of the untrained model too
@@ -20,15 +20,15 @@ class Asked:
 class Benchmark:
     """Section `benchmark`: our own benchmarks, and the bootstrap of all benchmarks' intervals."""
 
-    tasks: Asked
+    tasks: RouteTasks
     batch: Annotated[int, Within(1, 4096)]  # questions per batch
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
     seed: Annotated[int, Within(0)]  # of the bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suite:
-    """Section `suite`: external benchmarks; none at desk scale."""
+class ExternalBenchmarks:
+    """Section `external_benchmarks`: external benchmarks; none at desk scale."""
 
     pictures: list[str]  # tasks of lmms-eval, which runs in an environment of its own
     text: list[str]  # tasks of lm-eval, without images

@@ -24,11 +24,11 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from synthpairs.core.determinism import best_device
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import WorkStore, file_sha256
+from synthpairs.core.storage import ResultCache, file_sha256
 from synthpairs.evaluation.benchmarks.evaluation import LoadedVlm
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
 from synthpairs.evaluation.benchmarks.lmms_environment import LOCK, lmms_python, lmms_version
-from synthpairs.evaluation.benchmarks.params import Benchmark, Suite
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 
 log = logging.getLogger(__name__)
 DATASETS = "SYNTHPAIRS_DATASETS"
@@ -39,29 +39,29 @@ LINES = 12  # of a failed task's log, in the error
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def ask_pictures(folder: Path, suite: Suite, params: Benchmark) -> HarnessResults:
-    """Results of `suite.pictures` for the LLaVA in the directory `folder`.
+def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark) -> HarnessResults:
+    """Results of `external_benchmarks.pictures` for the LLaVA in the directory `folder`.
 
     ValueError for a task that fails, with the path of its log and its last lines.
     """
-    if not suite.pictures:
+    if not external.pictures:
         return HarnessResults()
-    for task in suite.pictures:
+    for task in external.pictures:
         if not re.fullmatch(r"[\w.-]+", task):
-            raise ValueError(f"params.yaml: suite.pictures: {task!r} is not a task name of lmms-eval")
-    include = Path(suite.include) if suite.include else None
+            raise ValueError(f"params.yaml: external_benchmarks.pictures: {task!r} is not a task name of lmms-eval")
+    include = Path(external.include) if external.include else None
     if include and not include.is_dir():
-        raise FileNotFoundError(f"params.yaml: suite.include: {include} is not a directory")
+        raise FileNotFoundError(f"params.yaml: external_benchmarks.include: {include} is not a directory")
     python = lmms_python()
     engine = f"lmms-eval {lmms_version(python)}"
-    inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), suite.limit)
-    store = WorkStore("benchmark", digest(*inputs, include and file_sha256(include)))
+    inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), external.limit)
+    store = ResultCache("benchmark", digest(*inputs, include and file_sha256(include)))
     results = HarnessResults()
     with store.locked():
-        for task in suite.pictures:
+        for task in external.pictures:
             stored = store.get(f"{task}.json")
             if stored is None:
-                stored = json.dumps(_run(python, task, folder, suite, store.path / task)).encode()
+                stored = json.dumps(_run(python, task, folder, external, store.path / task)).encode()
                 store.put(f"{task}.json", stored)
                 shutil.rmtree(store.path / task)
             result = json.loads(stored)
@@ -69,21 +69,21 @@ def ask_pictures(folder: Path, suite: Suite, params: Benchmark) -> HarnessResult
     return results
 
 
-def ask_text(model: PreTrainedModel, processor: ProcessorMixin, suite: Suite, params: Benchmark) -> HarnessResults:
-    """Results of `suite.text`, without chat template; ValueError for an unknown task."""
-    if not suite.text:
+def run_lm_eval(model: PreTrainedModel, processor: ProcessorMixin, external: ExternalBenchmarks, params: Benchmark) -> HarnessResults:
+    """Results of `external_benchmarks.text`, without chat template; ValueError for an unknown task."""
+    if not external.text:
         return HarnessResults()
-    manager = TaskManager(include_path=str(Path(suite.include).absolute()) if suite.include else None)
-    if unknown := [task for task in suite.text if task not in manager.all_tasks]:
-        raise ValueError(f"params.yaml: suite.text: lm-eval has no task {unknown[0]!r}")
+    manager = TaskManager(include_path=str(Path(external.include).absolute()) if external.include else None)
+    if unknown := [task for task in external.text if task not in manager.all_tasks]:
+        raise ValueError(f"params.yaml: external_benchmarks.text: lm-eval has no task {unknown[0]!r}")
     owners = _local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
     with contextlib.chdir(owners[0].parent) if owners else contextlib.nullcontext():
         evaluated: Any = simple_evaluate(
-            LoadedVlm(model, processor, params.batch), tasks=suite.text, num_fewshot=suite.shots, limit=suite.limit,
+            LoadedVlm(model, processor, params.batch), tasks=external.text, num_fewshot=external.shots, limit=external.limit,
             bootstrap_iters=0, task_manager=manager,
         )  # fmt: skip
     results = HarnessResults()
-    for task in suite.text:
+    for task in external.text:
         results |= harness_results(task, evaluated, evaluated["samples"], f"lm-eval {version('lm-eval')}", params)
     return results
 
@@ -97,7 +97,7 @@ def _local_owners() -> list[Path]:
     return sorted(owner for owner in Path(name).absolute().iterdir() if owner.is_dir())
 
 
-def _run(python: Path, task: str, folder: Path, suite: Suite, work: Path) -> dict[str, Any]:
+def _run(python: Path, task: str, folder: Path, external: ExternalBenchmarks, work: Path) -> dict[str, Any]:
     """One task's results and samples, from a process that runs in the empty directory `work`."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -107,8 +107,8 @@ def _run(python: Path, task: str, folder: Path, suite: Suite, work: Path) -> dic
     command = [str(python), str(RUNNER), "--model", "synthpairs_llava", "--tasks", task, "--batch_size", "1"]
     command += ["--model_args", f"pretrained={folder.absolute()},device={device},device_map={device}"]
     command += ["--output_path", "out", "--log_samples"]
-    command += ["--limit", str(suite.limit)] if suite.limit else []
-    command += ["--include_path", str(Path(suite.include).absolute())] if suite.include else []
+    command += ["--limit", str(external.limit)] if external.limit else []
+    command += ["--include_path", str(Path(external.include).absolute())] if external.include else []
     log_file = work / "log.txt"
     log.info("%s: lmms-eval is running, log in %s", task, log_file)
     started = time.monotonic()

@@ -13,7 +13,7 @@ from PIL import Image
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
 from synthpairs.evaluation.contamination.hashing import perceptual_hashes
-from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.scoring.params import Scores
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Inspector:
                 yield {"key": key} | ({"error": image} if isinstance(image, str) else next(results))
 
 
-def load_inspector(params: Audit, scores: Scores, references: Mapping[str, bytes]) -> Inspector:
+def load_inspector(params: Contamination, scores: Scores, references: Mapping[str, bytes]) -> Inspector:
     """Load the measures that params ask for, and hash the benchmarks' images (encoded, by item).
 
     ValueError or OSError when a model or a package is missing, or a benchmark image is unreadable.

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthpairs.core.schema import AUDIT, digest
-from synthpairs.core.storage import WorkStore, file_sha256, read_shard, read_table, write_table
+from synthpairs.core.schema import CONTAMINATION, digest
+from synthpairs.core.storage import ResultCache, file_sha256, read_shard, read_table, write_table
 from synthpairs.evaluation.contamination.hashing import near_groups, nearest
 from synthpairs.evaluation.contamination.inspection import Inspector, load_inspector
 from synthpairs.evaluation.contamination.overlap import NgramIndex, References, read_references, words_of
-from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.params import Scores
-from synthpairs.selection.pairs import originals
+from synthpairs.selection.training_pairs import originals
 
 UNREADABLE = "unreadable"
 DUPLICATE = "near-duplicate"
@@ -30,8 +30,8 @@ _CHUNK = 1024  # real pairs whose results are stored together
 _NEEDS = {IMAGE_COSINE: "cosines", TEXT: "text", NSFW: "nsfw"}  # the measure behind a flag
 
 
-def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[dict, dict]:
-    """Write `out`/audit.parquet from images, selection, captions and tasks of `data`; return tracked, volatile metrics.
+def measure_contamination(params: Contamination, scores: Scores, data: Path, out: Path) -> tuple[dict, dict]:
+    """Write `out`/contamination.parquet from images, selection, captions and tasks of `data`; return tracked, volatile metrics.
 
     Results of each shard stay in a work store, so a killed run resumes and a changed curation inspects only new images.
     """
@@ -39,7 +39,7 @@ def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[di
     references = read_references(data / "tasks")
     inspector = load_inspector(params, scores, references.images)
     results, reused = _inspect(rows, inspector, data)
-    rows = rows.assign(**{name: None for name in AUDIT.names if name not in rows})
+    rows = rows.assign(**{name: None for name in CONTAMINATION.names if name not in rows})
     table = [row | results[row["key"]] for row in rows.to_dict("records")]
     _compare_images(table, inspector, params)
     index = NgramIndex(references.texts, params.caption_ngram)
@@ -48,11 +48,11 @@ def make_audit(params: Audit, scores: Scores, data: Path, out: Path) -> tuple[di
         overlap = overlaps[row["text"]]
         row |= {"caption_share": overlap.share, "caption_exact": overlap.exact, "caption_item": overlap.item}
         row["flags"] = _flags(row, params)
-    write_table(out / "audit.parquet", table, AUDIT)
+    write_table(out / "contamination.parquet", table, CONTAMINATION)
     failed = [row for row in table if row["error"] is not None]
     if len(failed) > params.max_failed_share * len(table):
         raise ValueError(
-            f"{len(failed)} of {len(table)} images cannot be read, more than audit.max_failed_share allows; "
+            f"{len(failed)} of {len(table)} images cannot be read, more than contamination.max_failed_share allows; "
             f"the first, {failed[0]['key']}: {failed[0]['error']}"
         )
     return _metrics(pd.DataFrame(table), references, inspector, params), {"reused": reused}
@@ -77,8 +77,8 @@ def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict
     results: dict[str, dict[str, Any]] = {}
     reused = 0
     with (
-        WorkStore("audit", digest(inspector.inputs)).locked() as store,
-        progress("audit", len(rows), "images") as advance,
+        ResultCache("contamination", digest(inspector.inputs)).locked() as store,
+        progress("contamination", len(rows), "images") as advance,
     ):
         for name, images, keys in _images(rows, data):
             stored = store.get(f"{name}.json")
@@ -111,7 +111,7 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
         yield digest("originals", missing), (), set(missing)
 
 
-def _compare_images(table: list[dict], inspector: Inspector, params: Audit) -> None:
+def _compare_images(table: list[dict], inspector: Inspector, params: Contamination) -> None:
     """Put near-duplicate groups and the nearest benchmark image into the rows, which are sorted by key."""
     hashed = [row for row in table if row["phash"] is not None]
     hashes = np.array([int(row["phash"], 16) for row in hashed], np.uint64)
@@ -128,7 +128,7 @@ def _compare_images(table: list[dict], inspector: Inspector, params: Audit) -> N
             row |= {"picture_bits": bits, "picture_bits_item": items[index]}
 
 
-def _flags(row: dict[str, Any], params: Audit) -> list[str]:
+def _flags(row: dict[str, Any], params: Contamination) -> list[str]:
     """Flags of a row of AUDIT, in the order of FLAGS; none for what was not measured."""
     bits, cosine = row["picture_bits"], row["picture_cosine"]
     flagged = {
@@ -144,7 +144,7 @@ def _flags(row: dict[str, Any], params: Audit) -> list[str]:
     return [flag for flag, value in flagged.items() if value]
 
 
-def _metrics(table: pd.DataFrame, references: References, inspector: Inspector, params: Audit) -> dict:
+def _metrics(table: pd.DataFrame, references: References, inspector: Inspector, params: Contamination) -> dict:
     """Counts for each set of pairs; null for flags whose measure was not taken."""
     synthetic = table["origin"] == "synthetic"
     parts = {"candidates": table[synthetic], "selected": table[table["selected"]], "real": table[~synthetic]}

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from synthpairs.core.determinism import best_device, filled, steady_threads, threads
+from synthpairs.core.determinism import best_device, deterministic_threads, filled, torch_threads
 from synthpairs.core.storage import file_sha256
 from synthpairs.evaluation.contamination.params import Nsfw
 from synthpairs.models.clip import ClipScorer
@@ -63,7 +63,7 @@ class TextReader:
             from rapidocr import RapidOCR
         except ImportError as error:
             raise ValueError(
-                f"params.yaml: audit.text needs packages that are not installed ({error}): "
+                f"params.yaml: contamination.text needs packages that are not installed ({error}): "
                 "`uv pip install rapidocr onnxruntime`, or set it to false"
             ) from None
         # One thread, so that results do not depend on the machine's cores.
@@ -90,19 +90,19 @@ class NsfwClassifier:
     """An image classifier of transformers; ValueError or OSError when it cannot be loaded or lacks the label."""
 
     def __init__(self, params: Nsfw) -> None:
-        folder = model_folder(params.model, "audit.nsfw.model")
+        folder = model_folder(params.model, "contamination.nsfw.model")
         self._params, self._folder = params, folder
         self._model = AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         self._model.eval().to(best_device())
         labels = list(self._model.config.id2label.values())
         if params.label not in labels:
             raise ValueError(
-                f"params.yaml: audit.nsfw.label must be one of {', '.join(labels)} for {params.model}, got {params.label!r}"
+                f"params.yaml: contamination.nsfw.label must be one of {', '.join(labels)} for {params.model}, got {params.label!r}"
             )
         self._label = labels.index(params.label)
         self._processor = AutoImageProcessor.from_pretrained(folder)
         probe = Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB")
-        self._threads = steady_threads(lambda: self._run([probe] * params.batch).numpy())
+        self._threads = deterministic_threads(lambda: self._run([probe] * params.batch).numpy())
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class NsfwClassifier:
     def measure(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
         """`nsfw` of each image: the label's probability."""
         size, probabilities = self._params.batch, []
-        with threads(self._threads):
+        with torch_threads(self._threads):
             for start in range(0, len(images), size):
                 batch = images[start : start + size]
                 probabilities += self._run(filled(batch, size))[: len(batch)].tolist()

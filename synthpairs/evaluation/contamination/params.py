@@ -1,4 +1,4 @@
-"""Section `audit` of params.yaml: near duplicates and contamination."""
+"""Section `contamination` of params.yaml: near duplicates and contamination."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,8 +17,8 @@ class Nsfw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """Section `audit`: thresholds from which a pair is flagged. Flags are written and counted; no pair is dropped."""
+class Contamination:
+    """Section `contamination`: thresholds from which a pair is flagged. Flags are written and counted; no pair is dropped."""
 
     hash_distance: Annotated[int, Within(0, 7)]  # differing bits of 64 up to which images are near duplicates
     caption_ngram: Annotated[int, Within(1, 50)]  # words

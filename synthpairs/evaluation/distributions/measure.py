@@ -16,13 +16,13 @@ from skimage.segmentation import felzenszwalb
 
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import Slice, WorkStore, read_bytes
+from synthpairs.core.storage import ResultCache, Slice, read_bytes
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.models.clip import ClipScorer
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.params import Scores
 from synthpairs.scoring.ssim import self_similarity
-from synthpairs.selection.pairs import with_pictures
+from synthpairs.selection.training_pairs import with_pictures
 
 DECIMALS = 6  # as of scores
 CHUNK = 128  # pairs whose images are in memory at once
@@ -49,7 +49,7 @@ def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, dat
     measured: list[dict] = []
     reused, pairs = 0, with_pictures(rows, data)
     with (
-        WorkStore("distributions", digest(inputs)).locked() as store,
+        ResultCache("distributions", digest(inputs)).locked() as store,
         progress("distributions", len(rows), "pairs") as advance,
     ):
         while chunk := list(islice(pairs, CHUNK)):

@@ -50,7 +50,7 @@ MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def analyse(
+def measure_diversity(
     sets: dict[str, pd.DataFrame], params: Diversity, embed: Callable[[Sequence[str]], np.ndarray]
 ) -> dict[str, Any]:
     """MEASURES of every set for every k, as JSON; identical for any number of threads.

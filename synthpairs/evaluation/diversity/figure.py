@@ -24,7 +24,7 @@ MARKER_SPACING = 0.12  # of the panel's diagonal
 
 
 def shares_figure(results: dict[str, Any]) -> bytes:
-    """A panel per k with the share of each set's captions in its clusters, largest first, from results of `analyse`."""
+    """A panel per k with the share of each set's captions in its clusters, largest first, from results of `measure_diversity`."""
     clusters, sets = results["clusters"], results["sets"]
     if not clusters:
         return empty_figure("too few captions for any number of clusters")

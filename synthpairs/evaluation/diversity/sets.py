@@ -16,8 +16,8 @@ from synthpairs.core.storage import read_table
 
 _FILES = {  # and the command that makes them
     "selected": ("selection/selected.parquet", "dvc repro select"),
-    "invented": ("invented/captions.parquet", "dvc repro invent"),
-    "screened": ("screened/kept.parquet", "dvc repro screen"),
+    "invented": ("class_captions/captions.parquet", "dvc repro class_captions"),
+    "screened": ("filtered_captions/kept.parquet", "dvc repro filter_captions"),
 }
 _KEPT = "-kept"
 SOURCES = ("human", "model")  # known even without a caption of them

@@ -17,7 +17,7 @@ from synthpairs.core.images import decode_image
 from synthpairs.core.schema import COUPLES, digest
 from synthpairs.core.storage import read_bytes, read_table, write_table
 from synthpairs.evaluation.preference.params import Preference
-from synthpairs.selection.pairs import with_pictures
+from synthpairs.selection.training_pairs import with_pictures
 
 TABLE = Path("couples.parquet")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from synthpairs.core.determinism import filled
+from synthpairs.core.determinism import pad_batch
 from synthpairs.core.images import decode_image
 from synthpairs.evaluation.preference.judges import PairQuestion, Verdict
 from synthpairs.evaluation.preference.params import LocalJudges
@@ -46,7 +46,7 @@ def yes_probability(
     values: list[float] = []
     with progress("preference", len(captioned), "images") as advance:
         for start in range(0, len(captioned), params.batch):
-            batch = filled(part := captioned[start : start + params.batch], params.batch)
+            batch = pad_batch(part := captioned[start : start + params.batch], params.batch)
             inputs = processor(
                 images=[decode_image(image) for _, image in batch],
                 text=[_prompt(processor, params.question, caption) for caption, _ in batch],

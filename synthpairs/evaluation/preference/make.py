@@ -9,7 +9,7 @@ from synthpairs.core.arms import split_models
 from synthpairs.evaluation.preference.image_pairs import ImagePair, draw_image_pairs, write_image_pairs
 from synthpairs.evaluation.preference.judges import PairQuestion, Problem, Verdict, pair_questions
 from synthpairs.evaluation.preference.local import local_verdicts
-from synthpairs.evaluation.preference.measures import CHOICES, by_cluster, won
+from synthpairs.evaluation.preference.measures import CHOICES, by_cluster, win_rate
 from synthpairs.evaluation.preference.params import Preference
 from synthpairs.evaluation.preference.served import served_verdicts
 from synthpairs.models.language.server import Server
@@ -83,9 +83,9 @@ def _numbers(
     preferred = [next(scores) for _ in image_pairs]
     problems = Counter[str | None](verdict.problem for verdict in verdicts[: len(image_pairs)])
     return {
-        "preference": won(preferred, clusters, params.resamples, params.seed),
+        "preference": win_rate(preferred, clusters, params.resamples, params.seed),
         "control": {
-            origin: won(
+            origin: win_rate(
                 [next(scores) for _ in part], [clusters[index] for index in part], params.resamples, params.seed
             )
             for origin, part in controls.items()

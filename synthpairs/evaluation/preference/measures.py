@@ -17,7 +17,7 @@ EVEN = 0.5
 CHOICES = {1.0: "synthetic", 0.0: "real", 0.5: "tie"}  # by score of an image pair
 
 
-def won(scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: int) -> dict[str, Any]:
+def win_rate(scores: Sequence[float], clusters: Sequence[str], resamples: int, seed: int) -> dict[str, Any]:
     """`n`, `wins`, `ties`, `losses`, win `rate` with 95% interval `low` to `high`, and `p` of the two-sided sign test.
 
     The latter four are None without scores.
@@ -43,8 +43,8 @@ def by_cluster(scores: Sequence[float], clusters: Sequence[str]) -> dict[str, di
     }
 
 
-def ahead(numbers: dict[str, Any]) -> str | None:
-    """The preferred side by the numbers of `won`, `synthetic` or `real`; None if no preference is shown."""
+def preferred_side(numbers: dict[str, Any]) -> str | None:
+    """The preferred side by the numbers of `win_rate`, `synthetic` or `real`; None if no preference is shown."""
     if numbers["p"] >= 1 - LEVEL or numbers["low"] <= EVEN <= numbers["high"]:
         return None
     return CHOICES[float(numbers["rate"] > EVEN)]

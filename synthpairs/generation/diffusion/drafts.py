@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from synthpairs.core.schema import candidate_key, digest
-from synthpairs.core.storage import WorkStore, read_shard, read_table
+from synthpairs.core.storage import ResultCache, read_shard, read_table
 from synthpairs.generation.batch import GenerationSpec
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.generator import Generator
@@ -39,7 +39,7 @@ class DraftScorer(Generator):
 
     def score(self, keys: Sequence[str], texts: Sequence[str]) -> list[float]:
         """CLIP cosine of each draft with its caption, for at most one batch; NaN for pictures that are not finite."""
-        pictures = self.paint(keys, texts, self._steps)
+        pictures = self.generate_images(keys, texts, self._steps)
         pixels = (np.nan_to_num(pictures) * 255).round().astype(np.uint8)
         views = [self._scorer.view(Image.fromarray(picture)) for picture in pixels]
         cosines = (self._scorer.embed_pictures(views) * self._scorer.embed_texts(texts)).sum(1).numpy()
@@ -56,7 +56,7 @@ def draft_spec(params: Images) -> GenerationSpec:
 def make_drafts(captions: pd.DataFrame, params: Images) -> list[dict]:
     """Rows of DRAFTS, ordered by key, for all candidates of the captions."""
     assert params.draft
-    out = WorkStore("drafts", "out").path
+    out = ResultCache("drafts", "out").path
     make_candidates(captions, partial(draft_spec, params), out)
     fingerprint = json.loads((out / "generator.json").read_text())["fingerprint"]
     cosines = {key: float(files["cosine"]) for path in out.glob("*.tar") for key, files in read_shard(path)}

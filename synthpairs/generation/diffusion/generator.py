@@ -14,12 +14,12 @@ import diffusers
 import numpy as np
 import torch
 
-from synthpairs.core.determinism import best_device, filled, steady_threads, threads
+from synthpairs.core.determinism import best_device, deterministic_threads, pad_batch, torch_threads
 from synthpairs.core.schema import digest, noise_seed
 from synthpairs.generation.diffusion.loading import load, scheduler_inputs
 from synthpairs.generation.diffusion.params import RECIPE, Images
 from synthpairs.generation.diffusion.prompts import chunk_counts, prompt_embeddings, prompt_tokenizers
-from synthpairs.runtime.engine.tuning import tuned
+from synthpairs.runtime.accelerator import tuned
 
 # Switches off what some pipelines do to captions and sizes by default, in part only if an optional package is installed.
 PIPELINE_OPTIONS = {"clean_caption": False, "use_resolution_binning": False}
@@ -75,9 +75,9 @@ class Generator:
         """Number of CPU threads with which a picture does not depend on its index in the batch."""
         key, size = digest("probe"), self.params.batch
         steps = next(steps for steps in range(min(2, self.params.steps), 1001) if 0 not in self._step_counts(steps))
-        return steady_threads(lambda: self._run([key] * size, ["a probe"] * size, steps))
+        return deterministic_threads(lambda: self._run([key] * size, ["a probe"] * size, steps))
 
-    def paint(self, keys: Sequence[str], texts: Sequence[str], steps: int | None = None) -> np.ndarray:
+    def generate_images(self, keys: Sequence[str], texts: Sequence[str], steps: int | None = None) -> np.ndarray:
         """Pictures [n, side, side, 3] in [0, 1] for at most one batch, in `steps` or those of params.
 
         Exceptions of the pipeline are not caught.
@@ -85,11 +85,11 @@ class Generator:
         chunked = self.params.long_prompts == "chunk"
         chunks = chunk_counts(self.tokenizers, texts) if chunked else [1] * len(texts)
         pictures = np.empty((len(keys), self.params.side, self.params.side, 3), np.float32)
-        with threads(self.threads):
+        with torch_threads(self.threads):
             for count in sorted(set(chunks)):  # separately: padding to the longest would change the shorter ones
                 rows = [row for row, chunk in enumerate(chunks) if chunk == count]
-                batch_keys = filled([keys[row] for row in rows], self.params.batch)
-                batch_texts = filled([texts[row] for row in rows], self.params.batch)
+                batch_keys = pad_batch([keys[row] for row in rows], self.params.batch)
+                batch_texts = pad_batch([texts[row] for row in rows], self.params.batch)
                 pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.steps, count)[: len(rows)]
         return pictures
 

@@ -63,7 +63,7 @@ def image_spec(params: Images) -> GenerationSpec:
         stage="images",
         noun="picture",
         generator=generator,
-        generate=generator.paint,
+        generate=generator.generate_images,
         encode=partial(encoded, extension=params.format, marked=params.mark),
         recipe=RECIPE,
         metadata={"mark": SOURCE_TYPE} if params.mark else {},

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from synthpairs.core.determinism import best_device, filled, steady_threads, threads
+from synthpairs.core.determinism import best_device, deterministic_threads, pad_batch, torch_threads
 from synthpairs.core.schema import digest
 from synthpairs.generation.masked.decoding import decode, expected_vectors, key_noise
-from synthpairs.generation.masked.params import RECIPE, Embed
+from synthpairs.generation.masked.params import RECIPE, GenerateTokens
 from synthpairs.models.diffusion_pipeline import load_pipeline
 from synthpairs.models.vq_tokenizer import render
-from synthpairs.runtime.engine.tuning import tuned
+from synthpairs.runtime.accelerator import tuned
 
 AESTHETIC = 6  # micro-condition: aesthetic score; AmusedPipeline's default
 
@@ -29,13 +29,13 @@ AESTHETIC = 6  # micro-condition: aesthetic score; AmusedPipeline's default
 class MaskedGenerator:
     """A loaded AmusedPipeline with its settings; ValueError or OSError when it cannot be loaded."""
 
-    def __init__(self, params: Embed) -> None:
+    def __init__(self, params: GenerateTokens) -> None:
         _check_temperature(params)
         # aMUSEd's VQ model gives NaN in float16 (its model card), and the codebook is not to be rounded.
         dtypes = {"default": getattr(torch, params.dtype), "vqvae": torch.float32}
-        pipeline, identity = load_pipeline(params.generator, "embed.generator", dtypes)
+        pipeline, identity = load_pipeline(params.generator, "generate_tokens.generator", dtypes)
         if not isinstance(pipeline, diffusers.AmusedPipeline):
-            raise ValueError(f"params.yaml: embed.generator: {type(pipeline).__name__} is no AmusedPipeline")
+            raise ValueError(f"params.yaml: generate_tokens.generator: {type(pipeline).__name__} is no AmusedPipeline")
         self.params = params
         self.device = best_device()
         self.pipeline = tuned(pipeline.to(self.device))
@@ -46,10 +46,10 @@ class MaskedGenerator:
         self._codebook = pipeline.vqvae.quantize.embedding.weight.detach()
         codes = pipeline.transformer.config.codebook_size
         if codes > 2**16:
-            raise ValueError(f"params.yaml: embed.generator: {codes} codes are more than 16 bits can hold")
+            raise ValueError(f"params.yaml: generate_tokens.generator: {codes} codes are more than 16 bits can hold")
         if params.vectors == "soft" and codes != len(self._codebook):
             raise ValueError(
-                "params.yaml: embed.vectors: soft needs a transformer and a VQ model of the same codes, not "
+                "params.yaml: generate_tokens.vectors: soft needs a transformer and a VQ model of the same codes, not "
                 f"{codes} and {len(self._codebook)}"
             )
         self.inputs = identity | self._settings()
@@ -70,7 +70,7 @@ class MaskedGenerator:
     @cached_property
     def threads(self) -> int:
         """Number of CPU threads with which tokens do not depend on their row in the batch."""
-        return steady_threads(self._probe)
+        return deterministic_threads(self._probe)
 
     @torch.inference_mode()
     def _probe(self) -> np.ndarray:
@@ -90,10 +90,10 @@ class MaskedGenerator:
         ValueError when logits are not finite; exceptions of the models are not caught.
         """
         size, count = self.params.batch, len(keys)
-        noise = key_noise(filled(keys, size), self.params.steps, self.grid).to(self.device)
-        with threads(self.threads):
+        noise = key_noise(pad_batch(keys, size), self.params.steps, self.grid).to(self.device)
+        with torch_threads(self.threads):
             tokens, vectors = decode(
-                self._logits_of(filled(texts, size)),
+                self._logits_of(pad_batch(texts, size)),
                 noise,
                 self.pipeline.scheduler.config.mask_token_id,
                 self.params.schedule,
@@ -147,12 +147,12 @@ def conditions(
     }
 
 
-def _check_temperature(params: Embed) -> None:
+def _check_temperature(params: GenerateTokens) -> None:
     if params.temperature is None:
         if params.candidates > 1:
             raise ValueError(
-                f"params.yaml: embed.candidates must be 1 when embed.temperature is null, got {params.candidates}: "
+                f"params.yaml: generate_tokens.candidates must be 1 when generate_tokens.temperature is null, got {params.candidates}: "
                 "greedy decoding makes them all alike"
             )
     elif len(params.temperature) != 2:
-        raise ValueError(f"params.yaml: embed.temperature must be [first, last], got {params.temperature}")
+        raise ValueError(f"params.yaml: generate_tokens.temperature must be [first, last], got {params.temperature}")

@@ -1,4 +1,4 @@
-"""Stage `embed`: from filtered generated captions to VQ token grids in data/embedded."""
+"""Stage `generate_tokens`: from filtered generated captions to VQ token grids in data/generated_tokens."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,12 +9,12 @@ import pandas as pd
 
 from synthpairs.generation.batch import GenerationSpec
 from synthpairs.generation.candidates import make_candidates
-from synthpairs.generation.masked.codes import encoded
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.generation.masked.params import RECIPE, Embed
+from synthpairs.generation.masked.params import RECIPE, GenerateTokens
+from synthpairs.generation.masked.tokens import encoded
 
 
-def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[dict, dict]:
+def make_token_grids(captions: pd.DataFrame, params: GenerateTokens, out: Path) -> tuple[dict, dict]:
     """Write `out` as make_candidates does, with one token grid per sample; returns metrics, tracked and not.
 
     File `tokens`: uint16 [rows, columns]; `vectors` (if soft): float16 [channels, rows, columns]; both little-endian. The
@@ -23,7 +23,7 @@ def make_embeddings(captions: pd.DataFrame, params: Embed, out: Path) -> tuple[d
     return make_candidates(captions, partial(token_spec, params), out)
 
 
-def token_spec(params: Embed) -> GenerationSpec:
+def token_spec(params: GenerateTokens) -> GenerationSpec:
     """The spec of token grids; loads the generator."""
     generator = MaskedGenerator(params)
     codes = len(generator.codebook)
@@ -33,7 +33,7 @@ def token_spec(params: Embed) -> GenerationSpec:
         return list(zip(tokens, [None] * len(keys) if vectors is None else vectors, strict=True))
 
     return GenerationSpec(
-        stage="embed",
+        stage="generate_tokens",
         noun="token grid",
         generator=generator,
         generate=generate,

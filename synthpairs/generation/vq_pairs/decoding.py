@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synthpairs.core.determinism import best_device, threads
+from synthpairs.core.determinism import best_device, torch_threads
 from synthpairs.models.vq_tokenizer import load_tokenizer, render
 
 
@@ -17,7 +17,7 @@ def pictures(tokens: Sequence[np.ndarray], pipeline: Path, key: str) -> list[byt
     ValueError for tokens beyond the codebook.
     """
     vq = load_tokenizer(pipeline, key).to(best_device())
-    with threads(1):  # pixels must not depend on the number of cores
+    with torch_threads(1):  # pixels must not depend on the number of cores
         levels = render(vq, np.stack(tokens)).mul(255).round().byte()
     pngs = []
     for picture in levels.permute(0, 2, 3, 1).cpu().numpy():

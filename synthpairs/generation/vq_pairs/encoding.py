@@ -5,7 +5,7 @@ import torch
 from diffusers import VQModel
 from torch import Tensor
 
-from synthpairs.core.determinism import filled, steady_threads, threads
+from synthpairs.core.determinism import deterministic_threads, pad_batch, torch_threads
 from synthpairs.models.vq_tokenizer import latents
 from synthpairs.runtime.progress import progress
 
@@ -24,10 +24,10 @@ class Encoder:
     def tokens(self, pictures: Tensor) -> np.ndarray:
         """Token grids uint16 [picture, row, column] of pictures uint8 [picture, 3, side, side]."""
         grids = []
-        count = steady_threads(lambda: latents(self.vq, torch.stack([pictures[0]] * BATCH)).cpu().numpy())
-        with threads(count), progress("tokens", len(pictures), "pictures") as advance:
+        count = deterministic_threads(lambda: latents(self.vq, torch.stack([pictures[0]] * BATCH)).cpu().numpy())
+        with torch_threads(count), progress("tokens", len(pictures), "pictures") as advance:
             for batch in pictures.split(BATCH):
-                vectors = latents(self.vq, torch.stack(filled(list(batch), BATCH)))
+                vectors = latents(self.vq, torch.stack(pad_batch(list(batch), BATCH)))
                 tokens = self.vq.quantize(vectors)[2][2].view(BATCH, *vectors.shape[2:])
                 grids.append(tokens[: len(batch)].cpu().numpy().astype(np.uint16))
                 advance(len(batch))

@@ -29,7 +29,7 @@ def describe(scenes: Sequence[Scene], rows: Sequence[dict]) -> dict[str, Any]:
     return {"sha256": pair_list_hash(scenes, {row["drawing"]: row["png"] for row in rows}), "scenes": len(scenes)}
 
 
-def require_same(folder: Path, described: dict[str, Any]) -> None:
+def require_same_pair_list(folder: Path, described: dict[str, Any]) -> None:
     """ValueError unless the model in `folder` was trained on the described list; FileNotFoundError without RECORD."""
     path = folder / RECORD
     if not path.exists():
@@ -40,10 +40,10 @@ def require_same(folder: Path, described: dict[str, Any]) -> None:
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{path} names no pair list (sha256 and scenes); {_RETRAIN}") from None
     if record != described:
-        change = "pairs.seed, pairs.kinds, world.concepts or art.side of params.yaml or the pinned artwork has changed"
+        change = "encode_real_pairs.seed, encode_real_pairs.kinds, world.concepts or emoji.image_size of params.yaml or the pinned artwork has changed"
         if record["scenes"] != described["scenes"]:
-            change = f"params.yaml: pairs.scenes was {record['scenes']}"
+            change = f"params.yaml: encode_real_pairs.scenes was {record['scenes']}"
         raise ValueError(
-            f"{path}: the model learnt from the pair list {recorded}, but params.yaml and data/art give "
+            f"{path}: the model learnt from the pair list {recorded}, but params.yaml and data/emoji give "
             f"{described['sha256']} ({described['scenes']} scenes): {change}; put that back, or {_RETRAIN}"
         )

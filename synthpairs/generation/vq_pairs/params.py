@@ -7,8 +7,8 @@ from synthpairs.core.config import Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """Section `pairs`: the list of real pairs and how many of them a VLM is trained on."""
+class RealPairs:
+    """Section `encode_real_pairs`: the list of real pairs and how many of them a VLM is trained on."""
 
     seed: Annotated[int, Within(0)]  # of the scenes, and of the VLM's captions
     scenes: Annotated[int, Within(1)]  # on the list

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from synthpairs.core.determinism import best_device, computing
+from synthpairs.core.determinism import best_device, cast_for_compute
 from synthpairs.models.hub import model_folder
 
 
@@ -72,7 +72,7 @@ def load(directory: Path) -> LanguageModel:
         raise FileNotFoundError(f"{directory} holds no language model: run `dvc repro language_model` first")
     model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    return LanguageModel(computing(model).eval().to(best_device()), tokenizer)
+    return LanguageModel(cast_for_compute(model).eval().to(best_device()), tokenizer)
 
 
 def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
-from synthpairs.report.inputs import MIXED, REAL, Synth2Results
+from synthpairs.report.results import MIXED, REAL, Synth2Results
 from synthpairs.report.sections.curves_and_speed import ROUTES, steps_to_baseline
 from synthpairs.report.tables import estimate, listed, number
 

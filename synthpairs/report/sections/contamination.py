@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.report.inputs import SynthVLMResults
 from synthpairs.report.privacy import privacy
+from synthpairs.report.results import SynthVLMResults
 from synthpairs.report.tables import literal, number
 
 EXAMPLES = 6
-# Flags of stage `audit` with their meaning, in the order of the table.
+# Flags of stage `contamination` with their meaning, in the order of the table.
 FLAGS = {
     "near-duplicate": "another pair has a near-duplicate image (perceptual hash)",
     "benchmark-picture-hash": "a benchmark has a near-duplicate image (perceptual hash)",
@@ -33,12 +33,12 @@ def contamination(results: SynthVLMResults) -> str:
         rows.append([f"`{flag}`", meaning, *("not measured" if count is None else number(count) for count in by_set)])
     heads = [f"{name} (n = {sets[name]['pairs']:,})" for name in SETS]
     cosine = limits["cosine_min"]
-    examples = _examples(results.audit)
+    examples = _examples(results.contamination)
     sources = results.selected.merge(results.kept[["uid", "source"]], on="uid", how="left")["source"].value_counts()
     parts = [
         "## Contamination and duplicates",
         f"Every pair was compared with the {benchmarks['texts']:,} different texts and {benchmarks['pictures']:,} "
-        "different images of the benchmarks, and with the other pairs; `data/audit/audit.parquet` has the measures of "
+        "different images of the benchmarks, and with the other pairs; `data/contamination/contamination.parquet` has the measures of "
         "each pair. Flagged pairs are not removed.",
         markdown_table(["flag", "meaning", *heads], rows, words=range(2)),
         f"*Near duplicates* have at most {limits['hash_distance']} differing bits of 64 by hash"
@@ -90,10 +90,10 @@ def _interpretation(sets: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def _examples(audit: pd.DataFrame) -> list[list[str]]:
+def _examples(contamination: pd.DataFrame) -> list[list[str]]:
     """One row of each flag that any pair has."""
     rows = []
-    order = audit.sort_values(
+    order = contamination.sort_values(
         ["selected", "picture_bits", "picture_cosine", "caption_share", "key"],
         ascending=[False, True, False, False, True],
     ).to_dict("records")

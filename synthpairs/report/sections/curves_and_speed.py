@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.report.inputs import MIXED, REAL
+from synthpairs.report.results import MIXED, REAL
 from synthpairs.report.tables import literal, number
 
 ROUTES = ("embeddings", "pixels")
@@ -77,7 +77,7 @@ def speed_section(speed: dict[str, Any]) -> str:
     """Steps per second, bytes and memory of both routes, their ratio, and the time by part."""
     rows = [
         ["steps of fine-tuning a second", *(_spread(speed["steps_per_s"][route]) for route in ROUTES)],
-        ["steps of pretraining a second", *(_spread(speed["align"]["steps_per_s"][route]) for route in ROUTES)],
+        ["steps of pretraining a second", *(_spread(speed["pretrain"]["steps_per_s"][route]) for route in ROUTES)],
         ["bytes of a sample", *(f"{speed['bytes_per_sample'][route]:,.0f}" for route in ROUTES)],
         ["peak memory, MiB", *(f"{speed['peak_memory_mib'][route]:,.0f}" for route in ROUTES)],
     ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.evaluation.preference.measures import EVEN, ahead
+from synthpairs.evaluation.preference.measures import EVEN, preferred_side
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
 from synthpairs.report.tables import bullets, folded
 
@@ -71,14 +71,14 @@ def _verdict(name: str, judge: dict[str, Any]) -> str:
         return f"`{name}` was not tested: no caption comes with an image of another concept, so there is no control question."
     if not trusted(judge):
         return f"`{name}` fails the control: accuracy {rate_text(control)}, not above chance."
-    side = ahead(numbers)
+    side = preferred_side(numbers)
     verdict = f"prefers the {side} images" if side else f"{NO_DIFFERENCE} between synthetic and real images"
     invalid = ", ".join(f"{count} {kind}" for kind, count in judge["troubles"].items() if count)
     return f"`{name}`: {verdict} (win rate {rate_text(numbers)}){f'; of its ties {invalid}' if invalid else ''}."
 
 
 def _overall(judges: dict[str, Any]) -> str:
-    sides = {ahead(judge["preference"]) for judge in judges.values() if trusted(judge)}
+    sides = {preferred_side(judge["preference"]) for judge in judges.values() if trusted(judge)}
     if not sides:
         return "No judge passes the control, so there is no result."
     if len(sides) > 1:

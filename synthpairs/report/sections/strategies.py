@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthpairs.evaluation.statistics import LEVEL, POWER
-from synthpairs.experiments.params import Question, Strategies
+from synthpairs.experiments.params import Strategies, Study
 from synthpairs.report.sections.experiment_tables import differences_table, values_table, verdict
 from synthpairs.report.tables import bullets, listed
 
-QUESTIONS: Mapping[Question, tuple[str, str]] = {
+QUESTIONS: Mapping[Study, tuple[str, str]] = {
     "selection": (
         "Does selecting pairs by score help?",
         "The same number of pairs, selected in different ways: the best by the weighted sum of CLIP cosine and SSIM "
-        "(`top`), random ones (`random`), the worst (`rear`), the best by one score alone (`clip-only`, `ssim-only`). "
+        "(`top`), random ones (`random`), the worst (`bottom`), the best by one score alone (`clip-only`, `ssim-only`). "
         "SynthVLM reports that selection helps; its table was not available. `balanced` is the best by the same sum "
         "with at most {per_concept} pairs of a concept, as MetaCLIP balances its data.",
     ),
@@ -49,7 +49,7 @@ def answers(studies: Mapping[str, dict[str, Any]]) -> str:
     return bullets(f"*{QUESTIONS[name][0]}* {verdict(studies[name])}" for name in QUESTIONS if name in studies)
 
 
-def strategies_page(studies: Mapping[Question, dict[str, Any]], params: Strategies, guidance: float) -> str:
+def strategies_page(studies: Mapping[Study, dict[str, Any]], params: Strategies, guidance: float) -> str:
     """The page as Markdown, with figures STUDY.png next to it; `studies` as from `strategies.measure_strategies`.
 
     `guidance` is that of the images of all sets but those of the study `guidance`.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
-from synthpairs.report.inputs import SynthVLMResults
 from synthpairs.report.params import Report
+from synthpairs.report.results import SynthVLMResults
 from synthpairs.report.tables import bullets, estimate, listed, number
 
 QUESTION = "**Are image-caption pairs generated from captions alone worth training a vision-language model on?**"

@@ -8,8 +8,8 @@ import pandas as pd
 from synthpairs.core.markdown import markdown_table
 from synthpairs.report import figures, grids, tables
 from synthpairs.report.analysis import against_blind, differences
-from synthpairs.report.inputs import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.params import Report
+from synthpairs.report.results import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.samples import concept_matched
 from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_table, claims_text
 from synthpairs.report.sections.curves_and_speed import curves_section, speed_section
@@ -95,10 +95,10 @@ def _captioning(blind: pd.DataFrame) -> str:
 
 def _sizes(results: Synth2Results) -> str:
     if not results.arms:
-        return "No arm was trained on VQ tokens: `code_arms` is empty."
+        return "No arm was trained on VQ tokens: `token_arms` is empty."
     parts = []
     for arm in results.arms:
-        counts = results.trainings["align"][arm]
+        counts = results.trainings["pretrain"][arm]
         kinds = (("real_pairs", "real"), ("synthetic_pairs", "generated"))
         parts.append(f"`{arm}` {' and '.join(f'{counts[key]:,} {kind}' for key, kind in kinds if counts[key])}")
     return (
@@ -108,7 +108,7 @@ def _sizes(results: Synth2Results) -> str:
 
 
 def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
-    counts = results.trainings["align"]
+    counts = results.trainings["pretrain"]
     rows = [[f"`{arm}`", *(f"**{number(counts[arm].get(name))}**" for name in DRAWS)] for arm in results.arms]
     parts = [
         "### Number of pairs of each arm",
@@ -119,13 +119,13 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
     ]
     if results.results.empty:
         return [*parts, "No benchmark was run: `benchmark.tasks.codes` is empty."]
-    drawn["code-arms.png"] = figures.arms_figure(results.results, results.fixed_answers)
+    drawn["token-arms.png"] = figures.arms_figure(results.results, results.fixed_answers)
     return [
         *parts,
         f"`{REAL}` is trained on real pairs alone, `{SYNTHETIC}` on generated ones alone, `{MIXED}` on both. "
         "Intervals, rows without the image and best fixed answers are as above; images of the benchmarks go through "
         "the VQ tokenizer.",
-        figure_link("code-arms.png", "value and interval of every arm on every task"),
+        figure_link("token-arms.png", "value and interval of every arm on every task"),
         tables.arms_table(results),
         f"Paired by question, *p* Holm-corrected for these {len(compared)} comparisons:",
         tables.differences_table(compared),
@@ -135,20 +135,20 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
 
 
 def _funnel(results: Synth2Results) -> list[str]:
-    invent, screen, pairs, embed = (results.metrics[stage] for stage in ("invent", "screen", "pairs", "embed"))
+    class_captions, screen, pairs, embed = (results.metrics[stage] for stage in ("class_captions", "filter_captions", "pairs", "generate_tokens"))
     rejected: Counter[str] = sum((Counter(source["rejected"]) for source in screen["source"].values()), Counter())
     rows = [
-        [f"captions requested, for about {invent['classes']:,} classes", invent["asked"], ""],
-        ["captions that `invent` kept", invent["kept"], _losses(invent["rejected"] | {"failed": invent["failed"]})],
-        ["captions that `screen` kept", screen["kept_total"], _losses(rejected)],
+        [f"captions requested, for about {class_captions['classes']:,} classes", class_captions["asked"], ""],
+        ["captions that `class_captions` kept", class_captions["kept"], _losses(class_captions["rejected"] | {"failed": class_captions["failed"]})],
+        ["captions that `filter_captions` kept", screen["kept_total"], _losses(rejected)],
         ["grids of VQ tokens requested", embed["candidates"], ""],
-        ["grids that `embed` generated", embed["made"], _losses({"failed": embed["failed"]})],
+        ["grids that `generate_tokens` generated", embed["made"], _losses({"failed": embed["failed"]})],
         ["real scenes that the generator was trained on", pairs["scenes"], ""],
         ["real pairs available to the arms", pairs["used"], ""],
     ]
     return [
-        "Rejected captions are in `data/invented/captions.parquet` and `data/screened/rejected.parquet`, each with "
-        "its reason; failed grids are in `data/embedded/failed.parquet`.",
+        "Rejected captions are in `data/class_captions/captions.parquet` and `data/filtered_captions/rejected.parquet`, each with "
+        "its reason; failed grids are in `data/generated_tokens/failed.parquet`.",
         markdown_table(["step", "count", "rejected"], [[a, number(b), c] for a, b, c in rows], words=[0, 2]),
     ]
 
@@ -176,15 +176,15 @@ def _generator(results: Synth2Results) -> list[str]:
 def _grid(pairs: pd.DataFrame, decode: Decode, params: Report, drawn: dict[str, bytes]) -> list[str]:
     if pairs.empty:
         return [
-            "No VQ tokens were generated: `invent` and `screen` kept no caption, or `embed` failed for all of them."
+            "No VQ tokens were generated: `class_captions` and `filter_captions` kept no caption, or `generate_tokens` failed for all of them."
         ]
     cells = [
         grids.Cell(image=image, caption=text, note=("generated", "real")[index % 2])
         for index, (image, text) in enumerate(zip(decode(list(pairs["key"])), pairs["text"], strict=True))
     ]
-    drawn["codes.png"] = grids.grid(cells, params.columns, params.side)
+    drawn["tokens.png"] = grids.grid(cells, params.columns, params.side)
     return [
         "Generated pairs, each followed by a real one of the same concept where there is one, decoded from their VQ "
         f"tokens for this page only; a random {len(pairs) // 2} of each:",
-        figure_link("codes.png", "images decoded from generated and from real VQ tokens, with their captions"),
+        figure_link("tokens.png", "images decoded from generated and from real VQ tokens, with their captions"),
     ]

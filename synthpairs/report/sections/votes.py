@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.evaluation.preference.measures import won
+from synthpairs.evaluation.preference.measures import win_rate
 from synthpairs.evaluation.preference.params import Preference
 from synthpairs.evaluation.preference.votes import SCORES, Vote, agreement
 from synthpairs.evaluation.statistics import probability
@@ -24,7 +24,7 @@ def votes_summary(votes: Sequence[Vote], results: Mapping[str, Any], params: Pre
         return "\n\n".join(["No votes yet: `python -m synthpairs vote` writes a voting page.", *notes]) + "\n"
     choices = [str(vote.choice) for vote in counted]
     clusters = [pairs[vote.couple]["concept"] or vote.couple for vote in counted]
-    numbers = won([SCORES[choice] for choice in choices], clusters, params.resamples, params.seed)
+    numbers = win_rate([SCORES[choice] for choice in choices], clusters, params.resamples, params.seed)
     p = probability(numbers["p"])
     people, covered = (len({getattr(vote, name) for vote in counted}) for name in ("voter", "couple"))
     summary = (

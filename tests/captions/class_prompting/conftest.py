@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from synthpairs.captions.class_prompting.params import ImageNet, Invent, Local, Prompt, Replies
+from synthpairs.captions.class_prompting.params import ClassCaptions, ImageNet, Local, Prompt, Replies
 from synthpairs.models.language.params import Sampling, Served
 from tests.captions.tiny import save_llama
 
@@ -23,10 +23,10 @@ def language_model(tmp_path_factory):
 
 @pytest.fixture
 def settings(language_model):
-    """Makes section `invent` with the tiny model."""
+    """Makes section `class_captions` with the tiny model."""
     request = "Write one caption of {words} words. Subject: {name}."
     examples = [{"name": "fox", "caption": "A fox on a hill"}]
-    params = Invent(
+    params = ClassCaptions(
         seed=0, banks=["world"], imagenet=ImageNet(subset="imagenet-1k", classes=None, people=False), per_class=3,
         prompt=Prompt(system="You write captions.", request=request, slots={}, examples=examples, words=6),
         replies=Replies(words_min=2, words_max=12), balance=None, engine="local",

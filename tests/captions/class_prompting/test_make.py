@@ -1,4 +1,4 @@
-"""The stage `invent` with both engines: every request has an outcome, runs resume, and output is deterministic."""
+"""The stage `class_captions` with both engines: every request has an outcome, runs resume, and output is deterministic."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pandas as pd
 import pytest
 
-from stages.invent import main
+from stages.class_captions import main
 from synthpairs.captions.class_prompting import make
 from synthpairs.captions.class_prompting.bank import concept_bank
 from synthpairs.captions.class_prompting.make import INVENTED, count_outcomes, outcomes
@@ -20,14 +20,14 @@ from tests.captions.conftest import outputs
 
 @pytest.fixture
 def project(project_root, settings):
-    return lambda **changed: project_root(world={"concepts": WORLD}, invent=asdict(settings(**changed)))
+    return lambda **changed: project_root(world={"concepts": WORLD}, class_captions=asdict(settings(**changed)))
 
 
 def run(root):
     """Outputs, table and metrics of the stage."""
     main()
-    files = outputs(root, "data/invented", "invent.json")
-    return files, pd.read_parquet(root / "data/invented/captions.parquet"), json.loads(files["invent.json"])
+    files = outputs(root, "data/class_captions", "class_captions.json")
+    return files, pd.read_parquet(root / "data/class_captions/captions.parquet"), json.loads(files["class_captions.json"])
 
 
 def test_outcomes_of_replies(settings):
@@ -71,11 +71,11 @@ def test_output_with_a_server_is_deterministic(project, chat_server, monkeypatch
     assert rows["status"].value_counts().to_dict() == {"kept": 11, "failed": 1}
     assert set(rows["model"]) == {"pinned-1-of-may", "pinned-1"}
     assert metrics["classes_reached"] == 1
-    assert not (root / ".dvc/tmp/work/invent").exists()
+    assert not (root / ".dvc/tmp/work/class_captions").exists()
     chat_server.script = {"dog": [(400, {})]}
     shutil.rmtree(root / "data")
     assert run(root)[0] == first
-    assert len(chat_server.seen) == 12 + 1  # only the failed request is repeated
+    assert len(chat_server.requests) == 12 + 1  # only the failed request is repeated
 
 
 def test_no_kept_caption_is_a_valid_result(project, settings):
@@ -94,7 +94,7 @@ def test_the_local_engine_resumes_and_its_output_is_deterministic(project, monke
         return generate(*arguments)
 
     resumed = False
-    monkeypatch.setattr("synthpairs.runtime.cached_map.PIECE", 16)
+    monkeypatch.setattr("synthpairs.runtime.cached_map.BATCH", 16)
     monkeypatch.setattr(make, "generate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         main()

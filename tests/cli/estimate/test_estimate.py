@@ -44,7 +44,7 @@ def test_every_rate_has_bounds_and_a_source():
         (IMAGES, EIGHT, 6.284e6),  # 60 steps of 0.0985 s and 0.374 s besides them, 73 days of an A100 for a million
         (IMAGES, H100, 6.284e6 / 2.5),
         (SELECT, H100, 9.6),  # runs on the CPU
-        (Work("align", "", "align", 558e3, 7e9), EIGHT, 28 * 3600),  # LLaVA-1.5-7B: 558K pairs took 28 GPU-hours
+        (Work("pretrain", "", "pretrain", 558e3, 7e9), EIGHT, 28 * 3600),  # LLaVA-1.5-7B: 558K pairs took 28 GPU-hours
         (Work("finetune", "", "finetune", 665e3, 7e9), EIGHT, 80 * 3600),  # and 665K conversations 80
         (Work("finetune", "", "finetune", 665e3, 14e9), EIGHT, 160 * 3600),
         (Work("images", "", "images", 741, 64**2, 12), CPU, 111),  # desk scale has its own rates

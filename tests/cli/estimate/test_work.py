@@ -16,7 +16,7 @@ from tests.cli.estimate.conftest import ROOT
 
 PAPER = {
     "images.side": 1024, "images.steps": 60, "images.guidance": 20.0, "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
-    "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "align.max_steps": None,
+    "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "pretrain.max_steps": None,
     "perplexity.models": ["a"], "perplexity.tokens": 16,
 }  # fmt: skip
 DRAFT = {"steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
@@ -50,12 +50,12 @@ def test_the_desks_params(change):
     work = rows()
     assert work["captions", "generation"].count == 640
     assert work["captions", "original images"].count == 900
-    assert work["audit", "hashes"].count == 1540 + 256  # as many real images as selected ones
+    assert work["contamination", "hashes"].count == 1540 + 256  # as many real images as selected ones
     assert work["finetune", ""].count == 3 * 440
     assert work["benchmark", "desk tasks"].count == 1672 * 2 * 4
-    assert work["embed", ""].count == 64 * 6 * 3
+    assert work["generate_tokens", ""].count == 64 * 6 * 3
     assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
-    assert ("align", "") not in work  # max_steps: 0
+    assert ("pretrain", "") not in work  # max_steps: 0
 
 
 @pytest.mark.parametrize(
@@ -73,21 +73,21 @@ def test_the_desks_params(change):
         ({"images.guidance": 1.0}, -1540 * 30 * 0.0985),
         ({"images.side": 512}, -0.75 * (1540 * (60 * 0.0985 + 0.374 + 0.0053) + 1796 * 0.0122)),
         # 1,540 images and 256 real ones
-        ({"audit.text": True}, 1796 * 0.6),
-        ({"audit.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch": 32}}, 1796 * 0.006),
-        ({"audit.cosine_min": None}, -1796 * 0.006),
+        ({"contamination.text": True}, 1796 * 0.6),
+        ({"contamination.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch": 32}}, 1796 * 0.006),
+        ({"contamination.cosine_min": None}, -1796 * 0.006),
         # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
-        ({"suite.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
-        ({"suite.pictures": ["pope"], "suite.limit": 10}, 4 * (10 * 0.28 + 6)),
-        ({"suite.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
-        ({"suite.text": ["mmlu"], "suite.limit": 10, "suite.shots": 0}, 7 * 57 * 10 * 115 * 1.5e-4),
+        ({"external_benchmarks.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
+        ({"external_benchmarks.pictures": ["pope"], "external_benchmarks.limit": 10}, 4 * (10 * 0.28 + 6)),
+        ({"external_benchmarks.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
+        ({"external_benchmarks.text": ["mmlu"], "external_benchmarks.limit": 10, "external_benchmarks.shots": 0}, 7 * 57 * 10 * 115 * 1.5e-4),
         ({"perplexity.models": ["a", "b"], "perplexity.tokens": 10_000}, (20_000 - 16) * 1.5e-4),
         # three arms, 256 pairs and 440 conversations
         ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 440) * 0.433),
-        ({"align.max_steps": 10}, 3 * (10 * 4 - 256) * 0.181),
-        ({"align.epochs": 2}, 3 * 256 * 0.181),
-        ({"embed.guidance": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
-        ({"invent.banks": ["world", "imagenet"]}, 200 * 6 * 3 * 8 * 0.0071),
+        ({"pretrain.max_steps": 10}, 3 * (10 * 4 - 256) * 0.181),
+        ({"pretrain.epochs": 2}, 3 * 256 * 0.181),
+        ({"generate_tokens.guidance": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
+        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 6 * 3 * 8 * 0.0071),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
@@ -128,7 +128,7 @@ def test_sources_with_images_and_without_limits(change):
 
 
 def test_conversations_of_a_file_are_counted_and_tasks_of_unknown_size_named(change):
-    change({"suite.pictures": ["pope", "mmvet", "mine"], "suite.text": ["theirs"]})
+    change({"external_benchmarks.pictures": ["pope", "mmvet", "mine"], "external_benchmarks.text": ["theirs"]})
     run = read_run(None)
     assert rows()["benchmark", "lmms-eval"].count == 4 * 9_218
     assert (run.items["pope"], "mmvet" in run.items) == (9_000, False)  # answers of mmvet are graded
@@ -158,7 +158,7 @@ def test_the_size_of_a_model(change, llm, parameters):
     ("key", "value", "message"),
     [
         ("images.steps", 0, "images.steps must be from 1 to 1000, got 0"),
-        ("align", None, "align must be a mapping, got None"),
+        ("pretrain", None, "pretrain must be a mapping, got None"),
         ("captions.sources", [SOURCE | {"limit": "100"}], r"sources\[0\].limit must be of type int, got '100'"),
     ],
 )

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from synthpairs.emoji import scenes
+from synthpairs.emoji.tasks.composer import SceneComposer
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
 from synthpairs.emoji.tasks.instructions import instruction_rows
+from synthpairs.emoji.tasks.make import INSTRUCTION_SPLIT, check_split, make_tasks
 from synthpairs.emoji.tasks.params import Mix
 from synthpairs.emoji.tasks.questions import WORDINGS
-from synthpairs.emoji.tasks.studio import Studio
 from synthpairs.emoji.tasks.words import CLASSES, word_classes
-from synthpairs.emoji.tasks.writing import INSTRUCTION_SPLIT, check_split, make_tasks
 from synthpairs.evaluation.benchmarks.scoring import option, short_answer, yes_or_no
 from tests.evaluation.benchmarks.conftest import KINDS, SMALL
 
@@ -152,8 +152,8 @@ def test_text(task_directory, drawings):
 
 
 def conversations_of(drawings, concepts, count, turns):
-    studio, mix = Studio(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side), Mix(pictures=count, turns=turns, text=0)
-    return instruction_rows(studio, word_classes(drawings)[1], mix, np.random.default_rng(1))
+    composer, mix = SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side), Mix(pictures=count, turns=turns, text=0)
+    return instruction_rows(composer, word_classes(drawings)[1], mix, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_unusable_params_and_drawings(make, drawings, concepts):
 
 
 def test_a_sketch_is_the_scene_that_any_scene_composes(drawings, concepts):
-    one, other = (Studio(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side) for _ in range(2))
+    one, other = (SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side) for _ in range(2))
     for number, name in enumerate(concepts):
         sketch = one.sketch(np.random.default_rng(number), name)
         assert sketch == other.any_scene(np.random.default_rng(number), name)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from synthpairs.emoji.tasks.make import make_tasks
 from synthpairs.emoji.tasks.params import Mix, Tasks
 from synthpairs.emoji.tasks.words import CLASSES
-from synthpairs.emoji.tasks.writing import make_tasks
-from synthpairs.evaluation.benchmarks.params import Asked, Benchmark, Suite
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks, RouteTasks
 from synthpairs.vlm.model import assemble
 from tests.vlm.conftest import parts  # noqa: F401
 
@@ -26,8 +26,8 @@ SMALL = Tasks(
     seed=3, side=48, references=3, caption=16, pope=96, vqa=48, sqa=32, text=24,
     instructions=Mix(pictures=40, turns=3, text=24),
 )  # fmt: skip
-PARAMS = Benchmark(tasks=Asked(pictures=[], codes=[]), batch=48, resamples=200, seed=0)
-SUITE = Suite(pictures=[], text=[], shots=0, limit=None, include=None)
+PARAMS = Benchmark(tasks=RouteTasks(pictures=[], codes=[]), batch=48, resamples=200, seed=0)
+EXTERNAL = ExternalBenchmarks(pictures=[], text=[], shots=0, limit=None, include=None)
 
 
 def _png(name, style):
@@ -47,7 +47,7 @@ def concepts():
 
 @pytest.fixture(scope="session")
 def drawings():
-    """A table as data/art/drawings.parquet: four styles of every concept, and words that only have keywords."""
+    """A table as data/emoji/drawings.parquet: four styles of every concept, and words that only have keywords."""
     named = [(name, kind, []) for kind, names in KINDS.items() for name in names]
     named += [(sort + letter * 2, "face", [sort]) for sort in CLASSES for letter in "abcdef"]  # birdaa, birdbb, ...
     return pd.DataFrame(

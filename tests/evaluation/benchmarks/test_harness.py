@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval
 
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
-from synthpairs.evaluation.benchmarks.suite import ask_text
-from tests.evaluation.benchmarks.conftest import PARAMS, SUITE, log_likelihood
+from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, log_likelihood
 
 
 def report(task, entry, samples):
@@ -126,10 +126,10 @@ aggregate_metric_list: [{metric: acc, weight_by_size: true}]
 
 
 def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm, subjects):
-    with pytest.raises(ValueError, match=r"params\.yaml: suite\.text: lm-eval has no task 'mmlu_of_nobody'"):
-        ask_text(*tiny_vlm, replace(SUITE, text=["mmlu_of_nobody"]), PARAMS)
+    with pytest.raises(ValueError, match=r"params\.yaml: external_benchmarks\.text: lm-eval has no task 'mmlu_of_nobody'"):
+        run_lm_eval(*tiny_vlm, replace(EXTERNAL, text=["mmlu_of_nobody"]), PARAMS)
     cwd = Path.cwd()
-    results = ask_text(*tiny_vlm, replace(SUITE, text=["subjects"], shots=1, include=str(subjects)), PARAMS)
+    results = run_lm_eval(*tiny_vlm, replace(EXTERNAL, text=["subjects"], shots=1, include=str(subjects)), PARAMS)
     assert Path.cwd() == cwd
     numbers = results.numbers["subjects"]
     assert (numbers["metric"], numbers["n"], numbers["version"]) == ("acc", 8, 3.0)

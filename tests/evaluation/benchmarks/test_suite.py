@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pictures
+from synthpairs.evaluation.benchmarks.external_benchmarks import run_lmms_eval
 
 from synthpairs.evaluation.benchmarks import lmms_environment
 from synthpairs.evaluation.benchmarks.harness import HarnessResults
-from synthpairs.evaluation.benchmarks.suite import ask_pictures
-from tests.evaluation.benchmarks.conftest import PARAMS, SUITE, directly
+from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, directly
 
 ROOT = Path(__file__).parents[3]
 REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test sets another
@@ -88,7 +88,7 @@ def project(tmp_path, monkeypatch):
 
 
 def ask(*tasks, **changes):
-    return ask_pictures(Path("model"), replace(SUITE, pictures=list(tasks), **changes), PARAMS)
+    return run_lmms_eval(Path("model"), replace(EXTERNAL, pictures=list(tasks), **changes), PARAMS)
 
 
 def test_a_task_becomes_numbers_and_rows_once(project):
@@ -96,7 +96,7 @@ def test_a_task_becomes_numbers_and_rows_once(project):
     assert (results.numbers["two"]["value"], results.numbers["two"]["engine"]) == (0.5, "lmms-eval 0.7.3")
     assert [(row["uid"], row["prediction"]) for row in results.rows] == [("two/0", "café 0"), ("two/1", "café 1")]
     assert (
-        ask_pictures(Path("model"), replace(SUITE, pictures=["two"]), replace(PARAMS, resamples=300)).rows
+        run_lmms_eval(Path("model"), replace(EXTERNAL, pictures=["two"]), replace(PARAMS, resamples=300)).rows
         == results.rows
     )
     assert len(Path("calls").read_text().splitlines()) == 1  # results of finished tasks are stored
@@ -150,8 +150,8 @@ def test_data_sets_of_a_directory_are_found_by_name(project, monkeypatch):
 @pytest.mark.parametrize(
     ("task", "include", "environment", "message"),
     [
-        ("../x,y", None, {}, r"suite\.pictures: '\.\./x,y' is not a task name of lmms-eval"),
-        ("two", "none", {}, r"suite\.include: none is not a directory"),
+        ("../x,y", None, {}, r"external_benchmarks\.pictures: '\.\./x,y' is not a task name of lmms-eval"),
+        ("two", "none", {}, r"external_benchmarks\.include: none is not a directory"),
         ("two", None, {"SYNTHPAIRS_DATASETS": "nowhere"}, "SYNTHPAIRS_DATASETS is 'nowhere', which is not a directory"),
         ("two", None, {"SYNTHPAIRS_LMMS_EVAL": "no/python"}, "is 'no/python', which is no Python interpreter"),
         ("two", None, {"SYNTHPAIRS_LMMS_EVAL": sys.executable}, r"has no lmms-eval: install .*lmms_eval\.lock there"),

@@ -1,11 +1,11 @@
-"""Inputs of stage `audit` in small: a selection from made-up scores, benchmarks, settings for the tiny CLIP."""
+"""Inputs of stage `contamination` in small: a selection from made-up scores, benchmarks, settings for the tiny CLIP."""
 
 import pandas as pd
 import pytest
 
 from synthpairs.core.schema import BENCHMARK
 from synthpairs.core.storage import read_shard, write_table
-from synthpairs.evaluation.contamination.params import Audit
+from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.selection.make import make_selection
 from tests.scoring.conftest import photo, png
 from tests.scoring.conftest import settings as scores  # noqa: F401
@@ -25,7 +25,7 @@ def item(uid, question, answers, picture):
 def settings():
     """Makes params, by default without models."""
     values = {"hash_distance": 3, "caption_ngram": 2, "caption_share": 0.5, "max_failed_share": 0.0}
-    return lambda **changed: Audit(**{"cosine_min": None, "text": False, "nsfw": None} | values | changed)
+    return lambda **changed: Contamination(**{"cosine_min": None, "text": False, "nsfw": None} | values | changed)
 
 
 @pytest.fixture

@@ -4,21 +4,21 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from synthpairs.core.schema import AUDIT, BENCHMARK, CANDIDATES, PAIRS, SELECTED
+from synthpairs.core.schema import BENCHMARK, CANDIDATES, CONTAMINATION, PAIRS, SELECTED
 from synthpairs.core.storage import read_shard, shard_bytes, write_table
 from synthpairs.evaluation.contamination import make
-from synthpairs.evaluation.contamination.make import FLAGS, make_audit
+from synthpairs.evaluation.contamination.make import FLAGS, measure_contamination
 from synthpairs.evaluation.contamination.params import Nsfw
 from tests.evaluation.contamination.conftest import item
 
 
 @pytest.fixture
-def audit(data, settings, scores):
+def contamination(data, settings, scores):
     """Runs the stage with changed params; returns metrics and table."""
 
     def run(**changed):
-        metrics, _ = make_audit(settings(**changed), scores(), data, data / "audit")
-        return metrics, pd.read_parquet(data / "audit/audit.parquet")
+        metrics, _ = measure_contamination(settings(**changed), scores(), data, data / "contamination")
+        return metrics, pd.read_parquet(data / "contamination/contamination.parquet")
 
     return run
 
@@ -27,9 +27,9 @@ def flagged(rows, flag):
     return rows[[flag in flags for flags in rows["flags"]]]
 
 
-def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagged(data, audit, classifier):
-    metrics, rows = audit()
-    assert list(rows.columns) == AUDIT.names
+def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagged(data, contamination, classifier):
+    metrics, rows = contamination()
+    assert list(rows.columns) == CONTAMINATION.names
     assert rows["key"].is_monotonic_increasing
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     real = pd.read_parquet(data / "selection/pairs/real.parquet")
@@ -41,7 +41,7 @@ def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagge
     measured = {make.UNREADABLE, make.DUPLICATE, make.IMAGE_HASH, make.CAPTION_EXACT, make.CAPTION_SHARE}
     assert {flag for flag in FLAGS if metrics["sets"]["candidates"][flag] is not None} == measured
     assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
-    metrics, rows = audit(cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4))
+    metrics, rows = contamination(cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4))
     leaked = rows.set_index("key").loc[manifest["key"][0]]
     items = leaked["picture_bits_item"], leaked["picture_cosine_item"]
     assert (leaked["picture_bits"], items) == (0, ("vqa/0", "vqa/0"))
@@ -56,8 +56,8 @@ def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagge
     assert metrics["sets"]["candidates"][make.NSFW] == (rows.loc[rows["origin"] == "synthetic", "nsfw"] >= 0.5).sum()
 
 
-def test_captions_of_benchmarks_are_flagged(data, audit):
-    metrics, rows = audit()
+def test_captions_of_benchmarks_are_flagged(data, contamination):
+    metrics, rows = contamination()
     by_text = rows.drop_duplicates("text").set_index("text")
     assert by_text.loc["a dog", ["caption_share", "caption_exact", "caption_item"]].tolist() == [1, False, "text/9"]
     assert by_text.loc["a rose", "caption_item"] == "vqa/0"
@@ -68,19 +68,19 @@ def test_captions_of_benchmarks_are_flagged(data, audit):
     assert set(flagged(rows, make.CAPTION_SHARE)["text"]) == {"a dog", "a rose", "a bell", "a bus", "a cat"}
     assert metrics["sets"]["candidates"]["short_captions"] == 0
     write_table(data / "tasks/text.parquet", [item("9", "a  bell", ["?"], None)], BENCHMARK)
-    metrics, rows = audit()
+    metrics, rows = contamination()
     assert set(flagged(rows, make.CAPTION_EXACT)["text"]) == {"a bell"}
     assert metrics["sets"]["candidates"][make.CAPTION_EXACT] == 2, "two candidates of one caption"
 
 
-def test_near_duplicates_are_grouped_and_counted(data, audit):
+def test_near_duplicates_are_grouped_and_counted(data, contamination):
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     one, other = manifest.iloc[0], manifest[manifest["uid"] != manifest["uid"][0]].iloc[0]
     payload = dict(read_shard(data / "images" / one["shard"]))[one["key"]]["png"]
     path = data / "images" / other["shard"]
     samples = [(key, members | ({"png": payload} if key == other["key"] else {})) for key, members in read_shard(path)]
     path.write_bytes(shard_bytes(samples))
-    metrics, rows = audit()
+    metrics, rows = contamination()
     groups = rows[rows["origin"] == "synthetic"].dropna(subset=["group"])
     assert set(groups["key"]) == {one["key"], other["key"]}
     assert set(groups["group"]) == {min(one["key"], other["key"])}
@@ -91,25 +91,25 @@ def test_near_duplicates_are_grouped_and_counted(data, audit):
 
 def test_output_is_deterministic_and_results_are_reused(data, settings, scores, edit_code):
     params = settings(cosine_min=0.9)
-    first, volatile = make_audit(params, scores(), data, data / "one")
+    first, volatile = measure_contamination(params, scores(), data, data / "one")
     assert volatile == {"reused": 0}
-    second, volatile = make_audit(params, scores(), data, data / "two")
+    second, volatile = measure_contamination(params, scores(), data, data / "two")
     assert volatile == {"reused": sum(first["sets"][name]["pairs"] for name in ("candidates", "real"))}
     assert first == second
     json.dumps(first)
-    assert (data / "one/audit.parquet").read_bytes() == (data / "two/audit.parquet").read_bytes()
+    assert (data / "one/contamination.parquet").read_bytes() == (data / "two/contamination.parquet").read_bytes()
     write_table(data / "tasks/vqa.parquet", [item("5", "What?", ["x"], None)], BENCHMARK)
-    metrics, volatile = make_audit(params, scores(), data, data / "three")
+    metrics, volatile = measure_contamination(params, scores(), data, data / "three")
     assert volatile == {"reused": 0}, "other benchmarks, other measures"
     edit_code()
-    assert make_audit(params, scores(), data, data / "three")[1] == {"reused": 0}
+    assert measure_contamination(params, scores(), data, data / "three")[1] == {"reused": 0}
     assert metrics["benchmarks"]["pictures"] == 0
     assert metrics["sets"]["candidates"][make.IMAGE_COSINE] is None
 
 
-def test_an_unreadable_image_affects_only_its_own_row(data, audit):
-    audit()
-    whole = pq.read_table(data / "audit/audit.parquet").to_pylist()
+def test_an_unreadable_image_affects_only_its_own_row(data, contamination):
+    contamination()
+    whole = pq.read_table(data / "contamination/contamination.parquet").to_pylist()
     manifest = pd.read_parquet(data / "images/manifest.parquet")
     path = data / "images" / manifest["shard"][3]
     keys = manifest.loc[manifest["shard"] == manifest["shard"][3], "key"].tolist()
@@ -117,20 +117,20 @@ def test_an_unreadable_image_affects_only_its_own_row(data, audit):
     samples[keys[0]]["png"] = samples[keys[0]]["png"][:90]
     del samples[keys[1]]["png"]
     path.write_bytes(shard_bytes(samples.items()))
-    with pytest.raises(ValueError, match=r"2 of \d+ images cannot be read, .* audit.max_failed_share"):
-        audit()
-    metrics, rows = audit(max_failed_share=0.2)
+    with pytest.raises(ValueError, match=r"2 of \d+ images cannot be read, .* contamination.max_failed_share"):
+        contamination()
+    metrics, rows = contamination(max_failed_share=0.2)
     bad = rows[rows["error"].notna()]
     assert set(bad["key"]) == set(keys[:2])
     assert "there is no picture under this key" in set(bad["error"])
     assert bad["phash"].isna().all()
     assert metrics["sets"]["candidates"][make.UNREADABLE] == 2
-    rest = pq.read_table(data / "audit/audit.parquet").to_pylist()
+    rest = pq.read_table(data / "contamination/contamination.parquet").to_pylist()
     assert [row for row in rest if row["key"] not in keys[:2]] == [row for row in whole if row["key"] not in keys[:2]]
 
 
 @pytest.mark.parametrize(("real", "selected"), [(None, 1), (0, 0), (1, 1)])
-def test_small_sets_are_counted_like_others(data, audit, real, selected):
+def test_small_sets_are_counted_like_others(data, contamination, real, selected):
     """A single candidate; `real` is None where that arm is not made."""
     for path, count, schema in (("images/manifest", 1, CANDIDATES), ("selection/selected", selected, SELECTED)):
         write_table(data / f"{path}.parquet", pd.read_parquet(data / f"{path}.parquet")[:count], schema)
@@ -142,17 +142,17 @@ def test_small_sets_are_counted_like_others(data, audit, real, selected):
         path.unlink()
     else:
         write_table(path, pd.read_parquet(path)[:real], PAIRS)
-    metrics, rows = audit(cosine_min=0.9)
+    metrics, rows = contamination(cosine_min=0.9)
     pairs = {name: counts["pairs"] for name, counts in metrics["sets"].items()}
     assert pairs == {"candidates": 1, "selected": selected, "real": real or 0}
     assert len(rows) == 1 + (real or 0)
     assert json.dumps(metrics, allow_nan=False)
 
 
-def test_inputs_that_are_missing_are_named(data, audit):
+def test_inputs_that_are_missing_are_named(data, contamination):
     def fails(message):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
-            audit()
+            contamination()
 
     write_table(data / "tasks/vqa.parquet", [item("0", "What?", ["x"], b"no picture")], BENCHMARK)
     fails(r"data/tasks: the image of vqa/0 cannot be read .* run `dvc repro tasks`")

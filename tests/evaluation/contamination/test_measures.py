@@ -25,8 +25,8 @@ def test_nsfw_probabilities_are_those_of_the_librarys_pipeline_in_any_batch(clas
     assert len({row["nsfw"] for row in rows}) == 6
     assert rows == [row for image in images for row in loaded.measure([image])]
     for changed, message in (
-        ({"label": "safe"}, r"audit.nsfw.label must be one of normal, nsfw for .* got 'safe'"),
-        ({"model": "x"}, r"audit.nsfw.model: 'x' is neither a directory nor OWNER/NAME@REVI"),
+        ({"label": "safe"}, r"contamination.nsfw.label must be one of normal, nsfw for .* got 'safe'"),
+        ({"model": "x"}, r"contamination.nsfw.model: 'x' is neither a directory nor OWNER/NAME@REVI"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             NsfwClassifier(params(classifier, **changed))
@@ -55,5 +55,5 @@ def test_drawn_text_is_read_and_shapes_are_not(monkeypatch):
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rapidocr", None)
-    with pytest.raises(ValueError, match=r"yaml: audit.text needs packages .* rapidocr onnxruntime`, or set it to fal"):
+    with pytest.raises(ValueError, match=r"yaml: contamination.text needs packages .* rapidocr onnxruntime`, or set it to fal"):
         TextReader()

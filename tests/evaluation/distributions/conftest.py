@@ -40,7 +40,7 @@ def made_up_table():
     return rows
 
 
-def chosen_of(table):
+def pair_sets_of(table):
     """The sets of that table, with the 15 candidates of highest cosine selected."""
     synthetic, real = (table[table["origin"] == origin] for origin in ("synthetic", "real"))
     both = pd.DataFrame({"uid": synthetic["uid"][:20], "synthetic": synthetic["key"][:20]})
@@ -63,5 +63,5 @@ def results_of(table, chosen):
 
 params = pytest.fixture(lambda: PARAMS)  # all pairs, no second CLIP
 table = pytest.fixture(made_up_table)
-chosen = pytest.fixture(chosen_of)
+chosen = pytest.fixture(pair_sets_of)
 results = pytest.fixture(results_of)

@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from synthpairs.evaluation.diversity.clusters import MEASURES, analyse, entropy, gini, top_share, tracked_metrics
+from synthpairs.evaluation.diversity.clusters import (
+    MEASURES,
+    entropy,
+    gini,
+    measure_diversity,
+    top_share,
+    tracked_metrics,
+)
 from synthpairs.evaluation.diversity.figure import shares_figure
 from synthpairs.evaluation.diversity.params import Diversity
 from synthpairs.report.sections.diversity import markdown
@@ -39,7 +46,7 @@ def embed(texts):
 
 def test_measures_are_those_of_the_topics():
     sets = {"even": captions(EVEN), "one": captions(ONE), "skewed": captions(SKEWED)}
-    results = analyse(sets, settings(), embed)["sets"]
+    results = measure_diversity(sets, settings(), embed)["sets"]
     for name, shares in {"even": EVEN, "one": ONE, "skewed": SKEWED}.items():
         measured, counts = results[name]["by_clusters"][str(TOPICS)], np.zeros(TOPICS)
         counts[: len(shares)] = shares
@@ -54,23 +61,23 @@ def test_measures_are_those_of_the_topics():
 
 def test_sets_are_compared_at_the_size_of_the_smallest_or_less():
     sets = {"large": captions(EVEN, 800), "small": captions(EVEN, 80)}
-    results = analyse(sets, settings(), embed)
+    results = measure_diversity(sets, settings(), embed)
     assert results["captions_per_set"] == 80
     assert {name: one["captions"] for name, one in results["sets"].items()} == {"large": 800, "small": 80}
     assert {name: one["distinct_drawn"] for name, one in results["sets"].items()} == {"large": 80, "small": 80}
     for most, count in ((50, 50), (500, 80)):
-        assert analyse(sets, settings(max_captions=most), embed)["captions_per_set"] == count
+        assert measure_diversity(sets, settings(max_captions=most), embed)["captions_per_set"] == count
 
 
 def test_results_do_not_depend_on_order_or_threads():
     sets = {"even": captions(EVEN), "skewed": captions(SKEWED)}
     params = settings(clusters=[TOPICS, 20])
-    first = json.dumps(analyse(sets, params, embed), sort_keys=True)
+    first = json.dumps(measure_diversity(sets, params, embed), sort_keys=True)
     with threadpool_limits(4):
-        assert json.dumps(analyse(sets, params, embed), sort_keys=True) == first
+        assert json.dumps(measure_diversity(sets, params, embed), sort_keys=True) == first
     shuffled = {name: table.sample(frac=1, random_state=3) for name, table in sets.items()}
-    assert json.dumps(analyse(shuffled, params, embed), sort_keys=True) == first
-    assert json.dumps(analyse(sets, settings(clusters=[TOPICS, 20], seed=1), embed), sort_keys=True) != first
+    assert json.dumps(measure_diversity(shuffled, params, embed), sort_keys=True) == first
+    assert json.dumps(measure_diversity(sets, settings(clusters=[TOPICS, 20], seed=1), embed), sort_keys=True) != first
 
 
 @pytest.mark.parametrize(
@@ -84,10 +91,10 @@ def test_results_do_not_depend_on_order_or_threads():
 )
 def test_sets_and_k_that_do_not_fit_are_left_out(sizes, asked, clusters, short, left_out):
     same = pd.DataFrame({"uid": list("abc"), "text": ["0 same"] * 3})
-    page = markdown(analyse({"same": same}, settings(clusters=[2]), embed))
+    page = markdown(measure_diversity({"same": same}, settings(clusters=[2]), embed))
     assert page == "Too few captions to say: k = 2 (3 captions of each set, 1 different ones in all).\n"
     sets = {name: captions(ONE, count) for name, count in sizes.items()}
-    results = analyse(sets, settings(clusters=asked), embed)
+    results = measure_diversity(sets, settings(clusters=asked), embed)
     assert results["clusters"] == clusters
     assert results["too_few"] == {"sets": short, "clusters": left_out}
     assert set(results["sets"]) == set(results["order"]) == sizes.keys() - short.keys()

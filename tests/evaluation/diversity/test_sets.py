@@ -9,14 +9,14 @@ from tests.evaluation.diversity.conftest import caption
 INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", None), (None, None, None)]  # last: failed
 
 
-def invent(data, rows):
+def class_captions(data, rows):
     (data / "invented").mkdir()
-    pd.DataFrame(rows, columns=["uid", "text", "reason"], dtype=object).to_parquet(data / "invented/captions.parquet")
+    pd.DataFrame(rows, columns=["uid", "text", "reason"], dtype=object).to_parquet(data / "class_captions/captions.parquet")
 
 
 def test_every_set_has_its_captions(data):
-    invent(data, INVENTED)
-    write_table(data / "screened/kept.parquet", [caption("a bee", "invented")], CAPTIONS)
+    class_captions(data, INVENTED)
+    write_table(data / "filtered_captions/kept.parquet", [caption("a bee", "invented")], CAPTIONS)
     names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented", "screened"]
     sets = read_sets(names, data)
     assert list(sets) == names
@@ -32,8 +32,8 @@ def test_every_set_has_its_captions(data):
 def test_a_missing_table_is_named_with_its_stage(data):
     for names, message in (
         (["humans"], "no caption set 'humans'; there are curated, .*, human, model, human-kept, model-kept"),
-        (["human", "invented"], r"invented/captions\.parquet is missing: run `dvc repro invent` first"),
-        (["screened"], r"screened/kept\.parquet is missing: run `dvc repro screen` first"),
+        (["human", "invented"], r"invented/captions\.parquet is missing: run `dvc repro class_captions` first"),
+        (["screened"], r"filtered_captions/kept\.parquet is missing: run `dvc repro filter_captions` first"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             read_sets(names, data)
@@ -48,7 +48,7 @@ def test_a_missing_table_is_named_with_its_stage(data):
 
 def test_sets_may_be_empty(data):
     """No invented caption was kept, none was selected, and there is none of source `model`."""
-    invent(data, [])
+    class_captions(data, [])
     write_table(data / "selection/selected.parquet", [], SELECTED)
     for name, schema in (("kept", CAPTIONS), ("rejected", REJECTED)):
         table = pd.read_parquet(data / f"captions/{name}.parquet")

@@ -41,7 +41,7 @@ def informed_judge(data):
 
 
 def test_an_informed_judge_passes_the_control(data, tmp_path, judged, chat_server):
-    chat_server.say = informed_judge(data)
+    chat_server.reply = informed_judge(data)
     results = judged()
     judge = results["judges"]["pinned-1"]
     assert judge["preference"]["rate"] == judge["control"]["real"]["rate"] == judge["control"]["synthetic"]["rate"] == 1
@@ -54,7 +54,7 @@ def test_an_informed_judge_passes_the_control(data, tmp_path, judged, chat_serve
 def test_a_judge_of_colours_fails_the_control(judged, chat_server):
     """It prefers red images: the generated one of every pair; in control questions both have one colour."""
     answers = {(True, False): "A", (False, True): "B"}
-    chat_server.say = lambda name, body: answers.get(tuple(map(is_red, shown(body))), "tie")
+    chat_server.reply = lambda name, body: answers.get(tuple(map(is_red, shown(body))), "tie")
     results = judged()
     judge = results["judges"]["pinned-1"]
     assert judge["preference"]["rate"] == 1

@@ -21,15 +21,15 @@ def ask(image_pairs, connection, settings):
 
 
 def test_an_image_that_wins_in_both_orders_wins(ask, chat_server, image_pairs):
-    chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
+    chat_server.reply = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     assert ask() == [Verdict(1.0)] * len(image_pairs)
-    assert len(chat_server.seen) == 2 * len(image_pairs)
-    images = {tuple(shown(body)) for body in chat_server.seen}
+    assert len(chat_server.requests) == 2 * len(image_pairs)
+    images = {tuple(shown(body)) for body in chat_server.requests}
     assert images == {pair for one in image_pairs for pair in ((one.synthetic, one.real), (one.real, one.synthetic))}
-    body = chat_server.seen[0]
+    body = chat_server.requests[0]
     assert (body["model"], body["temperature"]) == ("pinned-1", 0)
     assert ask() == [Verdict(1.0)] * len(image_pairs)
-    assert len(chat_server.seen) == 2 * len(image_pairs), "replies are cached"
+    assert len(chat_server.requests) == 2 * len(image_pairs), "replies are cached"
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_an_image_that_wins_in_both_orders_wins(ask, chat_server, image_pairs):
     [("A", Verdict(0.5, "inconsistent")), ("Tie", Verdict(0.5)), ("Both are nice", Verdict(0.5, "unclear"))],
 )
 def test_the_same_reply_to_both_orders_is_a_tie(ask, chat_server, reply, verdict):
-    chat_server.say = lambda name, body: reply
+    chat_server.reply = lambda name, body: reply
     assert set(ask()) == {verdict}
 
 
 def test_a_failed_request_is_a_tie_up_to_the_share_allowed(ask, chat_server, image_pairs):
-    chat_server.say = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
+    chat_server.reply = lambda name, body: "A." if is_red(shown(body)[0]) else "**B**"  # the generated one wins
     chat_server.script = {image_pairs[2].text: [(400, {})]}
     verdicts = ask(max_failed_share=0.1)
     assert verdicts.pop(2) == Verdict(0.5, "failed")

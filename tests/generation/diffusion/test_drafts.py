@@ -70,11 +70,11 @@ def test_drafts_resume_and_other_choices_reuse_them(settings, captions, spec, tm
 def test_a_candidate_without_a_draft_gets_all_steps_if_no_other_is_left(
     settings, captions, spec, tmp_path, monkeypatch
 ):
-    paint = Generator.paint
+    generate_images = Generator.generate_images
 
     def without_dogs(self, keys, texts, steps=None):
         """Drafts of dogs are not finite."""
-        pictures = paint(self, keys, texts, steps).copy()
+        pictures = generate_images(self, keys, texts, steps).copy()
         if steps is not None:
             pictures[["dog" in text for text in texts]] = np.nan
         return pictures

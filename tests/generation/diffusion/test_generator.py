@@ -14,13 +14,13 @@ from tests.generation.diffusion import tiny
 
 
 def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, monkeypatch):
-    ours = Generator(settings(batch=1, negative_prompt="blurred")).paint(KEYS[:1], TEXTS[:1])[0]
+    ours = Generator(settings(batch=1, negative_prompt="blurred")).generate_images(KEYS[:1], TEXTS[:1])[0]
     pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(tiny_generator, add_watermarker=False)
     assert np.array_equal(ours, tiny.plain_picture(pipeline, KEYS[0], TEXTS[0], negative_prompt="blurred"))
     monkeypatch.setattr(pipeline_stable_diffusion_xl, "is_invisible_watermark_available", lambda: True)
     again = Generator(settings(batch=1, negative_prompt="blurred"))
     assert again.pipeline.watermark is None
-    assert np.array_equal(again.paint(KEYS[:1], TEXTS[:1])[0], ours), "an installed watermark package changes nothing"
+    assert np.array_equal(again.generate_images(KEYS[:1], TEXTS[:1])[0], ours), "an installed watermark package changes nothing"
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, mo
 def test_a_picture_does_not_depend_on_the_batch_or_its_row_in_it(settings, batch, threads, scheduler):
     generator = Generator(settings(batch=batch, scheduler=scheduler))
     keys, texts = KEYS[:batch], TEXTS[:batch]
-    with determinism.threads(threads):
-        alone = [generator.paint([key], [text])[0] for key, text in zip(keys, texts, strict=True)]
-        together = generator.paint(keys, texts)
-        reverse = generator.paint(keys[::-1], texts[::-1])
+    with determinism.torch_threads(threads):
+        alone = [generator.generate_images([key], [text])[0] for key, text in zip(keys, texts, strict=True)]
+        together = generator.generate_images(keys, texts)
+        reverse = generator.generate_images(keys[::-1], texts[::-1])
     assert np.array_equal(together, np.stack(alone))
     assert np.array_equal(together, reverse[::-1])
     assert not np.array_equal(together[0], together[1])
@@ -96,11 +96,11 @@ def test_weights_that_could_run_code_and_unknown_pipelines_are_refused(settings,
 @pytest.mark.parametrize("kind", [tiny.sd3, tiny.pixart, tiny.flux], ids=["sd3", "pixart", "flux"])
 def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kind):
     generator = Generator(settings(generator=str(kind(tmp_path)), batch=2, max_sequence_length=24))
-    pictures = generator.paint(KEYS[:2], TEXTS[:2])
+    pictures = generator.generate_images(KEYS[:2], TEXTS[:2])
     assert pictures.shape == (2, 32, 32, 3)
     assert not np.array_equal(pictures[0], pictures[1])
-    assert np.array_equal(generator.paint(KEYS[:1], TEXTS[:1])[0], pictures[0])
-    alone = Generator(settings(generator=str(tmp_path), batch=1, max_sequence_length=24)).paint(KEYS[:1], TEXTS[:1])[0]
+    assert np.array_equal(generator.generate_images(KEYS[:1], TEXTS[:1])[0], pictures[0])
+    alone = Generator(settings(generator=str(tmp_path), batch=1, max_sequence_length=24)).generate_images(KEYS[:1], TEXTS[:1])[0]
     theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
     own = {"clean_caption": False, "use_resolution_binning": False} if kind is tiny.pixart else {}
     assert np.array_equal(alone, tiny.plain_picture(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))
@@ -117,4 +117,4 @@ def test_tuned_kernels_give_nearly_the_same_pictures(settings, monkeypatch, name
     unet = tuned.pipeline.unet
     assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last) == (name == "channels_last")
     assert (unet._compiled_call_impl is not None) == (name == "compile")
-    assert np.abs(tuned.paint(KEYS[:4], TEXTS[:4]) - plain.paint(KEYS[:4], TEXTS[:4])).max() < 1e-3
+    assert np.abs(tuned.generate_images(KEYS[:4], TEXTS[:4]) - plain.generate_images(KEYS[:4], TEXTS[:4])).max() < 1e-3

@@ -24,7 +24,7 @@ def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, 
         generator=str(base), refiner=Refiner(model=str(refiner), base_share=0.8), steps=10, batch=1, scheduler=scheduler,
         negative_prompt=negative,
     )  # fmt: skip
-    ours = Generator(params).paint(KEYS[:1], TEXTS[:1])[0]
+    ours = Generator(params).generate_images(KEYS[:1], TEXTS[:1])[0]
 
     first = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
     second = StableDiffusionXLImg2ImgPipeline.from_pretrained(
@@ -75,7 +75,7 @@ def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_pat
     )
     assert len({one.fingerprint for one in (plain, full, zero)}) == 3
     assert "lora" not in plain.inputs
-    without, by_one, by_zero = (one.paint(KEYS[:2], TEXTS[:2]) for one in (plain, full, zero))
+    without, by_one, by_zero = (one.generate_images(KEYS[:2], TEXTS[:2]) for one in (plain, full, zero))
     assert np.array_equal(without, by_zero)
     assert np.abs(without - by_one).mean() > 1e-3
     theirs = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)
@@ -110,7 +110,7 @@ def test_scheduler_options_are_checked_and_fingerprinted(settings, base):
     assert plain.inputs["scheduler"]["timestep_spacing"] == "linspace"
     assert trailing.inputs["scheduler"]["timestep_spacing"] == "trailing"
     assert {name for name in plain.inputs if plain.inputs[name] != trailing.inputs[name]} == {"scheduler"}
-    assert not np.array_equal(plain.paint(KEYS[:1], TEXTS[:1]), trailing.paint(KEYS[:1], TEXTS[:1]))
+    assert not np.array_equal(plain.generate_images(KEYS[:1], TEXTS[:1]), trailing.generate_images(KEYS[:1], TEXTS[:1]))
     with pytest.raises(ValueError, match=r"scheduler_options.spacing is no option of Euler.*; it has .*steps_offset"):
         made(spacing="trailing")
 
@@ -128,7 +128,7 @@ def overflowing(folder, force_upcast):
 
 def test_in_half_precision_force_upcast_is_obeyed(settings, base, tmp_path):
     def generated(generator, **changes):
-        return Generator(settings(generator=str(generator), batch=1, **changes)).paint(KEYS[:1], TEXTS[:1])[0]
+        return Generator(settings(generator=str(generator), batch=1, **changes)).generate_images(KEYS[:1], TEXTS[:1])[0]
 
     careful, careless = (overflowing(tmp_path / str(upcast), upcast) for upcast in (True, False))
     exact = generated(careful)
@@ -159,7 +159,7 @@ def test_optional_parts_are_in_the_fingerprint_and_replaced_or_shared_ones_need_
     assert set(generator.inputs["vae"]["files"]) == {"config.json", "diffusion_pytorch_model.safetensors"}
     assert not [file for file in generator.inputs["files"] if file.startswith("vae/")]
     whole = Generator(replace(params, generator=str(base), vae=None))
-    assert np.array_equal(whole.paint(KEYS[:4], TEXTS[:4]), generator.paint(KEYS[:4], TEXTS[:4]))
+    assert np.array_equal(whole.generate_images(KEYS[:4], TEXTS[:4]), generator.generate_images(KEYS[:4], TEXTS[:4]))
     plain = Generator(replace(params, generator=str(base), vae=None, refiner=None))
     assert not {"refiner", "vae"} & set(plain.inputs)
     prints = {one.fingerprint for one in (generator, whole, plain)}

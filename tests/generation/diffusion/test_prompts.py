@@ -67,18 +67,18 @@ def test_long_captions_are_encoded_whole_and_short_ones_do_not_change(settings, 
         for how in ("cut", "chunk")
     )
     assert cut.fingerprint != chunked.fingerprint
-    short = cut.paint(KEYS[:2], ["a dog", "two cats"])
-    assert np.array_equal(short, chunked.paint(KEYS[:2], ["a dog", "two cats"]))
+    short = cut.generate_images(KEYS[:2], ["a dog", "two cats"])
+    assert np.array_equal(short, chunked.generate_images(KEYS[:2], ["a dog", "two cats"]))
     other = LONG[:140] + "z" * 10
-    assert np.array_equal(cut.paint(KEYS[:1], [LONG]), cut.paint(KEYS[:1], [other]))
-    assert not np.array_equal(chunked.paint(KEYS[:1], [LONG]), chunked.paint(KEYS[:1], [other]))
-    mixed = chunked.paint(KEYS[:4], ["a dog", LONG, "two cats", other])
+    assert np.array_equal(cut.generate_images(KEYS[:1], [LONG]), cut.generate_images(KEYS[:1], [other]))
+    assert not np.array_equal(chunked.generate_images(KEYS[:1], [LONG]), chunked.generate_images(KEYS[:1], [other]))
+    mixed = chunked.generate_images(KEYS[:4], ["a dog", LONG, "two cats", other])
     assert np.array_equal(mixed[0], short[0]), "a long neighbour changes nothing"
-    assert np.array_equal(mixed[3], chunked.paint(KEYS[3:4], [other])[0])
+    assert np.array_equal(mixed[3], chunked.generate_images(KEYS[3:4], [other])[0])
     refined = Generator(
         settings(
             generator=str(base), long_prompts="chunk", steps=4,
             refiner=Refiner(model=str(refiner), base_share=0.5),
         )
     )  # fmt: skip
-    assert not np.array_equal(refined.paint(KEYS[:1], [LONG]), refined.paint(KEYS[:1], [other]))
+    assert not np.array_equal(refined.generate_images(KEYS[:1], [LONG]), refined.generate_images(KEYS[:1], [other]))

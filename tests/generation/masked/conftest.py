@@ -6,7 +6,7 @@ from diffusers import AmusedPipeline, AmusedScheduler
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from desk_models import masked, tokenizer
-from synthpairs.generation.masked.params import Embed
+from synthpairs.generation.masked.params import GenerateTokens
 from tests.conftest import tiny_tokenizer
 from tests.generation.conftest import TEXTS, captions_of  # noqa: F401
 
@@ -46,4 +46,4 @@ def settings(tiny_masked, tmp_path, monkeypatch):
         "schedule": "cosine", "vectors": "hard", "dtype": "float32", "batch": 4, "samples_per_shard": 8,
         "max_failed_share": 0.0,
     }  # fmt: skip
-    return lambda **changed: Embed(**values | changed)
+    return lambda **changed: GenerateTokens(**values | changed)

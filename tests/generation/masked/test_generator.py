@@ -35,7 +35,7 @@ def test_greedy_tokens_are_those_of_diffusers(settings, tiny_masked, guidance, s
 def test_tokens_do_not_depend_on_the_batch_or_their_row_in_it(settings, batch, threads):
     generator = MaskedGenerator(settings(batch=batch, vectors="soft"))
     keys, texts = KEYS[:batch], TEXTS[:batch]
-    with determinism.threads(threads):
+    with determinism.torch_threads(threads):
         together = generator.decode(keys, texts)
         alone = [generator.decode([key], [text]) for key, text in zip(keys, texts, strict=True)]
         reverse = generator.decode(keys[::-1], texts[::-1])
@@ -98,11 +98,11 @@ def test_fingerprint_covers_what_changes_tokens(settings, tiny_masked, tmp_path)
 def test_invalid_settings_are_errors(settings, tiny_generator, tmp_path):
     other = str(save_masked(tmp_path / "other", vq_codes=CODES - 1))
     for changed, message in (
-        ({"generator": "models/none"}, r"embed.generator: 'models/none' is neither a directory nor OWNER/NAME@"),
-        ({"generator": str(tmp_path)}, r"model_index.json is missing: embed.generator must be"),
-        ({"generator": str(tiny_generator)}, r"embed.generator: StableDiffusionXLPipeline is no AmusedPipeline"),
-        ({"temperature": [1.0]}, r"embed.temperature must be \[first, last\], got \[1.0\]"),
-        ({"temperature": None}, r"embed.candidates must be 1 when embed.temperature is null, got 2"),
+        ({"generator": "models/none"}, r"generate_tokens.generator: 'models/none' is neither a directory nor OWNER/NAME@"),
+        ({"generator": str(tmp_path)}, r"model_index.json is missing: generate_tokens.generator must be"),
+        ({"generator": str(tiny_generator)}, r"generate_tokens.generator: StableDiffusionXLPipeline is no AmusedPipeline"),
+        ({"temperature": [1.0]}, r"generate_tokens.temperature must be \[first, last\], got \[1.0\]"),
+        ({"temperature": None}, r"generate_tokens.candidates must be 1 when generate_tokens.temperature is null, got 2"),
         ({"generator": other, "vectors": "soft"}, r"soft needs .* VQ model of the same codes, not 32 and 31"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):

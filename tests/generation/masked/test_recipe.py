@@ -6,9 +6,9 @@ import pytest
 
 from synthpairs.core.schema import digest
 from synthpairs.generation.batch import BatchGenerator
-from synthpairs.generation.masked.codes import TOKENS, VECTORS
 from synthpairs.generation.masked.make import token_spec
 from synthpairs.generation.masked.params import RECIPE
+from synthpairs.generation.masked.tokens import TOKENS, VECTORS
 from tests.generation.masked.conftest import CHANNELS
 
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())

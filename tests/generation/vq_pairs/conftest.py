@@ -9,10 +9,10 @@ from ruamel.yaml import YAML
 from desk_models.tokenizer import build
 from synthpairs.core.schema import DRAWINGS
 from synthpairs.core.storage import write_json, write_table
-from synthpairs.emoji.drawings import of_split
+from synthpairs.emoji.drawings import drawings_of_split
 from synthpairs.emoji.pool import draw_scenes
 from synthpairs.generation.vq_pairs.listing import RECORD, describe
-from synthpairs.generation.vq_pairs.params import Pairs
+from synthpairs.generation.vq_pairs.params import RealPairs
 from tests.captions.conftest import CONCEPTS, drawings  # noqa: F401
 
 CODES = 32
@@ -36,12 +36,12 @@ def project(
 
     def build_in(**changed):
         values = {"seed": 1, "scenes": 90, "kinds": {"single": 0.5, "pair": 0.25, "several": 0.25}, "used": 70}
-        params = Pairs(**values, tokenizer="models/masked")
-        rows = list(of_split(drawings, "train", CONCEPTS))
+        params = RealPairs(**values, tokenizer="models/masked")
+        rows = list(drawings_of_split(drawings, "train", CONCEPTS))
         tiny_vq.save_pretrained(tmp_path / params.tokenizer / "vqvae")
         scenes = draw_scenes(rows, params.seed, params.scenes, params.kinds)
         write_json(tmp_path / params.tokenizer / RECORD, describe(scenes, rows))
-        write_table(tmp_path / "data/art/drawings.parquet", drawings, DRAWINGS)
+        write_table(tmp_path / "data/emoji/drawings.parquet", drawings, DRAWINGS)
         with (tmp_path / "params.yaml").open("w") as file:
             YAML(typ="safe").dump({"world": {"concepts": CONCEPTS}, "pairs": asdict(params) | changed}, file)
         monkeypatch.chdir(tmp_path)

@@ -21,7 +21,7 @@ def ask(connection):
         prompts = [[("system", "You write captions."), ("user", f"Subject: {name}.")] for name in WORLD]
         settings = {"temperature": 1, "top_p": 0.95, "max_tokens": 16}
         bodies = (request_body(SERVED, messages, seed=number, **settings) for number, messages in enumerate(prompts))
-        return server_replies(bodies, len(prompts), SERVED, replace(connection, **changed), most_failed, "invent")
+        return server_replies(bodies, len(prompts), SERVED, replace(connection, **changed), most_failed, "class_captions")
 
     return go
 
@@ -31,7 +31,7 @@ def test_replies_are_in_order_and_requests_are_complete(ask, chat_server):
     expected = [f"A {name} on mat {number}" for number, name in enumerate(WORLD)]
     assert replies == [Reply(text, "pinned-1-of-may") for text in expected]
     assert counts == {"cached": 0, "attempts_in_vain": 0}
-    body = next(body for body in chat_server.seen if "dog" in body["messages"][-1]["content"])
+    body = next(body for body in chat_server.requests if "dog" in body["messages"][-1]["content"])
     assert [message["role"] for message in body.pop("messages")] == ["system", "user"]
     assert body == {
         "model": "pinned-1", "temperature": 1, "top_p": 0.95, "max_tokens": 16, "seed": 1,
@@ -58,9 +58,9 @@ def test_a_rerun_repeats_failed_requests_alone(ask, chat_server):
     chat_server.script = {"dog": [(500, {})] * 4}
     first, _ = ask(most_failed=1)
     assert first[1].error == "4 attempts, the last: HTTP 500 Internal Server Error"
-    assert len(chat_server.seen) == 3 + 4
+    assert len(chat_server.requests) == 3 + 4
     second, counts = ask()
-    assert len(chat_server.seen) == 3 + 4 + 1
+    assert len(chat_server.requests) == 3 + 4 + 1
     assert counts["cached"] == 3
     assert second[:1] + second[2:] == first[:1] + first[2:]
     assert second[1].text.startswith("A dog")
@@ -72,7 +72,7 @@ def test_a_bad_request_is_not_retried_and_reports_the_servers_text(ask, chat_ser
     chat_server.script = {"dog": [(400, {})]}
     replies, counts = ask(most_failed=1)
     assert replies[1].error.startswith('HTTP 400 Bad Request: {"error": "')  # what tests/chat.py sends
-    assert (len(chat_server.seen), counts["attempts_in_vain"]) == (4, 0)
+    assert (len(chat_server.requests), counts["attempts_in_vain"]) == (4, 0)
 
 
 def test_an_unreachable_address_is_an_error_of_each_request(ask):
@@ -92,14 +92,14 @@ def test_redirects_are_refused(ask, chat_server):
     chat_server.script = {name: [(302, {"Location": f"{chat_server.url}/chat/completions"})] for name in WORLD}
     with pytest.raises(ValueError, match="HTTP 302"):
         ask(most_failed=4, concurrency=1)
-    assert len(chat_server.seen) <= len(WORLD)
+    assert len(chat_server.requests) <= len(WORLD)
 
 
 def test_too_many_failures_end_the_stage_early(ask, chat_server):
     chat_server.script = {name: [(500, {})] * 9 for name in WORLD}
     with pytest.raises(ValueError, match=r"2 of 2 requests failed, more than .*max_failed_share.*HTTP 500"):
         ask(most_failed=1, concurrency=1)
-    assert len(chat_server.seen) < 4 * len(WORLD)
+    assert len(chat_server.requests) < 4 * len(WORLD)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])

@@ -5,7 +5,7 @@ import pytest
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.analysis import differences
-from synthpairs.report.inputs import read_synth2_results
+from synthpairs.report.results import read_synth2_results
 from synthpairs.report.sections.claims import DEPENDS, HOLDS, OPPOSITE, UNMEASURED, claims
 from tests.report.conftest import CURVES, PARAMS, SPEED
 
@@ -13,7 +13,7 @@ CAPTIONS, STEPS, SPEEDS, SHARE, ENTROPY = range(5)
 NEVER = [[0.1, 0.1, 0.1]] * 3
 
 
-def claim(results, number, comparisons=(("genpair", "real-codes"),), **changed):
+def claim(results, number, comparisons=(("genpair", "real-tokens"),), **changed):
     results = replace(results, **changed)
     return claims(results, differences(results, PARAMS, comparisons))[number]
 
@@ -23,7 +23,7 @@ def claim(results, number, comparisons=(("genpair", "real-codes"),), **changed):
 )
 def test_captions_are_judged_by_the_paired_interval(synth2_results, real, mixed, verdict):
     answers = {
-        arm: table.assign(score=(real if arm == "real-codes" else mixed) + table["score"] / 1e6)
+        arm: table.assign(score=(real if arm == "real-tokens" else mixed) + table["score"] / 1e6)
         for arm, table in synth2_results.answers.items()
     }
     assert claim(synth2_results, CAPTIONS, answers=answers).verdict == verdict

@@ -5,9 +5,9 @@ from synthpairs.report.sections.contamination import contamination
 
 def with_counts(results, **counts):
     """Results with other counts of flags in every set."""
-    audit, flags = results.audit_metrics, {name.replace("_", "-"): count for name, count in counts.items()}
-    sets = {name: one | flags for name, one in audit["sets"].items()}
-    return dataclasses.replace(results, audit_metrics=audit | {"sets": sets})
+    contamination, flags = results.audit_metrics, {name.replace("_", "-"): count for name, count in counts.items()}
+    sets = {name: one | flags for name, one in contamination["sets"].items()}
+    return dataclasses.replace(results, audit_metrics=contamination | {"sets": sets})
 
 
 def test_counts_stand_by_set_and_what_was_not_measured_says_so(results):
@@ -28,7 +28,7 @@ def test_examples_are_the_flagged_ones(results):
     assert len(rows) == 2
     assert "| `ffffffffff` | same group |" in rows[0]
     assert "| `desk_caption/0123` | 75% of the n-grams |" in rows[1]
-    clean = dataclasses.replace(results, audit=results.audit.assign(flags=[[]] * len(results.audit)))
+    clean = dataclasses.replace(results, contamination=results.contamination.assign(flags=[[]] * len(results.contamination)))
     assert "| flag | pair |" not in contamination(clean)
 
 

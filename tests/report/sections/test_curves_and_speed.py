@@ -7,7 +7,7 @@ from tests.report.conftest import CURVES, SPEED
 def test_each_seed_has_its_own_step_or_never_gets_there():
     steps = steps_to_baseline(CURVES)
     assert (steps.mixed, steps.mixed_by_seed, steps.real, steps.last) == (100, (100, 200, 100), 300, 300)
-    assert "step 100 of 300 (33%); by seed: 100, 200, 100; `real-codes` itself: step 300" in steps.text()
+    assert "step 100 of 300 (33%); by seed: 100, 200, 100; `real-tokens` itself: step 300" in steps.text()
     curves = deepcopy(CURVES)
     curves["arms"]["genpair"][1], curves["reached"]["step"] = [0.1, 0.1, 0.1], None
     assert steps_to_baseline(curves).text().startswith("never; by seed: 100, never, 100;")
@@ -17,7 +17,7 @@ def test_curves_show_every_seed_and_their_mean():
     section = curves_section(CURVES)
     assert section.splitlines()[0].endswith("(experiments/learning_curves.png)")
     assert (
-        "| `real-codes` | 0.900 [0.800, 1.000] | 0.900 | 1.000 | 0.800 |\n"
+        "| `real-tokens` | 0.900 [0.800, 1.000] | 0.900 | 1.000 | 0.800 |\n"
         "| `genpair` | 1.167 [1.100, 1.200] | 1.100 | 1.200 | 1.200 |\n"
     ) in section
 

@@ -1,11 +1,11 @@
-from synthpairs.evaluation.diversity.clusters import analyse, tracked_metrics
+from synthpairs.evaluation.diversity.clusters import measure_diversity, tracked_metrics
 from synthpairs.report.sections.diversity import markdown
 from tests.evaluation.diversity.test_clusters import EVEN, SKEWED, TOPICS, captions, embed, settings
 
 
 def test_the_table_has_every_set_and_k_beside_the_paper():
     sets = {"skewed": captions(SKEWED), "even": captions(EVEN), "also even": captions(EVEN)}
-    results = analyse(sets, settings(clusters=[3, TOPICS]), embed)
+    results = measure_diversity(sets, settings(clusters=[3, TOPICS]), embed)
     lines = markdown(results).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
@@ -25,4 +25,4 @@ def test_the_table_has_every_set_and_k_beside_the_paper():
 
 
 def test_a_single_set_has_nothing_to_be_compared_with():
-    assert "- k = 8: even is the only set." in markdown(analyse({"even": captions(EVEN)}, settings(), embed))
+    assert "- k = 8: even is the only set." in markdown(measure_diversity({"even": captions(EVEN)}, settings(), embed))

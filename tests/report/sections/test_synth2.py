@@ -6,10 +6,10 @@ from PIL import Image
 
 from stages import report as stage
 from synthpairs.core.storage import write_json
-from synthpairs.report.inputs import read_synth2_results
+from synthpairs.report.results import read_synth2_results
 from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
-from tests.report.conftest import CODE_ARMS, CODE_SKILL, PARAMS, answers, png, write_answers
+from tests.report.conftest import CODE_SKILL, PARAMS, TOKEN_ARMS, answers, png, write_answers
 
 
 def section(results):
@@ -18,15 +18,15 @@ def section(results):
 
 def test_the_section_holds_every_part(synth2_results):
     text, drawn = section(synth2_results)
-    assert sorted(drawn) == ["code-arms.png", "codes.png"]
+    assert sorted(drawn) == ["token-arms.png", "tokens.png"]
     assert [part for part in (
-        f"({FIGURES}/code-arms.png)", f"({FIGURES}/codes.png)", "### Number of pairs of each arm\n",
+        f"({FIGURES}/token-arms.png)", f"({FIGURES}/tokens.png)", "### Number of pairs of each arm\n",
         "### Arms on VQ tokens compared\n", "### Claims of the paper\n", "### Learning curves\n",
         "### Speed\n", "### From class names to pairs\n", "### The masked generator\n", "### Diversity of the captions\n",
         "| masked | 0.875 | 24 | 21.500 | 0.125 | 0.500 |",
-        "| captions that `invent` kept | 8 | 2 cut, 1 chatter, 1 failed |",
-        "| captions that `screen` kept | 5 | 2 judge, 1 words |",
-        "| grids that `embed` generated | 10 | none |",
+        "| captions that `class_captions` kept | 8 | 2 cut, 1 chatter, 1 failed |",
+        "| captions that `filter_captions` kept | 5 | 2 judge, 1 words |",
+        "| grids that `generate_tokens` generated | 10 | none |",
         "| real pairs available to the arms | 40 |  |",
     ) if part not in text] == []  # fmt: skip
     assert text.endswith("\n\ntext on diversity")
@@ -35,19 +35,19 @@ def test_the_section_holds_every_part(synth2_results):
 def test_captions_are_compared_with_those_without_the_image(project):
     write_answers(project, "genpair", answers("genpair", CODE_SKILL | {"desk_caption": (0.1, 0.1)}))
     write_json(project / "models/desk/metrics.json", {"clip": {"n": 6}})
-    text, _ = section(read_synth2_results(CODE_ARMS))
-    assert "`real-codes` is better with the image (0.650 [0.583, 0.725], without 0.142 [0.108, 0.184])" in text
+    text, _ = section(read_synth2_results(TOKEN_ARMS))
+    assert "`real-tokens` is better with the image (0.650 [0.583, 0.725], without 0.142 [0.108, 0.184])" in text
     assert "`genpair` is not shown to be better with the image (" in text
     assert "Not measured: models/desk/metrics.json has no entry `masked`" in text
 
 
 def test_the_stage_decodes_each_cell_from_its_own_codes(project):
     stage.main()
-    shown = Image.open(project / "reports" / FIGURES / "codes.png")
+    shown = Image.open(project / "reports" / FIGURES / "tokens.png")
     assert shown.size[0] == PARAMS.columns * (PARAMS.side + 16)
     assert np.asarray(shown)[8 : 8 + PARAMS.side, 8 : 8 + PARAMS.side].std() > 0
-    manifest = json.loads((project / "data/embedded/generator.json").read_text())
+    manifest = json.loads((project / "data/generated_tokens/generator.json").read_text())
     manifest["inputs"]["grid"] = [2, 2]
-    write_json(project / "data/embedded/generator.json", manifest)
+    write_json(project / "data/generated_tokens/generator.json", manifest)
     with pytest.raises(ValueError, match="32 bytes of tokens, not those of 2 x 2"):
         stage.main()

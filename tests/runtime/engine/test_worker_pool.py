@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthpairs.core.determinism import best_device, off_accelerators
+from synthpairs.core.determinism import best_device, cpu_only
 from synthpairs.runtime.engine.worker_pool import check, worker_pool
 from synthpairs.runtime.settings import Runtime
 
@@ -35,7 +35,7 @@ def test_one_worker_per_accelerator_unless_set_otherwise(accelerators, settings,
 def test_the_driver_leaves_accelerators_to_its_workers(accelerators):
     accelerators(2)
     assert best_device().type == "cuda"
-    with off_accelerators(True):
+    with cpu_only(True):
         assert best_device().type == "cpu"
 
 

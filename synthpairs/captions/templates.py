@@ -5,9 +5,9 @@ import pandas as pd
 
 from synthpairs.captions.params import Templates
 from synthpairs.captions.record import Caption
-from synthpairs.emoji.drawings import of_split, picture
+from synthpairs.emoji.drawings import drawings_of_split, picture
 from synthpairs.emoji.scenes import KINDS, draw_kind, draw_scene, render_png
-from synthpairs.emoji.wording import word_scene
+from synthpairs.emoji.wording import random_caption
 
 # Templates by kind of noise. The empty ones are generated: concept name and keywords, the caption of another scene, and the
 # concept name repeated.
@@ -31,7 +31,7 @@ NOISE = {
 _SPAM = ["hd", "wallpaper", "free download", "vector", "stock", "clipart", "png", "4k"]
 
 
-def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Templates, seed: int) -> list[Caption]:
+def template_captions(drawings: pd.DataFrame, concepts: list[str], params: Templates, seed: int) -> list[Caption]:
     """One template caption for each of `params.pictures` scenes of training drawings, with the scene's image as original.
 
     Scene i depends on `seed` and i alone, so that a larger number of scenes leaves the first ones unchanged.
@@ -42,19 +42,19 @@ def human_captions(drawings: pd.DataFrame, concepts: list[str], params: Template
         raise ValueError(f"params.yaml: captions.human: {unknown[0]!r} is not known; {known}")
     if sum(params.noise.values()) > 1 or not sum(params.kinds.values()):
         raise ValueError("params.yaml: captions.human: noise must add up to at most 1, kinds to more than 0")
-    rows = list(of_split(drawings, "train", concepts))
+    rows = list(drawings_of_split(drawings, "train", concepts))
     if not rows:
-        raise ValueError(f"data/art/drawings.parquet has no training drawing of {', '.join(concepts[:5])} ...")
+        raise ValueError(f"data/emoji/drawings.parquet has no training drawing of {', '.join(concepts[:5])} ...")
     pictures = {row["drawing"]: picture(row["png"]) for row in rows}
     keywords = {row["name"]: list(row["keywords"]) for row in rows}
     captions = []
     for number in range(params.pictures):
         rng = np.random.default_rng([seed, number])
         scene = draw_scene(rows, rng, draw_kind(rng, params.kinds))
-        text, noise = word_scene(scene, rng, keywords), _draw_noise(params.noise, rng)
+        text, noise = random_caption(scene, rng, keywords), _draw_noise(params.noise, rng)
         if noise:
             others = [row for row in rows if row["name"] not in scene.names]
-            mismatch = word_scene(draw_scene(others, rng, "single"), rng, keywords)
+            mismatch = random_caption(draw_scene(others, rng, "single"), rng, keywords)
             text = mismatch if noise == "mismatch" else _noisy(noise, text, scene.names[0], keywords, number, rng)
         captions.append(
             Caption(

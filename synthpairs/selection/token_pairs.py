@@ -14,7 +14,7 @@ import numpy as np
 
 from synthpairs.core.config import Within
 from synthpairs.core.storage import read_table
-from synthpairs.generation.masked.codes import read_token_grids, vectors_of
+from synthpairs.generation.masked.tokens import codebook_vectors, read_token_grids
 from synthpairs.models.vq_tokenizer import read_codebook, tokenizer_folder
 
 T = TypeVar("T")
@@ -35,11 +35,11 @@ class TokenPair:
 
     key: str
     text: str
-    codes: np.ndarray
+    tokens: np.ndarray
     soft: np.ndarray | None = None
 
 
-def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterator, dict[str, int]]:
+def token_training_set(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterator, dict[str, int]]:
     """The training set of an arm: (key, caption, vectors float32 [channels, rows, columns]) in training order; and counts.
 
     Vectors are of the codebook of the pipeline `tokenizer` (resampler.tokenizer); soft ones are rescaled to the mean and
@@ -47,12 +47,12 @@ def mixed(arm: str, params: Mixing, data: Path, tokenizer: str) -> tuple[Iterato
     FileNotFoundError when a stage has not run.
     """
     if arm not in params.synthetic:
-        raise ValueError(f"params.yaml: mixing.synthetic has no share for {arm}, which stands in code_arms")
+        raise ValueError(f"params.yaml: mixing.synthetic has no share for {arm}, which stands in token_arms")
     num_synthetic = round(params.draws * params.synthetic[arm])
     num_real = params.draws - num_synthetic
     rng = np.random.default_rng(params.seed)
     real = _draw(real_pairs(data / "pairs"), num_real, rng) if num_real else []
-    synthetic = _draw(generated_pairs(data / "embedded"), num_synthetic, rng) if num_synthetic else []
+    synthetic = _draw(generated_pairs(data / "generated_tokens"), num_synthetic, rng) if num_synthetic else []
     counts: dict[str, int] = {}
     for name, draws in (("real", real), ("synthetic", synthetic)):
         counts |= {f"{name}_draws": len(draws), f"{name}_pairs": len({pair.key for pair in draws})}
@@ -72,15 +72,15 @@ def _draw(pairs: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
 
 
 def real_pairs(directory: Path) -> list[TokenPair]:
-    """The pairs that the stage `pairs` encoded, in their order."""
-    rows = read_table(directory / "pairs.parquet", "dvc repro pairs")
+    """The pairs that the stage `encode_real_pairs` encoded, in their order."""
+    rows = read_table(directory / "pairs.parquet", "dvc repro encode_real_pairs")
     grid = json.loads((directory / "list.json").read_text())["grid"]
     columns = zip(rows["key"], rows["text"], rows["tokens"], strict=True)
     return [TokenPair(key, text, tokens.reshape(grid)) for key, text, tokens in columns]
 
 
 def generated_pairs(directory: Path) -> list[TokenPair]:
-    """The pairs that the stage `embed` generated, by key."""
+    """The pairs that the stage `generate_tokens` generated, by key."""
     return [TokenPair(*sample) for sample in read_token_grids(directory)]
 
 
@@ -89,7 +89,7 @@ def _with_vectors(pairs: Sequence[TokenPair], codebook: np.ndarray) -> Iterator[
     scale = soft_scale(soft, codebook) if soft else None
     for pair in pairs:
         if pair.soft is None or scale is None:
-            yield pair.key, pair.text, vectors_of(pair.codes[None], codebook)[0]
+            yield pair.key, pair.text, codebook_vectors(pair.tokens[None], codebook)[0]
         else:
             yield pair.key, pair.text, pair.soft * scale[0] + scale[1]
 
@@ -99,7 +99,7 @@ def soft_scale(pairs: Sequence[TokenPair], codebook: np.ndarray) -> tuple[np.nda
 
     An expected vector averages codebook vectors, so it is smaller than those that a vision tower's quantiser gives.
     """
-    hard = vectors_of(np.stack([pair.codes for pair in pairs]), codebook)
+    hard = codebook_vectors(np.stack([pair.tokens for pair in pairs]), codebook)
     soft = np.stack([pair.soft for pair in pairs if pair.soft is not None]).astype(np.float32)
     axes = (0, 2, 3)
     factor = hard.std(axes) / soft.std(axes).clip(1e-6)

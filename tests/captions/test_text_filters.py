@@ -2,8 +2,8 @@
 
 import pytest
 
-from synthpairs.captions.filters import TEXT_FILTERS, apply_rules, unusable
 from synthpairs.captions.measures import Texts
+from synthpairs.captions.text_filters import TEXT_FILTERS, apply_rules, unusable
 
 UNUSABLE = {
     "": "empty", " \n\t ": "empty", "dog " * 25_000: "100000 characters > 300", "a\x00dog": "control character U+0000",
@@ -55,5 +55,5 @@ def test_the_first_filter_to_reject_gives_the_reason_and_measures_of_later_ones_
     assert lists == [measures, [], measures[:1], measures[:5], measures[:5], []]
     assert isinstance(results[0].measures["words"], int)
     assert apply_rules([], strict) == []
-    monkeypatch.setattr("synthpairs.captions.filters.BATCH", 2)
+    monkeypatch.setattr("synthpairs.captions.text_filters.BATCH", 2)
     assert apply_rules(texts, strict) == results

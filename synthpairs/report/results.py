@@ -15,11 +15,11 @@ from synthpairs.core.storage import read_table
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
 DESK_MODELS = Path("models/desk/metrics.json")
-TRAININGS = ("align", "finetune")  # stages with one metrics file per arm
-SYNTH2_STAGES = ("invent", "screen", "pairs", "embed")  # with one metrics file each
-REAL, MIXED, SYNTHETIC = "real-codes", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
+TRAININGS = ("pretrain", "finetune")  # stages with one metrics file per arm
+SYNTH2_STAGES = ("class_captions", "filter_captions", "pairs", "generate_tokens")  # with one metrics file each
+REAL, MIXED, SYNTHETIC = "real-tokens", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
 CURVES_KEYS = ("measure", "task", "n", "seeds", "steps", "arms", "reached")
-SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "align")
+SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "pretrain")
 NUMBERS = ("metric", "higher_is_better", "value", "low", "high", "n")  # of a benchmark's result
 RESULTS = ["arm", "task", *NUMBERS, "blind_value", "blind_low", "blind_high"]
 
@@ -53,7 +53,7 @@ class SynthVLMResults(ArmResults):
     manifest: pd.DataFrame
     failed: pd.DataFrame  # images that could not be generated
     generator: dict[str, Any]  # generator.json of the images
-    audit: pd.DataFrame
+    contamination: pd.DataFrame
     scores: pd.DataFrame
     selected: pd.DataFrame
     pairs: dict[str, pd.DataFrame]  # by arm
@@ -83,13 +83,13 @@ def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMR
     return SynthVLMResults(
         **_arm_results(arms, (*arms, UNTRAINED), root),
         caption_metrics=read_json(root / METRICS / "captions.json", "dvc repro captions"),
-        audit_metrics=read_json(root / METRICS / "audit.json", "dvc repro audit"),
+        audit_metrics=read_json(root / METRICS / "contamination.json", "dvc repro contamination"),
         kept=read_table(data / "captions/kept.parquet", "dvc repro captions"),
         rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions"),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),
         failed=read_table(data / "images/failed.parquet", "dvc repro images"),
         generator=read_json(data / "images/generator.json", "dvc repro images", ["inputs"]),
-        audit=read_table(data / "audit/audit.parquet", "dvc repro audit"),
+        contamination=read_table(data / "contamination/contamination.parquet", "dvc repro contamination"),
         scores=read_table(data / "scores/scores.parquet", "dvc repro scores"),
         selected=read_table(data / "selection/selected.parquet", "dvc repro select"),
         pairs={arm: read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select") for arm in arms},
@@ -105,10 +105,10 @@ def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMR
 def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Results:
     """Read everything; FileNotFoundError names the command that makes a missing file."""
     data, reports = root / "data", root / "reports"
-    generated = read_table(data / "embedded/manifest.parquet", "dvc repro embed")
-    real = read_table(data / "pairs/pairs.parquet", "dvc repro pairs")
+    generated = read_table(data / "generated_tokens/manifest.parquet", "dvc repro generate_tokens")
+    real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs")
     return Synth2Results(
-        **_arm_results(arms, arms, root, "-codes"),
+        **_arm_results(arms, arms, root, "-tokens"),
         metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES},
         generated=generated[["key", "uid", "text", "concept"]],
         real=real[["key", "text", "concept"]],
@@ -119,7 +119,7 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
 
 
 def _arm_results(arms: Sequence[str], evaluated: Sequence[str], root: Path, suffix: str = "") -> dict[str, Any]:
-    """The fields of ArmResults, by the stages `align`, `finetune` and `benchmark`, each followed by `suffix`."""
+    """The fields of ArmResults, by the stages `pretrain`, `finetune` and `benchmark`, each followed by `suffix`."""
     command = f"dvc repro benchmark{suffix}"
     benchmarks = {arm: read_json(root / BENCHMARKS / f"{arm}.json", command) for arm in evaluated}
     tasks = read_json(root / METRICS / "tasks.json", "dvc repro tasks").get("benchmarks", {})

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from synthpairs.emoji.drawings import of_split, picture
+from synthpairs.emoji.drawings import drawings_of_split, picture
 from synthpairs.emoji.scenes import BACKGROUNDS, Scene, draw_scene, is_plural, render_png
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def evenly(rng: np.random.Generator, values: Sequence[T], count: int) -> list[T]
     return shuffled(rng, [value for _ in range(passes) for value in shuffled(rng, values)][:count])
 
 
-class Studio:
+class SceneComposer:
     """Composes scenes of one split's drawings; no two of their images are equal.
 
     `names` are all concepts, `countable` those with a plural, `kinds` maps each concept to its kind.
@@ -37,7 +37,7 @@ class Studio:
 
     def __init__(self, drawings: pd.DataFrame, split: str, concepts: list[str], side: int) -> None:
         self._rows: dict[str, list[dict]] = {}
-        for row in of_split(drawings, split, concepts):
+        for row in drawings_of_split(drawings, split, concepts):
             self._rows.setdefault(row["name"], []).append(row)
         if missing := sorted(set(concepts) - set(self._rows)):
             raise ValueError(f"params.yaml: world.concepts: no drawing of split {split} shows {', '.join(missing)}")

@@ -9,11 +9,11 @@ from functools import partial
 from synthpairs.captions.chunks import Chunks, chunks
 from synthpairs.captions.clip_filter import ClipFilter
 from synthpairs.captions.duplicates import Duplicates
-from synthpairs.captions.filters import filter_texts
 from synthpairs.captions.models import Models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption, remaining
-from synthpairs.core.storage import WorkStore
+from synthpairs.captions.text_filters import filter_texts
+from synthpairs.core.storage import ResultCache
 
 log = logging.getLogger(__name__)
 Filter = Callable[[Sequence[Caption]], object]  # rejects some of the captions
@@ -27,7 +27,7 @@ class Filtered:
     kept: int
 
 
-def curate(captions: Iterable[Caption], params: CaptionParams, models: Models, store: WorkStore) -> Filtered:
+def filter_captions(captions: Iterable[Caption], params: CaptionParams, models: Models, store: ResultCache) -> Filtered:
     """Apply all filters in the paper's order: rules, perplexity, duplicates, judge, BLIP, CLIP.
 
     Of equal captions the first is kept, so order the sources by trust. One chunk is in memory at a time, the others in `store`.
@@ -61,7 +61,7 @@ def curate(captions: Iterable[Caption], params: CaptionParams, models: Models, s
 
 
 def _language_model_filters(
-    params: CaptionParams, models: Models, store: WorkStore
+    params: CaptionParams, models: Models, store: ResultCache
 ) -> tuple[list[Filter], list[Filter]]:
     """The perplexity filter (except the 5-gram model's, which is in `filter_texts`) and the judge, none or one of each."""
     perplexity: list[Filter] = []

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from synthpairs.captions.generated import generated_captions, parse_reply
 from synthpairs.captions.params import Generated
-from synthpairs.captions.writing import model_captions, parse_reply
 from synthpairs.models.language.model import load
 
 FAULTS = {
@@ -35,7 +35,7 @@ def test_each_reply_becomes_a_caption_and_depends_only_on_seed_and_number(settin
     params = settings()
     more = Generated(per_concept=5, sampling=params.model.sampling)
     few, many, other = (
-        model_captions(load(Path(params.llm)), ["cat", "dog"], model, seed, 4, store)
+        generated_captions(load(Path(params.llm)), ["cat", "dog"], model, seed, 4, store)
         for model, seed in ((params.model, 0), (more, 0), (params.model, 1))
     )
     assert (len(few), len(many)) == (6, 10)

@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from desk_models.reader import ConversationSampler, Curriculum, Difficulty, build, evaluate
 from torch.nn import functional as F
 
 from desk_models import reader
 from desk_models.blurred import PATCHES
-from desk_models.reader import ConversationSampler, Curriculum, Difficulty, build, evaluate
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.vlm.examples import IGNORED
 from synthpairs.vlm.model import assemble

@@ -9,12 +9,12 @@ import pandas as pd
 
 from synthpairs.core.schema import BENCHMARK, INSTRUCTIONS
 from synthpairs.core.storage import write_bytes, write_table
+from synthpairs.emoji.tasks.composer import SceneComposer
 from synthpairs.emoji.tasks.definitions import TASKS, TEXT, VERSION, definitions
 from synthpairs.emoji.tasks.instructions import instruction_rows
 from synthpairs.emoji.tasks.items import caption_items, sqa_items, vqa_items
 from synthpairs.emoji.tasks.params import Tasks
 from synthpairs.emoji.tasks.pope import pope_items
-from synthpairs.emoji.tasks.studio import Studio
 from synthpairs.emoji.tasks.words import text_items, word_classes
 
 BENCHMARK_SPLIT = "heldout_combination"
@@ -29,17 +29,17 @@ def make_tasks(drawings: pd.DataFrame, concepts: list[str], params: Tasks, out: 
     benchmark_words, instruction_words = word_classes(drawings)
     streams = dict(zip((*TASKS, "instructions"), np.random.default_rng(params.seed).spawn(len(TASKS) + 1), strict=True))
 
-    def studio(split: str = BENCHMARK_SPLIT) -> Studio:
-        return Studio(drawings, split, concepts, params.side)
+    def composer(split: str = BENCHMARK_SPLIT) -> SceneComposer:
+        return SceneComposer(drawings, split, concepts, params.side)
 
     tables = {
-        "desk_caption": caption_items(studio(), params.caption, params.references, streams["desk_caption"]),
-        "desk_pope": pope_items(studio(), params.pope, streams["desk_pope"]),
-        "desk_vqa": vqa_items(studio(), params.vqa, streams["desk_vqa"]),
-        "desk_sqa": sqa_items(studio(), params.sqa, streams["desk_sqa"]),
+        "desk_caption": caption_items(composer(), params.caption, params.references, streams["desk_caption"]),
+        "desk_pope": pope_items(composer(), params.pope, streams["desk_pope"]),
+        "desk_vqa": vqa_items(composer(), params.vqa, streams["desk_vqa"]),
+        "desk_sqa": sqa_items(composer(), params.sqa, streams["desk_sqa"]),
         TEXT: text_items(benchmark_words, params.text, streams[TEXT]),
     }
-    rows = instruction_rows(studio(INSTRUCTION_SPLIT), instruction_words, params.instructions, streams["instructions"])
+    rows = instruction_rows(composer(INSTRUCTION_SPLIT), instruction_words, params.instructions, streams["instructions"])
     for task, items in tables.items():
         items.sort(key=lambda row: str(row["uid"]))
         check_split(task, items, drawings, BENCHMARK_SPLIT)

@@ -12,7 +12,7 @@ DATA = Path("data")
 CAPTION_TABLES = ("captions/kept.parquet", "captions/rejected.parquet")  # with the pictures of real pairs
 
 
-def load_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Slice | bytes]]:
+def load_training_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Slice | bytes]]:
     """(key, caption, encoded picture) of an arm's training pairs, in the same order in every run.
 
     Generated pictures are slices of their shards; originals, from tables, are bytes. FileNotFoundError when the arm's table

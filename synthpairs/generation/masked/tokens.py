@@ -28,7 +28,7 @@ def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np
     One shard is in memory at a time. FileNotFoundError when the stage has not run; ValueError names shard and key of a sample
     that does not agree with the manifest or generator.json.
     """
-    manifest = read_table(directory / "manifest.parquet", "dvc repro embed")
+    manifest = read_table(directory / "manifest.parquet", "dvc repro generate_tokens")
     inputs = json.loads((directory / "generator.json").read_text())["inputs"]
     rows, columns = inputs["grid"]
     for shard, listed in manifest.groupby("shard", sort=False):
@@ -39,13 +39,13 @@ def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np
             try:
                 _check_tokens(tokens, inputs["codes"])
             except ValueError as error:
-                raise ValueError(f"{where}: {error}; run `dvc repro embed` again") from None
+                raise ValueError(f"{where}: {error}; run `dvc repro generate_tokens` again") from None
             shape = (inputs["channels"], rows, columns)
             vectors = _array(files, "vectors", VECTORS, shape, where) if inputs["vectors"] == "soft" else None
             yield key, files["txt"].decode(), tokens, vectors
             keys.append(key)
         if keys != listed["key"].tolist():
-            raise ValueError(f"{path}: holds other samples than manifest.parquet says; run `dvc repro embed` again")
+            raise ValueError(f"{path}: holds other samples than manifest.parquet says; run `dvc repro generate_tokens` again")
 
 
 def _check_tokens(tokens: np.ndarray, codes: int) -> None:
@@ -57,11 +57,11 @@ def _array(files: dict[str, bytes], name: str, dtype: np.dtype, shape: tuple[int
     payload = files.get(name, b"")
     if len(payload) != dtype.itemsize * np.prod(shape):
         size = f"{len(payload)} bytes of {name}, not those of {' x '.join(map(str, shape))}"
-        raise ValueError(f"{where}: {size}; run `dvc repro embed` again")
+        raise ValueError(f"{where}: {size}; run `dvc repro generate_tokens` again")
     return np.frombuffer(payload, dtype).reshape(shape)
 
 
-def vectors_of(tokens: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+def codebook_vectors(tokens: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """Codebook vectors, float32 [n, channels, rows, columns], of tokens [n, rows, columns]; ValueError beyond the codebook."""
     _check_tokens(tokens, len(codebook))
     return np.ascontiguousarray(np.moveaxis(codebook[tokens], -1, 1), dtype=np.float32)

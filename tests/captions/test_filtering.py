@@ -10,12 +10,12 @@ import pytest
 
 from stages.captions import main
 from synthpairs.captions import chunks
-from synthpairs.captions.curation import Filtered, curate
+from synthpairs.captions.filtering import Filtered, filter_captions
 from synthpairs.captions.models import load_models
 from synthpairs.captions.params import Blip, Generated, Judge, Perplexity
 from synthpairs.captions.record import Caption
-from synthpairs.captions.sources import human_captions
-from synthpairs.captions.tables import write_outcome
+from synthpairs.captions.tables import write_filtered
+from synthpairs.captions.templates import template_captions
 from synthpairs.core.schema import CAPTIONS, DRAWINGS
 from synthpairs.core.storage import write_table
 from synthpairs.models.language.params import Sampling, Served
@@ -27,10 +27,10 @@ def test_filters_skip_captions_that_are_already_rejected(drawings, settings, lim
     expected = {
         "a <i>dog": "unusable", "dog": "words", f"o{same}": None, f"O{same}": "exact_duplicate", f"O{same}.": "near_duplicate",
     }  # fmt: skip
-    captions = human_captions(drawings, CONCEPTS, params.human, 0)
+    captions = template_captions(drawings, CONCEPTS, params.human, 0)
     captions += [Caption(text=text, source="extra", concept="dog") for text in expected]
     models = load_models(params)
-    curated = curate(captions, params, models, store)
+    curated = filter_captions(captions, params, models, store)
     results = list(curated.captions)
     assert [caption.uid for caption in results] == sorted(caption.uid for caption in captions)
     extra = {caption.text: caption for caption in results if caption.source == "extra"}
@@ -40,7 +40,7 @@ def test_filters_skip_captions_that_are_already_rejected(drawings, settings, lim
     assert (short["words"], "perplexity" in short) == (1, False)
     assert ("perplexity" in duplicate, "judge_yes" in duplicate) == (True, False)
     assert set(kept) == set(CAPTIONS.names[6:]) - {"clip_original"}
-    metrics = write_outcome(Filtered(iter(results), curated.kept), models, store.path)
+    metrics = write_filtered(Filtered(iter(results), curated.kept), models, store.path)
     extra, templates = metrics["source"]["extra"], metrics["source"]["human"]
     assert (extra["read"], extra["kept"], extra["alignment_skipped"]) == (5, 1, 1)
     assert extra["rejected"] == {"exact_duplicate": 1, "near_duplicate": 1, "unusable": 1, "words": 1}
@@ -53,7 +53,7 @@ def test_filters_skip_captions_that_are_already_rejected(drawings, settings, lim
 def project(project_root, drawings, settings):
     def build(**changed):
         root = project_root(world={"concepts": CONCEPTS}, captions=asdict(settings(**changed)))
-        write_table(root / "data/art/drawings.parquet", drawings, DRAWINGS)
+        write_table(root / "data/emoji/drawings.parquet", drawings, DRAWINGS)
         return root
 
     return build

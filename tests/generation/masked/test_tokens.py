@@ -6,16 +6,16 @@ import pandas as pd
 import pytest
 
 from synthpairs.core.storage import read_shard, shard_bytes
-from synthpairs.generation.masked.codes import encoded, read_token_grids, vectors_of
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.generation.masked.make import make_embeddings
+from synthpairs.generation.masked.make import make_token_grids
+from synthpairs.generation.masked.tokens import codebook_vectors, encoded, read_token_grids
 from tests.generation.masked.conftest import CHANNELS, CODES, GRID, TEXTS, captions_of
 
 
 @pytest.mark.parametrize("vectors", ["hard", "soft"])
 def test_stored_grids_are_read_as_they_were_decoded(settings, tmp_path, vectors):
     params = settings(vectors=vectors)
-    make_embeddings(captions_of(TEXTS), params, tmp_path / "out")
+    make_token_grids(captions_of(TEXTS), params, tmp_path / "out")
     rows = list(read_token_grids(tmp_path / "out"))
     manifest = pd.read_parquet(tmp_path / "out/manifest.parquet")
     assert [key for key, *_ in rows] == manifest["key"].tolist()
@@ -32,7 +32,7 @@ def test_stored_grids_are_read_as_they_were_decoded(settings, tmp_path, vectors)
 
 
 def test_an_invalid_sample_is_named(settings, tmp_path):
-    make_embeddings(captions_of(TEXTS), settings(vectors="soft"), tmp_path / "out")
+    make_token_grids(captions_of(TEXTS), settings(vectors="soft"), tmp_path / "out")
     beyond = np.full(GRID, CODES, dtype="<u2").tobytes()
     edits = {
         rf"token {CODES} lies beyond the codebook of {CODES}": lambda files: files.update(tokens=beyond),
@@ -46,13 +46,13 @@ def test_an_invalid_sample_is_named(settings, tmp_path):
         whole = shard_bytes(samples)
         edit(samples[1][1])
         path.write_bytes(shard_bytes(samples))
-        with pytest.raises(ValueError, match=rf"{path.name}: {samples[1][0]}: {message}.*dvc repro embed"):
+        with pytest.raises(ValueError, match=rf"{path.name}: {samples[1][0]}: {message}.*dvc repro generate_tokens"):
             list(read_token_grids(tmp_path / "out"))
         path.write_bytes(whole)
     path.write_bytes(shard_bytes(list(read_shard(path))[:-1]))
     with pytest.raises(ValueError, match=rf"{path.name}: holds other samples than manifest.parquet says"):
         list(read_token_grids(tmp_path / "out"))
-    with pytest.raises(FileNotFoundError, match="run `dvc repro embed` first"):
+    with pytest.raises(FileNotFoundError, match="run `dvc repro generate_tokens` first"):
         list(read_token_grids(tmp_path / "none"))
 
 
@@ -65,12 +65,12 @@ def test_files_are_little_endian_and_row_major():
     with pytest.raises(ValueError, match="not finite"):
         encoded(tokens, vectors * np.float16("inf"), 300)
     codebook = np.arange(6, dtype=np.float32).reshape(3, 2)
-    assert vectors_of(np.array([[[0, 2]]], dtype=np.uint16), codebook).tolist() == [[[[0, 4]], [[1, 5]]]]
+    assert codebook_vectors(np.array([[[0, 2]]], dtype=np.uint16), codebook).tolist() == [[[[0, 4]], [[1, 5]]]]
     with pytest.raises(ValueError, match="token 3 lies beyond the codebook of 3"):
-        vectors_of(np.array([[[3]]], dtype=np.uint16), codebook)
+        codebook_vectors(np.array([[[3]]], dtype=np.uint16), codebook)
 
 
 def test_reading_needs_no_model_library():
-    code = "import sys, synthpairs.generation.masked.codes; print({'torch', 'diffusers', 'transformers'} & set(sys.modules))"
+    code = "import sys, synthpairs.generation.masked.tokens; print({'torch', 'diffusers', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Stage `art`: render every pinned drawing to a table of PNGs with names, keywords, licence and split; `dvc repro art`."""
+"""Stage `emoji`: render every pinned drawing to a table of PNGs with names, keywords, licence and split; `dvc repro emoji`."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from synthpairs.core.schema import DRAWINGS
 from synthpairs.core.storage import write_table
 from synthpairs.emoji.drawings import render_drawings
-from synthpairs.emoji.world import Art, World
+from synthpairs.emoji.params import EmojiDrawings, EmojiWorld
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
-@stage(metrics="reports/metrics/art.json")
-def main(art: Art, world: World) -> Result:
-    """Write data/art/drawings.parquet; ValueError unless it draws everything the world speaks of."""
-    drawings = render_drawings(art.side, world.concepts if art.of == "world" else None)
+@stage(metrics="reports/metrics/emoji.json")
+def main(emoji: EmojiDrawings, world: EmojiWorld) -> Result:
+    """Write data/emoji/drawings.parquet; ValueError unless it draws everything the world speaks of."""
+    drawings = render_drawings(emoji.side, world.concepts if emoji.of == "world" else None)
     missing = sorted(set(world.concepts) - set(drawings["name"]))
     if missing:
         raise ValueError(f"params.yaml: world.concepts: no artwork draws {', '.join(missing)}")
-    write_table(Path("data/art/drawings.parquet"), drawings, DRAWINGS)
+    write_table(Path("data/emoji/drawings.parquet"), drawings, DRAWINGS)
     return {
         "drawings": len(drawings),
         "concepts": int(drawings["concept"].nunique()),

@@ -7,15 +7,15 @@ from synthpairs.core.config import Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class EmojiWorld:
     """The `world` section of params.yaml. Changing it requires retraining the desk models (see desk_models/)."""
 
     concepts: list[str]  # CLDR names of emoji
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Art:
-    """The `art` section of params.yaml."""
+class EmojiDrawings:
+    """The `emoji` section of params.yaml."""
 
     side: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing
     of: Literal["everything", "world"]  # all concepts of the emoji packages, or only those of `world`

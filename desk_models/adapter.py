@@ -1,10 +1,10 @@
-"""Training of the language model's adapter on text tasks; run as `python -m desk_models.reader`.
+"""Training of the language model's adapter on text tasks; run as `python -m desk_models.adapter`.
 
 SmolLM2-135M cannot compare: given a description of a picture in words and asked whether a thing is in it, it answers at chance
 level. Vicuna, fifty times its size, can from the start. So SmolLM2 learns it before any training on pictures, from
 conversations about scenes that are never rendered: in some the scene's caption takes the picture's place, in the others tokens
 made of its words (blurred.py), less blurred ones first. No picture, vision tower or projector takes part. The result is a
-low-rank adapter (Hu et al. 2021, arXiv 2106.09685), written to desk_models/trained/reader.
+low-rank adapter (Hu et al. 2021, arXiv 2106.09685), written to desk_models/trained/adapter.
 """
 
 import logging
@@ -27,18 +27,18 @@ from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device
 from synthpairs.core.storage import write_json
 from synthpairs.emoji.pool import SIDE
+from synthpairs.emoji.tasks.composer import SceneComposer, choose
 from synthpairs.emoji.tasks.instructions import questions_about
-from synthpairs.emoji.tasks.questions import Asked, four_kinds
-from synthpairs.emoji.tasks.studio import Studio, choose
+from synthpairs.emoji.tasks.questions import Question, four_kinds
 from synthpairs.emoji.tasks.words import text_questions, word_classes
-from synthpairs.emoji.wording import word_scene
+from synthpairs.emoji.wording import random_caption
 from synthpairs.vlm.examples import IGNORED, Example, chat_segments, collate, tokenize_segments
 from synthpairs.vlm.model import IMAGE_TOKEN, assemble
-from synthpairs.vlm.params import Align, Vlm
+from synthpairs.vlm.params import Pretrain, Vlm
 from synthpairs.vlm.projector_init import caption_targets
 
-OUT = Path("desk_models/trained/reader")
-METRICS = Path("desk_models/reader.json")
+OUT = Path("desk_models/trained/adapter")
+METRICS = Path("desk_models/adapter.json")
 SKETCHES = 4000  # scenes
 TEXTS, TEXT_SHARE = 200, 0.1  # questions about words instead of scenes, as in the instruction data
 
@@ -76,7 +76,7 @@ class TokenExample(Example):
     """A conversation whose picture is `tokens`, embeddings [0, 1 or 17, width] at the image tokens' positions."""
 
     tokens: Tensor
-    questions: list[Asked]
+    questions: list[Question]
 
 
 class ConversationSampler:
@@ -85,13 +85,13 @@ class ConversationSampler:
     def __init__(self, processor: LlavaProcessor, words: Tensor, whitening: float, seed: int) -> None:
         self.processor = processor
         drawings = load_drawings()
-        self.studio = Studio(drawings, "train", trained_concepts(), SIDE)
-        self.kinds = four_kinds(self.studio)
+        self.composer = SceneComposer(drawings, "train", trained_concepts(), SIDE)
+        self.kinds = four_kinds(self.composer)
         rng = np.random.default_rng([seed, 2])
         self.texts = text_questions(word_classes(drawings)[1], TEXTS, rng)
-        self.scenes = [self.studio.sketch(rng, choose(rng, self.studio.names)) for _ in range(SKETCHES)]
+        self.scenes = [self.composer.sketch(rng, choose(rng, self.composer.names)) for _ in range(SKETCHES)]
         captions = [
-            processor.tokenizer(word_scene(scene, rng, {}) + "\n", add_special_tokens=False).input_ids
+            processor.tokenizer(random_caption(scene, rng, {}) + "\n", add_special_tokens=False).input_ids
             for scene in self.scenes
         ]
         self.blurred = BlurredCaptions.of(caption_targets(captions, words), words, whitening)
@@ -105,12 +105,12 @@ class ConversationSampler:
         scene = self.scenes[index]
         in_words, patches = rng.random() < difficulty.words, PATCHES if rng.random() < difficulty.patches else 0
         tokens = self.blurred.tokens(index, float(rng.uniform(*difficulty.clearness)), patches, rng)
-        shown = word_scene(scene, rng, {}) if in_words else IMAGE_TOKEN * len(tokens)
-        questions = questions_about(scene, scene.names[0], self.studio, self.kinds, turns, rng)
+        shown = random_caption(scene, rng, {}) if in_words else IMAGE_TOKEN * len(tokens)
+        questions = questions_about(scene, scene.names[0], self.composer, self.kinds, turns, rng)
         conversation = [{"question": question.worded(rng), "answer": question.answer} for question in questions]
         return self._example(conversation, shown, tokens[:0] if in_words else tokens, questions)
 
-    def _example(self, turns: list[dict], shown: str, tokens: Tensor, questions: list[Asked]) -> TokenExample:
+    def _example(self, turns: list[dict], shown: str, tokens: Tensor, questions: list[Question]) -> TokenExample:
         """The conversation with `shown` in place of the image token; without one if it is empty."""
         segments = chat_segments(turns, bool(shown), self.processor)
         segments = [(text.replace(IMAGE_TOKEN, shown), learnt) for text, learnt in segments]
@@ -190,7 +190,7 @@ def main() -> None:
     image_token = processor.image_token_id
     curriculum, turns = Curriculum(**spec.pop("course")), spec.pop("turns")
     words = model.llm.get_input_embeddings().weight.double()
-    init = load_params(Align, "align").start
+    init = load_params(Pretrain, "pretrain").start
     sampler = ConversationSampler(processor, words, init.whitening if init else 0.0, seed)
     schedule = Schedule(**spec)
 

@@ -6,10 +6,10 @@ import pytest
 
 from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import write_json, write_table
-from synthpairs.generation.masked.codes import vectors_of
-from synthpairs.generation.masked.make import make_embeddings
-from synthpairs.generation.masked.mixing import Mixing, TokenPair, generated_pairs, mixed, soft_scale
+from synthpairs.generation.masked.make import make_token_grids
+from synthpairs.generation.masked.tokens import codebook_vectors
 from synthpairs.models.vq_tokenizer import read_codebook
+from synthpairs.selection.token_pairs import Mixing, TokenPair, generated_pairs, soft_scale, token_training_set
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 
 REAL = 12
@@ -20,15 +20,15 @@ def data(settings, tmp_path):
     """Makes a data folder of REAL real pairs and two hard or soft grids for each of the eight captions."""
 
     def make(vectors="hard"):
-        make_embeddings(captions_of(TEXTS), settings(vectors=vectors), tmp_path / "embedded")
+        make_token_grids(captions_of(TEXTS), settings(vectors=vectors), tmp_path / "generated_tokens")
         rng = np.random.default_rng(0)
         rows = [
             {"key": f"real{number}", "text": "a dog", "concept": "dog", "drawings": ["dog/one"],
              "tokens": rng.integers(CODES, size=GRID[0] * GRID[1])}
             for number in range(REAL)
         ]  # fmt: skip
-        write_table(tmp_path / "pairs/pairs.parquet", rows, REAL_PAIRS)
-        write_json(tmp_path / "pairs/list.json", {"grid": list(GRID)})
+        write_table(tmp_path / "real_pairs/pairs.parquet", rows, REAL_PAIRS)
+        write_json(tmp_path / "real_pairs/list.json", {"grid": list(GRID)})
         return tmp_path
 
     return make
@@ -52,8 +52,8 @@ def mixing(share, draws):
 def test_draws_have_the_shares_of_params(data, settings, tmp_path, tiny_masked, grids, share, draws, counts):
     data()
     if not grids:
-        make_embeddings(captions_of(TEXTS)[:0], settings(), tmp_path / "embedded")
-    pairs, counted = mixed("genpair", mixing(share, draws), tmp_path, str(tiny_masked))
+        make_token_grids(captions_of(TEXTS)[:0], settings(), tmp_path / "generated_tokens")
+    pairs, counted = token_training_set("genpair", mixing(share, draws), tmp_path, str(tiny_masked))
     assert tuple(counted.values()) == counts
     keys = [key for key, _, _ in pairs]
     assert len(keys) == counts[0] + counts[2]
@@ -64,7 +64,7 @@ def test_draws_have_the_shares_of_params(data, settings, tmp_path, tiny_masked, 
 
 def test_a_training_set_is_reproducible_and_shuffled_and_has_codebook_vectors(data, tiny_masked):
     directory, tokenizer = data(), str(tiny_masked)
-    pairs, again = (list(mixed("genpair", mixing(0.5, 24), directory, tokenizer)[0]) for _ in range(2))
+    pairs, again = (list(token_training_set("genpair", mixing(0.5, 24), directory, tokenizer)[0]) for _ in range(2))
     once = [key for key, _, _ in pairs]
     assert once == [key for key, _, _ in again]
     halves = [sum(key.startswith("real") for key in part) for part in (once[:12], once[12:])]
@@ -86,14 +86,14 @@ def test_soft_vectors_are_rescaled_to_hard_ones():
         pairs.append(TokenPair(str(number), "a dog", codes, (0.3 * hard + 2).astype(np.float16)))
     factor, offset = soft_scale(pairs, book)
     for pair in pairs:
-        np.testing.assert_allclose(pair.soft * factor + offset, np.moveaxis(book[pair.codes], -1, 0), atol=0.05)
+        np.testing.assert_allclose(pair.soft * factor + offset, np.moveaxis(book[pair.tokens], -1, 0), atol=0.05)
 
 
 def test_a_soft_training_set_has_mean_and_spread_of_its_tokens_vectors(data, tiny_masked):
     directory = data("soft")
-    soft = np.stack([vectors for _, _, vectors in mixed("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
-    codes = np.stack([pair.codes for pair in generated_pairs(directory / "embedded")])
-    hard = vectors_of(codes, read_codebook(tiny_masked, "it"))
+    soft = np.stack([vectors for _, _, vectors in token_training_set("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
+    codes = np.stack([pair.tokens for pair in generated_pairs(directory / "generated_tokens")])
+    hard = codebook_vectors(codes, read_codebook(tiny_masked, "it"))
     assert not np.allclose(np.sort(hard, axis=None), np.sort(soft, axis=None))
     np.testing.assert_allclose(soft.mean(axis=(0, 2, 3)), hard.mean(axis=(0, 2, 3)), atol=1e-3)
     np.testing.assert_allclose(soft.std(axis=(0, 2, 3)), hard.std(axis=(0, 2, 3)), rtol=1e-3)
@@ -101,8 +101,8 @@ def test_a_soft_training_set_has_mean_and_spread_of_its_tokens_vectors(data, tin
 
 def test_what_is_missing_is_an_error(data, tiny_masked, tmp_path):
     with pytest.raises(ValueError, match=r"mixing\.synthetic has no share for synthetic"):
-        mixed("synthetic", mixing(0.5, 4), tmp_path, str(tiny_masked))
-    with pytest.raises(FileNotFoundError, match="run `dvc repro pairs` first"):
-        mixed("genpair", mixing(0.0, 4), tmp_path, str(tiny_masked))
+        token_training_set("synthetic", mixing(0.5, 4), tmp_path, str(tiny_masked))
+    with pytest.raises(FileNotFoundError, match="run `dvc repro encode_real_pairs` first"):
+        token_training_set("genpair", mixing(0.0, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="must be an AmusedPipeline directory"):
-        mixed("genpair", mixing(0.0, 4), data(), str(tmp_path))
+        token_training_set("genpair", mixing(0.0, 4), data(), str(tmp_path))

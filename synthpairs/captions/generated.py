@@ -7,11 +7,11 @@ from synthpairs.captions.concepts import first_concept
 from synthpairs.captions.params import Generated
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import digest, noise_seed
-from synthpairs.core.storage import WorkStore
+from synthpairs.core.storage import ResultCache
 from synthpairs.emoji.scenes import BACKGROUNDS
 from synthpairs.models.language.model import LanguageModel
 from synthpairs.models.language.sampling import generate
-from synthpairs.runtime.cached_map import in_pieces
+from synthpairs.runtime.cached_map import cached_map
 
 # A small model follows examples better than rules. Their objects are not in the emoji world, and their wordings differ to
 # make those of the generated captions differ.
@@ -30,8 +30,8 @@ _CHATTER = re.compile(
 )
 
 
-def model_captions(
-    lm: LanguageModel, concepts: Sequence[str], params: Generated, seed: int, batch: int, store: WorkStore
+def generated_captions(
+    lm: LanguageModel, concepts: Sequence[str], params: Generated, seed: int, batch: int, store: ResultCache
 ) -> list[Caption]:
     """`params.per_concept` captions about each concept, over the backgrounds in turn; unusable replies come rejected.
 
@@ -45,7 +45,7 @@ def model_captions(
     def write(items: Sequence[tuple[str, int]]) -> list[str]:
         return generate(lm, [prompt for prompt, _ in items], [seed for _, seed in items], params.sampling, batch)
 
-    replies = in_pieces(store, "write", list(zip(prompts, seeds, strict=True)), write)
+    replies = cached_map(store, "write", list(zip(prompts, seeds, strict=True)), write)
     return [_caption(reply, name) for reply, (name, _) in zip(replies, requests, strict=True)]
 
 

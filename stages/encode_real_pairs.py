@@ -1,0 +1,20 @@
+"""Stage `encode_real_pairs`: the real training pairs of the embeddings route, as tokens; run by `dvc repro encode_real_pairs`."""
+
+from pathlib import Path
+
+from synthpairs.core.storage import read_table
+from synthpairs.emoji.params import EmojiWorld
+from synthpairs.generation.vq_pairs.make import make_pairs
+from synthpairs.generation.vq_pairs.params import RealPairs
+from synthpairs.runtime.stage import Result, run_stage, stage
+
+
+@stage(metrics="reports/metrics/encode_real_pairs.json")
+def main(encode_real_pairs: RealPairs, world: EmojiWorld) -> Result:
+    """Write data/real_pairs."""
+    drawings = read_table(Path("data/emoji/drawings.parquet"), "dvc repro emoji")
+    return make_pairs(drawings, world.concepts, encode_real_pairs, Path("data/real_pairs"))
+
+
+if __name__ == "__main__":
+    run_stage(main)
