@@ -190,7 +190,7 @@ def main() -> None:
     image_token = processor.image_token_id
     curriculum, turns = Curriculum(**spec.pop("course")), spec.pop("turns")
     words = model.llm.get_input_embeddings().weight.double()
-    init = load_params(Pretrain, "pretrain").start
+    init = load_params(Pretrain, "pretrain").projector_init
     sampler = ConversationSampler(processor, words, init.whitening if init else 0.0, seed)
     schedule = Schedule(**spec)
 

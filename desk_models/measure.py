@@ -84,8 +84,8 @@ def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
     generator = MaskedGenerator(spec)
     keys = [digest("measure", seed, number) for number in range(len(captions))]
     pictures: list[Image.Image] = []
-    for start in range(0, len(captions), spec.batch):
-        batch = slice(start, start + spec.batch)
+    for start in range(0, len(captions), spec.batch_size):
+        batch = slice(start, start + spec.batch_size)
         tokens, _ = generator.decode(keys[batch], captions[batch])
         pixels = (generator.pictures(tokens) * 255).round().astype(np.uint8)
         pictures += [Image.fromarray(picture) for picture in pixels]

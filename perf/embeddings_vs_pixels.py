@@ -88,7 +88,7 @@ def measure(preset: str, samples: list[Sample], runs: int, folder: Path) -> dict
         write_json(folder / "transformer/config.json", {"sample_size": round(AMUSED_CELLS**0.5)})
         resampler = dataclasses.replace(resampler, tokenizer=str(folder))
         # The batch of 64 would take minutes per step.
-        pretrain = dataclasses.replace(pretrain, batch=finetune.batch, micro_batch=finetune.batch)
+        pretrain = dataclasses.replace(pretrain, batch_size=finetune.batch_size, micro_batch_size=finetune.batch_size)
         samples = enlarged(samples, AMUSED_SIDE, AMUSED_CELLS, AMUSED_CODES)
     write(samples, folder / "samples.tar")
     log.info("peak memory of each route, in a process of its own")
@@ -138,7 +138,7 @@ def main() -> None:
     at_least(1, runs=options.runs)
     texts = list(read_table(Path("data/filtered_captions/kept.parquet"), "dvc repro filter_captions")["text"][:SAMPLES])
     generator = MaskedGenerator(load_params(GenerateTokens, "generate_tokens"))
-    generated(generator, texts[: generator.params.batch])  # chooses the number of threads
+    generated(generator, texts[: generator.params.batch_size])  # chooses the number of threads
     samples, seconds = generated(generator, texts)
     del generator
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ class Sample:
 def generated(generator: MaskedGenerator, texts: list[str]) -> tuple[list[Sample], list[tuple[float, float]]]:
     """A sample per caption, and per batch the seconds for VQ tokens, and for decoding and encoding as PNG."""
     samples, seconds = [], []
-    size, vocabulary = generator.params.batch, len(generator.codebook)
+    size, vocabulary = generator.params.batch_size, len(generator.codebook)
     with progress("generation", len(texts), "captions") as advance:
         for start in range(0, len(texts), size):
             batch = texts[start : start + size]

@@ -44,7 +44,7 @@ def measure(folder: Path) -> None:
         "read", lambda: tuple(read_table(folder / f"{name}.parquet", "perf.selection") for name in ("images", "scores"))
     )
     candidates = timed("join", lambda: with_scores(manifest, scores))
-    params = dataclasses.replace(load_params(Select, "select"), k=max(1, int(SELECTED_SHARE * len(candidates))))
+    params = dataclasses.replace(load_params(Select, "select"), num_pairs=max(1, int(SELECTED_SHARE * len(candidates))))
     pool, _ = timed("rank", lambda: rank_candidates(candidates, params))
     selected = select_top_k(pool, params)
     for arm in ("selected", "random"):

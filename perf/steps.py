@@ -79,7 +79,7 @@ class Steps:
 
     def __init__(self, setup: Setup, samples: list[Sample]) -> None:
         self.clocks: dict[Route, Clock] = {route: Clock() for route in ROUTES}
-        self._samples, self._batch = samples, setup.training.batch
+        self._samples, self._batch = samples, setup.training.batch_size
         self._done: Counter[Route] = Counter()
         self._route: Route = ROUTES[0]
         model, self._processor = assemble(setup.vlm, setup.resampler)
@@ -91,7 +91,7 @@ class Steps:
         # Placeholders for the pixel values of a step; texts are the same for both routes.
         blank = np.zeros((vision_tower.config.hidden_size, *self._grid), np.float32)
         pairs = [("", sample.text, blank) for sample in samples]
-        self._examples, skipped = caption_examples(pairs, self._processor, setup.training.max_tokens)
+        self._examples, skipped = caption_examples(pairs, self._processor, setup.training.max_length)
         if len(self._examples) < len(samples):
             raise ValueError(f"some captions cannot be trained on ({skipped}); params.yaml: *.max_tokens")
         words = prepare(model, self._examples, setup.resampler.words)

@@ -33,14 +33,14 @@ def tested_arm(arguments: Sequence[str]) -> str:
 @stage(metrics="reports/benchmarks/{arm}.json", arm=tested_arm)
 def main(arm: str, benchmark: Benchmark, external: ExternalBenchmarks) -> Result:
     """Write the arm's single answers, reports/benchmarks/items/ARM.parquet."""
-    tasks = benchmark.tasks.codes if arm in get_args(TokenArm) else benchmark.tasks.pictures
+    tasks = benchmark.tasks.tokens if arm in get_args(TokenArm) else benchmark.tasks.pictures
     if arm in get_args(TokenArm) and external.pictures:
         log.warning("external_benchmarks.pictures is left out: lmms-eval does not know models that see through a VQ tokenizer")
         external = replace(external, pictures=[])
     folder = MODELS / (arm if arm == UNTRAINED else f"{arm}/finetuned")
     more = run_lmms_eval(folder, external, benchmark)  # first: a process of its own, which wants the accelerator's memory
     model, processor = load(folder)
-    answers, versions = answer_all(model, processor, TABLES, benchmark.batch, tasks)
+    answers, versions = answer_all(model, processor, TABLES, benchmark.batch_size, tasks)
     metrics = summarise(answers, versions, benchmark)
     more |= run_lm_eval(model, processor, external, benchmark)
     write_table(Path(f"reports/benchmarks/items/{arm}.parquet"), more.joined(answers), ANSWERS)

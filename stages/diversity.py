@@ -15,7 +15,7 @@ from synthpairs.runtime.stage import Result, run_stage, stage
 def main(diversity: Diversity) -> Result:
     """Write reports/diversity.json and the picture beside it."""
     sets = read_sets(diversity.sets, Path("data"))
-    encoder = load(diversity.encoder, diversity.batch)
+    encoder = load(diversity.encoder, diversity.batch_size)
     results = measure_diversity(sets, diversity, encoder.embed) | {"encoder": encoder.inputs}
     write_json(Path("reports/diversity.json"), results)
     write_bytes(Path("reports/diversity.png"), shares_figure(results))

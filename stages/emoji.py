@@ -13,7 +13,7 @@ from synthpairs.runtime.stage import Result, run_stage, stage
 @stage(metrics="reports/metrics/emoji.json")
 def main(emoji: EmojiDrawings, world: EmojiWorld) -> Result:
     """Write data/emoji/drawings.parquet; ValueError unless it draws everything the world speaks of."""
-    drawings = render_drawings(emoji.side, world.concepts if emoji.of == "world" else None)
+    drawings = render_drawings(emoji.image_size, world.concepts if emoji.drawings == "world" else None)
     missing = sorted(set(world.concepts) - set(drawings["name"]))
     if missing:
         raise ValueError(f"params.yaml: world.concepts: no artwork draws {', '.join(missing)}")

@@ -19,7 +19,7 @@ def main(captions: CaptionParams) -> Result:
     """Write data/filtered_captions: the kept and the rejected ones."""
     invented = kept_class_captions(read_table(Path("data/class_captions/captions.parquet"), "dvc repro class_captions"))
     models = load_models(captions)
-    with ResultCache("filter_captions", digest(models.weights, captions.batch)).locked() as store:
+    with ResultCache("filter_captions", digest(models.weights, captions.batch_size)).locked() as store:
         curated = filter_captions(invented, captions, models, store)
         metrics = write_filtered(curated, models, Path("data/filtered_captions"))
     store.discard()

@@ -28,7 +28,7 @@ def main(
     """Write reports/experiments/learning_curves.json and the figure of it."""
     config = LearningCurvesConfig(
         data=Path("data"), learning_curves=experiments.learning_curves, mixing=mixing, pretrain=pretrain_tokens,
-        finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch,
+        finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch_size,
     )  # fmt: skip
     results = measure_learning_curves(config)
     write_bytes(Path("reports/experiments/learning_curves.png"), learning_curves_figure(results))

@@ -33,12 +33,12 @@ def main(
     """Write reports/experiments/strategies.json, the page about it, and a figure for each study."""
     config = StrategiesConfig(
         data=Path("data"), strategies=experiments.strategies, select=select, images=images, scores=scores, vlm=vlm,
-        pretrain=pretrain, finetune=finetune, world=world, batch=benchmark.batch,
+        pretrain=pretrain, finetune=finetune, world=world, batch=benchmark.batch_size,
     )  # fmt: skip
     results = measure_strategies(config)
     for name, study in results["studies"].items():
         write_bytes(OUT / f"{name}.png", comparison_figure(study))
-    page = strategies_page(results["studies"], experiments.strategies, images.guidance)
+    page = strategies_page(results["studies"], experiments.strategies, images.guidance_scale)
     write_bytes(OUT / "strategies.md", page.encode())
     return results
 

@@ -29,15 +29,15 @@ class ClipFilter:
         from synthpairs.models.clip import ClipScorer  # imports torch: only if there are images
 
         params = self._params
-        return ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch)
+        return ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch_size)
 
     def measure(self, captions: Sequence[Caption]) -> None:
         """Measure the next captions, whose uids must be unique over all calls."""
         pairs = [(caption, caption.original) for caption in captions if caption.original is not None]
         for start in range(
-            0, len(pairs), self._params.batch
+            0, len(pairs), self._params.batch_size
         ):  # all preprocessed images at once may not fit into memory
-            batch = pairs[start : start + self._params.batch]
+            batch = pairs[start : start + self._params.batch_size]
             images = self._scorer.embed_pictures([self._scorer.view(decode_image(png)) for _, png in batch])
             texts = self._scorer.embed_texts([normalise(caption.text) for caption, _ in batch])
             for (caption, _), cosine in zip(batch, (images * texts).sum(1).tolist(), strict=True):

@@ -69,7 +69,7 @@ def _language_model_filters(
     if models.lm or models.server:
         from synthpairs.captions import language_model_filters as filters  # imports torch
 
-        limits, batch = params.limits, params.batch
+        limits, batch = params.limits, params.batch_size
         if models.server:
             judge = [partial(filters.filter_by_server_judge, limits=limits, judge=params.judge, server=models.server)]
         elif models.lm and params.judge.engine == "llm":

@@ -42,7 +42,7 @@ def load_models(params: CaptionParams, writes: bool = False) -> Models:
     if params.blip is not None:
         from synthpairs.captions.blip_filter import BlipFilter
 
-        blip = BlipFilter(params.blip, params.batch)
+        blip = BlipFilter(params.blip, params.batch_size)
         folders["blip.model"] = params.blip.model, blip.folder
     if writes or params.filters_ask_llm:
         from synthpairs.models.language.model import language_model_folder, load

@@ -14,7 +14,7 @@ class Templates:
     """Reference captions of the desk scale: templates over emoji names, each with the image of its scene; some are noisy."""
 
     pictures: Annotated[int, Within(0)]
-    side: Annotated[int, Within(16, 1024)]  # pixels of an original image
+    image_size: Annotated[int, Within(16, 1024)]  # pixels of an original image
     kinds: dict[str, Share]  # of scenes, relative to their sum
     noise: dict[str, Share]  # of the pictures whose caption has this kind of noise
 
@@ -107,9 +107,9 @@ class CaptionParams:
     llm: str  # language model that writes captions and may filter them; directory or OWNER/NAME@REVISION
     clip: str  # model of the CLIP filter: an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
-    batch: Annotated[int, Within(1)]  # captions per forward pass
-    human: Templates
-    model: Generated
+    batch_size: Annotated[int, Within(1)]  # captions per forward pass
+    reference: Templates
+    generated: Generated
     sources: list[Source]
     perplexity: Perplexity
     judge: Judge

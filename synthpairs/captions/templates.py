@@ -59,7 +59,7 @@ def template_captions(drawings: pd.DataFrame, concepts: list[str], params: Templ
         captions.append(
             Caption(
                 text=text, source="human", concept=scene.names[0], noise=noise,
-                drawings=tuple(thing.drawing for thing in scene.things), original=render_png(scene, pictures, params.side),
+                drawings=tuple(thing.drawing for thing in scene.things), original=render_png(scene, pictures, params.image_size),
             )
         )  # fmt: skip
     return captions

@@ -17,5 +17,5 @@ class EmojiWorld:
 class EmojiDrawings:
     """The `emoji` section of params.yaml."""
 
-    side: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing
-    of: Literal["everything", "world"]  # all concepts of the emoji packages, or only those of `world`
+    image_size: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing
+    drawings: Literal["everything", "world"]  # all concepts of the emoji packages, or only those of `world`

@@ -48,7 +48,7 @@ def measure_noise_seeds(config: NoiseSeedsConfig) -> dict[str, Any]:
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent) as work:
         together = Path(work) / "every"
-        make_images(captions, replace(config.images, candidates=config.noise_seeds.paintings), together / "images")
+        make_images(captions, replace(config.images, candidates=config.noise_seeds.num_seeds), together / "images")
         manifest = read_table(together / "images/manifest.parquet", "dvc repro images")
         score_images(manifest, config.scores, together / "images", together / "scores")
         scores = read_table(together / "scores/scores.parquet", "dvc repro scores")

@@ -56,7 +56,7 @@ class Strategies:
     seeds: list[Seed]  # of random selections and of training
     sizes: list[Annotated[int, Within(2)]]  # pairs of the sets of study `size`, increasing, below select.k
     per_concept: Annotated[int, Within(1)]  # pairs of a concept at most, in sets `balanced`
-    guidances: list[Annotated[float, Within(0, 100)]]  # of the study `guidance`, in addition to images.guidance
+    guidance_scales: list[Annotated[float, Within(0, 100)]]  # of the study `guidance`, in addition to images.guidance
     tasks: list[Task]  # benchmarks with images after fine-tuning; empty: the zero-shot probe alone
     tuned: list[Study]  # studies whose sets are fine-tuned and tested on the benchmarks
     tuned_seeds: Annotated[int, Within(2)]  # number of seeds that are fine-tuned; the others end with the probe
@@ -65,7 +65,7 @@ class Strategies:
 
     def __post_init__(self) -> None:
         _check_different("strategies.seeds", self.seeds, 2)
-        _check_different("strategies.guidances", self.guidances)
+        _check_different("strategies.guidances", self.guidance_scales)
         _check_different("strategies.tasks", self.tasks)
         _check_increasing("strategies.sizes", self.sizes)
         if self.tuned_seeds > len(self.seeds):
@@ -91,7 +91,7 @@ class Seeds:
 class NoiseSeeds:
     """Images of the main run's captions under several noise seeds."""
 
-    paintings: Annotated[int, Within(2, 100)]  # noise seeds; the first is the main run's
+    num_seeds: Annotated[int, Within(2, 100)]  # noise seeds; the first is the main run's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def _trial(arm: Arm, seed: str, config: SeedsConfig, image_pairs: Sequence[Image
     folder = MODELS / arm / "finetuned" if seed == RUN else _train(arm, config.with_seed(int(seed)), work)
     model, processor = load(folder)
     params = config.benchmark
-    answers, _ = answer_all(model, processor, config.data / "tasks", params.batch, params.tasks.pictures)
+    answers, _ = answer_all(model, processor, config.data / "tasks", params.batch_size, params.tasks.pictures)
     del model
     tables = [answers[~answers["blind"]], _losses(str(folder), config.perplexity)]
     return pd.concat([*tables, *_judge(str(folder), image_pairs, config.preference)], ignore_index=True)

@@ -54,18 +54,18 @@ class StrategiesConfig(TrialConfig):
 
     def without_sets_and_seeds(self) -> "StrategiesConfig":
         """The config that the fingerprint covers: independent of which sets and seeds are tried."""
-        params = replace(self.strategies, seeds=[0, 1], sizes=[], guidances=[], tuned=[], tuned_seeds=2)
-        return replace(self, strategies=params, select=replace(self.select, strategy="top", k=1, seed=0))
+        params = replace(self.strategies, seeds=[0, 1], sizes=[], guidance_scales=[], tuned=[], tuned_seeds=2)
+        return replace(self, strategies=params, select=replace(self.select, strategy="top", num_pairs=1, seed=0))
 
 
 def measure_strategies(config: StrategiesConfig) -> dict[str, Any]:
     """{seeds, steps, studies}, with the `study_results` of each study."""
     params = config.strategies
-    studies = plan_studies(params, config.select.k)
+    studies = plan_studies(params, config.select.num_pairs)
     tuned = {chosen for name in params.tuned for chosen in studies[name]} if params.tasks else set()
     scores = config.scores
     scorer = ClipScorer("scores", scores.clip, scores.pretrained, prefix=scores.prefix, precision=scores.precision,
-                        batch=scores.batch)  # fmt: skip
+                        batch=scores.batch_size)  # fmt: skip
     items = read_table(config.data / f"tasks/{PROBED}.parquet", "dvc repro tasks")
     items = items[items["category"] == "single"].reset_index(drop=True)
     drawings = read_table(config.data / "emoji/drawings.parquet", "dvc repro emoji")

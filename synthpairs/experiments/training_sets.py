@@ -51,7 +51,7 @@ def plan_studies(params: Strategies, k: int) -> Mapping[Study, Sequence[Training
         "selection": sets(*get_args(Strategy), "balanced"),
         "ablation": sets("top", "random", "balanced", "uncurated", "real"),
         "size": [*sets("top"), *smaller, *sets("real")],
-        "guidance": [*sets("random"), *(TrainingSet("guidance", k, scale) for scale in params.guidances)],
+        "guidance": [*sets("random"), *(TrainingSet("guidance", k, scale) for scale in params.guidance_scales)],
         "style": sets("top", "random", "balanced", "real"),
     }
 
@@ -70,7 +70,7 @@ def make_pairs(
         captions = pd.concat(read_captions(data), ignore_index=True).drop_duplicates("uid")
         keyed = captions.assign(key=captions["uid"], score=hash_score(captions["uid"], select.seed, "study"))
         return _generate(sort_by_score(keyed, "ascending"), k, images, work), work
-    select = replace(select, strategy="top", k=k)
+    select = replace(select, strategy="top", num_pairs=k)
     if chosen.method == "balanced":
         select = replace(select, per_concept=per_concept)
     elif chosen.method == "guidance":
@@ -81,7 +81,7 @@ def make_pairs(
     pool = rank_candidates(candidates, select)[0]
     if chosen.method == "guidance":
         assert chosen.guidance is not None
-        return _generate(pool.drop_duplicates("uid"), k, replace(images, guidance=chosen.guidance), work), work
+        return _generate(pool.drop_duplicates("uid"), k, replace(images, guidance_scale=chosen.guidance), work), work
     best = select_top_k(pool, select)
     if len(best) < k:
         raise ValueError(f"{data}/scores: {len(best)} candidates compete, {k} are needed")

@@ -112,7 +112,7 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
         "candidates": len(candidates),
         **lost,
         "competing": len(pool),
-        "asked": params.k,
+        "asked": params.num_pairs,
         "selected": len(selected),
     }
     counts |= {f"selected, caption source: {source}": number for source, number in sorted(sources.items())}
@@ -157,8 +157,8 @@ def _formula(params: Select) -> str:
     if params.strategy in ("top", "bottom"):
         end = "highest" if params.strategy == "top" else "lowest"
         clip, ssim = f"{params.clip_scale} x max(cosine, 0)", "SSIM"
-        if params.fusion != "sum":
-            name = {"zscore": "z-score", "rank": "rank"}[params.fusion]
+        if params.normalisation != "sum":
+            name = {"zscore": "z-score", "rank": "rank"}[params.normalisation]
             clip, ssim = f"{name} of max(cosine, 0)", f"{name} of SSIM"
         return f"{params.clip_weight} x {clip} + {params.ssim_weight} x {ssim}, {end} first."
     return {"clip-only": "the cosine.", "ssim-only": "SSIM.", "random": f"none; random, seed {params.seed}."}[

@@ -126,8 +126,8 @@ def _scores(results: SynthVLMResults, select: Select, drawn: Figures) -> list[st
         )
     strategy = select.strategy
     used = SELECTION_BY.get(strategy, f"The selection uses one score alone (strategy `{strategy}`).")
-    if strategy in ("top", "bottom") and select.fusion != "sum":
-        used = f"{used[:-1]} by `fusion: {select.fusion}`; what follows is about the weighted sum instead."
+    if strategy in ("top", "bottom") and select.normalisation != "sum":
+        used = f"{used[:-1]} by `fusion: {select.normalisation}`; what follows is about the weighted sum instead."
     return [
         "## Scores",
         f"{used} {shares} The two scores correlate with r = {number(statistics.pearson)} (Pearson) and "
@@ -152,7 +152,7 @@ def _images(results: SynthVLMResults, select: Select, params: Report, data: Path
     parts = ["## The pairs", "Best and worst are by weighted score among all scored candidates, one per caption."]
     for name, (heading, of_grid) in cells.items():
         title = heading.format(len(of_grid))
-        drawn[f"{name}.png"] = grids.grid(of_grid, params.columns, params.side)
+        drawn[f"{name}.png"] = grids.grid(of_grid, params.columns, params.image_size)
         parts += [f"### {title}", figure_link(f"{name}.png", f"{title}: images with their captions")]
     concepts = concept_means(results.scores)
     if concepts.empty:

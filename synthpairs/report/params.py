@@ -18,4 +18,4 @@ class Report:
     key_tasks: list[KeyTask]  # the summary names their numbers and asks whether arms are better with the image
     pictures: Annotated[int, Within(1, 1000)]  # images of a grid
     columns: Annotated[int, Within(1, 20)]  # of a grid
-    side: Annotated[int, Within(16, 1024)]  # pixels of an image in a grid
+    image_size: Annotated[int, Within(16, 1024)]  # pixels of an image in a grid

@@ -79,11 +79,11 @@ def self_similarities(pictures: Tensor, spec: Ssim) -> Tensor:
     ValueError when a side is shorter than the window.
     """
     levels = pictures.permute(0, 3, 1, 2).double()
-    if spec.start is not None:
-        levels = resized(levels, spec.start, spec.start, spec.kernel)
+    if spec.resize_to is not None:
+        levels = resized(levels, spec.resize_to, spec.resize_to, spec.kernel)
     height, width = levels.shape[-2:]
     check_size(width, height, spec.window)
-    rescaled = resized(resized(levels, spec.down, spec.down, spec.kernel), height, width, spec.kernel)
+    rescaled = resized(resized(levels, spec.downscale_to, spec.downscale_to, spec.kernel), height, width, spec.kernel)
     if spec.colour == "gray":
         levels, rescaled = _gray(levels), _gray(rescaled)
     return _mean_ssim(levels.float(), rescaled.float(), spec.window)

@@ -43,7 +43,7 @@ def preprocess(payload: bytes | None, transform: Transform, spec: Ssim, on_gpu: 
         return str(error)
     try:
         if on_gpu:
-            check_size(*(picture.size if spec.start is None else (spec.start, spec.start)), spec.window)
+            check_size(*(picture.size if spec.resize_to is None else (spec.resize_to, spec.resize_to)), spec.window)
             return Preprocessed(transform(picture).numpy(), None, np.array(picture))
         return Preprocessed(transform(picture).numpy(), self_similarity(picture, spec), None)
     except ValueError as error:  # too small, or an extreme aspect ratio

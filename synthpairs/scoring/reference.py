@@ -83,9 +83,9 @@ def stored_pictures(shards: pd.Series, images: Path) -> list[Image.Image]:
 def reference_ssim(picture: Image.Image, spec: Ssim) -> float:
     """scikit-image's mean SSIM in [-1, 1] of an RGB picture with itself after down- and upscaling."""
     kernel = Image.Resampling[spec.kernel.upper()]
-    if spec.start is not None:
-        picture = picture.resize((spec.start, spec.start), kernel)
-    rescaled = picture.resize((spec.down, spec.down), kernel).resize(picture.size, kernel)
+    if spec.resize_to is not None:
+        picture = picture.resize((spec.resize_to, spec.resize_to), kernel)
+    rescaled = picture.resize((spec.downscale_to, spec.downscale_to), kernel).resize(picture.size, kernel)
     if spec.colour == "gray":
         picture, rescaled = picture.convert("L"), rescaled.convert("L")
     window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}

@@ -37,11 +37,11 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")
     scorer = ClipScorer(
         "scores", params.clip, params.pretrained,
-        prefix=params.prefix, precision=params.precision, batch=params.batch,
+        prefix=params.prefix, precision=params.precision, batch=params.batch_size,
     )  # fmt: skip
     spec = params.ssim
     inputs = {"clip": scorer.inputs, "ssim": {name: getattr(spec, name) for name in spec.__slots__}}
-    low_bits = params.batch, scorer.device.type, torch.get_num_threads()  # what they depend on
+    low_bits = params.batch_size, scorer.device.type, torch.get_num_threads()  # what they depend on
     on_gpu = scorer.device.type == "cuda"
     texts = CaptionEmbeddings(scorer)
     scored: list[pa.Table] = []
@@ -73,7 +73,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     reference = check_scores(table, manifest, images, params, store.path)
     write_table(out / "scores.parquet", table, SCORES)
     write_table(out / "failed.parquet", sorted(failed, key=lambda row: row["key"]), FAILED)
-    write_json(out / "scorer.json", {"inputs": inputs, "batch": params.batch, "device": scorer.device.type})
+    write_json(out / "scorer.json", {"inputs": inputs, "batch": params.batch_size, "device": scorer.device.type})
     metrics = {
         "n": len(table),
         "failed": len(failed),

@@ -47,9 +47,9 @@ def self_similarity(picture: Image.Image, spec: Ssim) -> float:
     ValueError when a side is shorter than the window. Pillow and OpenCV release the interpreter lock: callers may use threads.
     """
     kernel = Image.Resampling[spec.kernel.upper()]
-    if spec.start is not None:
-        picture = picture.resize((spec.start, spec.start), kernel)
-    rescaled = picture.resize((spec.down, spec.down), kernel).resize(picture.size, kernel)
+    if spec.resize_to is not None:
+        picture = picture.resize((spec.resize_to, spec.resize_to), kernel)
+    rescaled = picture.resize((spec.downscale_to, spec.downscale_to), kernel).resize(picture.size, kernel)
     if spec.colour == "gray":
         picture, rescaled = picture.convert("L"), rescaled.convert("L")
     return mean_ssim(np.asarray(picture), np.asarray(rescaled), spec.window)

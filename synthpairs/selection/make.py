@@ -22,11 +22,11 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     candidates, (captions, rejected) = read_candidates(data), read_captions(data)
     ranked, excluded = rank_candidates(candidates, params)
     selected = select_top_k(ranked, params)
-    if len(selected) < params.k:
+    if len(selected) < params.num_pairs:
         hint = "; with select.best_of each caption counts once" if params.best_of else ""
         if params.per_concept is not None:
             hint += f"; select.per_concept lets in {params.per_concept} of each concept"
-        log.warning("select.k is %d, but only %d candidates compete%s: all are taken", params.k, len(ranked), hint)
+        log.warning("select.k is %d, but only %d candidates compete%s: all are taken", params.num_pairs, len(ranked), hint)
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     counts: dict[str, dict[str, int]] = {}
     for arm in arms:
@@ -38,5 +38,5 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     write_table(out / "selected.parquet", selected, SELECTED)
     columns = ("score", "clip_cosine", "ssim")
     means = {column: round(float(selected[column].mean()), 4) if len(selected) else None for column in columns}
-    metrics = {"candidates": len(candidates)} | excluded | {"competing": len(ranked), "asked": params.k}
+    metrics = {"candidates": len(candidates)} | excluded | {"competing": len(ranked), "asked": params.num_pairs}
     return metrics | {"selected": len(selected), "mean": means, "arms": counts}

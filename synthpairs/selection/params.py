@@ -17,8 +17,8 @@ class Select:
     """
 
     strategy: Strategy
-    fusion: Literal["sum", "zscore", "rank"]  # for the strategies top and bottom
-    k: Annotated[int, Within(1)]  # candidates to select
+    normalisation: Literal["sum", "zscore", "rank"]  # for the strategies top and bottom
+    num_pairs: Annotated[int, Within(1)]  # candidates to select
     clip_weight: Annotated[float, Within(0, 100)]
     # CLIPScore's w: 1 in the paper's tables, 2.5 in the authors' sister code.
     clip_scale: Annotated[float, Within(0, 100)]

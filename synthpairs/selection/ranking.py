@@ -16,9 +16,9 @@ def fused_score(candidates: pd.DataFrame, params: Select) -> pd.Series:
     z-scores are over the candidates, 0 where all are equal. Relative ranks are in (0, 1], ascending, their mean for ties.
     """
     clip, ssim = params.clip_scale * candidates["clip_cosine"].clip(lower=0), candidates["ssim"]
-    if params.fusion == "zscore":
+    if params.normalisation == "zscore":
         clip, ssim = _zscore(clip), _zscore(ssim)
-    elif params.fusion == "rank":
+    elif params.normalisation == "rank":
         clip, ssim = clip.rank(pct=True), ssim.rank(pct=True)
     return params.clip_weight * clip + params.ssim_weight * ssim
 
@@ -86,4 +86,4 @@ def sort_by_score(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
 
 def select_top_k(ranked: pd.DataFrame, params: Select) -> pd.DataFrame:
     """The first k of the ranked candidates, or all of fewer."""
-    return ranked.head(params.k)
+    return ranked.head(params.num_pairs)

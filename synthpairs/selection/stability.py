@@ -17,8 +17,8 @@ def stability(candidates: pd.DataFrame, params: Select, resamples: int = RESAMPL
     """
     ranked, _ = rank_candidates(candidates, params)
     captions, caption_index = np.unique(ranked["uid"], return_inverse=True)
-    rng, share = np.random.default_rng(params.seed), min(1.0, params.k / len(ranked))
-    selected = np.arange(len(ranked)) < params.k
+    rng, share = np.random.default_rng(params.seed), min(1.0, params.num_pairs / len(ranked))
+    selected = np.arange(len(ranked)) < params.num_pairs
     num_again = num_present = 0
     for _ in range(resamples):
         copies = np.bincount(rng.integers(len(captions), size=len(captions)), minlength=len(captions))[caption_index]

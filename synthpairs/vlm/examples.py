@@ -195,10 +195,10 @@ def check_skipped(skipped: dict[str, int], kept: int, params: Training, section:
         return
     reasons = ", ".join(f"{reason} {number}" for reason, number in skipped.items() if number)
     log.warning("%d of %d examples are skipped: %s", count, total, reasons)
-    if count > params.max_skipped * total:
+    if count > params.max_skipped_ratio * total:
         raise ValueError(
             f"{count} of {total} examples cannot be trained on ({reasons}); params.yaml: "
-            f"{section}.max_skipped allows a share of {params.max_skipped}, {section}.max_tokens is {params.max_tokens}"
+            f"{section}.max_skipped allows a share of {params.max_skipped_ratio}, {section}.max_tokens is {params.max_length}"
         )
 
 

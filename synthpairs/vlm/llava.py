@@ -28,13 +28,13 @@ def pretrain(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Pretrai
     section = "pretrain"
     model, processor = assemble(vlm)
     projector = only_projector(model)
-    examples, skipped = caption_examples(pairs, processor, params.max_tokens)
+    examples, skipped = caption_examples(pairs, processor, params.max_length)
     check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
     stats = None
-    if params.start is not None:
+    if params.projector_init is not None:
         stats = SufficientStats.of(model, examples)
-        start = fit_projector(model, stats, params.start, section)
+        start = fit_projector(model, stats, params.projector_init, section)
 
     def write(directory: Path) -> None:
         directory.mkdir()
@@ -74,17 +74,17 @@ def finetune(
     load_projector(model.model.multi_modal_projector, pretrained / PROJECTOR, f"dvc repro {stage}")
     if params.instructions is None:
         assert rows is not None
-        examples, skipped = instruction_examples(rows, processor, params.max_tokens)
+        examples, skipped = instruction_examples(rows, processor, params.max_length)
     else:
         conversations = read_conversations(params.instructions, section)
-        examples, skipped = conversation_examples(conversations, processor, params.max_tokens)
+        examples, skipped = conversation_examples(conversations, processor, params.max_length)
     check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
-    if params.start is not None:
+    if params.projector_init is not None:
         if not (pretrained / STATS).exists():
             raise ValueError(f"params.yaml: {section}.start must be null unless pretrain.start is given")
         stats = SufficientStats.read(pretrained / STATS) + SufficientStats.of(model, examples)
-        start = fit_projector(model, stats, params.start, section)
+        start = fit_projector(model, stats, params.projector_init, section)
     model.model.vision_tower.requires_grad_(False)
     if params.lora:
         adapt(model, params.lora, params.seed)

@@ -73,8 +73,8 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
     and `vlm.vision_tower` is not used. FileNotFoundError or ValueError names the param that is wrong.
     """
     transformers_logging.disable_progress_bar()
-    llm = load_llm(vlm.llm, vlm.layers, vlm.adapter)
-    tokenizer = load_text_tokenizer(vlm.llm, vlm.image_slot, IMAGE_TOKEN)
+    llm = load_llm(vlm.llm, vlm.num_hidden_layers, vlm.adapter)
+    tokenizer = load_text_tokenizer(vlm.llm, vlm.image_token, IMAGE_TOKEN)
     tokenizer.model_max_length = llm.config.max_position_embeddings
     if len(tokenizer) > llm.config.vocab_size:
         with seeded(vlm.seed):  # the new row is drawn from the distribution of the others
@@ -85,12 +85,12 @@ def assemble(vlm: Vlm, resampler: Resampler | None = None) -> tuple[LlavaForCond
         from synthpairs.vlm.vq_tower import load_vq_tower  # diffusers takes seconds to import
 
         tower = load_vq_tower(resampler)
-        settings = _vq_processing(tower.config.side, tower.config.pixel_range, resampler.latents)
-    if vlm.aspect == "pad":  # to a square of the mean colour (LLaVA-1.5's image_aspect_ratio: pad)
+        settings = _vq_processing(tower.config.side, tower.config.pixel_range, resampler.num_latents)
+    if vlm.image_aspect_ratio == "pad":  # to a square of the mean colour (LLaVA-1.5's image_aspect_ratio: pad)
         cropping = settings["image_processor"].to_dict()
         names = ("size", "crop_size", "resample", "image_mean", "image_std")
         settings["image_processor"] = LlavaImageProcessor(do_pad=True, **{name: cropping[name] for name in names})
-    processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat], **settings)
+    processor = LlavaProcessor(tokenizer=tokenizer, chat_template=TEMPLATES[vlm.chat_template], **settings)
     return cast_for_compute(_join(tower, llm, processor, vlm)), processor
 
 

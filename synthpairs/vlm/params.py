@@ -12,13 +12,13 @@ class Vlm:
 
     vision_tower: str  # vision tower: a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
     llm: str  # a causal language model and its tokenizer
-    layers: Annotated[int, Within(1, 1000)] | None  # of the language model, the first ones; null: all
+    num_hidden_layers: Annotated[int, Within(1, 1000)] | None  # of the language model, the first ones; null: all
     adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
     vision_feature_layer: int  # which hidden state of the vision tower is projected; -2 is the last layer's input
     vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
-    aspect: Literal["crop", "pad"]  # of pictures that are not square: the middle, or all on a square of the mean colour
-    image_slot: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
-    chat: Literal["chatml", "vicuna"]  # chat template
+    image_aspect_ratio: Literal["crop", "pad"]  # of pictures that are not square: the middle, or all on a square of the mean colour
+    image_token: str | None  # special token of the language model that becomes <image>; null: a new row of its embedding
+    chat_template: Literal["chatml", "vicuna"]  # chat template
     seed: int  # of the projector's random initialisation
 
 
@@ -27,10 +27,10 @@ class Resampler:
     """Section `resampler`: the Perceiver Resampler from VQ tokens to tokens of the language model."""
 
     tokenizer: str  # AmusedPipeline whose VQ tokenizer is the vision tower: directory, or OWNER/NAME@REVISION
-    latents: Annotated[int, Within(1, 1024)]  # language model tokens per picture
-    width: Annotated[int, Within(8, 8192)]
-    heads: Annotated[int, Within(1, 128)]
-    depth: Annotated[int, Within(1, 48)]  # blocks
+    num_latents: Annotated[int, Within(1, 1024)]  # language model tokens per picture
+    hidden_size: Annotated[int, Within(8, 8192)]
+    num_heads: Annotated[int, Within(1, 128)]
+    num_layers: Annotated[int, Within(1, 48)]  # blocks
     words: Annotated[int, Within(1, 1_000_000)]  # rows of the table of embeddings that its tokens are mixtures of
 
 
@@ -41,26 +41,26 @@ class Training:
     seed: int  # of the order of examples, of adapters, of dropout
     epochs: Annotated[float, Within(0.001, 1000)]
     max_steps: Annotated[int, Within(0)] | None  # upper limit of the steps; 0: none at all; null: no limit
-    batch: Annotated[int, Within(1, 65536)]  # examples per step
-    micro_batch: Annotated[int, Within(1, 65536)]  # examples that the device holds at a time
+    batch_size: Annotated[int, Within(1, 65536)]  # examples per step
+    micro_batch_size: Annotated[int, Within(1, 65536)]  # examples that the device holds at a time
     learning_rate: Annotated[float, Within(0, 1)]  # peak, followed by a cosine to 0
-    warmup: Annotated[float, Within(0, 1)]  # share of the steps in which the rate rises from 0
+    warmup_ratio: Annotated[float, Within(0, 1)]  # share of the steps in which the rate rises from 0
     weight_decay: Annotated[float, Within(0, 1)]
-    max_tokens: Annotated[int, Within(2, 65536)]  # of picture and text; longer examples are skipped
-    max_skipped: Annotated[float, Within(0, 1)]  # share of the examples; with more skipped the stage fails
-    checkpoint_steps: Annotated[int, Within(1)]
+    max_length: Annotated[int, Within(2, 65536)]  # of picture and text; longer examples are skipped
+    max_skipped_ratio: Annotated[float, Within(0, 1)]  # share of the examples; with more skipped the stage fails
+    save_steps: Annotated[int, Within(1)]
 
     def __post_init__(self) -> None:
-        if self.batch % self.micro_batch:
+        if self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"params.yaml: batch must be a multiple of micro_batch, got {self.batch} and {self.micro_batch}"
+                f"params.yaml: batch must be a multiple of micro_batch, got {self.batch_size} and {self.micro_batch_size}"
             )
 
     def steps(self, examples: int) -> int:
         """Optimiser steps over this many examples; 0 without any."""
         if not examples:
             return 0
-        steps = max(1, round(self.epochs * examples / self.batch))
+        steps = max(1, round(self.epochs * examples / self.batch_size))
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
@@ -96,14 +96,14 @@ class Instructions:
 class Pretrain(Training):
     """Section `pretrain`: the projector alone is trained on captions (LLaVA-1.5's pretraining)."""
 
-    start: RidgeInit | None  # of the projector; null: random
+    projector_init: RidgeInit | None  # of the projector; null: random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finetune(Training):
     """Sections `finetune` and `finetune_tokens`: projector and language model are trained on instructions."""
 
-    start: RidgeInit | None  # of the projector, from pretrain's pairs and the answers here; null: as pretrain left it
+    projector_init: RidgeInit | None  # of the projector, from pretrain's pairs and the answers here; null: as pretrain left it
     projector_learning_rate: Annotated[float, Within(0, 1)] | None  # peak; null: the language model's
     lora: Lora | None  # null: all of the language model's weights are trained
     instructions: Instructions | None  # null: those of stage `tasks`

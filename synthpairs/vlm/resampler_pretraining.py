@@ -92,7 +92,7 @@ def pretrain_tokens(
     model, processor = assemble(vlm, resampler)
     projector = only_projector(model)
     assert isinstance(projector, WordResampler)
-    examples, skipped = caption_examples(pairs, processor, params.max_tokens)
+    examples, skipped = caption_examples(pairs, processor, params.max_length)
     check_skipped(skipped, len(examples), params, section)
     words = prepare(model, examples, resampler.words)
 

@@ -125,21 +125,21 @@ def training_arguments(
     `sharded_layers` are the class names of layers that FSDP divides among the processes; None: no FSDP.
     """
     cuda, count = torch.cuda.is_available(), processes()
-    if params.batch % (params.micro_batch * count):
+    if params.batch_size % (params.micro_batch_size * count):
         raise ValueError(
             f"params.yaml: {section}.batch must be a multiple of micro_batch x processes, "
-            f"got {params.batch} and {params.micro_batch} x {count}"
+            f"got {params.batch_size} and {params.micro_batch_size} x {count}"
         )
     fsdp = {"transformer_layer_cls_to_wrap": sharded_layers, "state_dict_type": "SHARDED_STATE_DICT"}
     arguments = TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=params.micro_batch,
-        gradient_accumulation_steps=params.batch // (params.micro_batch * count),
+        per_device_train_batch_size=params.micro_batch_size,
+        gradient_accumulation_steps=params.batch_size // (params.micro_batch_size * count),
         max_steps=steps,
         learning_rate=params.learning_rate,
         weight_decay=params.weight_decay,
         lr_scheduler_type="cosine",
-        warmup_steps=math.ceil(params.warmup * steps),
+        warmup_steps=math.ceil(params.warmup_ratio * steps),
         bf16=compute_dtype() == torch.bfloat16,
         use_cpu=not cuda,
         ddp_backend="gloo" if count > 1 and not cuda else None,
@@ -149,7 +149,7 @@ def training_arguments(
         seed=params.seed,
         full_determinism=cuda,  # CPU kernels are deterministic as they are
         train_sampling_strategy="sequential",  # OrderedDataset has the order: the Trainer's depends on its generator
-        save_steps=params.checkpoint_steps,
+        save_steps=params.save_steps,
         save_total_limit=1,
         logging_steps=1,
         logging_nan_inf_filter=False,

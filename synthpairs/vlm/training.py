@@ -100,14 +100,14 @@ def training_order(lengths: Sequence[int], params: Training) -> list[int]:
     Within a window of batches examples are sorted by length, to pad less; then the batches are shuffled.
     """
     rng = np.random.default_rng(params.seed)
-    total = params.steps(len(lengths)) * params.batch
+    total = params.steps(len(lengths)) * params.batch_size
     epochs = math.ceil(total / len(lengths))
     stream = np.concatenate([rng.permutation(len(lengths)) for _ in range(epochs)])[:total]
     length = np.asarray(lengths)
     windows = []
-    for start in range(0, total, WINDOW * params.batch):
-        window = stream[start : start + WINDOW * params.batch]
-        batches = window[np.argsort(length[window], kind="stable")].reshape(-1, params.batch)
+    for start in range(0, total, WINDOW * params.batch_size):
+        window = stream[start : start + WINDOW * params.batch_size]
+        batches = window[np.argsort(length[window], kind="stable")].reshape(-1, params.batch_size)
         windows.append(rng.permutation(batches).ravel())
     return np.concatenate(windows).tolist()
 
@@ -139,13 +139,13 @@ def train(
             objective.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
         if sharded():
             layers, objective.projector_always_used = layers_to_shard(objective.vlm, section), True
-    arguments = training_arguments(section, params, len(order) // params.batch, work, layers)
+    arguments = training_arguments(section, params, len(order) // params.batch_size, work, layers)
     trainer = LlavaTrainer(
         objective,
         arguments,
         train_dataset=OrderedDataset(examples, order),
         data_collator=collator,
-        callbacks=[ProgressCallback(section, params.batch, on_step)],
+        callbacks=[ProgressCallback(section, params.batch_size, on_step)],
     )
     if layers and not trainer.is_fsdp_enabled:
         raise ValueError("SYNTHPAIRS_FSDP=on: accelerate shards no model on this kind of device; it needs GPUs")

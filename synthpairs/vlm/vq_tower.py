@@ -148,7 +148,7 @@ AutoModel.register(VqTowerConfig, VqTower)
 
 def load_vq_tower(resampler: Resampler) -> VqTower:
     """The vision tower of an AmusedPipeline's tokenizer; FileNotFoundError or ValueError names the param that is wrong."""
-    width, heads = resampler.width, resampler.heads
+    width, heads = resampler.hidden_size, resampler.num_heads
     if width % heads:
         raise ValueError(f"params.yaml: resampler.width must be a multiple of heads, got {width} and {heads}")
     pipeline = tokenizer_folder(resampler.tokenizer, "resampler.tokenizer")
@@ -160,10 +160,10 @@ def load_vq_tower(resampler: Resampler) -> VqTower:
         pixel_range=pixel_range(vq),
         hidden_size=vq.config.vq_embed_dim or vq.config.latent_channels,
         cells=(side // downscale) ** 2,
-        latents=resampler.latents,
+        latents=resampler.num_latents,
         width=width,
         heads=heads,
-        depth=resampler.depth,
+        depth=resampler.num_layers,
         words=resampler.words,
     )
     tower = VqTower(config)

@@ -67,7 +67,7 @@ def _local_replies(
 
     def write(items: Sequence[tuple[str, int]]) -> list[str]:
         prompts, seeds = zip(*items, strict=True)
-        return generate(lm, prompts, seeds, sampling, local.batch, local.repetition_penalty)
+        return generate(lm, prompts, seeds, sampling, local.batch_size, local.repetition_penalty)
 
     texts = cached_map(store, "class_captions", [(chats[request.messages], request.seed) for request in requests], write)
     # A text may have fewer tokens than were generated, so rarely a truncated one is not detected.

@@ -41,7 +41,7 @@ class Local:
     """A language model in this process."""
 
     llm: str  # directory, or OWNER/NAME@REVISION of a hub model
-    batch: Annotated[int, Within(1)]  # captions generated together
+    batch_size: Annotated[int, Within(1)]  # captions generated together
     repetition_penalty: Annotated[float, Within(1, 2)]  # on tokens already in the caption; 1: none
 
 

@@ -25,23 +25,23 @@ def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate
     table = data / "captions/kept.parquet"
     text = read_table(table, "dvc repro captions")["text"].iloc[0] if table.exists() else TEXT
     generator = Generator(images)
-    texts = [text] * images.batch  # of equal length, because each length is a batch of its own
+    texts = [text] * images.batch_size  # of equal length, because each length is a batch of its own
     seconds, files = [], list[bytes]()
     for number in range(1 + BATCHES):
         started = time.monotonic()
-        painted = generator.generate_images([digest("warm-up", number, index) for index in range(images.batch)], texts)
+        painted = generator.generate_images([digest("warm-up", number, index) for index in range(images.batch_size)], texts)
         files = [encoded(image, images.format, images.mark)[images.format] for image in painted]
-        seconds.append((time.monotonic() - started) / images.batch)
+        seconds.append((time.monotonic() - started) / images.batch_size)
     typical, fastest, slowest = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
-    here, pixels, image = f"this machine, {generator.device.type}", images.side**2, f"image of {images.side} pixels"
+    here, pixels, image = f"this machine, {generator.device.type}", images.image_size**2, f"image of {images.image_size} pixels"
     return {
         "images": Rate(
             typical / guided_steps(images), fastest / typical, slowest / typical, f"{image} and step",
-            f"measured: {BATCHES} batches of {images.batch} after one to warm up", pixels, here,
+            f"measured: {BATCHES} batches of {images.batch_size} after one to warm up", pixels, here,
         ),
         "scores": Rate(
             _scoring(scores, files, texts), 0.3, 1.5, image,
-            f"measured: {images.batch} images, one after the other", pixels, here,
+            f"measured: {images.batch_size} images, one after the other", pixels, here,
         ),
     }  # fmt: skip
 
@@ -50,7 +50,7 @@ def _scoring(params: Scores, files: list[bytes], texts: list[str]) -> float:
     """Seconds per image, with decoding and SSIM on one thread; stage `scores` uses all cores for those."""
     scorer = ClipScorer(
         "scores", params.clip, params.pretrained,
-        prefix=params.prefix, precision=params.precision, batch=params.batch,
+        prefix=params.prefix, precision=params.precision, batch=params.batch_size,
     )  # fmt: skip
     scorer.embed_texts(texts[:1])  # chooses the number of threads
     started = time.monotonic()

@@ -99,11 +99,11 @@ def read_run(captions: int | None) -> Run:
     if unlimited and captions is None:
         where = f"{PARAMS}: captions.sources: {unlimited[0]}"
         raise ValueError(f"{where} has no limit, so its captions cannot be counted: give it one, or `--captions N`")
-    generated = curation.model.per_concept * len(world.concepts)
+    generated = curation.generated.per_concept * len(world.concepts)
     limits = sum(source.limit or 0 for source in curation.sources)
-    read = max(curation.human.pictures + generated + limits, captions or 0)
+    read = max(curation.reference.pictures + generated + limits, captions or 0)
     illustrated = [one for one in curation.sources if one.format == "webdataset" or one.columns.image is not None]
-    with_image = curation.human.pictures + sum(source.limit or read for source in illustrated)
+    with_image = curation.reference.pictures + sum(source.limit or read for source in illustrated)
     originals = min(with_image, read - generated)
     kept, table = captions or read, Path("data/captions/kept.parquet")
     if not captions and table.exists():
@@ -113,7 +113,7 @@ def read_run(captions: int | None) -> Run:
 
     each = min(images.candidates, images.draft.keep) if images.draft else images.candidates
     painted = kept if images.limit is None else min(kept, images.limit // each)  # captions with images
-    pairs = min(section(Select, "select").k, painted * each)
+    pairs = min(section(Select, "select").num_pairs, painted * each)
     audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
     external, desk_tasks = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark").tasks.pictures
     own = {task: getattr(tasks, task.removeprefix("desk_")) for task in desk_tasks}
@@ -123,7 +123,7 @@ def read_run(captions: int | None) -> Run:
     work = [
         *_captions(curation, read, generated, originals, size_of),
         *_images(images, painted, painted * each, pairs, notes),
-        *_audit(section(Contamination, "contamination"), audited, images.side**2),
+        *_audit(section(Contamination, "contamination"), audited, images.image_size**2),
         _tokens(section(GenerateTokens, "generate_tokens"), section(ClassCaptions, "class_captions"), len(world.concepts)),
         *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks, pairs, len(arms), size, notes),
         Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with and without images
@@ -135,7 +135,7 @@ def read_run(captions: int | None) -> Run:
         Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(external.pictures))),
     ]  # fmt: skip
     return Run(
-        captions=kept, images=painted * each, steps=images.steps, side=images.side, arms=arms, llm_parameters=size,
+        captions=kept, images=painted * each, steps=images.num_inference_steps, side=images.image_size, arms=arms, llm_parameters=size,
         items={task: count for task, count in (own | pictures | texts).items() if task not in GRADED},
         work=[row for row in work if row.count], notes=notes,
     )  # fmt: skip
@@ -161,7 +161,7 @@ def _captions(
     return [
         Work("captions", "rules", "captions.rules", read, disk=read * rates.CAPTION_BYTES),
         Work("captions", "generation", "captions.generation", generated, llm),
-        Work("captions", "original images", "captions.originals", originals, section.human.side**2),
+        Work("captions", "original images", "captions.originals", originals, section.reference.image_size**2),
         Work("captions", "KenLM", "captions.kenlm", read if perplexity == "kenlm" else 0),
         Work("captions", "perplexity", "captions.perplexity", read if perplexity == "llm" else 0, llm),
         Work("captions", "judge", "captions.server", read if judge == "server" else 0, served),
@@ -173,7 +173,7 @@ def _captions(
 def guided_steps(images: Images) -> float:
     """Steps of the base model with guidance that take as long as those of an image, the refiner's included."""
     share = images.refiner.base_share if images.refiner else 1.0
-    return images.steps * (share + (1 - share) * rates.REFINER_STEP) * _passes(images.guidance)
+    return images.num_inference_steps * (share + (1 - share) * rates.REFINER_STEP) * _passes(images.guidance_scale)
 
 
 def _passes(guidance: float) -> float:
@@ -181,9 +181,9 @@ def _passes(guidance: float) -> float:
 
 
 def _images(images: Images, captions: int, count: int, pairs: int, notes: list[str]) -> list[Work]:
-    pixels, stored, draft = images.side**2, images.side**2 * rates.BYTES_PER_PIXEL, images.draft
+    pixels, stored, draft = images.image_size**2, images.image_size**2 * rates.BYTES_PER_PIXEL, images.draft
     drafts = captions * images.candidates if draft else 0
-    draft_steps = draft.steps * _passes(images.guidance) if draft else 0
+    draft_steps = draft.num_inference_steps * _passes(images.guidance_scale) if draft else 0
     if draft and draft.cosine_min is not None:
         notes.append(
             "images.draft.cosine_min: the number of rejected drafts is not known; all count as generated in full"
@@ -213,7 +213,7 @@ def _training(
 ) -> list[Work]:
     def examples(section: Training, number: int) -> int:
         number = math.ceil(number * section.epochs)
-        return arms * (number if section.max_steps is None else min(number, section.max_steps * section.batch))
+        return arms * (number if section.max_steps is None else min(number, section.max_steps * section.batch_size))
 
     conversations = tasks.instructions.pictures + tasks.instructions.text
     if finetune.instructions:
@@ -256,5 +256,5 @@ def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int)
     """Grids of VQ tokens for all captions that stage `class_captions` requests."""
     classes = concepts if "world" in class_captions.banks else 0
     classes += (class_captions.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in class_captions.banks else 0
-    grids, steps = classes * class_captions.per_class * embed.candidates, embed.steps * _passes(embed.guidance)
+    grids, steps = classes * class_captions.per_class * embed.candidates, embed.num_inference_steps * _passes(embed.guidance_scale)
     return Work("generate_tokens", "", "generate_tokens", grids, steps=steps, disk=grids * rates.GRID_BYTES)

@@ -30,7 +30,7 @@ def make_tasks(drawings: pd.DataFrame, concepts: list[str], params: Tasks, out: 
     streams = dict(zip((*TASKS, "instructions"), np.random.default_rng(params.seed).spawn(len(TASKS) + 1), strict=True))
 
     def composer(split: str = BENCHMARK_SPLIT) -> SceneComposer:
-        return SceneComposer(drawings, split, concepts, params.side)
+        return SceneComposer(drawings, split, concepts, params.image_size)
 
     tables = {
         "desk_caption": caption_items(composer(), params.caption, params.references, streams["desk_caption"]),

@@ -20,7 +20,7 @@ class Tasks:
     """The whole section."""
 
     seed: Annotated[int, Within(0)]
-    side: Annotated[int, Within(16, 1024)]  # pixels of an image
+    image_size: Annotated[int, Within(16, 1024)]  # pixels of an image
     references: Annotated[int, Within(1, 20)]  # wordings in addition to the plain caption
     caption: Annotated[int, Within(4, 100_000)]  # items, as in the following
     pope: Annotated[int, Within(96, 100_000)]

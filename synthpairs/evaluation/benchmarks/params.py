@@ -13,7 +13,7 @@ class RouteTasks:
     """Benchmarks of the arms of each route."""
 
     pictures: list[Task]  # of the untrained model too
-    codes: list[Task]
+    tokens: list[Task]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Benchmark:
     """Section `benchmark`: our own benchmarks, and the bootstrap of all benchmarks' intervals."""
 
     tasks: RouteTasks
-    batch: Annotated[int, Within(1, 4096)]  # questions per batch
+    batch_size: Annotated[int, Within(1, 4096)]  # questions per batch
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
     seed: Annotated[int, Within(0)]  # of the bootstrap
 

@@ -79,7 +79,7 @@ def run_lm_eval(model: PreTrainedModel, processor: ProcessorMixin, external: Ext
     owners = _local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
     with contextlib.chdir(owners[0].parent) if owners else contextlib.nullcontext():
         evaluated: Any = simple_evaluate(
-            LoadedVlm(model, processor, params.batch), tasks=external.text, num_fewshot=external.shots, limit=external.limit,
+            LoadedVlm(model, processor, params.batch_size), tasks=external.text, num_fewshot=external.shots, limit=external.limit,
             bootstrap_iters=0, task_manager=manager,
         )  # fmt: skip
     results = HarnessResults()

@@ -27,7 +27,7 @@ class NearestBenchmarkImage:
     def __init__(self, params: Scores, references: Mapping[str, Image.Image]) -> None:
         self._scorer = ClipScorer(
             "scores", params.clip, params.pretrained,
-            prefix=params.prefix, precision=params.precision, batch=params.batch,
+            prefix=params.prefix, precision=params.precision, batch=params.batch_size,
         )  # fmt: skip
         self._items = list(references)
         self._references = self._embed(list(references.values()))  # [items, width]
@@ -102,17 +102,17 @@ class NsfwClassifier:
         self._label = labels.index(params.label)
         self._processor = AutoImageProcessor.from_pretrained(folder)
         probe = Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 100).convert("RGB")
-        self._threads = deterministic_threads(lambda: self._run([probe] * params.batch).numpy())
+        self._threads = deterministic_threads(lambda: self._run([probe] * params.batch_size).numpy())
 
     @property
     def inputs(self) -> dict[str, Any]:
         """Everything that changes a probability."""
-        settings = {"model": self._params.model, "label": self._params.label, "batch": self._params.batch}
+        settings = {"model": self._params.model, "label": self._params.label, "batch": self._params.batch_size}
         return settings | {"weights": file_sha256(self._folder), "torch": torch.__version__.split("+")[0]}
 
     def measure(self, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
         """`nsfw` of each image: the label's probability."""
-        size, probabilities = self._params.batch, []
+        size, probabilities = self._params.batch_size, []
         with torch_threads(self._threads):
             for start in range(0, len(images), size):
                 batch = images[start : start + size]

@@ -13,7 +13,7 @@ class Nsfw:
     model: str  # directory of a transformers image classifier, or OWNER/NAME@REVISION of a hub model
     label: str  # of its configuration (id2label)
     min: Annotated[float, Within(0, 1)]  # probability of the label from which an image is flagged
-    batch: Annotated[int, Within(1, 4096)]  # images per batch
+    batch_size: Annotated[int, Within(1, 4096)]  # images per batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

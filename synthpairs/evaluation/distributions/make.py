@@ -48,7 +48,7 @@ def make_distributions(
         "captions_with_both": len(captions_with_both(table, sets)),
         "coupled": same_caption_differences(table, sets, params),
         "preferences": preferences(table, sets, params),
-        "rankings": rankings(parts["candidates"], select.k / candidates, select, params),
+        "rankings": rankings(parts["candidates"], select.num_pairs / candidates, select, params),
         "other": None if params.other is None else params.other.clip,
     }
     measures = pd.concat([part.assign(set=name) for name, part in parts.items()], ignore_index=True)

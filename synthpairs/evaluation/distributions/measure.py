@@ -38,12 +38,12 @@ def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, dat
     clips = {"clip_cosine": ("scores", scores), "other_cosine": ("distributions.other", params.other)}
     scorers = {
         name: ClipScorer(
-            section, clip.clip, clip.pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch
+            section, clip.clip, clip.pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch_size
         )
         for name, (section, clip) in clips.items()
         if clip
     }
-    inputs = {"ssim": asdict(scores.ssim), "side": params.side, "batch": scores.batch}
+    inputs = {"ssim": asdict(scores.ssim), "side": params.image_size, "batch": scores.batch_size}
     inputs |= {name: scorer.inputs for name, scorer in scorers.items()}
     columns = {row["key"]: row for row in rows[["key", "concept", "uid", "origin"]].to_dict("records")}
     measured: list[dict] = []
@@ -77,7 +77,7 @@ def _measure(
     cells: list[dict[str, Any]] = [
         {"key": key, "words": len(text.split())}
         | {"ssim": round(self_similarity(image, scores.ssim), DECIMALS)}
-        | {name: round(value, DECIMALS) for name, value in image_measures(image, params.side).items()}
+        | {name: round(value, DECIMALS) for name, value in image_measures(image, params.image_size).items()}
         for key, text, image in readable
     ]
     for name, scorer in scorers.items() if readable else ():

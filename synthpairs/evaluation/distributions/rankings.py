@@ -26,7 +26,7 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
     other = "other_cosine" in pool
     strategies = {}
     for strategy in STRATEGIES:
-        strategy_select = replace(select, strategy=strategy, k=k)
+        strategy_select = replace(select, strategy=strategy, num_pairs=k)
         ranked, _ = rank_candidates(pool, strategy_select)
         selected = select_top_k(ranked, strategy_select)
         strategies[strategy] = {

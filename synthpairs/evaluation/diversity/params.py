@@ -11,7 +11,7 @@ class Diversity:
     """Section `diversity`: caption sets, sentence encoder and clusterings."""
 
     encoder: str  # directory of a sentence encoder, or OWNER/NAME@REVISION on the Hugging Face hub
-    batch: Annotated[int, Within(1, 4096)]  # captions per forward pass
+    batch_size: Annotated[int, Within(1, 4096)]  # captions per forward pass
     sets: list[str]  # see synthpairs.evaluation.diversity.sets
     max_captions: Annotated[int | None, Within(2)]  # drawn from each set; null: as many as the smallest set has
     clusters: list[Annotated[int, Within(2, 100_000)]]  # the values of k

@@ -49,7 +49,7 @@ def draw_image_pairs(params: Preference, data: Path) -> list[ImagePair]:
     both = synthetic.merge(real[["uid", "key"]], on="uid", suffixes=("", "_real"))
     both["order"] = [digest("preference", params.seed, uid) for uid in both["uid"]]
     both = both.sort_values("order").head(params.count)
-    images = [_images(table[table["uid"].isin(both["uid"])], data, params.side) for table in (synthetic, real)]
+    images = [_images(table[table["uid"].isin(both["uid"])], data, params.image_size) for table in (synthetic, real)]
     return [
         ImagePair(
             couple=digest("couple", row["key"], row["key_real"]),

@@ -45,8 +45,8 @@ def yes_probability(
     processor.tokenizer.padding_side = "left"  # so that every row ends with the token before the answer
     values: list[float] = []
     with progress("preference", len(captioned), "images") as advance:
-        for start in range(0, len(captioned), params.batch):
-            batch = pad_batch(part := captioned[start : start + params.batch], params.batch)
+        for start in range(0, len(captioned), params.batch_size):
+            batch = pad_batch(part := captioned[start : start + params.batch_size], params.batch_size)
             inputs = processor(
                 images=[decode_image(image) for _, image in batch],
                 text=[_prompt(processor, params.question, caption) for caption, _ in batch],

@@ -14,7 +14,7 @@ class LocalJudges:
     models: list[str]  # directories of finished LLaVA models, or OWNER/NAME@REVISION of the hub
     question: str  # with {caption}; an image's score is P(yes)
     margin: Annotated[float, Within(0, 1)]  # of P(yes), up to which an image pair is a tie
-    batch: Annotated[int, Within(1, 4096)]  # images per batch
+    batch_size: Annotated[int, Within(1, 4096)]  # images per batch
 
     def __post_init__(self) -> None:
         where = "params.yaml: preference.local"
@@ -31,7 +31,7 @@ class Preference:
     seed: Annotated[int, Within(0)]  # of the draw, of order and sides on the vote page, and of the bootstrap
     count: Annotated[int, Within(2)]  # image pairs at most
     synthetic: Literal["selected", "random"]  # the arm compared with the arm `real`
-    side: Annotated[int, Within(16, 4096)]  # pixels of an image's longer side at most, for judges and people
+    image_size: Annotated[int, Within(16, 4096)]  # pixels of an image's longer side at most, for judges and people
     engine: Literal["local", "server"]
     local: LocalJudges
     server: Served  # sees both images at once, in both orders

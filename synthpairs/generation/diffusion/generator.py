@@ -29,8 +29,8 @@ class Generator:
     """A loaded pipeline with its settings; ValueError or OSError when it cannot be loaded."""
 
     def __init__(self, params: Images) -> None:
-        if params.side % 8:
-            raise ValueError(f"params.yaml: images.side must be a multiple of 8, got {params.side}")
+        if params.image_size % 8:
+            raise ValueError(f"params.yaml: images.side must be a multiple of 8, got {params.image_size}")
         pipeline, refiner, identity = load(params)
         if params.negative_prompt is not None and isinstance(pipeline, diffusers.FluxPipeline):
             raise ValueError(
@@ -42,10 +42,10 @@ class Generator:
         self.refiner = refiner and tuned(refiner.to(self.device))
         self.tokenizers = prompt_tokenizers(pipeline, params.max_sequence_length, params.long_prompts == "chunk")
         self.tokenizer = self.tokenizers[0].tokenizer
-        self._noise = _noise_shape(self.pipeline, params.side)
+        self._noise = _noise_shape(self.pipeline, params.image_size)
         self.inputs = identity | self._settings()
         self.fingerprint = digest(self.inputs)
-        for steps in (params.steps, params.draft.steps) if params.draft else (params.steps,):
+        for steps in (params.num_inference_steps, params.draft.num_inference_steps) if params.draft else (params.num_inference_steps,):
             if 0 in self._step_counts(steps):
                 raise ValueError(
                     f"params.yaml: images.refiner.base_share must leave both base and refiner some of {steps} steps"
@@ -55,10 +55,10 @@ class Generator:
         """Fingerprint inputs besides the models; settings added later have a key only where they are used."""
         settings = {
             "scheduler": scheduler_inputs(self.pipeline),
-            "steps": self.params.steps,
-            "guidance": self.params.guidance,
+            "steps": self.params.num_inference_steps,
+            "guidance": self.params.guidance_scale,
             "negative_prompt": self.params.negative_prompt,
-            "side": self.params.side,
+            "side": self.params.image_size,
             "dtype": self.params.dtype,
             "format": self.params.format,
         }
@@ -73,8 +73,8 @@ class Generator:
     @cached_property
     def threads(self) -> int:
         """Number of CPU threads with which a picture does not depend on its index in the batch."""
-        key, size = digest("probe"), self.params.batch
-        steps = next(steps for steps in range(min(2, self.params.steps), 1001) if 0 not in self._step_counts(steps))
+        key, size = digest("probe"), self.params.batch_size
+        steps = next(steps for steps in range(min(2, self.params.num_inference_steps), 1001) if 0 not in self._step_counts(steps))
         return deterministic_threads(lambda: self._run([key] * size, ["a probe"] * size, steps))
 
     def generate_images(self, keys: Sequence[str], texts: Sequence[str], steps: int | None = None) -> np.ndarray:
@@ -84,13 +84,13 @@ class Generator:
         """
         chunked = self.params.long_prompts == "chunk"
         chunks = chunk_counts(self.tokenizers, texts) if chunked else [1] * len(texts)
-        pictures = np.empty((len(keys), self.params.side, self.params.side, 3), np.float32)
+        pictures = np.empty((len(keys), self.params.image_size, self.params.image_size, 3), np.float32)
         with torch_threads(self.threads):
             for count in sorted(set(chunks)):  # separately: padding to the longest would change the shorter ones
                 rows = [row for row, chunk in enumerate(chunks) if chunk == count]
-                batch_keys = pad_batch([keys[row] for row in rows], self.params.batch)
-                batch_texts = pad_batch([texts[row] for row in rows], self.params.batch)
-                pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.steps, count)[: len(rows)]
+                batch_keys = pad_batch([keys[row] for row in rows], self.params.batch_size)
+                batch_texts = pad_batch([texts[row] for row in rows], self.params.batch_size)
+                pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.num_inference_steps, count)[: len(rows)]
         return pictures
 
     def _run(self, keys: Sequence[str], texts: Sequence[str], steps: int, chunks: int = 1) -> np.ndarray:
@@ -100,12 +100,12 @@ class Generator:
             latents = self.pipeline._pack_latents(latents, *latents.shape)
         sampler = {
             "num_inference_steps": steps,
-            "guidance_scale": self.params.guidance,
+            "guidance_scale": self.params.guidance_scale,
             "generator": noise,  # some schedulers draw further noise: it also comes from the key
         }
         start = {
-            "height": self.params.side,
-            "width": self.params.side,
+            "height": self.params.image_size,
+            "width": self.params.image_size,
             "latents": latents.to(self.device, getattr(torch, self.params.dtype)),
         }
         with torch.inference_mode():
@@ -125,7 +125,7 @@ class Generator:
     ) -> dict[str, Any]:
         negative = self.params.negative_prompt
         if self.params.long_prompts == "chunk":
-            return prompt_embeddings(pipeline, texts, chunks, negative, self.params.guidance > 1)
+            return prompt_embeddings(pipeline, texts, chunks, negative, self.params.guidance_scale > 1)
         known = inspect.signature(pipeline.__call__).parameters
         arguments: dict[str, Any] = {name: value for name, value in PIPELINE_OPTIONS.items() if name in known}
         arguments["prompt"] = list(texts)

@@ -36,7 +36,7 @@ class Lora:
 class Draft:
     """Draft pass: all candidates in few steps, after which those with the best CLIP cosines get all steps."""
 
-    steps: Annotated[int, Within(1, 1000)]  # of a draft
+    num_inference_steps: Annotated[int, Within(1, 1000)]  # of a draft
     clip: str  # an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir
     keep: Annotated[int, Within(1, 64)]  # candidates per caption at most
@@ -54,17 +54,17 @@ class Images:
     candidates: Annotated[int, Within(1, 64)]  # pictures per caption
     draft: Draft | None  # null: all candidates get all steps
     limit: Annotated[int | None, Within(1)]  # pictures, of the captions with the first uids; null: no limit
-    steps: Annotated[int, Within(1, 1000)]  # of the sampler
-    guidance: Annotated[float, Within(0, 100)]  # classifier-free guidance scale; 1 or less: none
+    num_inference_steps: Annotated[int, Within(1, 1000)]  # of the sampler
+    guidance_scale: Annotated[float, Within(0, 100)]  # classifier-free guidance scale; 1 or less: none
     negative_prompt: str | None  # null: the pipeline's default, which for SDXL differs from ""
-    side: Annotated[int, Within(8, 4096)]  # pixels, a multiple of 8
+    image_size: Annotated[int, Within(8, 4096)]  # pixels, a multiple of 8
     scheduler: Scheduler | None  # null: the one in the model's files
     scheduler_options: dict[str, object] | None  # over those in the model's files, e.g. {timestep_spacing: trailing}
     max_sequence_length: Annotated[int | None, Within(1, 4096)]  # tokens for T5; null: the pipeline's default
     long_prompts: Literal["cut", "chunk"]  # truncated at CLIP's 77 tokens, or encoded in chunks of 75 (SDXL alone)
     dtype: Literal["float32", "bfloat16", "float16"]
     # Pictures; an odd number may restrict it to one core, see synthpairs.core.determinism.
-    batch: Annotated[int, Within(1, 1024)]
+    batch_size: Annotated[int, Within(1, 1024)]
     format: Literal["png", "webp"]  # both lossless
     mark: bool  # whether XMP in the files marks them as generated
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

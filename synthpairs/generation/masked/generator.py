@@ -75,7 +75,7 @@ class MaskedGenerator:
     @torch.inference_mode()
     def _probe(self) -> np.ndarray:
         """Logits (tokens would hide low bits) and expected vectors of a first step, for a batch of equal captions."""
-        size, mask_id = self.params.batch, self.pipeline.scheduler.config.mask_token_id
+        size, mask_id = self.params.batch_size, self.pipeline.scheduler.config.mask_token_id
         blank = torch.full((size, *self.grid), mask_id, device=self.device)
         logits = self._logits_of(["a probe"] * size)(blank).flatten(2)
         if self.params.vectors == "soft":
@@ -89,8 +89,8 @@ class MaskedGenerator:
 
         ValueError when logits are not finite; exceptions of the models are not caught.
         """
-        size, count = self.params.batch, len(keys)
-        noise = key_noise(pad_batch(keys, size), self.params.steps, self.grid).to(self.device)
+        size, count = self.params.batch_size, len(keys)
+        noise = key_noise(pad_batch(keys, size), self.params.num_inference_steps, self.grid).to(self.device)
         with torch_threads(self.threads):
             tokens, vectors = decode(
                 self._logits_of(pad_batch(texts, size)),
@@ -105,7 +105,7 @@ class MaskedGenerator:
 
     def _logits_of(self, texts: Sequence[str]) -> Callable[[Tensor], Tensor]:
         """The function from grids to float32 logits for these captions, with classifier-free guidance."""
-        conditional, guidance = self.conditions(texts), self.params.guidance
+        conditional, guidance = self.conditions(texts), self.params.guidance_scale
         if guidance <= 1:
             return lambda grids: self.pipeline.transformer(grids, **conditional).float()
         unconditional = self.conditions([""] * len(texts))
@@ -123,8 +123,8 @@ class MaskedGenerator:
 
     def pictures(self, tokens: np.ndarray) -> np.ndarray:
         """Pictures [n, side, side, 3] in [0, 1] decoded from tokens [n, rows, columns]; ValueError beyond the codebook."""
-        starts = range(0, len(tokens), self.params.batch)
-        parts = [render(self.pipeline.vqvae, tokens[start : start + self.params.batch]) for start in starts]
+        starts = range(0, len(tokens), self.params.batch_size)
+        parts = [render(self.pipeline.vqvae, tokens[start : start + self.params.batch_size]) for start in starts]
         return torch.cat(parts).permute(0, 2, 3, 1).cpu().numpy()
 
 

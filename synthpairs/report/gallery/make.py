@@ -66,7 +66,7 @@ def encode(payload: bytes, params: Gallery) -> bytes | None:
     image = image_or_error(payload)
     if isinstance(image, str):
         return None
-    image.thumbnail((params.side, params.side), Image.Resampling.LANCZOS)
+    image.thumbnail((params.image_size, params.image_size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=params.quality, method=_EFFORT)
     return buffer.getvalue()

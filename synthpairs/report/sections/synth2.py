@@ -182,7 +182,7 @@ def _grid(pairs: pd.DataFrame, decode: Decode, params: Report, drawn: dict[str, 
         grids.Cell(image=image, caption=text, note=("generated", "real")[index % 2])
         for index, (image, text) in enumerate(zip(decode(list(pairs["key"])), pairs["text"], strict=True))
     ]
-    drawn["tokens.png"] = grids.grid(cells, params.columns, params.side)
+    drawn["tokens.png"] = grids.grid(cells, params.columns, params.image_size)
     return [
         "Generated pairs, each followed by a real one of the same concept where there is one, decoded from their VQ "
         f"tokens for this page only; a random {len(pairs) // 2} of each:",
