@@ -94,7 +94,7 @@ def decoded(captions: Sequence[str], seed: int) -> list[Image.Image]:
 
 def reconstruction() -> dict[str, float]:
     """PSNR in dB and share of used tokens of the masked generator's tokenizer, over the last scenes of the pair list."""
-    pairs, rows = load_params(RealPairs, "pairs"), training_rows()
+    pairs, rows = load_params(RealPairs, "encode_real_pairs"), training_rows()
     scenes = draw_scenes(rows, pairs.seed, pairs.scenes, pairs.kinds)[-RECONSTRUCTED:]
     pool = Pool(scenes, render_scenes(scenes, rows), keywords_of(rows))
     return evaluate(load_tokenizer(MASKED, "the masked generator").to(best_device()), pool, count=len(scenes))

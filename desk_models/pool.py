@@ -43,5 +43,5 @@ def training_rows() -> list[dict]:
 
 def training_pool() -> Pool:
     """All scenes of the pair list with their pictures, the only training data."""
-    pairs = load_params(RealPairs, "pairs")
+    pairs = load_params(RealPairs, "encode_real_pairs")
     return compose(training_rows(), pairs.seed, pairs.scenes, pairs.kinds)

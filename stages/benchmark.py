@@ -31,18 +31,22 @@ def tested_arm(arguments: Sequence[str]) -> str:
 
 
 @stage(metrics="reports/benchmarks/{arm}.json", arm=tested_arm)
-def main(arm: str, benchmark: Benchmark, external: ExternalBenchmarks) -> Result:
+def main(arm: str, benchmark: Benchmark, external_benchmarks: ExternalBenchmarks) -> Result:
     """Write the arm's single answers, reports/benchmarks/items/ARM.parquet."""
     tasks = benchmark.tasks.tokens if arm in get_args(TokenArm) else benchmark.tasks.pictures
-    if arm in get_args(TokenArm) and external.pictures:
-        log.warning("external_benchmarks.pictures is left out: lmms-eval does not know models that see through a VQ tokenizer")
-        external = replace(external, pictures=[])
+    if arm in get_args(TokenArm) and external_benchmarks.pictures:
+        log.warning(
+            "external_benchmarks.pictures is left out: lmms-eval does not know models that see through a VQ tokenizer"
+        )
+        external_benchmarks = replace(external_benchmarks, pictures=[])
     folder = MODELS / (arm if arm == UNTRAINED else f"{arm}/finetuned")
-    more = run_lmms_eval(folder, external, benchmark)  # first: a process of its own, which wants the accelerator's memory
+    more = run_lmms_eval(
+        folder, external_benchmarks, benchmark
+    )  # first: a process of its own, which wants the accelerator's memory
     model, processor = load(folder)
     answers, versions = answer_all(model, processor, TABLES, benchmark.batch_size, tasks)
     metrics = summarise(answers, versions, benchmark)
-    more |= run_lm_eval(model, processor, external, benchmark)
+    more |= run_lm_eval(model, processor, external_benchmarks, benchmark)
     write_table(Path(f"reports/benchmarks/items/{arm}.parquet"), more.joined(answers), ANSWERS)
     return metrics | more.numbers
 

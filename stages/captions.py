@@ -23,7 +23,9 @@ from synthpairs.runtime.stage import Result, run_stage, stage
 def main(captions: CaptionParams, world: EmojiWorld) -> Result:
     """Write data/captions: the kept and the rejected ones."""
     drawings = read_table(Path("data/emoji/drawings.parquet"), "dvc repro emoji")
-    brought = read_sources(captions.sources, captions.reference.image_size, world.concepts)  # first: it may find mistakes
+    brought = read_sources(
+        captions.sources, captions.reference.image_size, world.concepts
+    )  # first: it may find mistakes
     models = load_models(captions, writes=captions.generated.per_concept > 0)
     fingerprint = digest(models.weights, captions.batch_size, asdict(captions.generated.sampling))
     with ResultCache("captions", fingerprint).locked() as store:
@@ -31,7 +33,9 @@ def main(captions: CaptionParams, world: EmojiWorld) -> Result:
         if models.lm:
             from synthpairs.captions.generated import generated_captions  # with torch
 
-            ours += generated_captions(models.lm, world.concepts, captions.generated, captions.seed, captions.batch_size, store)
+            ours += generated_captions(
+                models.lm, world.concepts, captions.generated, captions.seed, captions.batch_size, store
+            )
         curated = filter_captions(chain(ours, brought), captions, models, store)
         if not curated.kept:
             raise ValueError("data/captions: every caption was rejected; widen params.yaml: captions.limits")

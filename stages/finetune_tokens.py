@@ -14,7 +14,9 @@ def main(arm: str, finetune_tokens: llava.Finetune, vlm: Vlm, resampler: Resampl
     """Write models/vlm/ARM/finetuned."""
     desk = finetune_tokens.instructions is None
     rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None
-    return llava.finetune(rows, MODELS / arm / "pretrained", vlm, finetune_tokens, MODELS / arm / "finetuned", resampler)
+    return llava.finetune(
+        rows, MODELS / arm / "pretrained", vlm, finetune_tokens, MODELS / arm / "finetuned", resampler
+    )
 
 
 if __name__ == "__main__":

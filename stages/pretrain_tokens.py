@@ -13,7 +13,10 @@ from synthpairs.vlm.params import Resampler, Training, Vlm
 def main(arm: str, pretrain_tokens: Training, vlm: Vlm, resampler: Resampler, mixing: Mixing) -> Result:
     """Write models/vlm/ARM/pretrained."""
     pairs, counts = token_training_set(arm, mixing, Path("data"), resampler.tokenizer)
-    return resampler_pretraining.pretrain_tokens(pairs, vlm, resampler, pretrain_tokens, MODELS / arm / "pretrained") | counts
+    return (
+        resampler_pretraining.pretrain_tokens(pairs, vlm, resampler, pretrain_tokens, MODELS / arm / "pretrained")
+        | counts
+    )
 
 
 if __name__ == "__main__":

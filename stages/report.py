@@ -9,9 +9,11 @@ from synthpairs.selection.params import Select
 
 
 @stage()
-def main(report: Report, select: Select, encode_real_pairs: RealPairs, arms: list[Arm], token_arms: list[TokenArm]) -> Result:
+def main(
+    report: Report, select: Select, encode_real_pairs: RealPairs, arms: list[Arm], token_arms: list[TokenArm]
+) -> Result:
     """Write reports/README.md, the figures that it shows and the tables behind `dvc plots`."""
-    return write_report(report, select, pairs, arms, token_arms)
+    return write_report(report, select, encode_real_pairs, arms, token_arms)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,9 @@ def put(document, keys, value):
 
 
 def put_k(params, expected):
-    """Write another `k` by DVC, and see that nothing else changes."""
-    put(expected, ("select", "k"), 10)
-    apply_overrides(params, ["select.k=10"])
+    """Write another `num_pairs` by DVC, and see that nothing else changes."""
+    put(expected, ("select", "num_pairs"), 10)
+    apply_overrides(params, ["select.num_pairs=10"])
     assert read(params) == expected
 
 
@@ -90,10 +90,10 @@ def comments(text):
 
 
 def test_dvc_changes_hardly_more_than_the_value(params):
-    apply_overrides(params, [f"select.k={read(params)['select']['k'] + 1}"])
+    apply_overrides(params, [f"select.num_pairs={read(params)['select']['num_pairs'] + 1}"])
     removed = [line[1:].strip() for line in unified_diff(TEXT.split("\n"), params.read_text().split("\n"), n=0)
                if re.match("-[^-]", line)]  # fmt: skip
-    assert [line.split(":")[0] for line in removed] == ["system", "k"]
+    assert [line.split(":")[0] for line in removed] == ["num_pairs", "system"]
     assert params.stat().st_size != len(TEXT.encode())  # by which git sees a change within the second of a checkout
 
 

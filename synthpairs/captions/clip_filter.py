@@ -29,7 +29,9 @@ class ClipFilter:
         from synthpairs.models.clip import ClipScorer  # imports torch: only if there are images
 
         params = self._params
-        return ClipScorer("captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch_size)
+        return ClipScorer(
+            "captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch_size
+        )
 
     def measure(self, captions: Sequence[Caption]) -> None:
         """Measure the next captions, whose uids must be unique over all calls."""

@@ -39,9 +39,9 @@ def template_captions(drawings: pd.DataFrame, concepts: list[str], params: Templ
     unknown = sorted(set(params.noise) - set(NOISE)) + sorted(set(params.kinds) - set(KINDS))
     if unknown:
         known = f"noise is one of {', '.join(NOISE)}, a kind of scene one of {', '.join(KINDS)}"
-        raise ValueError(f"params.yaml: captions.human: {unknown[0]!r} is not known; {known}")
+        raise ValueError(f"params.yaml: captions.reference: {unknown[0]!r} is not known; {known}")
     if sum(params.noise.values()) > 1 or not sum(params.kinds.values()):
-        raise ValueError("params.yaml: captions.human: noise must add up to at most 1, kinds to more than 0")
+        raise ValueError("params.yaml: captions.reference: noise must add up to at most 1, kinds to more than 0")
     rows = list(drawings_of_split(drawings, "train", concepts))
     if not rows:
         raise ValueError(f"data/emoji/drawings.parquet has no training drawing of {', '.join(concepts[:5])} ...")

@@ -47,7 +47,7 @@ from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Training, Vlm
 
 SECTIONS: dict[str, Any] = {
     "world": EmojiWorld, "emoji": EmojiDrawings, "language_model": GgufSource, "sentence_encoder": PackagedEncoder,
-    "captions": CaptionParams, "class_captions": ClassCaptions, "pairs": RealPairs, "images": Images, "generate_tokens": GenerateTokens, "scores": Scores,
+    "captions": CaptionParams, "class_captions": ClassCaptions, "encode_real_pairs": RealPairs, "images": Images, "generate_tokens": GenerateTokens, "scores": Scores,
     "select": Select, "contamination": Contamination, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "pretrain": Pretrain,
     "finetune": Finetune, "token_arms": list[TokenArm], "resampler": Resampler, "mixing": Mixing, "pretrain_tokens": Training,
     "finetune_tokens": Finetune, "experiments": Experiments, "benchmark": Benchmark, "external_benchmarks": ExternalBenchmarks,
@@ -208,4 +208,4 @@ def _machine(params: dict[str, Any], valid: bool) -> Iterator[Check]:
     yield Check(f"memory: {total_memory:.0f} GiB", f"about {main_memory:,.0f} GiB are needed" if short else None)
     if large and not devices:
         days = total(rows).seconds / 3600 / 24
-        yield Check(f"images.side: {run.side}", f"there is no GPU; an A100 would need some {days:,.0f} days")
+        yield Check(f"images.image_size: {run.side}", f"there is no GPU; an A100 would need some {days:,.0f} days")

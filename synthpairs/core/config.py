@@ -19,6 +19,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
+from synthpairs.core.renamed_params import KEYS, SECTIONS
+
 T = TypeVar("T")
 PARAMS = Path("params.yaml")  # the working directory of stages and commands is the project's root
 LONGEST = 300  # characters kept of a parser's message, which may quote a whole section
@@ -63,7 +65,9 @@ def load_params(kind: type[T], section: str, path: Path = PARAMS) -> T:
 def convert_section(kind: type[T], section: str, document: dict[str, Any], path: Path = PARAMS) -> T:
     """One section of a document that is already read; errors as load_params."""
     if section not in document:
-        raise ValueError(f"{path}: section {section!r} is missing{_elsewhere(path)}")
+        former = next((old for old, new in SECTIONS.items() if new == section and old in document), None)
+        hint = f": {former!r} is called {section!r} now" if former else _elsewhere(path)
+        raise ValueError(f"{path}: section {section!r} is missing{hint}")
     return convert(kind, document[section], f"{path}: {section}")
 
 
@@ -162,7 +166,11 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where} must be a mapping, got {value!r}")
     hints = get_type_hints(kind, include_extras=True)
     names = [field.name for field in fields(kind)]
-    errors = [f"{where}.{key} is not a known key; known are {', '.join(names)}" for key in value if key not in names]
+    renamed = {old: new for old, new in KEYS.get(where.rpartition(": ")[2], {}).items() if new in names}
+    errors = [
+        f"{where}.{key} " + (f"is called {renamed[key]} now" if key in renamed else f"is not a known key; known are {', '.join(names)}")
+        for key in value if key not in names
+    ]  # fmt: skip
     errors += [f"{where}.{name} is missing" for name in names if name not in value]
     present = [name for name in names if name in value]
     values = _converted(((hints[name], value[name], f"{where}.{name}") for name in present), errors)

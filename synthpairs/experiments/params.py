@@ -54,9 +54,11 @@ class Strategies:
     """Training sets compared over several seeds, and how each model is trained and tested."""
 
     seeds: list[Seed]  # of random selections and of training
-    sizes: list[Annotated[int, Within(2)]]  # pairs of the sets of study `size`, increasing, below select.k
+    sizes: list[Annotated[int, Within(2)]]  # pairs of the sets of study `size`, increasing, below select.num_pairs
     per_concept: Annotated[int, Within(1)]  # pairs of a concept at most, in sets `balanced`
-    guidance_scales: list[Annotated[float, Within(0, 100)]]  # of the study `guidance`, in addition to images.guidance
+    guidance_scales: list[
+        Annotated[float, Within(0, 100)]
+    ]  # of the study `guidance`, in addition to images.guidance_scale
     tasks: list[Task]  # benchmarks with images after fine-tuning; empty: the zero-shot probe alone
     tuned: list[Study]  # studies whose sets are fine-tuned and tested on the benchmarks
     tuned_seeds: Annotated[int, Within(2)]  # number of seeds that are fine-tuned; the others end with the probe

@@ -65,7 +65,7 @@ def measure_seeds(config: SeedsConfig) -> dict[str, Any]:
     if not pair_questions(image_pairs)[1]["real"]:
         raise ValueError(
             f"seeds: {len(image_pairs)} captions have an image in both arms `{config.preference.synthetic}` and `real`, and "
-            "no two of them are about different things: increase select.k in params.yaml"
+            "no two of them are about different things: increase select.num_pairs in params.yaml"
         )
     seeds = [RUN, *map(str, config.seeds.seeds)]
     trials = [

@@ -140,7 +140,7 @@ def _trial(
     answers += [known.assign(task=ZERO_SHOT), other.assign(task=UNSEEN), gap.assign(task=GAP)]
     if tasks:
         # From the projector that the pairs trained, as in LLaVA-1.5.
-        tuning = replace(config.finetune, start=None, max_steps=params.steps)
+        tuning = replace(config.finetune, projector_init=None, max_steps=params.steps)
         finetune(config.instructions(), work / "pretrained", config.vlm, tuning, work / "tuned")
         model, processor = load(work / "tuned")
         answers += [answer_first(model, processor, data / "tasks", config.batch, task, params.items) for task in tasks]

@@ -40,7 +40,9 @@ class TrainingSet:
 def plan_studies(params: Strategies, k: int) -> Mapping[Study, Sequence[TrainingSet]]:
     """Sets of each study, compared with its first one; `k` is the size of the main run's selection, above all sizes."""
     if any(size >= k for size in params.sizes):
-        raise ValueError(f"params.yaml: experiments.strategies.sizes must be below select.k ({k}), got {params.sizes}")
+        raise ValueError(
+            f"params.yaml: experiments.strategies.sizes must be below select.num_pairs ({k}), got {params.sizes}"
+        )
 
     def sets(*methods: Method) -> list[TrainingSet]:
         return [TrainingSet(method, k) for method in methods]

@@ -55,4 +55,6 @@ def unseen_style(items: pd.DataFrame, drawings: pd.DataFrame, concepts: list[str
     """
     composer = SceneComposer(drawings, SPLIT, concepts, decode_image(items["picture"].iloc[0]).width)
     rng = np.random.default_rng(SEED)
-    return items.assign(picture=[composer.png(composer.compose(rng, "single", concept)) for concept in items["concept"]])
+    return items.assign(
+        picture=[composer.png(composer.compose(rng, "single", concept)) for concept in items["concept"]]
+    )

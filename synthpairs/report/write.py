@@ -32,8 +32,12 @@ def write_report(
     """
 
     def decode(keys: Sequence[str]) -> list[bytes]:
-        tokens = {pair.key: pair.tokens for pair in (*generated_pairs(DATA / "generated_tokens"), *real_pairs(DATA / "pairs"))}
-        return pictures([tokens[key] for key in keys], Path(encode_real_pairs.tokenizer), "params.yaml: encode_real_pairs.tokenizer")
+        tokens = {
+            pair.key: pair.tokens for pair in (*generated_pairs(DATA / "generated_tokens"), *real_pairs(DATA / "pairs"))
+        }
+        return pictures(
+            [tokens[key] for key in keys], Path(encode_real_pairs.tokenizer), "params.yaml: encode_real_pairs.tokenizer"
+        )
 
     stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
     synth2_results = read_synth2_results(token_arms)

@@ -26,7 +26,12 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
         hint = "; with select.best_of each caption counts once" if params.best_of else ""
         if params.per_concept is not None:
             hint += f"; select.per_concept lets in {params.per_concept} of each concept"
-        log.warning("select.k is %d, but only %d candidates compete%s: all are taken", params.num_pairs, len(ranked), hint)
+        log.warning(
+            "select.num_pairs is %d, but only %d candidates compete%s: all are taken",
+            params.num_pairs,
+            len(ranked),
+            hint,
+        )
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
     counts: dict[str, dict[str, int]] = {}
     for arm in arms:

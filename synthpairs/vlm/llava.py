@@ -59,7 +59,12 @@ def save_projector(projector: nn.Module, directory: Path) -> None:
 
 
 def finetune(
-    rows: pd.DataFrame | None, pretrained: Path, vlm: Vlm, params: Finetune, out: Path, resampler: Resampler | None = None
+    rows: pd.DataFrame | None,
+    pretrained: Path,
+    vlm: Vlm,
+    params: Finetune,
+    out: Path,
+    resampler: Resampler | None = None,
 ) -> dict[str, Any]:
     """Instruction tuning from the projector in `aligned`; writes the whole model to `out`; returns metrics.
 
@@ -82,7 +87,7 @@ def finetune(
     start: dict[str, float | None] = {}
     if params.projector_init is not None:
         if not (pretrained / STATS).exists():
-            raise ValueError(f"params.yaml: {section}.start must be null unless pretrain.start is given")
+            raise ValueError(f"params.yaml: {section}.start must be null unless pretrain.projector_init is given")
         stats = SufficientStats.read(pretrained / STATS) + SufficientStats.of(model, examples)
         start = fit_projector(model, stats, params.projector_init, section)
     model.model.vision_tower.requires_grad_(False)

@@ -54,7 +54,9 @@ TEMPLATES = {
 
 def part_names(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, str]:
     """Names of the model's parts by their params' keys, the vision tower first."""
-    tower = {"vlm.vision_tower": vlm.vision_tower} if resampler is None else {"resampler.tokenizer": resampler.tokenizer}
+    tower = (
+        {"vlm.vision_tower": vlm.vision_tower} if resampler is None else {"resampler.tokenizer": resampler.tokenizer}
+    )
     return tower | {"vlm.llm": vlm.llm} | ({"vlm.adapter": vlm.adapter} if vlm.adapter else {})
 
 
@@ -99,7 +101,7 @@ def _clip_tower(vlm: Vlm) -> tuple[CLIPVisionModel, dict[str, Any]]:
     tower, image_processor = load_clip_tower(vlm.vision_tower)
     layers = tower.config.num_hidden_layers
     if not -layers - 1 <= (layer := vlm.vision_feature_layer) <= layers:
-        limits = f"must be from {-layers - 1} to {layers} for {vlm.tower}, got {layer}"
+        limits = f"must be from {-layers - 1} to {layers} for {vlm.vision_tower}, got {layer}"
         raise ValueError(f"params.yaml: vlm.vision_feature_layer {limits}")
     return tower, {
         "image_processor": image_processor,

@@ -73,7 +73,7 @@ def load_llm(name: str, layers: int | None, adapter: str | None) -> PreTrainedMo
         count = AutoConfig.from_pretrained(part_folder(name, "vlm.llm"), trust_remote_code=False).num_hidden_layers
         if layers > count:
             raise ValueError(
-                f"params.yaml: vlm.layers must be from 1 to {count}, all that {name} has, or null, got {layers}"
+                f"params.yaml: vlm.num_hidden_layers must be from 1 to {count}, all that {name} has, or null, got {layers}"
             )
         settings["num_hidden_layers"] = layers
     llm = _load_complete(AutoModelForCausalLM, name, "vlm.llm", **settings)
@@ -111,7 +111,7 @@ def load_text_tokenizer(name: str, slot: str | None, image_token: str) -> PreTra
     special = sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
     if slot not in special:
         raise ValueError(
-            f"params.yaml: vlm.image_slot must be null or a special token of {name} ({', '.join(special) or 'it has none'}), "
+            f"params.yaml: vlm.image_token must be null or a special token of {name} ({', '.join(special) or 'it has none'}), "
             f"got {slot!r}"
         )
     with tempfile.TemporaryDirectory() as directory:

@@ -157,7 +157,9 @@ def training_arguments(
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
-        dataloader_num_workers=min(8, (os.cpu_count() or 1) // local_world_size()) if cuda else 0,  # they decode pictures
+        dataloader_num_workers=min(8, (os.cpu_count() or 1) // local_world_size())
+        if cuda
+        else 0,  # they decode pictures
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # the Trainer would spread a step over all visible devices
     return arguments

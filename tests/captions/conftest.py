@@ -70,7 +70,7 @@ def blip(tmp_path_factory):
 def settings(language_model, tiny_clip, limits):
     """Makes section `captions` with the tiny models."""
     values = {
-        "seed": 0, "llm": str(language_model), "clip": f"local-dir:{tiny_clip}", "pretrained": None, "batch": 8,
+        "seed": 0, "llm": str(language_model), "clip": f"local-dir:{tiny_clip}", "pretrained": None, "batch_size": 8,
         "human": Templates(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
         "model": Generated(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
         "sources": [], "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"), "blip": None, "limits": limits(),

@@ -67,7 +67,7 @@ def test_judge_filter(lm, limits, store):
 def test_clip_filter_keeps_the_top_share_and_captions_without_an_original(singles, settings, limits):
     reference = singles(9)
     captions = [*reference, *captions_of("a dog")]
-    params = settings(limits=limits(clip_top_share=0.4), batch=4)
+    params = settings(limits=limits(clip_top_share=0.4), batch_size=4)
     assert clip_filter(captions, params) == 4
     assert (captions[-1].reason, captions[-1].measures) == (None, {})
     for caption in reference:

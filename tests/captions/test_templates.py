@@ -48,7 +48,7 @@ def test_rules_reject_noise(kind, drawings, limits):
 @pytest.mark.parametrize(
     ("concepts", "noise", "error"),
     [
-        (CONCEPTS, {"smell": 0.1}, r"captions\.human: 'smell' is not known; noise is one of adult"),
+        (CONCEPTS, {"smell": 0.1}, r"captions\.reference: 'smell' is not known; noise is one of adult"),
         (CONCEPTS, {"html": 0.6, "adult": 0.6}, "add up to at most 1"),
         (["unicorn"], {}, "no training drawing of unicorn"),
     ],

@@ -58,10 +58,10 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
          ("dtype: float32                    # bfloat16", "dtype: float16  # bfloat16"),
          ("per_concept: 10\n", "per_concept: 1000000\n"))  # fmt: skip
     lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
-    assert set(lacking) == {"disk", "memory", "images.side"}
+    assert set(lacking) == {"disk", "memory", "images.image_size"}
     assert re.fullmatch(r"data, models and cache need about \d\d\d,\d\d\d GiB", lacking["disk"])
     assert lacking["memory"] == "about 61 GiB are needed"  # 1 KiB for each of 64 million candidates
-    assert re.match(r"there is no GPU; an A100 would need some \d", lacking["images.side"])
+    assert re.match(r"there is no GPU; an A100 would need some \d", lacking["images.image_size"])
     assert list(warnings()) == ["images.dtype: float16"]
 
 

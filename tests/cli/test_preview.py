@@ -14,7 +14,7 @@ from tests.scoring.conftest import SSIM
 
 @pytest.fixture
 def scores(tiny_clip):
-    return Scores(clip=f"local-dir:{tiny_clip}", pretrained=None, prefix="", precision="fp32", batch=4, ssim=Ssim(**SSIM),
+    return Scores(clip=f"local-dir:{tiny_clip}", pretrained=None, prefix="", precision="fp32", batch_size=4, ssim=Ssim(**SSIM),
                   max_failed_share=0.0)  # fmt: skip
 
 

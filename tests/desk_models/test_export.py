@@ -64,7 +64,11 @@ def test_the_committed_vision_tower_equals_the_committed_clip():
     ours = preprocess(picture)[None]
     theirs = CLIPImageProcessor.from_pretrained(DESK / "vision_tower")(picture, return_tensors="pt").pixel_values
     torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0)  # two implementations of bicubic scaling
-    pooled = CLIPVisionModel.from_pretrained(DESK / "vision_tower", dtype=torch.float32).eval()(pixel_values=ours).pooler_output
+    pooled = (
+        CLIPVisionModel.from_pretrained(DESK / "vision_tower", dtype=torch.float32)
+        .eval()(pixel_values=ours)
+        .pooler_output
+    )
     torch.testing.assert_close(pooled @ clip.eval().visual.proj, clip.encode_image(ours), atol=2e-3, rtol=2e-2)
 
 

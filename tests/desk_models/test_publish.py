@@ -75,7 +75,9 @@ def test_one_part_is_published_and_the_others_stay():
 def test_errors_replace_nothing(monkeypatch):
     publish.main(["clip", "vision_tower"])
     write_bytes(TRAINED / "clip/model.safetensors", b"another")
-    with pytest.raises(ValueError, match="no part 'mask'; parts are clip, second_clip, vision tower, generator, masked, reader"):
+    with pytest.raises(
+        ValueError, match="no part 'mask'; parts are clip, second_clip, vision tower, generator, masked, reader"
+    ):
         publish.main(["clip", "mask"])
     write_json(METRICS, {name: one for name, one in MEASURED.items() if name != "masked"})
     with pytest.raises(ValueError, match=r"no metrics of masked: run `python -m desk_models\.measure masked` first"):

@@ -35,7 +35,9 @@ def test_held_out_drawings_are_refused():
 
 @pytest.mark.parametrize("kinds", [{"single": 1.0, "triple": 0.5}, {"single": 0.0}, {}])
 def test_unknown_kinds_and_empty_shares_are_refused(kinds):
-    with pytest.raises(ValueError, match=r"params\.yaml: encode_real_pairs\.kinds must give shares of single, pair, several"):
+    with pytest.raises(
+        ValueError, match=r"params\.yaml: encode_real_pairs\.kinds must give shares of single, pair, several"
+    ):
         draw_scenes(ROWS, 0, 1, kinds)
 
 

@@ -51,7 +51,7 @@ def data(tmp_path):
     write_bytes(folder / "generated_tokens/shard-0.tar", shard_bytes(made))
     manifest = pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]})
     manifest.to_parquet(folder / "generated_tokens/manifest.parquet")
-    generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
+    generator = {"grid": GRID, "tokens": CODES, "channels": CHANNELS, "vectors": "hard"}
     write_json(folder / "generated_tokens/generator.json", {"inputs": generator})
     write_tasks(folder / "tasks", [TASK], QUESTION, WORDS)
     return folder
@@ -66,10 +66,10 @@ def config(data, parts, resampler, training, monkeypatch):  # noqa: F811
         learning_curves=LearningCurves(**values | changed),
         mixing=Mixing(seed=7, draws=40, synthetic={"real-tokens": 0.0, "genpair": 0.5}),
         pretrain=Training(**training),
-        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        finetune=Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None),
         vlm=parts,
         resampler=resampler,
-        batch=4,
+        batch_size=4,
         data=data,
     )
 
@@ -152,8 +152,8 @@ def test_first_reached_is_the_first_step_at_the_baselines_last_mean():
 
 def test_impossible_measurements_are_refused(config, data):
     short = config()
-    pretrain = dataclasses.replace(short.pretrain, max_tokens=15, max_skipped=1.0)
-    with pytest.raises(ValueError, match=r"pretraining ends at step \d, not 10: increase pretrain_tokens\.max_tokens"):
+    pretrain = dataclasses.replace(short.pretrain, max_length=15, max_skipped_ratio=1.0)
+    with pytest.raises(ValueError, match=r"pretraining ends at step \d, not 10: increase pretrain_tokens\.max_length"):
         measure_learning_curves(dataclasses.replace(short, pretrain=pretrain))
     (data / "generated_tokens/manifest.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro generate_tokens` first"):

@@ -24,7 +24,7 @@ def config(data, settings, images, scores):  # noqa: F811
     score_images(pd.read_parquet(data / "images/manifest.parquet"), scores(), data / "images", data / "scores")
     make_selection(settings(), ["selected", "real"], data, data / "selection")
     return NoiseSeedsConfig(
-        noise_seeds=NoiseSeeds(paintings=3),
+        noise_seeds=NoiseSeeds(num_seeds=3),
         data=data,
         images=params,
         scores=scores(),

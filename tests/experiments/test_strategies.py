@@ -21,7 +21,7 @@ from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 from tests.vlm.conftest import narrow, parts, training  # noqa: F401
 
-PARAMS = Strategies(seeds=[0, 1, 2], sizes=[2], per_concept=1, guidances=[], steps=2, tasks=["desk_vqa"], tuned=["selection"],
+PARAMS = Strategies(seeds=[0, 1, 2], sizes=[2], per_concept=1, guidance_scales=[], steps=2, tasks=["desk_vqa"], tuned=["selection"],
                     tuned_seeds=2, items=4)  # fmt: skip
 TOP, REAL, SMALL = TrainingSet("top", 3), TrainingSet("real", 3), TrainingSet("top", 2)
 
@@ -45,9 +45,9 @@ def config(data, settings, images, scores, narrow, training, monkeypatch):  # no
         images=images(candidates=1),
         scores=scores(),
         vlm=narrow,
-        pretrain=Pretrain(**training | {"max_steps": 0}, start=None),
-        finetune=Finetune(**training, start=None, projector_learning_rate=0.01, lora=None, instructions=None),
-        batch=4,
+        pretrain=Pretrain(**training | {"max_steps": 0}, projector_init=None),
+        finetune=Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        batch_size=4,
         world=EmojiWorld(concepts=CONCEPTS),
     )
 

@@ -15,7 +15,9 @@ from synthpairs.selection.training_pairs import with_pictures
 from tests.generation.diffusion.conftest import settings as images  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 
-PARAMS = dataclasses.replace(load_params(Experiments, "experiments").strategies, sizes=[8, 16], guidances=[1.0, 7.5])
+PARAMS = dataclasses.replace(
+    load_params(Experiments, "experiments").strategies, sizes=[8, 16], guidance_scales=[1.0, 7.5]
+)
 
 
 def test_every_study_but_guidance_compares_with_the_main_run_and_has_each_set_once():
@@ -30,7 +32,7 @@ def test_sets_have_distinct_names_and_are_smaller_than_the_selection():
         f"{method}-{k}" for method in ("top", "real") for k in (8, 16, 32)
     )
     assert list(map(str, studies["guidance"])) == ["random-32", "guidance-1", "guidance-7.5"]
-    with pytest.raises(ValueError, match=r"strategies\.sizes must be below select\.k \(16\)"):
+    with pytest.raises(ValueError, match=r"strategies\.sizes must be below select\.num_pairs \(16\)"):
         plan_studies(PARAMS, 16)
 
 

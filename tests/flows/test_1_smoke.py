@@ -92,7 +92,7 @@ def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke, stages):
     parent, children = execution(client, "")
     assert set(children) == {stage.address for stage in stages}
     assert {run.info.status for run in (parent, *children.values())} == {"FINISHED"}
-    assert parent.data.params["select.k"] == children["select"].data.params["select.k"] == "12"
+    assert parent.data.params["select.num_pairs"] == children["select"].data.params["select.num_pairs"] == "12"
     for name in ("select", "finetune@real"):
         numbers = json.loads((smoke.project.path / f"reports/metrics/{name.replace('@', '/')}.json").read_text())
         numbers = {key: value for key, value in numbers.items() if isinstance(value, int | float)}

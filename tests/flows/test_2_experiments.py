@@ -20,7 +20,9 @@ def shown(smoke):
 def test_another_strategy_runs_the_stages_after_the_selection(smoke):
     printed = smoke.project.run("dvc exp run -n random -S select.strategy=random", seconds=2400)
     assert {"select", "pretrain@selected", "benchmark@selected", "report"} <= set(ran(printed))
-    assert not {"emoji", "captions", "images", "scores", "generate_tokens", "finetune-tokens@genpair"} & set(ran(printed))
+    assert not {"emoji", "captions", "images", "scores", "generate_tokens", "finetune-tokens@genpair"} & set(
+        ran(printed)
+    )
     assert "params.yaml" in smoke.project.changes()
     chosen = pd.read_parquet(smoke.project.path / "data/export/selected.parquet")
     assert len(chosen) == 12

@@ -39,8 +39,8 @@ class Scribbler:
         return SimpleNamespace(input_ids=[text.split() for text in texts])
 
     def generate(self, keys, texts):
-        assert len(keys) <= self.params.batch
-        if self.params.batch > self.params.memory:
+        assert len(keys) <= self.params.batch_size
+        if self.params.batch_size > self.params.memory:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         time.sleep(self.params.seconds)
         for text in texts:

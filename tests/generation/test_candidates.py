@@ -81,7 +81,7 @@ def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):
 
 def test_neither_batch_nor_shard_nor_order_changes_a_key_or_its_noise(project):
     made(project / "out")
-    made(project / "other", TEXTS[::-1], batch=3, samples_per_shard=5)
+    made(project / "other", TEXTS[::-1], batch_size=3, samples_per_shard=5)
     one, two = (table.drop(columns="shard") for table in manifests(project, "out", "other"))
     assert one.equals(two)
     assert one["sha256"].is_unique
@@ -104,7 +104,7 @@ make_candidates(captions_of(TEXTS), partial(scribble_spec, Scribbles(batch=1, se
 
 @pytest.mark.slow
 def test_runs_and_workers_killed_at_random_change_nothing(project, monkeypatch):
-    made(project / "undisturbed", batch=1)
+    made(project / "undisturbed", batch_size=1)
     use(monkeypatch, project / "killed", workers=2)
     program, work = PROGRAM.format(out=str(project / "out")), project / "killed/.dvc/tmp/work/scribbles"
     stored = 0

@@ -14,7 +14,9 @@ def vq(tiny_masked):
 
 def test_a_directory_without_a_tokenizer_is_an_error_with_the_param(tmp_path):
     for read in (load_tokenizer, read_codebook):
-        with pytest.raises(FileNotFoundError, match=r"vqvae/config\.json is missing: encode_real_pairs\.tokenizer must be"):
+        with pytest.raises(
+            FileNotFoundError, match=r"vqvae/config\.json is missing: encode_real_pairs\.tokenizer must be"
+        ):
             read(tmp_path, "encode_real_pairs.tokenizer")
 
 

@@ -30,11 +30,11 @@ from tests.experiments.conftest import made_up_answers
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
 TOKEN_ARMS = ("real-tokens", "genpair", "synthetic")
-SELECT = Select(strategy="top", fusion="sum", k=20, clip_weight=0.5, clip_scale=2.0, ssim_weight=0.5, best_of=False,
+SELECT = Select(strategy="top", normalisation="sum", num_pairs=20, clip_weight=0.5, clip_scale=2.0, ssim_weight=0.5, best_of=False,
                 per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
-PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, side=32)
-BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], codes=[]), batch=1, resamples=200, seed=0)
-DIVERSITY = Diversity(encoder="none", batch=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2,
+PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, image_size=32)
+BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], codes=[]), batch_size=1, resamples=200, seed=0)
+DIVERSITY = Diversity(encoder="none", batch_size=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2,
                       restarts=1, resamples=10, seed=0)  # fmt: skip
 # Share of right answers with and without the image, by task; desk_text has no image.
 SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}

@@ -126,7 +126,7 @@ def test_without_benchmarks_there_is_a_page(project):
         write_answers(project, path.stem, nothing)
     page = page_of(project)
     assert "No benchmark was run: `benchmark.tasks.pictures` is empty." in page
-    assert "No benchmark was run: `benchmark.tasks.codes` is empty." in page
+    assert "No benchmark was run: `benchmark.tasks.tokens` is empty." in page
 
 
 def test_a_run_of_a_single_pair_makes_a_page(project):
@@ -144,7 +144,9 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         rows = read_table(path, "")
         write_table(path, rows[rows[column].isin(only[column])] if column else rows[:0], schema)
     one = pd.DataFrame({"uid": ["u"], "text": ["a dog"]})
-    diversity = measure_diversity({"human": one, "invented": one[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2)))
+    diversity = measure_diversity(
+        {"human": one, "invented": one[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2))
+    )
     write_json(project / "reports/diversity.json", diversity)
     write_json(project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption"})
     left_out = {"order": [], "left_out": ["models/vlm/real/finetuned"]}

@@ -17,7 +17,7 @@ from synthpairs.core.shards import shard_keys, shard_name, write_shards
 from synthpairs.core.storage import write_table
 from synthpairs.scoring.params import Scores, Ssim
 
-SSIM = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
+SSIM = {"resize_to": None, "downscale_to": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
 
 
 def photo(side, seed):
@@ -84,6 +84,6 @@ def settings(tiny_clip, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
         "clip": f"local-dir:{tiny_clip}", "pretrained": None, "prefix": "A photo depicts ", "precision": "fp32",
-        "batch": 4, "ssim": Ssim(**SSIM), "max_failed_share": 0.5,
+        "batch_size": 4, "ssim": Ssim(**SSIM), "max_failed_share": 0.5,
     }  # fmt: skip
     return lambda **changed: Scores(**values | changed)

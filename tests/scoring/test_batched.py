@@ -36,7 +36,7 @@ def test_resizing_is_pillows(side, sizes, kernel):
 def test_agrees_with_the_cpu_path(side, start, down):
     pictures = [photo(side, seed=seed) for seed in range(3)]
     for kernel, window, colour in OPTIONS:
-        spec = Ssim(start=start, down=down, kernel=kernel, window=window, colour=colour)
+        spec = Ssim(resize_to=start, downscale_to=down, kernel=kernel, window=window, colour=colour)
         expected = [self_similarity(picture, spec) for picture in pictures]
         values = self_similarities(stacked(*pictures), spec).tolist()
         assert values == pytest.approx(expected, abs=2e-6), (kernel, window, colour)
@@ -45,5 +45,5 @@ def test_agrees_with_the_cpu_path(side, start, down):
 @pytest.mark.parametrize(("window", "colour"), [("uniform7", "gray"), ("gaussian11", "rgb")])
 def test_agrees_with_scikit_image_at_the_papers_size(window, colour):
     picture = photo(1024, seed=5)
-    spec = Ssim(start=None, down=336, kernel="bilinear", window=window, colour=colour)
+    spec = Ssim(resize_to=None, downscale_to=336, kernel="bilinear", window=window, colour=colour)
     assert self_similarities(stacked(picture), spec).item() == pytest.approx(reference_ssim(picture, spec), abs=1e-5)

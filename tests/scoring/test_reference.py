@@ -24,7 +24,7 @@ def test_right_scores_pass(settings, tmp_path, changed):
     manifest = write_images(tmp_path / "images", TEXTS[:3], 2, 4, broken={1: b"not a picture"})
     if "ssim" in changed:
         options = dict(zip(("kernel", "window", "colour"), changed["ssim"], strict=True))
-        changed = {"ssim": Ssim(**SSIM | options | {"start": 48})}
+        changed = {"ssim": Ssim(**SSIM | options | {"resize_to": 48})}
     metrics, _ = score_images(manifest, settings(**changed), tmp_path / "images", tmp_path / "out")
     assert metrics["reference"] == {"checked": 5} | NO_DIFFERENCE
 

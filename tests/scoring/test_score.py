@@ -42,7 +42,7 @@ def test_batches_and_shards_change_nothing(settings, tmp_path, monkeypatch):
         root = tmp_path / f"{batch}-{per_shard}"
         monkeypatch.setenv("DVC_ROOT", str(root))
         manifest = write_images(root / "images", TEXTS, 2, per_shard)
-        score_images(manifest, settings(batch=batch), root / "images", root / "out")
+        score_images(manifest, settings(batch_size=batch), root / "images", root / "out")
         tables.append(pd.read_parquet(root / "out/scores.parquet"))
     assert tables[0].equals(tables[1])
     pd.testing.assert_frame_equal(tables[0], tables[2], atol=1e-5)

@@ -28,7 +28,7 @@ def reference(one, other, window):
 def test_agrees_with_scikit_image(side, start, down):
     picture = photo(side, seed=3)
     for kernel, window, colour in OPTIONS if side == 64 else OPTIONS[::5]:
-        spec = Ssim(start=start, down=down, kernel=kernel, window=window, colour=colour)
+        spec = Ssim(resize_to=start, downscale_to=down, kernel=kernel, window=window, colour=colour)
         expected = pytest.approx(reference_ssim(picture, spec), abs=TOLERANCE[window])
         assert self_similarity(picture, spec) == expected, (kernel, window, colour)
 
@@ -63,7 +63,7 @@ def test_extreme_pictures_agree(window):
 
 @pytest.mark.parametrize(("window", "side"), [("uniform7", 7), ("gaussian11", 11)])
 def test_a_picture_smaller_than_the_window_is_an_error(window, side):
-    spec = Ssim(**SSIM | {"window": window, "down": 4})
+    spec = Ssim(**SSIM | {"window": window, "downscale_to": 4})
     assert -1 <= self_similarity(photo(side, seed=0), spec) <= 1
     message = rf"scores.ssim.window: {window} needs .* at least {side} x {side} pixels, got 40 x {side - 1}"
     with pytest.raises(ValueError, match=message):

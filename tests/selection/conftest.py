@@ -16,7 +16,7 @@ TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose"
 def settings():
     """Makes params; by default the paper's formula, k of 3."""
     values = {
-        "strategy": "top", "fusion": "sum", "k": 3, "clip_weight": 1.0, "clip_scale": 1.0, "ssim_weight": 0.5,
+        "strategy": "top", "normalisation": "sum", "num_pairs": 3, "clip_weight": 1.0, "clip_scale": 1.0, "ssim_weight": 0.5,
         "best_of": True, "per_concept": None, "seed": 0, "samples_per_shard": 2,
     }  # fmt: skip
     return lambda **changed: Select(**values | changed)

@@ -38,13 +38,13 @@ def test_outs_are_reproducible(settings, data):
     make_selection(settings(), ARMS, data, data / "one")
     scores = pd.read_parquet(data / "scores/scores.parquet").sample(frac=1, random_state=2)
     scores.to_parquet(data / "scores/scores.parquet")
-    make_selection(settings(strategy="bottom", k=4), ["selected"], data, data / "two")
+    make_selection(settings(strategy="bottom", num_pairs=4), ["selected"], data, data / "two")
     make_selection(settings(), ARMS, data, data / "two")  # replaces the other selection
     assert contents(data / "one") == contents(data / "two")
 
 
 def test_arms_have_one_size(settings, data):
-    make_selection(settings(k=4), ARMS, data, data / "selection")
+    make_selection(settings(num_pairs=4), ARMS, data, data / "selection")
     arms = {name: pd.read_parquet(data / f"selection/pairs/{name}.parquet") for name in ARMS}
     for pairs in arms.values():
         assert list(pairs.columns) == PAIRS.names
@@ -54,7 +54,7 @@ def test_arms_have_one_size(settings, data):
     assert set(arms["random"]["key"]) != set(arms["selected"]["key"])
     assert arms["real"]["shard"].isna().all()
     assert set(arms["real"]["text"]) == {"an ant", "a pear", "a hat", "a fan"}
-    make_selection(settings(k=4, seed=5), ARMS, data, data / "other")
+    make_selection(settings(num_pairs=4, seed=5), ARMS, data, data / "other")
     other = {name: pd.read_parquet(data / f"other/pairs/{name}.parquet") for name in ARMS}
     assert other["selected"].equals(arms["selected"])
     assert not other["random"].equals(arms["random"])
@@ -62,7 +62,7 @@ def test_arms_have_one_size(settings, data):
 
 def test_the_real_arm_takes_kept_captions_first_and_all_of_fewer(settings, data):
     def real(k):
-        metrics = make_selection(settings(k=k), ARMS, data, data / "selection")
+        metrics = make_selection(settings(num_pairs=k), ARMS, data, data / "selection")
         return tuple(metrics["arms"]["real"][name] for name in ("pairs", "kept", "rejected_by_alignment"))
 
     assert (real(1), real(4), real(8)) == ((1, 1, 0), (4, 2, 2), (4, 2, 2))
@@ -76,7 +76,7 @@ def test_the_real_arm_takes_kept_captions_first_and_all_of_fewer(settings, data)
 
 
 def test_load_pairs_gives_each_arm_its_pictures(settings, data):
-    make_selection(settings(k=4), ARMS, data, data / "selection")
+    make_selection(settings(num_pairs=4), ARMS, data, data / "selection")
     expected = {key: members["png"] for key, members in pictures_of(data / "images").items()}
     for name in ("kept", "rejected"):
         table = pd.read_parquet(data / f"captions/{name}.parquet")
@@ -98,12 +98,12 @@ def test_load_pairs_gives_each_arm_its_pictures(settings, data):
 
 @pytest.mark.parametrize(("k", "taken"), [(1, 1), (9, 8), (100_000, 8)])
 def test_all_are_selected_where_fewer_than_k_compete(settings, data, caplog, k, taken):
-    metrics = make_selection(settings(k=k, per_concept=5), ["selected", "random"], data, data / "selection")
+    metrics = make_selection(settings(num_pairs=k, per_concept=5), ["selected", "random"], data, data / "selection")
     assert (metrics["asked"], metrics["selected"]) == (k, taken)
     assert {arm: counts["pairs"] for arm, counts in metrics["arms"].items()} == {"selected": taken, "random": taken}
-    assert ("select.k is 9, but only 8 candidates compete; with select.best_of each" in caplog.text) == (k == 9)
+    assert ("select.num_pairs is 9, but only 8 candidates compete; with select.best_of each" in caplog.text) == (k == 9)
     write_table(data / "scores/scores.parquet", [], SCORES)
-    metrics = make_selection(settings(k=k), ARMS, data, data / "selection")
+    metrics = make_selection(settings(num_pairs=k), ARMS, data, data / "selection")
     assert metrics["selected"] == 0
     assert metrics["mean"] == {"score": None, "clip_cosine": None, "ssim": None}
     assert {arm: list(load_training_pairs(arm, data)) for arm in ARMS} == {arm: [] for arm in ARMS}

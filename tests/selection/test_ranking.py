@@ -18,13 +18,13 @@ D = np.std([0.36, 0, 0.2, 0.4])
         ({"clip_weight": 2.0, "ssim_weight": 0.0}, [0.86, 0.5, 0.9, 0.7], [0.72, 0, 0.4, 0.8]),
         # The cosines count as 0.36, 0, 0.2, 0.4: mean 0.24, deviation D; SSIM has mean 0.7 and deviation 0.2.
         (
-            {"fusion": "zscore"},
+            {"normalisation": "zscore"},
             [0.5, 0.5, 0.9, 0.9],
             [0.12 / D - 0.5, -0.24 / D - 0.5, -0.04 / D + 0.5, 0.16 / D + 0.5],
         ),
-        ({"fusion": "zscore", "clip_scale": 2.5}, [0.8] * 4, [0.12 / D, -0.24 / D, -0.04 / D, 0.16 / D]),
+        ({"normalisation": "zscore", "clip_scale": 2.5}, [0.8] * 4, [0.12 / D, -0.24 / D, -0.04 / D, 0.16 / D]),
         # Ranks of the cosines 3, 1, 2, 4; of SSIM 1.5, 1.5, 4, 3; each over 4.
-        ({"fusion": "rank"}, [0.5, 0.5, 0.9, 0.7], [0.75 + 0.1875, 0.25 + 0.1875, 0.5 + 0.5, 1 + 0.375]),
+        ({"normalisation": "rank"}, [0.5, 0.5, 0.9, 0.7], [0.75 + 0.1875, 0.25 + 0.1875, 0.5 + 0.5, 1 + 0.375]),
     ],
 )
 def test_fused_scores_are_those_computed_by_hand(settings, changed, ssim, expected):
@@ -35,9 +35,9 @@ def test_fused_scores_are_those_computed_by_hand(settings, changed, ssim, expect
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_a_missing_score_stays_missing_and_does_not_change_others(settings, fusion):
     rows = pd.DataFrame({"clip_cosine": [0.2, 0.3, np.nan], "ssim": [0.5, 0.9, 0.7]})
-    clip = fused_score(rows, settings(fusion=fusion, ssim_weight=0.0))
+    clip = fused_score(rows, settings(normalisation=fusion, ssim_weight=0.0))
     assert clip.isna().tolist() == [False, False, True]
-    assert clip[:2].tolist() == fused_score(rows[:2], settings(fusion=fusion, ssim_weight=0.0)).tolist()
+    assert clip[:2].tolist() == fused_score(rows[:2], settings(normalisation=fusion, ssim_weight=0.0)).tolist()
 
 
 def test_a_hash_score_is_the_start_of_a_digest(candidates):
@@ -52,7 +52,7 @@ def test_a_hash_score_is_the_start_of_a_digest(candidates):
     ("strategy", "fusion"), [*((strategy, "sum") for strategy in STRATEGIES), ("top", "zscore"), ("top", "rank")]
 )
 def test_row_order_never_matters(settings, candidates, strategy, fusion, best_of):
-    params = settings(strategy=strategy, fusion=fusion, best_of=best_of)
+    params = settings(strategy=strategy, normalisation=fusion, best_of=best_of)
     candidates["clip_cosine"] *= np.random.default_rng(0).choice([1, 1 / 3, 0.7], 30)  # sums of which are not exact
     expected, _ = rank_candidates(candidates, params)
     for seed in range(5):
@@ -78,7 +78,7 @@ def test_best_of_lets_one_candidate_of_each_caption_compete(settings, candidates
     assert ranked["uid"].is_unique
     assert len(ranked) == 10
     assert excluded == {"unscored": 1, "beaten": 19}
-    assert len(select_top_k(ranked, settings(k=11))) == 10
+    assert len(select_top_k(ranked, settings(num_pairs=11))) == 10
     all_ranked, _ = rank_candidates(candidates, settings(strategy=strategy, best_of=False))
     assert ranked.set_index("uid")["score"].sort_index().equals(all_ranked.groupby("uid")["score"].max())
 

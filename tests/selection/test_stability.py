@@ -12,13 +12,16 @@ def candidates(count, score):
 
 def test_all_are_selected_again_where_all_are_selected(settings):
     table = candidates(50, np.linspace(0.1, 0.4, 50))
-    assert stability(table, settings(k=50, ssim_weight=0.0)) == 1
-    assert stability(table, settings(k=5000, ssim_weight=0.0)) == 1
-    assert stability(table[:1], settings(k=1)) == 1
+    assert stability(table, settings(num_pairs=50, ssim_weight=0.0)) == 1
+    assert stability(table, settings(num_pairs=5000, ssim_weight=0.0)) == 1
+    assert stability(table[:1], settings(num_pairs=1)) == 1
 
 
 def test_stability_equals_a_plain_bootstrap(settings):
-    table, params = candidates(60, np.random.default_rng(1).uniform(0.1, 0.4, 60)), settings(k=15, ssim_weight=0.0)
+    table, params = (
+        candidates(60, np.random.default_rng(1).uniform(0.1, 0.4, 60)),
+        settings(num_pairs=15, ssim_weight=0.0),
+    )
     rng, kept, total = np.random.default_rng(2), 0, 0
     for _ in range(400):
         ranks = sorted(rng.integers(60, size=60))

@@ -91,7 +91,9 @@ def test_soft_vectors_are_rescaled_to_hard_ones():
 
 def test_a_soft_training_set_has_mean_and_spread_of_its_tokens_vectors(data, tiny_masked):
     directory = data("soft")
-    soft = np.stack([vectors for _, _, vectors in token_training_set("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]])
+    soft = np.stack(
+        [vectors for _, _, vectors in token_training_set("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]]
+    )
     codes = np.stack([pair.tokens for pair in generated_pairs(directory / "generated_tokens")])
     hard = codebook_vectors(codes, read_codebook(tiny_masked, "it"))
     assert not np.allclose(np.sort(hard, axis=None), np.sort(soft, axis=None))

@@ -43,8 +43,8 @@ def parts(tmp_path_factory):
     PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token=CONTROL[0], bos_token=CONTROL[1], eos_token=CONTROL[2], pad_token=CONTROL[2]
     ).save_pretrained(root / "llm")
-    return Vlm(vision_tower=str(root / "tower"), llm=str(root / "llm"), layers=None, adapter=None, vision_feature_layer=-2,
-               vision_feature_select="default", aspect="crop", image_slot="<empty_output>", chat="chatml", seed=0)  # fmt: skip
+    return Vlm(vision_tower=str(root / "tower"), llm=str(root / "llm"), num_hidden_layers=None, adapter=None, vision_feature_layer=-2,
+               vision_feature_select="default", image_aspect_ratio="crop", image_token="<empty_output>", chat_template="chatml", seed=0)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def resampler(tmp_path_factory):
     vq.half().save_pretrained(root / "vqvae")
     (root / "transformer").mkdir()
     (root / "transformer/config.json").write_text('{"sample_size": 2}')  # cells in a row of the generator's grid
-    return Resampler(tokenizer=str(root), latents=6, width=16, heads=2, depth=2, words=40)
+    return Resampler(tokenizer=str(root), num_latents=6, hidden_size=16, num_heads=2, num_layers=2, words=40)
 
 
 @pytest.fixture(autouse=True)
@@ -111,8 +111,8 @@ def instructions():
 def training():
     """Values of a section of params.yaml: ten steps over forty examples."""
     return {
-        "seed": 3, "epochs": 1.0, "max_steps": None, "batch": 4, "micro_batch": 4, "learning_rate": 0.01, "warmup": 0.1,
-        "weight_decay": 0.0, "max_tokens": 120, "max_skipped": 0.0, "checkpoint_steps": 3,
+        "seed": 3, "epochs": 1.0, "max_steps": None, "batch_size": 4, "micro_batch_size": 4, "learning_rate": 0.01, "warmup_ratio": 0.1,
+        "weight_decay": 0.0, "max_length": 120, "max_skipped_ratio": 0.0, "save_steps": 3,
     }  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def tuning(training):
     """Makes Finetune params."""
     from synthpairs.vlm.params import Finetune
 
-    values = {"projector_learning_rate": None, "lora": None, "instructions": None, "start": None}
+    values = {"projector_learning_rate": None, "lora": None, "instructions": None, "projector_init": None}
     return lambda **changed: Finetune(**training | values | changed)
 
 
@@ -133,7 +133,7 @@ def _save_tower(directory, width):
     layers = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
     config = CLIPVisionConfig(hidden_size=width, image_size=16, patch_size=8, **layers)
     CLIPVisionModel(config).half().save_pretrained(directory)
-    side, half = {"height": 16, "width": 16}, [0.5] * 3
+    side, half = {"height": 16, "hidden_size": 16}, [0.5] * 3
     processor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=side, image_mean=half, image_std=half)
     processor.save_pretrained(directory)
 
@@ -193,7 +193,7 @@ def pretrained(parts, pairs, training, tmp_path):
     from synthpairs.vlm.llava import pretrain
     from synthpairs.vlm.params import Pretrain
 
-    pretrain(pairs(8), parts, Pretrain(**training, start=None), tmp_path / "pretrained")
+    pretrain(pairs(8), parts, Pretrain(**training, projector_init=None), tmp_path / "pretrained")
     return tmp_path / "pretrained"
 
 

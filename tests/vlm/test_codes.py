@@ -21,11 +21,11 @@ def coded(parts, resampler):
 def test_a_picture_becomes_latents_many_tokens_and_gives_the_features_of_its_vq_tokens(coded, resampler, picture):
     model, processor = coded
     assert isinstance(model, CodeLlava)
-    assert picture_tokens(processor) == model.config.image_seq_length == resampler.latents
+    assert picture_tokens(processor) == model.config.image_seq_length == resampler.num_latents
     inputs = processor(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
-    assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.latents
+    assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.num_latents
     projected = model.model.get_image_features(inputs.pixel_values, vision_feature_layer=-1).pooler_output
-    assert projected[0].shape == (resampler.latents, model.config.text_config.hidden_size)
+    assert projected[0].shape == (resampler.num_latents, model.config.text_config.hidden_size)
     tower, pixels = model.model.vision_tower, inputs.pixel_values
     vectors = tower.encode(pixels)
     assert vectors.dtype == torch.float32
@@ -72,5 +72,5 @@ def test_saved_twice_it_is_the_same_bytes_and_loads_again(coded, picture, tmp_pa
 def test_a_wrong_tokenizer_or_width_names_the_param(resampler, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing: params\.yaml: resampler\.tokenizer must be an Amused"):
         load_vq_tower(dataclasses.replace(resampler, tokenizer=str(tmp_path)))
-    with pytest.raises(ValueError, match=r"resampler\.width must be a multiple of heads, got 16 and 3"):
-        load_vq_tower(dataclasses.replace(resampler, heads=3))
+    with pytest.raises(ValueError, match=r"resampler\.hidden_size must be a multiple of heads, got 16 and 3"):
+        load_vq_tower(dataclasses.replace(resampler, num_heads=3))

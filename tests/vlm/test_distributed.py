@@ -18,7 +18,13 @@ def alone(parts, instructions, pretrained, tuning, tmp_path, monkeypatch):
     losses, train = [], training.train
     monkeypatch.setattr(training, "train", lambda *arguments: losses.append(train(*arguments)) or losses[-1])
     # With micro-batches of one, some have no picture.
-    call = ("finetune", instructions(40), pretrained, parts, tuning(micro_batch=1, learning_rate=1e-3, max_steps=8))
+    call = (
+        "finetune",
+        instructions(40),
+        pretrained,
+        parts,
+        tuning(micro_batch_size=1, learning_rate=1e-3, max_steps=8),
+    )
     finetune(*call[1:], tmp_path / "alone")
     return call, losses[0]
 

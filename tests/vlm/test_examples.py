@@ -52,7 +52,7 @@ def test_a_caption_follows_its_picture_and_is_learnt_with_its_line_end(processor
 def test_answers_are_learnt_with_their_end_and_prompts_are_those_of_inference(
     parts, chat, space, end, pictured, picture, png
 ):
-    processor = assemble(dataclasses.replace(parts, chat=chat))[1]
+    processor = assemble(dataclasses.replace(parts, chat_template=chat))[1]
     if chat == "vicuna":
         (example,), _ = instruction_examples(row(*TALK), processor, 200)
         assert learnt(processor, example) == [f" {answer}<|im_end|>" for _, answer in TALK], "the language model's own"
@@ -124,10 +124,12 @@ def test_unreadable_pictures_are_counted(processor, png):
 
 
 def test_too_many_skipped_examples_are_an_error(training, caplog):
-    params = Training(**training | {"max_skipped": 0.1})
+    params = Training(**training | {"max_skipped_ratio": 0.1})
     check_skipped(NONE | {"empty": 3, "too_long": 1}, 36, params, "pretrain_tokens")
     assert "4 of 40 examples are skipped: empty 3, too_long 1" in caplog.text
-    with pytest.raises(ValueError, match=r"4 of 39 examples .* \(empty 3, too_long 1\); .* pretrain_tokens\.max_skipped"):
+    with pytest.raises(
+        ValueError, match=r"4 of 39 examples .* \(empty 3, too_long 1\); .* pretrain_tokens\.max_skipped_ratio"
+    ):
         check_skipped(NONE | {"empty": 3, "too_long": 1}, 35, params, "pretrain_tokens")
 
 

@@ -28,7 +28,7 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     out = tmp_path / "pretrained"
     out.mkdir()
     (out / "of an earlier run").touch()
-    metrics = pretrain(pairs(40), parts, Pretrain(**training | {"epochs": 4.0}, start=None), out)
+    metrics = pretrain(pairs(40), parts, Pretrain(**training | {"epochs": 4.0}, projector_init=None), out)
     assert [path.name for path in out.iterdir()] == [PROJECTOR]
     assert {name: tuple(weight.shape) for name, weight in load_file(out / PROJECTOR).items()} == {
         "linear_1.weight": (24, 16), "linear_1.bias": (24,), "linear_2.weight": (24, 24), "linear_2.bias": (24,),
@@ -38,13 +38,13 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     learnt = 4 * 8 * sum(map(len, ("dog\n", "snail\n", "elephant\n", "on a red ground\n", "cat\n")))
     assert metrics == {
         "pairs": 40, "steps": 40, "epochs": 4.0, "tokens": learnt + 4 * 40 * 4, "tokens_learnt": learnt,
-        "start": {}, "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
+        "projector_init": {}, "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("lora", [None, LORA, pytest.param(QLORA, marks=NEEDS_BITSANDBYTES)])
 def test_finetune_trains_projector_and_language_model(parts, instructions, tuning, tmp_path, pretrained, lora):
-    params = tuning(epochs=3.0, micro_batch=2, lora=lora)
+    params = tuning(epochs=3.0, micro_batch_size=2, lora=lora)
     with pytest.raises(FileNotFoundError, match="run `dvc repro pretrain` first"):
         finetune(instructions(4), tmp_path / "none", parts, params, tmp_path / "finetuned")
     metrics = finetune(instructions(40), pretrained, parts, params, tmp_path / "finetuned")
@@ -66,7 +66,7 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, tunin
 
 @pytest.mark.parametrize("start", [None, START])
 def test_a_killed_align_resumes_to_the_same_bytes(narrow, pairs, training, launch, tmp_path, start):
-    params = Pretrain(**training, start=start)
+    params = Pretrain(**training, projector_init=start)
     expected = pretrain(pairs(40), narrow, params, tmp_path / "whole")
     launch(1, "pretrain", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
     assert checkpoints() == ["checkpoint-6"]
@@ -81,7 +81,7 @@ def test_a_killed_align_resumes_to_the_same_bytes(narrow, pairs, training, launc
 
 @pytest.mark.parametrize("lora", [None, LORA])  # dropout draws from the generator, whose state must be restored
 def test_a_killed_finetune_resumes_to_the_same_bytes(parts, instructions, tuning, launch, tmp_path, pretrained, lora):
-    params = tuning(micro_batch=2, projector_learning_rate=0.02, lora=lora)
+    params = tuning(micro_batch_size=2, projector_learning_rate=0.02, lora=lora)
     expected = finetune(instructions(40), pretrained, parts, params, tmp_path / "whole")
     launch(1, "finetune", instructions(40), pretrained, parts, params, tmp_path / "resumed", dies_at=30)
     assert checkpoints() == ["checkpoint-6"]
@@ -92,16 +92,18 @@ def test_a_killed_finetune_resumes_to_the_same_bytes(parts, instructions, tuning
 @pytest.mark.parametrize("count", [0, 1])
 def test_an_arm_of_less_than_two_pairs_is_trained(narrow, pairs, instructions, training, tuning, tmp_path, count):
     """Without two different captions its projector starts at random."""
-    metrics = pretrain(pairs(count), narrow, Pretrain(**training, start=START), tmp_path / "pretrained")
+    metrics = pretrain(pairs(count), narrow, Pretrain(**training, projector_init=START), tmp_path / "pretrained")
     assert (metrics["pairs"], metrics["steps"], metrics["start"]) == (count, count, {"r2": None})
-    tuned = finetune(instructions(8), tmp_path / "pretrained", narrow, tuning(start=START), tmp_path / "tuned")
+    tuned = finetune(instructions(8), tmp_path / "pretrained", narrow, tuning(projector_init=START), tmp_path / "tuned")
     assert tuned["steps"] == 2
     assert tuned["start"]["r2"] is not None
 
 
 def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path):
     metrics = untrained(parts, tmp_path / "untrained")
-    pretrain(pairs(8), parts, Pretrain(**training | {"learning_rate": 0.0}, start=None), tmp_path / "pretrained")
+    pretrain(
+        pairs(8), parts, Pretrain(**training | {"learning_rate": 0.0}, projector_init=None), tmp_path / "pretrained"
+    )
     start = load_file(tmp_path / "pretrained" / PROJECTOR)
     for name, weight in load_file(tmp_path / "untrained/model.safetensors").items():
         if "projector" in name:
@@ -113,7 +115,7 @@ def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path)
 
 
 def test_align_starts_from_the_ridge_regression(narrow, pairs, training, tmp_path):
-    params = Pretrain(**training | {"learning_rate": 0.0}, start=START)
+    params = Pretrain(**training | {"learning_rate": 0.0}, projector_init=START)
     metrics = pretrain(pairs(40), narrow, params, tmp_path / "pretrained")
     model, processor = assemble(narrow)
     stats = SufficientStats.of(model, caption_examples(pairs(40), processor, 120)[0])
@@ -122,7 +124,9 @@ def test_align_starts_from_the_ridge_regression(narrow, pairs, training, tmp_pat
     projector = model.model.multi_modal_projector.state_dict()
     written = {file: load_file(tmp_path / "pretrained" / file) for file in (PROJECTOR, STATS)}
     assert all(torch.equal(weight, projector[name]) for name, weight in written[PROJECTOR].items())
-    metrics = pretrain(pairs(40), narrow, Pretrain(**training | {"max_steps": 0}, start=START), tmp_path / "pretrained")
+    metrics = pretrain(
+        pairs(40), narrow, Pretrain(**training | {"max_steps": 0}, projector_init=START), tmp_path / "pretrained"
+    )
     assert (metrics["pairs"], metrics["steps"]) == (40, 0)
     for file, values in written.items():
         again = load_file(tmp_path / "pretrained" / file)
@@ -142,8 +146,8 @@ def test_the_projector_has_its_own_learning_rate(parts, instructions, tuning, tm
 def test_finetune_can_start_from_a_regression_on_captions_and_answers(
     narrow, pairs, instructions, training, tuning, tmp_path
 ):
-    params = tuning(max_steps=0, start=START)
-    pretrain(pairs(40), narrow, Pretrain(**training | {"max_steps": 0}, start=START), tmp_path / "pretrained")
+    params = tuning(max_steps=0, projector_init=START)
+    pretrain(pairs(40), narrow, Pretrain(**training | {"max_steps": 0}, projector_init=START), tmp_path / "pretrained")
     metrics = finetune(instructions(40), tmp_path / "pretrained", narrow, params, tmp_path / "finetuned")
     model, processor = assemble(narrow)
     captions, _ = caption_examples(pairs(40), processor, 120)
@@ -151,6 +155,8 @@ def test_finetune_can_start_from_a_regression_on_captions_and_answers(
     both = SufficientStats.of(model, captions) + SufficientStats.of(model, answers)
     assert metrics["start"] == fit_projector(model, both, START, "finetune")
     assert metrics["start"] != fit_projector(model, SufficientStats.of(model, captions), START, "finetune")
-    pretrain(pairs(40), narrow, Pretrain(**training, start=None), tmp_path / "random")
-    with pytest.raises(ValueError, match=r"finetune.start must be null unless pretrain.start is given"):
+    pretrain(pairs(40), narrow, Pretrain(**training, projector_init=None), tmp_path / "random")
+    with pytest.raises(
+        ValueError, match=r"finetune.projector_init must be null unless pretrain.projector_init is given"
+    ):
         finetune(instructions(40), tmp_path / "random", narrow, params, tmp_path / "other")

@@ -40,7 +40,7 @@ def test_a_reserved_token_becomes_the_image_token_without_a_new_row(parts):
 
 
 def test_without_a_reserved_token_the_embedding_grows(parts, picture, tmp_path):
-    model, processor = assemble(dataclasses.replace(parts, image_slot=None))
+    model, processor = assemble(dataclasses.replace(parts, image_token=None))
     assert processor.image_token_id == 260
     assert model.config.text_config.vocab_size == 320  # the next multiple of 64
     save(model, processor, tmp_path / "vlm")
@@ -87,7 +87,7 @@ def test_the_same_seed_saves_the_same_bytes_and_leaves_torchs_generator_alone(pa
     ],
 )  # fmt: skip
 def test_the_prompt_is_llavas_whatever_the_spaces(parts, chat, prompt, talk, text):
-    _, processor = assemble(dataclasses.replace(parts, chat=chat))
+    _, processor = assemble(dataclasses.replace(parts, chat_template=chat))
     if chat == "vicuna":
         processor.tokenizer.add_special_tokens({"eos_token": "</s>"})
     assert ask(processor, text) == prompt
@@ -99,8 +99,12 @@ def test_the_prompt_is_llavas_whatever_the_spaces(parts, chat, prompt, talk, tex
     ("changes", "error", "message"),
     [
         ({"llm": "models/none"}, FileNotFoundError, "vlm.llm is models/none, .* run `dvc repro language_model` first"),
-        ({"vision_tower": "models/none"}, FileNotFoundError, "vlm.vision_tower is models/none, which is no vision tower"),
-        ({"image_slot": "<pad>"}, ValueError, r"vlm.image_slot must be null or .*<empty_output>.*, got '<pad>'"),
+        (
+            {"vision_tower": "models/none"},
+            FileNotFoundError,
+            "vlm.vision_tower is models/none, which is no vision tower",
+        ),
+        ({"image_token": "<pad>"}, ValueError, r"vlm.image_token must be null or .*<empty_output>.*, got '<pad>'"),
         ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
     ],
 )

@@ -82,8 +82,8 @@ def hub(cached, monkeypatch):
     return cached
 
 
-PAPER = Vlm(vision_tower="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", layers=None, adapter=None, vision_feature_layer=-2,
-            vision_feature_select="default", aspect="crop", image_slot=None, chat="vicuna", seed=0)  # fmt: skip
+PAPER = Vlm(vision_tower="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", num_hidden_layers=None, adapter=None, vision_feature_layer=-2,
+            vision_feature_select="default", image_aspect_ratio="crop", image_token=None, chat_template="vicuna", seed=0)  # fmt: skip
 
 
 def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):
@@ -104,12 +104,15 @@ def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):
     assert example.ids == processor(text=text, images=picture(0), return_tensors="pt").input_ids[0].tolist()
     (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 300)
     assert caption.ids[:145] == [processor.tokenizer.bos_token_id] + [processor.image_token_id] * 144
-    whole, cut = model.model.language_model, assemble(dataclasses.replace(PAPER, layers=1))[0].model.language_model
+    whole, cut = (
+        model.model.language_model,
+        assemble(dataclasses.replace(PAPER, num_hidden_layers=1))[0].model.language_model,
+    )
     assert (len(whole.layers), len(cut.layers), cut.config.num_hidden_layers) == (2, 1, 1)
     expected = whole.state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in cut.state_dict().items())
-    with pytest.raises(ValueError, match=r"params.yaml: vlm.layers must be from 1 to 2, .*got 3"):
-        assemble(dataclasses.replace(PAPER, layers=3))
+    with pytest.raises(ValueError, match=r"params.yaml: vlm.num_hidden_layers must be from 1 to 2, .*got 3"):
+        assemble(dataclasses.replace(PAPER, num_hidden_layers=3))
 
 
 def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tuning, tmp_path):
@@ -117,11 +120,11 @@ def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, train
         "vlm.vision_tower": {"model": PAPER.vision_tower, "commit": CLIP, "sha256": file_sha256(hub["openai/clip"])},
         "vlm.llm": {"model": PAPER.llm, "commit": VICUNA, "sha256": file_sha256(hub["lmsys/vicuna"])},
     }
-    params = Pretrain(**training | {"max_tokens": 300, "epochs": 2.0}, start=None)
+    params = Pretrain(**training | {"max_length": 300, "epochs": 2.0}, projector_init=None)
     pretrained = pretrain(pairs(16), PAPER, params, tmp_path / "pretrained")
     assert pretrained["loss_last"] < pretrained["loss_first"]
     assert pretrained["hub"] == records
-    settings = tuning(max_tokens=300, learning_rate=1e-3)
+    settings = tuning(max_length=300, learning_rate=1e-3)
     tuned = finetune(instructions(8), tmp_path / "pretrained", PAPER, settings, tmp_path / "tuned")
     assert tuned["hub"] == records
     assert tuned["skipped"] == dict.fromkeys(tuned["skipped"], 0)

@@ -65,7 +65,7 @@ def test_examples_are_held_in_few_bytes():
 
 def test_padding_keeps_the_whole_picture_and_is_saved(parts, tmp_path):
     wide = Image.new("RGB", (40, 20), "white")
-    cropped, padded = (assemble(dataclasses.replace(parts, aspect=aspect)) for aspect in ("crop", "pad"))
+    cropped, padded = (assemble(dataclasses.replace(parts, image_aspect_ratio=aspect)) for aspect in ("crop", "pad"))
     assert (cropped[1].image_processor(wide, return_tensors="pt").pixel_values == 1).all()
     pixels = padded[1].image_processor(wide, return_tensors="pt").pixel_values[0]
     assert (pixels[:, 6:10] == 1).all()

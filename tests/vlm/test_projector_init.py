@@ -80,7 +80,9 @@ def test_the_perceptron_is_linear_and_its_spare_units_have_no_effect(narrow, par
     assert not projector.linear_2.weight[:, 16:].any()
     assert projector.linear_1.weight[16:].any()  # or they could never learn
     assert all(weight.dtype == torch.float32 and weight.requires_grad for weight in projector.parameters())
-    with pytest.raises(ValueError, match=r"pretrain.start must be null here: .* of 24 cannot hold a linear map of 16"):
+    with pytest.raises(
+        ValueError, match=r"pretrain.projector_init must be null here: .* of 24 cannot hold a linear map of 16"
+    ):
         fitted(parts, pairs(8), 0.1)
 
 

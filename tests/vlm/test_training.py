@@ -74,7 +74,7 @@ def run(parts, pairs, tmp_path):
 
 
 def test_micro_batches_add_up_to_the_batch(run, training):
-    micro = run(training | {"micro_batch": 1}, "micro")
+    micro = run(training | {"micro_batch_size": 1}, "micro")
     np.testing.assert_allclose(micro, run(training, "whole"), rtol=0.02)  # bfloat16, on a GPU
 
 

@@ -27,7 +27,9 @@ def concept_bank(params: ClassCaptions, world: Sequence[str]) -> list[Concept]:
         for concept in classes:
             concepts.setdefault(concept.name, concept)
     if not concepts:
-        raise ValueError("params.yaml: class_captions.banks must name at least one bank (world, imagenet) that has a class")
+        raise ValueError(
+            "params.yaml: class_captions.banks must name at least one bank (world, imagenet) that has a class"
+        )
     return list(concepts.values())
 
 

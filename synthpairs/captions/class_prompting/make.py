@@ -44,12 +44,16 @@ def make_captions(params: ClassCaptions, world: Sequence[str], out: Path) -> tup
             max_failed = int(params.max_failed_share * len(requests))
             bodies = (_body(request, params) for request in requests)
             server = Server.from_environment()
-            replies, volatile = server_replies(bodies, len(requests), params.server, server, max_failed, "class_captions")
+            replies, volatile = server_replies(
+                bodies, len(requests), params.server, server, max_failed, "class_captions"
+            )
     rows = outcomes(requests, replies, concepts, params)
     metrics = count_outcomes(rows, len(concepts))
     if not metrics["kept"]:
         log.warning(
-            "none of %d captions was kept (%s): see params.yaml: class_captions.prompt", len(requests), metrics["rejected"]
+            "none of %d captions was kept (%s): see params.yaml: class_captions.prompt",
+            len(requests),
+            metrics["rejected"],
         )
     if folder and (hub := hub_record(params.local.llm, folder)):
         metrics["hub"] = hub
@@ -69,7 +73,9 @@ def _local_replies(
         prompts, seeds = zip(*items, strict=True)
         return generate(lm, prompts, seeds, sampling, local.batch_size, local.repetition_penalty)
 
-    texts = cached_map(store, "class_captions", [(chats[request.messages], request.seed) for request in requests], write)
+    texts = cached_map(
+        store, "class_captions", [(chats[request.messages], request.seed) for request in requests], write
+    )
     # A text may have fewer tokens than were generated, so rarely a truncated one is not detected.
     return [Reply(text, model, cut=len(lm.ids(text)) >= sampling.max_new_tokens) for text in texts]
 

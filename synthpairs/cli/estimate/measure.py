@@ -29,11 +29,17 @@ def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate
     seconds, files = [], list[bytes]()
     for number in range(1 + BATCHES):
         started = time.monotonic()
-        painted = generator.generate_images([digest("warm-up", number, index) for index in range(images.batch_size)], texts)
+        painted = generator.generate_images(
+            [digest("warm-up", number, index) for index in range(images.batch_size)], texts
+        )
         files = [encoded(image, images.format, images.mark)[images.format] for image in painted]
         seconds.append((time.monotonic() - started) / images.batch_size)
     typical, fastest, slowest = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
-    here, pixels, image = f"this machine, {generator.device.type}", images.image_size**2, f"image of {images.image_size} pixels"
+    here, pixels, image = (
+        f"this machine, {generator.device.type}",
+        images.image_size**2,
+        f"image of {images.image_size} pixels",
+    )
     return {
         "images": Rate(
             typical / guided_steps(images), fastest / typical, slowest / typical, f"{image} and step",

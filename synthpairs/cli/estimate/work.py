@@ -86,7 +86,11 @@ def read_run(captions: int | None) -> Run:
     def section(kind: type[T], name: str) -> T:
         return convert_section(kind, name, document)
 
-    curation, images, world = section(CaptionParams, "captions"), section(Images, "images"), section(EmojiWorld, "world")
+    curation, images, world = (
+        section(CaptionParams, "captions"),
+        section(Images, "images"),
+        section(EmojiWorld, "world"),
+    )
     tasks, arms, llm = section(Tasks, "tasks"), section(list[Arm], "arms"), section(Vlm, "vlm").llm
     size_of = partial(_parameters, section(GgufSource, "language_model").file)
     size = size_of(llm)
@@ -115,7 +119,10 @@ def read_run(captions: int | None) -> Run:
     painted = kept if images.limit is None else min(kept, images.limit // each)  # captions with images
     pairs = min(section(Select, "select").num_pairs, painted * each)
     audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
-    external, desk_tasks = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark").tasks.pictures
+    external, desk_tasks = (
+        section(ExternalBenchmarks, "external_benchmarks"),
+        section(Benchmark, "benchmark").tasks.pictures,
+    )
     own = {task: getattr(tasks, task.removeprefix("desk_")) for task in desk_tasks}
     pictures, texts = _suite(external, notes)
     models, token_arms = len(arms) + 1, len(section(list[TokenArm], "token_arms"))  # with the untrained one
@@ -256,5 +263,8 @@ def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int)
     """Grids of VQ tokens for all captions that stage `class_captions` requests."""
     classes = concepts if "world" in class_captions.banks else 0
     classes += (class_captions.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in class_captions.banks else 0
-    grids, steps = classes * class_captions.per_class * embed.candidates, embed.num_inference_steps * _passes(embed.guidance_scale)
+    grids, steps = (
+        classes * class_captions.per_class * embed.candidates,
+        embed.num_inference_steps * _passes(embed.guidance_scale),
+    )
     return Work("generate_tokens", "", "generate_tokens", grids, steps=steps, disk=grids * rates.GRID_BYTES)

@@ -68,7 +68,7 @@ class SceneComposer:
                     return scene
         raise ValueError(
             f"params.yaml: tasks: {self._side} pixels hold too few different pictures of {' and '.join(names)}; "
-            "raise tasks.side or ask for fewer items"
+            "raise tasks.image_size or ask for fewer items"
         )
 
     def any_scene(self, rng: np.random.Generator, name: str) -> Scene:

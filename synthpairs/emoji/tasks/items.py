@@ -42,7 +42,9 @@ def item(
     return task_row((task, question, answers, sorted(choices or [])), columns, composer, scene)
 
 
-def question_item(task: str, question: Question, composer: SceneComposer, category: str, choices: list[str] | None = None) -> dict:
+def question_item(
+    task: str, question: Question, composer: SceneComposer, category: str, choices: list[str] | None = None
+) -> dict:
     """One row of BENCHMARK from a question in its first wording."""
     answers, concept = [question.answer], question.concept
     return item(task, question.worded(), answers, category, concept, choices, composer, question.scene)

@@ -39,7 +39,9 @@ def make_tasks(drawings: pd.DataFrame, concepts: list[str], params: Tasks, out: 
         "desk_sqa": sqa_items(composer(), params.sqa, streams["desk_sqa"]),
         TEXT: text_items(benchmark_words, params.text, streams[TEXT]),
     }
-    rows = instruction_rows(composer(INSTRUCTION_SPLIT), instruction_words, params.instructions, streams["instructions"])
+    rows = instruction_rows(
+        composer(INSTRUCTION_SPLIT), instruction_words, params.instructions, streams["instructions"]
+    )
     for task, items in tables.items():
         items.sort(key=lambda row: str(row["uid"]))
         check_split(task, items, drawings, BENCHMARK_SPLIT)

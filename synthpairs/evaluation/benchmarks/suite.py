@@ -69,7 +69,9 @@ def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark)
     return results
 
 
-def run_lm_eval(model: PreTrainedModel, processor: ProcessorMixin, external: ExternalBenchmarks, params: Benchmark) -> HarnessResults:
+def run_lm_eval(
+    model: PreTrainedModel, processor: ProcessorMixin, external: ExternalBenchmarks, params: Benchmark
+) -> HarnessResults:
     """Results of `external_benchmarks.text`, without chat template; ValueError for an unknown task."""
     if not external.text:
         return HarnessResults()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from synthpairs.core.determinism import best_device, deterministic_threads, filled, torch_threads
+from synthpairs.core.determinism import best_device, deterministic_threads, pad_batch, torch_threads
 from synthpairs.core.storage import file_sha256
 from synthpairs.evaluation.contamination.params import Nsfw
 from synthpairs.models.clip import ClipScorer
@@ -116,7 +116,7 @@ class NsfwClassifier:
         with torch_threads(self._threads):
             for start in range(0, len(images), size):
                 batch = images[start : start + size]
-                probabilities += self._run(filled(batch, size))[: len(batch)].tolist()
+                probabilities += self._run(pad_batch(batch, size))[: len(batch)].tolist()
         return [{"nsfw": round(value, DECIMALS)} for value in probabilities]
 
     @torch.inference_mode()

@@ -38,7 +38,9 @@ def make_distributions(
     table = pd.DataFrame(rows, columns=[name for name in MEASURES.names if params.other or name != "other_cosine"])
     parts = {name: sets.of(name, table) for name in sets.keys}
     if parts["candidates"].empty:
-        raise ValueError("distributions: no candidate's image can be read; see data/contamination/contamination.parquet")
+        raise ValueError(
+            "distributions: no candidate's image can be read; see data/contamination/contamination.parquet"
+        )
     candidates = pq.read_metadata(data / "images/manifest.parquet").num_rows
     results = {
         "candidates": candidates,

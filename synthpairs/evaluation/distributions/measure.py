@@ -38,7 +38,12 @@ def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, dat
     clips = {"clip_cosine": ("scores", scores), "other_cosine": ("distributions.other", params.other)}
     scorers = {
         name: ClipScorer(
-            section, clip.clip, clip.pretrained, prefix=scores.prefix, precision=scores.precision, batch=scores.batch_size
+            section,
+            clip.clip,
+            clip.pretrained,
+            prefix=scores.prefix,
+            precision=scores.precision,
+            batch=scores.batch_size,
         )
         for name, (section, clip) in clips.items()
         if clip

@@ -33,7 +33,12 @@ class DraftScorer(Generator):
         super().__init__(replace(params, max_failed_share=1.0))
         self._steps = params.draft.num_inference_steps
         self._scorer = ClipScorer(
-            "images.draft", params.draft.clip, params.draft.pretrained, prefix="", precision="fp32", batch=params.batch_size
+            "images.draft",
+            params.draft.clip,
+            params.draft.pretrained,
+            prefix="",
+            precision="fp32",
+            batch=params.batch_size,
         )
         self.settings_hash = digest(self._steps, self._scorer.inputs)  # of what changes cosines but no key
 

@@ -30,7 +30,7 @@ class Generator:
 
     def __init__(self, params: Images) -> None:
         if params.image_size % 8:
-            raise ValueError(f"params.yaml: images.side must be a multiple of 8, got {params.image_size}")
+            raise ValueError(f"params.yaml: images.image_size must be a multiple of 8, got {params.image_size}")
         pipeline, refiner, identity = load(params)
         if params.negative_prompt is not None and isinstance(pipeline, diffusers.FluxPipeline):
             raise ValueError(
@@ -45,7 +45,11 @@ class Generator:
         self._noise = _noise_shape(self.pipeline, params.image_size)
         self.inputs = identity | self._settings()
         self.fingerprint = digest(self.inputs)
-        for steps in (params.num_inference_steps, params.draft.num_inference_steps) if params.draft else (params.num_inference_steps,):
+        for steps in (
+            (params.num_inference_steps, params.draft.num_inference_steps)
+            if params.draft
+            else (params.num_inference_steps,)
+        ):
             if 0 in self._step_counts(steps):
                 raise ValueError(
                     f"params.yaml: images.refiner.base_share must leave both base and refiner some of {steps} steps"
@@ -74,7 +78,9 @@ class Generator:
     def threads(self) -> int:
         """Number of CPU threads with which a picture does not depend on its index in the batch."""
         key, size = digest("probe"), self.params.batch_size
-        steps = next(steps for steps in range(min(2, self.params.num_inference_steps), 1001) if 0 not in self._step_counts(steps))
+        steps = next(
+            steps for steps in range(min(2, self.params.num_inference_steps), 1001) if 0 not in self._step_counts(steps)
+        )
         return deterministic_threads(lambda: self._run([key] * size, ["a probe"] * size, steps))
 
     def generate_images(self, keys: Sequence[str], texts: Sequence[str], steps: int | None = None) -> np.ndarray:
@@ -90,7 +96,9 @@ class Generator:
                 rows = [row for row, chunk in enumerate(chunks) if chunk == count]
                 batch_keys = pad_batch([keys[row] for row in rows], self.params.batch_size)
                 batch_texts = pad_batch([texts[row] for row in rows], self.params.batch_size)
-                pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.num_inference_steps, count)[: len(rows)]
+                pictures[rows] = self._run(batch_keys, batch_texts, steps or self.params.num_inference_steps, count)[
+                    : len(rows)
+                ]
         return pictures
 
     def _run(self, keys: Sequence[str], texts: Sequence[str], steps: int, chunks: int = 1) -> np.ndarray:

@@ -45,7 +45,9 @@ def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np
             yield key, files["txt"].decode(), tokens, vectors
             keys.append(key)
         if keys != listed["key"].tolist():
-            raise ValueError(f"{path}: holds other samples than manifest.parquet says; run `dvc repro generate_tokens` again")
+            raise ValueError(
+                f"{path}: holds other samples than manifest.parquet says; run `dvc repro generate_tokens` again"
+            )
 
 
 def _check_tokens(tokens: np.ndarray, codes: int) -> None:

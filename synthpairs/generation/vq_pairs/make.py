@@ -26,7 +26,9 @@ def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: RealPairs, o
     tokenizer was trained on another list.
     """
     if params.used > params.scenes:
-        raise ValueError(f"params.yaml: encode_real_pairs.used must be at most encode_real_pairs.scenes ({params.scenes}), got {params.used}")
+        raise ValueError(
+            f"params.yaml: encode_real_pairs.used must be at most encode_real_pairs.scenes ({params.scenes}), got {params.used}"
+        )
     rows = list(drawings_of_split(drawings, "train", concepts))
     scenes = draw_scenes(rows, params.seed, params.scenes, params.kinds)
     described = describe(scenes, rows)

@@ -118,7 +118,7 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
         "### Arms on VQ tokens compared",
     ]
     if results.results.empty:
-        return [*parts, "No benchmark was run: `benchmark.tasks.codes` is empty."]
+        return [*parts, "No benchmark was run: `benchmark.tasks.tokens` is empty."]
     drawn["token-arms.png"] = figures.arms_figure(results.results, results.fixed_answers)
     return [
         *parts,
@@ -135,11 +135,17 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
 
 
 def _funnel(results: Synth2Results) -> list[str]:
-    class_captions, screen, pairs, embed = (results.metrics[stage] for stage in ("class_captions", "filter_captions", "pairs", "generate_tokens"))
+    class_captions, screen, pairs, embed = (
+        results.metrics[stage] for stage in ("class_captions", "filter_captions", "pairs", "generate_tokens")
+    )
     rejected: Counter[str] = sum((Counter(source["rejected"]) for source in screen["source"].values()), Counter())
     rows = [
         [f"captions requested, for about {class_captions['classes']:,} classes", class_captions["asked"], ""],
-        ["captions that `class_captions` kept", class_captions["kept"], _losses(class_captions["rejected"] | {"failed": class_captions["failed"]})],
+        [
+            "captions that `class_captions` kept",
+            class_captions["kept"],
+            _losses(class_captions["rejected"] | {"failed": class_captions["failed"]}),
+        ],
         ["captions that `filter_captions` kept", screen["kept_total"], _losses(rejected)],
         ["grids of VQ tokens requested", embed["candidates"], ""],
         ["grids that `generate_tokens` generated", embed["made"], _losses({"failed": embed["failed"]})],

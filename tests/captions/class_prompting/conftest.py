@@ -30,7 +30,7 @@ def settings(language_model):
         seed=0, banks=["world"], imagenet=ImageNet(subset="imagenet-1k", classes=None, people=False), per_class=3,
         prompt=Prompt(system="You write captions.", request=request, slots={}, examples=examples, words=6),
         replies=Replies(words_min=2, words_max=12), balance=None, engine="local",
-        local=Local(llm=str(language_model), batch=4, repetition_penalty=1.2),
+        local=Local(llm=str(language_model), batch_size=4, repetition_penalty=1.2),
         server=Served(model="pinned-1", extra={"top_k": 50.0, "presence_penalty": 0.5}),
         sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=16), max_failed_share=0.0,
     )  # fmt: skip

@@ -27,7 +27,11 @@ def run(root):
     """Outputs, table and metrics of the stage."""
     main()
     files = outputs(root, "data/class_captions", "class_captions.json")
-    return files, pd.read_parquet(root / "data/class_captions/captions.parquet"), json.loads(files["class_captions.json"])
+    return (
+        files,
+        pd.read_parquet(root / "data/class_captions/captions.parquet"),
+        json.loads(files["class_captions.json"]),
+    )
 
 
 def test_outcomes_of_replies(settings):

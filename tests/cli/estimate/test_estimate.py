@@ -20,7 +20,7 @@ ANSWERS = Work("benchmark", "desk tasks", "benchmark", 80_000, 7e9)
 
 def run(*work, **values):
     defaults = {"images": 2000, "llm_parameters": 7e9, "items": {}, "notes": []} | values
-    return Run(captions=1000, steps=60, side=1024, arms=["real"], work=list(work), **defaults)
+    return Run(captions=1000, steps=60, image_size=1024, arms=["real"], work=list(work), **defaults)
 
 
 def row_of(work, machine=EIGHT, **measured):
@@ -135,8 +135,15 @@ def test_the_command_prints_a_table_or_json_and_writes_nothing(change, capsys):
 
 
 def test_measured_rates(change, tiny_generator, tiny_clip, capsys):
-    change({"images.generator": str(tiny_generator), "images.side": 32, "images.batch": 4, "images.steps": 2})
-    change({"scores.clip": f"local-dir:{tiny_clip}", "scores.ssim.down": 11})
+    change(
+        {
+            "images.generator": str(tiny_generator),
+            "images.image_size": 32,
+            "images.batch_size": 4,
+            "images.num_inference_steps": 2,
+        }
+    )
+    change({"scores.clip": f"local-dir:{tiny_clip}", "scores.ssim.downscale_to": 11})
     assert main(["estimate", "--measure", "--json"]) == 0
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     here = {stage for stage, row in rows.items() if row["rate"]["device"].startswith("this machine")}

@@ -15,7 +15,7 @@ from synthpairs.cli.estimate.work import MIX_665K, read_run
 from tests.cli.estimate.conftest import ROOT
 
 PAPER = {
-    "images.side": 1024, "images.steps": 60, "images.guidance": 20.0, "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
+    "images.image_size": 1024, "images.num_inference_steps": 60, "images.guidance_scale": 20.0, "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
     "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "pretrain.max_steps": None,
     "perplexity.models": ["a"], "perplexity.tokens": 16,
 }  # fmt: skip
@@ -70,23 +70,26 @@ def test_the_desks_params(change):
         ({"images.refiner": {"model": "x", "base_share": 0.8}}, 1540 * 60 * 0.0985 * 0.2 * 0.08),
         ({"images.draft": DRAFT}, 1540 * (4 * 0.0985 + 0.374 + 0.02)),
         ({"images.limit": 1000}, -540 * (60 * 0.0985 + 0.374 + 0.0053 + 9.6e-6 + 0.0062 + 0.006)),
-        ({"images.guidance": 1.0}, -1540 * 30 * 0.0985),
-        ({"images.side": 512}, -0.75 * (1540 * (60 * 0.0985 + 0.374 + 0.0053) + 1796 * 0.0122)),
+        ({"images.guidance_scale": 1.0}, -1540 * 30 * 0.0985),
+        ({"images.image_size": 512}, -0.75 * (1540 * (60 * 0.0985 + 0.374 + 0.0053) + 1796 * 0.0122)),
         # 1,540 images and 256 real ones
         ({"contamination.text": True}, 1796 * 0.6),
-        ({"contamination.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch": 32}}, 1796 * 0.006),
+        ({"contamination.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch_size": 32}}, 1796 * 0.006),
         ({"contamination.cosine_min": None}, -1796 * 0.006),
         # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
         ({"external_benchmarks.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
         ({"external_benchmarks.pictures": ["pope"], "external_benchmarks.limit": 10}, 4 * (10 * 0.28 + 6)),
         ({"external_benchmarks.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
-        ({"external_benchmarks.text": ["mmlu"], "external_benchmarks.limit": 10, "external_benchmarks.shots": 0}, 7 * 57 * 10 * 115 * 1.5e-4),
+        (
+            {"external_benchmarks.text": ["mmlu"], "external_benchmarks.limit": 10, "external_benchmarks.shots": 0},
+            7 * 57 * 10 * 115 * 1.5e-4,
+        ),
         ({"perplexity.models": ["a", "b"], "perplexity.tokens": 10_000}, (20_000 - 16) * 1.5e-4),
         # three arms, 256 pairs and 440 conversations
         ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 440) * 0.433),
         ({"pretrain.max_steps": 10}, 3 * (10 * 4 - 256) * 0.181),
         ({"pretrain.epochs": 2}, 3 * 256 * 0.181),
-        ({"generate_tokens.guidance": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
+        ({"generate_tokens.guidance_scale": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
         ({"class_captions.banks": ["world", "imagenet"]}, 200 * 6 * 3 * 8 * 0.0071),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
@@ -157,7 +160,7 @@ def test_the_size_of_a_model(change, llm, parameters):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("images.steps", 0, "images.steps must be from 1 to 1000, got 0"),
+        ("images.num_inference_steps", 0, "images.num_inference_steps must be from 1 to 1000, got 0"),
         ("pretrain", None, "pretrain must be a mapping, got None"),
         ("captions.sources", [SOURCE | {"limit": "100"}], r"sources\[0\].limit must be of type int, got '100'"),
     ],

@@ -152,7 +152,10 @@ def test_text(task_directory, drawings):
 
 
 def conversations_of(drawings, concepts, count, turns):
-    composer, mix = SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side), Mix(pictures=count, turns=turns, text=0)
+    composer, mix = (
+        SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side),
+        Mix(pictures=count, turns=turns, text=0),
+    )
     return instruction_rows(composer, word_classes(drawings)[1], mix, np.random.default_rng(1))
 
 
@@ -229,7 +232,7 @@ def test_unusable_params_and_drawings(make, drawings, concepts):
         ({"pope": 100}, r"tasks\.pope must be a multiple of 12, got 100"),
         ({"names": [*concepts, "zebra"]}, "no drawing of split heldout_combination shows zebra"),
         ({"names": [*KINDS["object"], *KINDS["food or drink"]]}, "of four kinds or more"),
-        ({"side": 16, "vqa": 2400}, "hold too few different pictures of"),
+        ({"image_size": 16, "vqa": 2400}, "hold too few different pictures of"),
         ({"table": drawings[pictured]}, "fewer than four groups"),
         ({"table": drawings[pictured | few]}, "no 24 different sentences"),
     ):

@@ -23,10 +23,10 @@ KINDS = {
 }
 STYLES = {"flat": "train", "noto": "train", "fox": "heldout_combination", "openmoji": "heldout_style"}
 SMALL = Tasks(
-    seed=3, side=48, references=3, caption=16, pope=96, vqa=48, sqa=32, text=24,
+    seed=3, image_size=48, references=3, caption=16, pope=96, vqa=48, sqa=32, text=24,
     instructions=Mix(pictures=40, turns=3, text=24),
 )  # fmt: skip
-PARAMS = Benchmark(tasks=RouteTasks(pictures=[], codes=[]), batch=48, resamples=200, seed=0)
+PARAMS = Benchmark(tasks=RouteTasks(pictures=[], tokens=[]), batch_size=48, resamples=200, seed=0)
 EXTERNAL = ExternalBenchmarks(pictures=[], text=[], shots=0, limit=None, include=None)
 
 

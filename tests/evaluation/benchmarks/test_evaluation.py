@@ -20,7 +20,7 @@ from tests.evaluation.benchmarks.conftest import PARAMS, SMALL, directly, log_li
 @pytest.fixture(scope="module")
 def answers(tiny_vlm, task_directory):
     """The tiny model's answers to all benchmarks."""
-    table, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, TASKS)
+    table, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch_size, TASKS)
     assert versions == dict.fromkeys(TASKS, 1.0)
     return table
 
@@ -72,10 +72,10 @@ def test_text_answers_are_the_likeliest_choice(answers, tiny_vlm, task_directory
 
 
 def test_some_tasks_or_items_have_the_same_answers(tiny_vlm, task_directory, answers, tmp_path):
-    text, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch, ["desk_text"])
+    text, versions = answer_all(*tiny_vlm, task_directory, PARAMS.batch_size, ["desk_text"])
     assert versions == {"desk_text": 1.0}
     pd.testing.assert_frame_equal(text, answers[answers["task"] == "desk_text"].reset_index(drop=True))
-    first = answer_first(*tiny_vlm, task_directory, PARAMS.batch, "desk_vqa", 12)
+    first = answer_first(*tiny_vlm, task_directory, PARAMS.batch_size, "desk_vqa", 12)
     assert set(first["uid"]) == set(pd.read_parquet(task_directory / "desk_vqa.parquet")["uid"][:12])
     both = first.merge(answers, on=["uid", "task", "blind"])
     assert len(both) == 12

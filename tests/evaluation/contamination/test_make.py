@@ -41,7 +41,9 @@ def test_every_candidate_and_real_pair_has_a_row_and_benchmark_images_are_flagge
     measured = {make.UNREADABLE, make.DUPLICATE, make.IMAGE_HASH, make.CAPTION_EXACT, make.CAPTION_SHARE}
     assert {flag for flag in FLAGS if metrics["sets"]["candidates"][flag] is not None} == measured
     assert rows[["picture_cosine", "written", "nsfw", "error"]].isna().all(axis=None)
-    metrics, rows = contamination(cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch=4))
+    metrics, rows = contamination(
+        cosine_min=0.99999, nsfw=Nsfw(model=str(classifier), label="nsfw", min=0.5, batch_size=4)
+    )
     leaked = rows.set_index("key").loc[manifest["key"][0]]
     items = leaked["picture_bits_item"], leaked["picture_cosine_item"]
     assert (leaked["picture_bits"], items) == (0, ("vqa/0", "vqa/0"))

@@ -12,7 +12,7 @@ from tests.scoring.conftest import photo
 
 
 def params(classifier, **changed):
-    return Nsfw(**{"model": str(classifier), "label": "nsfw", "min": 0.5, "batch": 4} | changed)
+    return Nsfw(**{"model": str(classifier), "label": "nsfw", "min": 0.5, "batch_size": 4} | changed)
 
 
 def test_nsfw_probabilities_are_those_of_the_librarys_pipeline_in_any_batch(classifier):
@@ -55,5 +55,7 @@ def test_drawn_text_is_read_and_shapes_are_not(monkeypatch):
 
 def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rapidocr", None)
-    with pytest.raises(ValueError, match=r"yaml: contamination.text needs packages .* rapidocr onnxruntime`, or set it to fal"):
+    with pytest.raises(
+        ValueError, match=r"yaml: contamination.text needs packages .* rapidocr onnxruntime`, or set it to fal"
+    ):
         TextReader()

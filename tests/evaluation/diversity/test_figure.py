@@ -9,7 +9,9 @@ from tests.evaluation.diversity.test_clusters import EVEN, SKEWED, TOPICS, capti
 
 
 def test_the_figure_is_the_same_twice_whatever_the_machine_s_style():
-    results = measure_diversity({"skewed": captions(SKEWED), "even": captions(EVEN)}, settings(clusters=[3, TOPICS]), embed)
+    results = measure_diversity(
+        {"skewed": captions(SKEWED), "even": captions(EVEN)}, settings(clusters=[3, TOPICS]), embed
+    )
     first = shares_figure(results)
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "pink", "savefig.dpi": 30, "axes.grid": True}):
         assert shares_figure(results) == first

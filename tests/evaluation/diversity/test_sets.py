@@ -11,7 +11,9 @@ INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", Non
 
 def class_captions(data, rows):
     (data / "invented").mkdir()
-    pd.DataFrame(rows, columns=["uid", "text", "reason"], dtype=object).to_parquet(data / "class_captions/captions.parquet")
+    pd.DataFrame(rows, columns=["uid", "text", "reason"], dtype=object).to_parquet(
+        data / "class_captions/captions.parquet"
+    )
 
 
 def test_every_set_has_its_captions(data):

@@ -17,8 +17,8 @@ from tests.vlm.conftest import parts  # noqa: F401
 THINGS = ("dog", "cat", "bus", "bell", "snail", "rose", "anchor", "fire")
 SECRET = "made by a model"  # in the metadata of images
 PARAMS = Preference(
-    seed=0, count=6, synthetic="selected", side=24, engine="local", max_failed_share=0.0, resamples=200,
-    local=LocalJudges(models=["replaced"], question="Is this {caption}? Answer yes or no.", margin=0.0, batch=4),
+    seed=0, count=6, synthetic="selected", image_size=24, engine="local", max_failed_share=0.0, resamples=200,
+    local=LocalJudges(models=["replaced"], question="Is this {caption}? Answer yes or no.", margin=0.0, batch_size=4),
     server=Served(model="pinned-1", extra={}),
 )  # fmt: skip
 

@@ -17,11 +17,11 @@ from tests.generation.conftest import contents
 @pytest.fixture
 def spec(tiny_clip):
     """Keeps the best of each caption after one step."""
-    return Draft(steps=1, clip=f"local-dir:{tiny_clip}", pretrained=None, keep=1, cosine_min=None)
+    return Draft(num_inference_steps=1, clip=f"local-dir:{tiny_clip}", pretrained=None, keep=1, cosine_min=None)
 
 
 def test_the_best_drafts_get_all_steps_and_the_others_are_counted(settings, captions, spec, tmp_path, monkeypatch):
-    params = settings(candidates=3, steps=3)
+    params = settings(candidates=3, num_inference_steps=3)
     make_images(captions, params, tmp_path / "all")
     metrics, volatile = make_images(captions, replace(params, draft=spec), tmp_path / "best")
     assert metrics == {
@@ -63,7 +63,7 @@ def test_drafts_resume_and_other_choices_reuse_them(settings, captions, spec, tm
     metrics, _ = make_images(captions, replace(params, draft=draft), tmp_path / "out")
     assert len(scored) == 8, "no more"
     assert metrics["candidates"] == (table["clip_cosine"] >= minimum).sum()
-    make_images(captions, replace(params, draft=replace(spec, steps=2)), tmp_path / "out")
+    make_images(captions, replace(params, draft=replace(spec, num_inference_steps=2)), tmp_path / "out")
     assert len(scored) == 8 + 16
 
 

@@ -14,13 +14,15 @@ from tests.generation.diffusion import tiny
 
 
 def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, monkeypatch):
-    ours = Generator(settings(batch=1, negative_prompt="blurred")).generate_images(KEYS[:1], TEXTS[:1])[0]
+    ours = Generator(settings(batch_size=1, negative_prompt="blurred")).generate_images(KEYS[:1], TEXTS[:1])[0]
     pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(tiny_generator, add_watermarker=False)
     assert np.array_equal(ours, tiny.plain_picture(pipeline, KEYS[0], TEXTS[0], negative_prompt="blurred"))
     monkeypatch.setattr(pipeline_stable_diffusion_xl, "is_invisible_watermark_available", lambda: True)
-    again = Generator(settings(batch=1, negative_prompt="blurred"))
+    again = Generator(settings(batch_size=1, negative_prompt="blurred"))
     assert again.pipeline.watermark is None
-    assert np.array_equal(again.generate_images(KEYS[:1], TEXTS[:1])[0], ours), "an installed watermark package changes nothing"
+    assert np.array_equal(again.generate_images(KEYS[:1], TEXTS[:1])[0], ours), (
+        "an installed watermark package changes nothing"
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_plain_diffusers_loop_gives_the_same_pixels(settings, tiny_generator, mo
     [(4, 1, None), (4, 2, None), (7, 2, None), (4, 1, "EulerAncestralDiscreteScheduler")],
 )
 def test_a_picture_does_not_depend_on_the_batch_or_its_row_in_it(settings, batch, threads, scheduler):
-    generator = Generator(settings(batch=batch, scheduler=scheduler))
+    generator = Generator(settings(batch_size=batch, scheduler=scheduler))
     keys, texts = KEYS[:batch], TEXTS[:batch]
     with determinism.torch_threads(threads):
         alone = [generator.generate_images([key], [text])[0] for key, text in zip(keys, texts, strict=True)]
@@ -40,7 +42,14 @@ def test_a_picture_does_not_depend_on_the_batch_or_its_row_in_it(settings, batch
 
 
 def test_fingerprint_covers_what_changes_pictures(settings, tiny_generator, tmp_path):
-    changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"negative_prompt": ""}, {"side": 64}, {"format": "webp"}]
+    changes = [
+        {},
+        {"num_inference_steps": 3},
+        {"guidance_scale": 2.0},
+        {"negative_prompt": ""},
+        {"image_size": 64},
+        {"format": "webp"},
+    ]
     changes += [{"dtype": "bfloat16"}, {"scheduler": "EulerDiscreteScheduler"}]
     made = [Generator(settings(**change)) for change in changes]
     assert len({one.fingerprint for one in made}) == len(changes)
@@ -64,7 +73,7 @@ def test_fingerprint_covers_what_changes_pictures(settings, tiny_generator, tmp_
     [
         ({"generator": "models/none"}, "images.generator: 'models/none' is neither a directory nor OWNER/NAME@"),
         ({"generator": "."}, "model_index.json is missing"),
-        ({"side": 36}, "images.side must be a multiple of 8, got 36"),
+        ({"image_size": 36}, "images.image_size must be a multiple of 8, got 36"),
         ({"max_sequence_length": 8}, "images.max_sequence_length must be null, got 8: StableDiffusionXLPipeline has"),
         (
             {"generator": tiny.sd3, "long_prompts": "chunk"},
@@ -95,12 +104,14 @@ def test_weights_that_could_run_code_and_unknown_pipelines_are_refused(settings,
 
 @pytest.mark.parametrize("kind", [tiny.sd3, tiny.pixart, tiny.flux], ids=["sd3", "pixart", "flux"])
 def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kind):
-    generator = Generator(settings(generator=str(kind(tmp_path)), batch=2, max_sequence_length=24))
+    generator = Generator(settings(generator=str(kind(tmp_path)), batch_size=2, max_sequence_length=24))
     pictures = generator.generate_images(KEYS[:2], TEXTS[:2])
     assert pictures.shape == (2, 32, 32, 3)
     assert not np.array_equal(pictures[0], pictures[1])
     assert np.array_equal(generator.generate_images(KEYS[:1], TEXTS[:1])[0], pictures[0])
-    alone = Generator(settings(generator=str(tmp_path), batch=1, max_sequence_length=24)).generate_images(KEYS[:1], TEXTS[:1])[0]
+    alone = Generator(settings(generator=str(tmp_path), batch_size=1, max_sequence_length=24)).generate_images(
+        KEYS[:1], TEXTS[:1]
+    )[0]
     theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
     own = {"clean_caption": False, "use_resolution_binning": False} if kind is tiny.pixart else {}
     assert np.array_equal(alone, tiny.plain_picture(theirs, KEYS[0], TEXTS[0], max_sequence_length=24, **own))

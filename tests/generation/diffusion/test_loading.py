@@ -21,7 +21,7 @@ from tests.generation.diffusion import tiny
 )
 def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, base, refiner, scheduler, negative):
     params = settings(
-        generator=str(base), refiner=Refiner(model=str(refiner), base_share=0.8), steps=10, batch=1, scheduler=scheduler,
+        generator=str(base), refiner=Refiner(model=str(refiner), base_share=0.8), num_inference_steps=10, batch_size=1, scheduler=scheduler,
         negative_prompt=negative,
     )  # fmt: skip
     ours = Generator(params).generate_images(KEYS[:1], TEXTS[:1])[0]
@@ -53,25 +53,25 @@ def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, 
 
 
 def test_what_cannot_be_refined_says_why(settings, base, refiner, tmp_path):
-    leading = {"steps": 4, "scheduler_options": {"timestep_spacing": "leading"}}
+    leading = {"num_inference_steps": 4, "scheduler_options": {"timestep_spacing": "leading"}}
     for generator, model, share, more, message in (
         (base, base, 0.8, {}, "images.refiner.model: StableDiffusionXLPipeline is no StableDiffusionXLImg"),
         (tiny.sd3(tmp_path / "sd3"), refiner, 0.8, {}, "only a StableDiffusionXLPipeline .* is a StableDiffusion3"),
         (base, "models/none", 0.8, {}, "images.refiner.model: 'models/none' is neither"),
-        (base, refiner, 0.8, {"steps": 1}, "base_share must leave both base and refiner some of 1 steps"),
+        (base, refiner, 0.8, {"num_inference_steps": 1}, "base_share must leave both base and refiner some of 1 steps"),
         (base, refiner, 0.01, leading, "base_share must leave both base and refiner some of 4 steps"),
     ):
         spec = Refiner(model=str(model), base_share=share)
         with pytest.raises((FileNotFoundError, ValueError), match=message):
-            Generator(settings(generator=str(generator), refiner=spec, **{"steps": 10} | more))
+            Generator(settings(generator=str(generator), refiner=spec, **{"num_inference_steps": 10} | more))
 
 
 def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_path):
     tiny.lora(tmp_path / "lora", base)
     spec = Lora(model=str(tmp_path / "lora"), file="tiny_lora.safetensors", scale=1.0)
-    plain = Generator(settings(generator=str(base), batch=2))
+    plain = Generator(settings(generator=str(base), batch_size=2))
     full, zero = (
-        Generator(settings(generator=str(base), batch=2, lora=replace(spec, scale=scale))) for scale in (1, 0)
+        Generator(settings(generator=str(base), batch_size=2, lora=replace(spec, scale=scale))) for scale in (1, 0)
     )
     assert len({one.fingerprint for one in (plain, full, zero)}) == 3
     assert "lora" not in plain.inputs
@@ -128,7 +128,9 @@ def overflowing(folder, force_upcast):
 
 def test_in_half_precision_force_upcast_is_obeyed(settings, base, tmp_path):
     def generated(generator, **changes):
-        return Generator(settings(generator=str(generator), batch=1, **changes)).generate_images(KEYS[:1], TEXTS[:1])[0]
+        return Generator(settings(generator=str(generator), batch_size=1, **changes)).generate_images(
+            KEYS[:1], TEXTS[:1]
+        )[0]
 
     careful, careless = (overflowing(tmp_path / str(upcast), upcast) for upcast in (True, False))
     exact = generated(careful)
@@ -150,7 +152,7 @@ def test_optional_parts_are_in_the_fingerprint_and_replaced_or_shared_ones_need_
     for part in ("vae", "text_encoder_2"):
         shutil.rmtree(tmp_path / "refiner" / part)
     spec = Refiner(model=str(tmp_path / "refiner"), base_share=0.8)
-    params = settings(generator=str(tmp_path / "base"), vae=str(tmp_path / "vae"), refiner=spec, steps=10)
+    params = settings(generator=str(tmp_path / "base"), vae=str(tmp_path / "vae"), refiner=spec, num_inference_steps=10)
     generator = Generator(params)
     assert generator.refiner.vae is generator.pipeline.vae
     assert generator.refiner.text_encoder_2 is generator.pipeline.text_encoder_2

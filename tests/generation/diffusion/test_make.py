@@ -21,7 +21,7 @@ make_images(captions_of(TEXTS), Images(**{params!r}), Path({out!r}))
 
 
 def test_killed_and_run_again_gives_the_same_bytes(settings, tmp_path, monkeypatch):
-    params = settings(batch=2, candidates=3, steps=12)
+    params = settings(batch_size=2, candidates=3, num_inference_steps=12)
     program = PROGRAM.format(params=asdict(params), out=str(tmp_path / "out"))
     work = tmp_path / ".dvc/tmp/work/images"
     stored = killed_with_work(program, work)

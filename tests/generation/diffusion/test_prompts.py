@@ -77,7 +77,7 @@ def test_long_captions_are_encoded_whole_and_short_ones_do_not_change(settings, 
     assert np.array_equal(mixed[3], chunked.generate_images(KEYS[3:4], [other])[0])
     refined = Generator(
         settings(
-            generator=str(base), long_prompts="chunk", steps=4,
+            generator=str(base), long_prompts="chunk", num_inference_steps=4,
             refiner=Refiner(model=str(refiner), base_share=0.5),
         )
     )  # fmt: skip

@@ -18,7 +18,7 @@ def test_greedy_tokens_are_those_of_diffusers(settings, tiny_masked, guidance, s
 
     It keeps all tied cells. U-ViTs have no positions, so cells tie that are far from the border; in a 4 x 4 grid none are.
     """
-    greedy = settings(temperature=None, candidates=1, guidance=guidance, schedule=schedule, steps=7)
+    greedy = settings(temperature=None, candidates=1, guidance_scale=guidance, schedule=schedule, num_inference_steps=7)
     ours, _ = MaskedGenerator(greedy).decode(KEYS[:4], TEXTS[:4])
     pipeline = AmusedPipeline.from_pretrained(tiny_masked)
     pipeline.set_progress_bar_config(disable=True)
@@ -33,7 +33,7 @@ def test_greedy_tokens_are_those_of_diffusers(settings, tiny_masked, guidance, s
 
 @pytest.mark.parametrize(("batch", "threads"), [(4, 1), (4, 2), (7, 2)])
 def test_tokens_do_not_depend_on_the_batch_or_their_row_in_it(settings, batch, threads):
-    generator = MaskedGenerator(settings(batch=batch, vectors="soft"))
+    generator = MaskedGenerator(settings(batch_size=batch, vectors="soft"))
     keys, texts = KEYS[:batch], TEXTS[:batch]
     with determinism.torch_threads(threads):
         together = generator.decode(keys, texts)
@@ -43,7 +43,7 @@ def test_tokens_do_not_depend_on_the_batch_or_their_row_in_it(settings, batch, t
         assert np.array_equal(np.concatenate([one[part] for one in alone]), together[part])
         assert np.array_equal(reverse[part][::-1], together[part])
     tokens, vectors = together
-    without_vectors, _ = MaskedGenerator(settings(batch=batch)).decode(keys, texts)
+    without_vectors, _ = MaskedGenerator(settings(batch_size=batch)).decode(keys, texts)
     assert np.array_equal(tokens, without_vectors)
     assert (vectors.dtype, vectors.shape) == (np.float16, (batch, CHANNELS, *GRID))
     low, high = generator.codebook.min(0)[:, None, None], generator.codebook.max(0)[:, None, None]
@@ -56,7 +56,9 @@ def test_conditions_are_those_of_the_training_and_only_the_vq_model_stays_in_flo
     theirs = masked.conditions(TEXTS, generator.tokenizer, generator.pipeline.text_encoder)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    tokens = [MaskedGenerator(settings(guidance=scale)).decode(KEYS[:4], TEXTS[:4])[0] for scale in (0.0, 1.0, 3.0)]
+    tokens = [
+        MaskedGenerator(settings(guidance_scale=scale)).decode(KEYS[:4], TEXTS[:4])[0] for scale in (0.0, 1.0, 3.0)
+    ]
     assert np.array_equal(tokens[0], tokens[1]), "no guidance at a scale of one or less"
     assert not np.array_equal(tokens[1], tokens[2])
     half = MaskedGenerator(settings(dtype="bfloat16"))
@@ -82,11 +84,17 @@ def test_pictures_are_those_of_diffusers(settings, tiny_masked):
 
 
 def test_fingerprint_covers_what_changes_tokens(settings, tiny_masked, tmp_path):
-    changes = [{}, {"steps": 3}, {"guidance": 2.0}, {"temperature": [1.0, 0.0]}, {"schedule": "linear"}]
+    changes = [
+        {},
+        {"num_inference_steps": 3},
+        {"guidance_scale": 2.0},
+        {"temperature": [1.0, 0.0]},
+        {"schedule": "linear"},
+    ]
     changes += [{"vectors": "soft"}, {"dtype": "bfloat16"}, {"temperature": None, "candidates": 1}]
     prints = [MaskedGenerator(settings(**change)).fingerprint for change in changes]
     assert len(set(prints)) == len(prints)
-    assert MaskedGenerator(settings(batch=2, candidates=3, samples_per_shard=2)).fingerprint == prints[0]
+    assert MaskedGenerator(settings(batch_size=2, candidates=3, samples_per_shard=2)).fingerprint == prints[0]
     copy = tmp_path / "generator"
     shutil.copytree(tiny_masked, copy)
     one = MaskedGenerator(settings(generator=str(copy))).fingerprint
@@ -98,11 +106,20 @@ def test_fingerprint_covers_what_changes_tokens(settings, tiny_masked, tmp_path)
 def test_invalid_settings_are_errors(settings, tiny_generator, tmp_path):
     other = str(save_masked(tmp_path / "other", vq_codes=CODES - 1))
     for changed, message in (
-        ({"generator": "models/none"}, r"generate_tokens.generator: 'models/none' is neither a directory nor OWNER/NAME@"),
+        (
+            {"generator": "models/none"},
+            r"generate_tokens.generator: 'models/none' is neither a directory nor OWNER/NAME@",
+        ),
         ({"generator": str(tmp_path)}, r"model_index.json is missing: generate_tokens.generator must be"),
-        ({"generator": str(tiny_generator)}, r"generate_tokens.generator: StableDiffusionXLPipeline is no AmusedPipeline"),
+        (
+            {"generator": str(tiny_generator)},
+            r"generate_tokens.generator: StableDiffusionXLPipeline is no AmusedPipeline",
+        ),
         ({"temperature": [1.0]}, r"generate_tokens.temperature must be \[first, last\], got \[1.0\]"),
-        ({"temperature": None}, r"generate_tokens.candidates must be 1 when generate_tokens.temperature is null, got 2"),
+        (
+            {"temperature": None},
+            r"generate_tokens.candidates must be 1 when generate_tokens.temperature is null, got 2",
+        ),
         ({"generator": other, "vectors": "soft"}, r"soft needs .* VQ model of the same codes, not 32 and 31"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):

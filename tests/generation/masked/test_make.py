@@ -29,7 +29,9 @@ def test_no_captions_give_no_candidates(settings, captions, tmp_path):
 def test_tokens_beyond_the_codebook_are_failures(settings, tmp_path):
     narrow = save_masked(tmp_path / "narrow", vq_codes=2)
     params = settings(generator=str(narrow), temperature=None, candidates=1)
-    with pytest.raises(ValueError, match=r"generate_tokens.max_failed_share .*: token \d+ lies beyond the codebook of 2"):
+    with pytest.raises(
+        ValueError, match=r"generate_tokens.max_failed_share .*: token \d+ lies beyond the codebook of 2"
+    ):
         make_token_grids(captions_of(TEXTS), params, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -14,7 +14,7 @@ from tests.generation.masked.conftest import CHANNELS
 RECORDED = json.loads((Path(__file__).parent / "recipes.json").read_text())
 AGREE = 0.9  # of the tokens: machines differ in low bits, which decide between tokens of equal probability
 TEXTS = ["a red dog", "two cats on blue", "a bell", "a plain white rose"]
-CASES = {"plain": {}, "linear, without guidance": {"schedule": "linear", "guidance": 1.0}}
+CASES = {"plain": {}, "linear, without guidance": {"schedule": "linear", "guidance_scale": 1.0}}
 
 
 def samples_of(params):

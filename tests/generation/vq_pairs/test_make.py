@@ -58,7 +58,10 @@ def test_pairs_are_the_first_of_the_list_and_reproducible(project, drawings, tin
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"seed": 2}, r"encode_real_pairs\.seed, encode_real_pairs\.kinds, world\.concepts or art\.side .* has changed"),
+        (
+            {"seed": 2},
+            r"encode_real_pairs\.seed, encode_real_pairs\.kinds, world\.concepts or art\.side .* has changed",
+        ),
         ({"kinds": {"single": 1.0}}, r"encode_real_pairs\.kinds, .* has changed"),
         ({"scenes": 91}, r"params\.yaml: encode_real_pairs\.scenes was 90"),
         ({}, "the pinned artwork has changed"),
@@ -77,7 +80,9 @@ def test_another_list_than_the_tokenizers_is_an_error(project, drawings, changed
 
 def test_too_few_scenes_and_invalid_records_are_errors(project):
     record = project(used=91) / "models/masked" / RECORD
-    with pytest.raises(ValueError, match=r"encode_real_pairs\.used must be at most encode_real_pairs\.scenes \(90\), got 91"):
+    with pytest.raises(
+        ValueError, match=r"encode_real_pairs\.used must be at most encode_real_pairs\.scenes \(90\), got 91"
+    ):
         main()
     project()
     record.write_text("[]")

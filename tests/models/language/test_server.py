@@ -21,7 +21,9 @@ def ask(connection):
         prompts = [[("system", "You write captions."), ("user", f"Subject: {name}.")] for name in WORLD]
         settings = {"temperature": 1, "top_p": 0.95, "max_tokens": 16}
         bodies = (request_body(SERVED, messages, seed=number, **settings) for number, messages in enumerate(prompts))
-        return server_replies(bodies, len(prompts), SERVED, replace(connection, **changed), most_failed, "class_captions")
+        return server_replies(
+            bodies, len(prompts), SERVED, replace(connection, **changed), most_failed, "class_captions"
+        )
 
     return go
 

@@ -59,7 +59,7 @@ def test_the_page(project):
     assert row.format("bold-name", "+0.500 [+0.500, +0.500] | < 0.001", "bold-name:selected is better") in page
     assert row.format("workspace", "+0.000 [+0.000, +0.000] | 1.000", "no difference shown") in page
     assert "| `select.strategy` | random | top | random |" in page
-    assert "select.k" not in page
+    assert "select.num_pairs" not in page
     assert page == page_of("HEAD", "bold-name", "workspace")
 
 

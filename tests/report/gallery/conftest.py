@@ -17,9 +17,9 @@ from tests.scoring.conftest import photo, png
 ARMS = ["selected", "random", "real"]
 THINGS = ("dog", "cat", "bus", "bell", "snail", "rose")
 NASTY = "<b>two</b> </script><script>document.title = 'hit'</script> \u2028 & \"dogs\" \U0001f600"
-PARAMS = Gallery(limit=1000, seed=0, side=32, quality=80)
+PARAMS = Gallery(limit=1000, seed=0, image_size=32, quality=80)
 SELECT = Select(
-    fusion="sum", strategy="top", k=5, clip_weight=1.0, clip_scale=2.0, ssim_weight=0.5, best_of=True, per_concept=None,
+    normalisation="sum", strategy="top", num_pairs=5, clip_weight=1.0, clip_scale=2.0, ssim_weight=0.5, best_of=True, per_concept=None,
     seed=0, samples_per_shard=8,
 )  # fmt: skip
 

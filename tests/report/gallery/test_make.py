@@ -66,7 +66,7 @@ def test_a_missing_file_is_named_with_its_stage(data, tmp_path, file, command):
 
 def test_large_images_are_scaled_down_and_small_ones_stay():
     for side, expected in ((16, 16), (48, 48), (64, 48)):
-        image = Image.open(io.BytesIO(encode(png(photo(48, 0)), replace(PARAMS, side=side))))
+        image = Image.open(io.BytesIO(encode(png(photo(48, 0)), replace(PARAMS, image_size=side))))
         assert (image.format, image.size) == ("WEBP", (expected, expected))
     assert encode(b"no image", PARAMS) is None
 

@@ -28,7 +28,9 @@ def test_examples_are_the_flagged_ones(results):
     assert len(rows) == 2
     assert "| `ffffffffff` | same group |" in rows[0]
     assert "| `desk_caption/0123` | 75% of the n-grams |" in rows[1]
-    clean = dataclasses.replace(results, contamination=results.contamination.assign(flags=[[]] * len(results.contamination)))
+    clean = dataclasses.replace(
+        results, contamination=results.contamination.assign(flags=[[]] * len(results.contamination))
+    )
     assert "| flag | pair |" not in contamination(clean)
 
 
