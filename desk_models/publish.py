@@ -47,7 +47,7 @@ def card() -> str:
             "Small real models of the emoji world, trained from scratch by `desk_models/` on drawings and scenes of "
             f"{len(trained_concepts())} concepts ({len(used)} drawings, none held out). Nothing else was used.",
             "",
-            "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `vision_tower` is its image tower for transformers.",
+            "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `vision_tower` is its image tower.",
             "- `second_clip`: another one (60-pixel input, 5 x 5 patches, another seed), a second opinion on scores.",
             "- `generator`: a StableDiffusionXLPipeline for 64-pixel pictures.",
             *([_masked(metrics["masked"])] if masked else []),

@@ -1,4 +1,4 @@
-"""Stage `contamination`: near duplicates, what benchmarks share with the pairs, text in pictures; run by `dvc repro contamination`."""
+"""Stage `contamination`: near duplicates, and what pairs share with the benchmarks; run by `dvc repro contamination`."""
 
 from pathlib import Path
 

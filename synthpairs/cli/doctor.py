@@ -47,8 +47,9 @@ from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Training, Vlm
 
 SECTIONS: dict[str, Any] = {
     "world": EmojiWorld, "emoji": EmojiDrawings, "language_model": GgufSource, "sentence_encoder": PackagedEncoder,
-    "captions": CaptionParams, "class_captions": ClassCaptions, "encode_real_pairs": RealPairs, "images": Images, "generate_tokens": GenerateTokens, "scores": Scores,
-    "select": Select, "contamination": Contamination, "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "pretrain": Pretrain,
+    "captions": CaptionParams, "class_captions": ClassCaptions, "encode_real_pairs": RealPairs, "images": Images,
+    "generate_tokens": GenerateTokens, "scores": Scores, "select": Select, "contamination": Contamination,
+    "diversity": Diversity, "tasks": Tasks, "arms": list[Arm], "vlm": Vlm, "pretrain": Pretrain,
     "finetune": Finetune, "token_arms": list[TokenArm], "resampler": Resampler, "mixing": Mixing, "pretrain_tokens": Training,
     "finetune_tokens": Finetune, "experiments": Experiments, "benchmark": Benchmark, "external_benchmarks": ExternalBenchmarks,
     "distributions": Distributions, "perplexity": Perplexity, "preference": Preference, "report": Report, "gallery": Gallery,

@@ -166,12 +166,13 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where} must be a mapping, got {value!r}")
     hints = get_type_hints(kind, include_extras=True)
     names = [field.name for field in fields(kind)]
-    renamed = {old: new for old, new in KEYS.get(where.rpartition(": ")[2], {}).items() if new in names}
-    errors = [
-        f"{where}.{key} " + (f"is called {renamed[key]} now" if key in renamed else f"is not a known key; known are {', '.join(names)}")
-        for key in value if key not in names
-    ]  # fmt: skip
-    errors += [f"{where}.{name} is missing" for name in names if name not in value]
+    renamed = {
+        old: new for old, new in KEYS.get(where.rpartition(": ")[2], {}).items() if old in value and old not in names
+    }
+    errors = [f"{where}.{old} is called {new} now" for old, new in renamed.items()]
+    unknown = [key for key in value if key not in names and key not in renamed]
+    errors += [f"{where}.{key} is not a known key; known are {', '.join(names)}" for key in unknown]
+    errors += [f"{where}.{name} is missing" for name in names if name not in value and name not in renamed.values()]
     present = [name for name in names if name in value]
     values = _converted(((hints[name], value[name], f"{where}.{name}") for name in present), errors)
     return kind(**dict(zip(present, values, strict=True)))

@@ -24,7 +24,7 @@ T = TypeVar("T")
 END_OF_TAR = 1024  # zero bytes that close every tar
 BATCH_ROWS = 1024  # Python rows that TableWriter collects before it converts them
 GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # size of a row group at which TableWriter writes it
-RECIPE = "recipe-"  # prefix of the WorkStore folders that are named by a recipe's version
+RECIPE = "recipe-"  # prefix of the ResultCache folders that are named by a recipe's version
 
 
 def write_bytes(path: Path, payload: bytes) -> None:

@@ -8,7 +8,7 @@ from synthpairs.core.config import Within
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vlm:
-    """Section `vlm`: the model's parts. `vision_tower`, `llm` and `adapter` are each a directory or OWNER/NAME@REVISION of a hub model."""
+    """Section `vlm`. `vision_tower`, `llm` and `adapter` are each a directory or OWNER/NAME@REVISION of a hub model."""
 
     vision_tower: str  # vision tower: a CLIPVisionModel, or a CLIPModel that holds one, and its image processor
     llm: str  # a causal language model and its tokenizer

@@ -1,6 +1,6 @@
 """The parts of a VLM, loaded from where params name them: a directory, or OWNER/NAME@REVISION of a hub model.
 
-Weights are read from safetensors alone, and no code of a model's own is run. Errors name the param's key, such as `vlm.vision_tower`.
+Weights are read from safetensors alone, and no code of a model's own is run. Errors name the param's key.
 """
 
 import json

@@ -36,7 +36,7 @@ def hash_in(tree, program):
         ("stages.finetune", "synthpairs/vlm/training.py", True),
         ("stages.scores", "synthpairs/report/page.py", False),
         ("stages.scores", "synthpairs/runtime/progress.py", False),
-        ("stages.images", "synthpairs/runtime/engine/run.py", False),
+        ("stages.images", "synthpairs/runtime/engine/scheduler.py", False),
         ("", "synthpairs/report/page.py", True),
     ],
 )

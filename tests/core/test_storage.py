@@ -145,7 +145,7 @@ def test_pieces_of_the_same_fingerprint_and_code_or_recipe_are_reused(recipe, pr
 
 def test_a_second_process_cannot_enter_the_work_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    code = "from synthpairs.core.storage import WorkStore\nwith WorkStore('images', 'f', recipe=1).locked(): pass"
+    code = "from synthpairs.core.storage import ResultCache\nwith ResultCache('images', 'f', recipe=1).locked(): pass"
 
     def enter():
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr

@@ -21,8 +21,17 @@ from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 from tests.vlm.conftest import narrow, parts, training  # noqa: F401
 
-PARAMS = Strategies(seeds=[0, 1, 2], sizes=[2], per_concept=1, guidance_scales=[], steps=2, tasks=["desk_vqa"], tuned=["selection"],
-                    tuned_seeds=2, items=4)  # fmt: skip
+PARAMS = Strategies(
+    seeds=[0, 1, 2],
+    sizes=[2],
+    per_concept=1,
+    guidance_scales=[],
+    steps=2,
+    tasks=["desk_vqa"],
+    tuned=["selection"],
+    tuned_seeds=2,
+    items=4,
+)
 TOP, REAL, SMALL = TrainingSet("top", 3), TrainingSet("real", 3), TrainingSet("top", 2)
 
 

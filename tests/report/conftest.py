@@ -30,10 +30,10 @@ from tests.experiments.conftest import made_up_answers
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
 TOKEN_ARMS = ("real-tokens", "genpair", "synthetic")
-SELECT = Select(strategy="top", normalisation="sum", num_pairs=20, clip_weight=0.5, clip_scale=2.0, ssim_weight=0.5, best_of=False,
-                per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
+SELECT = Select(strategy="top", normalisation="sum", num_pairs=20, clip_weight=0.5, clip_scale=2.0, ssim_weight=0.5,
+                best_of=False, per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, image_size=32)
-BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], codes=[]), batch_size=1, resamples=200, seed=0)
+BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], tokens=[]), batch_size=1, resamples=200, seed=0)
 DIVERSITY = Diversity(encoder="none", batch_size=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2,
                       restarts=1, resamples=10, seed=0)  # fmt: skip
 # Share of right answers with and without the image, by task; desk_text has no image.
@@ -224,7 +224,8 @@ def write_synthvlm_route(root):
     tables = {
         "captions/kept": (schema.CAPTIONS, kept), "captions/rejected": (schema.REJECTED, rejected),
         "images/manifest": (schema.CANDIDATES, rows), "images/failed": (schema.FAILED, []),
-        "scores/scores": (schema.SCORES, rows), "scores/failed": (schema.FAILED, []), "contamination/contamination": (schema.CONTAMINATION, contamination),
+        "scores/scores": (schema.SCORES, rows), "scores/failed": (schema.FAILED, []),
+        "contamination/contamination": (schema.CONTAMINATION, contamination),
         "selection/selected": (schema.SELECTED, made), "selection/pairs/selected": (schema.PAIRS, made),
         "selection/pairs/random": (schema.PAIRS, made), "selection/pairs/real": (schema.PAIRS, real),
     }  # fmt: skip

@@ -37,13 +37,21 @@ def test_a_missing_input_names_what_makes_it(project, path, command):
 @pytest.mark.parametrize(
     ("path", "spoil", "message"),
     [
-        ("benchmarks/real", lambda text: text.replace("desk_vqa", "desk_pope"), r"real\.json: desk_vqa is missing, other arms"),
+        (
+            "benchmarks/real",
+            lambda text: text.replace("desk_vqa", "desk_pope"),
+            r"real\.json: desk_vqa is missing, other arms",
+        ),
         ("benchmarks/real", lambda text: text.replace('"metric"', '"m"'), r"real\.json: desk_pope has no metric; run"),
         ("metrics/pretrain/real", lambda text: "{", r"real\.json: not valid JSON .* run `dvc repro pretrain` again"),
-        ("metrics/contamination", lambda text: "[]", r"contamination\.json: not a JSON object; .* run `dvc repro contamination` again"),
+        (
+            "metrics/contamination",
+            lambda text: "[]",
+            r"contamination\.json: not a JSON object; .* run `dvc repro contamination` again",
+        ),
         ("speed", lambda text: "{}", r"speed\.json: n_runs is missing; run `make speed` again"),
     ],
-)  # fmt: skip
+)
 def test_invalid_json_is_named(project, path, spoil, message):
     file = project / f"reports/{path}.json"
     file.write_text(spoil(file.read_text()))

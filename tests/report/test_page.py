@@ -135,11 +135,17 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         write_answers(project, path.stem, read_table(path, "").assign(concept="cat"))
     only = read_table(project / "data/selection/selected.parquet", "")[:1]
     for name, schema, column in (
-        ("images/manifest", CANDIDATES, "key"), ("scores/scores", SCORES, "key"), ("contamination/contamination", CONTAMINATION, "key"),
-        ("captions/kept", CAPTIONS, "uid"), ("captions/rejected", REJECTED, None), ("generated_tokens/manifest", CANDIDATES, None),
-        ("selection/selected", SELECTED, "key"), ("selection/pairs/selected", PAIRS, "key"),
-        ("selection/pairs/random", PAIRS, "key"), ("selection/pairs/real", PAIRS, None),
-    ):  # fmt: skip
+        ("images/manifest", CANDIDATES, "key"),
+        ("scores/scores", SCORES, "key"),
+        ("contamination/contamination", CONTAMINATION, "key"),
+        ("captions/kept", CAPTIONS, "uid"),
+        ("captions/rejected", REJECTED, None),
+        ("generated_tokens/manifest", CANDIDATES, None),
+        ("selection/selected", SELECTED, "key"),
+        ("selection/pairs/selected", PAIRS, "key"),
+        ("selection/pairs/random", PAIRS, "key"),
+        ("selection/pairs/real", PAIRS, None),
+    ):
         path = project / f"data/{name}.parquet"
         rows = read_table(path, "")
         write_table(path, rows[rows[column].isin(only[column])] if column else rows[:0], schema)
@@ -152,11 +158,18 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
     left_out = {"order": [], "left_out": ["models/vlm/real/finetuned"]}
     write_json(project / "reports/perplexity.json", PERPLEXITY | left_out)
     page = page_of(project)
-    assert [text for text in (
-        "Not asked: 1 caption.", "Not asked: `models/vlm/real/finetuned` belong to arms that are not trained.",
-        "Too few captions to say: human (n = 1); invented (n = 0).", "No VQ tokens were generated", "### The best 1\n",
-        "### 0 random real pairs",
-    ) if text not in page] == []  # fmt: skip
+    assert [
+        text
+        for text in (
+            "Not asked: 1 caption.",
+            "Not asked: `models/vlm/real/finetuned` belong to arms that are not trained.",
+            "Too few captions to say: human (n = 1); invented (n = 0).",
+            "No VQ tokens were generated",
+            "### The best 1\n",
+            "### 0 random real pairs",
+        )
+        if text not in page
+    ] == []
 
 
 def test_tables_for_dvc_plots_agree_with_the_results(twice, results):

@@ -16,14 +16,14 @@ from tests.conftest import children, kill_with_workers
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import time
-from synthpairs.core.storage import WorkStore
+from synthpairs.core.storage import ResultCache
 from synthpairs.runtime.workers import process_pool
 
 def work(seconds):
     time.sleep(seconds)
 
 if __name__ == "__main__":
-    with WorkStore("stage", "x").locked(), process_pool(2, {start!r}) as pool:
+    with ResultCache("stage", "x").locked(), process_pool(2, {start!r}) as pool:
         futures = [pool.submit(work, seconds) for seconds in (0, 0, 100)]
         futures[0].result()
         print("ready", flush=True)

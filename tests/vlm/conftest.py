@@ -43,8 +43,18 @@ def parts(tmp_path_factory):
     PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token=CONTROL[0], bos_token=CONTROL[1], eos_token=CONTROL[2], pad_token=CONTROL[2]
     ).save_pretrained(root / "llm")
-    return Vlm(vision_tower=str(root / "tower"), llm=str(root / "llm"), num_hidden_layers=None, adapter=None, vision_feature_layer=-2,
-               vision_feature_select="default", image_aspect_ratio="crop", image_token="<empty_output>", chat_template="chatml", seed=0)  # fmt: skip
+    return Vlm(
+        vision_tower=str(root / "tower"),
+        llm=str(root / "llm"),
+        num_hidden_layers=None,
+        adapter=None,
+        vision_feature_layer=-2,
+        vision_feature_select="default",
+        image_aspect_ratio="crop",
+        image_token="<empty_output>",
+        chat_template="chatml",
+        seed=0,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -111,9 +121,18 @@ def instructions():
 def training():
     """Values of a section of params.yaml: ten steps over forty examples."""
     return {
-        "seed": 3, "epochs": 1.0, "max_steps": None, "batch_size": 4, "micro_batch_size": 4, "learning_rate": 0.01, "warmup_ratio": 0.1,
-        "weight_decay": 0.0, "max_length": 120, "max_skipped_ratio": 0.0, "save_steps": 3,
-    }  # fmt: skip
+        "seed": 3,
+        "epochs": 1.0,
+        "max_steps": None,
+        "batch_size": 4,
+        "micro_batch_size": 4,
+        "learning_rate": 0.01,
+        "warmup_ratio": 0.1,
+        "weight_decay": 0.0,
+        "max_length": 120,
+        "max_skipped_ratio": 0.0,
+        "save_steps": 3,
+    }
 
 
 @pytest.fixture

@@ -82,8 +82,18 @@ def hub(cached, monkeypatch):
     return cached
 
 
-PAPER = Vlm(vision_tower="openai/clip@refs/pr/8", llm="lmsys/vicuna@main", num_hidden_layers=None, adapter=None, vision_feature_layer=-2,
-            vision_feature_select="default", image_aspect_ratio="crop", image_token=None, chat_template="vicuna", seed=0)  # fmt: skip
+PAPER = Vlm(
+    vision_tower="openai/clip@refs/pr/8",
+    llm="lmsys/vicuna@main",
+    num_hidden_layers=None,
+    adapter=None,
+    vision_feature_layer=-2,
+    vision_feature_select="default",
+    image_aspect_ratio="crop",
+    image_token=None,
+    chat_template="vicuna",
+    seed=0,
+)
 
 
 def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):

@@ -38,7 +38,7 @@ QUESTIONS = {
     "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
     "scienceqa": 4_241, "scienceqa_img": 2_017, "seedbench": 17_990, "vizwiz_vqa_val": 4_319, "vqav2_val": 214_354,
 }  # fmt: skip
-# Of lm-eval's tasks: subjects (`external_benchmarks.limit` applies to each), questions, and tokens per question with answer (a guess).
+# Of lm-eval's tasks: subjects (external_benchmarks.limit applies to each), questions, tokens per question with answer (a guess).
 TEXTS = {"mmlu": (57, 14_042, 115)}
 GRADED = ("desk_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # their answers are not just right or wrong
 
@@ -142,7 +142,8 @@ def read_run(captions: int | None) -> Run:
         Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(external.pictures))),
     ]  # fmt: skip
     return Run(
-        captions=kept, images=painted * each, steps=images.num_inference_steps, side=images.image_size, arms=arms, llm_parameters=size,
+        captions=kept, images=painted * each, steps=images.num_inference_steps, side=images.image_size, arms=arms,
+        llm_parameters=size,
         items={task: count for task, count in (own | pictures | texts).items() if task not in GRADED},
         work=[row for row in work if row.count], notes=notes,
     )  # fmt: skip

@@ -97,7 +97,8 @@ class NsfwClassifier:
         labels = list(self._model.config.id2label.values())
         if params.label not in labels:
             raise ValueError(
-                f"params.yaml: contamination.nsfw.label must be one of {', '.join(labels)} for {params.model}, got {params.label!r}"
+                f"params.yaml: contamination.nsfw.label must be one of {', '.join(labels)} for {params.model}, "
+                f"got {params.label!r}"
             )
         self._label = labels.index(params.label)
         self._processor = AutoImageProcessor.from_pretrained(folder)

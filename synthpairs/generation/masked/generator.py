@@ -151,7 +151,7 @@ def _check_temperature(params: GenerateTokens) -> None:
     if params.temperature is None:
         if params.candidates > 1:
             raise ValueError(
-                f"params.yaml: generate_tokens.candidates must be 1 when generate_tokens.temperature is null, got {params.candidates}: "
+                f"params.yaml: generate_tokens.candidates must be 1 when temperature is null, got {params.candidates}: "
                 "greedy decoding makes them all alike"
             )
     elif len(params.temperature) != 2:

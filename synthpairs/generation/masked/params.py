@@ -11,7 +11,7 @@ RECIPE = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateTokens:
-    """Section `generate_tokens`: the masked generator, its settings, how many token grids per caption, and how they are stored."""
+    """Section `generate_tokens`: the masked generator, its settings, token grids per caption, and how they are stored."""
 
     generator: str  # directory of an AmusedPipeline, or NAME@REVISION on the Hugging Face hub
     candidates: Annotated[int, Within(1, 64)]  # token grids per caption

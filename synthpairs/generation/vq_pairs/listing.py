@@ -40,7 +40,10 @@ def require_same_pair_list(folder: Path, described: dict[str, Any]) -> None:
     except (ValueError, TypeError, KeyError):
         raise ValueError(f"{path} names no pair list (sha256 and scenes); {_RETRAIN}") from None
     if record != described:
-        change = "encode_real_pairs.seed, encode_real_pairs.kinds, world.concepts or emoji.image_size of params.yaml or the pinned artwork has changed"
+        change = (
+            "encode_real_pairs.seed, encode_real_pairs.kinds, world.concepts or emoji.image_size of params.yaml, or the pinned "
+            "emoji sets have changed"
+        )
         if record["scenes"] != described["scenes"]:
             change = f"params.yaml: encode_real_pairs.scenes was {record['scenes']}"
         raise ValueError(

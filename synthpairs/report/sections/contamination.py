@@ -38,8 +38,8 @@ def contamination(results: SynthVLMResults) -> str:
     parts = [
         "## Contamination and duplicates",
         f"Every pair was compared with the {benchmarks['texts']:,} different texts and {benchmarks['pictures']:,} "
-        "different images of the benchmarks, and with the other pairs; `data/contamination/contamination.parquet` has the measures of "
-        "each pair. Flagged pairs are not removed.",
+        "different images of the benchmarks, and with the other pairs; `data/contamination/contamination.parquet` has "
+        "the measures of each pair. Flagged pairs are not removed.",
         markdown_table(["flag", "meaning", *heads], rows, words=range(2)),
         f"*Near duplicates* have at most {limits['hash_distance']} differing bits of 64 by hash"
         f"{'' if cosine is None else f' or a cosine of at least {cosine:g} by embedding'}. A caption is flagged if it shares at "

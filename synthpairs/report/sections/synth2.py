@@ -153,8 +153,8 @@ def _funnel(results: Synth2Results) -> list[str]:
         ["real pairs available to the arms", pairs["used"], ""],
     ]
     return [
-        "Rejected captions are in `data/class_captions/captions.parquet` and `data/filtered_captions/rejected.parquet`, each with "
-        "its reason; failed grids are in `data/generated_tokens/failed.parquet`.",
+        "Rejected captions are in `data/class_captions/captions.parquet` and `data/filtered_captions/rejected.parquet`, each "
+        "with its reason; failed grids are in `data/generated_tokens/failed.parquet`.",
         markdown_table(["step", "count", "rejected"], [[a, number(b), c] for a, b, c in rows], words=[0, 2]),
     ]
 
@@ -182,7 +182,8 @@ def _generator(results: Synth2Results) -> list[str]:
 def _grid(pairs: pd.DataFrame, decode: Decode, params: Report, drawn: dict[str, bytes]) -> list[str]:
     if pairs.empty:
         return [
-            "No VQ tokens were generated: `class_captions` and `filter_captions` kept no caption, or `generate_tokens` failed for all of them."
+            "No VQ tokens were generated: `class_captions` and `filter_captions` kept no caption, or `generate_tokens` "
+            "failed for all of them."
         ]
     cells = [
         grids.Cell(image=image, caption=text, note=("generated", "real")[index % 2])

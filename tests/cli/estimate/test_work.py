@@ -15,7 +15,8 @@ from synthpairs.cli.estimate.work import MIX_665K, read_run
 from tests.cli.estimate.conftest import ROOT
 
 PAPER = {
-    "images.image_size": 1024, "images.num_inference_steps": 60, "images.guidance_scale": 20.0, "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
+    "images.image_size": 1024, "images.num_inference_steps": 60, "images.guidance_scale": 20.0,
+    "vlm.llm": "lmsys/vicuna-7b-v1.5@abc",
     "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "pretrain.max_steps": None,
     "perplexity.models": ["a"], "perplexity.tokens": 16,
 }  # fmt: skip

@@ -21,9 +21,13 @@ from tests.generation.diffusion import tiny
 )
 def test_base_and_refiner_equal_the_documented_calls_of_two_pipelines(settings, base, refiner, scheduler, negative):
     params = settings(
-        generator=str(base), refiner=Refiner(model=str(refiner), base_share=0.8), num_inference_steps=10, batch_size=1, scheduler=scheduler,
+        generator=str(base),
+        refiner=Refiner(model=str(refiner), base_share=0.8),
+        num_inference_steps=10,
+        batch_size=1,
+        scheduler=scheduler,
         negative_prompt=negative,
-    )  # fmt: skip
+    )
     ours = Generator(params).generate_images(KEYS[:1], TEXTS[:1])[0]
 
     first = StableDiffusionXLPipeline.from_pretrained(base, add_watermarker=False)

@@ -42,8 +42,16 @@ def settings(tiny_masked, tmp_path, monkeypatch):
     """Makes params of the tiny generator; the work store is in tmp_path."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     values = {
-        "generator": str(tiny_masked), "candidates": 2, "num_inference_steps": 5, "guidance_scale": 3.0, "temperature": [2.0, 0.0],
-        "schedule": "cosine", "vectors": "hard", "dtype": "float32", "batch_size": 4, "samples_per_shard": 8,
+        "generator": str(tiny_masked),
+        "candidates": 2,
+        "num_inference_steps": 5,
+        "guidance_scale": 3.0,
+        "temperature": [2.0, 0.0],
+        "schedule": "cosine",
+        "vectors": "hard",
+        "dtype": "float32",
+        "batch_size": 4,
+        "samples_per_shard": 8,
         "max_failed_share": 0.0,
-    }  # fmt: skip
+    }
     return lambda **changed: GenerateTokens(**values | changed)

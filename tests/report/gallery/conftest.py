@@ -19,9 +19,17 @@ THINGS = ("dog", "cat", "bus", "bell", "snail", "rose")
 NASTY = "<b>two</b> </script><script>document.title = 'hit'</script> \u2028 & \"dogs\" \U0001f600"
 PARAMS = Gallery(limit=1000, seed=0, image_size=32, quality=80)
 SELECT = Select(
-    normalisation="sum", strategy="top", num_pairs=5, clip_weight=1.0, clip_scale=2.0, ssim_weight=0.5, best_of=True, per_concept=None,
-    seed=0, samples_per_shard=8,
-)  # fmt: skip
+    normalisation="sum",
+    strategy="top",
+    num_pairs=5,
+    clip_weight=1.0,
+    clip_scale=2.0,
+    ssim_weight=0.5,
+    best_of=True,
+    per_concept=None,
+    seed=0,
+    samples_per_shard=8,
+)
 
 
 def make_data(data, things=THINGS):
