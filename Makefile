@@ -19,7 +19,7 @@ env: $(STAMP) ## install exactly what requirements.lock pins, into .venv
 
 repro: $(STAMP) ## run every stage that is out of date, then record the rest in MLflow
 	dvc repro
-	python -m synthpairs track sync
+	python -m synthpairs mlflow-sync
 
 experiments: $(STAMP) ## the main run's questions over several seeds: an hour and a half
 	dvc repro experiments/dvc.yaml

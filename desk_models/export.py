@@ -1,6 +1,6 @@
 """Conversion of the desk CLIP's two towers to transformers, with equal outputs; run as `python -m desk_models.export`.
 
-Writes desk_models/trained/vision_tower (CLIPVisionModel) and desk_models/trained/text (the generators' text encoder and tokenizer).
+Writes desk_models/trained/vision_tower (CLIPVisionModel) and desk_models/trained/text (text encoder and tokenizer).
 """
 
 from pathlib import Path

@@ -116,7 +116,7 @@ def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: 
     print(f"generation, {batches}: VQ tokens {1000 * tokens.sum() / captions:.1f} ms per sample, decoding and PNG")
     ratio = with_interval(spread((tokens + images) / tokens))
     print(f"  {1000 * images.sum() / captions:.1f} ms more; pixels/embeddings {ratio}")
-    for name, part in (("fine-tuning", results), ("alignment", results["pretrain"])):
+    for name, part in (("fine-tuning", results), ("pretraining", results["pretrain"])):
         embeddings, pixels = (with_interval(part["steps_per_s"][route]) for route in ROUTES)
         print(f"{name}: embeddings {embeddings} steps/s, pixels {pixels}")
         print(f"  embeddings/pixels {with_interval(part['ratio'])}")

@@ -16,7 +16,7 @@ def main(emoji: EmojiDrawings, world: EmojiWorld) -> Result:
     drawings = render_drawings(emoji.image_size, world.concepts if emoji.drawings == "world" else None)
     missing = sorted(set(world.concepts) - set(drawings["name"]))
     if missing:
-        raise ValueError(f"params.yaml: world.concepts: no artwork draws {', '.join(missing)}")
+        raise ValueError(f"params.yaml: world.concepts: no emoji set draws {', '.join(missing)}")
     write_table(Path("data/emoji/drawings.parquet"), drawings, DRAWINGS)
     return {
         "drawings": len(drawings),

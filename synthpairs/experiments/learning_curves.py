@@ -139,7 +139,7 @@ def learning_curves_figure(results: dict[str, Any]) -> bytes:
         if reached["step"] is not None:
             axes.axvline(reached["step"], color=MID, linewidth=1)
             axes.text(reached["step"], 0, f" step {reached['step']}", transform=axes.get_xaxis_transform(), va="bottom")
-        axes.set_xlabel("step of the alignment")
+        axes.set_xlabel("pretraining step")
         axes.set_ylabel(f"CIDEr-D on {results['task']} (n = {results['n']})")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)

@@ -54,7 +54,7 @@ def make_candidates(
         in_worker = partial(WorkerBatchGenerator, load, generator.fingerprint, device, threads)
         factory = in_worker if pool else partial(BatchGenerator, spec)
         run_batches = partial(run, factory=factory, pool=pool, tries=engine.tries, timeout_s=engine.timeout_s)
-        candidates = [row for row in plan(captions, generator) if only is None or row["key"] in only]
+        candidates = [row for row in candidate_rows(captions, generator) if only is None or row["key"] in only]
         # What changes files or low bits of results, but no key: stored candidates of other values are not reused.
         variant = [params.batch, device, threads, *(extra for extra in (tuning, dict(spec.metadata)) if extra)]
         with ResultCache(spec.stage, digest(generator.fingerprint, *variant), spec.recipe).locked() as store:
@@ -90,7 +90,7 @@ def make_candidates(
     return metrics, {"reused": len(candidates) - len(missing)}
 
 
-def plan(captions: pd.DataFrame, generator: CandidateGenerator) -> list[dict]:
+def candidate_rows(captions: pd.DataFrame, generator: CandidateGenerator) -> list[dict]:
     """All candidates of all captions, ordered by key: rows of CANDIDATES without `shard` and `sha256`."""
     assert captions["uid"].is_unique
     if captions.empty:  # tokenizers raise on an empty list

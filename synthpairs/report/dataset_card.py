@@ -120,7 +120,7 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
         counts[f"pairs/{arm}.parquet"] = len(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select"))
     generator = json.loads((data / "images/generator.json").read_text())
     scorer = json.loads((data / "scores/scorer.json").read_text())
-    trained = [package for package in pinned("artwork") if package.use == "train"]
+    trained = [package for package in pinned("emoji") if package.use == "train"]
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
     made = {
         "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",

@@ -1,4 +1,4 @@
-"""Stage `export`: the selected pairs as WebDataset shards and as LLaVA's JSON for projector alignment, in data/export."""
+"""Stage `export`: the selected pairs as WebDataset shards and as LLaVA's JSON for projector pretraining, in data/export."""
 
 import json
 from collections.abc import Iterator

@@ -91,7 +91,7 @@ def test_missing_models(project):
     (project / "models/empty").mkdir()
     edit(project, ("generator: models/desk/generator", "generator: models/nothing"),
          ("generator: models/desk/masked", "generator: amused/amused-256@abc"),
-         ("eye: models/desk/vision_tower", "eye: models/empty"))  # fmt: skip
+         ("vision_tower: models/desk/vision_tower", "vision_tower: models/empty"))  # fmt: skip
     wrong = errors()
     assert wrong["images.generator: models/nothing"].startswith("is not a directory")
     assert wrong["vlm.vision_tower: models/empty"].startswith("holds no *.safetensors")

@@ -35,7 +35,7 @@ def wheel(files):
 def pin(project_root):
     """Makes a package of files, pins it in the project's lock file and puts it into the cache of `fetch`."""
     root = project_root()
-    cache, lock = root / ".dvc/tmp/packages", {"artwork": [], "names": [], "models": []}
+    cache, lock = root / ".dvc/tmp/packages", {"emoji": [], "names": [], "models": []}
     cache.mkdir(parents=True)
 
     def add(section, name, files, **more):

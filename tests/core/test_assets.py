@@ -58,7 +58,7 @@ def test_a_failed_download_is_one_line(cache, integrity):
 
 
 def test_the_lock_pins_every_package_by_version_and_whole_hash():
-    rows = [row for section in ("artwork", "names", "models") for row in pinned(section, ROOT / LOCK)]
+    rows = [row for section in ("emoji", "names", "models") for row in pinned(section, ROOT / LOCK)]
     assert len({row.package for row in rows}) == len(rows)
     for row in rows:
         algorithm, _, digest = row.integrity.partition("-")
@@ -78,7 +78,7 @@ def test_a_package_of_weights_is_found_by_name(monkeypatch):
 
 
 def test_only_openmoji_is_for_evaluation_and_no_share_alike_artwork_for_training():
-    artwork = pinned("artwork", ROOT / LOCK)
+    artwork = pinned("emoji", ROOT / LOCK)
     assert {row.use for row in artwork} == {"train", "evaluate"}
     assert [row.style for row in artwork if row.use == "evaluate"] == ["openmoji"]
     assert len({row.style for row in artwork}) == len(artwork)

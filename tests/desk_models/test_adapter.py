@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from desk_models.reader import ConversationSampler, Curriculum, Difficulty, build, evaluate
 from torch.nn import functional as F
 
-from desk_models import reader
+from desk_models import adapter as adapter
+from desk_models.adapter import ConversationSampler, Curriculum, Difficulty, build, evaluate
 from desk_models.blurred import PATCHES
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.vlm.examples import IGNORED
@@ -20,10 +20,10 @@ BLURRED = Difficulty(0.0, 1.0, (0.5, 1.0))
 @pytest.fixture
 def sampler(parts, drawings, concepts, monkeypatch):  # noqa: F811
     """A sampler of few scenes of the small world of tests/evaluation/benchmarks."""
-    monkeypatch.setattr(reader, "load_drawings", lambda: drawings)
-    monkeypatch.setattr(reader, "trained_concepts", lambda: concepts)
-    monkeypatch.setattr(reader, "SKETCHES", 60)
-    monkeypatch.setattr(reader, "TEXTS", 12)
+    monkeypatch.setattr(adapter, "load_drawings", lambda: drawings)
+    monkeypatch.setattr(adapter, "trained_concepts", lambda: concepts)
+    monkeypatch.setattr(adapter, "SKETCHES", 60)
+    monkeypatch.setattr(adapter, "TEXTS", 12)
     model, processor = assemble(parts)
     return ConversationSampler(processor, model.get_input_embeddings().weight.detach().double(), 0.5, 0)
 

@@ -88,7 +88,7 @@ def packages(pin):  # noqa: F811
     for style, (use, content, chars) in SETS.items():
         known = {char: name for char, name in chars.items() if name in content["icons"] | content["aliases"]}
         files = {"package/icons.json": content, "package/chars.json": known}
-        add("artwork", f"icons-{style}", files, style=style, use=use)
+        add("emoji", f"icons-{style}", files, style=style, use=use)
 
 
 def test_concepts_are_drawable_and_have_keywords(packages):

@@ -113,7 +113,7 @@ def test_the_report_has_its_keys(project, monkeypatch, capsys):
     for part in (report, report["pretrain"]):
         for middle, low, high in (part["ratio"], *part["steps_per_s"].values()):
             assert 0 < low <= middle <= high
-    assert "alignment: embeddings" in capsys.readouterr().out
+    assert "pretraining: embeddings" in capsys.readouterr().out
 
 
 def test_another_preset_does_not_write_the_report(project, monkeypatch):

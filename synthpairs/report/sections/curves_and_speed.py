@@ -90,8 +90,8 @@ def speed_section(speed: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"Training on embeddings makes **{speed['ratio'][0]:.2f} times** as many steps of fine-tuning a second as "
-            f"training on pixels{_brackets(speed['ratio'])}, and **{speed['align']['ratio'][0]:.2f} times** as many "
-            f"steps of projector pretraining{_brackets(speed['align']['ratio'])}. Same generator and captions, runs "
+            f"training on pixels{_brackets(speed['ratio'])}, and **{speed['pretrain']['ratio'][0]:.2f} times** as many "
+            f"steps of projector pretraining{_brackets(speed['pretrain']['ratio'])}. Same generator and captions, runs "
             f"alternating in one process, n = {speed['n_runs']:,} runs of each; medians, in brackets the range; on "
             f"{literal(speed['machine'])}.",
             markdown_table(["", *ROUTES], rows, words=[0]),

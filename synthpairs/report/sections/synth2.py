@@ -135,20 +135,21 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
 
 
 def _funnel(results: Synth2Results) -> list[str]:
-    class_captions, screen, pairs, embed = (
-        results.metrics[stage] for stage in ("class_captions", "filter_captions", "pairs", "generate_tokens")
+    written, filtered, pairs, grids = (
+        results.metrics[stage]
+        for stage in ("class_captions", "filter_captions", "encode_real_pairs", "generate_tokens")
     )
-    rejected: Counter[str] = sum((Counter(source["rejected"]) for source in screen["source"].values()), Counter())
+    rejected: Counter[str] = sum((Counter(source["rejected"]) for source in filtered["source"].values()), Counter())
     rows = [
-        [f"captions requested, for about {class_captions['classes']:,} classes", class_captions["asked"], ""],
+        [f"captions requested, for about {written['classes']:,} classes", written["asked"], ""],
         [
             "captions that `class_captions` kept",
-            class_captions["kept"],
-            _losses(class_captions["rejected"] | {"failed": class_captions["failed"]}),
+            written["kept"],
+            _losses(written["rejected"] | {"failed": written["failed"]}),
         ],
-        ["captions that `filter_captions` kept", screen["kept_total"], _losses(rejected)],
-        ["grids of VQ tokens requested", embed["candidates"], ""],
-        ["grids that `generate_tokens` generated", embed["made"], _losses({"failed": embed["failed"]})],
+        ["captions that `filter_captions` kept", filtered["kept_total"], _losses(rejected)],
+        ["grids of VQ tokens requested", grids["candidates"], ""],
+        ["grids that `generate_tokens` generated", grids["made"], _losses({"failed": grids["failed"]})],
         ["real scenes that the generator was trained on", pairs["scenes"], ""],
         ["real pairs available to the arms", pairs["used"], ""],
     ]

@@ -85,7 +85,7 @@ def test_slot_values_are_drawn_by_the_seed_of_each_caption(settings):
         ),
         (SLOTTED | {"slots": SLOTTED["slots"] | {"words": ["9"]}}, "not be called name, words or caption"),
         *(
-            ({"request": request}, r"params\.yaml: invent\.prompt\.request")
+            ({"request": request}, r"params\.yaml: class_captions\.prompt\.request")
             for request in ("no field", "{name} {colour}", "{name} {", "{name} {0}", "{words}", "{name} {}")
         ),
     ],

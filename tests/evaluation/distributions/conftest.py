@@ -19,7 +19,7 @@ from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
 
 PARAMS = Distributions(seed=0, count=100, image_size=32, other=None, resamples=400)
-SELECT = Select(strategy="top", fusion="sum", k=3, clip_weight=1.0, clip_scale=1.0, ssim_weight=0.5, best_of=False,
+SELECT = Select(strategy="top", normalisation="sum", num_pairs=3, clip_weight=1.0, clip_scale=1.0, ssim_weight=0.5, best_of=False,
                 per_concept=None, seed=0, samples_per_shard=2)  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
-from stages import embed as stage
+from stages import generate_tokens as stage
 from synthpairs.core.storage import read_shard
 from synthpairs.generation.masked.make import make_token_grids
 from synthpairs.generation.masked.tokens import read_token_grids

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from stages.pairs import main
 
+from stages.encode_real_pairs import main
 from synthpairs.core.schema import DRAWINGS, REAL_PAIRS, pair_key
 from synthpairs.core.storage import write_table
 from synthpairs.emoji.drawings import drawings_of_split
@@ -60,11 +60,11 @@ def test_pairs_are_the_first_of_the_list_and_reproducible(project, drawings, tin
     [
         (
             {"seed": 2},
-            r"encode_real_pairs\.seed, encode_real_pairs\.kinds, world\.concepts or art\.side .* has changed",
+            r"encode_real_pairs\.seed, encode_real_pairs\.kinds, world\.concepts or emoji\.image_size .* have changed",
         ),
         ({"kinds": {"single": 1.0}}, r"encode_real_pairs\.kinds, .* has changed"),
         ({"scenes": 91}, r"params\.yaml: encode_real_pairs\.scenes was 90"),
-        ({}, "the pinned artwork has changed"),
+        ({}, "the pinned emoji sets have changed"),
     ],
 )
 def test_another_list_than_the_tokenizers_is_an_error(project, drawings, changed, why):

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pandas as pd
 import pytest
-from stages.screen import main
 
+from stages.filter_captions import main
 from synthpairs.core.schema import CAPTIONS, INVENTED, REJECTED, caption_uid
 from synthpairs.core.storage import write_table
 from tests.captions.conftest import WIDE, outputs

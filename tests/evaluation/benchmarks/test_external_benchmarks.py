@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pictures
-from synthpairs.evaluation.benchmarks.external_benchmarks import run_lmms_eval
 
 from synthpairs.evaluation.benchmarks import lmms_environment
+from synthpairs.evaluation.benchmarks.external_benchmarks import run_lmms_eval
 from synthpairs.evaluation.benchmarks.harness import HarnessResults
 from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, directly
 
