@@ -183,7 +183,7 @@ def evaluate(model: AdapterModel, sampler: ConversationSampler, image_token: int
 
 def main() -> None:
     """Train, evaluate, write."""
-    spec, seed = params("reader"), params()["seed"]
+    spec, seed = params("adapter"), params()["seed"]
     torch.manual_seed(seed)
     vlm = replace(load_params(Vlm, "vlm"), adapter=None)
     processor, model = assemble(vlm)[1], build(vlm.llm, spec.pop("rank"))
@@ -200,7 +200,7 @@ def main() -> None:
         batch = [sampler.sample(rng, difficulty, int(rng.integers(1, turns + 1))) for _ in range(schedule.batch)]
         return F.cross_entropy(*trained(batch, image_token))
 
-    spent = train(model, loss_of, schedule, seed, "reader")
+    spent = train(model, loss_of, schedule, seed, "adapter")
     accuracy = evaluate(model, sampler, image_token)
     logging.info("accuracy %s", accuracy)
     for name, weight in model.llm.named_parameters():

@@ -19,10 +19,10 @@ from synthpairs.generation.vq_pairs.listing import RECORD
 
 TRAINED = Path("desk_models/trained")
 DESK = Path("models/desk")
-PARTS = (*CLIPS, "vision_tower", "generator", "masked", "reader")
+PARTS = (*CLIPS, "vision_tower", "generator", "masked", "adapter")
 METRICS = Path("desk_models/metrics.json")
 ADAPTER_METRICS = Path("desk_models/adapter.json")
-SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "reader": ADAPTER_METRICS.name}  # in desk_models/
+SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "adapter": ADAPTER_METRICS.name}  # in desk_models/
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
@@ -37,7 +37,7 @@ def card() -> str:
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     masked = (DESK / "masked").is_dir()
     spent = params()
-    trained = (*CLIPS, "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "reader")
+    trained = (*CLIPS, "autoencoder", "generator", *(("tokenizer", "masked") if masked else ()), "adapter")
     minutes = ", ".join(f"{name} {spent[name]['minutes']}" for name in trained)
     read = ", ".join(f"{share} ({name})" for name, share in sorted(adapter["existence"].items()))
     return "\n".join(
@@ -51,7 +51,7 @@ def card() -> str:
             "- `second_clip`: another one (60-pixel input, 5 x 5 patches, another seed), a second opinion on scores.",
             "- `generator`: a StableDiffusionXLPipeline for 64-pixel pictures.",
             *([_masked(metrics["masked"])] if masked else []),
-            "- `reader`: a low-rank adapter for SmolLM2-135M-Instruct, practised on conversations in words alone. Asked whether "
+            "- `adapter`: a low-rank adapter for SmolLM2-135M-Instruct, trained on conversations in words alone. Asked whether "
             f"a thing is in a scene that tokens made of words stand for, it is right at a share of {read}; 0.5 is chance.",
             "",
             "| measure | n | @1 | @5 |",
@@ -82,8 +82,8 @@ def card() -> str:
 def _masked(measured: dict[str, float]) -> str:
     pairs = json.loads((DESK / "masked" / RECORD).read_text())
     return (
-        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over the codes. The tokenizer gives training "
-        f"pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codes in use. Both "
+        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over its VQ tokens. The tokenizer gives training "
+        f"pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codebook in use. Both "
         f"learnt from the {pairs['scenes']} pairs whose list has the SHA-256 `{pairs['sha256']}`."
     )
 

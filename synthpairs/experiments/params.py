@@ -67,7 +67,7 @@ class Strategies:
 
     def __post_init__(self) -> None:
         _check_different("strategies.seeds", self.seeds, 2)
-        _check_different("strategies.guidances", self.guidance_scales)
+        _check_different("strategies.guidance_scales", self.guidance_scales)
         _check_different("strategies.tasks", self.tasks)
         _check_increasing("strategies.sizes", self.sizes)
         if self.tuned_seeds > len(self.seeds):

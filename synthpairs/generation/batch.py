@@ -25,7 +25,7 @@ class CandidateGenerator(Protocol):
     fingerprint: str  # hash of the inputs
     device: torch.device
     tokenizer: Any  # the one with the smallest limit
-    params: Any  # candidates, batch, samples_per_shard, max_failed_share; replaced when the batch size is halved
+    params: Any  # candidates, batch_size, samples_per_shard, max_failed_share; replaced when the batch size is halved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class BatchGenerator:
                 failed[row["key"]] = files
             else:
                 samples.append((row["key"], files | {"sha256": files_hash(files).encode()}))
-        return BatchResult(samples, failed, self._spec.generator.params.batch)
+        return BatchResult(samples, failed, self._spec.generator.params.batch_size)
 
     def _results(self, batch: Sequence[Mapping[str, Any]]) -> list[Any]:
         """A result or an error as text for each candidate; when a batch raises, its candidates are tried one by one."""
@@ -90,14 +90,14 @@ class BatchGenerator:
         generator = self._spec.generator
         results: list[Any] = []
         while (start := len(results)) < len(keys):
-            size = generator.params.batch
+            size = generator.params.batch_size
             try:
                 part = list(self._spec.generate(keys[start : start + size], texts[start : start + size]))
             except Exception as error:
                 if size == 1 or not out_of_memory(error):
                     raise
                 # The number of threads stays that of the whole batch: threads are for the CPU alone.
-                generator.params = replace(generator.params, batch=size // 2)
+                generator.params = replace(generator.params, batch_size=size // 2)
             else:
                 assert len(part) == min(size, len(keys) - start)
                 results += part

@@ -56,7 +56,7 @@ def make_candidates(
         run_batches = partial(run, factory=factory, pool=pool, tries=engine.tries, timeout_s=engine.timeout_s)
         candidates = [row for row in candidate_rows(captions, generator) if only is None or row["key"] in only]
         # What changes files or low bits of results, but no key: stored candidates of other values are not reused.
-        variant = [params.batch, device, threads, *(extra for extra in (tuning, dict(spec.metadata)) if extra)]
+        variant = [params.batch_size, device, threads, *(extra for extra in (tuning, dict(spec.metadata)) if extra)]
         with ResultCache(spec.stage, digest(generator.fingerprint, *variant), spec.recipe).locked() as store:
             pieces = _finished(store, spec.noun)
             missing = [row for row in candidates if row["key"] not in pieces]
@@ -72,7 +72,7 @@ def make_candidates(
     description = {
         "fingerprint": generator.fingerprint,
         "inputs": generator.inputs,
-        "batch": params.batch,
+        "batch": params.batch_size,
         "device": device,
     }
     smallest_batch = {"smallest_batch": int(smallest)} if smallest else {}
@@ -131,7 +131,7 @@ def _make_missing(
     Candidates that killed their workers fail; the store lists them, so that runs of the same code do not try them again.
     ValueError as soon as more than `max_failed` have failed, TimeoutError when the time budget is used up.
     """
-    size = smallest = spec.generator.params.batch
+    size = smallest = spec.generator.params.batch_size
     budget = Budget.from_settings()
     deadly_file = f"lost-{code_folder()}.json"
     deadly: dict[str, str] = json.loads(store.get(deadly_file) or b"{}")  # error by key

@@ -16,7 +16,12 @@ METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
 DESK_MODELS = Path("models/desk/metrics.json")
 TRAININGS = ("pretrain", "finetune")  # stages with one metrics file per arm
-SYNTH2_STAGES = ("class_captions", "filter_captions", "pairs", "generate_tokens")  # with one metrics file each
+SYNTH2_STAGES = (
+    "class_captions",
+    "filter_captions",
+    "encode_real_pairs",
+    "generate_tokens",
+)  # with one metrics file each
 REAL, MIXED, SYNTHETIC = "real-tokens", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
 CURVES_KEYS = ("measure", "task", "n", "seeds", "steps", "arms", "reached")
 SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "pretrain")

@@ -57,7 +57,7 @@ class Training:
     def __post_init__(self) -> None:
         if self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"params.yaml: batch must be a multiple of micro_batch, got {self.batch_size} and {self.micro_batch_size}"
+                f"params.yaml: batch_size must be a multiple of micro_batch_size, got {self.batch_size} and {self.micro_batch_size}"
             )
 
     def steps(self, examples: int) -> int:

@@ -127,7 +127,7 @@ def training_arguments(
     cuda, count = torch.cuda.is_available(), processes()
     if params.batch_size % (params.micro_batch_size * count):
         raise ValueError(
-            f"params.yaml: {section}.batch must be a multiple of micro_batch x processes, "
+            f"params.yaml: {section}.batch_size must be a multiple of micro_batch_size x processes, "
             f"got {params.batch_size} and {params.micro_batch_size} x {count}"
         )
     fsdp = {"transformer_layer_cls_to_wrap": sharded_layers, "state_dict_type": "SHARDED_STATE_DICT"}

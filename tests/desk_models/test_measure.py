@@ -15,7 +15,10 @@ from synthpairs.models.vq_tokenizer import load_tokenizer
 from tests.captions.conftest import CONCEPTS
 from tests.desk_models.conftest import CODES
 
-EMBED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")["generate_tokens"] | {"steps": 2, "batch": 6}
+EMBED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")["generate_tokens"] | {
+    "num_inference_steps": 2,
+    "batch_size": 6,
+}
 KINDS = {"single": 0.5, "pair": 0.25, "several": 0.25}
 
 

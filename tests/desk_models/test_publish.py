@@ -23,7 +23,7 @@ def project(tmp_path, monkeypatch):
         write_bytes(TRAINED / part / "model.safetensors", part.encode())
     write_json(TRAINED / "masked/pairs.json", {"sha256": "5afe", "scenes": 30})
     write_json(METRICS, MEASURED)
-    write_json(METRICS.with_name("reader.json"), {"existence": {"in_words": 0.97}})
+    write_json(METRICS.with_name("adapter.json"), {"existence": {"in_words": 0.97}})
     for name in ("samples.png", "masked_samples.png"):
         write_bytes(METRICS.with_name(name), name.encode())
     table = pd.DataFrame({"name": ["dog", "dog"], "style": ["noto", "flat"], "licence": ["Apache-2.0", "MIT"],
@@ -48,17 +48,17 @@ def test_weights_are_replaced_and_the_card_has_metrics_and_licences():
     assert [text for text in (
         "| referee names the generated picture's concept | 4 | 0.25 | 0.75 |",
         "| referee names the decoded tokens' concept | 4 | 0.5 | 0.75 |",
-        "at 21.5 dB (PSNR), with a share of 0.9 of its codes",
+        "at 21.5 dB (PSNR), with a share of 0.9 of its codebook",
         "the 30 pairs whose list has the SHA-256 `5afe`",
-        "generator 3, tokenizer 3, masked 3, reader 3",
+        "generator 3, tokenizer 3, masked 3, adapter 3",
         "| flat | MIT |",
     ) if text not in card] == []  # fmt: skip
-    files = ["README.md", "masked_samples.png", "metrics.json", "reader.json", "samples.png"]
+    files = ["README.md", "masked_samples.png", "metrics.json", "adapter.json", "samples.png"]
     assert sorted(file.name for file in DESK.glob("*.*")) == files
 
 
 def test_one_part_is_published_and_the_others_stay():
-    old = ("clip", "vision_tower", "generator", "reader")
+    old = ("clip", "vision_tower", "generator", "adapter")
     publish.main(old)
     before = (DESK / "README.md").read_text()
     assert "masked" not in before
@@ -76,7 +76,7 @@ def test_errors_replace_nothing(monkeypatch):
     publish.main(["clip", "vision_tower"])
     write_bytes(TRAINED / "clip/model.safetensors", b"another")
     with pytest.raises(
-        ValueError, match="no part 'mask'; parts are clip, second_clip, vision tower, generator, masked, reader"
+        ValueError, match="no part 'mask'; parts are clip, second_clip, vision_tower, generator, masked, adapter"
     ):
         publish.main(["clip", "mask"])
     write_json(METRICS, {name: one for name, one in MEASURED.items() if name != "masked"})
@@ -84,12 +84,12 @@ def test_errors_replace_nothing(monkeypatch):
         publish.main(["clip", "masked"])
     monkeypatch.setattr(publish, "TOTAL_LIMIT", 15)  # what stays counts
     with pytest.raises(ValueError, match="too large for git: all together"):
-        publish.main(["clip", "reader"])
+        publish.main(["clip", "adapter"])
     monkeypatch.setattr(publish, "FILE_LIMIT", 5)
-    with pytest.raises(ValueError, match=r"too large for git: .*reader/model\.safetensors"):
-        publish.main(["clip", "reader"])
+    with pytest.raises(ValueError, match=r"too large for git: .*adapter/model\.safetensors"):
+        publish.main(["clip", "adapter"])
     shutil.rmtree(TRAINED / "clip")
     with pytest.raises(FileNotFoundError, match=r"trained/clip is missing: run `dvc --cd desk_models repro`"):
         publish.main(["clip"])
     assert weights("clip") == b"clip"
-    assert not (DESK / "reader").exists()
+    assert not (DESK / "adapter").exists()

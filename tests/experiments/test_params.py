@@ -19,7 +19,7 @@ PARAMS = load_params(Experiments, "experiments")
         ("strategies", {"seeds": [0]}, "seeds must be different values, at least 2, got"),
         ("strategies", {"seeds": [1, 1]}, "seeds must be different"),
         ("strategies", {"sizes": [16, 8]}, "sizes must increase"),
-        ("strategies", {"guidance_scales": [2.0, 2.0]}, "guidances must be different"),
+        ("strategies", {"guidance_scales": [2.0, 2.0]}, "guidance_scales must be different"),
         ("strategies", {"tuned_seeds": 6}, "tuned_seeds must be at most the 5 seeds, got 6"),
         ("strategies", {"tasks": ["desk_vqa", "desk_vqa"]}, "tasks must be different"),
         ("strategies", {"tasks": ["desk_text"]}, "tasks must have images"),
@@ -37,5 +37,5 @@ def test_points_are_different_steps():
 
 
 def test_there_are_at_least_two_noise_seeds():
-    with pytest.raises(ValueError, match=r"noise_seeds\.paintings must be from 2 to 100, got 1"):
+    with pytest.raises(ValueError, match=r"noise_seeds\.num_seeds must be from 2 to 100, got 1"):
         convert(NoiseSeeds, {"num_seeds": 1}, "noise_seeds")

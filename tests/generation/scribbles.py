@@ -20,7 +20,7 @@ class Scribbles:
     """The params that all generators have, and speed and memory of the device."""
 
     candidates: int = 2
-    batch: int = 4
+    batch_size: int = 4
     samples_per_shard: int = 8
     max_failed_share: float = 0.0
     seconds: float = 0.0  # per batch

@@ -98,7 +98,7 @@ from pathlib import Path
 from synthpairs.generation.candidates import make_candidates
 from tests.generation.scribbles import Scribbles, scribble_spec
 from tests.generation.test_candidates import TEXTS, captions_of
-make_candidates(captions_of(TEXTS), partial(scribble_spec, Scribbles(batch=1, seconds=0.05)), Path({out!r}))
+make_candidates(captions_of(TEXTS), partial(scribble_spec, Scribbles(batch_size=1, seconds=0.05)), Path({out!r}))
 """
 
 

@@ -34,7 +34,7 @@ SELECT = Select(strategy="top", normalisation="sum", num_pairs=20, clip_weight=0
                 best_of=False, per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, image_size=32)
 BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], tokens=[]), batch_size=1, resamples=200, seed=0)
-DIVERSITY = Diversity(encoder="none", batch_size=4, sets=["human", "invented"], max_captions=None, clusters=[2, 6], runs=2,
+DIVERSITY = Diversity(encoder="none", batch_size=4, sets=["reference", "class-captions"], max_captions=None, clusters=[2, 6], runs=2,
                       restarts=1, resamples=10, seed=0)  # fmt: skip
 # Share of right answers with and without the image, by task; desk_text has no image.
 SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}
@@ -89,7 +89,7 @@ stages:
 """
 PARAMS_YAML = {
     "arms": ARMS, "token_arms": TOKEN_ARMS, "report": dataclasses.asdict(PARAMS),
-    "pairs": {"seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"},
+    "encode_real_pairs": {"seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"},
     "select": dataclasses.asdict(SELECT),
 }  # fmt: skip
 FILES = {
@@ -278,7 +278,7 @@ def make_project(root):
     same, measured = pd.DataFrame({"uid": texts, "text": texts}), results_of(table, pair_sets_of(table))
     results = {
         "reports/distributions.json": measured,
-        "reports/diversity.json": measure_diversity({"human": same, "invented": same}, DIVERSITY, letters),
+        "reports/diversity.json": measure_diversity({"reference": same, "class-captions": same}, DIVERSITY, letters),
         "reports/experiments/noise_seeds.json": {"paintings": [measured] * 2},
         "reports/experiments/seeds.json": seed_results(made_up_answers(), ["llm", "untrained"], SEEDED),
     }

@@ -151,7 +151,7 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         write_table(path, rows[rows[column].isin(only[column])] if column else rows[:0], schema)
     one = pd.DataFrame({"uid": ["u"], "text": ["a dog"]})
     diversity = measure_diversity(
-        {"human": one, "invented": one[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2))
+        {"reference": one, "class-captions": one[:0]}, DIVERSITY, lambda texts: np.zeros((len(texts), 2))
     )
     write_json(project / "reports/diversity.json", diversity)
     write_json(project / "reports/preference.json", PREFERENCE | {"judges": {}, "not_asked": "1 caption"})
@@ -163,7 +163,7 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         for text in (
             "Not asked: 1 caption.",
             "Not asked: `models/vlm/real/finetuned` belong to arms that are not trained.",
-            "Too few captions to say: human (n = 1); invented (n = 0).",
+            "Too few captions to say: reference (n = 1); class-captions (n = 0).",
             "No VQ tokens were generated",
             "### The best 1\n",
             "### 0 random real pairs",

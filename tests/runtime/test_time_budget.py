@@ -30,7 +30,7 @@ def test_only_unfinished_work_is_stopped(monkeypatch, hours, elapsed, done, stop
 def test_every_rerun_gets_further_and_the_bytes_are_the_same(
     captions, settings, tmp_path, monkeypatch  # noqa: F811
 ):  # fmt: skip
-    params = settings(batch=4)
+    params = settings(batch_size=4)
     monkeypatch.setenv("SYNTHPAIRS_BUDGET_HOURS", "0")
     for done in (4, 4, 4):
         with pytest.raises(TimeoutError, match=rf"{done} of \d+ missing pictures"):

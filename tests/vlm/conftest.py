@@ -152,7 +152,7 @@ def _save_tower(directory, width):
     layers = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
     config = CLIPVisionConfig(hidden_size=width, image_size=16, patch_size=8, **layers)
     CLIPVisionModel(config).half().save_pretrained(directory)
-    side, half = {"height": 16, "hidden_size": 16}, [0.5] * 3
+    side, half = {"height": 16, "width": 16}, [0.5] * 3
     processor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=side, image_mean=half, image_std=half)
     processor.save_pretrained(directory)
 

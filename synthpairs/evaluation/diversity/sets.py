@@ -1,8 +1,8 @@
 """Caption sets, and draws of equal size from them, since entropy grows with the number of captions.
 
-A set is `curated` (captions that the filters kept), `selected` (of the selected pairs), `invented` (generated for class
-names, and kept by that stage), `screened` (those of them that the filters kept), a caption source such as `human` or
-`model` (all, before any filter), or such a source with `-kept` (after the filters).
+A set is `curated` (captions that the filters kept), `selected` (of the selected pairs), `class-captions` (generated for class
+names, and kept by that stage), `filtered` (those of them that the filters kept), `reference`, `generated` or the name of another
+caption source (all, before any filter), or one of these with `-kept` (after the filters).
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,14 @@ from synthpairs.core.storage import read_table
 
 _FILES = {  # and the command that makes them
     "selected": ("selection/selected.parquet", "dvc repro select"),
-    "invented": ("class_captions/captions.parquet", "dvc repro class_captions"),
-    "screened": ("filtered_captions/kept.parquet", "dvc repro filter_captions"),
+    "class-captions": ("class_captions/captions.parquet", "dvc repro class_captions"),
+    "filtered": ("filtered_captions/kept.parquet", "dvc repro filter_captions"),
 }
 _KEPT = "-kept"
-SOURCES = ("human", "model")  # known even without a caption of them
+SOURCES = {
+    "reference": "human",
+    "generated": "model",
+}  # sets and their captions' `source`; known even without a caption
 
 
 def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
@@ -45,13 +48,11 @@ def draw(captions: pd.DataFrame, count: int, seed: int) -> list[str]:
 
 
 def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
-    sources = sorted({*read["source"], *SOURCES})
+    sources = SOURCES | {source: source for source in sorted(set(read["source"]) - set(SOURCES.values()))}
     if name == "curated":
         chosen = read[read["kept"]]
-    elif name in sources:
-        chosen = read[read["source"] == name]
-    elif name.removesuffix(_KEPT) in sources:
-        chosen = read[read["kept"] & (read["source"] == name.removesuffix(_KEPT))]
+    elif (source := sources.get(name.removesuffix(_KEPT))) is not None:
+        chosen = read[(read["source"] == source) & (read["kept"] | (name in sources))]
     else:
         known = ["curated", *_FILES, *sources, *(source + _KEPT for source in sources)]
         raise ValueError(f"params.yaml: diversity.sets: no caption set {name!r}; there are {', '.join(known)}")
@@ -61,6 +62,6 @@ def _of_source(name: str, read: pd.DataFrame) -> pd.DataFrame:
 def _read_file(name: str, data: Path) -> pd.DataFrame:
     file, command = _FILES[name]
     table = read_table(data / file, command)
-    if name == "invented":
+    if name == "class-captions":
         table = table[table["reason"].isna() & table["text"].notna()]  # a request that failed has neither
     return table[["uid", "text"]]

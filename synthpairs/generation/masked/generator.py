@@ -57,9 +57,17 @@ class MaskedGenerator:
 
     def _settings(self) -> dict[str, Any]:
         """Fingerprint inputs besides the models, and the shape of the results."""
-        names = ("steps", "guidance", "temperature", "schedule", "vectors", "dtype")
-        settings = {name: getattr(self.params, name) for name in names}
-        settings |= {"grid": list(self.grid), "codes": len(self._codebook), "channels": self._codebook.shape[1]}
+        settings = {
+            "steps": self.params.num_inference_steps,
+            "guidance": self.params.guidance_scale,
+            "temperature": self.params.temperature,
+            "schedule": self.params.schedule,
+            "vectors": self.params.vectors,
+            "dtype": self.params.dtype,
+            "grid": list(self.grid),
+            "codes": len(self._codebook),
+            "channels": self._codebook.shape[1],
+        }
         return settings | ({"recipe": RECIPE} if RECIPE > 1 else {})
 
     @property

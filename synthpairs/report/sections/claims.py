@@ -16,7 +16,7 @@ CAPTIONING = "desk_caption"  # the benchmark that stands for COCO captioning
 HOLDS, OPPOSITE, DEPENDS, UNMEASURED = "holds here", "the opposite here", "depends on k", "not measured"
 TOP = 5  # clusters in the share, which is 1 for every set where there are no more of them
 # Caption sets of the diversity analysis for the paper's generated captions (the first that was analysed) and real sets.
-GENERATED, REFERENCE = ("screened", "invented"), "human"
+GENERATED, REFERENCE = ("filtered", "class-captions"), "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"`captions` has the size of the set and the number of different captions among the {count:,}. Entropy grows "
         "with the number of captions and with k, so only rows of the same k are comparable. Synth2 states neither k "
         "nor the encoder nor the base of the logarithm: 3.81 corresponds to 45 effective clusters in nats and 14 in "
-        "bits. `human` are the reference captions: at desk scale made of templates over emoji names, otherwise from "
+        "bits. `reference` are the reference captions: at desk scale made of templates over emoji names, otherwise from "
         "the files of `captions.sources`."
     )
     verdicts = [_verdict(k, sets) for k in results["clusters"]]

@@ -25,7 +25,14 @@ EVEN, ONE, SKEWED = [1] * TOPICS, [1], [9, 5, 1, 1]
 
 
 def settings(**changed):
-    values = {"encoder": "", "batch_size": 1, "sets": ["human"], "max_captions": None, "clusters": [TOPICS], "runs": 3}
+    values = {
+        "encoder": "",
+        "batch_size": 1,
+        "sets": ["reference"],
+        "max_captions": None,
+        "clusters": [TOPICS],
+        "runs": 3,
+    }
     return Diversity(**values | {"restarts": 4, "resamples": 300, "seed": 0} | changed)
 
 

@@ -10,7 +10,7 @@ INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", Non
 
 
 def class_captions(data, rows):
-    (data / "invented").mkdir()
+    (data / "class_captions").mkdir()
     pd.DataFrame(rows, columns=["uid", "text", "reason"], dtype=object).to_parquet(
         data / "class_captions/captions.parquet"
     )
@@ -19,29 +19,44 @@ def class_captions(data, rows):
 def test_every_set_has_its_captions(data):
     class_captions(data, INVENTED)
     write_table(data / "filtered_captions/kept.parquet", [caption("a bee", "invented")], CAPTIONS)
-    names = ["human", "human-kept", "model", "model-kept", "curated", "selected", "invented", "screened"]
+    names = [
+        "reference",
+        "reference-kept",
+        "generated",
+        "generated-kept",
+        "curated",
+        "selected",
+        "class-captions",
+        "filtered",
+    ]
     sets = read_sets(names, data)
     assert list(sets) == names
     assert {name: len(table) for name, table in sets.items()} == {
-        "human": 6, "human-kept": 3, "model": 4, "model-kept": 2, "curated": 5, "selected": 1, "invented": 2,
-        "screened": 1,
+        "reference": 6, "reference-kept": 3, "generated": 4, "generated-kept": 2, "curated": 5, "selected": 1, "class-captions": 2,
+        "filtered": 1,
     }  # fmt: skip
-    assert sorted(sets["human"]["text"]) == ["IMG_1.JPG", "a dog", "a dog", "big big", "big dog", "red dog"]
-    assert sorted(sets["invented"]["text"]) == ["a bee", "an owl"]
-    assert list(sets["screened"]["text"]) == ["a bee"]
+    assert sorted(sets["reference"]["text"]) == ["IMG_1.JPG", "a dog", "a dog", "big big", "big dog", "red dog"]
+    assert sorted(sets["class-captions"]["text"]) == ["a bee", "an owl"]
+    assert list(sets["filtered"]["text"]) == ["a bee"]
 
 
 def test_a_missing_table_is_named_with_its_stage(data):
     for names, message in (
-        (["humans"], "no caption set 'humans'; there are curated, .*, human, model, human-kept, model-kept"),
-        (["human", "invented"], r"invented/captions\.parquet is missing: run `dvc repro class_captions` first"),
-        (["screened"], r"filtered_captions/kept\.parquet is missing: run `dvc repro filter_captions` first"),
+        (
+            ["human"],
+            "no caption set 'human'; there are curated, .*, reference, generated, reference-kept, generated-kept",
+        ),
+        (
+            ["reference", "class-captions"],
+            r"class_captions/captions\.parquet is missing: run `dvc repro class_captions` first",
+        ),
+        (["filtered"], r"filtered_captions/kept\.parquet is missing: run `dvc repro filter_captions` first"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             read_sets(names, data)
     for name, file, message in (
         ("selected", "selection/selected.parquet", r"selected\.parquet is missing: run `dvc repro select`"),
-        ("human", "captions/rejected.parquet", r"rejected\.parquet is missing: run `dvc repro captions`"),
+        ("reference", "captions/rejected.parquet", r"rejected\.parquet is missing: run `dvc repro captions`"),
     ):
         (data / file).unlink()
         with pytest.raises(FileNotFoundError, match=message):
@@ -55,9 +70,9 @@ def test_sets_may_be_empty(data):
     for name, schema in (("kept", CAPTIONS), ("rejected", REJECTED)):
         table = pd.read_parquet(data / f"captions/{name}.parquet")
         write_table(data / f"captions/{name}.parquet", table[table["source"] == "human"], schema)
-    sets = read_sets(["invented", "selected", "model", "model-kept", "human"], data)
+    sets = read_sets(["class-captions", "selected", "generated", "generated-kept", "reference"], data)
     assert {name: len(table) for name, table in sets.items()} == {
-        "invented": 0, "selected": 0, "model": 0, "model-kept": 0, "human": 6,
+        "class-captions": 0, "selected": 0, "generated": 0, "generated-kept": 0, "reference": 6,
     }  # fmt: skip
 
 

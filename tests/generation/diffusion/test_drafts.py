@@ -79,7 +79,7 @@ def test_a_candidate_without_a_draft_gets_all_steps_if_no_other_is_left(
             pictures[["dog" in text for text in texts]] = np.nan
         return pictures
 
-    monkeypatch.setattr(Generator, "paint", without_dogs)
+    monkeypatch.setattr(Generator, "generate_images", without_dogs)
     metrics, _ = make_images(captions, settings(draft=replace(spec, cosine_min=-1.0)), tmp_path / "out")
     assert (metrics["made"], metrics["failed"], metrics["drafts_failed"]) == (8, 0, 2)
     table = pd.read_parquet(tmp_path / "out/drafts.parquet").sort_values("number")

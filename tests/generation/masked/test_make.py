@@ -37,7 +37,7 @@ def test_tokens_beyond_the_codebook_are_failures(settings, tmp_path):
 
 
 def test_the_stage_writes_its_outs(settings, captions, project_root):
-    root = project_root(embed=asdict(settings()))
+    root = project_root(generate_tokens=asdict(settings()))
     with pytest.raises(FileNotFoundError, match="run `dvc repro filter_captions` first"):
         stage.main()
     (root / "data/filtered_captions").mkdir(parents=True)

@@ -43,7 +43,9 @@ def project(
         write_json(tmp_path / params.tokenizer / RECORD, describe(scenes, rows))
         write_table(tmp_path / "data/emoji/drawings.parquet", drawings, DRAWINGS)
         with (tmp_path / "params.yaml").open("w") as file:
-            YAML(typ="safe").dump({"world": {"concepts": CONCEPTS}, "pairs": asdict(params) | changed}, file)
+            YAML(typ="safe").dump(
+                {"world": {"concepts": CONCEPTS}, "encode_real_pairs": asdict(params) | changed}, file
+            )
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
         return tmp_path

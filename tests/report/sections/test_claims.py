@@ -57,7 +57,7 @@ def test_speed_is_judged_by_its_range(synth2_results, ratio, verdict):
 
 
 @pytest.mark.parametrize(
-    ("number", "invented", "human", "verdict"),
+    ("number", "generated", "reference", "verdict"),
     [
         (ENTROPY, (0.6, 0.6), (0.5, 0.5), HOLDS),
         (SHARE, (0.6, 0.6), (0.5, 0.5), OPPOSITE),
@@ -65,9 +65,9 @@ def test_speed_is_judged_by_its_range(synth2_results, ratio, verdict):
         (ENTROPY, (0.51, 0.5), (0.5, 0.5), NO_DIFFERENCE),
     ],
 )
-def test_diversity_is_judged_by_disjoint_intervals_at_every_k(synth2_results, number, invented, human, verdict):
+def test_diversity_is_judged_by_disjoint_intervals_at_every_k(synth2_results, number, generated, reference, verdict):
     diversity = deepcopy(synth2_results.diversity)
-    for name, means in (("invented", invented), ("human", human)):
+    for name, means in (("class-captions", generated), ("reference", reference)):
         for k, mean in zip(diversity["clusters"], means, strict=True):
             numbers = {"mean": mean, "low": mean - 0.01, "high": mean + 0.01}
             diversity["sets"][name]["by_clusters"][str(k)] |= {"entropy": numbers, "top5_share": numbers}
@@ -79,5 +79,5 @@ def test_diversity_is_not_measured_with_few_clusters_or_without_a_set(synth2_res
     assert "k = 2:" in claim(synth2_results, ENTROPY).here
     diversity = synth2_results.diversity
     assert claim(synth2_results, SHARE, diversity=diversity | {"clusters": [2]}).verdict == UNMEASURED
-    one_set = {"sets": {"human": diversity["sets"]["human"]}}
+    one_set = {"sets": {"reference": diversity["sets"]["reference"]}}
     assert claim(synth2_results, ENTROPY, diversity=diversity | one_set).verdict == UNMEASURED

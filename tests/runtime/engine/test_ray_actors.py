@@ -56,7 +56,7 @@ def cluster(monkeypatch):
 def test_a_cluster_that_loses_a_node_makes_the_same_bytes(cluster, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "here"))
     texts = [*TEXTS[:6], "bad egg", *TEXTS[6:]]
-    settings = {"batch": 1, "max_failed_share": 0.1}
+    settings = {"batch_size": 1, "max_failed_share": 0.1}
     made(tmp_path / "alone", texts, **settings)
     use(monkeypatch, tmp_path / "there", engine="ray", address=cluster.address)
     pieces = tmp_path / "there/.dvc/tmp/work/scribbles"
