@@ -82,9 +82,9 @@ def card() -> str:
 def _masked(measured: dict[str, float]) -> str:
     pairs = json.loads((DESK / "masked" / RECORD).read_text())
     return (
-        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over its VQ tokens. The tokenizer gives training "
-        f"pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codebook in use. Both "
-        f"learnt from the {pairs['scenes']} pairs whose list has the SHA-256 `{pairs['sha256']}`."
+        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over its tokens. The tokenizer gives training "
+        f"pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codebook in use. "
+        f"Both learnt from the {pairs['scenes']} pairs whose list has the SHA-256 `{pairs['sha256']}`."
     )
 
 

@@ -10,9 +10,7 @@ from synthpairs.core.config import Within
 class Ssim:
     """SSIM of a picture with itself after down- and upscaling; the paper and its authors' code differ in these settings."""
 
-    resize_to: Annotated[
-        int | None, Within(8, 8192)
-    ]  # side in pixels to which the picture is first resized; null: its own
+    resize_to: Annotated[int | None, Within(8, 8192)]  # pixels to which the picture is first resized; null: its own
     downscale_to: Annotated[int, Within(1, 8192)]  # side in pixels of the downscaled version
     kernel: Literal["nearest", "bilinear", "bicubic", "lanczos"]  # Pillow's, antialiased in downscaling
     window: Literal["uniform7", "gaussian11"]  # scikit-image's default; that of Wang et al. 2004 (sigma 1.5)

@@ -198,7 +198,8 @@ def check_skipped(skipped: dict[str, int], kept: int, params: Training, section:
     if count > params.max_skipped_ratio * total:
         raise ValueError(
             f"{count} of {total} examples cannot be trained on ({reasons}); params.yaml: "
-            f"{section}.max_skipped_ratio allows a share of {params.max_skipped_ratio}, {section}.max_length is {params.max_length}"
+            f"{section}.max_skipped_ratio allows a share of {params.max_skipped_ratio}, "
+            f"{section}.max_length is {params.max_length}"
         )
 
 

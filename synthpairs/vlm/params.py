@@ -57,7 +57,8 @@ class Training:
     def __post_init__(self) -> None:
         if self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"params.yaml: batch_size must be a multiple of micro_batch_size, got {self.batch_size} and {self.micro_batch_size}"
+                "params.yaml: batch_size must be a multiple of micro_batch_size, "
+                f"got {self.batch_size} and {self.micro_batch_size}"
             )
 
     def steps(self, examples: int) -> int:
@@ -73,9 +74,7 @@ class RidgeInit:
     """Projector initialisation by ridge regression (`synthpairs.vlm.projector_init`)."""
 
     ridge: Annotated[float, Within(1e-6, 1e6)]  # penalty, as a share of the features' mean variance
-    whitening: Annotated[
-        float, Within(0, 1)
-    ]  # of the outputs: 0 keeps the variance of each direction, 1 makes them equal
+    whitening: Annotated[float, Within(0, 1)]  # of the outputs: 0 keeps each direction's variance, 1 makes them equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ def singles(drawings):
     """Makes template captions of single scenes."""
     kinds = {"single": 1.0}
     return lambda count: template_captions(
-        drawings, CONCEPTS, Templates(pictures=count, side=32, kinds=kinds, noise={}), 0
+        drawings, CONCEPTS, Templates(pictures=count, image_size=32, kinds=kinds, noise={}), 0
     )
 
 
@@ -71,8 +71,9 @@ def settings(language_model, tiny_clip, limits):
     """Makes section `captions` with the tiny models."""
     values = {
         "seed": 0, "llm": str(language_model), "clip": f"local-dir:{tiny_clip}", "pretrained": None, "batch_size": 8,
-        "human": Templates(pictures=40, side=32, kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
-        "model": Generated(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
+        "reference": Templates(pictures=40, image_size=32,
+                               kinds={"single": 0.6, "pair": 0.2, "several": 0.2}, noise={"html": 0.2}),
+        "generated": Generated(per_concept=3, sampling=Sampling(temperature=1.0, top_p=0.95, top_k=50, max_new_tokens=6)),
         "sources": [], "perplexity": Perplexity(engine="llm", kenlm="models/kenlm"), "blip": None, "limits": limits(),
         "judge": Judge(engine="llm", server=Served(model="pinned-1", extra={}), max_failed_share=0.0),
     }  # fmt: skip

@@ -27,7 +27,7 @@ def test_filters_skip_captions_that_are_already_rejected(drawings, settings, lim
     expected = {
         "a <i>dog": "unusable", "dog": "words", f"o{same}": None, f"O{same}": "exact_duplicate", f"O{same}.": "near_duplicate",
     }  # fmt: skip
-    captions = template_captions(drawings, CONCEPTS, params.human, 0)
+    captions = template_captions(drawings, CONCEPTS, params.reference, 0)
     captions += [Caption(text=text, source="extra", concept="dog") for text in expected]
     models = load_models(params)
     curated = filter_captions(captions, params, models, store)
@@ -70,7 +70,7 @@ def run(root):
 def test_the_number_of_chunks_and_workers_does_not_change_the_tables(project, limits, monkeypatch):
     root = project(
         sources=[source_of("extra.csv", "csv", name="extra")], limits=limits(words_min=3, clip_top_share=0.5), llm="nowhere",
-        model=Generated(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
+        generated=Generated(per_concept=0, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=1, max_new_tokens=1)),
         perplexity=Perplexity(engine="none", kenlm=""),
         judge=Judge(engine="none", server=Served(model="", extra={}), max_failed_share=0.0),
     )  # fmt: skip

@@ -33,10 +33,10 @@ def test_reply(reply, text, fault):
 
 def test_each_reply_becomes_a_caption_and_depends_only_on_seed_and_number(settings, store):
     params = settings()
-    more = Generated(per_concept=5, sampling=params.model.sampling)
+    more = Generated(per_concept=5, sampling=params.generated.sampling)
     few, many, other = (
         generated_captions(load(Path(params.llm)), ["cat", "dog"], model, seed, 4, store)
-        for model, seed in ((params.model, 0), (more, 0), (params.model, 1))
+        for model, seed in ((params.generated, 0), (more, 0), (params.generated, 1))
     )
     assert (len(few), len(many)) == (6, 10)
     assert few == many[:3] + many[5:8] != other

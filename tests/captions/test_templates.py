@@ -15,7 +15,7 @@ KINDS = {"single": 0.6, "pair": 0.2, "several": 0.2}
 
 
 def templates(pictures, **noise):
-    return Templates(pictures=pictures, side=48, kinds=KINDS, noise=noise)
+    return Templates(pictures=pictures, image_size=48, kinds=KINDS, noise=noise)
 
 
 def test_images_show_training_drawings_and_captions_name_them(drawings):

@@ -54,8 +54,8 @@ def test_the_project_as_it_is(project):
 
 def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
-    edit(project, ("side: 64                          # pixels, a m", "side: 1024  # m"),
-         ("dtype: float32                    # bfloat16", "dtype: float16  # bfloat16"),
+    edit(project, ("image_size: 64  # pixels, a m", "image_size: 1024  # a m"),
+         ("dtype: float32  # or", "dtype: float16  # or"),
          ("per_concept: 10\n", "per_concept: 1000000\n"))  # fmt: skip
     lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
     assert set(lacking) == {"disk", "memory", "images.image_size"}
@@ -69,13 +69,13 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
 def test_bfloat16_is_slow_on_cpus_without_it(project, monkeypatch, fast, slow):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(doctor.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
-    edit(project, ("dtype: float32                    # bfloat16", "dtype: bfloat16  # bfloat16"))
+    edit(project, ("dtype: float32  # or", "dtype: bfloat16  # or"))
     assert list(warnings()) == slow
 
 
 def test_a_missing_package_of_a_training(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    for section in ("pretrain_tokens:", "experiments:"):  # which follow the two sections with adapters
+    for section in ("benchmark:", "diversity:"):  # which follow the two sections with adapters
         before, after = (project / "params.yaml").read_text().split(f"\n{section}")
         at = before.rindex("  lora:\n")
         before = before[:at] + before[at:].replace(":", ": {rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
@@ -145,7 +145,8 @@ def test_an_invalid_file_is_one_error_and_the_rest_is_checked(project, capsys, o
 
 def test_each_error_is_a_check_of_its_own(project):
     edit(project, ("\ngallery:\n", "\ngallery: null\ngalery:\n"), ("sources: []", "sources: [corpora/a.tsv]"),
-         ("  concepts:\n  - monkey\n  - dog\n", "  concept: 5\n  concepts:\n  - 5\n  - 6\n"),
+         ("  concepts:  # one-word emoji names that every style draws\n  - monkey\n  - dog\n",
+          "  concept: 5\n  concepts:\n  - 5\n  - 6\n"),
          ("\n- real-tokens\n- genpair\n- synthetic\n", " null\n"))  # fmt: skip
     wrong = [check.error for check in doctor.check_all() if check.error]
     texts = [

@@ -27,7 +27,7 @@ def test_one_part_is_evaluated_alone_and_the_others_entries_stay(masked_parts, p
     vq.register_to_config(pixel_range=[-1, 1])
     AmusedPipeline(vq, words, text, model, AmusedScheduler(mask_token_id=CODES)).save_pretrained(measure.MASKED)
     settings = {"input": 32, "views": 2, "samples": 2, "steps": 1, "guidance": 1.0}
-    project({"referee": settings}, {"kinds": KINDS}, embed=EMBED)
+    project({"referee": settings}, {"kinds": KINDS}, generate_tokens=EMBED)
     write_json(measure.METRICS, {"clip": 1, "masked": {"old": 2}})
     features = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten())
     monkeypatch.setattr(referee, "imagenet_features", lambda: features)

@@ -53,7 +53,7 @@ def test_weights_are_replaced_and_the_card_has_metrics_and_licences():
         "generator 3, tokenizer 3, masked 3, adapter 3",
         "| flat | MIT |",
     ) if text not in card] == []  # fmt: skip
-    files = ["README.md", "masked_samples.png", "metrics.json", "adapter.json", "samples.png"]
+    files = ["README.md", "adapter.json", "masked_samples.png", "metrics.json", "samples.png"]
     assert sorted(file.name for file in DESK.glob("*.*")) == files
 
 

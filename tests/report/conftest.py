@@ -34,8 +34,8 @@ SELECT = Select(strategy="top", normalisation="sum", num_pairs=20, clip_weight=0
                 best_of=False, per_concept=None, seed=0, samples_per_shard=64)  # fmt: skip
 PARAMS = Report(seed=0, resamples=200, key_tasks=["desk_vqa", "desk_pope"], pictures=4, columns=2, image_size=32)
 BENCHMARK = Benchmark(tasks=RouteTasks(pictures=[], tokens=[]), batch_size=1, resamples=200, seed=0)
-DIVERSITY = Diversity(encoder="none", batch_size=4, sets=["reference", "class-captions"], max_captions=None, clusters=[2, 6], runs=2,
-                      restarts=1, resamples=10, seed=0)  # fmt: skip
+DIVERSITY = Diversity(encoder="none", batch_size=4, sets=["reference", "class-captions"], max_captions=None, clusters=[2, 6],
+                      runs=2, restarts=1, resamples=10, seed=0)  # fmt: skip
 # Share of right answers with and without the image, by task; desk_text has no image.
 SKILL = {"desk_pope": (0.9, 0.5), "desk_vqa": (0.8, 0.3), "desk_text": (0.6, None)}
 CODE_SKILL = SKILL | {"desk_caption": (0.7, 0.1)}

@@ -12,7 +12,5 @@ class Gallery:
 
     limit: Annotated[int, Within(3, 50_000)]  # most candidates, real pairs and rejected captions, each
     seed: int  # of the random rows
-    image_size: Annotated[
-        int, Within(16, 1024)
-    ]  # most pixels of an image's longer side; smaller images are not enlarged
+    image_size: Annotated[int, Within(16, 1024)]  # most pixels of an image's longer side; none is enlarged
     quality: Annotated[int, Within(1, 100)]  # of the lossy WebP

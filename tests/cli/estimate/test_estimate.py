@@ -20,7 +20,7 @@ ANSWERS = Work("benchmark", "desk tasks", "benchmark", 80_000, 7e9)
 
 def run(*work, **values):
     defaults = {"images": 2000, "llm_parameters": 7e9, "items": {}, "notes": []} | values
-    return Run(captions=1000, steps=60, image_size=1024, arms=["real"], work=list(work), **defaults)
+    return Run(captions=1000, steps=60, side=1024, arms=["real"], work=list(work), **defaults)
 
 
 def row_of(work, machine=EIGHT, **measured):

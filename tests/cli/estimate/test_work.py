@@ -20,7 +20,7 @@ PAPER = {
     "captions.llm": "lmsys/vicuna-7b-v1.5@abc", "pretrain.max_steps": None,
     "perplexity.models": ["a"], "perplexity.tokens": 16,
 }  # fmt: skip
-DRAFT = {"steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
+DRAFT = {"num_inference_steps": 4, "keep": 1, "cosine_min": None, "clip": "x", "pretrained": None}
 SERVER = {"model": "meta-llama/Meta-Llama-3-70B-Instruct", "extra": {}}
 SERVED = {"engine": "server", "server": SERVER, "max_failed_share": 0.01}
 LORA = {"rank": 128, "alpha": 256, "dropout": 0.0, "quantize": None}

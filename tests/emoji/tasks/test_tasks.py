@@ -153,7 +153,7 @@ def test_text(task_directory, drawings):
 
 def conversations_of(drawings, concepts, count, turns):
     composer, mix = (
-        SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side),
+        SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.image_size),
         Mix(pictures=count, turns=turns, text=0),
     )
     return instruction_rows(composer, word_classes(drawings)[1], mix, np.random.default_rng(1))
@@ -241,7 +241,7 @@ def test_unusable_params_and_drawings(make, drawings, concepts):
 
 
 def test_a_sketch_is_the_scene_that_any_scene_composes(drawings, concepts):
-    one, other = (SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.side) for _ in range(2))
+    one, other = (SceneComposer(drawings, INSTRUCTION_SPLIT, concepts, SMALL.image_size) for _ in range(2))
     for number, name in enumerate(concepts):
         sketch = one.sketch(np.random.default_rng(number), name)
         assert sketch == other.any_scene(np.random.default_rng(number), name)

@@ -70,7 +70,7 @@ def test_few_pairs_or_none_are_a_result(selected, params, scores, settings, cand
         path.unlink()
     if candidates == 1:  # no correlation is defined
         params = replace(params, other=OtherClip(clip=scores().clip, pretrained=None))
-    select = settings(k=max(1, k), best_of=False)
+    select = settings(num_pairs=max(1, k), best_of=False)
     results, measures, _ = make_distributions(params, scores(), select, selected, selected / "out")
     assert json.loads(json.dumps(results, allow_nan=False)) == results
     counts = {name: one["n"] for name, one in results["sets"].items()}

@@ -32,8 +32,8 @@ def test_every_set_has_its_captions(data):
     sets = read_sets(names, data)
     assert list(sets) == names
     assert {name: len(table) for name, table in sets.items()} == {
-        "reference": 6, "reference-kept": 3, "generated": 4, "generated-kept": 2, "curated": 5, "selected": 1, "class-captions": 2,
-        "filtered": 1,
+        "reference": 6, "reference-kept": 3, "generated": 4, "generated-kept": 2, "curated": 5, "selected": 1,
+        "class-captions": 2, "filtered": 1,
     }  # fmt: skip
     assert sorted(sets["reference"]["text"]) == ["IMG_1.JPG", "a dog", "a dog", "big big", "big dog", "red dog"]
     assert sorted(sets["class-captions"]["text"]) == ["a bee", "an owl"]

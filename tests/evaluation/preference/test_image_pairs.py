@@ -17,7 +17,7 @@ def test_both_images_belong_to_one_caption_and_show_nothing_of_their_origin(data
         for png in (pair.synthetic, pair.real):
             image = Image.open(io.BytesIO(png))
             assert image.getpixel((0, 0))[1] == THINGS.index(pair.concept)
-            assert (image.size, image.info) == ((PARAMS.side, PARAMS.side), {})
+            assert (image.size, image.info) == ((PARAMS.image_size, PARAMS.image_size), {})
             assert SECRET.encode() not in png
 
 

@@ -116,7 +116,7 @@ def test_votes_are_stored_undone_and_saved(browser, image_pairs, tmp_path, monke
         time.sleep(0.05)
     assert browser.problems() == []
     assert main(["vote", "--add", saved.name]) == 0
-    assert f"6 new votes of 6 go to {VOTES}" in capsys.readouterr().out
+    assert f"6 of 6 votes are new in {VOTES}" in capsys.readouterr().out
     wanted = [origin(folder, shown[0], 0), origin(folder, shown[1], 1), *["tie"] * 4]
     assert [(vote.couple, vote.choice) for vote in read_votes(VOTES)] == [
         (pair["id"], choice) for pair, choice in zip(shown, wanted, strict=True)
