@@ -61,7 +61,13 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
         for seed in seeds
         for arm in (BASELINE, MIXED)
     ]
-    names = ("pairs", "generated_tokens", "tasks/instructions.parquet", f"tasks/{TASK}.parquet", f"tasks/{TASK}.yaml")
+    names = (
+        "real_pairs",
+        "generated_tokens",
+        "tasks/instructions.parquet",
+        f"tasks/{TASK}.parquet",
+        f"tasks/{TASK}.yaml",
+    )
     seedless = replace(config, learning_curves=replace(config.learning_curves, seeds=[0]))
     answers = run_trials("learning_curves", seedless.fingerprint(names, config.resampler), trials)
     scores = answers.groupby(["set", "seed", "task"])["score"]

@@ -33,7 +33,8 @@ def write_report(
 
     def decode(keys: Sequence[str]) -> list[bytes]:
         tokens = {
-            pair.key: pair.tokens for pair in (*generated_pairs(DATA / "generated_tokens"), *real_pairs(DATA / "pairs"))
+            pair.key: pair.tokens
+            for pair in (*generated_pairs(DATA / "generated_tokens"), *real_pairs(DATA / "real_pairs"))
         }
         return pictures(
             [tokens[key] for key in keys], Path(encode_real_pairs.tokenizer), "params.yaml: encode_real_pairs.tokenizer"

@@ -51,7 +51,7 @@ def token_training_set(arm: str, params: Mixing, data: Path, tokenizer: str) -> 
     num_synthetic = round(params.draws * params.synthetic[arm])
     num_real = params.draws - num_synthetic
     rng = np.random.default_rng(params.seed)
-    real = _draw(real_pairs(data / "pairs"), num_real, rng) if num_real else []
+    real = _draw(real_pairs(data / "real_pairs"), num_real, rng) if num_real else []
     synthetic = _draw(generated_pairs(data / "generated_tokens"), num_synthetic, rng) if num_synthetic else []
     counts: dict[str, int] = {}
     for name, draws in (("real", real), ("synthetic", synthetic)):

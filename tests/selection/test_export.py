@@ -17,15 +17,15 @@ from tests.selection.conftest import ARMS, pictures_of
 def select_and_export(params, arms, data):
     """Runs the stages `select` and `export`."""
     make_selection(params, arms, data, data / "selection")
-    export_selection(params.samples_per_shard, data, data / "selected")
-    write_bytes(data / "selected/README.md", dataset_card(params, arms, data).encode())
+    export_selection(params.samples_per_shard, data, data / "export")
+    write_bytes(data / "export/README.md", dataset_card(params, arms, data).encode())
 
 
 def test_shards_hold_the_selected_pictures_byte_for_byte(settings, data):
     select_and_export(settings(num_pairs=5), ARMS, data)
     selected = pd.read_parquet(data / "selection/selected.parquet").set_index("key")
-    source, samples = pictures_of(data / "images"), pictures_of(data / "selected")
-    shards = sorted((data / "selected").glob("shard-*.tar"))
+    source, samples = pictures_of(data / "images"), pictures_of(data / "export")
+    shards = sorted((data / "export").glob("shard-*.tar"))
     assert sorted(samples) == sorted(selected.index)
     for key, members in samples.items():
         assert (members["png"], members["txt"]) == (source[key]["png"], source[key]["txt"])
@@ -34,18 +34,18 @@ def test_shards_hold_the_selected_pictures_byte_for_byte(settings, data):
         assert (document["rank"], document["score"]) == (selected.loc[key, "rank"], selected.loc[key, "score"])
     read = list(webdataset.WebDataset(list(map(str, shards)), shardshuffle=False).decode("pil"))
     assert {sample["__key__"]: sample["txt"] for sample in read} == selected["text"].to_dict()
-    once = {path.name: path.read_bytes() for path in (data / "selected").iterdir()}
+    once = {path.name: path.read_bytes() for path in (data / "export").iterdir()}
     select_and_export(settings(strategy="bottom", num_pairs=4), ["selected"], data)
     select_and_export(settings(num_pairs=5), ARMS, data)  # replaces the other selection
-    assert {path.name: path.read_bytes() for path in (data / "selected").iterdir()} == once
+    assert {path.name: path.read_bytes() for path in (data / "export").iterdir()} == once
 
 
 def test_llava_json_has_llavas_format(settings, data):
     select_and_export(settings(num_pairs=5), ARMS, data)
-    records = json.loads((data / "selected/llava.json").read_text())
+    records = json.loads((data / "export/llava.json").read_text())
     selected = pd.read_parquet(data / "selection/selected.parquet")
     assert [record["id"] for record in records] == selected["key"].tolist()
-    members = pictures_of(data / "selected")
+    members = pictures_of(data / "export")
     for record, text in zip(records, selected["text"], strict=True):
         assert record["image"].removesuffix(".png") in members
         human, gpt = record["conversations"]
@@ -59,14 +59,14 @@ def test_llava_json_has_llavas_format(settings, data):
 
 def test_card_is_a_hugging_face_card(settings, data):
     select_and_export(settings(), ARMS, data)
-    header = DatasetCard((data / "selected/README.md").read_text()).data.to_dict()
+    header = DatasetCard((data / "export/README.md").read_text()).data.to_dict()
     assert header["license"] == ["apache-2.0", "cc-by-4.0", "mit"]
     assert header["size_categories"] == ["n<1K"]
     assert header["task_categories"] == ["image-to-text", "text-to-image"]
 
     def card(holds, lacks="XMP", arms=ARMS, **changed):
         select_and_export(settings(**changed), arms, data)
-        text = (data / "selected/README.md").read_text()
+        text = (data / "export/README.md").read_text()
         assert all(part in text for part in holds)
         assert lacks not in text
         assert "Captions from files" not in text, "there are none among them"
@@ -83,7 +83,7 @@ def test_card_is_a_hugging_face_card(settings, data):
     assert list((data / "selection/pairs").iterdir()) == [], "tables of former arms are removed"
     write_table(data / "scores/scores.parquet", [], SCORES)
     card(["| asked | 3 |\n| selected | 0 |", "| selection | 0 | - | - | - | - |"], lacks="nan")
-    assert list((data / "selected").glob("*.tar")) == []
+    assert list((data / "export").glob("*.tar")) == []
 
 
 def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(settings, data, monkeypatch):
@@ -91,17 +91,17 @@ def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(set
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     select_and_export(settings(num_pairs=5), ARMS, data)
     selected = pd.read_parquet(data / "selection/selected.parquet")
-    header = DatasetCard.load(data / "selected/README.md").data
+    header = DatasetCard.load(data / "export/README.md").data
     (config,) = MetadataConfigs.from_dataset_card_data(header).items()
     assert config == ("pairs", {"default": True, "data_files": [{"split": "train", "path": "shard-*.tar"}]})
     assert DatasetCard.from_template(header, template_str="---\n{{ card_data }}\n---\n").data == header
     cache = str(data / "cache")
-    pairs = datasets.load_dataset(str(data / "selected"), cache_dir=cache)
+    pairs = datasets.load_dataset(str(data / "export"), cache_dir=cache)
     assert list(pairs) == ["train"]
     assert {"png", "txt", "json"} <= set(pairs["train"].column_names)
     texts = dict(zip(pairs["train"]["__key__"], pairs["train"]["txt"], strict=True))
     assert texts == dict(zip(selected["key"], selected["text"], strict=True))
     assert pairs["train"][0]["png"].size == (64, 64)
-    table = datasets.load_dataset(str(data / "selected"), data_files="selected.parquet", split="train", cache_dir=cache)
+    table = datasets.load_dataset(str(data / "export"), data_files="selected.parquet", split="train", cache_dir=cache)
     assert table.column_names == SELECTED.names
     assert table["key"] == selected["key"].tolist()
