@@ -1,4 +1,4 @@
-"""Stage `encode_real_pairs`: the real training pairs of the embeddings route, as tokens; run by `dvc repro encode_real_pairs`."""
+"""Stage `encode_real_pairs`: emoji scenes with template captions as VQ tokens; run by `dvc repro encode_real_pairs`."""
 
 from pathlib import Path
 

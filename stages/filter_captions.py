@@ -1,4 +1,4 @@
-"""Stage `filter_captions`: put the invented captions through the filters of `captions`; run by `dvc repro filter_captions`.
+"""Stage `filter_captions`: put the class captions through the filters of `captions`; run by `dvc repro filter_captions`.
 
 With `captions.judge.engine: server` it asks an OpenAI-compatible server: set SYNTHPAIRS_LLM_URL and SYNTHPAIRS_LLM_KEY.
 """

@@ -1,4 +1,4 @@
-"""Stage `generate_tokens`: fill token grids for every screened caption into shards; run by `dvc repro generate_tokens`."""
+"""Stage `generate_tokens`: grids of VQ tokens for every filtered class caption, in shards; run by `dvc repro generate_tokens`."""
 
 from pathlib import Path
 

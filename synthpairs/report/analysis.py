@@ -28,7 +28,7 @@ class ScoreStatistics:
 
 
 def weighted_sum(scores: pd.DataFrame, select: Select) -> pd.Series:
-    """The paper's score of every candidate, whatever `strategy` and `fusion` are."""
+    """The paper's score of every candidate, whatever `strategy` and `normalisation` are."""
     return select.clip_weight * select.clip_scale * scores["clip_cosine"].clip(lower=0) + (
         select.ssim_weight * scores["ssim"]
     )

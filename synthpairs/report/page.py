@@ -127,7 +127,9 @@ def _scores(results: SynthVLMResults, select: Select, drawn: Figures) -> list[st
     strategy = select.strategy
     used = SELECTION_BY.get(strategy, f"The selection uses one score alone (strategy `{strategy}`).")
     if strategy in ("top", "bottom") and select.normalisation != "sum":
-        used = f"{used[:-1]} by `fusion: {select.normalisation}`; what follows is about the weighted sum instead."
+        used = (
+            f"{used[:-1]} by `normalisation: {select.normalisation}`; what follows is about the weighted sum instead."
+        )
     return [
         "## Scores",
         f"{used} {shares} The two scores correlate with r = {number(statistics.pearson)} (Pearson) and "

@@ -1,1 +1,1 @@
-"""How a stage is run and recorded: frame, settings, MLflow, launcher, workers, progress. No result and no stage depends on it."""
+"""How a stage is run and recorded: frame, settings, MLflow, launcher, workers, progress. No output depends on it."""

@@ -12,7 +12,7 @@ Strategy = Literal["top", "random", "bottom", "clip-only", "ssim-only"]
 class Select:
     """Section `select`: how candidates are ranked, and how many are selected.
 
-    The fused score is clip_weight * clip_scale * max(cosine, 0) + ssim_weight * SSIM, where `fusion` takes both as they are
+    The fused score is clip_weight * clip_scale * max(cosine, 0) + ssim_weight * SSIM. `normalisation` takes both as they are
     (the paper's formula), as z-scores, or as ranks; clip_scale cancels out of the latter two.
     """
 

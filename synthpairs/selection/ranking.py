@@ -71,7 +71,7 @@ def rank_candidates(candidates: pd.DataFrame, params: Select) -> tuple[pd.DataFr
     excluded = {"unscored": len(candidates) - len(scored), "beaten": len(scored) - len(ranked)}
     if params.per_concept is not None:
         index_in_concept = ranked.groupby("concept", dropna=False).cumcount()
-        capped = ranked[(index_in_concept < params.per_concept) | ranked["concept"].isna()]
+        capped = ranked[(index_in_concept < params.per_concept) | ranked["concept"].fillna("").eq("")]
         excluded["crowded_out"], ranked = len(ranked) - len(capped), capped
     ranked = ranked.reset_index(drop=True)
     ranked["rank"] = ranked.index

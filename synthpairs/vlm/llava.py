@@ -66,7 +66,7 @@ def finetune(
     out: Path,
     resampler: Resampler | None = None,
 ) -> dict[str, Any]:
-    """Instruction tuning from the projector in `aligned`; writes the whole model to `out`; returns metrics.
+    """Instruction tuning from the projector in `pretrained`; writes the whole model to `out`; returns metrics.
 
     The data are `rows` of INSTRUCTIONS, or what `params.instructions` names.
     """
@@ -87,7 +87,9 @@ def finetune(
     start: dict[str, float | None] = {}
     if params.projector_init is not None:
         if not (pretrained / STATS).exists():
-            raise ValueError(f"params.yaml: {section}.start must be null unless pretrain.projector_init is given")
+            raise ValueError(
+                f"params.yaml: {section}.projector_init must be null unless pretrain.projector_init is given"
+            )
         stats = SufficientStats.read(pretrained / STATS) + SufficientStats.of(model, examples)
         start = fit_projector(model, stats, params.projector_init, section)
     model.model.vision_tower.requires_grad_(False)

@@ -86,7 +86,7 @@ def fit_projector(
     width, projector = len(stats.features), model.model.multi_modal_projector
     if projector.linear_1.out_features < 2 * width:
         raise ValueError(
-            f"params.yaml: {section}.start must be null here: the projector's hidden layer of "
+            f"params.yaml: {section}.projector_init must be null here: the projector's hidden layer of "
             f"{projector.linear_1.out_features} cannot hold a linear map of {width} features, which takes twice as many"
         )
     x_mean, t_mean = (total / stats.count.clamp(min=1) for total in (stats.features, stats.targets))
@@ -94,7 +94,9 @@ def fit_projector(
     cross = stats.cross - stats.count * x_mean.outer(t_mean)
     variance = stats.squares - stats.count * t_mean.square().sum()
     if variance <= MIN_VARIANCE * stats.squares:
-        log.warning("the projector starts at random in spite of %s.start: there are no two different captions", section)
+        log.warning(
+            "the projector starts at random in spite of %s.projector_init: there are no two different captions", section
+        )
         return {"r2": None}
     penalty = init.ridge * gram.trace() / width * torch.eye(width, dtype=gram.dtype)
     linear = torch.linalg.solve(gram + penalty, cross)

@@ -179,7 +179,7 @@ def run_training(
 ) -> dict[str, Any]:
     """Train in a work store keyed by all inputs, then move what `write` wrote to `out`; returns metrics.
 
-    A killed run resumes from the store's checkpoint. `vlm`, `resampler` and the projector in `aligned` are what the model
+    A killed run resumes from the store's checkpoint. `vlm`, `resampler` and the projector in `pretrained` are what the model
     was made of. Every process trains, the first one writes.
     """
     parts = [part_identity(name, key) for key, name in part_names(vlm, resampler).items()]

@@ -69,7 +69,7 @@ def config(data, parts, resampler, training, monkeypatch):  # noqa: F811
         finetune=Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None),
         vlm=parts,
         resampler=resampler,
-        batch_size=4,
+        batch=4,
         data=data,
     )
 

@@ -56,7 +56,7 @@ def config(data, settings, images, scores, narrow, training, monkeypatch):  # no
         vlm=narrow,
         pretrain=Pretrain(**training | {"max_steps": 0}, projector_init=None),
         finetune=Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None),
-        batch_size=4,
+        batch=4,
         world=EmojiWorld(concepts=CONCEPTS),
     )
 

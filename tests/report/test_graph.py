@@ -35,7 +35,7 @@ def test_mermaid_shows_every_stage_once_and_a_matrix_as_one(stages_of):
     graph = mermaid(stages_of())
     assert graph.startswith("```mermaid\nflowchart TD\n")
     assert graph.endswith("\n```")
-    assert 'stage_align["pretrain<br/>once per arm"]' in graph
+    assert 'stage_pretrain["pretrain<br/>once per arm"]' in graph
     assert 'given0(["models/desk/clip"])' in graph
     assert "stage_captions --> stage_images" in graph
     nodes = set(re.findall(r"^    (\w+)[\[(]", graph, re.MULTILINE))

@@ -163,7 +163,7 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         for text in (
             "Not asked: 1 caption.",
             "Not asked: `models/vlm/real/finetuned` belong to arms that are not trained.",
-            "Too few captions to say: reference (n = 1); class-captions (n = 0).",
+            "Too few captions to say: class-captions (n = 0); reference (n = 1).",
             "No VQ tokens were generated",
             "### The best 1\n",
             "### 0 random real pairs",

@@ -85,10 +85,10 @@ def test_best_of_lets_one_candidate_of_each_caption_compete(settings, candidates
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_per_concept_keeps_the_first_so_many_of_each_concept(settings, candidates, strategy):
-    candidates = candidates.assign(concept=[["dog", "cat", None][number // 3 % 3] for number in range(30)])
+    candidates = candidates.assign(concept=[["dog", "cat", None, ""][number // 3 % 4] for number in range(30)])
     uncapped, _ = rank_candidates(candidates, settings(strategy=strategy))
     capped, excluded = rank_candidates(candidates, settings(strategy=strategy, per_concept=2))
-    expected = [row.key for row in uncapped.itertuples() if pd.isna(row.concept) or
+    expected = [row.key for row in uncapped.itertuples() if pd.isna(row.concept) or not row.concept or
                 (uncapped["concept"][: row.Index] == row.concept).sum() < 2]  # fmt: skip
     assert capped["key"].tolist() == expected
     assert capped["rank"].tolist() == list(range(len(expected)))

@@ -1,4 +1,4 @@
-"""Settings of the embed stage."""
+"""Section `generate_tokens` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

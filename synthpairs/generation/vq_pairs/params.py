@@ -1,4 +1,4 @@
-"""Settings of the pairs stage."""
+"""Section `encode_real_pairs` of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Annotated
