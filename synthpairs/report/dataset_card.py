@@ -127,7 +127,7 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
         "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
         "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, lossless",
         "CLIP": f"`{clip['clip']}` {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
-        "SSIM": f"{ssim['start'] or inputs['side']} -> {ssim['down']} -> back, {ssim['kernel']}, {ssim['window']}, "
+        "SSIM": f"{ssim['resize_to'] or inputs['side']} -> {ssim['downscale_to']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
     }
     return _TEMPLATE.format(
