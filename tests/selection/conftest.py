@@ -41,7 +41,7 @@ def data(tmp_path):
     inputs |= {"guidance": 3.0, "side": 64, "format": "png"}
     write_json(folder / "images/generator.json", {"fingerprint": digest("g"), "inputs": inputs})
     clip = {"clip": "local-dir:x", "pretrained": None, "prefix": "A photo depicts "}
-    ssim = {"start": None, "down": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
+    ssim = {"resize_to": None, "downscale_to": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
     write_json(folder / "scores/scorer.json", {"inputs": {"clip": clip, "ssim": ssim}})
     kept = [caption_row(text, "model", None, 0) for text in TEXTS]
     kept += [caption_row(text, "human", None, seed) for seed, text in enumerate(["an ant", "a pear"])]
