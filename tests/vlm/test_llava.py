@@ -24,7 +24,7 @@ NEEDS_BITSANDBYTES = pytest.mark.skipif(
 START = RidgeInit(ridge=0.1, whitening=0.5)
 
 
-def test_align_trains_the_projector(parts, pairs, training, tmp_path):
+def test_pretrain_trains_the_projector(parts, pairs, training, tmp_path):
     out = tmp_path / "pretrained"
     out.mkdir()
     (out / "of an earlier run").touch()
@@ -38,7 +38,7 @@ def test_align_trains_the_projector(parts, pairs, training, tmp_path):
     learnt = 4 * 8 * sum(map(len, ("dog\n", "snail\n", "elephant\n", "on a red ground\n", "cat\n")))
     assert metrics == {
         "pairs": 40, "steps": 40, "epochs": 4.0, "tokens": learnt + 4 * 40 * 4, "tokens_learnt": learnt,
-        "projector_init": {}, "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
+        "start": {}, "skipped": {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0},
     }  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_finetune_trains_projector_and_language_model(parts, instructions, tunin
 
 
 @pytest.mark.parametrize("start", [None, START])
-def test_a_killed_align_resumes_to_the_same_bytes(narrow, pairs, training, launch, tmp_path, start):
+def test_a_killed_pretrain_resumes_to_the_same_bytes(narrow, pairs, training, launch, tmp_path, start):
     params = Pretrain(**training, projector_init=start)
     expected = pretrain(pairs(40), narrow, params, tmp_path / "whole")
     launch(1, "pretrain", pairs(40), narrow, params, tmp_path / "resumed", dies_at=30)  # two steps after a checkpoint
@@ -99,7 +99,7 @@ def test_an_arm_of_less_than_two_pairs_is_trained(narrow, pairs, instructions, t
     assert tuned["start"]["r2"] is not None
 
 
-def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path):
+def test_pretrain_starts_from_the_untrained_model(parts, pairs, training, tmp_path):
     metrics = untrained(parts, tmp_path / "untrained")
     pretrain(
         pairs(8), parts, Pretrain(**training | {"learning_rate": 0.0}, projector_init=None), tmp_path / "pretrained"
@@ -114,7 +114,7 @@ def test_align_starts_from_the_untrained_model(parts, pairs, training, tmp_path)
     assert config["architectures"] == ["LlavaForConditionalGeneration"]
 
 
-def test_align_starts_from_the_ridge_regression(narrow, pairs, training, tmp_path):
+def test_pretrain_starts_from_the_ridge_regression(narrow, pairs, training, tmp_path):
     params = Pretrain(**training | {"learning_rate": 0.0}, projector_init=START)
     metrics = pretrain(pairs(40), narrow, params, tmp_path / "pretrained")
     model, processor = assemble(narrow)

@@ -51,7 +51,7 @@ def test_with_equal_rates_the_optimiser_is_the_hf_trainers(objective, tmp_path):
 
 
 def test_a_batch_that_cannot_be_divided_names_the_param(training, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="batch must be a multiple of micro_batch, got 4 and 3"):
+    with pytest.raises(ValueError, match="batch_size must be a multiple of micro_batch_size, got 4 and 3"):
         Training(**training | {"micro_batch_size": 3})
     for name, value in {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
