@@ -1,6 +1,6 @@
 """Tasks of lmms-eval in a process of their own, with a stand-in that writes its files and, if installed, the real one.
 
-The real one needs `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests/evaluation/benchmarks/test_suite.py`.
+The real one needs `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests.evaluation.benchmarks.test_external_benchmarks.py`.
 """
 
 import fcntl
@@ -125,7 +125,7 @@ def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project):
 
 def test_lmms_eval_ends_with_its_killed_stage(project):
     Path("stand_in.py").write_text(SLOW)
-    code = "from tests.evaluation.benchmarks.test_suite import *; ask('two')"
+    code = "from tests.evaluation.benchmarks.test_external_benchmarks import *; ask('two')"
     with subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) as stage:
         assert any(
             (Path("calls").is_file() and Path("calls").read_text().splitlines() == ["asks"]) or time.sleep(0.1)
