@@ -51,7 +51,7 @@ def use(monkeypatch, root, **settings):
     """Another work store, and settings of the engine."""
     monkeypatch.setenv("DVC_ROOT", str(root))
     for name, value in settings.items():
-        monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", str(value))
+        monkeypatch.setenv(f"SYNTHPAIRS_{name.upper()}", str(value))
 
 
 def test_any_number_of_workers_gives_the_same_bytes(project, monkeypatch):

@@ -120,7 +120,7 @@ def test_other_pipelines_give_what_plain_diffusers_gives(settings, tmp_path, kin
 @pytest.mark.parametrize("name", ["channels_last", "compile"])
 def test_tuned_kernels_give_nearly_the_same_pictures(settings, monkeypatch, name):
     plain = Generator(settings())
-    monkeypatch.setenv(f"SYNTHPAIRS_ENGINE_{name.upper()}", "true")
+    monkeypatch.setenv(f"SYNTHPAIRS_{name.upper()}", "true")
     compile_ = torch.nn.Module.compile  # with the eager backend, because kernels take minutes to build on a CPU
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compile_(module, backend="eager"))
     tuned = Generator(settings())
