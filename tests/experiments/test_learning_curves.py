@@ -51,7 +51,7 @@ def data(tmp_path):
     write_bytes(folder / "generated_tokens/shard-0.tar", shard_bytes(made))
     manifest = pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]})
     manifest.to_parquet(folder / "generated_tokens/manifest.parquet")
-    generator = {"grid": GRID, "tokens": CODES, "channels": CHANNELS, "vectors": "hard"}
+    generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
     write_json(folder / "generated_tokens/generator.json", {"inputs": generator})
     write_tasks(folder / "tasks", [TASK], QUESTION, WORDS)
     return folder

@@ -26,7 +26,7 @@ with preprocessors(print, Ssim(**{SSIM}), False, 1) as submit:
 
 def test_threads_and_processes_give_the_same(settings):
     params = settings()
-    scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch_size=4)
+    scorer = ClipScorer("scores", params.clip, None, prefix="", precision="fp32", batch=4)
     payloads = [*(png(photo(side, seed=side)) for side in (40, 64, 50)), b"no picture", None]
     results = []
     for processes in (0, 2):

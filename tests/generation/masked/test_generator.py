@@ -118,7 +118,7 @@ def test_invalid_settings_are_errors(settings, tiny_generator, tmp_path):
         ({"temperature": [1.0]}, r"generate_tokens.temperature must be \[first, last\], got \[1.0\]"),
         (
             {"temperature": None},
-            r"generate_tokens.candidates must be 1 when generate_tokens.temperature is null, got 2",
+            r"generate_tokens.candidates must be 1 when temperature is null, got 2",
         ),
         ({"generator": other, "vectors": "soft"}, r"soft needs .* VQ model of the same codes, not 32 and 31"),
     ):

@@ -62,7 +62,7 @@ def test_pairs_are_the_first_of_the_list_and_reproducible(project, drawings, tin
             {"seed": 2},
             r"encode_real_pairs\.seed, encode_real_pairs\.kinds, world\.concepts or emoji\.image_size .* have changed",
         ),
-        ({"kinds": {"single": 1.0}}, r"encode_real_pairs\.kinds, .* has changed"),
+        ({"kinds": {"single": 1.0}}, r"encode_real_pairs\.kinds, .* have changed"),
         ({"scenes": 91}, r"params\.yaml: encode_real_pairs\.scenes was 90"),
         ({}, "the pinned emoji sets have changed"),
     ],
