@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval
 
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
+from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
 from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, log_likelihood
 
