@@ -27,6 +27,7 @@ from synthpairs.experiments.zero_shot import unseen_style, zero_shot_probe
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.params import Scores
+from synthpairs.scoring.score import load_scorer
 from synthpairs.selection.params import Select
 from synthpairs.selection.training_pairs import with_pictures
 from synthpairs.vlm.llava import PROJECTOR, finetune, pretrain
@@ -64,8 +65,7 @@ def measure_strategies(config: StrategiesConfig) -> dict[str, Any]:
     studies = plan_studies(params, config.select.num_pairs)
     tuned = {chosen for name in params.tuned for chosen in studies[name]} if params.tasks else set()
     scores = config.scores
-    scorer = ClipScorer("scores", scores.clip, scores.pretrained, prefix=scores.prefix, precision=scores.precision,
-                        batch=scores.batch_size)  # fmt: skip
+    scorer = load_scorer(scores)
     items = read_table(config.data / f"tasks/{PROBED}.parquet", "dvc repro tasks")
     items = items[items["category"] == "single"].reset_index(drop=True)
     drawings = read_table(config.data / "emoji/drawings.parquet", "dvc repro emoji")

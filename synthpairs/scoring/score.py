@@ -27,6 +27,14 @@ CACHED_TEXTS = 65_536  # 128 MiB at 512 numbers each
 SSIM_BATCH = 16  # pictures on a GPU: 1 GiB of fields for 1024 x 1024 in colour
 
 
+def load_scorer(params: Scores) -> ClipScorer:
+    """The CLIP model of section `scores`."""
+    return ClipScorer(
+        "scores", params.clip, params.pretrained,
+        prefix=params.prefix, precision=params.precision, batch=params.batch_size,
+    )  # fmt: skip
+
+
 def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path) -> tuple[dict, dict]:
     """Write `out` (scores.parquet, failed.parquet, scorer.json); returns metrics, tracked and not.
 
@@ -35,10 +43,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     """
     if manifest.empty:
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")
-    scorer = ClipScorer(
-        "scores", params.clip, params.pretrained,
-        prefix=params.prefix, precision=params.precision, batch=params.batch_size,
-    )  # fmt: skip
+    scorer = load_scorer(params)
     spec = params.ssim
     inputs = {"clip": scorer.inputs, "ssim": {name: getattr(spec, name) for name in spec.__slots__}}
     low_bits = params.batch_size, scorer.device.type, torch.get_num_threads()  # what they depend on

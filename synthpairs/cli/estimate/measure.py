@@ -12,8 +12,8 @@ from synthpairs.core.storage import read_table
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import encoded
 from synthpairs.generation.diffusion.params import Images
-from synthpairs.models.clip import ClipScorer
 from synthpairs.scoring.params import Scores
+from synthpairs.scoring.score import load_scorer
 from synthpairs.scoring.ssim import self_similarity
 
 TEXT = "a red umbrella on a green background"  # before stage `captions` has run
@@ -54,10 +54,7 @@ def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate
 
 def _scoring(params: Scores, files: list[bytes], texts: list[str]) -> float:
     """Seconds per image, with decoding and SSIM on one thread; stage `scores` uses all cores for those."""
-    scorer = ClipScorer(
-        "scores", params.clip, params.pretrained,
-        prefix=params.prefix, precision=params.precision, batch=params.batch_size,
-    )  # fmt: skip
+    scorer = load_scorer(params)
     scorer.embed_texts(texts[:1])  # chooses the number of threads
     started = time.monotonic()
     views = []

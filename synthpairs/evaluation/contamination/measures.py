@@ -12,9 +12,9 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from synthpairs.core.determinism import best_device, deterministic_threads, pad_batch, torch_threads
 from synthpairs.core.storage import file_sha256
 from synthpairs.evaluation.contamination.params import Nsfw
-from synthpairs.models.clip import ClipScorer
 from synthpairs.models.hub import model_folder
 from synthpairs.scoring.params import Scores
+from synthpairs.scoring.score import load_scorer
 
 DECIMALS = 6  # further ones differ between machines
 # Letters and digits that a line must have: OCR takes round and straight shapes in 26 of 60 desk images for single ones.
@@ -25,10 +25,7 @@ class NearestBenchmarkImage:
     """CLIP cosine with the nearest benchmark image, by the model of section `scores`; `references` by item."""
 
     def __init__(self, params: Scores, references: Mapping[str, Image.Image]) -> None:
-        self._scorer = ClipScorer(
-            "scores", params.clip, params.pretrained,
-            prefix=params.prefix, precision=params.precision, batch=params.batch_size,
-        )  # fmt: skip
+        self._scorer = load_scorer(params)
         self._items = list(references)
         self._references = self._embed(list(references.values()))  # [items, width]
 

@@ -65,7 +65,7 @@ def draw_image_pairs(params: Preference, data: Path) -> list[ImagePair]:
 
 
 def write_image_pairs(image_pairs: Sequence[ImagePair], out: Path) -> None:
-    """Write `out`/couples.parquet, deterministic."""
+    """Write the table of the image pairs to `out`, deterministic."""
     write_table(out / TABLE, [{name: getattr(pair, name) for name in COUPLES.names} for pair in image_pairs], COUPLES)
 
 

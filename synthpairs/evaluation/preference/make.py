@@ -20,10 +20,10 @@ FEWEST = 2  # captions: a control question needs another one's image
 def make_preference(
     params: Preference, arms: Sequence[str], data: Path, out: Path
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Write `out`/couples.parquet, the pairs to vote on; return results of the judges and volatile metrics.
+    """Write the table of the image pairs, which people vote on, to `out`; return results of the judges and volatile metrics.
 
     `judges` has by name `preference` (synthetic over real), `concepts`, `control` (by origin: the caption's image over
-    another one) and `troubles`; `couples` has each judge's verdict on each pair. `not_asked` is the reason if there are
+    another one) and `troubles`; each image pair has its judges' verdicts. `not_asked` is the reason if there are
     no verdicts, else None. Models of arms that are not in `arms` are `left_out`.
     """
     missing = [arm for arm in (params.synthetic, "real") if arm not in arms]
