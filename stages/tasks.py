@@ -13,7 +13,8 @@ from synthpairs.runtime.stage import Result, run_stage, stage
 def main(tasks: Tasks, world: EmojiWorld) -> Result:
     """Write data/tasks: every table and definition."""
     drawings = read_table(Path("data/emoji/drawings.parquet"), "dvc repro emoji")
-    return make_tasks(drawings, world.concepts, tasks, Path("data/tasks"))
+    names = read_table(Path("data/emoji/names.parquet"), "dvc repro emoji")
+    return make_tasks(drawings, names, world.concepts, tasks, Path("data/tasks"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ SECTIONS = {
     "suite": "external_benchmarks",
 }
 KEYS = {
-    "emoji": {"side": "image_size", "of": "drawings"},
+    "emoji": {"side": "image_size"},
     "tasks": {"side": "image_size"},
     "captions": {"human": "reference", "model": "generated", "batch": "batch_size"},
     "captions.reference": {"side": "image_size"},

@@ -28,6 +28,13 @@ DRAWINGS = _table(
     png=pa.binary(),  # RGBA
 )
 
+NAMES = _table(
+    concept=pa.string(),  # as in DRAWINGS
+    name=pa.string(),
+    kind=pa.string(),
+    keywords=pa.list_(pa.string()),
+)
+
 CAPTIONS = _table(
     uid=pa.string(),
     text=pa.string(),

@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
@@ -63,8 +63,8 @@ def split_of(concept: str, style: str, use: str, train_styles: list[str]) -> str
     return "heldout_combination" if style == held_out else "train"
 
 
-def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFrame:
-    """Table of all drawings, or those of the concepts with these names, as RGBA PNGs of `size` x `size` pixels.
+def render_drawings(size: int, entries: pd.DataFrame) -> pd.DataFrame:
+    """Table of all drawings of some `concepts`, as RGBA PNGs of `size` x `size` pixels.
 
     Columns as in `schema.DRAWINGS`, ordered by drawing.
     """
@@ -75,9 +75,7 @@ def render_drawings(size: int, names: Container[str] | None = None) -> pd.DataFr
     }
     icon_names = {package: set(icons["icons"]) | set(icons.get("aliases", {})) for package, (icons, _) in sets.items()}
     rows, icons_to_render = [], []
-    for entry in concepts().to_dict("records"):
-        if names is not None and entry["name"] not in names:
-            continue
+    for entry in entries.to_dict("records"):
         code = _hexcode(entry["emoji"])
         # Icon names to try in sets without a code point map: the concept's slug, then its names in the other sets.
         names_to_try = [entry["concept"], *(by_code[code] for _, by_code in sets.values() if code in by_code)]

@@ -1,7 +1,7 @@
 """Params of the emoji world: which concepts it has, and how its drawings are rendered."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from synthpairs.core.config import Within
 
@@ -18,4 +18,3 @@ class EmojiDrawings:
     """The `emoji` section of params.yaml."""
 
     image_size: Annotated[int, Within(16, 1024)]  # pixels of a rendered drawing
-    drawings: Literal["everything", "world"]  # all concepts of the emoji packages, or only those of `world`

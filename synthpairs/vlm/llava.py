@@ -93,11 +93,11 @@ def finetune(
         stats = SufficientStats.read(pretrained / STATS) + SufficientStats.of(model, examples)
         start = fit_projector(model, stats, params.projector_init, section)
     model.model.vision_tower.requires_grad_(False)
+    model.model.multi_modal_projector.requires_grad_(params.projector_learning_rate != 0)
     if params.lora:
         adapt(model, params.lora, params.seed)
     else:
-        model.model.language_model.float()  # the head shares the embedding's weights or is cast with it
-        model.lm_head.float()
+        _unfreeze(model, params.trainable_layers, section)
 
     def write(directory: Path) -> None:
         whole = merged(model, params.lora, lambda: assemble(vlm, resampler)[0]) if params.lora else model
@@ -106,6 +106,21 @@ def finetune(
     metrics = run_training(section, CausalLMObjective(model), examples, params, vlm, write, out, resampler=resampler,
                            pretrained=pretrained, projector_rate=params.projector_learning_rate)  # fmt: skip
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm, resampler)
+
+
+def _unfreeze(model: LlavaForConditionalGeneration, count: int | None, section: str) -> None:
+    """Make the last layers of the language model trainable, in float32, and freeze what is before them; None: train all."""
+    llm = model.model.language_model
+    if count is None:
+        llm.float()  # the head shares the embedding's weights or is cast with it
+        model.lm_head.float()
+        return
+    if count > len(llm.layers):
+        limits = f"must be from 1 to {len(llm.layers)}, all that the model has, or null"
+        raise ValueError(f"params.yaml: {section}.trainable_layers {limits}, got {count}")
+    model.lm_head.requires_grad_(False)
+    llm.requires_grad_(False)
+    llm.layers[-count:].float().requires_grad_(True)
 
 
 def untrained(vlm: Vlm, out: Path) -> dict[str, Any]:

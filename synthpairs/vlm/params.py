@@ -16,13 +16,9 @@ class Vlm:
     adapter: str | None  # a PEFT adapter that is merged into the language model first; null: none
     vision_feature_layer: int  # which hidden state of the vision tower is projected; -2 is the last layer's input
     vision_feature_select: Literal["default", "full"]  # patches only, or the class token before them
-    image_aspect_ratio: Literal[
-        "crop", "pad"
-    ]  # of pictures that are not square: the middle, or all on a square of the mean colour
-    image_token: (
-        str | None
-    )  # special token of the language model that becomes <image>; null: a new row of its embedding
-    chat_template: Literal["chatml", "vicuna"]  # chat template
+    image_aspect_ratio: Literal["crop", "pad"]  # of images that are not square: the middle, or all on their mean colour
+    image_token: str | None  # special token of llm that becomes <image>; null: a new row of its embedding
+    chat_template: Literal["chatml", "vicuna"]
     seed: int  # of the projector's random initialisation
 
 
@@ -106,9 +102,8 @@ class Pretrain(Training):
 class Finetune(Training):
     """Sections `finetune` and `finetune_tokens`: projector and language model are trained on instructions."""
 
-    projector_init: (
-        RidgeInit | None
-    )  # of the projector, from pretrain's pairs and the answers here; null: as pretrain left it
-    projector_learning_rate: Annotated[float, Within(0, 1)] | None  # peak; null: the language model's
-    lora: Lora | None  # null: all of the language model's weights are trained
+    projector_init: RidgeInit | None  # from pretrain's pairs and the answers here; null: the projector of pretrain
+    projector_learning_rate: Annotated[float, Within(0, 1)] | None  # peak; null: learning_rate; 0: it stays
+    trainable_layers: Annotated[int, Within(1, 1000)] | None  # the last ones; null: all, embedding and head too
+    lora: Lora | None  # in place of the layers' own weights; null: none
     instructions: Instructions | None  # null: those of stage `tasks`

@@ -97,7 +97,7 @@ def test_concepts_are_drawable_and_have_keywords(packages):
 
 
 def test_the_table_has_every_drawing_of_concepts_with_two_training_styles(packages, tmp_path):
-    table = render_drawings(16)
+    table = render_drawings(16, concepts())
     assert list(table["drawing"]) == [
         "anchor/flat", "anchor/noto", "anchor/openmoji",
         "dog/flat", "dog/fox", "dog/noto", "dog/openmoji",
@@ -107,7 +107,7 @@ def test_the_table_has_every_drawing_of_concepts_with_two_training_styles(packag
     assert by_concept.apply(lambda column: (column == "heldout_combination").sum()).eq(1).all()
     assert table[table["style"] == "openmoji"]["split"].eq("heldout_style").all()
     write_table(tmp_path / "one", table, DRAWINGS)
-    write_table(tmp_path / "two", render_drawings(16), DRAWINGS)
+    write_table(tmp_path / "two", render_drawings(16, concepts()), DRAWINGS)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -120,11 +120,15 @@ def test_the_table_has_every_drawing_of_concepts_with_two_training_styles(packag
     ],
 )
 def test_drawings_are_square_and_mirrored_where_required(packages, drawing, columns, colour):
-    pixels = np.asarray(picture(render_drawings(16).set_index("drawing").loc[drawing, "png"]))
+    pixels = np.asarray(picture(render_drawings(16, concepts()).set_index("drawing").loc[drawing, "png"]))
     assert pixels.shape == (16, 16, 4)
     assert (pixels[:, columns] == colour).all()
     assert (np.delete(pixels, columns, axis=1)[..., 3] == 0).all()
 
 
 def test_a_killed_rendering_leaves_no_worker(packages):
-    kill_with_workers(start_python("from synthpairs.emoji.drawings import render_drawings; render_drawings(4096)"))
+    kill_with_workers(
+        start_python(
+            "from synthpairs.emoji.drawings import concepts, render_drawings; render_drawings(4096, concepts())"
+        )
+    )

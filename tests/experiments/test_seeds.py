@@ -35,7 +35,14 @@ def config(data, settings, parts, training, tmp_path, monkeypatch):  # noqa: F81
         select=settings(),
         vlm=parts,
         pretrain=Pretrain(**training, projector_init=None),
-        finetune=Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        finetune=Finetune(
+            **training,
+            projector_init=None,
+            projector_learning_rate=0.01,
+            trainable_layers=None,
+            lora=None,
+            instructions=None,
+        ),
         benchmark=Benchmark(tasks=RouteTasks(pictures=["desk_vqa"], tokens=[]), batch_size=4, resamples=100, seed=0),
         perplexity=Perplexity(
             models=[parts.llm], text=None, path="held_out.txt", tokens=20, window=8, resamples=100, seed=0

@@ -55,7 +55,14 @@ def config(data, settings, images, scores, narrow, training, monkeypatch):  # no
         scores=scores(),
         vlm=narrow,
         pretrain=Pretrain(**training | {"max_steps": 0}, projector_init=None),
-        finetune=Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None),
+        finetune=Finetune(
+            **training,
+            projector_init=None,
+            projector_learning_rate=0.01,
+            trainable_layers=None,
+            lora=None,
+            instructions=None,
+        ),
         batch=4,
         world=EmojiWorld(concepts=CONCEPTS),
     )

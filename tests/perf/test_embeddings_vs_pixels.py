@@ -89,7 +89,14 @@ def test_blocks_alternate(setup, samples, monkeypatch):
 def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeypatch):  # noqa: F811
     """A directory with params.yaml and captions; memory is not measured, which would take processes of its own."""
     monkeypatch.chdir(tmp_path)
-    finetune = Finetune(**training, projector_init=None, projector_learning_rate=0.01, lora=None, instructions=None)
+    finetune = Finetune(
+        **training,
+        projector_init=None,
+        projector_learning_rate=0.01,
+        trainable_layers=None,
+        lora=None,
+        instructions=None,
+    )
     sections = {
         "vlm": parts, "resampler": dataclasses.replace(resampler, tokenizer=str(tiny_masked)), "generate_tokens": settings(),
         "finetune_tokens": finetune, "pretrain_tokens": Training(**training),

@@ -140,7 +140,13 @@ def tuning(training):
     """Makes Finetune params."""
     from synthpairs.vlm.params import Finetune
 
-    values = {"projector_learning_rate": None, "lora": None, "instructions": None, "projector_init": None}
+    values = {
+        "projector_learning_rate": None,
+        "trainable_layers": None,
+        "lora": None,
+        "instructions": None,
+        "projector_init": None,
+    }
     return lambda **changed: Finetune(**training | values | changed)
 
 

@@ -143,6 +143,20 @@ def test_the_projector_has_its_own_learning_rate(parts, instructions, tuning, tm
     assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()
 
 
+def test_the_last_layers_can_be_trained_alone(parts, instructions, tuning, tmp_path, pretrained):
+    """With a projector that stays, nothing before them changes, and there is no gradient to compute."""
+    params = tuning(learning_rate=0.01, projector_learning_rate=0.0, trainable_layers=1)
+    finetune(instructions(8), pretrained, parts, params, tmp_path / "finetuned")
+    finetune(instructions(8), pretrained, parts, tuning(max_steps=0), tmp_path / "before")
+    after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "before"))
+    last = assemble(parts)[0].config.text_config.num_hidden_layers - 1
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert changed
+    assert all(name.startswith(f"language_model.model.layers.{last}.") for name in changed)
+    with pytest.raises(ValueError, match=rf"finetune.trainable_layers must be from 1 to {last + 1}, .* got 99"):
+        finetune(instructions(8), pretrained, parts, tuning(trainable_layers=99), tmp_path / "other")
+
+
 def test_finetune_can_start_from_a_regression_on_captions_and_answers(
     narrow, pairs, instructions, training, tuning, tmp_path
 ):

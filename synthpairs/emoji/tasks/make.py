@@ -21,12 +21,12 @@ BENCHMARK_SPLIT = "heldout_combination"
 INSTRUCTION_SPLIT = "train"
 
 
-def make_tasks(drawings: pd.DataFrame, concepts: list[str], params: Tasks, out: Path) -> dict:
+def make_tasks(drawings: pd.DataFrame, names: pd.DataFrame, concepts: list[str], params: Tasks, out: Path) -> dict:
     """Write the tables and definitions into `out`; returns counts and the scores of guessing.
 
     Each table has a studio and a random stream of its own, so that its size does not affect the others.
     """
-    benchmark_words, instruction_words = word_classes(drawings)
+    benchmark_words, instruction_words = word_classes(names)
     streams = dict(zip((*TASKS, "instructions"), np.random.default_rng(params.seed).spawn(len(TASKS) + 1), strict=True))
 
     def composer(split: str = BENCHMARK_SPLIT) -> SceneComposer:

@@ -37,18 +37,18 @@ TRIES = 1000  # attempts at a new question
 Words = dict[str, list[str]]  # class -> names, sorted
 
 
-def word_classes(drawings: pd.DataFrame) -> tuple[Words, Words]:
+def word_classes(names: pd.DataFrame) -> tuple[Words, Words]:
     """One-word names by class, split by hash: half for the benchmark, half for the instruction tuning data."""
-    named = drawings.drop_duplicates("name")
-    single = named[named["name"].str.fullmatch("[a-z]+")]
+    single = names.drop_duplicates("name")
+    single = single[single["name"].str.fullmatch("[a-z]+")]
     benchmark: Words = {}
     instructions: Words = {}
     used: set[str] = set()
     for sort in sorted(CLASSES, key=lambda sort: sort == "animal"):  # last, because birds and insects are animals too
         has_keyword = [sort in keywords for keywords in single["keywords"]]
-        names = set(single["name"][has_keyword]) - CLASSES[sort][1] - used
-        used |= names
-        order = sorted(names, key=lambda name: digest("word", name))
+        found = set(single["name"][has_keyword]) - CLASSES[sort][1] - used
+        used |= found
+        order = sorted(found, key=lambda name: digest("word", name))
         benchmark[sort], instructions[sort] = sorted(order[::2]), sorted(order[1::2])
     return benchmark, instructions
 
@@ -58,7 +58,7 @@ def text_items(words: Words, count: int, rng: np.random.Generator) -> list[dict]
     groups = sorted({CLASSES[sort][0] for sort, names in words.items() if names})
     if len(groups) < 4:
         raise ValueError(
-            "tasks.text: the drawings' keywords give fewer than four groups of words; run `dvc repro emoji` again"
+            "tasks.text: the names' keywords give fewer than four groups of words; run `dvc repro emoji` again"
         )
     rows: dict[str, dict] = {}
     while len(rows) < count:

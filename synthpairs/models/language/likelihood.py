@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-from synthpairs.models.language.model import LanguageModel, batches, prefill
+from synthpairs.models.language.model import LanguageModel, batches, packs
 
 _YES = ("Yes", "yes", "YES", " Yes", " yes", " YES")
 _NO = ("No", "no", "NO", " No", " no", " NO")
@@ -42,9 +42,9 @@ def yes_probability(lm: LanguageModel, prompts: Sequence[str], size: int) -> lis
     """P(yes) / (P(yes) + P(no)) of each answer's first token, summed over the usual spellings, in batches of `size`."""
     yes, no = (_first_tokens(lm, words) for words in (_YES, _NO))
     values = [0.0] * len(prompts)
-    for batch in prefill(lm, prompts, size):
-        margin = lm.logits(batch.hidden, yes).logsumexp(1) - lm.logits(batch.hidden, no).logsumexp(1)
-        for row, value in zip(batch.rows, margin.sigmoid().tolist(), strict=True):
+    for rows, pack in packs(lm, prompts, size):
+        margin = lm.logits(pack.hidden, yes).logsumexp(1) - lm.logits(pack.hidden, no).logsumexp(1)
+        for row, value in zip(rows, margin.sigmoid().tolist(), strict=True):
             values[row] = value
     return values
 

@@ -1,4 +1,4 @@
-"""Loaded causal language model, and prefilling of its prompts in batches with a shared prefix."""
+"""Loaded causal language model, and its prompts packed after the prefix that they share."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 
 from synthpairs.core.determinism import best_device, cast_for_compute
 from synthpairs.models.hub import model_folder
+
+_PREFIX = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,6 @@ class LanguageModel:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
 
-@dataclass(slots=True)
-class Prefilled:
-    """A batch of prompts after their last token."""
-
-    rows: list[int]  # indices of the prompts
-    hidden: Tensor  # [row, width], last hidden state of the last token
-    mask: Tensor  # [row, token], of the cache
-    positions: Tensor  # [row], of the next token
-    cache: DynamicCache
-
-
 def language_model_folder(name: str, key: str) -> Path:
     """Directory of the language model that the param `key` names; errors as model_folder."""
     return model_folder(name, key, made_by="`dvc repro language_model` makes models/llm")
@@ -82,29 +73,55 @@ def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
+class Pack:
+    """Prompts packed into one row behind the prefix that they share: each token sees the prefix and its own prompt.
+
+    A batch with a row for each prompt would copy the prefix's keys and values into every row, which takes longer than all
+    products where prompts are a few words after many examples. A window of the model's attention must not be shorter than
+    prefix and prompts are.
+    """
+
+    def __init__(self, lm: LanguageModel, prefix: DynamicCache, prompts: Sequence[Sequence[int]]) -> None:
+        self._lm, self._cache, start = lm, copy.deepcopy(prefix), prefix.get_seq_length()
+        self._prompts = torch.full((start,), _PREFIX, device=lm.device)  # [key], the prompt of each
+        sizes = torch.tensor([len(prompt) for prompt in prompts], device=lm.device)
+        self._lengths = start + sizes  # [prompt]
+        owners = torch.arange(len(prompts), device=lm.device).repeat_interleave(sizes)
+        tokens = [token for prompt in prompts for token in prompt]
+        positions = [start + index for prompt in prompts for index in range(len(prompt))]
+        hidden = self._run(owners, tokens, positions)
+        self.hidden = hidden[sizes.cumsum(0) - 1]  # [prompt, width], last hidden state of the last token
+
+    def append(self, prompts: Tensor, tokens: Tensor) -> Tensor:
+        """Last hidden states [prompt, width] of one more token for each of some prompts, given by their indices."""
+        hidden = self._run(prompts, tokens, self._lengths[prompts])
+        self._lengths[prompts] += 1
+        return hidden
+
+    def _run(self, owners: Tensor, tokens: Any, positions: Any) -> Tensor:
+        self._prompts = torch.cat([self._prompts, owners])
+        seen = (self._prompts == owners[:, None]) | (self._prompts == _PREFIX)
+        seen = seen.tril(len(self._prompts) - len(owners))
+        mask = torch.zeros(seen.shape, dtype=self._lm.model.dtype, device=seen.device)
+        mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)
+        ids, places = (torch.as_tensor(row, device=self._lm.device)[None] for row in (tokens, positions))
+        settings = {"position_ids": places, "past_key_values": self._cache, "use_cache": True}
+        return self._lm.run(ids, attention_mask=mask[None, None], **settings)[0]
+
+
 @torch.inference_mode()
-def prefill(lm: LanguageModel, prompts: Sequence[str], size: int) -> Iterator[Prefilled]:
-    """Run prompts up to their last token, in batches of `size`; the prefix that all share is run once."""
+def packs(lm: LanguageModel, prompts: Sequence[str], size: int) -> Iterator[tuple[range, Pack]]:
+    """Prompts in packs of `size`: their indices, and the pack; the prefix that all share is run once."""
     if not prompts:
         return
     ids = [lm.ids(prompt) for prompt in prompts]
-    shared = min(_common_prefix(min(ids), max(ids)), min(map(len, ids)) - 1)  # each row needs a last token of its own
-    prefix = DynamicCache(config=lm.model.config)
+    shared = min(_common_prefix(min(ids), max(ids)), min(map(len, ids)) - 1)  # each prompt needs a token of its own
+    prefix = DynamicCache()
     if shared > 0:
         lm.run(torch.tensor([ids[0][:shared]], device=lm.device), past_key_values=prefix, use_cache=True)
-    for rows in batches([len(row) for row in ids], size):
-        tails = [ids[row][shared:] for row in rows]
-        width = max(map(len, tails))
-        padding = torch.tensor([width - len(tail) for tail in tails], device=lm.device)
-        tokens = torch.tensor([[0] * (width - len(tail)) + tail for tail in tails], device=lm.device)
-        mask = torch.ones(len(rows), shared + width, dtype=torch.long, device=lm.device)
-        mask[:, shared:] = torch.arange(width, device=lm.device)[None] >= padding[:, None]
-        cache = copy.deepcopy(prefix)
-        if shared > 0:
-            cache.batch_repeat_interleave(len(rows))
-        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
-        hidden = lm.run(tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True)
-        yield Prefilled(rows, hidden[:, -1], mask, mask.sum(1), cache)
+    for start in range(0, len(ids), size):
+        rows = range(start, min(start + size, len(ids)))
+        yield rows, Pack(lm, prefix, [ids[row][shared:] for row in rows])
 
 
 def _common_prefix(one: list[int], other: list[int]) -> int:

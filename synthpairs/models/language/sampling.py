@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthpairs.models.language.model import LanguageModel, prefill
+from synthpairs.models.language.model import LanguageModel, packs
 from synthpairs.models.language.params import Sampling
 
 
@@ -20,31 +20,23 @@ def generate(
     """
     answers: list[list[int]] = [[] for _ in prompts]
     eos = torch.tensor(_eos_ids(lm), device=lm.device)
-    for batch in prefill(lm, prompts, size):
-        rows, mask, positions, cache = batch.rows, batch.mask, batch.positions, batch.cache
-        logits = lm.logits(batch.hidden)
+    for rows, pack in packs(lm, prompts, size):
+        unfinished = torch.arange(len(rows), device=lm.device)
+        logits = lm.logits(pack.hidden)
         for step in range(sampling.max_new_tokens):
-            tokens = choose(logits, np.array([seeds[row] for row in rows], dtype=np.uint64), step, sampling)
-            unfinished = torch.isin(tokens, eos, invert=True).nonzero().flatten()
-            if len(unfinished) < len(rows):
-                rows = [rows[index] for index in unfinished.tolist()]
-                tokens, mask, positions = tokens[unfinished], mask[unfinished], positions[unfinished]
-                cache.batch_select_indices(unfinished)
-            for row, token in zip(rows, tokens.tolist(), strict=True):
-                answers[row].append(token)
-            if not rows or step + 1 == sampling.max_new_tokens:
-                break
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            hidden = lm.run(
-                tokens[:, None],
-                attention_mask=mask,
-                position_ids=positions[:, None],
-                past_key_values=cache,
-                use_cache=True,
+            tokens = choose(
+                logits, np.array([seeds[rows[index]] for index in unfinished], dtype=np.uint64), step, sampling
             )
-            logits, positions = lm.logits(hidden[:, -1]), positions + 1
+            more = torch.isin(tokens, eos, invert=True)
+            unfinished, tokens = unfinished[more], tokens[more]
+            written = [answers[rows[index]] for index in unfinished]
+            for answer, token in zip(written, tokens.tolist(), strict=True):
+                answer.append(token)
+            if not written or step + 1 == sampling.max_new_tokens:
+                break
+            logits = lm.logits(pack.append(unfinished, tokens))
             if penalty != 1:
-                penalise(logits, [answers[row] for row in rows], penalty)
+                penalise(logits, written, penalty)
     return [str(lm.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
 
 

@@ -40,7 +40,7 @@ def concepts_of(drawings):
 def make(drawings, concepts, tmp_path):
     """Writes the small world's tasks, with changed params, to the test's directory."""
     return lambda table=drawings, names=concepts, **changed: make_tasks(
-        table, names, replace(SMALL, **changed), tmp_path
+        table, table, names, replace(SMALL, **changed), tmp_path
     )
 
 

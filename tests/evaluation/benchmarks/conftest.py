@@ -64,7 +64,7 @@ def drawings():
 def task_directory(drawings, concepts, tmp_path_factory):
     """data/tasks of the small world."""
     out = tmp_path_factory.mktemp("tasks")
-    make_tasks(drawings, concepts, SMALL, out)
+    make_tasks(drawings, drawings, concepts, SMALL, out)
     return out
 
 
