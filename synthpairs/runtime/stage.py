@@ -6,6 +6,7 @@
 import ctypes
 import functools
 import inspect
+import json
 import logging
 import os
 import resource
@@ -52,6 +53,8 @@ def stage(
             execution = Execution.current() if tracking_on() else None  # params.yaml may be edited meanwhile
             numbers: Metrics = {}
             volatile: Mapping[str, float] = {}
+            name = os.environ.get("DVC_STAGE") or "@".join([Path(sys.argv[0]).stem, *arms.values()])
+            _announce(name, document)
             started, status = time.monotonic(), "FAILED"
             try:
                 result = function(**arms, **sections)
@@ -64,10 +67,8 @@ def stage(
                 raise
             finally:
                 if execution:
-                    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_UNIT, 3)
-                    usage = {"seconds": time.monotonic() - started, "peak_memory_gib": peak}
-                    name = os.environ.get("DVC_STAGE") or "@".join([Path(sys.argv[0]).stem, *arms.values()])
                     params = asdict(next(iter(sections.values())))
+                    usage = {"seconds": time.monotonic() - started, **_usage()}
                     record(execution, name, status, params, {**numbers, "run": {**volatile, **usage}})
 
         return main
@@ -99,6 +100,28 @@ def run_stage(main: Callable[[], None], spread: bool = False) -> None:
         _end(1, f"error: {one_line(error)}")
     except KeyboardInterrupt:
         _end(130, "interrupted; finished work is kept, run the command again to resume")
+
+
+def _announce(name: str, document: Mapping[str, Any]) -> None:
+    """Log the stage's place in the pipeline, and how long it took with the committed params."""
+    file = Path("perf/repro.json")
+    if not (is_main_process() and file.exists()):
+        return
+    stages = json.loads(file.read_bytes())["stages"]
+    arms = ["", *document.get("arms", []), *document.get("token_arms", [])]
+    names = [stage for stage in stages if stage.partition("@")[2] in arms]
+    if name in names:
+        place, seconds = f"stage {names.index(name) + 1} of {len(names)}", stages[name]["seconds"]
+        log.info("%s, %s: %.0f s on two cores with the params as committed", place, name, seconds)
+
+
+def _usage() -> dict[str, float]:
+    """CPU seconds of the process and its ended children, and peak memory in GiB of the largest of them."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "cpu_seconds": sum(one.ru_utime + one.ru_stime for one in used),
+        "peak_memory_gib": round(max(one.ru_maxrss for one in used) / RSS_UNIT, 3),
+    }
 
 
 def _end(code: int, message: str) -> None:

@@ -85,7 +85,9 @@ class ProgressCallback(TrainerCallback):
         """Open the bar."""
         self._first, self._started, self._logged = state.global_step, time.monotonic(), time.monotonic()
         hidden = not (is_main_process() and sys.stderr.isatty())
-        self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", disable=hidden)
+        self._bar = tqdm(
+            total=state.max_steps, initial=state.global_step, unit="step", desc=self._section, disable=hidden
+        )
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Move the bar, call `on_step`."""
