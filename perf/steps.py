@@ -31,7 +31,7 @@ from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.training import CausalLMObjective, Objective
-from synthpairs.vlm.vq_tower import CodeLlava, codebook
+from synthpairs.vlm.vq_tower import VqLlava, codebook
 
 Route = Literal["embeddings", "pixels"]
 ROUTES: tuple[Route, Route] = ("embeddings", "pixels")
@@ -84,7 +84,7 @@ class Steps:
         self._route: Route = ROUTES[0]
         model, self._processor = assemble(setup.vlm, setup.resampler)
         vision_tower, projector = model.model.vision_tower, model.model.multi_modal_projector
-        assert isinstance(model, CodeLlava)
+        assert isinstance(model, VqLlava)
         self._book = codebook(vision_tower).numpy()
         side = round(vision_tower.config.cells**0.5)
         self._grid = (side, vision_tower.config.cells // side)

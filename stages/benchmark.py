@@ -9,7 +9,7 @@ from typing import get_args
 from synthpairs.core.arms import MODELS, UNTRAINED, Arm, TokenArm
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
-from synthpairs.evaluation.benchmarks.evaluation import answer_all
+from synthpairs.evaluation.benchmarks.answers import answer_all
 from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval, run_lmms_eval
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 from synthpairs.evaluation.benchmarks.summary import summarise

@@ -1,4 +1,4 @@
-"""Stage `finetune-tokens`: instruction-tune an arm of the Synth2 route; run by `dvc repro finetune-tokens@ARM`."""
+"""Stage `finetune_tokens`: instruction-tune an arm of the Synth2 route; run by `dvc repro finetune_tokens@ARM`."""
 
 from pathlib import Path
 

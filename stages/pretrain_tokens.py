@@ -1,10 +1,10 @@
-"""Stage `pretrain-tokens`: train the resampler on the VQ tokens of an arm; run by `dvc repro pretrain-tokens@ARM`."""
+"""Stage `pretrain_tokens`: train the resampler on the VQ tokens of an arm; run by `dvc repro pretrain_tokens@ARM`."""
 
 from pathlib import Path
 
 from synthpairs.core.arms import MODELS, chosen_arm
 from synthpairs.runtime.stage import Result, run_stage, stage
-from synthpairs.selection.token_pairs import Mixing, token_training_set
+from synthpairs.selection.mixing import Mixing, token_training_set
 from synthpairs.vlm import resampler_pretraining
 from synthpairs.vlm.params import Resampler, Training, Vlm
 

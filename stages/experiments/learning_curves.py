@@ -11,7 +11,7 @@ from synthpairs.experiments.learning_curves import (
 )
 from synthpairs.experiments.params import Experiments
 from synthpairs.runtime.stage import Result, run_stage, stage
-from synthpairs.selection.token_pairs import Mixing
+from synthpairs.selection.mixing import Mixing
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 
 

@@ -40,8 +40,8 @@ from synthpairs.runtime.engine.worker_pool import check as check_engine
 from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.workers import usable_cores
 from synthpairs.scoring.params import Scores
+from synthpairs.selection.mixing import Mixing
 from synthpairs.selection.params import Select
-from synthpairs.selection.token_pairs import Mixing
 from synthpairs.vlm.adapters import check_quantizer
 from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Training, Vlm
 

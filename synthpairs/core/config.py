@@ -175,7 +175,11 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
     errors += [f"{where}.{name} is missing" for name in names if name not in value and name not in renamed.values()]
     present = [name for name in names if name in value]
     values = _converted(((hints[name], value[name], f"{where}.{name}") for name in present), errors)
-    return kind(**dict(zip(present, values, strict=True)))
+    try:
+        return kind(**dict(zip(present, values, strict=True)))
+    except ValueError as error:  # of a check in __post_init__, which in a class of several sections knows the key alone
+        text = str(error)
+        raise ValueError(text if text.startswith(f"{PARAMS}: ") else f"{where}.{text}") from None
 
 
 def _converted(items: Iterable[tuple[Any, Any, str]], errors: Sequence[str] = ()) -> list[Any]:

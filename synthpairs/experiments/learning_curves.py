@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from synthpairs.core.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
 from synthpairs.core.storage import read_table
 from synthpairs.emoji.tasks.questions import WORDINGS
-from synthpairs.evaluation.benchmarks.evaluation import answer_first
+from synthpairs.evaluation.benchmarks.answers import answer_first
 from synthpairs.experiments.params import LearningCurves
 from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
-from synthpairs.selection.token_pairs import Mixing, token_training_set
+from synthpairs.selection.mixing import Mixing, token_training_set
 from synthpairs.vlm.llava import finetune, save_projector
 from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Resampler

@@ -15,7 +15,7 @@ import pandas as pd
 from synthpairs.core.arms import MODELS, UNTRAINED, Arm
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import file_sha256
-from synthpairs.evaluation.benchmarks.evaluation import answer_all
+from synthpairs.evaluation.benchmarks.answers import answer_all
 from synthpairs.evaluation.benchmarks.params import Benchmark
 from synthpairs.evaluation.perplexity.measure import model_losses, read_text, token_windows
 from synthpairs.evaluation.perplexity.params import Perplexity

@@ -18,7 +18,7 @@ import pandas as pd
 from synthpairs.core.images import decode_image
 from synthpairs.core.storage import Slice, read_bytes, read_table
 from synthpairs.emoji.params import EmojiWorld
-from synthpairs.evaluation.benchmarks.evaluation import answer_first
+from synthpairs.evaluation.benchmarks.answers import answer_first
 from synthpairs.experiments.params import Strategies, Study
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT, compare
 from synthpairs.experiments.training_sets import TrainingSet, make_pairs, plan_studies

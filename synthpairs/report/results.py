@@ -113,7 +113,7 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
     generated = read_table(data / "generated_tokens/manifest.parquet", "dvc repro generate_tokens")
     real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs")
     return Synth2Results(
-        **_arm_results(arms, arms, root, "-tokens"),
+        **_arm_results(arms, arms, root, "_tokens"),
         metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES},
         generated=generated[["key", "uid", "text", "concept"]],
         real=real[["key", "text", "concept"]],

@@ -16,8 +16,8 @@ from synthpairs.report.results import SynthVLMResults, read_synth2_results, read
 from synthpairs.report.sections import diversity
 from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
+from synthpairs.selection.mixing import generated_pairs, real_pairs
 from synthpairs.selection.params import Select
-from synthpairs.selection.token_pairs import generated_pairs, real_pairs
 
 DATA, OUT = Path("data"), Path("reports")
 BINS = 25  # of a score's histogram over [0, 1]

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 
-from synthpairs.runtime.settings import PREFIX, load_runtime, origin
+from synthpairs.runtime.settings import load_runtime, origin
 
 GROUP = "SYNTHPAIRS_GROUP"  # the stage's process group: a launcher starts its processes in groups of their own
 
@@ -49,8 +49,3 @@ def local_world_size() -> int:
 def local_rank() -> int:
     """Index of this process on this node, and of its GPU; 0 without a launcher."""
     return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def env_flag(variable: str) -> bool:
-    """Whether a switch of runtime.yaml is on, by the name of its environment variable (SYNTHPAIRS_FSDP: `fsdp`)."""
-    return bool(getattr(load_runtime(), variable.removeprefix(PREFIX).lower()))

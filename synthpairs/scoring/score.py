@@ -17,10 +17,10 @@ from synthpairs.core.schema import FAILED, SCORES, digest
 from synthpairs.core.storage import ResultCache, file_sha256, read_shard, write_json, write_table
 from synthpairs.models.clip import ClipScorer
 from synthpairs.runtime.progress import progress
-from synthpairs.scoring.batched import self_similarities
+from synthpairs.scoring.check import DECIMALS, check_scores
+from synthpairs.scoring.gpu_ssim import self_similarities
 from synthpairs.scoring.params import Scores, Ssim
 from synthpairs.scoring.preprocessing import Preprocessed, num_processes, preprocessors
-from synthpairs.scoring.reference import DECIMALS, check_scores
 
 log = logging.getLogger(__name__)
 CACHED_TEXTS = 65_536  # 128 MiB at 512 numbers each
@@ -39,7 +39,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     """Write `out` (scores.parquet, failed.parquet, scorer.json); returns metrics, tracked and not.
 
     Scores of finished shards are kept in a work store, so a killed run resumes and a change in curation scores only changed
-    shards. Before anything is written, synthpairs.scoring.reference checks some of them.
+    shards. Before anything is written, synthpairs.scoring.check checks some of them.
     """
     if manifest.empty:
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")

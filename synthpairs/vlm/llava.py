@@ -70,7 +70,7 @@ def finetune(
 
     The data are `rows` of INSTRUCTIONS, or what `params.instructions` names.
     """
-    section, stage = ("finetune", "pretrain") if resampler is None else ("finetune_tokens", "pretrain-tokens")
+    section, stage = ("finetune", "pretrain") if resampler is None else ("finetune_tokens", "pretrain_tokens")
     if params.lora:
         check_quantizer(params.lora, section)
     if not (pretrained / PROJECTOR).exists():

@@ -152,9 +152,9 @@ def _join(
 def _model_class(tower_type: str) -> type[LlavaForConditionalGeneration]:
     if tower_type == CLIPVisionConfig.model_type:
         return LlavaForConditionalGeneration
-    from synthpairs.vlm.vq_tower import CodeLlava  # importing it also registers its vision tower with transformers
+    from synthpairs.vlm.vq_tower import VqLlava  # importing it also registers its vision tower with transformers
 
-    return CodeLlava
+    return VqLlava
 
 
 def picture_tokens(processor: LlavaProcessor) -> int:

@@ -53,8 +53,7 @@ class Training:
     def __post_init__(self) -> None:
         if self.batch_size % self.micro_batch_size:
             raise ValueError(
-                "params.yaml: batch_size must be a multiple of micro_batch_size, "
-                f"got {self.batch_size} and {self.micro_batch_size}"
+                f"batch_size must be a multiple of micro_batch_size, got {self.batch_size} and {self.micro_batch_size}"
             )
 
     def steps(self, examples: int) -> int:

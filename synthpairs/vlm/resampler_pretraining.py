@@ -22,7 +22,7 @@ from synthpairs.vlm.model import assemble, hub_parts
 from synthpairs.vlm.params import Resampler, Training, Vlm
 from synthpairs.vlm.projector_init import MIN_IDF
 from synthpairs.vlm.training import Objective, run_training
-from synthpairs.vlm.vq_tower import CodeLlava, WordResampler, codebook
+from synthpairs.vlm.vq_tower import VqLlava, WordResampler, codebook
 
 
 class BagOfWordsObjective(Objective):
@@ -39,7 +39,7 @@ class BagOfWordsObjective(Objective):
         return {"loss": -(targets * mean).sum() / len(targets)}
 
 
-def prepare(model: CodeLlava, examples: Sequence[Example], count: int) -> list[int]:
+def prepare(model: VqLlava, examples: Sequence[Example], count: int) -> list[int]:
     """Set the resampler's scale, and as its words the `count` most frequent tokens of the captions; returns these.
 
     Most frequent first, ties by id. Without captions they are the first of the vocabulary: a resampler without words has no

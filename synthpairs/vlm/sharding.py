@@ -5,12 +5,13 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import LlavaForConditionalGeneration
 
-from synthpairs.runtime.launch import env_flag, is_main_process, processes
+from synthpairs.runtime.launch import is_main_process, processes
+from synthpairs.runtime.settings import load_runtime
 
 
 def sharded() -> bool:
     """Whether SYNTHPAIRS_FSDP is on; ValueError when it is and there is one process only."""
-    if not env_flag("SYNTHPAIRS_FSDP"):
+    if not load_runtime().fsdp:
         return False
     if processes() == 1:
         raise ValueError("SYNTHPAIRS_FSDP=on needs several processes: set SYNTHPAIRS_LAUNCH too")

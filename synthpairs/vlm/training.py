@@ -22,7 +22,8 @@ from transformers.trainer_callback import PrinterCallback
 
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import ResultCache, file_sha256
-from synthpairs.runtime.launch import env_flag, is_main_process
+from synthpairs.runtime.launch import is_main_process
+from synthpairs.runtime.settings import load_runtime
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate, fingerprint
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Resampler, Training, Vlm
@@ -135,7 +136,7 @@ def train(
     order = training_order(examples.lengths, params)
     layers = None
     if isinstance(objective, CausalLMObjective):
-        if env_flag("SYNTHPAIRS_RECOMPUTE"):
+        if load_runtime().recompute:
             objective.vlm.model.language_model.activation_checkpointing_enable({"use_reentrant": False})
         if sharded():
             layers, objective.projector_always_used = layers_to_shard(objective.vlm, section), True

@@ -126,7 +126,7 @@ class WordResampler(nn.Module):
         return self.log_probs(vectors).exp().to(self.words.dtype) @ self.words
 
 
-class CodeLlava(LlavaForConditionalGeneration):
+class VqLlava(LlavaForConditionalGeneration):
     """LLaVA with a VQ tokenizer as vision tower and a WordResampler as projector. Saved configs have this class's name."""
 
     _keep_in_fp32_modules_strict = frozenset({"vision_tower"})

@@ -56,7 +56,7 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     edit(project, ("image_size: 64  # pixels, a m", "image_size: 1024  # a m"),
          ("dtype: float32  # or", "dtype: float16  # or"),
-         ("per_concept: 10\n", "per_concept: 1000000\n"))  # fmt: skip
+         ("per_concept: 5\n", "per_concept: 1000000\n"))  # fmt: skip
     lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
     assert set(lacking) == {"disk", "memory", "images.image_size"}
     assert re.fullmatch(r"data, models and cache need about \d\d\d,\d\d\d GiB", lacking["disk"])

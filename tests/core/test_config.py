@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from synthpairs.core.config import ParamsError, Within, load_params, messages
+from synthpairs.core.config import ParamsError, Within, convert, load_params, messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +130,19 @@ def test_a_range_contains_its_ends_and_no_nan():
     assert [value for value in (-0.1, 0, 0.5, 1, 1.1, float("nan")) if both.contains(value)] == [0, 0.5, 1]
     assert Within(low=2).contains(float("inf"))
     assert (str(both), str(Within(low=2)), str(Within(high=3))) == ("from 0 to 1", ">= 2", "<= 3")
+
+
+@dataclass(frozen=True)
+class _Batches:
+    whole: int
+    part: int
+
+    def __post_init__(self):
+        if self.whole % self.part:
+            raise ValueError("whole must be a multiple of part")
+
+
+def test_a_check_of_several_keys_names_its_section():
+    assert convert(_Batches, {"whole": 4, "part": 2}, "params.yaml: x") == _Batches(4, 2)
+    with pytest.raises(ValueError, match=r"^params.yaml: x.whole must be a multiple of part$"):
+        convert(_Batches, {"whole": 4, "part": 3}, "params.yaml: x")

@@ -26,7 +26,7 @@ from synthpairs.experiments.learning_curves import (
 from synthpairs.experiments.params import LearningCurves, Reading
 from synthpairs.experiments.trials import answer_rows
 from synthpairs.generation.masked.tokens import encoded
-from synthpairs.selection.token_pairs import Mixing
+from synthpairs.selection.mixing import Mixing
 from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Finetune, Training
 from tests.experiments.conftest import write_tasks

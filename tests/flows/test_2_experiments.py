@@ -20,7 +20,7 @@ def shown(smoke):
 def test_another_strategy_runs_the_stages_after_the_selection(smoke):
     printed = smoke.project.run("dvc exp run -n random -S select.strategy=random", seconds=2400)
     assert {"select", "pretrain@selected", "benchmark@selected", "report"} <= set(ran(printed))
-    assert not {"emoji", "captions", "images", "scores", "generate_tokens", "finetune-tokens@genpair"} & set(
+    assert not {"emoji", "captions", "images", "scores", "generate_tokens", "finetune_tokens@genpair"} & set(
         ran(printed)
     )
     assert "params.yaml" in smoke.project.changes()

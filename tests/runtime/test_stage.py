@@ -25,24 +25,37 @@ def test_a_stage_gets_its_sections_writes_its_metrics_and_is_recorded(workspace,
     draw()
     monkeypatch.setattr(sys, "argv", ["stages/pretrain.py", "real"])
     pretrain()
-    monkeypatch.setenv("DVC_STAGE", "pretrain-tokens@genpair")
+    monkeypatch.setenv("DVC_STAGE", "pretrain_tokens@genpair")
     pretrain()
     written = Path("reports/metrics/emoji.json").read_text()
     assert written == json.dumps({"drawings": 3, "split": {"train": 2}, "words": ["dog"]}, indent=2) + "\n"
     assert json.loads(Path("reports/metrics/pretrain/real.json").read_text()) == {"loss@end": 0.25, "arm": "real"}
     parent, (first, second, third) = parent_and_children()
-    assert [run.info.run_name for run in (second, third)] == ["pretrain@real", "pretrain-tokens@genpair"]
-    assert third.data.tags["dvc.stage"] == "pretrain-tokens@genpair"
+    assert [run.info.run_name for run in (second, third)] == ["pretrain@real", "pretrain_tokens@genpair"]
+    assert third.data.tags["dvc.stage"] == "pretrain_tokens@genpair"
     assert first.data.params == {"count": "3", "inner.rate": "0.5", "inner.words": '["a", "b"]'}
     assert parent.data.params["emoji.inner.rate"] == "0.5"
     measured = {name: value for name, value in first.data.metrics.items() if name[:4] != "run/"}
     assert measured == {"drawings": 3, "split/train": 2}, "text is no metric"
     assert first.data.metrics["run/per_second"] == 7.5
-    assert min(first.data.metrics[f"run/{name}"] for name in ("seconds", "peak_memory_gib")) > 0
+    assert min(first.data.metrics[f"run/{name}"] for name in ("seconds", "cpu_seconds", "peak_memory_gib")) > 0
     assert second.data.metrics["loss.end"] == 0.25
     assert {run.info.status for run in (parent, first, second)} == {"FINISHED"}
     assert first.data.tags["git.dirty"] == "false"
     assert parent.info.start_time <= first.info.start_time <= first.info.end_time <= second.info.start_time + 1
+
+
+def test_a_stage_says_its_place_and_how_long_it_takes(workspace, monkeypatch, caplog):
+    """The committed figures are of all arms; those that params.yaml leaves out do not count."""
+    monkeypatch.setenv("SYNTHPAIRS_TRACKING", "off")
+    Path("params.yaml").write_text(json.dumps({"emoji": SECTION, "arms": ["real"]}))
+    Path("perf").mkdir()
+    names = ("emoji", "finetune@random", "finetune@real", "report")
+    Path("perf/repro.json").write_text(json.dumps({"stages": {name: {"seconds": 59.6} for name in names}}))
+    caplog.set_level("INFO")
+    run_as("finetune@real", monkeypatch)
+    run_as("finetune@real-tokens", monkeypatch)
+    assert caplog.messages == ["stage 2 of 3, finetune@real: 60 s on two cores with the params as committed"]
 
 
 def test_a_wrong_section_is_an_error_before_the_stage_starts(workspace):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from synthpairs.models.clip import ClipScorer
-from synthpairs.scoring.batched import self_similarities
+from synthpairs.scoring.gpu_ssim import self_similarities
 from synthpairs.scoring.params import Ssim
 from synthpairs.scoring.preprocessing import Preprocessed, num_processes, preprocess, preprocessors
 from tests.conftest import kill_with_workers, start_python

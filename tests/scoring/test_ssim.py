@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
+from synthpairs.scoring.check import reference_ssim
 from synthpairs.scoring.params import Ssim
-from synthpairs.scoring.reference import reference_ssim
 from synthpairs.scoring.ssim import ROWS, mean_ssim, self_similarity
 from tests.scoring.conftest import SSIM, photo
 

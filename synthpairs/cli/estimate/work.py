@@ -233,6 +233,8 @@ def _training(
             )
     if finetune.lora:
         notes.append("finetune.lora: counted with the time of a full training; 4-bit weights take longer")
+    if finetune.trainable_layers:
+        notes.append("finetune.trainable_layers: counted as a training of all layers")
     trained = rates.LORA_SHARE * finetune.lora.rank if finetune.lora else 1.0
     disk = (size or LLAVA) * (arms * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
     return [

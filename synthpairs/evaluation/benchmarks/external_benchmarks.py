@@ -25,7 +25,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from synthpairs.core.determinism import best_device
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import ResultCache, file_sha256
-from synthpairs.evaluation.benchmarks.evaluation import LoadedVlm
+from synthpairs.evaluation.benchmarks.answers import LoadedVlm
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
 from synthpairs.evaluation.benchmarks.lmms_environment import LOCK, lmms_python, lmms_version
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks

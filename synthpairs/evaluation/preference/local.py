@@ -27,7 +27,8 @@ def local_verdicts(questions: Sequence[PairQuestion], name: str, params: LocalJu
         name, "preference.local.models", made_by="`dvc repro finetune` makes models/vlm/ARM/finetuned"
     )
     model, processor = load(folder)
-    captioned = list(dict.fromkeys((one.caption, image) for one in questions for image in (one.first, one.second)))
+    asked = dict.fromkeys((one.caption, image) for one in questions for image in (one.first, one.second))
+    captioned = sorted(asked, key=lambda pair: len(pair[0]))  # batches of similar length are padded less
     scores = dict(zip(captioned, yes_probability(model, processor, captioned, params), strict=True))
     differences = [scores[one.caption, one.first] - scores[one.caption, one.second] for one in questions]
     return [Verdict(0.5 if abs(value) <= params.margin else float(value > 0)) for value in differences]

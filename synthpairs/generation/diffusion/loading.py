@@ -9,7 +9,7 @@ import diffusers
 import torch
 
 from synthpairs.core.storage import file_sha256
-from synthpairs.generation.diffusion.params import Images, Lora, Refiner
+from synthpairs.generation.diffusion.params import Images, LoraWeights, Refiner
 from synthpairs.models.diffusion_pipeline import load_pipeline
 from synthpairs.models.hub import fetch_model, model_folder
 
@@ -59,7 +59,7 @@ def _vae(name: str, dtype: torch.dtype) -> tuple[torch.nn.Module, dict[str, Any]
     return vae, {"model": name, "files": {file: file_sha256(folder / file) for file in VAE_FILES}}
 
 
-def _fuse_lora(lora: Lora, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
+def _fuse_lora(lora: LoraWeights, pipeline: diffusers.DiffusionPipeline) -> dict[str, Any]:
     """Fuse LoRA weights into the pipeline's own, so that they cost no time; returns their inputs of the fingerprint."""
     folder = model_folder(lora.model, "images.lora.model", partial(fetch_model, files=[lora.file]))
     path = folder / lora.file

@@ -24,7 +24,7 @@ class Refiner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lora:
+class LoraWeights:
     """Low-rank weights added to the generator's, for instance those that distil it to a few steps."""
 
     model: str  # directory, or OWNER/NAME@REVISION on the hub
@@ -50,7 +50,7 @@ class Images:
     generator: str  # directory of a diffusers pipeline, or NAME@REVISION on the Hugging Face hub
     refiner: Refiner | None
     vae: str | None  # as generator, an autoencoder of diffusers; null: the generator's own
-    lora: Lora | None  # on the generator, not on the refiner
+    lora: LoraWeights | None  # on the generator, not on the refiner
     candidates: Annotated[int, Within(1, 64)]  # pictures per caption
     draft: Draft | None  # null: all candidates get all steps
     limit: Annotated[int | None, Within(1)]  # pictures, of the captions with the first uids; null: no limit

@@ -30,8 +30,8 @@ def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float
         padded = [[*start, *ids[row], *start[:1] * (width - lengths[row])] for row in rows]
         tokens = torch.tensor(padded, device=lm.device)
         logits = lm.logits(lm.run(tokens, use_cache=False)[:, len(start) - 1 : -1])
-        losses = F.cross_entropy(logits.transpose(1, 2), tokens[:, len(start) :], reduction="none")
-        for row, line in zip(rows, losses.double().cpu(), strict=True):
+        losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, len(start) :].flatten(), reduction="none")
+        for row, line in zip(rows, losses.view(len(rows), width).double().cpu(), strict=True):
             if lengths[row]:
                 values[row] = math.exp(line[: lengths[row]].mean().item())
     return values

@@ -130,7 +130,7 @@ def test_the_command_prints_a_table_or_json_and_writes_nothing(change, capsys):
     estimated = json.loads(capsys.readouterr().out)
     assert estimated["machine"] == {"gpu": "cpu", "gpus": 1, "price": None}
     images = next(row for row in estimated["rows"] if row["stage"] == "images")
-    assert images["seconds"] == images["wall"] == pytest.approx(1540 * 12 * 0.0125)
+    assert images["seconds"] == images["wall"] == pytest.approx(1040 * 8 * 0.0125)
     assert [path.name for path in Path().iterdir()] == ["params.yaml"]
 
 

@@ -41,20 +41,20 @@ def seconds():
 
 def test_the_desks_params(change):
     run = read_run(None)
-    assert (run.captions, run.images, run.steps, run.side, run.llm_parameters) == (1540, 1540, 12, 64, 135e6)
-    assert run.items == {"desk_pope": 384, "desk_sqa": 304, "desk_text": 300, "desk_vqa": 384}
-    assert len(run.notes) == 1  # of the captions
+    assert (run.captions, run.images, run.steps, run.side, run.llm_parameters) == (1040, 1040, 8, 64, 135e6)
+    assert run.items == {"desk_pope": 264, "desk_sqa": 160, "desk_text": 96, "desk_vqa": 216}
+    assert len(run.notes) == 2  # of the captions and the trained layers
     Path("data/captions").mkdir(parents=True)
     pd.DataFrame({"uid": range(741)}).to_parquet("data/captions/kept.parquet")
-    assert (read_run(None).captions, read_run(5).captions, read_run(None).notes) == (741, 5, [])
+    assert (read_run(None).captions, read_run(5).captions, len(read_run(None).notes)) == (741, 5, 1)
     shutil.rmtree("data")
     work = rows()
-    assert work["captions", "generation"].count == 640
-    assert work["captions", "original images"].count == 900
-    assert work["contamination", "hashes"].count == 1540 + 256  # as many real images as selected ones
-    assert work["finetune", ""].count == 3 * 440
-    assert work["benchmark", "desk tasks"].count == 1672 * 2 * 4
-    assert work["generate_tokens", ""].count == 64 * 6 * 3
+    assert work["captions", "generation"].count == 320
+    assert work["captions", "original images"].count == 720
+    assert work["contamination", "hashes"].count == 1040 + 200  # as many real images as selected ones
+    assert work["finetune", ""].count == 3 * 128
+    assert work["benchmark", "desk tasks"].count == 904 * 2 * 4
+    assert work["generate_tokens", ""].count == 64 * 4 * 1
     assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
     assert ("pretrain", "") not in work  # max_steps: 0
 
@@ -62,21 +62,21 @@ def test_the_desks_params(change):
 @pytest.mark.parametrize(
     ("switch", "more"),
     [
-        # 1,540 captions, of which 900 have an image
-        ({"captions.blip": {"model": "x", "min": 0.8, "max": 1.0}}, 900 * 0.018),
-        ({"captions.perplexity.engine": "kenlm"}, 1540 * (5e-5 - 0.0037)),
-        ({"captions.judge": SERVED}, 1540 * 0.022 * 9),  # ten times the parameters
-        ({"captions.judge": SERVED | {"engine": "none"}}, -1540 * 0.022),
-        # 1,540 images in 60 steps of 0.0985 s, 0.374 s besides them
-        ({"images.refiner": {"model": "x", "base_share": 0.8}}, 1540 * 60 * 0.0985 * 0.2 * 0.08),
-        ({"images.draft": DRAFT}, 1540 * (4 * 0.0985 + 0.374 + 0.02)),
-        ({"images.limit": 1000}, -540 * (60 * 0.0985 + 0.374 + 0.0053 + 9.6e-6 + 0.0062 + 0.006)),
-        ({"images.guidance_scale": 1.0}, -1540 * 30 * 0.0985),
-        ({"images.image_size": 512}, -0.75 * (1540 * (60 * 0.0985 + 0.374 + 0.0053) + 1796 * 0.0122)),
-        # 1,540 images and 256 real ones
-        ({"contamination.text": True}, 1796 * 0.6),
-        ({"contamination.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch_size": 32}}, 1796 * 0.006),
-        ({"contamination.cosine_min": None}, -1796 * 0.006),
+        # 1,040 captions, of which 720 have an image
+        ({"captions.blip": {"model": "x", "min": 0.8, "max": 1.0}}, 720 * 0.018),
+        ({"captions.perplexity.engine": "kenlm"}, 1040 * (5e-5 - 0.0037)),
+        ({"captions.judge": SERVED}, 1040 * 0.022 * 9),  # ten times the parameters
+        ({"captions.judge": SERVED | {"engine": "none"}}, -1040 * 0.022),
+        # 1,040 images in 60 steps of 0.0985 s, 0.374 s besides them
+        ({"images.refiner": {"model": "x", "base_share": 0.8}}, 1040 * 60 * 0.0985 * 0.2 * 0.08),
+        ({"images.draft": DRAFT}, 1040 * (4 * 0.0985 + 0.374 + 0.02)),
+        ({"images.limit": 1000}, -40 * (60 * 0.0985 + 0.374 + 0.0053 + 9.6e-6 + 0.0062 + 0.006)),
+        ({"images.guidance_scale": 1.0}, -1040 * 30 * 0.0985),
+        ({"images.image_size": 512}, -0.75 * (1040 * (60 * 0.0985 + 0.374 + 0.0053) + 1240 * 0.0122)),
+        # 1,040 images and 200 real ones
+        ({"contamination.text": True}, 1240 * 0.6),
+        ({"contamination.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch_size": 32}}, 1240 * 0.006),
+        ({"contamination.cosine_min": None}, -1240 * 0.006),
         # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
         ({"external_benchmarks.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
         ({"external_benchmarks.pictures": ["pope"], "external_benchmarks.limit": 10}, 4 * (10 * 0.28 + 6)),
@@ -86,12 +86,12 @@ def test_the_desks_params(change):
             7 * 57 * 10 * 115 * 1.5e-4,
         ),
         ({"perplexity.models": ["a", "b"], "perplexity.tokens": 10_000}, (20_000 - 16) * 1.5e-4),
-        # three arms, 256 pairs and 440 conversations
-        ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 440) * 0.433),
-        ({"pretrain.max_steps": 10}, 3 * (10 * 4 - 256) * 0.181),
-        ({"pretrain.epochs": 2}, 3 * 256 * 0.181),
-        ({"generate_tokens.guidance_scale": 0.0}, -64 * 6 * 3 * 4 * 0.0071),
-        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 6 * 3 * 8 * 0.0071),
+        # three arms, 200 pairs and 128 conversations
+        ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 128) * 0.433),
+        ({"pretrain.max_steps": 10}, 3 * (10 * 4 - 200) * 0.181),
+        ({"pretrain.epochs": 2}, 3 * 200 * 0.181),
+        ({"generate_tokens.guidance_scale": 0.0}, -64 * 4 * 1 * 4 * 0.0071),
+        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 4 * 1 * 8 * 0.0071),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
@@ -104,7 +104,7 @@ def test_each_switch_adds_what_a_calculation_by_hand_gives(change, switch, more)
 
 def test_bytes_on_disk(change):
     change(PAPER)
-    assert rows()["images", ""].disk == pytest.approx(1540 * 1024**2 * 1.6 * 3)
+    assert rows()["images", ""].disk == pytest.approx(1040 * 1024**2 * 1.6 * 3)
     assert rows()["finetune", ""].disk == 7e9 * (3 * 4 + 24)
     change({"finetune.lora": LORA})
     assert rows()["finetune", ""].disk == pytest.approx(7e9 * (3 * 4 + 24 * 128 * 3.7e-4))
@@ -123,12 +123,12 @@ def test_sources_with_images_and_without_limits(change):
     tars = SOURCE | {"format": "webdataset", "columns": NO_IMAGE, "limit": 200}
     change({"captions.sources": [SOURCE, SOURCE | {"columns": NO_IMAGE}, tars]})
     work = rows()
-    assert work["captions", "rules"].count == 1540 + 2200
-    assert work["captions", "original images"].count == 900 + 1200
+    assert work["captions", "rules"].count == 1040 + 2200
+    assert work["captions", "original images"].count == 720 + 1200
     change({"captions.sources": [SOURCE | {"limit": None}]})
     with pytest.raises(ValueError, match=r"captions.sources: pool has no limit, .* `--captions N`"):
         read_run(None)
-    assert rows(10_000)["captions", "original images"].count == 10_000 - 640
+    assert rows(10_000)["captions", "original images"].count == 10_000 - 320
 
 
 def test_conversations_of_a_file_are_counted_and_tasks_of_unknown_size_named(change):
@@ -136,7 +136,7 @@ def test_conversations_of_a_file_are_counted_and_tasks_of_unknown_size_named(cha
     run = read_run(None)
     assert rows()["benchmark", "lmms-eval"].count == 4 * 9_218
     assert (run.items["pope"], "mmvet" in run.items) == (9_000, False)  # answers of mmvet are graded
-    assert "mine, theirs" in run.notes[-1]
+    assert any("mine, theirs" in note for note in run.notes)
     change({"finetune.instructions": {"path": "mix.json", "images": None}})
     turns = [{"from": "human", "value": 'what is "conversations": for?'}, {"from": "gpt", "value": "conversations"}]
     Path("mix.json").write_text(json.dumps([{"id": "0", "conversations": turns}] * 7))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import encoded
-from synthpairs.generation.diffusion.params import Lora, Refiner
+from synthpairs.generation.diffusion.params import LoraWeights, Refiner
 from tests.generation.conftest import KEYS, TEXTS
 from tests.generation.diffusion import tiny
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_refined_says_why(settings, base, refiner, tmp_path):
 
 def test_low_rank_weights_change_pictures_by_their_scale(settings, base, tmp_path):
     tiny.lora(tmp_path / "lora", base)
-    spec = Lora(model=str(tmp_path / "lora"), file="tiny_lora.safetensors", scale=1.0)
+    spec = LoraWeights(model=str(tmp_path / "lora"), file="tiny_lora.safetensors", scale=1.0)
     plain = Generator(settings(generator=str(base), batch_size=2))
     full, zero = (
         Generator(settings(generator=str(base), batch_size=2, lora=replace(spec, scale=scale))) for scale in (1, 0)
@@ -101,7 +101,7 @@ def test_low_rank_weights_that_do_not_fit_say_why(settings, base, tiny_generator
             "images.lora: .*tiny_lora.safetensors does not fit StableDiffusionXL",
         ),
     ):
-        lora = Lora(model=str(tmp_path), file=file, scale=1.0)
+        lora = LoraWeights(model=str(tmp_path), file=file, scale=1.0)
         with pytest.raises((FileNotFoundError, ValueError), match=message):
             Generator(settings(generator=str(generator), lora=lora))
 

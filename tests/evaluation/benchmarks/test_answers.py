@@ -10,8 +10,8 @@ from lm_eval.tasks import TaskManager
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import read_table, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED, TASKS
+from synthpairs.evaluation.benchmarks.answers import answer_all, answer_first
 from synthpairs.evaluation.benchmarks.cider import mean_cider
-from synthpairs.evaluation.benchmarks.evaluation import answer_all, answer_first
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.vlm.model import save
 from tests.evaluation.benchmarks.conftest import PARAMS, SMALL, directly, log_likelihood

@@ -2,7 +2,7 @@
 
 Resizing equals Pillow's bit for bit: products with its integer weights, exact in float64, rounded to 8 bits after each
 direction. (torch's antialiased `interpolate` rounds once: a tenth of its levels is off by one.) So SSIM differs from that of
-the CPU by rounding alone, below 1e-6 (tests/scoring/test_batched.py).
+the CPU by rounding alone, below 1e-6 (tests/scoring/test_gpu_ssim.py).
 """
 
 import math

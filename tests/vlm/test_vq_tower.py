@@ -9,7 +9,7 @@ from synthpairs.core.determinism import compute_dtype
 from synthpairs.generation.masked.tokens import codebook_vectors
 from synthpairs.models.vq_tokenizer import read_codebook
 from synthpairs.vlm.model import IMAGE_TOKEN, assemble, load, picture_tokens, save
-from synthpairs.vlm.vq_tower import CodeLlava, codebook, load_vq_tower
+from synthpairs.vlm.vq_tower import VqLlava, codebook, load_vq_tower
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def coded(parts, resampler):
 
 def test_a_picture_becomes_latents_many_tokens_and_gives_the_features_of_its_vq_tokens(coded, resampler, picture):
     model, processor = coded
-    assert isinstance(model, CodeLlava)
+    assert isinstance(model, VqLlava)
     assert picture_tokens(processor) == model.config.image_seq_length == resampler.num_latents
     inputs = processor(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")
     assert int((inputs.input_ids == processor.image_token_id).sum()) == resampler.num_latents
@@ -58,7 +58,7 @@ def test_saved_twice_it_is_the_same_bytes_and_loads_again(coded, picture, tmp_pa
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
     loaded, again = load(tmp_path / "one")
-    assert isinstance(loaded, CodeLlava)
+    assert isinstance(loaded, VqLlava)
     assert {weight.dtype for weight in loaded.model.vision_tower.parameters()} == {torch.float32}
     assert {weight.dtype for weight in loaded.model.multi_modal_projector.parameters()} == {compute_dtype()}
     inputs = again(images=picture(0), text=f"{IMAGE_TOKEN}\nhello", return_tensors="pt")

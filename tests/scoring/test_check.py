@@ -6,9 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from synthpairs.scoring import preprocessing, reference
+from synthpairs.scoring import check, preprocessing
+from synthpairs.scoring.check import PICTURES, check_scores
 from synthpairs.scoring.params import Ssim
-from synthpairs.scoring.reference import PICTURES, check_scores
 from synthpairs.scoring.score import CaptionEmbeddings, score_images
 from tests.scoring.conftest import SSIM, write_images
 from tests.scoring.test_ssim import OPTIONS
@@ -34,13 +34,13 @@ def test_the_same_few_pictures_are_checked_in_any_order(settings, tmp_path, monk
     metrics, _ = score_images(manifest, settings(), tmp_path / "images", tmp_path / "out")
     assert metrics["reference"]["checked"] == PICTURES == 16
     scores = pd.read_parquet(tmp_path / "out/scores.parquet")
-    checked, stored_pictures = [], reference.stored_pictures
+    checked, stored_pictures = [], check.stored_pictures
 
     def recorded(shards, images):
         checked.append([*shards.index])
         return stored_pictures(shards, images)
 
-    monkeypatch.setattr(reference, "stored_pictures", recorded)
+    monkeypatch.setattr(check, "stored_pictures", recorded)
     for seed in (0, 1):
         shuffled = [table.sample(frac=1, random_state=seed + number) for number, table in enumerate((scores, manifest))]
         check_scores(*shuffled, tmp_path / "images", settings(), tmp_path)
@@ -54,8 +54,8 @@ def test_metrics_do_not_depend_on_rounding_and_the_order_of_sums(settings, tmp_p
     params = settings()
     score_images(manifest, params, tmp_path / "images", tmp_path / "out")
     scores = pd.read_parquet(tmp_path / "out/scores.parquet").sort_values("key")
-    pictures = reference.stored_pictures(manifest.set_index("key").loc[scores["key"], "shard"], tmp_path / "images")
-    exact = [reference.reference_ssim(picture, params.ssim) for picture in pictures]
+    pictures = check.stored_pictures(manifest.set_index("key").loc[scores["key"], "shard"], tmp_path / "images")
+    exact = [check.reference_ssim(picture, params.ssim) for picture in pictures]
 
     def difference(error):
         shifted = scores.assign(ssim=[value + error for value in exact])

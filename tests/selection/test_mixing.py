@@ -9,7 +9,7 @@ from synthpairs.core.storage import write_json, write_table
 from synthpairs.generation.masked.make import make_token_grids
 from synthpairs.generation.masked.tokens import codebook_vectors
 from synthpairs.models.vq_tokenizer import read_codebook
-from synthpairs.selection.token_pairs import Mixing, TokenPair, generated_pairs, soft_scale, token_training_set
+from synthpairs.selection.mixing import Mixing, TokenPair, generated_pairs, soft_scale, token_training_set
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 
 REAL = 12

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from synthpairs.scoring.batched import resized, self_similarities
+from synthpairs.scoring.check import reference_ssim
+from synthpairs.scoring.gpu_ssim import resized, self_similarities
 from synthpairs.scoring.params import Ssim
-from synthpairs.scoring.reference import reference_ssim
 from synthpairs.scoring.ssim import self_similarity
 from tests.scoring.conftest import photo
 from tests.scoring.test_ssim import KERNELS, OPTIONS
