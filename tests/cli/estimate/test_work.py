@@ -54,7 +54,7 @@ def test_the_desks_params(change):
     assert work["contamination", "hashes"].count == 1040 + 200  # as many real images as selected ones
     assert work["finetune", ""].count == 3 * 128
     assert work["benchmark", "desk tasks"].count == 904 * 2 * 4
-    assert work["generate_tokens", ""].count == 64 * 4 * 1
+    assert work["generate_tokens", ""].count == 64 * 4 * 2
     assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
     assert ("pretrain", "") not in work  # max_steps: 0
 
@@ -90,8 +90,8 @@ def test_the_desks_params(change):
         ({"finetune.instructions": {"path": "no.json", "images": None}}, 3 * (MIX_665K - 128) * 0.433),
         ({"pretrain.max_steps": 10}, 3 * (10 * 4 - 200) * 0.181),
         ({"pretrain.epochs": 2}, 3 * 200 * 0.181),
-        ({"generate_tokens.guidance_scale": 0.0}, -64 * 4 * 1 * 4 * 0.0071),
-        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 4 * 1 * 8 * 0.0071),
+        ({"generate_tokens.guidance_scale": 0.0}, -64 * 4 * 2 * 4 * 0.0071),
+        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 4 * 2 * 8 * 0.0071),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
