@@ -28,9 +28,9 @@ from synthpairs.experiments.trials import answer_rows
 from synthpairs.generation.masked.tokens import encoded
 from synthpairs.selection.mixing import Mixing
 from synthpairs.vlm.llava import PROJECTOR
-from synthpairs.vlm.params import Finetune, Training
+from synthpairs.vlm.params import Training
 from tests.experiments.conftest import write_tasks
-from tests.vlm.conftest import WORDS, parts, resampler, training  # noqa: F401
+from tests.vlm.conftest import WORDS, parts, resampler, training, tuning  # noqa: F401
 
 GRID, CODES, CHANNELS = (2, 2), 32, 4  # of the tiny tokenizer
 QUESTION = "Describe the picture."
@@ -58,7 +58,7 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def config(data, parts, resampler, training, monkeypatch):  # noqa: F811
+def config(data, parts, resampler, training, tuning, monkeypatch):  # noqa: F811
     """Makes a config of ten steps, with changed `learning_curves`; the work store is in the test's directory."""
     monkeypatch.setenv("DVC_ROOT", str(data.parent))
     values = {"seeds": [3], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
@@ -66,14 +66,7 @@ def config(data, parts, resampler, training, monkeypatch):  # noqa: F811
         learning_curves=LearningCurves(**values | changed),
         mixing=Mixing(seed=7, draws=40, synthetic={"real-tokens": 0.0, "genpair": 0.5}),
         pretrain=Training(**training),
-        finetune=Finetune(
-            **training,
-            projector_init=None,
-            projector_learning_rate=0.01,
-            trainable_layers=None,
-            lora=None,
-            instructions=None,
-        ),
+        finetune=tuning(projector_learning_rate=0.01),
         vlm=parts,
         resampler=resampler,
         batch=4,

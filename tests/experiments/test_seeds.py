@@ -14,15 +14,15 @@ from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
 from synthpairs.experiments.seeds import RUN, SeedsConfig, measure_seeds
 from synthpairs.vlm.model import assemble, save
-from synthpairs.vlm.params import Finetune, Pretrain
+from synthpairs.vlm.params import Pretrain
 from tests.evaluation.preference.conftest import PARAMS
 from tests.experiments.conftest import CONCEPTS, write_tasks
 from tests.selection.conftest import data, settings  # noqa: F401
-from tests.vlm.conftest import _png, parts, training  # noqa: F401
+from tests.vlm.conftest import _png, parts, training, tuning  # noqa: F401
 
 
 @pytest.fixture
-def config(data, settings, parts, training, tmp_path, monkeypatch):  # noqa: F811
+def config(data, settings, parts, training, tuning, tmp_path, monkeypatch):  # noqa: F811
     """Two arms and one further seed; models of the main run are in its folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(seeds, "draw_image_pairs", image_pairs)
@@ -35,14 +35,7 @@ def config(data, settings, parts, training, tmp_path, monkeypatch):  # noqa: F81
         select=settings(),
         vlm=parts,
         pretrain=Pretrain(**training, projector_init=None),
-        finetune=Finetune(
-            **training,
-            projector_init=None,
-            projector_learning_rate=0.01,
-            trainable_layers=None,
-            lora=None,
-            instructions=None,
-        ),
+        finetune=tuning(projector_learning_rate=0.01),
         benchmark=Benchmark(tasks=RouteTasks(pictures=["desk_vqa"], tokens=[]), batch_size=4, resamples=100, seed=0),
         perplexity=Perplexity(
             models=[parts.llm], text=None, path="held_out.txt", tokens=20, window=8, resamples=100, seed=0

@@ -13,13 +13,13 @@ from synthpairs.experiments.params import Strategies
 from synthpairs.experiments.results import GAP, UNSEEN, ZERO_SHOT
 from synthpairs.experiments.strategies import FACTS, StrategiesConfig, measure_strategies, study_results, study_tasks
 from synthpairs.experiments.training_sets import TrainingSet
-from synthpairs.vlm.params import Finetune, Pretrain
+from synthpairs.vlm.params import Pretrain
 from tests.experiments.conftest import CONCEPTS, write_tasks
 from tests.generation.diffusion.conftest import settings as images  # noqa: F401
 from tests.scoring.conftest import photo, png
 from tests.scoring.conftest import settings as scores  # noqa: F401
 from tests.selection.conftest import data, settings  # noqa: F401
-from tests.vlm.conftest import narrow, parts, training  # noqa: F401
+from tests.vlm.conftest import narrow, parts, training, tuning  # noqa: F401
 
 PARAMS = Strategies(
     seeds=[0, 1, 2],
@@ -36,7 +36,7 @@ TOP, REAL, SMALL = TrainingSet("top", 3), TrainingSet("real", 3), TrainingSet("t
 
 
 @pytest.fixture
-def config(data, settings, images, scores, narrow, training, monkeypatch):  # noqa: F811
+def config(data, settings, images, scores, narrow, training, tuning, monkeypatch):  # noqa: F811
     """Two studies; the sets of `selection` are also tested on the benchmark."""
     studies = {"selection": [TOP, REAL], "size": [TOP, SMALL]}
     monkeypatch.setattr(strategies, "plan_studies", lambda params, k: studies)
@@ -55,14 +55,7 @@ def config(data, settings, images, scores, narrow, training, monkeypatch):  # no
         scores=scores(),
         vlm=narrow,
         pretrain=Pretrain(**training | {"max_steps": 0}, projector_init=None),
-        finetune=Finetune(
-            **training,
-            projector_init=None,
-            projector_learning_rate=0.01,
-            trainable_layers=None,
-            lora=None,
-            instructions=None,
-        ),
+        finetune=tuning(projector_learning_rate=0.01),
         batch=4,
         world=EmojiWorld(concepts=CONCEPTS),
     )

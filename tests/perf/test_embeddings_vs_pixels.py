@@ -17,9 +17,9 @@ from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Setup, Steps
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.report.results import SPEED_KEYS
-from synthpairs.vlm.params import Finetune, Training
+from synthpairs.vlm.params import Training
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
-from tests.vlm.conftest import parts, resampler, training  # noqa: F401
+from tests.vlm.conftest import parts, resampler, training, tuning  # noqa: F401
 
 CELLS = GRID[0] * GRID[1]
 
@@ -86,17 +86,10 @@ def test_blocks_alternate(setup, samples, monkeypatch):
 
 
 @pytest.fixture
-def project(parts, resampler, training, settings, tiny_masked, tmp_path, monkeypatch):  # noqa: F811
+def project(parts, resampler, training, tuning, settings, tiny_masked, tmp_path, monkeypatch):  # noqa: F811
     """A directory with params.yaml and captions; memory is not measured, which would take processes of its own."""
     monkeypatch.chdir(tmp_path)
-    finetune = Finetune(
-        **training,
-        projector_init=None,
-        projector_learning_rate=0.01,
-        trainable_layers=None,
-        lora=None,
-        instructions=None,
-    )
+    finetune = tuning(projector_learning_rate=0.01)
     sections = {
         "vlm": parts, "resampler": dataclasses.replace(resampler, tokenizer=str(tiny_masked)), "generate_tokens": settings(),
         "finetune_tokens": finetune, "pretrain_tokens": Training(**training),

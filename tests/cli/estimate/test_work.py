@@ -46,7 +46,8 @@ def test_the_desks_params(change):
     assert len(run.notes) == 2  # of the captions and the trained layers
     Path("data/captions").mkdir(parents=True)
     pd.DataFrame({"uid": range(741)}).to_parquet("data/captions/kept.parquet")
-    assert (read_run(None).captions, read_run(5).captions, len(read_run(None).notes)) == (741, 5, 1)
+    trained = ["finetune.trainable_layers: counted as a training of all layers"]
+    assert (read_run(None).captions, read_run(5).captions, read_run(None).notes) == (741, 5, trained)
     shutil.rmtree("data")
     work = rows()
     assert work["captions", "generation"].count == 320
@@ -132,11 +133,12 @@ def test_sources_with_images_and_without_limits(change):
 
 
 def test_conversations_of_a_file_are_counted_and_tasks_of_unknown_size_named(change):
-    change({"external_benchmarks.pictures": ["pope", "mmvet", "mine"], "external_benchmarks.text": ["theirs"]})
+    change({"finetune.trainable_layers": None, "external_benchmarks.pictures": ["pope", "mmvet", "mine"]})
+    change({"external_benchmarks.text": ["theirs"]})
     run = read_run(None)
     assert rows()["benchmark", "lmms-eval"].count == 4 * 9_218
     assert (run.items["pope"], "mmvet" in run.items) == (9_000, False)  # answers of mmvet are graded
-    assert any("mine, theirs" in note for note in run.notes)
+    assert "mine, theirs" in run.notes[-1]
     change({"finetune.instructions": {"path": "mix.json", "images": None}})
     turns = [{"from": "human", "value": 'what is "conversations": for?'}, {"from": "gpt", "value": "conversations"}]
     Path("mix.json").write_text(json.dumps([{"id": "0", "conversations": turns}] * 7))
