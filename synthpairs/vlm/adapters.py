@@ -4,7 +4,7 @@ QLoRA holds half a byte for each frozen weight instead of two; the written model
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,16 +29,19 @@ def check_quantizer(lora: Lora, section: str) -> None:
         ) from None
 
 
-def adapt(model: LlavaForConditionalGeneration, lora: Lora, seed: int) -> None:
-    """Freeze the language model and add float32 adapters to it, in place, initialised from `seed`."""
+def adapt(model: LlavaForConditionalGeneration, lora: Lora, layers: Sequence[int], seed: int) -> None:
+    """Freeze the language model and add float32 adapters to these layers of it, in place, initialised from `seed`."""
     model.lm_head.requires_grad_(False)
     llm = model.model.language_model
     with seeded(seed):
-        model.model.language_model = _with_adapters(llm if lora.quantize is None else _quantised(llm), lora)
+        model.model.language_model = _with_adapters(llm if lora.quantize is None else _quantised(llm), lora, layers)
 
 
 def merged(
-    model: LlavaForConditionalGeneration, lora: Lora, assembled: Callable[[], LlavaForConditionalGeneration]
+    model: LlavaForConditionalGeneration,
+    lora: Lora,
+    layers: Sequence[int],
+    assembled: Callable[[], LlavaForConditionalGeneration],
 ) -> LlavaForConditionalGeneration:
     """The model with its adapters merged into the language model, which is then in float32.
 
@@ -53,17 +56,24 @@ def merged(
         trained = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         projector, model = model.model.multi_modal_projector.cpu(), assembled()
         model.model.multi_modal_projector = projector
-        adapted = _with_adapters(model.model.language_model, lora)
+        adapted = _with_adapters(model.model.language_model, lora, layers)
         set_peft_model_state_dict(adapted, trained)
     model.model.language_model = adapted.float().merge_and_unload()
     return model
 
 
-def _with_adapters(llm: PreTrainedModel, lora: Lora) -> Any:
-    """The language model as a PeftModel with new adapters."""
+def _with_adapters(llm: PreTrainedModel, lora: Lora, layers: Sequence[int]) -> Any:
+    """The language model as a PeftModel with new adapters on every linear layer of these blocks."""
     from peft import LoraConfig, get_peft_model  # takes seconds to import
 
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules="all-linear")
+    # PEFT's layers_to_transform takes no model whose blocks are its own attribute.
+    linear = [
+        f"layers.{layer}.{name}"
+        for layer in layers
+        for name, module in llm.layers[layer].named_modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=linear)
     return get_peft_model(llm, config)
 
 

@@ -94,13 +94,19 @@ def finetune(
         start = fit_projector(model, stats, params.projector_init, section)
     model.model.vision_tower.requires_grad_(False)
     model.model.multi_modal_projector.requires_grad_(params.projector_learning_rate != 0)
+    total = len(model.model.language_model.layers)
+    last = total if params.trainable_layers is None else params.trainable_layers
+    if last > total:
+        limits = f"must be from 1 to {total}, all that the model has, or null"
+        raise ValueError(f"params.yaml: {section}.trainable_layers {limits}, got {last}")
+    layers = range(total - last, total)
     if params.lora:
-        adapt(model, params.lora, params.seed)
+        adapt(model, params.lora, layers, params.seed)
     else:
-        _unfreeze(model, params.trainable_layers, section)
+        _unfreeze(model, params.trainable_layers)
 
     def write(directory: Path) -> None:
-        whole = merged(model, params.lora, lambda: assemble(vlm, resampler)[0]) if params.lora else model
+        whole = merged(model, params.lora, layers, lambda: assemble(vlm, resampler)[0]) if params.lora else model
         save(whole, processor, directory)
 
     metrics = run_training(section, CausalLMObjective(model), examples, params, vlm, write, out, resampler=resampler,
@@ -108,16 +114,13 @@ def finetune(
     return metrics | {"start": start, "skipped": skipped} | hub_parts(vlm, resampler)
 
 
-def _unfreeze(model: LlavaForConditionalGeneration, count: int | None, section: str) -> None:
+def _unfreeze(model: LlavaForConditionalGeneration, count: int | None) -> None:
     """Make the last layers of the language model trainable, in float32, and freeze what is before them; None: train all."""
     llm = model.model.language_model
     if count is None:
         llm.float()  # the head shares the embedding's weights or is cast with it
         model.lm_head.float()
         return
-    if count > len(llm.layers):
-        limits = f"must be from 1 to {len(llm.layers)}, all that the model has, or null"
-        raise ValueError(f"params.yaml: {section}.trainable_layers {limits}, got {count}")
     model.lm_head.requires_grad_(False)
     llm.requires_grad_(False)
     llm.layers[-count:].float().requires_grad_(True)

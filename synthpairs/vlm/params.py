@@ -74,7 +74,7 @@ class RidgeInit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
-    """Low-rank adapters on every linear layer of the language model, merged into it at the end."""
+    """Low-rank adapters on every linear layer of the trained blocks of the language model, merged into it at the end."""
 
     rank: Annotated[int, Within(1, 4096)]
     alpha: Annotated[float, Within(0.001)]

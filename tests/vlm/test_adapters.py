@@ -21,7 +21,7 @@ def test_without_bitsandbytes_the_param_is_named(parts, instructions, tuning, tm
 def test_adapters_are_merged_into_weights_of_full_precision(parts):
     """Untrained adapters add nothing, so the result is the model before quantisation."""
     quantised = assemble(parts)[0]
-    adapt(quantised, QLORA, 0)
+    adapt(quantised, QLORA, range(1), 0)
     with pytest.raises(ValueError, match=r"SYNTHPAIRS_FSDP=on shards no quantised model: .*finetune\.lora\.quantize"):
         layers_to_shard(quantised, "finetune")
     weight = quantised.model.language_model.base_model.model.layers[0].mlp.up_proj.base_layer.weight
@@ -30,5 +30,5 @@ def test_adapters_are_merged_into_weights_of_full_precision(parts):
     assert trained
     assert all("lora_" in name for name in trained)
     before = assemble(parts)[0]
-    after = dict(merged(quantised, QLORA, lambda: assemble(parts)[0]).named_parameters())
+    after = dict(merged(quantised, QLORA, range(1), lambda: assemble(parts)[0]).named_parameters())
     assert all(torch.equal(after[name], weight.to(after[name].dtype)) for name, weight in before.named_parameters())

@@ -143,9 +143,10 @@ def test_the_projector_has_its_own_learning_rate(parts, instructions, tuning, tm
     assert {name for name in after if not torch.equal(after[name], before[name])} == start.keys()
 
 
-def test_the_last_layers_can_be_trained_alone(parts, instructions, tuning, tmp_path, pretrained):
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_the_last_layers_can_be_trained_alone(parts, instructions, tuning, tmp_path, pretrained, lora):
     """With a projector that stays, nothing before them changes, and there is no gradient to compute."""
-    params = tuning(learning_rate=0.01, projector_learning_rate=0.0, trainable_layers=1)
+    params = tuning(learning_rate=0.01, projector_learning_rate=0.0, trainable_layers=1, lora=lora)
     finetune(instructions(8), pretrained, parts, params, tmp_path / "finetuned")
     finetune(instructions(8), pretrained, parts, tuning(max_steps=0), tmp_path / "before")
     after, before = (load_file(tmp_path / name / "model.safetensors") for name in ("finetuned", "before"))
