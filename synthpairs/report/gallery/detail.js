@@ -3,10 +3,10 @@
 
 const LABELS = {
   status: "Status", reason: "Reason", detail: "Detail", rank: "Rank", score: "Weighted score", clip: "CLIP cosine",
-  ssim: "SSIM", concept: "Concept", source: "Source of the caption", arms: "In arms", words: "Words",
-  perplexity: "Perplexity", judge_yes: "Judge's yes", clip_original: "CLIP cosine with the original",
-  id: "Key", uid: "Caption's uid", number: "Candidate number", seed: "Seed of the noise",
-  generator: "Generator's fingerprint", tokens: "Tokens of the prompt", clip_tokens: "Tokens for the scorer",
+  ssim: "SSIM", concept: "Concept", source: "Caption source", arms: "In arms", words: "Words",
+  perplexity: "Perplexity", judge_yes: "P(yes) of the judge", clip_original: "CLIP cosine with the original",
+  id: "Key", uid: "Caption uid", number: "Candidate number", seed: "Noise seed",
+  generator: "Generator fingerprint", tokens: "Prompt tokens", clip_tokens: "CLIP tokens",
   sha256: "SHA-256 of the image", shard: "Shard", picture: "Image file",
 };
 const DIGITS = { score: 6, clip: 6, ssim: 6, clip_original: 4, judge_yes: 4, perplexity: 1 };

@@ -7,6 +7,7 @@ const KEY_DIGITS = 8; // least length of a search word that may be the beginning
 const rows = GALLERY.rows.map((values) => {
   const row = {};
   GALLERY.fields.forEach((field, index) => { row[field] = values[index]; });
+  for (const field of ["rank", "number"]) if (row[field] !== null) row[field] += 1; // data files count from 0, people from 1
   row.concept ||= NO_CONCEPT;
   row.find = [row.text, row.concept, row.reason, row.detail].join(" ").toLowerCase();
   return row;

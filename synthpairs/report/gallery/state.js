@@ -34,7 +34,7 @@ function hashOf(state) {
   return `#${parts}`;
 }
 
-/* Put a state into the address without a new entry in the browser's history. */
-function keepState(state) {
-  history.replaceState(null, "", hashOf(state));
+/* Put a state into the address; Back undoes it. Changes by one control in a row, as in typing, are one step. */
+function keepState(state, control) {
+  history[history.state === control ? "replaceState" : "pushState"](control, "", hashOf(state));
 }

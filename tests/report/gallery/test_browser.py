@@ -1,6 +1,7 @@
 """The page in a real browser, from disk. Skipped where no Chromium is on PATH."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -165,8 +166,85 @@ def test_keys_walk_the_grid_and_the_dialog_and_the_focus_comes_back(browser, pag
     assert f"pair={order[1]}" in browser.run("location.hash")
     browser.press("Escape")
     browser.wait("!document.getElementById('detail').open && !document.documentElement.dataset.pair")
+    browser.wait("location.hash === '#sort=text'")
     assert focused(browser) == order[1]
-    assert browser.run("location.hash") == "#sort=text"
+
+
+def test_back_closes_the_dialog_then_undoes_the_filter_and_then_the_view(browser, page):
+    browser.open(page)
+    browser.run("document.querySelector('#views [data-view=concepts]').click()")
+    browser.wait("document.documentElement.dataset.groups !== '0'")
+    browser.run("document.querySelector('#views [data-view=pairs]').click()")
+    browser.wait("document.documentElement.dataset.groups === '0'")
+    browser.run("document.querySelector('[name=q]').focus()")
+    for letter in "thing 1":
+        browser.type(letter)
+    fewer = browser.state("shown")
+    browser.run("document.querySelectorAll('#pairs .card')[1].click()")
+    browser.press("ArrowRight")
+    browser.run("history.back()")
+    browser.wait("!document.getElementById('detail').open && location.hash === '#q=thing+1'")
+    assert browser.state("shown") == fewer
+    browser.wait("document.activeElement.dataset.id === shown[2].id")
+    browser.run("history.forward()")
+    browser.wait("document.getElementById('detail').open")
+    browser.press("Escape")
+    browser.wait("location.hash === '#q=thing+1'")
+    browser.run("history.back()")
+    browser.wait("!document.querySelector('[name=q]').value")
+    assert browser.state("shown") == browser.state("total")
+    browser.run("history.back()")
+    browser.wait("document.documentElement.dataset.groups !== '0'")
+    assert browser.problems() == []
+
+
+def test_closing_a_dialog_leaves_its_last_card_in_sight(browser, large):
+    browser.open(large)
+    browser.run("document.querySelector('#pairs .card').click()")
+    for _ in range(60):
+        browser.press("ArrowRight")
+    browser.press("Escape")
+    browser.wait("location.hash === '#' || location.hash === ''")
+    browser.wait("document.activeElement.dataset.id === shown[60].id")
+    box = browser.run("(({top, bottom}) => [top, bottom])(document.activeElement.getBoundingClientRect())")
+    assert 0 < box[0] < box[1] <= 800
+
+
+def test_a_copied_link_opens_the_dialog_of_its_pair(browser, page, rows):
+    browser.send("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    browser.open(page, "#sort=text")
+    browser.run("document.querySelectorAll('#pairs .card')[5].click()")
+    pair = browser.state("pair")
+    browser.run("document.getElementById('copy').click()")
+    browser.wait("document.getElementById('copy').textContent === 'Copied'")
+    link = browser.run("navigator.clipboard.readText()")
+    browser.open(page, link.removeprefix(page.as_uri()))
+    assert browser.state("pair") == pair
+    assert browser.run("document.getElementById('detail').open")
+    browser.run("document.getElementById('close').click()")
+    browser.wait("location.hash === '#sort=text'")
+
+
+def test_ranks_and_candidates_are_counted_from_1(browser, page, rows):
+    (first,) = (row for row in rows if row["rank"] == 0)
+    browser.open(page, f"#q={first['id']}&pair={first['id']}")
+    assert texts(browser, "#pairs .foot")[0].endswith("#1")
+    assert "Rank1" in texts(browser, "#detail-fields")[0]
+    assert texts(browser, ".sibling[aria-current] .name") == [f"candidate {first['number'] + 1}, selected"]
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "formula"),
+    [
+        ("sum", "1 x 2 x max(CLIP, 0) + 0.5 x SSIM. "),
+        ("zscore", "1 x z-score of max(CLIP, 0) + 0.5 x z-score of SSIM. "),
+        ("rank", "1 x relative rank of max(CLIP, 0) + 0.5 x relative rank of SSIM. "),
+    ],
+)
+def test_the_formula_is_that_of_the_score(browser, data, tmp_path, normalisation, formula):
+    make_gallery(PARAMS, replace(SELECT, normalisation=normalisation), ARMS, data, tmp_path / "page")
+    browser.open(tmp_path / "page/index.html")
+    assert texts(browser, "#formula")[0].replace("\u00d7", "x").startswith(formula)
 
 
 def test_the_tab_key_reaches_every_control_with_a_name(browser, page):
@@ -210,7 +288,13 @@ def test_the_page_fits_its_width_and_can_be_read(browser, page, rows, width, hei
         browser.open(page, state, width, height, scheme)
         assert browser.run("document.documentElement.scrollWidth") <= width
         assert browser.run(CONTRAST) == [], state
+        assert browser.run(SMALL.format(44 if width < 640 else 24)) == [], state
 
+
+# Controls in sight that are lower than so many pixels: WCAG AA asks for 24, for fingers 44 are advised.
+SMALL = """[...document.querySelectorAll('a:not(.skip), summary, button, input, select')]
+  .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < {})
+  .map((one) => one.id || one.name || one.textContent)"""
 
 # Texts with less contrast to the ground behind them than WCAG AA asks for, 4.5; disabled controls are exempt.
 CONTRAST = """(() => {
