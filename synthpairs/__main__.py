@@ -192,6 +192,11 @@ def _vote(options: argparse.Namespace) -> None:
         return
     image_pairs = read_image_pairs(Path("data/preference"))
     if not options.add:
+        if not image_pairs:  # the page would thank for votes that nobody gave
+            raise ValueError(
+                f"data/preference is empty: no caption has an image in both arms, real and {params.synthetic}; set arms, "
+                "preference.synthetic or select.num_pairs in params.yaml and run `dvc repro preference`"
+            )
         page = write_vote_page(image_pairs, options.voter, params.seed, Path(options.out))
         sys.stdout.write(f"{page}: open it in a browser; add what it saves by `python -m synthpairs vote --add FILE`\n")
     for file, (votes, stale) in [(file, read_saved_votes(Path(file), image_pairs)) for file in options.add]:

@@ -76,6 +76,15 @@ def test_a_file_that_the_page_did_not_save_is_named(image_pairs, tmp_path, conte
         read_saved_votes(saved, image_pairs)
 
 
+def test_a_page_without_pairs_is_refused(tmp_path, monkeypatch, caplog):
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    write_image_pairs([], Path("data/preference"))
+    assert main(["vote"]) == 1
+    assert "data/preference is empty: no caption has an image in both arms, real and selected" in caplog.text
+    assert not Path("vote").exists()
+
+
 def open_page(browser, folder, index, width=1100):
     browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
     browser.send("Page.navigate", url="about:blank")
