@@ -22,10 +22,11 @@ from perf.paired import at_least, spread, with_interval
 from perf.samples import Sample, enlarged, generated, write
 from perf.steps import ROUTES, Setup, Steps, peak_memory
 from synthpairs.core.config import load_params
-from synthpairs.core.storage import read_table, write_json
+from synthpairs.core.storage import read_table, write_bytes, write_json
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.models.vq_tokenizer import FOLDER
+from synthpairs.report.experiments.speed import speed_page
 from synthpairs.runtime.progress import progress
 from synthpairs.runtime.stage import run_stage
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
@@ -133,7 +134,8 @@ def main() -> None:
     parser.add_argument("--preset", choices=sorted(BLOCKS), default="desk",
                         help="amused: a tokenizer of the size of aMUSEd-256's, with random weights (default: desk)")  # fmt: skip
     parser.add_argument("--runs", type=int, default=12, help="pairs of timed blocks of each training (default: 12)")
-    parser.add_argument("--out", type=Path, default=None, help="report to write (default: reports/speed.json for desk)")
+    parser.add_argument("--out", type=Path, default=None,
+                        help="JSON to write, with a page (default: reports/experiments/speed.json for desk)")  # fmt: skip
     options = parser.parse_args()
     at_least(1, runs=options.runs)
     texts = list(read_table(Path("data/filtered_captions/kept.parquet"), "dvc repro filter_captions")["text"][:SAMPLES])
@@ -144,10 +146,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = measure(options.preset, samples, options.runs, Path(folder))
     show(results, seconds, len(samples))
-    out = options.out or (Path("reports/speed.json") if options.preset == "desk" else None)
+    out = options.out or (Path("reports/experiments/speed.json") if options.preset == "desk" else None)
     if out is not None:
         results["pretrain"].pop("where")
         write_json(out, results)
+        write_bytes(out.with_suffix(".md"), speed_page(results).encode())
 
 
 if __name__ == "__main__":

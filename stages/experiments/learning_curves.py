@@ -10,6 +10,7 @@ from synthpairs.experiments.learning_curves import (
     measure_learning_curves,
 )
 from synthpairs.experiments.params import Experiments
+from synthpairs.report.experiments.learning_curves import learning_curves_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.mixing import Mixing
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
@@ -25,13 +26,14 @@ def main(
     resampler: Resampler,
     benchmark: Benchmark,
 ) -> Result:
-    """Write reports/experiments/learning_curves.json and the figure of it."""
+    """Write reports/experiments/learning_curves.json the page about it and its figure."""
     config = LearningCurvesConfig(
         data=Path("data"), learning_curves=experiments.learning_curves, mixing=mixing, pretrain=pretrain_tokens,
         finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch_size,
     )  # fmt: skip
     results = measure_learning_curves(config)
     write_bytes(Path("reports/experiments/learning_curves.png"), learning_curves_figure(results))
+    write_bytes(Path("reports/experiments/learning_curves.md"), learning_curves_page(results).encode())
     return results
 
 

@@ -7,7 +7,7 @@ from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.experiments.noise_seeds import NoiseSeedsConfig, measure_noise_seeds
 from synthpairs.experiments.params import Experiments
 from synthpairs.generation.diffusion.params import Images
-from synthpairs.report.sections.noise_seeds import noise_seeds_page
+from synthpairs.report.experiments.noise_seeds import noise_seeds_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select

@@ -10,7 +10,7 @@ from synthpairs.evaluation.preference.params import Preference
 from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import comparison_figure
 from synthpairs.experiments.seeds import SeedsConfig, measure_seeds
-from synthpairs.report.sections.seeds import seeds_page
+from synthpairs.report.experiments.seeds import seeds_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.params import Select
 from synthpairs.vlm.params import Finetune, Pretrain, Vlm

@@ -9,7 +9,7 @@ from synthpairs.experiments.params import Experiments
 from synthpairs.experiments.results import comparison_figure
 from synthpairs.experiments.strategies import StrategiesConfig, measure_strategies
 from synthpairs.generation.diffusion.params import Images
-from synthpairs.report.sections.strategies import strategies_page
+from synthpairs.report.experiments.strategies import strategies_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.scoring.params import Scores
 from synthpairs.selection.params import Select

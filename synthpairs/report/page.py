@@ -1,5 +1,6 @@
 """The report page: its order, texts and figures. Answers and tables of single evaluations come from `sections`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,10 +8,9 @@ import pandas as pd
 
 from synthpairs.report import figures, grids, samples, tables
 from synthpairs.report.analysis import against_blind, concept_means, differences, funnel, rejections, score_statistics
-from synthpairs.report.graph import Stage, mermaid, stage_table
 from synthpairs.report.params import Report
 from synthpairs.report.results import DESK_MODELS, SynthVLMResults
-from synthpairs.report.sections import distributions, noise_seeds, perplexity, preference, seeds, strategies
+from synthpairs.report.sections import distributions, perplexity, preference
 from synthpairs.report.sections.contamination import contamination
 from synthpairs.report.sections.summary import summary
 from synthpairs.report.tables import figure_link, folded, number
@@ -25,46 +25,47 @@ SELECTION_BY = {
 Figures = dict[str, bytes]  # PNG by file name
 
 
-def build(
-    results: SynthVLMResults, synth2: str, stages: Sequence[Stage], select: Select, params: Report, data: Path
-) -> tuple[str, Figures]:
+def build(results: SynthVLMResults, synth2: str, select: Select, params: Report, data: Path) -> tuple[str, Figures]:
     """The page as Markdown and its figures, without those of the section `synth2`; images are read from `data`.
 
     Equal inputs give equal bytes.
     """
     compared = differences(results, params)
     drawn: Figures = {}
-    parts = [
-        "# Results",
-        summary(results, against_blind(results, params.key_tasks), compared, params),
-        "Training on generated VQ tokens instead of images: [the Synth2 "
-        "route](#the-synth2-route-training-on-vq-tokens).",
-        "## Results over several seeds",
-        "These experiments are run separately from the main run; each page names the commit of its results.",
-        strategies.answers(results.strategies["studies"]),
-        "All numbers and the method: [strategies](experiments/strategies.md). The arms below come from a single run; "
-        "trained under other seeds ([seeds](experiments/seeds.md)):",
-        seeds.answers(results.seeds),
-        "Images generated again for the same captions with other noise ([noise seeds](experiments/noise_seeds.md)):",
-        noise_seeds.answers(results.noise_seeds["paintings"]),
+    answers = summary(results, against_blind(results, params.key_tasks), compared, params)
+    sections = [
+        *_images(results, select, params, data, drawn),
         *_arms(results, compared, drawn),
         preference.section(results.preference),
         perplexity.section(results.perplexity, results.results),
         distributions.section(results.distributions),
         synth2,
-        "## The pipeline",
-        "`dvc repro` runs it. Rounded boxes are files of the repository; arrows that follow from other arrows are "
-        "left out.",
-        mermaid(stages),
-        stage_table(stages),
-        "Every stage also writes its metrics to `reports/metrics/`.",
         *_counts(results, drawn),
         *_scores(results, select, drawn),
-        *_images(results, select, params, data, drawn),
         contamination(results),
         *_desk_models(results),
     ]
-    return "\n\n".join(parts) + "\n", drawn
+    top = [
+        "# Results",
+        answers,
+        tables.values_table(results),
+        *_strip(results, params, data, drawn),
+        _contents(sections),
+    ]
+    return "\n\n".join([*top, *sections]) + "\n", drawn
+
+
+def _strip(results: SynthVLMResults, params: Report, data: Path, drawn: Figures) -> list[str]:
+    """A row of random selected pairs, the first of those in section *The pairs*."""
+    cells = samples.synthetic_cells(samples.sample(results.selected, params.columns, params.seed), data)
+    drawn["strip.png"] = grids.grid(cells, params.columns, params.image_size)
+    return [figure_link("strip.png", f"{len(cells)} random pairs of the selection with their scores")]
+
+
+def _contents(sections: Sequence[str]) -> str:
+    """Links to the second-level headings, by the anchors that GitHub and GitLab give them."""
+    headings = re.findall(r"^## (.+)$", "\n".join(sections), re.MULTILINE)
+    return " · ".join(f"[{one}](#{re.sub(r'[^a-z0-9 -]', '', one.lower()).replace(' ', '-')})" for one in headings)
 
 
 def _arms(results: SynthVLMResults, compared: pd.DataFrame, drawn: Figures) -> list[str]:
@@ -79,13 +80,12 @@ def _arms(results: SynthVLMResults, compared: pd.DataFrame, drawn: Figures) -> l
         "intervals, resampled over concepts. *Without the image*: the same model gets the same questions without "
         "their images. *Best fixed answer*: one constant answer per kind of question.",
         figure_link("arms.png", "value and interval of every arm on every task"),
-        tables.arms_table(results),
-        "### Do the arms differ?",
+        folded("Values, with and without the image", tables.arms_table(results)),
         "All arms answer the same questions, so differences are paired by question. *p* is from a t-test clustered by "
         f"concept, Holm-corrected for the {len(compared)} comparisons of the table; a difference is shown where it is "
         "below 0.05 and the interval excludes 0. *Detectable* is the smallest true difference that this many questions "
         "show with a power of 80% before the correction.",
-        tables.differences_table(compared),
+        folded("Differences between the arms", tables.differences_table(compared)),
         folded("By kind of question", tables.categories_table(results)),
         folded("Training metrics", tables.trainings_table(results)),
     ]
@@ -102,7 +102,7 @@ def _counts(results: SynthVLMResults, drawn: Figures) -> list[str]:
         "`model`: generated captions.",
         figure_link("funnel.png", "counts at each step by source, and rejections by filter"),
         tables.counts_table(steps, "step"),
-        tables.rejected_table(reasons, results.rejected),
+        folded("Rejected captions by filter", tables.rejected_table(reasons, results.rejected)),
     ]
     if noise := results.caption_metrics.get("noise", {}):
         read, kept = (sum(counts[name] for counts in noise.values()) for name in ("read", "kept"))

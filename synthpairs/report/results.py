@@ -1,4 +1,4 @@
-"""Results of the stages and experiments that the report shows, read from data/, reports/ and models/ and checked."""
+"""Results of the stages that the report shows, read from data/, reports/ and models/ and checked."""
 
 import json
 import math
@@ -23,8 +23,6 @@ SYNTH2_STAGES = (
     "generate_tokens",
 )  # with one metrics file each
 REAL, MIXED, SYNTHETIC = "real-tokens", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
-CURVES_KEYS = ("measure", "task", "n", "seeds", "steps", "arms", "reached")
-SPEED_KEYS = ("n_runs", "steps_per_s", "ratio", "bytes_per_sample", "peak_memory_mib", "machine", "where", "pretrain")
 NUMBERS = ("metric", "higher_is_better", "value", "low", "high", "n")  # of a benchmark's result
 RESULTS = ["arm", "task", *NUMBERS, "blind_value", "blind_low", "blind_high"]
 
@@ -49,7 +47,7 @@ class ArmResults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthVLMResults(ArmResults):
-    """Results of the SynthVLM route and of the experiments about it; tables have the columns of `schema`."""
+    """Results of the SynthVLM route; tables have the columns of `schema`."""
 
     caption_metrics: dict[str, Any]
     audit_metrics: dict[str, Any]
@@ -62,9 +60,6 @@ class SynthVLMResults(ArmResults):
     scores: pd.DataFrame
     selected: pd.DataFrame
     pairs: dict[str, pd.DataFrame]  # by arm
-    strategies: dict[str, Any]
-    seeds: dict[str, Any]
-    noise_seeds: dict[str, Any]
     preference: dict[str, Any]
     perplexity: dict[str, Any]
     distributions: dict[str, Any]
@@ -78,8 +73,6 @@ class Synth2Results(ArmResults):
     generated: pd.DataFrame  # has also uid, which the candidates of a caption share
     real: pd.DataFrame  # pairs that the arms are trained on
     diversity: dict[str, Any]
-    curves: dict[str, Any]
-    speed: dict[str, Any]
 
 
 def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMResults:
@@ -98,9 +91,6 @@ def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMR
         scores=read_table(data / "scores/scores.parquet", "dvc repro scores"),
         selected=read_table(data / "selection/selected.parquet", "dvc repro select"),
         pairs={arm: read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select") for arm in arms},
-        strategies=read_json(reports / "experiments/strategies.json", "make experiments", ["studies"]),
-        seeds=read_json(reports / "experiments/seeds.json", "make experiments", ["benchmarks"]),
-        noise_seeds=read_json(reports / "experiments/noise_seeds.json", "make experiments", ["paintings"]),
         preference=read_json(reports / "preference.json", "dvc repro preference", ["not_asked"]),
         perplexity=read_json(reports / "perplexity.json", "dvc repro perplexity", ["left_out"]),
         distributions=read_json(reports / "distributions.json", "dvc repro distributions", ["captions_with_both"]),
@@ -118,8 +108,6 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
         generated=generated[["key", "uid", "text", "concept"]],
         real=real[["key", "text", "concept"]],
         diversity=read_json(reports / "diversity.json", "dvc repro diversity", ["too_few"]),
-        curves=read_json(reports / "experiments/learning_curves.json", "make experiments", CURVES_KEYS),
-        speed=read_json(reports / "speed.json", "make speed", SPEED_KEYS),
     )
 
 

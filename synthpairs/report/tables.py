@@ -67,6 +67,19 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def values_table(results: ArmResults) -> str:
+    """Tasks by arms: value and interval, and in the last column the first arm's value without the image."""
+    rows = []
+    for task, group in results.results.groupby("task", sort=True):
+        by_arm = group.set_index("arm").loc[list(results.evaluated)].to_dict("records")
+        direction = "" if by_arm[0]["higher_is_better"] else ", lower is better"
+        cells = [f"**{number(row['value'])}**{interval(row['low'], row['high'])}" for row in by_arm]
+        blind = number(by_arm[0]["blind_value"])
+        rows.append([f"{task}", f"{by_arm[0]['metric']}{direction}", f"{by_arm[0]['n']:,}", *cells, blind])
+    blind_arm = f"{results.evaluated[0]} without the image"
+    return markdown_table(["task", "measure", "n", *results.evaluated, blind_arm], rows, words=range(2)) if rows else ""
+
+
 def arms_table(results: ArmResults) -> str:
     """Tasks by arms: value and interval, without the image below it, and the best fixed answer."""
     rows = []

@@ -9,7 +9,6 @@ from synthpairs.core.storage import write_bytes
 from synthpairs.generation.vq_pairs.decoding import pictures
 from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.report.analysis import funnel
-from synthpairs.report.graph import read_stages
 from synthpairs.report.page import build
 from synthpairs.report.params import Report
 from synthpairs.report.results import SynthVLMResults, read_synth2_results, read_synthvlm_results
@@ -40,11 +39,10 @@ def write_report(
             [tokens[key] for key in keys], Path(encode_real_pairs.tokenizer), "params.yaml: encode_real_pairs.tokenizer"
         )
 
-    stages = read_stages(Path("dvc.yaml"), Path("params.yaml"))
     synth2_results = read_synth2_results(token_arms)
     section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
     results = read_synthvlm_results(arms)
-    page, others = build(results, section, stages, select, report, DATA)
+    page, others = build(results, section, select, report, DATA)
     figures |= others
     for path in sorted((OUT / FIGURES).glob("*.png")):
         if path.name not in figures:

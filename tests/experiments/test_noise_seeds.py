@@ -8,7 +8,7 @@ from synthpairs.experiments import noise_seeds
 from synthpairs.experiments.noise_seeds import NoiseSeedsConfig, measure_noise_seeds
 from synthpairs.experiments.params import NoiseSeeds
 from synthpairs.generation.diffusion.make import make_images
-from synthpairs.report.sections.noise_seeds import noise_seeds_page
+from synthpairs.report.experiments.noise_seeds import noise_seeds_page
 from synthpairs.scoring.score import score_images
 from synthpairs.selection.make import make_selection
 from tests.evaluation.distributions.conftest import PARAMS

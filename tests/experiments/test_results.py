@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from synthpairs.experiments.results import GAP, ZERO_SHOT, compare, comparison_figure
-from synthpairs.report.sections.experiment_tables import verdict
+from synthpairs.report.experiments.tables import verdict
 
 TASKS = [ZERO_SHOT, "desk_vqa"]
 

@@ -16,7 +16,7 @@ from perf.embeddings_vs_pixels import AMUSED, compared, main
 from perf.samples import enlarged, generated, read, write
 from perf.steps import ROUTES, Setup, Steps
 from synthpairs.generation.masked.generator import MaskedGenerator
-from synthpairs.report.results import SPEED_KEYS
+from synthpairs.report.experiments.speed import speed_page
 from synthpairs.vlm.params import Training
 from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import parts, resampler, training, tuning  # noqa: F401
@@ -104,8 +104,8 @@ def project(parts, resampler, training, tuning, settings, tiny_masked, tmp_path,
 def test_the_report_has_its_keys(project, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["perf", "--runs", "2"])
     main()
-    report = json.loads(Path("reports/speed.json").read_text())
-    assert report.keys() == set(SPEED_KEYS)
+    report = json.loads(Path("reports/experiments/speed.json").read_text())
+    assert Path("reports/experiments/speed.md").read_text() == speed_page(report)
     assert report["pretrain"].keys() == {"ratio", "steps_per_s"}
     assert report["n_runs"] == 2
     assert report["bytes_per_sample"]["embeddings"] == 2 * CELLS < report["bytes_per_sample"]["pixels"]

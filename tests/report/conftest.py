@@ -19,13 +19,10 @@ from synthpairs.evaluation.benchmarks.params import Benchmark, RouteTasks
 from synthpairs.evaluation.benchmarks.summary import summarise
 from synthpairs.evaluation.diversity.clusters import measure_diversity
 from synthpairs.evaluation.diversity.params import Diversity
-from synthpairs.experiments.results import seed_results
 from synthpairs.report.params import Report
 from synthpairs.report.results import read_synth2_results, read_synthvlm_results
 from synthpairs.selection.params import Select
 from tests.evaluation.distributions.conftest import made_up_table, pair_sets_of, results_of
-from tests.experiments.conftest import ARMS as SEEDED
-from tests.experiments.conftest import made_up_answers
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
@@ -43,21 +40,6 @@ UNTRAINED_SKILL = {"desk_pope": (0.2, 0.2), "desk_vqa": (0.2, 0.2), "desk_text":
 CODES, CHANNELS, GRID = 16, 4, (4, 4)
 INPUTS = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}  # of the masked generator
 REAL_DRAWS = {"real-tokens": 80, "genpair": 40, "synthetic": 0}  # of 80
-WORSE = {"value": -0.2, "low": -0.3, "high": -0.1, "shown": True}
-STUDY = {"sets": ["top-8", "bottom-8"], "tasks": {"naming": {"differences": {"bottom-8": WORSE}}}}
-CURVES = {
-    "measure": "cider_d", "task": "desk_caption", "n": 120, "seeds": [0, 1, 2], "steps": [100, 200, 300],
-    "arms": {"real-tokens": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
-             "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]]},
-    "reached": {"step": 100, "baseline": 0.9},
-}  # fmt: skip
-SPEED = {
-    "n_runs": 5, "machine": "two | cores", "ratio": [2.0, 1.9, 2.1],
-    "steps_per_s": {"embeddings": [4.0, 3.8, 4.2], "pixels": [2.0, 1.9, 2.1]},
-    "bytes_per_sample": {"embeddings": 128, "pixels": 12288}, "peak_memory_mib": {"embeddings": 700.4, "pixels": 900.0},
-    "where": {"embeddings": {"language model": 0.9, "resampler": 0.1}, "pixels": {"language model": 0.5, "vision_tower": 0.5}},
-    "pretrain": {"steps_per_s": {"embeddings": [9.0, 8.0, 9.5], "pixels": [3.0, 2.5, 3.5]}, "ratio": [3.0, 2.9, 3.2]},
-}  # fmt: skip
 AGAINST = {"value": 1.1, "low": 1.05, "high": 1.15, "p": 0.001, "shown": True}
 PERPLEXITY = {
     "models": {"models/llm": {"value": 30.0, "low": 28.0, "high": 33.0},
@@ -77,16 +59,6 @@ AUDITED = {
     "largest_group": 2, "groups_of_several_captions": 1,
 }  # fmt: skip
 RECALL = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
-DVC_YAML = """\
-stages:
-  captions: {desc: gathers captions and keeps the good ones, deps: [stages/captions.py, models/desk/clip],
-             params: [captions, world], outs: [data/captions], metrics: [{reports/metrics/captions.json: {cache: false}}]}
-  images: {deps: [stages/images.py, data/captions/kept.parquet, models/desk/generator], outs: [data/images]}
-  select: {deps: [data/images, data/captions], outs: [data/selection]}
-  pretrain: {matrix: {arm: "${arms}"}, deps: ["data/selection/pairs/${item.arm}.parquet"],
-          outs: ["models/vlm/${item.arm}/pretrained"]}
-  report: {deps: [dvc.yaml, data/captions, models/vlm/real/pretrained], plots: [{reports/figures: {cache: false}}]}
-"""
 PARAMS_YAML = {
     "arms": ARMS, "token_arms": TOKEN_ARMS, "report": dataclasses.asdict(PARAMS),
     "encode_real_pairs": {"seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"},
@@ -101,8 +73,6 @@ FILES = {
         "clip": {"heldout_combination": RECALL}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75},
         "masked": {"n": 24, "top_1": 0.125, "top_5": 0.5, "psnr_db": 21.5, "codes_used": 0.875},
     },
-    "reports/experiments/learning_curves.json": CURVES,
-    "reports/experiments/strategies.json": {"studies": {"selection": STUDY}},
     "reports/metrics/contamination.json": {
         "sets": {"candidates": AUDITED, "selected": AUDITED | {"pairs": 20}, "real": dict.fromkeys(AUDITED, 0)},
         "benchmarks": {"texts": 50, "pictures": 40},
@@ -122,7 +92,6 @@ FILES = {
     },
     "reports/perplexity.json": PERPLEXITY,
     "reports/preference.json": PREFERENCE,
-    "reports/speed.json": SPEED,
 }  # fmt: skip
 REJECTIONS = (
     ("unusable", "nul\x00 | `code` <b>bold</b> [link](http://x.y) " + "long " * 30, "control character U+0000"),
@@ -279,12 +248,9 @@ def make_project(root):
     results = {
         "reports/distributions.json": measured,
         "reports/diversity.json": measure_diversity({"reference": same, "class-captions": same}, DIVERSITY, letters),
-        "reports/experiments/noise_seeds.json": {"paintings": [measured] * 2},
-        "reports/experiments/seeds.json": seed_results(made_up_answers(), ["llm", "untrained"], SEEDED),
     }
     for path, content in (FILES | results).items():
         write_json(root / path, content)
-    write_bytes(root / "dvc.yaml", DVC_YAML.encode())
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,6 @@ from stages import report as stage
         ("reports/metrics/finetune/synthetic.json", "dvc repro finetune_tokens"),
         ("reports/metrics/filter_captions.json", "dvc repro filter_captions"),
         ("reports/diversity.json", "dvc repro diversity"),
-        ("reports/experiments/learning_curves.json", "make experiments"),
-        ("reports/experiments/seeds.json", "make experiments"),
-        ("reports/speed.json", "make speed"),
     ],
 )
 def test_a_missing_input_names_what_makes_it(project, path, command):
@@ -49,7 +46,7 @@ def test_a_missing_input_names_what_makes_it(project, path, command):
             lambda text: "[]",
             r"contamination\.json: not a JSON object; .* run `dvc repro contamination` again",
         ),
-        ("speed", lambda text: "{}", r"speed\.json: n_runs is missing; run `make speed` again"),
+        ("diversity", lambda text: "{}", r"diversity\.json: too_few is missing; run `dvc repro diversity` again"),
     ],
 )
 def test_invalid_json_is_named(project, path, spoil, message):

@@ -9,7 +9,6 @@ import pandas as pd
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.results import MIXED, REAL, Synth2Results
-from synthpairs.report.sections.curves_and_speed import ROUTES, steps_to_baseline
 from synthpairs.report.tables import estimate, listed, number
 
 CAPTIONING = "desk_caption"  # the benchmark that stands for COCO captioning
@@ -30,12 +29,10 @@ class Claim:
 
 
 def claims(results: Synth2Results, compared: pd.DataFrame) -> list[Claim]:
-    """All claims that the pipeline can test; `compared` as from `analysis.differences`."""
+    """All claims that a run of the pipeline can test; `compared` as from `analysis.differences`."""
     diversity = results.diversity
     return [
         _captioning(results, compared),
-        _steps(results.curves),
-        _speed(results.speed),
         _diversity(diversity, "a smaller share of the captions in the five largest clusters",
                    "57.7% against 69.8% to 83.0%; k not stated", "top5_share", ".1%"),
         _diversity(diversity, "a higher entropy of the captions' clusters", "3.81, the highest; k and base not stated",
@@ -73,35 +70,6 @@ def _captioning(results: Synth2Results, compared: pd.DataFrame) -> Claim:
         here=f"{CAPTIONING}, {values.loc[REAL, 'metric']} (papers print 100 times the value): {without} without, {mixed} with, "
         f"difference {estimate(row, signed=True)}; n = {row['n']:,}, one seed",
         verdict={"": NO_DIFFERENCE, MIXED: HOLDS}.get(row["better"], OPPOSITE),
-    )
-
-
-def _steps(curves: dict[str, Any]) -> Claim:
-    steps = steps_to_baseline(curves)
-    all_steps = (steps.mixed, *steps.mixed_by_seed)
-    if all(step is not None and step < steps.real for step in all_steps):
-        verdict = HOLDS
-    elif all(step is None or step > steps.real for step in all_steps):
-        verdict = OPPOSITE
-    else:
-        verdict = NO_DIFFERENCE
-    return Claim(
-        claim="fewer steps to the level of real pairs",
-        paper="about 1/3 of them, 3 seeds",
-        here=f"{steps.text()}; {curves['task']}, n = {curves['n']:,}, {len(curves['seeds'])} seeds",
-        verdict=verdict,
-    )
-
-
-def _speed(speed: dict[str, Any]) -> Claim:
-    median, low, high = speed["ratio"]
-    embeddings, pixels = (speed["steps_per_s"][route][0] for route in ROUTES)
-    return Claim(
-        claim="faster training than on pixels",
-        paper="2.08 against 1.66 steps/s: 1.25 times",
-        here=f"{embeddings:.3g} against {pixels:.3g} steps/s: {median:.2f} times [{low:.2f}, {high:.2f}]; "
-        f"n = {speed['n_runs']:,} runs",
-        verdict=HOLDS if low > 1 else OPPOSITE if high < 1 else NO_DIFFERENCE,
     )
 
 

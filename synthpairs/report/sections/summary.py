@@ -1,4 +1,4 @@
-"""First section of the page: the questions and their answers, generated from the numbers."""
+"""First section of the page: what came out, in three sentences made of the numbers."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.params import Report
 from synthpairs.report.results import SynthVLMResults
-from synthpairs.report.tables import bullets, estimate, listed, number
+from synthpairs.report.tables import bullets, estimate, listed
 
 QUESTION = "**Are image-caption pairs generated from captions alone worth training a vision-language model on?**"
 # Comparisons of arms that answer a question; the others are in the table only.
@@ -22,19 +22,18 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
 
     The tables are those of `analysis.against_blind` and `analysis.differences`.
     """
-    answers = [image_use(against_blind, params.key_tasks)]
+    answers = [f"*Do the trained models use the image?* {image_use(against_blind, params.key_tasks)}"]
     for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            answers.append(f"{question} {comparison(one, other, rows, params.key_tasks)}")
+            answers.append(f"{question} {comparison(one, other, rows)}")
     sizes = sorted({len(results.pairs[arm]) for arm in results.arms})
     if sizes:
         pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         answers.append(
-            f"*How certain is this?* Each arm is one training run with one seed: {pairs} pairs of its own, then the "
-            "same instruction data for all arms, so arms differ in their pairs only. The 95% intervals "
-            "cover the sampling of questions, not the variance between training runs; results over several seeds "
-            "follow below."
+            f"*How certain is this?* Each arm is one training run with one seed, on {pairs} pairs of its own and the same "
+            "instruction data. The 95% intervals cover the sampling of questions, not the variance between trainings; that "
+            "is what the [experiments](experiments) are for, each of which names the commit that it was run at."
         )
     else:
         answers.append("No arm was trained: `arms` is empty.")
@@ -42,56 +41,34 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
 
 
 def image_use(against_blind: pd.DataFrame, tasks: Sequence[str]) -> str:
-    """Question and answer: does each arm answer better with the image, on each key task that was evaluated?"""
-    question = "*Do the trained models use the image?*"
+    """Answer: is each arm better with the image than without it, on each key task that was evaluated?"""
     evaluated = [task for task in tasks if task in set(against_blind["task"])]
     if not evaluated:
         keys = ", ".join(tasks) or "`report.key_tasks` is empty"
-        return f"{question} Not evaluated: no arm has results on a key task ({keys})."
+        return f"Not evaluated: no arm has results on a key task ({keys})."
     missing = [task for task in tasks if task not in evaluated]
     note = f" Not evaluated: {listed(missing)}." if missing else ""
     failing = against_blind[~against_blind["clear"]]
     if failing.empty:
-        parts = []
-        for task in evaluated:
-            rows = against_blind[against_blind["task"] == task]
-            values = ", ".join(f"{row['arm']} {number(row['value'])}" for row in rows.to_dict("records"))
-            blind = ", ".join(map(number, rows["blind_value"]))
-            parts.append(f"{task}, n = {rows['n'].iloc[0]:,}: {values}; without the image {blind}")
-        arms = listed(f"`{arm}`" for arm in dict.fromkeys(against_blind["arm"]))
-        return (
-            f"{question} Yes: with the image, {arms} score higher than without it, and the intervals do not overlap "
-            f"({'; '.join(parts)}).{note}"
-        )
+        return f"**Yes**, all of them on {listed(evaluated)}: intervals with and without it do not overlap.{note}"
     parts = [
         f"`{row['arm']}` on {row['task']} ({estimate(row)}, without the image {estimate(row, 'blind_')}, n = "
         f"{row['n']:,})"
         for row in failing.to_dict("records")
     ]
-    return (
-        f"{question} Not shown for every arm: in {len(failing)} of {len(against_blind)} comparisons with and without "
-        f"the image the intervals overlap or the result is worse: {'; '.join(parts)}.{note}"
-    )
+    return f"**Not shown for all**: {'; '.join(parts)}.{note}"
 
 
-def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
-    """Answer about two arms: key tasks with their numbers, other tasks by name."""
-    records = rows.assign(verdict=[_verdict(one, better) for better in rows["better"]]).to_dict("records")
+def comparison(one: str, other: str, rows: pd.DataFrame) -> str:
+    """Answer about two arms: the benchmarks on which a difference is shown, and how many others there are."""
+    shown = [row for row in rows.to_dict("records") if row["better"]]
     parts = [
-        f"{row['verdict']} on {row['task']} ({estimate(row, signed=True)}, n = {row['n']:,})"
-        for task in key_tasks
-        for row in records
-        if row["task"] == task
+        f"**{'better' if row['better'] == one else 'worse'}** on {row['task']} ({estimate(row, signed=True)}, n = {row['n']:,})"
+        for row in shown
     ]
-    others: dict[str, list[str]] = {}
-    for row in records:
-        if row["task"] not in key_tasks:
-            others.setdefault(row["verdict"], []).append(row["task"])
-    parts += [f"{verdict} on {listed(tasks)}" for verdict, tasks in others.items()]
+    if others := len(rows) - len(shown):
+        benchmarks = (
+            f"the other {others}" if shown else f"any of {others} benchmarks" if others > 1 else rows["task"].iloc[0]
+        )
+        parts.append(f"{NO_DIFFERENCE} on {benchmarks}" if shown else f"**{NO_DIFFERENCE}** on {benchmarks}")
     return f"`{one}` against `{other}`: {'; '.join(parts)}."
-
-
-def _verdict(one: str, better: str) -> str:
-    if not better:
-        return NO_DIFFERENCE
-    return "better" if better == one else "worse"

@@ -12,7 +12,6 @@ from synthpairs.report.params import Report
 from synthpairs.report.results import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.samples import concept_matched
 from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_table, claims_text
-from synthpairs.report.sections.curves_and_speed import curves_section, speed_section
 from synthpairs.report.sections.summary import comparison, image_use
 from synthpairs.report.tables import bullets, estimate, figure_link, folded, literal, number
 
@@ -49,10 +48,8 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         *(_arms(results, compared, drawn) if results.arms else ()),
         "### Claims of the paper",
         claims_table(tested),
-        "### Learning curves",
-        curves_section(results.curves),
-        "### Speed",
-        speed_section(results.speed),
+        "Two more are measured apart from this run: [fewer steps](experiments/learning_curves.md) and [faster "
+        "training](experiments/speed.md).",
         "### From class names to pairs",
         *_funnel(results),
         "### The masked generator",
@@ -68,11 +65,12 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
 def _summary(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
     tasks = list(dict.fromkeys([CAPTIONING, *key_tasks]))
     blind = against_blind(results, tasks)
-    answers = [f"{image_use(blind[blind['task'].isin(key_tasks)], key_tasks)} {_captioning(blind)}"]
+    used = image_use(blind[blind["task"].isin(key_tasks)], key_tasks)
+    answers = [f"*Do the trained models use the image?* {used} {_captioning(blind)}"]
     for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            answers.append(f"{question} {comparison(one, other, rows, tasks)}")
+            answers.append(f"{question} {comparison(one, other, rows)}")
     answers += [
         f"*Do the paper's claims hold here?* {claims_text(tested)}",
         f"*How certain is this?* {_sizes(results)}",
@@ -101,10 +99,7 @@ def _sizes(results: Synth2Results) -> str:
         counts = results.trainings["pretrain"][arm]
         kinds = (("real_pairs", "real"), ("synthetic_pairs", "generated"))
         parts.append(f"`{arm}` {' and '.join(f'{counts[key]:,} {kind}' for key, kind in kinds if counts[key])}")
-    return (
-        f"Each arm is one training run with one seed, on this number of different pairs: {', '.join(parts)}. Only the "
-        "learning curves have several seeds."
-    )
+    return f"Each arm is one training run with one seed, on this number of different pairs: {', '.join(parts)}."
 
 
 def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
@@ -125,10 +120,13 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
         f"`{REAL}` is trained on real pairs alone, `{SYNTHETIC}` on generated ones alone, `{MIXED}` on both. "
         "Intervals, rows without the image and best fixed answers are as above; images of the benchmarks go through "
         "the VQ tokenizer.",
+        tables.values_table(results),
         figure_link("token-arms.png", "value and interval of every arm on every task"),
-        tables.arms_table(results),
-        f"Paired by question, *p* Holm-corrected for these {len(compared)} comparisons:",
-        tables.differences_table(compared),
+        folded("Values, with and without the image", tables.arms_table(results)),
+        folded(
+            f"Differences, paired by question, *p* Holm-corrected for these {len(compared)} comparisons",
+            tables.differences_table(compared),
+        ),
         folded("By kind of question", tables.categories_table(results)),
         folded("Training metrics", tables.trainings_table(results)),
     ]

@@ -7,10 +7,9 @@ from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.analysis import differences
 from synthpairs.report.results import read_synth2_results
 from synthpairs.report.sections.claims import DEPENDS, HOLDS, OPPOSITE, UNMEASURED, claims
-from tests.report.conftest import CURVES, PARAMS, SPEED
+from tests.report.conftest import PARAMS
 
-CAPTIONS, STEPS, SPEEDS, SHARE, ENTROPY = range(5)
-NEVER = [[0.1, 0.1, 0.1]] * 3
+CAPTIONS, SHARE, ENTROPY = range(3)
 
 
 def claim(results, number, comparisons=(("genpair", "real-tokens"),), **changed):
@@ -32,28 +31,6 @@ def test_captions_are_judged_by_the_paired_interval(synth2_results, real, mixed,
 def test_without_both_arms_captions_are_not_measured(made_project):
     results = read_synth2_results(["genpair"], made_project)
     assert claim(results, CAPTIONS, comparisons=[]).verdict == UNMEASURED
-
-
-@pytest.mark.parametrize(
-    ("step", "genpair", "verdict"),
-    [
-        (100, CURVES["arms"]["genpair"], HOLDS),
-        (200, [*CURVES["arms"]["genpair"][:2], NEVER[0]], NO_DIFFERENCE),
-        (None, NEVER, OPPOSITE),
-        (300, [[0.1, 0.1, 0.9]] * 3, NO_DIFFERENCE),
-    ],
-)
-def test_fewer_steps_holds_if_every_seed_is_faster_than_the_baseline(synth2_results, step, genpair, verdict):
-    curves = deepcopy(CURVES)
-    curves["arms"]["genpair"], curves["reached"]["step"] = genpair, step
-    assert claim(synth2_results, STEPS, curves=curves).verdict == verdict
-
-
-@pytest.mark.parametrize(
-    ("ratio", "verdict"), [([1.2, 1.1, 1.3], HOLDS), ([1.0, 0.9, 1.1], NO_DIFFERENCE), ([0.8, 0.7, 0.9], OPPOSITE)]
-)
-def test_speed_is_judged_by_its_range(synth2_results, ratio, verdict):
-    assert claim(synth2_results, SPEEDS, speed=SPEED | {"ratio": ratio}).verdict == verdict
 
 
 @pytest.mark.parametrize(

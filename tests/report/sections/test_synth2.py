@@ -22,8 +22,8 @@ def test_the_section_holds_every_part(synth2_results):
     assert sorted(drawn) == ["token-arms.png", "tokens.png"]
     assert [part for part in (
         f"({FIGURES}/token-arms.png)", f"({FIGURES}/tokens.png)", "### Number of pairs of each arm\n",
-        "### Arms on VQ tokens compared\n", "### Claims of the paper\n", "### Learning curves\n",
-        "### Speed\n", "### From class names to pairs\n", "### The masked generator\n", "### Diversity of the captions\n",
+        "### Arms on VQ tokens compared\n", "### Claims of the paper\n",
+        "### From class names to pairs\n", "### The masked generator\n", "### Diversity of the captions\n",
         "| masked | 0.875 | 24 | 21.500 | 0.125 | 0.500 |",
         "| captions that `class_captions` kept | 8 | 2 cut, 1 chatter, 1 failed |",
         "| captions that `filter_captions` kept | 5 | 2 judge, 1 words |",

@@ -1,4 +1,4 @@
-"""Page of experiment `noise_seeds`, and its answers in the report."""
+"""Page of experiment `noise_seeds`."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce

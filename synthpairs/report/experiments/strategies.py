@@ -5,8 +5,8 @@ from typing import Any
 
 from synthpairs.evaluation.statistics import LEVEL, POWER
 from synthpairs.experiments.params import Strategies, Study
-from synthpairs.report.sections.experiment_tables import differences_table, values_table, verdict
-from synthpairs.report.tables import bullets, listed
+from synthpairs.report.experiments.tables import differences_table, values_table, verdict
+from synthpairs.report.tables import listed
 
 QUESTIONS: Mapping[Study, tuple[str, str]] = {
     "selection": (
@@ -42,11 +42,6 @@ QUESTIONS: Mapping[Study, tuple[str, str]] = {
         "If synthetic images had less variety of styles than real ones, their loss would be larger.",
     ),
 }
-
-
-def answers(studies: Mapping[str, dict[str, Any]]) -> str:
-    """Question and answer of each study, one a line."""
-    return bullets(f"*{QUESTIONS[name][0]}* {verdict(studies[name])}" for name in QUESTIONS if name in studies)
 
 
 def strategies_page(studies: Mapping[Study, dict[str, Any]], params: Strategies, guidance: float) -> str:

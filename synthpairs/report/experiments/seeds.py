@@ -1,4 +1,4 @@
-"""Page of experiment `seeds`, and its answers in the report."""
+"""Page of experiment `seeds`."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.preference.measures import EVEN
 from synthpairs.evaluation.statistics import LEVEL, NO_DIFFERENCE, POWER, probability
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE
-from synthpairs.report.sections.experiment_tables import (
+from synthpairs.report.experiments.tables import (
     differences_table,
     interval_text,
     seeds_text,

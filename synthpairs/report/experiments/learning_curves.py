@@ -1,0 +1,83 @@
+"""Page of experiment `learning_curves`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthpairs.core.markdown import markdown_table
+from synthpairs.evaluation.statistics import NO_DIFFERENCE
+from synthpairs.report.results import MIXED, REAL
+from synthpairs.report.sections.claims import HOLDS, OPPOSITE
+from synthpairs.report.tables import number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepsToBaseline:
+    """Steps at which a learning curve reaches the final value of the real arm; None: never."""
+
+    baseline: float  # the real arm's final value
+    last: int  # step
+    mixed: int | None  # mean of the mixed arm over seeds
+    mixed_by_seed: tuple[int | None, ...]
+    real: int  # mean of the real arm, which may reach its final value earlier
+
+    def text(self) -> str:
+        """As the end of a sentence."""
+        share = f" of {self.last:,} ({self.mixed / self.last:.0%})" if self.mixed is not None else ""
+        seeds = ", ".join(map(_step, self.mixed_by_seed))
+        return f"{_step(self.mixed, 'step ')}{share}; by seed: {seeds}; `{REAL}` itself: step {self.real:,}"
+
+    def verdict(self) -> str:
+        """Whether the mixed arm needs fewer steps, in the mean and under every seed."""
+        all_steps = (self.mixed, *self.mixed_by_seed)
+        if all(step is not None and step < self.real for step in all_steps):
+            return HOLDS
+        if all(step is None or step > self.real for step in all_steps):
+            return OPPOSITE
+        return NO_DIFFERENCE
+
+
+def steps_to_baseline(curves: dict[str, Any]) -> StepsToBaseline:
+    """Read from the curves of all seeds."""
+    steps, baseline = list(curves["steps"]), float(curves["reached"]["baseline"])
+    real = _first(np.mean(curves["arms"][REAL], axis=0), steps, baseline)
+    return StepsToBaseline(
+        baseline=baseline,
+        last=steps[-1],
+        mixed=curves["reached"]["step"],
+        mixed_by_seed=tuple(_first(values, steps, baseline) for values in curves["arms"][MIXED]),
+        real=steps[-1] if real is None else real,  # None: the baseline is rounded
+    )
+
+
+def _first(values: Sequence[float] | np.ndarray, steps: Sequence[int], least: float) -> int | None:
+    return next((step for step, value in zip(steps, values, strict=True) if value >= least), None)
+
+
+def _step(step: int | None, prefix: str = "") -> str:
+    return "never" if step is None else f"{prefix}{step:,}"
+
+
+def learning_curves_page(curves: dict[str, Any]) -> str:
+    """The page as Markdown, with learning_curves.png next to it; `curves` as from `measure_learning_curves`."""
+    seeds, steps = curves["seeds"], steps_to_baseline(curves)
+    rows = []
+    for arm in (REAL, MIXED):
+        final = [values[-1] for values in curves["arms"][arm]]
+        mean = f"{number(float(np.mean(final)))} [{number(min(final))}, {number(max(final))}]"
+        rows.append([f"`{arm}`", mean, *map(number, final)])
+    head = ["arm", f"mean at step {steps.last:,} [worst, best seed]", *(f"seed {seed}" for seed in seeds)]
+    parts = [
+        "# Learning curves of the Synth2 route",
+        "Synth2 reports that a model trained on real and generated pairs captions as well as one trained on real pairs "
+        "after about a third of the steps (3 seeds).",
+        f"**Fewer steps to the level of real pairs: {steps.verdict()}.** `{MIXED}` reaches the final value of `{REAL}`, "
+        f"{number(steps.baseline)}: {steps.text()}.",
+        "![benchmark value of each arm by training step, with the range of its seeds](learning_curves.png)",
+        f"{curves['measure']} on {curves['task']} (n = {curves['n']:,}) by training step, with {len(seeds)} seeds per arm, "
+        "trained separately from the main run. The band spans the seeds. `make experiments` runs this experiment.",
+        markdown_table(head, rows, words=[0]),
+    ]
+    return "\n\n".join(parts) + "\n"

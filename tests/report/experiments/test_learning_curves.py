@@ -1,0 +1,48 @@
+from copy import deepcopy
+
+import pytest
+
+from synthpairs.evaluation.statistics import NO_DIFFERENCE
+from synthpairs.report.experiments.learning_curves import learning_curves_page, steps_to_baseline
+from synthpairs.report.sections.claims import HOLDS, OPPOSITE
+
+CURVES = {
+    "measure": "cider_d", "task": "desk_caption", "n": 120, "seeds": [0, 1, 2], "steps": [100, 200, 300],
+    "arms": {"real-tokens": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
+             "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]]},
+    "reached": {"step": 100, "baseline": 0.9},
+}  # fmt: skip
+NEVER = [[0.1, 0.1, 0.1]] * 3
+
+
+def test_each_seed_has_its_own_step_or_never_gets_there():
+    steps = steps_to_baseline(CURVES)
+    assert (steps.mixed, steps.mixed_by_seed, steps.real, steps.last) == (100, (100, 200, 100), 300, 300)
+    assert "step 100 of 300 (33%); by seed: 100, 200, 100; `real-tokens` itself: step 300" in steps.text()
+    curves = deepcopy(CURVES)
+    curves["arms"]["genpair"][1], curves["reached"]["step"] = [0.1, 0.1, 0.1], None
+    assert steps_to_baseline(curves).text().startswith("never; by seed: 100, never, 100;")
+
+
+@pytest.mark.parametrize(
+    ("step", "genpair", "verdict"),
+    [
+        (100, CURVES["arms"]["genpair"], HOLDS),
+        (200, [*CURVES["arms"]["genpair"][:2], NEVER[0]], NO_DIFFERENCE),
+        (None, NEVER, OPPOSITE),
+        (300, [[0.1, 0.1, 0.9]] * 3, NO_DIFFERENCE),
+    ],
+)
+def test_fewer_steps_holds_if_every_seed_is_faster_than_the_baseline(step, genpair, verdict):
+    curves = deepcopy(CURVES)
+    curves["arms"]["genpair"], curves["reached"]["step"] = genpair, step
+    assert f"**Fewer steps to the level of real pairs: {verdict}.**" in learning_curves_page(curves)
+
+
+def test_curves_show_every_seed_and_their_mean():
+    page = learning_curves_page(CURVES)
+    assert "(learning_curves.png)" in page
+    assert (
+        "| `real-tokens` | 0.900 [0.800, 1.000] | 0.900 | 1.000 | 0.800 |\n"
+        "| `genpair` | 1.167 [1.100, 1.200] | 1.100 | 1.200 | 1.200 |\n"
+    ) in page
