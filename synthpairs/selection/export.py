@@ -28,17 +28,19 @@ def export_selection(samples_per_shard: int, data: Path, out: Path) -> int:
     """Write `out` (selected.parquet, llava.json, shards) from `data`; returns the number of pairs."""
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
     extension = json.loads((data / "images/generator.json").read_text())["inputs"]["format"]
-    write_table(out / "selected.parquet", selected, SELECTED)
-    write_shards(out, _shards(selected, data / "images", samples_per_shard))
+    groups = shard_keys(selected["key"], samples_per_shard)
+    shards = {key: shard_name(keys) for keys in groups for key in keys}
+    write_table(out / "selected.parquet", selected.assign(shard=selected["key"].map(shards)), SELECTED)
+    write_shards(out, _shards(selected, data / "images", groups))
     texts = zip(selected["key"], selected["text"], strict=True)
     write_json(out / "llava.json", [llava_record(key, text, extension) for key, text in texts])
     return len(selected)
 
 
-def _shards(selected: pd.DataFrame, images: Path, size: int) -> Iterator[tuple[str, list]]:
-    """The samples of data/images, with rank and scores added to their JSON."""
+def _shards(selected: pd.DataFrame, images: Path, groups: list[list[str]]) -> Iterator[tuple[str, list]]:
+    """The samples of data/images in groups of keys, with rank and scores added to their JSON."""
     rows = selected.set_index("key")[["shard", "rank", "score", "clip_cosine", "ssim"]].to_dict("index")
-    for keys in shard_keys(rows, size):
+    for keys in groups:
         wanted, samples = set(keys), dict[str, dict[str, bytes]]()
         for shard in sorted({rows[key]["shard"] for key in keys}):
             samples |= {key: members for key, members in read_shard(images / shard) if key in wanted}

@@ -7,7 +7,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
 
 from synthpairs.core.schema import SCORES, SELECTED
-from synthpairs.core.storage import write_bytes, write_json, write_table
+from synthpairs.core.storage import read_shard, write_bytes, write_json, write_table
 from synthpairs.report.dataset_card import dataset_card
 from synthpairs.selection.export import INSTRUCTIONS, export_selection, llava_record
 from synthpairs.selection.make import make_selection
@@ -32,6 +32,10 @@ def test_shards_hold_the_selected_pictures_byte_for_byte(settings, data):
         document = json.loads(members["json"])
         assert document["seed"] == json.loads(source[key]["json"])["seed"]
         assert (document["rank"], document["score"]) == (selected.loc[key, "rank"], selected.loc[key, "score"])
+    table = pd.read_parquet(data / "export/selected.parquet")
+    assert len(shards) > 1
+    for shard, keys in table.groupby("shard")["key"]:
+        assert sorted(keys) == [key for key, _ in read_shard(data / "export" / shard)]
     read = list(webdataset.WebDataset(list(map(str, shards)), shardshuffle=False).decode("pil"))
     assert {sample["__key__"]: sample["txt"] for sample in read} == selected["text"].to_dict()
     once = {path.name: path.read_bytes() for path in (data / "export").iterdir()}
