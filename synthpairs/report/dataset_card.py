@@ -1,15 +1,16 @@
 """Dataset card of the selection in Hugging Face's format."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from synthpairs.core.assets import pinned
 from synthpairs.core.markdown import markdown_table
+from synthpairs.core.schema import CANDIDATES, SELECTED
 from synthpairs.core.storage import read_table
-from synthpairs.report.privacy import privacy
+from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates
@@ -41,8 +42,61 @@ configs:
 # {count} synthetic image-caption pairs
 
 Captions were filtered, a text-to-image model generated {tried} images for them, every image was scored, and the first
-{count} by the strategy `{strategy}` were selected. The JSON of each sample holds its seed, the generator's fingerprint
-and its scores.{marked}
+{count} by the strategy `{strategy}` were selected.{marked}
+
+## How to load it
+
+`data/export` is the folder of this card; on the hub write `OWNER/NAME` in `load_dataset` instead. One call gives image, caption
+and scores:
+
+```python
+from datasets import load_dataset
+
+pairs = load_dataset("data/export", split="train")
+print(pairs[0]["{extension}"].size, pairs[0]["txt"], pairs[0]["json"]["clip_cosine"])
+```
+
+It copies the pairs into the cache of `datasets`; with `streaming=True` they are read from the shards, one after the other.
+Name the folder, not a format: `load_dataset("parquet", data_dir="data/export")` fails, for it reads `llava.json` as Parquet, too.
+
+The shards by WebDataset, without a copy:
+
+```python
+from glob import glob
+
+import webdataset as wds
+
+shards = sorted(glob("data/export/shard-*.tar"))
+pairs = wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("{extension}", "txt", "json")
+for image, caption, scores in pairs:
+    print(image.size, caption, scores["clip_cosine"])
+```
+
+Captions and scores alone:
+
+```python
+import pandas as pd
+
+table = pd.read_parquet("data/export/selected.parquet")
+print(table[["text", "clip_cosine", "ssim"]].describe())
+```
+
+For LLaVA, unpack the images into a folder of their own and pass `--data_path data/export/llava.json --image_folder images`:
+
+```sh
+mkdir images
+for shard in data/export/shard-*.tar; do tar -xf "$shard" -C images; done
+```
+
+## Files and columns
+
+| file | what it holds |
+| --- | --- |
+| `shard-*.tar` | pairs in WebDataset's format: `KEY.{extension}`, `KEY.txt` (the caption), `KEY.json` |
+| `selected.parquet` | the pairs without their images, best first |
+| `llava.json` | the pairs as conversations in LLaVA's format, each with one of ten instructions |
+
+{columns}
 
 ## How it was made
 
@@ -60,11 +114,7 @@ Score of the ranking: {formula}
 
 ## Licences
 
-The template captions over emoji names and the images that the desk models were trained on come from these packages:
-
-{artwork}
-
-An external generator, named above, adds its own licence.
+{terms}
 
 ## Privacy
 
@@ -75,29 +125,43 @@ An external generator, named above, adds its own licence.
 - The pairs were not reviewed by people. A high score does not guarantee that the image shows the caption.
 - SSIM of an image with its own small version favours smooth images: compare the selection with the candidates before
   drawing conclusions.
-- The scorer truncates captions to its context length.
-- Images at desk scale show emoji-like drawings of a few dozen concepts on plain backgrounds.
+- The scorer truncates captions to its context length.{desk}
 
-## How to load it
+## Publish it
 
-```python
-from datasets import load_dataset
+After a look at licences and privacy, for a first and for each next version:
 
-pairs = load_dataset("data/export", split="train")  # the shards; columns: {extension}, txt, json
-table = load_dataset("data/export", data_files="selected.parquet", split="train")  # ranks and scores, by key
+```
+hf upload OWNER/NAME data/export --repo-type dataset --delete "shard-*.tar"
 ```
 
-The directory is that of this card. The card names one format only, so the table is loaded by its file name.
-
-Any WebDataset reader can read the shards, too. For LLaVA, unpack them into one folder:
-
-```sh
-mkdir images && for shard in shard-*.tar; do tar -xf "$shard" -C images; done
-# --data_path llava.json --image_folder images
-```
+`--delete` removes the shards of a former version, which `load_dataset` would read, too; other files are replaced.
+The hub then shows this card and, for public data sets, a table of the pairs with their images.
 """
 
 _MARKED = " Each image file states in XMP that a model generated it\n(IPTC DigitalSourceType `{type}`)."
+_DESK_LIMIT = "\n- Images show emoji-like drawings of a few dozen concepts on plain backgrounds."
+_MEANINGS = {
+    "key": "id of the pair and name of its files: 24 hexadecimal digits",
+    "uid": "id of the caption: 24 hexadecimal digits",
+    "text": "the caption",
+    "concept": "thing or class that the caption is about; empty if unknown",
+    "rank": "place in the ranking, from 0, the first",
+    "score": "what the pairs were ranked by, see *Scores*",
+    "clip_cosine": "cosine of CLIP's embeddings of image and caption, in [-1, 1]",
+    "ssim": "SSIM of the image with itself after down- and upscaling, in [-1, 1]",
+    "shard": "file name of the shard in this folder that holds the pair",
+    "number": "which image of its caption, from 0",
+    "seed": "seed of the image's noise, 63 bits",
+    "generator": "fingerprint of the generator: its weights, scheduler, steps, guidance and the like",
+    "tokens": "length of the prompt in tokens, before truncation at the text encoder's limit",
+    "sha256": "of the image file: 64 hexadecimal digits",
+}
+_EXCLUDED = {
+    "unscored": "without scores",
+    "beaten": "not the best image of their caption",
+    "crowded_out": "beyond `select.per_concept` of their concept",
+}
 
 
 def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
@@ -106,21 +170,20 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     pool, lost = rank_candidates(candidates, params)
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
     captions, _ = read_captions(data)
-    sourced = selected.merge(captions[["uid", "source"]], on="uid", how="left", validate="many_to_one")
-    sources = sourced["source"].value_counts().to_dict()
+    origins = caption_origins(selected, captions)
     counts = {
         "candidates": len(candidates),
-        **lost,
+        **{_EXCLUDED[reason]: number for reason, number in lost.items()},
         "competing": len(pool),
-        "asked": params.num_pairs,
+        "asked for (`select.num_pairs`)": params.num_pairs,
         "selected": len(selected),
     }
-    counts |= {f"selected, caption source: {source}": number for source, number in sorted(sources.items())}
+    counts |= {f"selected, origin of the caption: {origin}": number for origin, number in origins.items()}
     for arm in arms:
-        counts[f"pairs/{arm}.parquet"] = len(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select"))
+        pairs = read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select")
+        counts[f"training pairs of the arm `{arm}`, not in this folder"] = len(pairs)
     generator = json.loads((data / "images/generator.json").read_text())
     scorer = json.loads((data / "scores/scorer.json").read_text())
-    trained = [package for package in pinned("emoji") if package.use == "train"]
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
     made = {
         "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",
@@ -130,8 +193,9 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
         "SSIM": f"{ssim['resize_to'] or inputs['side']} -> {ssim['downscale_to']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
     }
+    licences, terms = _licences(inputs["model"], origins)
     return _TEMPLATE.format(
-        licences="\n".join(f"- {name}" for name in sorted({package.licence.lower() for package in trained})),
+        licences="\n".join(f"- {name}" for name in licences),
         size=next((name for limit, name in _SIZES if len(selected) < limit), "n>10M"),
         count=len(selected),
         tried=counts["candidates"],
@@ -143,14 +207,50 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
             [_scores("competing candidates", pool), _scores("selection", selected)],
         ),
         formula=_formula(params),
-        artwork=markdown_table(
-            ("package", "version", "style", "licence"),
-            [(package.package, package.version, package.style, package.licence) for package in trained],
-        ),
+        terms=terms,
         extension=inputs["format"],
-        privacy=privacy(generator, sources),
+        columns=_columns(),
+        privacy=privacy(generator, origins),
+        desk=_DESK_LIMIT if inputs["model"].startswith(DESK_MODELS) else "",
         marked=_MARKED.format(type=generator["mark"]) if "mark" in generator else "",
     )
+
+
+def _columns() -> str:
+    """Table of the columns of selected.parquet and the fields of KEY.json, with the types of the schema."""
+    types = {field.name: field.type for field in [*SELECTED, *CANDIDATES]}
+    rows = []
+    for name, type_ in types.items():
+        in_json = name not in ("text", "shard")
+        where = [file for file, there in (("parquet", name in SELECTED.names), ("json", in_json)) if there]
+        rows.append((f"`{name}`", type_, ", ".join(where), _MEANINGS[name]))
+    return markdown_table(("column", "type", "in", "what it is"), rows)
+
+
+def _licences(model: str, origins: Mapping[str, int]) -> tuple[list[str], str]:
+    """Hugging Face's names of the licences, `unknown` for those not known here, and paragraphs on them."""
+    names, parts, other = set(), [], []
+    desk = model.startswith(DESK_MODELS)
+    if desk or TEMPLATE in origins:
+        trained = [package for package in pinned("emoji") if package.use == "train"]
+        names = {package.licence.lower() for package in trained}
+        emoji = ["the images that the generator was trained on"] if desk else []
+        emoji += ["the scenes that the template captions describe"] if TEMPLATE in origins else []
+        parts = [
+            f"{' and '.join(emoji).capitalize()} are made of the drawings of these packages:",
+            markdown_table(
+                ("package", "version", "style", "licence"),
+                [(package.package, package.version, package.style, package.licence) for package in trained],
+            ),
+        ]
+    if not desk:
+        other.append(f"The generator `{model}` has its publisher's licence, which may restrict the use of its images.")
+    if files := sorted(set(origins) - set(ORIGINS)):
+        other.append(f"Captions from files ({', '.join(files)}) have the licences of their sources.")
+    if other:
+        names.add("unknown")
+        other.append("They stand as `unknown` at the top of this card: name them there before you publish it.")
+    return sorted(names), "\n\n".join([*parts, *other])
 
 
 def _formula(params: Select) -> str:

@@ -4,8 +4,8 @@ from synthpairs.report.privacy import privacy
 
 
 def test_desk_images_come_from_drawings_alone():
-    text = privacy({"inputs": {"model": "models/desk/generator"}}, {"human": 1200, "model": 3})
-    assert "1,200 from `human`" in text
+    text = privacy({"inputs": {"model": "models/desk/generator"}}, {"template": 1200, "model": 3})
+    assert "1,200 from `template`" in text
     assert "no photograph" in text
     assert "names, addresses" not in text, "no caption came from a file"
 

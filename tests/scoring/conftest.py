@@ -56,7 +56,8 @@ def write_images(folder, texts, candidates, per_shard, broken=None):
         samples = []
         for key in keys:
             by_key[key] |= {"shard": shard_name(keys), "sha256": hashlib.sha256(pictures[key] or b"").hexdigest()}
-            members = {"txt": by_key[key]["text"].encode(), "json": json.dumps(by_key[key]).encode()}
+            about = {column: value for column, value in by_key[key].items() if column not in ("text", "shard")}
+            members = {"txt": by_key[key]["text"].encode(), "json": json.dumps(about).encode()}
             samples.append((key, members | ({"png": pictures[key]} if pictures[key] is not None else {})))
         shards.append((shard_name(keys), samples))
     write_shards(folder, shards)

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.report.privacy import privacy
+from synthpairs.report.privacy import caption_origins, privacy
 from synthpairs.report.results import SynthVLMResults
 from synthpairs.report.tables import literal, number
 
@@ -34,7 +34,6 @@ def contamination(results: SynthVLMResults) -> str:
     heads = [f"{name} (n = {sets[name]['pairs']:,})" for name in SETS]
     cosine = limits["cosine_min"]
     examples = _examples(results.contamination)
-    sources = results.selected.merge(results.kept[["uid", "source"]], on="uid", how="left")["source"].value_counts()
     parts = [
         "## Contamination and duplicates",
         f"Every pair was compared with the {benchmarks['texts']:,} different texts and {benchmarks['pictures']:,} "
@@ -54,8 +53,8 @@ def contamination(results: SynthVLMResults) -> str:
             "The strongest case of each flag, from the selection if there is one:",
             markdown_table(["flag", "pair", "caption", "nearest", "measure"], examples),
         ]
-    counts = {str(source): int(count) for source, count in sources.items()}
-    return "\n\n".join([*parts, "### Privacy", privacy(results.generator, counts)])
+    origins = caption_origins(results.selected, results.kept)
+    return "\n\n".join([*parts, "### Privacy", privacy(results.generator, origins)])
 
 
 def _groups(selected: dict[str, Any]) -> str:
