@@ -13,8 +13,6 @@ from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import encoded
 from synthpairs.generation.diffusion.params import Images
 
-SHORTEST = 6  # characters of the beginning of a key
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
@@ -67,8 +65,10 @@ def replay(key: str, params: Images, images: Path) -> Replay:
 
 def _row(key: str, images: Path) -> dict[str, Any]:
     manifest = read_table(images / "manifest.parquet", "dvc repro images")
-    rows = manifest[manifest["key"].str.startswith(key)] if len(key) >= SHORTEST else manifest.head(0)
+    rows = manifest[manifest["key"].str.startswith(key)]
     if len(rows) != 1:
-        fault = f"begins {len(rows)} keys" if len(rows) else "begins no key"
-        raise ValueError(f"{key!r} {fault} of {images}/manifest.parquet; give at least {SHORTEST} characters of one")
+        raise ValueError(
+            f"{key!r} begins {len(rows) or 'none'} of the {len(manifest)} keys in {images}/manifest.parquet; "
+            "give a whole key, as the gallery shows it, or as much as only one begins with"
+        )
     return {str(name): value for name, value in rows.iloc[0].to_dict().items()}

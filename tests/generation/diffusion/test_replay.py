@@ -31,6 +31,7 @@ def test_the_same_bytes_alone_as_in_a_batch(captions, settings, tmp_path, monkey
     assert (again.share, again.mean) == pytest.approx((1 / 32**2, 8 / (3 * 32**2)))
     with pytest.raises(ValueError, match="was made by another generator: guidance, steps differ"):
         replay(row["key"], dataclasses.replace(params, num_inference_steps=3, guidance_scale=1.0), tmp_path)
-    for key in ("ffffffffff", "a", ""):
-        with pytest.raises(ValueError, match="begins no"):
+    total = len(pd.read_parquet(tmp_path / "manifest.parquet"))
+    for key, count in (("ffffffffff", "none"), ("", total)):
+        with pytest.raises(ValueError, match=f"'{key}' begins {count} of the {total} keys"):
             replay(key, params, tmp_path)
