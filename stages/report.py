@@ -8,7 +8,7 @@ from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.params import Select
 
 
-@stage()
+@stage(metrics="reports/headline.json")
 def main(
     report: Report, select: Select, encode_real_pairs: RealPairs, arms: list[Arm], token_arms: list[TokenArm]
 ) -> Result:

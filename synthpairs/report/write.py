@@ -9,6 +9,7 @@ from synthpairs.core.storage import write_bytes
 from synthpairs.generation.vq_pairs.decoding import pictures
 from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.report.analysis import funnel
+from synthpairs.report.headline import headline
 from synthpairs.report.page import build
 from synthpairs.report.params import Report
 from synthpairs.report.results import SynthVLMResults, read_synth2_results, read_synthvlm_results
@@ -24,8 +25,8 @@ BINS = 25  # of a score's histogram over [0, 1]
 
 def write_report(
     report: Report, select: Select, encode_real_pairs: RealPairs, arms: Sequence[str], token_arms: Sequence[str]
-) -> dict[str, int]:
-    """Write reports/README.md, reports/figures and reports/plots, and return the number of figures.
+) -> dict[str, dict[str, int | float]]:
+    """Write reports/README.md, reports/figures and reports/plots, and return the headline numbers.
 
     Figures of an earlier page are deleted. FileNotFoundError names the stage that makes a missing file.
     """
@@ -52,7 +53,7 @@ def write_report(
     for name, table in plot_tables(results).items():
         write_bytes(OUT / "plots" / name, table.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(OUT / "README.md", page.encode())
-    return {"pictures": len(figures)}
+    return headline(results, synth2_results, report.key_tasks)
 
 
 def plot_tables(results: SynthVLMResults) -> dict[str, pd.DataFrame]:

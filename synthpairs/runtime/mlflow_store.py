@@ -94,14 +94,14 @@ class Store:
         location = None if address.startswith("http") else (root / "mlruns").as_uri()
         if address.startswith(SQLITE):
             Path(address.removeprefix(SQLITE).partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
-        self._execution = execution
+        self._execution, self.address = execution, address
         with _locked(root / ".dvc/tmp/mlflow.lock"):  # two processes that create one database break it
             self.client = MlflowClient(tracking_uri=address)
             experiment = self.client.get_experiment_by_name(EXPERIMENT)
-            self._experiment = (
+            self.experiment = (
                 experiment.experiment_id if experiment else self.client.create_experiment(EXPERIMENT, location)
             )
-            parents = self.client.search_runs([self._experiment], f"tags.`pipeline.key` = '{execution.key}'")
+            parents = self.client.search_runs([self.experiment], f"tags.`pipeline.key` = '{execution.key}'")
             if parents:
                 self.parent: str = parents[0].info.run_id
             else:
@@ -110,21 +110,26 @@ class Store:
 
     def _create_run(self, name: str, tags: dict[str, str]) -> str:
         tags = self._execution.tags | tags
-        return str(self.client.create_run(self._experiment, self._execution.started, tags, run_name=name).info.run_id)
+        return str(self.client.create_run(self.experiment, self._execution.started, tags, run_name=name).info.run_id)
 
     def finished_run(self, stage: str) -> Any:
         """The latest successful run of a stage in this execution, or None."""
         query = f"tags.`mlflow.parentRunId` = '{self.parent}' and tags.`dvc.stage` = '{stage}'"
         query += " and attributes.status = 'FINISHED'"
-        runs = self.client.search_runs([self._experiment], query, order_by=["attributes.start_time DESC"])
+        runs = self.client.search_runs([self.experiment], query, order_by=["attributes.start_time DESC"])
         return runs[0] if runs else None
 
     def add_run(self, stage: str, status: str, params: Values, metrics: Values, **tags: str) -> str:
-        """Record a stage that has ended, and give the parent run the same status; returns the run's id."""
+        """Record a stage that has ended, and give the parent run the same status; returns the run's id.
+
+        The metrics of stage `report` are the headline numbers of the whole execution, so the parent run gets them too.
+        """
         run = self._create_run(stage, {"mlflow.parentRunId": self.parent, "dvc.stage": stage} | tags)
         try:
             self._log_params(run, params)
-            self.log_metrics(run, metrics)
+            self._log_metrics(run, metrics)
+            if stage == "report":
+                self._log_metrics(self.parent, {name: value for name, value in metrics.items() if name != "run"})
         finally:
             for ended in (run, self.parent):
                 self.client.set_terminated(ended, status)
@@ -141,7 +146,7 @@ class Store:
         for first in range(0, len(rows), PARAMS_AT_ONCE):
             self.client.log_batch(run, params=rows[first : first + PARAMS_AT_ONCE])
 
-    def log_metrics(self, run: str, metrics: Values) -> None:
+    def _log_metrics(self, run: str, metrics: Values) -> None:
         """Log the numbers among nested values, as `outer/inner`."""
         from mlflow.entities import Metric
 
@@ -175,6 +180,19 @@ def _locked(path: Path) -> Iterator[None]:
                     raise TimeoutError(f"{path} has been held by another process for {LOCK_S:g} s") from None
                 time.sleep(0.1)
         yield
+
+
+def where_to_look(address: str, experiment: str) -> str:
+    """Link to the table of runs in MLflow's UI, after the command that starts the UI unless a server at `address` shows it."""
+    address, page = without_passwords(address), f"/#/experiments/{experiment}/runs"
+    if address.startswith("http"):
+        return address.rstrip("/") + page
+    return f"`mlflow ui --backend-store-uri {address}`, then http://127.0.0.1:5000{page}"
+
+
+def without_passwords(text: str) -> str:
+    """Text without the names and passwords in its addresses."""
+    return re.sub(r"(?<=//)[^/\s]*@", "", text)
 
 
 def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:

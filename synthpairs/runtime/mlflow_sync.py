@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synthpairs.core.config import read_mapping
-from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names
+from synthpairs.runtime.mlflow_store import Execution, Store, mlflow_names, where_to_look
 from synthpairs.runtime.settings import origin
 from synthpairs.runtime.tracking import quietly, tracking_on
 
@@ -20,7 +20,7 @@ ENTRY, SHA256 = "dvc.lock.entry", "dvc.lock.sha256"  # tags of a stage's run and
 
 
 def sync() -> None:
-    """Give every stage of dvc.lock a child run with its hashes, and the parent run the metrics of all stages.
+    """Give every stage of dvc.lock a child run with its hashes, and say where to look at the runs.
 
     A stage that ran in this execution gets the hashes of its inputs and outputs; one that did not gets a run marked
     `dvc.restored`, with the params of dvc.lock, the numbers of its metrics files, and its pages and figures as artifacts.
@@ -33,14 +33,11 @@ def sync() -> None:
         return
     with quietly("nothing is recorded"):
         store, stages = Store(Execution.current()), _stages()
-        metrics = {name: _metrics(entry) for name, entry in stages.items()}
-        restored = sum(_record(store, name, entry, metrics[name]) for name, entry in stages.items())
-        digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-        if store.client.get_run(store.parent).data.tags.get(SHA256) != digest:
-            store.log_metrics(store.parent, metrics)
-            store.client.set_tag(store.parent, SHA256, digest)
+        restored = sum(_record(store, name, entry) for name, entry in stages.items())
+        store.client.set_tag(store.parent, SHA256, hashlib.sha256(LOCK.read_bytes()).hexdigest())
         store.client.set_terminated(store.parent, "FINISHED")
         log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
+        log.info("to look at them: %s", where_to_look(store.address, store.experiment))
 
 
 def _stages() -> dict[str, Any]:
@@ -66,7 +63,7 @@ def _metrics(entry: dict[str, Any]) -> dict[str, Any]:
     return numbers
 
 
-def _record(store: Store, name: str, entry: dict[str, Any], metrics: dict[str, Any]) -> bool:
+def _record(store: Store, name: str, entry: dict[str, Any]) -> bool:
     """Make sure that the stage has a run in this state; returns whether one had to be added."""
     digest = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
     run = store.finished_run(name)
@@ -76,7 +73,7 @@ def _record(store: Store, name: str, entry: dict[str, Any], metrics: dict[str, A
     restored = run is None or recorded is not None  # it did not run in this execution, or in another state
     if restored:
         params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
-        run_id = store.add_run(name, "FINISHED", params, metrics, **{"dvc.restored": "true"})
+        run_id = store.add_run(name, "FINISHED", params, _metrics(entry), **{"dvc.restored": "true"})
         with quietly(f"the artifacts of {name} are not kept"):
             store.log_artifacts(run_id, name)
     else:

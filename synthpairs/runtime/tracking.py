@@ -8,13 +8,12 @@ import contextlib
 import hashlib
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from synthpairs.runtime.launch import GROUP, is_main_process
-from synthpairs.runtime.mlflow_store import Execution, Store, Values, dvc_root
+from synthpairs.runtime.mlflow_store import Execution, Store, Values, dvc_root, without_passwords
 from synthpairs.runtime.settings import load_runtime
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def quietly(consequence: str, failure: Path | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever MLflow, SQLAlchemy or the network raise
-        reason = re.sub(r"(?<=//)[^/\s]*@", "", f"{type(error).__name__}: {one_line(error)}")  # without passwords
+        reason = without_passwords(f"{type(error).__name__}: {one_line(error)}")
         log.warning("%s: MLflow is not usable (%s)", consequence, reason[:500])
         if failure:
             with contextlib.suppress(OSError):

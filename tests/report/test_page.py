@@ -1,4 +1,5 @@
 import io
+import json
 import re
 import shutil
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from synthpairs.core.schema import CANDIDATES, CAPTIONS, CONTAMINATION, PAIRS, R
 from synthpairs.core.storage import read_shard, read_table, shard_bytes, write_bytes, write_json, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED
 from synthpairs.evaluation.diversity.clusters import measure_diversity
+from synthpairs.report.headline import headline
 from synthpairs.report.params import KeyTask
 from synthpairs.report.tables import FIGURES
 from tests.report.conftest import DIVERSITY, PARAMS, PARAMS_YAML, PERPLEXITY, PREFERENCE, write_answers
@@ -30,7 +32,8 @@ def twice(made_project, tmp_path_factory):
         patch.setenv("SYNTHPAIRS_TRACKING", "off")
         for _ in range(2):
             stage.main()
-            written = [root / "reports/README.md", *(path for folder in folders for path in sorted(folder.iterdir()))]
+            pages = (root / "reports/README.md", root / "reports/headline.json")
+            written = [*pages, *(path for folder in folders for path in sorted(folder.iterdir()))]
             runs.append({path.name: path.read_bytes() for path in written})
             write_bytes(folders[0] / "old.png", b"left by an older version")
     return runs
@@ -173,6 +176,10 @@ def test_a_run_of_a_single_pair_makes_a_page(project):
         )
         if text not in page
     ] == []
+
+
+def test_the_stages_metrics_are_the_headline_numbers(twice, results, synth2_results):
+    assert json.loads(twice[0]["headline.json"]) == headline(results, synth2_results, PARAMS.key_tasks)
 
 
 def test_tables_for_dvc_plots_agree_with_the_results(twice, results):

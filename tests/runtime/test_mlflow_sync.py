@@ -1,6 +1,7 @@
 """`mlflow-sync` records in MLflow what DVC restored from its cache."""
 
 import json
+import re
 import sys
 from hashlib import md5
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from synthpairs.runtime.mlflow_store import Execution, Store
+from synthpairs.runtime.mlflow_store import Execution, Store, where_to_look
 from synthpairs.runtime.mlflow_sync import sync
 from tests.runtime.conftest import parent_and_children, run_as, warnings
 
@@ -41,11 +42,37 @@ def test_sync_adds_what_dvc_restored_and_is_idempotent(workspace, monkeypatch, c
     assert pretrain.data.tags["dvc.restored"] == "true"
     assert pretrain.data.params == {"x.weight": "0.5"}
     assert pretrain.data.metrics == {"rate": 2.0}
-    assert parent.data.metrics == {"emoji/rate": 1.0, "pretrain.selected/rate": 2.0}
+    assert parent.data.metrics == {}
     assert len(emoji.data.tags["dvc.out.reports/metrics/emoji.json"]) == 32
     assert [entry.dataset.name for entry in pretrain.inputs.dataset_inputs] == ["data/raw"]
     assert parent.info.status == pretrain.info.status == "FINISHED"
     assert warnings(caplog) == []
+
+
+def test_the_parent_run_has_the_headline_numbers_of_stage_report_and_no_others(workspace, monkeypatch):
+    run_as("emoji", monkeypatch, lambda: {"drawings": 3})
+    run_as("report", monkeypatch, lambda: {"captions": {"kept": 5}})
+    parent, (_, report) = parent_and_children()
+    assert parent.data.metrics == {"captions/kept": 5.0}
+    assert {"captions/kept", "run/seconds"} <= set(report.data.metrics)
+    lock_of({"emoji": 1.0, "report": 2.0})
+    sync()
+    assert parent_and_children()[0].data.metrics == {"captions/kept": 5.0}, "the runs of this execution are kept"
+    lock_of({"emoji": 1.0, "report": 3.0})
+    sync()
+    assert parent_and_children()[0].data.metrics == {"captions/kept": 5.0, "rate": 3.0}
+
+
+def test_sync_says_where_to_look_at_the_runs(workspace, caplog):
+    lock_of({"emoji": 1.0})
+    caplog.set_level("INFO")
+    sync()
+    assert re.fullmatch(
+        r"to look at them: `mlflow ui --backend-store-uri sqlite:///\S+/mlflow\.db`, then "
+        r"http://127\.0\.0\.1:5000/#/experiments/1/runs",
+        caplog.messages[-1],
+    )
+    assert where_to_look("http://me:sesame@host:80/", "7") == "http://host:80/#/experiments/7/runs"
 
 
 def test_pages_and_figures_are_kept_with_the_run(workspace, monkeypatch):
@@ -77,10 +104,9 @@ def test_sync_records_other_states_of_a_stage_but_nothing_outdated(workspace, ca
     lock_of({"emoji": 4.0})
     Path("reports/metrics/emoji.json").write_text('{"rate": 9}')
     sync()
-    parent, runs = parent_and_children()
+    _, runs = parent_and_children()
     assert [run.info.run_name for run in runs] == ["emoji"] * 3
     assert [run.data.metrics.get("rate") for run in runs] == [1.0, 3.0, None]
-    assert parent.data.metrics == {"emoji/rate": 3.0}
     assert "reports/metrics/emoji.json differs from dvc.lock" in warnings(caplog)[0]
 
 
