@@ -1,6 +1,7 @@
 """Headline numbers of a run, few enough for a table of experiments: in `dvc exp show` and on the parent run in MLflow."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from synthpairs.report.results import Synth2Results, SynthVLMResults
 from synthpairs.report.sections.claims import CAPTIONING
@@ -11,24 +12,21 @@ DECIMALS = 4
 def headline(
     synthvlm: SynthVLMResults, synth2: Synth2Results, key_tasks: Sequence[str]
 ) -> dict[str, dict[str, int | float]]:
-    """Headline numbers by group: counts of captions, size and mean scores of the selection, each arm's value on a task.
+    """Headline numbers by group: counts of captions, the selection's size and mean scores, and the results of each arm.
 
-    The tasks are captioning and the key tasks; arms and tasks that were not evaluated are left out.
+    Results are those on captioning and the key tasks. Arms and tasks that were not evaluated are left out, and the difference
+    `selected-random` with either.
     """
     selected = synthvlm.selected
     numbers: dict[str, dict[str, int | float]] = {
         "captions": {"read": len(synthvlm.kept) + len(synthvlm.rejected), "kept": len(synthvlm.kept)},
         "selected": {"pairs": len(selected)} | selected[["clip_cosine", "ssim"]].mean().round(DECIMALS).to_dict(),
     }
-    for task in dict.fromkeys([CAPTIONING, *key_tasks]):
-        values = {
-            arm: round(results.benchmarks[arm][task]["value"], DECIMALS)
-            for results in (synthvlm, synth2)
-            for arm in results.arms
-            if task in results.benchmarks[arm]
-        }
-        if {"selected", "random"} <= set(values):
-            values["selected_minus_random"] = round(values["selected"] - values["random"], DECIMALS)
-        if values:
-            numbers[task] = values
+    for results in (synthvlm, synth2):
+        for arm, task in product(results.arms, dict.fromkeys([CAPTIONING, *key_tasks])):
+            if task in results.benchmarks[arm]:
+                numbers.setdefault(arm, {})[task] = round(results.benchmarks[arm][task]["value"], DECIMALS)
+    one, other = numbers["selected"], numbers.get("random", {})
+    if differences := {task: round(one[task] - value, DECIMALS) for task, value in other.items() if task in one}:
+        numbers["selected-random"] = differences
     return numbers

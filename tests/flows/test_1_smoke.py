@@ -12,6 +12,7 @@ import urllib.request
 import pandas as pd
 import pytest
 
+from synthpairs.runtime.mlflow_store import flatten
 from tests.flows.project import executed, ran
 from tests.pipeline import within
 
@@ -99,6 +100,9 @@ def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke, stages):
         assert numbers
         logged = children[name].data.metrics
         assert {key: logged.get(key) for key in numbers} == pytest.approx(numbers)
+    numbers = json.loads((smoke.project.path / "reports/headline.json").read_text())
+    assert parent.data.metrics == pytest.approx(flatten(numbers, "/"))
+    assert "#/experiments/1/runs" in smoke.again
     artifacts = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
     assert "reports/README.md" in artifacts
     smoke.project.run("python -m synthpairs mlflow-sync")  # of the latest commit

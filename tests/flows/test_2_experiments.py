@@ -51,6 +51,8 @@ def test_comparisons_of_the_workspace_with_the_commit(smoke):
         "new": "random",
     }
     assert "reports/metrics/select.json" in json.loads(project.run("dvc metrics diff --json"))
+    headline = json.loads(project.run("dvc metrics diff HEAD random --targets reports/headline.json --all --json"))
+    assert "clip_cosine" in str(headline["reports/headline.json"])
     assert "select.strategy" in project.run("dvc exp diff HEAD random")
     project.run("dvc plots diff HEAD random")
     assert "random" in (project.path / "dvc_plots/index.html").read_text()
@@ -81,10 +83,13 @@ def test_experiments_in_a_copy_and_in_the_queue(smoke):
     table = shown(smoke)
     assert table["few"]["gallery.limit"] == "6"
     assert table["coarse"]["gallery.quality"] == "80"
-    table_of_changes = project.run("dvc exp show --only-changed --drop 'reports/metrics/tasks.*' --no-pager")
+    table_of_changes = project.run(
+        r"dvc exp show --only-changed --drop '(?!Experiment|select\.|selected\.desk)' --no-pager"
+    )
+    assert max(map(len, table_of_changes.splitlines())) <= 120, "as wide as a terminal"
     assert "few" in table_of_changes
-    assert "gallery.limit" in table_of_changes
-    assert "tasks" not in table_of_changes
+    assert "select.strategy" in table_of_changes
+    assert "gallery" not in table_of_changes
 
 
 def test_a_preset_as_flags(smoke):
