@@ -96,10 +96,10 @@ def test_pages_and_figures_are_kept_with_the_run(workspace, monkeypatch):
 
 
 def test_sync_records_other_states_of_a_stage_but_nothing_outdated(workspace, caplog):
-    """Outdated are stages that dvc.yaml no longer has, and metrics files with another hash than dvc.lock's."""
+    """Outdated are stages and arms that dvc.yaml no longer has, and metrics files with another hash than dvc.lock's."""
     lock_of({"emoji": 1.0})
     sync()
-    lock_of({"emoji": 3.0, "gone": 2.0}, gone=["gone"])
+    lock_of({"emoji": 3.0, "gone": 2.0, "pretrain@random": 2.0}, gone=["gone"])
     sync()
     lock_of({"emoji": 4.0})
     Path("reports/metrics/emoji.json").write_text('{"rate": 9}')
