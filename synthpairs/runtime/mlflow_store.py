@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,15 @@ class Store:
         runs = self.client.search_runs([self.experiment], query, order_by=["attributes.start_time DESC"])
         return runs[0] if runs else None
 
-    def add_run(self, stage: str, status: str, params: Values, metrics: Values, **tags: str) -> str:
+    def add_run(
+        self,
+        stage: str,
+        status: str,
+        params: Values,
+        metrics: Values,
+        curves: Mapping[str, Sequence[float]] | None = None,
+        **tags: str,
+    ) -> str:
         """Record a stage that has ended, and give the parent run the same status; returns the run's id.
 
         The metrics of stage `report` are the headline numbers of the whole execution, so the parent run gets them too.
@@ -128,6 +136,8 @@ class Store:
         try:
             self._log_params(run, params)
             self._log_metrics(run, metrics)
+            for name, values in (curves or {}).items():
+                self._log_steps(run, name, values)
             if stage == "report":
                 self._log_metrics(self.parent, {name: value for name, value in metrics.items() if name != "run"})
         finally:
@@ -153,6 +163,16 @@ class Store:
         numbers = {key: value for key, value in flatten(metrics, "/").items() if isinstance(value, int | float)}
         names, now, largest = mlflow_names(numbers), int(time.time() * 1000), sys.float_info.max
         rows = [Metric(names[key], float(max(min(value, largest), -largest)), now, 0) for key, value in numbers.items()]
+        self._log_rows(run, rows)
+
+    def _log_steps(self, run: str, name: str, values: Sequence[float]) -> None:
+        """Log one metric by step, from 1."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._log_rows(run, [Metric(name, value, now, step) for step, value in enumerate(values, 1)])
+
+    def _log_rows(self, run: str, rows: Sequence[Any]) -> None:
         for first in range(0, len(rows), METRICS_AT_ONCE):
             self.client.log_batch(run, metrics=rows[first : first + METRICS_AT_ONCE])
 

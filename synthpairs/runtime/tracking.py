@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from synthpairs.runtime.launch import GROUP, is_main_process
@@ -18,11 +18,17 @@ from synthpairs.runtime.settings import load_runtime
 
 log = logging.getLogger(__name__)
 FAILURE_SECONDS = 3600  # after which MLflow is tried again, even in the same run
+_curves: dict[str, Sequence[float]] = {}  # of the stage that this process runs
 
 
 def tracking_on() -> bool:
     """Whether this process is to record its stage."""
     return load_runtime().tracking and is_main_process()
+
+
+def log_curve(name: str, values: Sequence[float]) -> None:
+    """A metric by step, such as a loss, for the stage's run in MLflow; it is recorded when the stage ends."""
+    _curves[name] = values
 
 
 def record(execution: Execution, stage: str, status: str, params: Values, metrics: Values) -> None:
@@ -33,7 +39,7 @@ def record(execution: Execution, stage: str, status: str, params: Values, metric
         return
     with quietly(f"{stage} and what follows in this run are not recorded", failure):
         store = Store(execution)
-        run = store.add_run(stage, status, params, metrics)
+        run = store.add_run(stage, status, params, metrics, _curves)
         if status == "FINISHED" and not _is_recent(artifacts_failure):
             with quietly("artifacts are not kept in this run", artifacts_failure):
                 store.log_artifacts(run, stage)

@@ -24,6 +24,7 @@ from synthpairs.core.schema import digest
 from synthpairs.core.storage import ResultCache, file_sha256
 from synthpairs.runtime.launch import is_main_process
 from synthpairs.runtime.settings import load_runtime
+from synthpairs.runtime.tracking import log_curve
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate, fingerprint
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Resampler, Training, Vlm
@@ -197,6 +198,7 @@ def run_training(
             out.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(finished, out)
             store.discard()
+    log_curve("loss", losses)
     return _metrics(examples, params, losses)
 
 

@@ -184,7 +184,8 @@ def launch(tmp_path):
         call = tmp_path / f"{function}-{count}.call"
         settings = {"function": function, "arguments": arguments, "dies_at": dies_at, "on_cpu": on_cpu}
         call.write_bytes(pickle.dumps(settings))
-        threads = torch.get_num_threads() if dies_at else 1  # a run that resumes in this process has as many
+        # As the run that resumes it: one in this process, or as many as this one.
+        threads = torch.get_num_threads() if dies_at and count == 1 else 1
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
         done = subprocess.run(
             [sys.executable, *launcher, "-m", "tests.vlm.distributed", str(call)], cwd=Path(__file__).parents[2],
