@@ -23,7 +23,7 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
     """
     names = [f"{revision.name}:{arm}" for revision, arm in subjects]
     if len(subjects) < 2 or len(set(names)) < len(names):
-        raise ValueError(f"at least two different ones are needed to compare, got {', '.join(names) or 'none'}")
+        raise ValueError(f"two different revisions or arms are needed to compare, got {', '.join(names) or 'none'}")
     answers = {name: revision.answers(arm) for name, (revision, arm) in zip(names, subjects, strict=True)}
     tasks = sorted(set.intersection(*(set(table["task"]) for table in answers.values())))
     if not tasks:

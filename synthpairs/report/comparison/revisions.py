@@ -3,13 +3,14 @@
 import io
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
 
 from synthpairs.core.config import PARAMS, parse_mapping
 from synthpairs.core.schema import ANSWERS
+from synthpairs.report.comparison.outdated import flat, outdated
 
 WORKSPACE = "workspace"  # DVC's name for the files on disk
 ITEMS = "reports/benchmarks/items"
@@ -34,18 +35,36 @@ class Revision:
             raise FileNotFoundError(f"{self.name} ({self.commit[:7]}) holds no {path}: {error}") from None
 
     def answers(self, arm: str) -> pd.DataFrame:
-        """The arm's answers, as ANSWERS, without those of the blind baseline; errors name file and revision."""
+        """The arm's answers, as ANSWERS, without those of the blind baseline; errors name file and revision.
+
+        ValueError too for answers that are older than what dvc.lock and params.yaml of the revision say.
+        """
         path = f"{ITEMS}/{arm}.parquet"
+        stages = self._stages()
+        outs = [PurePath(out["path"]) for entry in stages.values() for out in entry.get("outs", [])]
+        arms = sorted(out.stem for out in outs if out.is_relative_to(ITEMS))
+        if arm not in arms:
+            raise ValueError(f"{self.name}: no answers of {arm!r}; arms in dvc.lock: {', '.join(arms) or 'none'}")
+        content = self.read(path)
+        if reason := outdated(path, content, stages, self.params()):
+            where = " there" if self.commit else ""
+            raise ValueError(f"{self.name}: {path} is outdated: {reason}; run `dvc repro`{where}")
         try:
-            table = pd.read_parquet(io.BytesIO(self.read(path)))
+            table = pd.read_parquet(io.BytesIO(content))
             table = table[ANSWERS.names]
         except (ValueError, KeyError) as error:
             raise ValueError(f"{self.name}: {path} is no table of answers: {error}") from None
         return table[~table["blind"].astype(bool)]
 
+    def _stages(self) -> dict[str, Any]:
+        """Entries of dvc.lock, without those of stages that dvc.yaml no longer has, which DVC keeps."""
+        pipeline, lock = (parse_mapping(self.read(name), f"{self.name}: {name}") for name in ("dvc.yaml", "dvc.lock"))
+        known = pipeline.get("stages", {})
+        return {name: entry for name, entry in lock.get("stages", {}).items() if name.partition("@")[0] in known}
+
     def params(self) -> dict[str, Any]:
         """Every value of params.yaml by its dotted key; a list is one value."""
-        return _flat(parse_mapping(self.read(str(PARAMS)), f"{self.name}: {PARAMS}"))
+        return flat(parse_mapping(self.read(str(PARAMS)), f"{self.name}: {PARAMS}"))
 
 
 def resolve(name: str) -> Revision:
@@ -64,7 +83,7 @@ def resolve(name: str) -> Revision:
         commit = git("rev-parse", "--verify", f"{named[0] if named else name}^{{commit}}")
     except OSError as error:
         raise ValueError(
-            f"{name} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a git revision: {error}"
+            f"{name!r} is neither {WORKSPACE}, nor a DVC experiment (`dvc exp list`), nor a git revision: {error}"
         ) from None
     return Revision(name, commit.decode().strip())
 
@@ -78,10 +97,3 @@ def git(*arguments: str) -> bytes:
     if result.returncode:
         raise OSError(f"git: {' '.join(result.stderr.decode(errors='replace').removeprefix('fatal: ').split())}")
     return result.stdout
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    parts = (_flat(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in value.items())
-    return {key: item for part in parts for key, item in part.items()}

@@ -1,5 +1,6 @@
 """Comparison of git revisions, experiments by name and the workspace."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from synthpairs.__main__ import main
 from synthpairs.core.schema import ANSWERS
-from synthpairs.core.storage import write_table
+from synthpairs.core.storage import write_json, write_table
 from synthpairs.report.comparison.page import compare
 from synthpairs.report.comparison.revisions import resolve
 
@@ -31,6 +32,21 @@ def answer(better, arm="selected", tasks=("desk_vqa",), count=60):
         for blind in (False, True)
     ]  # fmt: skip
     write_table(ITEMS / f"{arm}.parquet", rows, ANSWERS)
+    lock()
+
+
+def lock():
+    """Write dvc.lock as if each file of answers had just been made; JSON is YAML."""
+    outs = {file.stem: hashlib.md5(file.read_bytes()).hexdigest() for file in sorted(ITEMS.glob("*.parquet"))}
+    stages = {
+        f"benchmark@{arm}": {"outs": [{"path": f"{ITEMS}/{arm}.parquet", "md5": md5}]} for arm, md5 in outs.items()
+    }
+    write_json(Path("dvc.lock"), {"stages": stages})
+
+
+def not_a_table():
+    (ITEMS / "selected.parquet").write_bytes(b"PAR1")
+    lock()
 
 
 @pytest.fixture
@@ -40,6 +56,7 @@ def project(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
     git("-C", str(tmp_path / "mono repo"), "init", "--quiet", "--initial-branch=main")
+    write_json(Path("dvc.yaml"), {"stages": {"benchmark": {}}})
     for strategy, better in (("top", 0.5), ("random", 0.0)):
         Path("params.yaml").write_text(f"select: {{strategy: {strategy}, k: 256}}\n")
         answer(better)
@@ -79,13 +96,16 @@ def test_only_tasks_that_both_answered_are_compared(project):
 @pytest.mark.parametrize(
     ("names", "change", "message"),
     [
-        ("nonsense HEAD", None, "nonsense is neither workspace, nor a DVC experiment"),
-        ("HEAD HEAD", None, "at least two different ones"),
-        ("HEAD HEAD~1:real", None, r"HEAD~1 \(\w{7}\) holds no .*real\.parquet: git: path '.*' does not exist in"),
-        ("HEAD workspace:real", None, r"real\.parquet is missing in the workspace"),
+        ("nonsense HEAD", None, "'nonsense' is neither workspace, nor a DVC experiment"),
+        ("HEAD HEAD", None, "two different revisions or arms"),
+        ("HEAD HEAD~1:real", None, "^HEAD~1: no answers of 'real'; arms in dvc.lock: selected$"),
+        ("HEAD workspace:real", None, "^workspace: no answers of 'real'"),
+        ("HEAD workspace", Path("dvc.lock").unlink, r"dvc\.lock is missing in the workspace: run `dvc repro` first"),
+        ("HEAD workspace", (ITEMS / "selected.parquet").unlink, r"selected\.parquet is missing in the workspace: run"),
+        ("HEAD workspace", lambda: Path("dvc.yaml").write_text("{stages: {}}"), "arms in dvc.lock: none"),
         ("HEAD workspace", lambda: answer(0, tasks=("desk_pope",)), "HEAD:.*, workspace:.* share no benchmark"),
         ("HEAD workspace", lambda: answer(0, count=59), "desk_vqa: HEAD:.* and workspace:.*: only answers to the same"),
-        ("HEAD workspace", lambda: (ITEMS / "selected.parquet").write_bytes(b"PAR1"), "is no table of answers"),
+        ("HEAD workspace", not_a_table, "is no table of answers"),
         ("HEAD workspace", lambda: Path("params.yaml").write_text("a: [\n"), r"params\.yaml: not valid YAML: line 2: "),
         ("HEAD bold-name", lambda: git("update-ref", "refs/exps/1/2/bold-name", "HEAD"), "names 2 experiments"),
     ],
