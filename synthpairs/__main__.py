@@ -6,10 +6,13 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from synthpairs.core.config import PARAMS, load_params, require_file
-from synthpairs.generation.diffusion.params import Images
-from synthpairs.scoring.params import Scores
+if (
+    TYPE_CHECKING
+):  # everything but the standard library is imported where it is used, so that `main` can say what is missing
+    from synthpairs.generation.diffusion.params import Images
+    from synthpairs.scoring.params import Scores
 
 EXAMPLES = """examples:
   python -m synthpairs preset smoke                      write presets/smoke.yaml into params.yaml, then `dvc repro`
@@ -26,8 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
-        require_file(PARAMS)
+        from synthpairs.core.config import require_file
+
+        require_file()
         options.run(options)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "synthpairs":
+            raise
+        logging.error("error: no module named %s: run `make env`, then `. .venv/bin/activate`", error.name)
+        return 1
     except (ValueError, OSError) as error:
         logging.error("error: %s", " ".join(str(error).split()))
         return 1
@@ -58,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         help="git revision, DVC experiment or `workspace`; each is compared with the first",
     )  # fmt: skip
     compare.add_argument("--arm", default="selected", help="arm of revisions without :ARM (default: %(default)s)")
-    compare.add_argument("--out", metavar="FILE", help="write to a file, such as reports/comparison.md")
+    compare.add_argument("--out", metavar="FILE", type=_file, help="write to a file, such as reports/comparison.md")
 
     command(_doctor, "doctor", "check params, models and machine")
 
@@ -74,15 +84,17 @@ def _parser() -> argparse.ArgumentParser:
 
     preview = command(_preview, "preview", "generate and score images of a few captions, outside the pipeline")
     preview.add_argument("captions", metavar="N", type=int, help="number of captions")
-    preview.add_argument("--out", metavar="DIR", default="preview", help="folder (default: %(default)s)")
+    preview.add_argument("--out", metavar="DIR", type=_folder, default="preview", help="folder (default: %(default)s)")
 
     replay = command(_replay, "replay", "generate one image again and compare it with the stored one")
     replay.add_argument("key", metavar="KEY", help="key of a candidate (in manifest and gallery), or its beginning")
-    replay.add_argument("--out", metavar="FILE", help="write the new image there")
+    replay.add_argument("--out", metavar="FILE", type=_file, help="write the new image there")
 
     vote = command(_vote, "vote", "write a page for blind votes on which image shows its caption better")
     vote.add_argument("--voter", metavar="NAME", default="", help="stored with each vote; seeds the order of the page")
-    vote.add_argument("--out", metavar="DIR", default="vote", help="folder of the page (default: %(default)s)")
+    vote.add_argument(
+        "--out", metavar="DIR", type=_folder, default="vote", help="folder of the page (default: %(default)s)"
+    )
     vote.add_argument("--add", metavar="FILE", nargs="+", default=[], help="add votes from files that the page saved")
     vote.add_argument("--summary", action="store_true", help="print results and agreement with the judges")
 
@@ -91,6 +103,18 @@ def _parser() -> argparse.ArgumentParser:
 
     command(_mlflow_sync, "mlflow-sync", "record in MLflow what DVC restored, and all stages' hashes")
     return parser
+
+
+def _file(text: str) -> Path:
+    if Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{Path(text)} is a folder: name a file")
+    return Path(text)
+
+
+def _folder(text: str) -> Path:
+    if Path(text).exists() and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
+    return Path(text)
 
 
 def _preset(options: argparse.Namespace) -> None:
@@ -113,7 +137,7 @@ def _compare(options: argparse.Namespace) -> None:
     parts = [revision.partition(":") for revision in options.revisions]
     page = compare([(resolve(name), arm or options.arm) for name, _, arm in parts])
     if options.out:
-        write_bytes(Path(options.out), page.encode())
+        write_bytes(options.out, page.encode())
     else:
         sys.stdout.write(page)
 
@@ -133,12 +157,15 @@ def _doctor(options: argparse.Namespace) -> None:
 
 def _estimate(options: argparse.Namespace) -> None:
     from synthpairs.cli.estimate.estimate import Machine, as_json, estimate, report
+    from synthpairs.cli.estimate.rates import CPU, GPUS
     from synthpairs.cli.estimate.work import read_run
 
     if options.captions is not None and options.captions < 1:
         raise ValueError(f"--captions must be at least 1, got {options.captions}")
     run = read_run(options.captions)
-    machine = Machine(gpu=options.gpu or run.device, gpus=options.gpus, price=options.price)
+    gpu = run.device if options.gpu is None else options.gpu
+    gpu = next((name for name in (CPU, *GPUS) if name.lower() == gpu.lower()), gpu)
+    machine = Machine(gpu=gpu, gpus=options.gpus, price=options.price)
     rates = {}
     if options.measure:
         from synthpairs.cli.estimate.measure import measured_rates
@@ -149,14 +176,18 @@ def _estimate(options: argparse.Namespace) -> None:
     sys.stdout.write(text)
 
 
-def _images_and_scores() -> tuple[Images, Scores]:
+def _images_and_scores() -> "tuple[Images, Scores]":
+    from synthpairs.core.config import load_params
+    from synthpairs.generation.diffusion.params import Images
+    from synthpairs.scoring.params import Scores
+
     return load_params(Images, "images"), load_params(Scores, "scores")
 
 
 def _preview(options: argparse.Namespace) -> None:
     from synthpairs.cli.preview import preview
 
-    result = preview(options.captions, *_images_and_scores(), Path("data"), Path(options.out))
+    result = preview(options.captions, *_images_and_scores(), Path("data"), options.out)
     means = ", ".join(f"{name} {result.rows[name].mean():.3f}" for name in ("clip_cosine", "ssim"))
     sys.stdout.write(
         f"{result.sheet}: {len(result.rows)} images, means: {means}\n"
@@ -168,9 +199,9 @@ def _replay(options: argparse.Namespace) -> None:
     from synthpairs.core.storage import write_bytes
     from synthpairs.generation.diffusion.replay import replay
 
-    again = replay(options.key, load_params(Images, "images"), Path("data/images"))
+    again = replay(options.key, _images_and_scores()[0], Path("data/images"))
     if options.out:
-        write_bytes(Path(options.out), again.picture)
+        write_bytes(options.out, again.picture)
     sys.stdout.write(
         f"{again.key}: {again.text}\n{'the same bytes' if again.equal_bytes else 'other bytes'}; {again.share:.2%} of the "
         f"pixels differ, colour values by at most {again.largest}, {again.mean:.4f} on average\n"
@@ -178,6 +209,7 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _vote(options: argparse.Namespace) -> None:
+    from synthpairs.core.config import load_params
     from synthpairs.evaluation.preference.image_pairs import read_image_pairs
     from synthpairs.evaluation.preference.params import Preference
     from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
@@ -197,7 +229,7 @@ def _vote(options: argparse.Namespace) -> None:
                 f"data/preference is empty: no caption has an image in both arms, real and {params.synthetic}; set arms, "
                 "preference.synthetic or select.num_pairs in params.yaml and run `dvc repro preference`"
             )
-        page = write_vote_page(image_pairs, options.voter, params.seed, Path(options.out))
+        page = write_vote_page(image_pairs, options.voter, params.seed, options.out)
         sys.stdout.write(f"{page}: open it in a browser; add what it saves by `python -m synthpairs vote --add FILE`\n")
     for file, (votes, stale) in [(file, read_saved_votes(Path(file), image_pairs)) for file in options.add]:
         note = f"; {stale} skipped, because their image pairs are no longer in data/preference" if stale else ""

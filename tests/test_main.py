@@ -73,6 +73,32 @@ def test_a_stage_outside_the_root_names_the_root(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("compare HEAD HEAD~1 --out docs", "docs is a folder: name a file"),
+        ("replay 0a1b2c --out docs", "docs is a folder: name a file"),
+        ("preview 1 --out params.yaml", "params.yaml is a file: name a folder"),
+        ("vote --out params.yaml", "params.yaml is a file: name a folder"),
+    ],
+)
+def test_out_of_the_wrong_kind_is_an_error_before_any_work(monkeypatch, capsys, command, reason):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit, match="2"):
+        main(command.split())
+    assert f"argument --out: {reason}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["doctor", "preset smoke", "clean"])
+def test_without_the_environment_a_command_says_how_to_make_it(command):
+    """`-S` leaves out the installed packages."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "synthpairs", *command.split()], cwd=ROOT, capture_output=True, text=True
+    )
+    line = "error: no module named ruamel: run `make env`, then `. .venv/bin/activate`\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
 def test_heavy_libraries_are_imported_on_demand():
     code = "import sys, synthpairs.__main__; print({'torch', 'mlflow', 'pandas', 'dvc'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -33,10 +33,12 @@ class Preview:
 def preview(count: int, images: Images, scores: Scores, data: Path, out: Path) -> Preview:
     """Generate and score the candidates of the first `count` kept captions of `data` by uid, into `out`.
 
-    ValueError for a count below one; FileNotFoundError before stage `captions` has run.
+    ValueError for a count below one and for `data` itself as `out`; FileNotFoundError before stage `captions` has run.
     """
     if count < 1:
         raise ValueError(f"a preview needs at least one caption, got {count}")
+    if out.resolve() == data.resolve():
+        raise ValueError(f"--out {out} would overwrite the pipeline's images and scores: name another folder")
     captions = read_table(data / "captions/kept.parquet", "dvc repro captions").sort_values("uid").head(count)
     started = time.monotonic()
     _, volatile = make_images(captions.reset_index(drop=True), images, out / "images")

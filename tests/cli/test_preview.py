@@ -56,6 +56,8 @@ def test_images_are_scored_shown_and_reused(
 def test_without_captions_it_is_an_error(data, settings, scores, tmp_path):  # noqa: F811
     with pytest.raises(ValueError, match="needs at least one caption, got 0"):
         preview(0, settings(), scores, data, tmp_path / "preview")
+    with pytest.raises(ValueError, match="would overwrite the pipeline's images and scores"):
+        preview(1, settings(), scores, data, tmp_path / "preview/../data")
     (data / "captions/kept.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro captions` first"):
         preview(1, settings(), scores, data, tmp_path / "preview")

@@ -29,13 +29,15 @@ class Machine:
 
     def __post_init__(self) -> None:
         if self.gpu not in (CPU, *GPUS):
-            raise ValueError(f"--gpu must be one of {', '.join((CPU, *GPUS))}; got {self.gpu}")
+            raise ValueError(f"--gpu must be one of {', '.join((CPU, *GPUS))}; got {self.gpu!r}")
         if self.gpus < 1:
             raise ValueError(f"--gpus must be at least 1, got {self.gpus}")
         if self.gpu == CPU and self.gpus > 1:
-            raise ValueError(f"--gpus must be 1 for --gpu {CPU}, got {self.gpus}")
+            raise ValueError(
+                f"--gpus {self.gpus} needs --gpu with one of {', '.join(GPUS)}; the run is estimated for {CPU}"
+            )
         if self.price is not None and not 0 <= self.price < math.inf:
-            raise ValueError(f"--price must be at least 0, got {self.price}")
+            raise ValueError(f"--price must be a number of at least 0, got {self.price}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,19 @@ def test_detectable_differences():
         (["--captions", "0"], "--captions must be at least 1, got 0"),
         (["--gpu", "TPU"], "--gpu must be one of cpu, A100"),
         (["--gpu", "A100", "--gpus", "0"], "--gpus must be at least 1, got 0"),
-        (["--gpu", "cpu", "--gpus", "2"], "--gpus must be 1 for --gpu cpu"),
-        (["--price", "nan"], "--price must be at least 0"),
+        (["--gpu", "cpu", "--gpus", "2"], "--gpus 2 needs --gpu with one of A100, H100"),
+        (["--price", "nan"], "--price must be a number of at least 0"),
     ],
 )
 def test_errors_are_one_line(change, caplog, arguments, message):
     assert main(["estimate", *arguments]) == 1
     assert message in caplog.text
+
+
+def test_names_of_devices_are_taken_in_any_case(change, capsys):
+    for name, title in (("h100", "on 1 H100"), ("CPU", "on 2 CPU cores")):
+        assert main(["estimate", "--gpu", name]) == 0
+        assert f"| {title} |" in capsys.readouterr().out
 
 
 def test_tables_and_assumptions():
