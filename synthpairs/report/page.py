@@ -9,6 +9,7 @@ import pandas as pd
 from synthpairs.report import figures, grids, samples, tables
 from synthpairs.report.analysis import against_blind, concept_means, differences, funnel, rejections, score_statistics
 from synthpairs.report.params import Report
+from synthpairs.report.preset import preset_lines
 from synthpairs.report.results import DESK_MODELS, SynthVLMResults
 from synthpairs.report.sections import distributions, perplexity, preference
 from synthpairs.report.sections.contamination import contamination

@@ -62,6 +62,12 @@ def test_every_figure_is_shown_and_valid(twice):
         Image.open(io.BytesIO(twice[0][name])).verify()
 
 
+def test_the_page_names_the_preset_first(project):
+    (project / "presets").mkdir()
+    (project / "presets/small.yaml").write_text("# A try.\nselect: {num_pairs: 20}\n")
+    assert page_of(project).startswith("# Results\n\n> **Made with the preset `small`.** A try.\n\n")
+
+
 def test_page_answers_first_and_holds_every_section(twice):
     page = twice[0]["README.md"].decode()
     assert page.index("worth training") < page.index("## Arms compared") < page.index("## The Synth2 route")
