@@ -95,8 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     vote.add_argument(
         "--out", metavar="DIR", type=_folder, default="vote", help="folder of the page (default: %(default)s)"
     )
-    vote.add_argument("--add", metavar="FILE", nargs="+", default=[], help="add votes from files that the page saved")
-    vote.add_argument("--summary", action="store_true", help="print results and agreement with the judges")
+    one = vote.add_mutually_exclusive_group()
+    one.add_argument("--add", metavar="FILE", nargs="+", default=[], help="add votes from files that the page saved")
+    one.add_argument("--summary", action="store_true", help="print results and agreement with the judges")
 
     clean = command(_clean, "clean", "delete cached work that no run can resume")
     clean.add_argument("--all", action="store_true", help="delete resumable work too")
@@ -127,6 +128,9 @@ def _preset(options: argparse.Namespace) -> None:
     for key, value in changed.items():
         logging.info("%s: %s", key, value)
     logging.info("values changed in %s: %d; undo: `git checkout params.yaml`", presets.PARAMS, len(changed))
+    logging.info(
+        "`dvc repro` replaces the results in git too; undo after it: `git checkout params.yaml dvc.lock reports && dvc checkout`"
+    )
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -59,6 +59,7 @@ def write_report(
 def plot_tables(results: SynthVLMResults) -> dict[str, pd.DataFrame]:
     """Tables by file name: each arm's value on each benchmark, the funnel's counts, and both scores' histograms.
 
+    Histograms have a column for all candidates and one for those that were selected.
     Bins are fixed, so that the histograms of different revisions can be overlaid.
     """
     benchmarks, steps = results.results, funnel(results)
@@ -69,7 +70,8 @@ def plot_tables(results: SynthVLMResults) -> dict[str, pd.DataFrame]:
     tables = {"benchmarks.csv": values.sort_values("benchmark"), "funnel.csv": counts}
     for name in ("clip_cosine", "ssim"):
         edges = pd.interval_range(0, 1, periods=BINS)
-        bins = pd.cut(results.scores[name].clip(1e-9, 1), edges).value_counts(sort=False)
-        histogram = pd.DataFrame({name: [edge.right for edge in edges], "pictures": bins.to_numpy()})
-        tables[f"{name}.csv"] = histogram.round(4)
+        histogram = pd.DataFrame({name: edges.right.to_numpy().round(4)})
+        for column, rows in (("candidates", results.scores), ("selected", results.selected)):
+            histogram[column] = pd.cut(rows[name].clip(1e-9, 1), edges).value_counts(sort=False).to_numpy()
+        tables[f"{name}.csv"] = histogram
     return tables

@@ -133,6 +133,14 @@ def test_unknown_keys_are_errors_and_nothing_is_written(folder, text, message):
     assert Path("params.yaml").read_text() == PARAMS
 
 
+def test_the_command_says_how_to_undo_the_params_and_the_results_of_a_run(folder, caplog):
+    caplog.set_level("INFO")
+    folder("last: y")
+    assert main(["preset", "small"]) == 0
+    assert caplog.messages[:2] == ["last: y", "values changed in params.yaml: 1; undo: `git checkout params.yaml`"]
+    assert "`git checkout params.yaml dvc.lock reports && dvc checkout`" in caplog.messages[2]
+
+
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones(folder, caplog):
     folder("")
     assert main(["preset", "smal"]) == 1

@@ -66,7 +66,7 @@ def test_an_experiment_is_undone_and_applied(smoke):
     project.run("dvc exp apply random")
     assert json.loads(project.run("dvc params diff --json"))["params.yaml"]["select.strategy"]["new"] == "random"
     assert ran(project.run("dvc repro")) == []
-    project.run("git checkout -- .\ndvc checkout")
+    project.run("git checkout params.yaml dvc.lock reports && dvc checkout")
     assert project.changes() == []
 
 

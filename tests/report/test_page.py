@@ -196,5 +196,6 @@ def test_tables_for_dvc_plots_agree_with_the_results(twice, results):
     assert tables["funnel.csv"].set_index("step").loc["images scored", "captions"] == len(results.scores)
     for name in ("clip_cosine", "ssim"):
         counts = tables[f"{name}.csv"]
-        assert counts["pictures"].sum() == len(results.scores)
-        assert counts.loc[counts[name] <= 0.52, "pictures"].sum() == (results.scores[name] <= 0.52).sum()
+        for column, rows in (("candidates", results.scores), ("selected", results.selected)):
+            assert counts[column].sum() == len(rows)
+            assert counts.loc[counts[name] <= 0.52, column].sum() == (rows[name] <= 0.52).sum()
