@@ -48,6 +48,7 @@ def build(results: SynthVLMResults, synth2: str, select: Select, params: Report,
     ]
     top = [
         "# Results",
+        *preset_lines(),
         answers,
         tables.values_table(results),
         *_strip(results, params, data, drawn),

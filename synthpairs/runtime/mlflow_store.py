@@ -126,12 +126,13 @@ class Store:
         params: Values,
         metrics: Values,
         curves: Mapping[str, Sequence[float]] | None = None,
-        **tags: str,
+        restored: bool = False,
     ) -> str:
         """Record a stage that has ended, and give the parent run the same status; returns the run's id.
 
         The metrics of stage `report` are the headline numbers of the whole execution, so the parent run gets them too.
         """
+        tags = {"dvc.restored": "true"} if restored else {}  # by DVC from its cache, not run
         run = self._create_run(stage, {"mlflow.parentRunId": self.parent, "dvc.stage": stage} | tags)
         try:
             self._log_params(run, params)

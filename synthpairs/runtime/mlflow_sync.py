@@ -73,7 +73,7 @@ def _record(store: Store, name: str, entry: dict[str, Any]) -> bool:
     restored = run is None or recorded is not None  # it did not run in this execution, or in another state
     if restored:
         params = {key: value for values in entry.get("params", {}).values() for key, value in values.items()}
-        run_id = store.add_run(name, "FINISHED", params, _metrics(entry), **{"dvc.restored": "true"})
+        run_id = store.add_run(name, "FINISHED", params, _metrics(entry), restored=True)
         with quietly(f"the artifacts of {name} are not kept"):
             store.log_artifacts(run_id, name)
     else:

@@ -13,11 +13,13 @@ import pytest
 
 from synthpairs.runtime.mlflow_store import Execution, Store
 from synthpairs.runtime.stage import stage
+from synthpairs.runtime.tracking import log_curve
 from tests.runtime.conftest import ROOT, SECTION, Params, draw, parent_and_children, run_as
 
 
 @stage(metrics="reports/metrics/pretrain/{arm}.json", arm=lambda arguments: arguments[0])
 def pretrain(arm: str, emoji: Params):
+    log_curve("loss", [0.5, 0.25])
     return {"loss@end": 0.25, "arm": arm}
 
 
@@ -40,6 +42,8 @@ def test_a_stage_gets_its_sections_writes_its_metrics_and_is_recorded(workspace,
     assert first.data.metrics["run/per_second"] == 7.5
     assert min(first.data.metrics[f"run/{name}"] for name in ("seconds", "cpu_seconds", "peak_memory_gib")) > 0
     assert second.data.metrics["loss.end"] == 0.25
+    curve = Store(Execution.current()).client.get_metric_history(second.info.run_id, "loss")
+    assert [(one.step, one.value) for one in curve] == [(1, 0.5), (2, 0.25)]
     assert {run.info.status for run in (parent, first, second)} == {"FINISHED"}
     assert first.data.tags["git.dirty"] == "false"
     assert parent.info.start_time <= first.info.start_time <= first.info.end_time <= second.info.start_time + 1
