@@ -159,4 +159,5 @@ def test_commands_about_the_run(smoke):
     assert "the same bytes" in project.run(f"python -m synthpairs replay {key}")
     project.run("python -m synthpairs vote --summary")
     project.run("dvc plots show")
+    assert "flowchart" in project.run("dvc dag --md")
     assert project.changes() == []
