@@ -61,7 +61,7 @@ BLIP_ITM = _table(
     blip_itm=pa.float64()  # P(match); null without an original picture
 )
 
-# Generated captions: one row for each request, identified by concept and number; the uids of kept captions are unique.
+# Captions by class prompting, one row for each request, identified by concept and number; the uids of kept captions are unique.
 INVENTED = _table(
     uid=pa.string(),  # of the caption; null without a text
     text=pa.string(),  # null when the request failed

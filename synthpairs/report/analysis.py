@@ -1,7 +1,7 @@
 """Statistics behind the report: arms against each other and without the image, counts, correlation of the scores."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
@@ -11,6 +11,7 @@ from synthpairs.evaluation.statistics import holm, paired, shown
 from synthpairs.report.params import Report
 from synthpairs.report.results import ArmResults, SynthVLMResults
 from synthpairs.selection.params import Select
+from synthpairs.selection.ranking import fused_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,7 @@ class ScoreStatistics:
 
 def weighted_sum(scores: pd.DataFrame, select: Select) -> pd.Series:
     """The paper's score of every candidate, whatever `strategy` and `normalisation` are."""
-    return select.clip_weight * select.clip_scale * scores["clip_cosine"].clip(lower=0) + (
-        select.ssim_weight * scores["ssim"]
-    )
+    return fused_score(scores, replace(select, normalisation="sum"))
 
 
 def score_statistics(scores: pd.DataFrame, select: Select) -> ScoreStatistics:

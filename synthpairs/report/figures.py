@@ -23,7 +23,7 @@ MANY_CONCEPTS = 64  # bars that fit in the figure
 def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
     """One panel per task: value and interval per arm, and below in thin lines those without the image.
 
-    `results` as from `inputs.results_table`; `fixed` has the score of the best fixed answer by task, where there is one.
+    `results` as from `results.results_table`; `fixed` has the score of the best fixed answer by task, where there is one.
     """
     tasks, arms = list(dict.fromkeys(results["task"])), list(dict.fromkeys(results["arm"]))
     columns = min(3, len(tasks))

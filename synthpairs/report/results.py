@@ -50,7 +50,7 @@ class SynthVLMResults(ArmResults):
     """Results of the SynthVLM route; tables have the columns of `schema`."""
 
     caption_metrics: dict[str, Any]
-    audit_metrics: dict[str, Any]
+    contamination_metrics: dict[str, Any]
     kept: pd.DataFrame
     rejected: pd.DataFrame
     manifest: pd.DataFrame
@@ -81,7 +81,7 @@ def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMR
     return SynthVLMResults(
         **_arm_results(arms, (*arms, UNTRAINED), root),
         caption_metrics=read_json(root / METRICS / "captions.json", "dvc repro captions"),
-        audit_metrics=read_json(root / METRICS / "contamination.json", "dvc repro contamination"),
+        contamination_metrics=read_json(root / METRICS / "contamination.json", "dvc repro contamination"),
         kept=read_table(data / "captions/kept.parquet", "dvc repro captions"),
         rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions"),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),

@@ -1,1 +1,1 @@
-"""Scores of all candidate pictures: CLIP cosine with the caption, and SSIM with their downscaled version."""
+"""Scores of all candidate images: CLIP cosine with the caption, and SSIM with their own downscaled copy."""

@@ -25,5 +25,5 @@ class Select:
     ssim_weight: Annotated[float, Within(0, 100)]  # the paper's lambda
     best_of: bool  # only the best candidate of each caption competes
     per_concept: Annotated[int, Within(1)] | None  # candidates of a concept that compete; null: all
-    seed: int  # of the random strategy and the random arms
+    seed: int  # of the strategy `random` and of the arms `random` and `real`
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

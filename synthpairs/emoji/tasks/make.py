@@ -24,7 +24,7 @@ INSTRUCTION_SPLIT = "train"
 def make_tasks(drawings: pd.DataFrame, names: pd.DataFrame, concepts: list[str], params: Tasks, out: Path) -> dict:
     """Write the tables and definitions into `out`; returns counts and the scores of guessing.
 
-    Each table has a studio and a random stream of its own, so that its size does not affect the others.
+    Each table has a composer and a random stream of its own, so that its size does not affect the others.
     """
     benchmark_words, instruction_words = word_classes(names)
     streams = dict(zip((*TASKS, "instructions"), np.random.default_rng(params.seed).spawn(len(TASKS) + 1), strict=True))

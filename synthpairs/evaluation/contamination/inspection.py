@@ -31,7 +31,7 @@ class Inspector:
     benchmarks: dict[str, np.uint64]  # perceptual hash of every benchmark image, by item
 
     def inspect(self, images: Iterable[tuple[str, bytes | None]]) -> Iterator[dict[str, Any]]:
-        """Columns of AUDIT for (key, encoded image) pairs, in order; an unreadable image has only `error`."""
+        """Columns of CONTAMINATION for (key, encoded image) pairs, in order; an unreadable image has only `error`."""
         source = iter(images)
         while batch := list(islice(source, _BATCH)):
             with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the GIL

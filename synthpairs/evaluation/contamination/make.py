@@ -73,7 +73,7 @@ def _read_pairs(data: Path) -> pd.DataFrame:
 
 
 def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Columns of AUDIT by key of each pair, and the number that comes from the work store."""
+    """Columns of CONTAMINATION by key of each pair, and the number that comes from the work store."""
     results: dict[str, dict[str, Any]] = {}
     reused = 0
     with (
@@ -129,7 +129,7 @@ def _compare_images(table: list[dict], inspector: Inspector, params: Contaminati
 
 
 def _flags(row: dict[str, Any], params: Contamination) -> list[str]:
-    """Flags of a row of AUDIT, in the order of FLAGS; none for what was not measured."""
+    """Flags of a row of CONTAMINATION, in the order of FLAGS; none for what was not measured."""
     bits, cosine = row["picture_bits"], row["picture_cosine"]
     flagged = {
         UNREADABLE: row["error"] is not None,

@@ -26,7 +26,7 @@ SETS = ("candidates", "selected", "real")
 
 def contamination(results: SynthVLMResults) -> str:
     """Counts of each flag by set, thresholds, at most EXAMPLES flagged pairs, and privacy, as Markdown."""
-    sets, benchmarks, limits = (results.audit_metrics[name] for name in ("sets", "benchmarks", "limits"))
+    sets, benchmarks, limits = (results.contamination_metrics[name] for name in ("sets", "benchmarks", "limits"))
     rows = []
     for flag, meaning in FLAGS.items():
         by_set = [sets[name][flag] for name in SETS]

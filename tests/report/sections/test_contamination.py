@@ -5,9 +5,12 @@ from synthpairs.report.sections.contamination import contamination
 
 def with_counts(results, **counts):
     """Results with other counts of flags in every set."""
-    contamination, flags = results.audit_metrics, {name.replace("_", "-"): count for name, count in counts.items()}
+    contamination, flags = (
+        results.contamination_metrics,
+        {name.replace("_", "-"): count for name, count in counts.items()},
+    )
     sets = {name: one | flags for name, one in contamination["sets"].items()}
-    return dataclasses.replace(results, audit_metrics=contamination | {"sets": sets})
+    return dataclasses.replace(results, contamination_metrics=contamination | {"sets": sets})
 
 
 def test_counts_stand_by_set_and_what_was_not_measured_says_so(results):
