@@ -28,7 +28,7 @@ class ClipScorer:
     def __init__(
         self, section: str, clip: str, pretrained: str | None, *, prefix: str, precision: str, batch: int
     ) -> None:
-        _check(section, clip, pretrained)
+        check_clip(section, clip, pretrained)
         self.clip, self.pretrained = clip, pretrained
         self.prefix, self.precision, self.batch = prefix, precision, batch
         self.device = best_device()
@@ -116,8 +116,8 @@ def full_float32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def _check(section: str, clip: str, pretrained: str | None) -> None:
-    """FileNotFoundError or ValueError for a model that does not exist."""
+def check_clip(section: str, clip: str, pretrained: str | None) -> None:
+    """FileNotFoundError or ValueError for a model that does not exist, or lacks the QuickGELU of its weights."""
     if clip.startswith(LOCAL):
         path = Path(clip.removeprefix(LOCAL))
         if pretrained is not None:
@@ -129,6 +129,13 @@ def _check(section: str, clip: str, pretrained: str | None) -> None:
     if pretrained not in tags:
         known = f"weights of {clip} are {', '.join(tags)}" if tags else "see open_clip.list_models()"
         raise ValueError(f"params.yaml: {section}: no open_clip model {clip} with {pretrained}; {known}")
+    weights = open_clip.get_pretrained_cfg(clip, pretrained)
+    # open_clip only warns. It lists QuickGELU's weights under NAME and under NAME-quickgelu, others under NAME alone.
+    if weights.get("quick_gelu") and not open_clip.get_model_config(clip).get("quick_gelu"):
+        raise ValueError(
+            f"params.yaml: {section}.clip: the weights {pretrained} were trained with QuickGELU, which {clip} lacks: "
+            f"write {clip}-quickgelu"
+        )
 
 
 def _tensors_sha256(model: torch.nn.Module) -> str:

@@ -1,6 +1,7 @@
-"""A tiny SigLIP, loaded as any open_clip model."""
+"""A tiny SigLIP and a tiny CLIP with OpenAI's activation, loaded as any open_clip model."""
 
 import json
+import shutil
 from functools import partial
 
 import open_clip
@@ -11,9 +12,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import Unigram
 from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import TemplateProcessing
-from transformers import PreTrainedTokenizerFast
+from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
-from synthpairs.models.clip import ClipScorer
+from desk_models.export import text_tower, vision_tower
+from synthpairs.models.clip import ClipScorer, check_clip
+from tests.conftest import tiny_tokenizer
 from tests.scoring.conftest import photo, plain_cosine
 
 LIMIT = 24  # tokens
@@ -75,6 +78,46 @@ def test_float32_is_not_rounded_to_tf32(tiny_clip, monkeypatch):
     assert (allowed[-1], torch.backends.cudnn.allow_tf32) == (False, True)
 
 
+def test_every_model_of_open_clip_is_told_the_name_with_its_weights_activation():
+    mismatched = set()
+    for name, pretrained in open_clip.list_pretrained():
+        try:
+            check_clip("scores", name, pretrained)
+        except ValueError as error:
+            mismatched.add(f"{name} {pretrained}")
+            check_clip("scores", str(error).rpartition(" ")[2], pretrained)
+    assert {"ViT-B-32 openai", "ViT-L-14-336 openai", "ViT-H-14 dfn5b"} < mismatched
+    assert "ViT-B-32 laion2b_s34b_b79k" not in mismatched
+
+
+@torch.no_grad()
+def test_quickgelu_of_a_directory_is_read_from_its_config(tiny_clip, tmp_path):
+    """Cosines equal those of transformers' CLIPModel, whose default activation is OpenAI's."""
+    folder = shutil.copytree(tiny_clip, tmp_path / "quick")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["quick_gelu"] = True
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    model, tokenizer = open_clip.create_model(f"local-dir:{folder}").eval(), tiny_tokenizer()
+    vision, text = vision_tower(model), text_tower(model, tokenizer)
+    settings = {name: tower.config.to_dict() | {"hidden_act": "quick_gelu"} for name, tower in
+                (("vision_config", vision), ("text_config", text))}  # fmt: skip
+    state = {f"vision_model.{name}": value for name, value in vision.state_dict().items()} | text.state_dict()
+    state |= {"visual_projection.weight": model.visual.proj.T, "logit_scale": model.logit_scale}
+    whole = CLIPModel(CLIPConfig(projection_dim=16, **settings))
+    whole.load_state_dict(state)
+    whole.save_pretrained(tmp_path / "transformers")
+    theirs = CLIPModel.from_pretrained(tmp_path / "transformers").eval()
+    texts, pictures = ["a dog", "two red cats", "x" * 80], [photo(40, seed=seed) for seed in range(3)]
+    cosines = {}
+    for at in (folder, tiny_clip):
+        ours = scorer(at)
+        views = [ours.view(picture) for picture in pictures]
+        cosines[at] = ours.embed_pictures(views) @ ours.embed_texts(texts).T
+    output = theirs(input_ids=ours.tokenizer(texts), pixel_values=torch.stack(views))
+    torch.testing.assert_close(cosines[folder], output.image_embeds @ output.text_embeds.T, atol=1e-5, rtol=0)
+    assert (cosines[folder] - cosines[tiny_clip]).abs().max() > 1e-4  # the same weights with GELU
+
+
 def test_a_model_that_cannot_be_loaded_is_an_error(tiny_clip, tmp_path):
     load = partial(ClipScorer, "captions", prefix="", precision="fp32", batch=4)
     with pytest.raises(FileNotFoundError, match=r"captions.clip: .*open_clip_config.json is missing"):
@@ -85,6 +128,11 @@ def test_a_model_that_cannot_be_loaded_is_an_error(tiny_clip, tmp_path):
         (f"local-dir:{tiny_clip}", "openai", "captions.pretrained must be null for local-dir"),
         ("ViT-B-32", "openia", "no open_clip model ViT-B-32 with openia; weights of ViT-B-32 are openai, "),
         ("ViT-Z", None, "no open_clip model ViT-Z with None"),
+        (
+            "ViT-B-32",
+            "openai",
+            "params.yaml: captions.clip: the weights openai were trained with QuickGELU, .*: write ViT-B-32-quickgelu$",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             load(name, pretrained)
