@@ -70,6 +70,20 @@ def chat_server():
 
 
 @pytest.fixture
+def loopback_hub(tmp_path, monkeypatch):
+    """A model hub that this process's clients ask, with a cache in the test's directory."""
+    from tests.hub import Hub
+
+    with Hub() as hub:
+        thread = threading.Thread(target=hub.serve_forever, args=(0.02,))
+        thread.start()
+        hub.install(monkeypatch, tmp_path / "hub_cache")
+        yield hub
+        hub.shutdown()
+        thread.join()
+
+
+@pytest.fixture
 def connection(chat_server, tmp_path):
     """Client settings for the chat server, with short timeouts."""
     values = {"concurrency": 4, "timeout_s": 0.5, "attempts": 4, "first_wait_s": 0.01}

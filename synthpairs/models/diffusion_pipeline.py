@@ -25,16 +25,20 @@ def load_pipeline(
     """The pipeline that the param `key` names, and its identity: name, class, hash of each file, versions.
 
     `dtype` may map names of parts and `default`. Models in `parts` replace the pipeline's own, which are then neither
-    downloaded nor loaded nor part of its identity. ValueError or OSError when it cannot be loaded.
+    downloaded nor loaded nor part of its identity. For float16 a hub model's fp16 files are taken where it has some, half the
+    bytes; of a directory always the plain ones. ValueError or OSError when it cannot be loaded.
     """
     quieten()
     parts = dict(parts or {})
-    folder = model_folder(name, key, partial(_fetch, parts))
-    pipeline = _load(folder, key, dtype, parts)
+    variant = "fp16" if dtype == torch.float16 and not Path(name).is_dir() else None
+    folder = model_folder(name, key, partial(_fetch, parts, variant))
+    if variant and not any(_variant(file) == variant for file in folder.glob("*/*.safetensors")):
+        variant = None
+    pipeline = _load(folder, key, dtype, parts, variant)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, {
         "model": name,
-        "files": {file: file_sha256(folder / file) for file in _loaded_files(folder, parts)},
+        "files": {file: file_sha256(folder / file) for file in _loaded_files(folder, parts, variant)},
         "pipeline": type(pipeline).__name__,
         "diffusers": diffusers.__version__,
         "torch": torch.__version__.split("+")[0],  # without the device it was built for
@@ -49,19 +53,26 @@ def quieten() -> None:
     transformers.utils.logging.set_verbosity_error()
 
 
-def _fetch(parts: Mapping[str, torch.nn.Module], model: str, revision: str) -> str:
-    """Download a pipeline of the hub without the given parts; returns the directory."""
+def _fetch(parts: Mapping[str, torch.nn.Module], variant: str | None, model: str, revision: str) -> str:
+    """Download a pipeline of the hub without the given parts, in the variant if it has files of it; returns the directory."""
+    fetch = partial(diffusers.DiffusionPipeline.download, model, revision=revision, use_safetensors=True, **parts)
     try:
-        return str(diffusers.DiffusionPipeline.download(model, revision=revision, use_safetensors=True, **parts))
-    except OSError as error:  # diffusers reports every refusal as "not cached"; its cause is the hub's error
-        cause = error.__cause__
-        if cause is None or isinstance(cause, OSError):
-            raise (cause or error) from None
-        raise OSError(f"{model}@{revision} cannot be fetched: {cause}") from None
+        try:
+            return str(fetch(variant=variant))
+        except ValueError:  # no part has it
+            return str(fetch())
+    except OSError as error:
+        # Diffusers reports a refusal as a plain OSError, "not cached", whose cause is the hub's error.
+        cause = error.__cause__ if type(error) is OSError else None
+        raise cause or error from None
 
 
 def _load(
-    folder: Path, key: str, dtype: torch.dtype | dict[str, torch.dtype], parts: Mapping[str, torch.nn.Module]
+    folder: Path,
+    key: str,
+    dtype: torch.dtype | dict[str, torch.dtype],
+    parts: Mapping[str, torch.nn.Module],
+    variant: str | None,
 ) -> diffusers.DiffusionPipeline:
     """The pipeline from safetensors alone, without custom code and without a watermark."""
     if not (folder / "model_index.json").is_file():
@@ -73,17 +84,17 @@ def _load(
             f"{folder}/model_index.json: diffusers {diffusers.__version__} has no pipeline {class_name!r}, and custom code "
             "is never run"
         )
-    _check_parts(folder, key, parts)
+    _check_parts(folder, key, parts, variant)
     settings: dict[str, Any] = dict(parts)
     # SDXL pipelines would add a watermark if an optional package is installed.
     if "add_watermarker" in inspect.signature(pipeline_class.__init__).parameters:
         settings["add_watermarker"] = False
     return diffusers.DiffusionPipeline.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, **settings
+        folder, dtype=dtype, variant=variant, use_safetensors=True, trust_remote_code=False, **settings
     )
 
 
-def _check_parts(folder: Path, key: str, given: Container[str]) -> None:
+def _check_parts(folder: Path, key: str, given: Container[str], variant: str | None) -> None:
     """FileNotFoundError for parts without loadable weights, ValueError for parts whose class is custom code."""
     for part, (library, kind) in _parts(folder, given):
         if library not in _LIBRARIES and not hasattr(diffusers.pipelines, library):
@@ -93,7 +104,7 @@ def _check_parts(folder: Path, key: str, given: Container[str]) -> None:
         if not (folder / part / "config.json").is_file():
             continue  # a scheduler or a tokenizer
         files = sorted((folder / part).iterdir())
-        if not any(file.suffix == ".safetensors" and "." not in file.stem for file in files):
+        if not any(file.suffix == ".safetensors" and _variant(file) in (None, variant) for file in files):
             others = [file.name for file in files if file.suffix in _NOT_LOADED]
             raise FileNotFoundError(
                 f"params.yaml: {key}: {folder / part} holds no plain safetensors weights"
@@ -109,12 +120,20 @@ def _parts(folder: Path, given: Container[str]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _loaded_files(folder: Path, given: Container[str]) -> list[str]:
-    """Relative paths of the files that are loaded, sorted: no variants such as `model.fp16.safetensors`, no given parts."""
-    files = [
-        file.relative_to(folder).as_posix()
-        for part, _ in _parts(folder, given)
-        for file in (folder / part).rglob("*")
-        if file.suffix in _LOADED and not (file.suffix == ".safetensors" and "." in file.stem)
-    ]
-    return sorted(["model_index.json", *files])
+def _variant(file: Path) -> str | None:
+    """Variant of a file of weights or of their index, as diffusers names them: fp16 of model.fp16-00001-of-00002.safetensors."""
+    words = [word for word in file.name.split(".")[1:] if word not in ("safetensors", "index", "json")]
+    return words[0].partition("-")[0] if words else None
+
+
+def _loaded_files(folder: Path, given: Container[str], variant: str | None) -> list[str]:
+    """Relative paths of the files that are loaded, sorted: each part's weights in the variant if it has some, else plain."""
+    loaded = ["model_index.json"]
+    for part, _ in _parts(folder, given):
+        files = [file for file in (folder / part).rglob("*") if file.suffix in _LOADED]
+        weights = {file for file in files if ".safetensors" in file.name}
+        wanted = variant if variant in map(_variant, weights) else None
+        loaded += [
+            file.relative_to(folder).as_posix() for file in files if file not in weights or _variant(file) == wanted
+        ]
+    return sorted(loaded)

@@ -30,16 +30,21 @@ def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, m
     model, _, revision = name.partition("@")
     if not revision or model.count("/") != 1:
         directory = f"a directory ({made_by})" if made_by else "a directory"
+        if re.fullmatch(r"[\w.-]+/[\w.-]+@?", name) and not Path(name).parent.is_dir():
+            raise FileNotFoundError(
+                f"params.yaml: {key}: {name!r} lacks the revision of a hub model: write {model}@REVISION (a commit, a tag or a "
+                f"branch), or name {directory}"
+            )
         raise FileNotFoundError(
             f"params.yaml: {key}: {name!r} is neither {directory} nor OWNER/NAME@REVISION of a hub model"
         )
-    from huggingface_hub.errors import RevisionResolutionError  # takes half a second to import
+    from huggingface_hub import errors  # takes half a second to import
 
     try:
         return Path(fetch(model, revision=revision))
-    except (OSError, ValueError, RevisionResolutionError) as error:
+    except (OSError, ValueError, errors.RevisionResolutionError, errors.HTTPError) as error:
         kind = ValueError if isinstance(error, ValueError) and not isinstance(error, OSError) else OSError
-        raise kind(f"params.yaml: {key}: {_hub_error(error, model, revision)}") from None
+        raise kind(f"params.yaml: {key}: {hub_error(error, model, revision)}") from None
 
 
 def hub_record(name: str, folder: Path) -> dict[str, str] | None:
@@ -53,7 +58,7 @@ def hub_record(name: str, folder: Path) -> dict[str, str] | None:
     return {"model": name, "commit": commits[-1] if commits else "", "sha256": file_sha256(folder)}
 
 
-def _hub_error(error: Exception, model: str, revision: str) -> str:
+def hub_error(error: Exception, model: str, revision: str) -> str:
     """Why the hub refused, and what to do."""
     from huggingface_hub import errors
 
@@ -67,4 +72,9 @@ def _hub_error(error: Exception, model: str, revision: str) -> str:
         )
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | errors.RevisionResolutionError):
         return f"{model}@{revision} is not in the local cache, and the hub cannot be reached (is HF_HUB_OFFLINE set?)"
+    if isinstance(error, errors.HTTPError) and not isinstance(error, errors.HfHubHTTPError):  # of the connection
+        return (
+            f"{model}@{revision} cannot be fetched: the connection breaks off ({type(error).__name__}): run it again, which "
+            f"keeps complete files, or fetch it by `hf download {model} --revision {revision}`"
+        )
     return f"{model}@{revision} cannot be fetched: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""Pipelines that cannot be loaded: errors name the param, and custom code is not run."""
+"""Pipelines of a directory and of a hub: which files are taken; errors name the param, and custom code is not run."""
 
 import json
 import shutil
@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
-from diffusers.pipelines import pipeline_utils
-from huggingface_hub import errors
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
 from synthpairs.models.diffusion_pipeline import load_pipeline
+from tests.generation.diffusion import tiny
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Folder of a pipeline like SDXL's base."""
+    return tiny.sdxl(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture
@@ -60,24 +65,53 @@ def test_given_parts_replace_missing_ones(copy):
     assert not [file for file in identity["files"] if file.startswith("vae/")]
 
 
+def fetched_weights(hub):
+    """Names and bytes of the weights that the hub has sent."""
+    return {file: size for _, file, size in hub.fetched if file.endswith(".safetensors")}
+
+
+def test_for_float16_half_the_bytes_are_fetched_where_a_hub_has_them(base, tmp_path, loopback_hub):
+    both = Path(shutil.copytree(base, tmp_path / "both"))
+    plain_files = {path.relative_to(base).as_posix(): path.stat().st_size for path in base.rglob("*.safetensors")}
+    StableDiffusionXLPipeline.from_pretrained(base).to(torch.float16).save_pretrained(both, variant="fp16")
+    (both / "vae/diffusion_pytorch_model.fp16.safetensors").unlink()  # a part without: the plain file is taken
+    loopback_hub.models = {"owner/both": both, "owner/plain": base}
+
+    half, identity = load_pipeline("owner/both@main", "images.generator", torch.float16)
+    fetched = fetched_weights(loopback_hub)
+    assert {name.split(".")[1] for name in fetched if not name.startswith("vae/")} == {"fp16"}
+    assert {name for name in identity["files"] if name.endswith(".safetensors")} == set(fetched)
+    assert sum(fetched.values()) < 0.65 * sum(plain_files.values())
+    weights = StableDiffusionXLPipeline.from_pretrained(base).unet.half().state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in half.unet.state_dict().items())
+
+    # By now the cache has the fp16 files of the second.
+    for name, dtype in (("owner/plain", torch.float16), ("owner/both", torch.float32)):
+        _, other = load_pipeline(f"{name}@main", "images.generator", dtype)
+        assert {name for name in other["files"] if name.endswith(".safetensors")} == set(plain_files)
+    loopback_hub.fetched.clear()
+    assert load_pipeline("owner/both@main", "images.generator", torch.float16)[1] == identity
+    assert not fetched_weights(loopback_hub)
+    of_directory = load_pipeline(str(both), "images.generator", torch.float16)[1]["files"]
+    assert set(of_directory) == set(other["files"])  # a directory's stay the plain ones
+
+
 @pytest.mark.parametrize(
-    ("kind", "status", "message"),
+    ("name", "message"),
     [
-        (errors.RevisionNotFoundError, 404, "revision"),
-        (errors.RepositoryNotFoundError, 404, "has no model|not found"),
-        (errors.GatedRepoError, 403, "gated"),
+        ("owner/here@none", "owner/here has no revision 'none': name a commit"),
+        ("owner/nowhere@main", "the hub has no model owner/nowhere, or it is private"),
+        ("owner/gated@main", "owner/gated is gated: ask for access"),
+        (
+            "owner/cut@main",
+            r"owner/cut@main cannot be fetched: the connection breaks off \(RemoteProtocolError\): run it again",
+        ),
     ],
 )
-def test_a_refusal_of_the_hub_is_reported_as_the_hub_words_it(monkeypatch, kind, status, message):
+def test_a_refusal_of_the_hub_is_one_line_as_the_hub_words_it(tiny_generator, loopback_hub, name, message):
     """Diffusers itself reports each of them as a model that is not cached."""
-    http = pipeline_utils.httpx  # the version that the hub's client uses
-
-    def refuse(*arguments, **more):
-        response = http.Response(status, request=http.Request("GET", "https://hub.invalid/api"))
-        raise kind(f"{kind.__name__}: no such revision, repository not found, or gated", response=response)
-
-    monkeypatch.setattr(pipeline_utils, "model_info", refuse)
-    monkeypatch.setattr(pipeline_utils, "_resolve_revision", lambda name, revision, **more: revision)
-    with pytest.raises(OSError, match=message) as caught:
-        load("owner/never-cached@abc")
-    assert "stacktrace" not in str(caught.value)
+    loopback_hub.models = {f"owner/{one}": tiny_generator for one in ("here", "gated", "cut")}
+    loopback_hub.gated, loopback_hub.cut = {"owner/gated"}, {"owner/cut"}
+    with pytest.raises(OSError, match=f"^params.yaml: images.generator: {message}") as caught:
+        load(name)
+    assert "\n" not in str(caught.value)

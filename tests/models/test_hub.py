@@ -26,13 +26,22 @@ def test_a_hub_model_is_downloaded_at_its_revision_and_its_commit_recorded(tmp_p
     assert hub_record(str(tmp_path), tmp_path) is None
 
 
-@pytest.mark.parametrize("name", ["models/none", "owner/name@", "name@v1", "a/b/c@v1"])
+@pytest.mark.parametrize("name", ["models/none", "name@v1", "a/b/c@v1", "nowhere"])
 @pytest.mark.parametrize("made_by", [None, "`dvc repro z` makes it"])
 def test_any_other_name_is_an_error_with_the_param_and_how_the_directory_is_made(name, made_by):
     directory = f"a directory ({made_by})" if made_by else "a directory"
     message = f"params.yaml: x.y: {name!r} is neither {directory} nor OWNER/NAME@REVISION of a hub model"
     with pytest.raises(FileNotFoundError, match=re.escape(message)):
         model_folder(name, "x.y", None, made_by=made_by)
+
+
+@pytest.mark.parametrize("name", ["owner/name", "owner/name@"])
+def test_a_hub_model_without_its_revision_is_told_so(name):
+    message = (
+        f"^params.yaml: x.y: {name!r} lacks the revision of a hub model: write owner/name@REVISION .*, or name a dir"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        model_folder(name, "x.y", None, made_by="`dvc repro z` makes it")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,11 @@ def test_any_other_name_is_an_error_with_the_param_and_how_the_directory_is_made
         (errors.LocalEntryNotFoundError("no\nnetwork"), OSError, "owner/name@v1 is not in the local cache"),
         (errors.OfflineModeIsEnabled("offline"), OSError, "hub cannot be reached"),
         (errors.RevisionResolutionError("offline"), OSError, "hub cannot be reached"),
+        (
+            httpx2.ReadTimeout("too long"),
+            OSError,
+            r"cannot be fetched: the connection breaks off \(ReadTimeout\): run it again",
+        ),
         (errors.HFValidationError("bad\nname"), ValueError, "cannot be fetched: bad name"),
     ],
 )

@@ -98,11 +98,16 @@ def test_the_prompt_is_llavas_whatever_the_spaces(parts, chat, prompt, talk, tex
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"llm": "models/none"}, FileNotFoundError, "vlm.llm is models/none, .* run `dvc repro language_model` first"),
+        (
+            {"llm": "models/none"},
+            FileNotFoundError,
+            "vlm.llm: 'models/none' is neither .*`dvc repro language_model` makes",
+        ),
+        ({"llm": "lmsys/vicuna"}, FileNotFoundError, "vlm.llm: 'lmsys/vicuna' lacks the revision of a hub model"),
         (
             {"vision_tower": "models/none"},
             FileNotFoundError,
-            "vlm.vision_tower is models/none, which is no vision tower",
+            "vlm.vision_tower: 'models/none' is neither a directory .the desk's are in git. nor",
         ),
         ({"image_token": "<pad>"}, ValueError, r"vlm.image_token must be null or .*<empty_output>.*, got '<pad>'"),
         ({"vision_feature_layer": 4}, ValueError, "vlm.vision_feature_layer must be from -4 to 3 .*, got 4"),
