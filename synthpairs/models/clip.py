@@ -37,7 +37,8 @@ class ClipScorer:
                 clip, pretrained, precision=precision, device=self.device, weights_only=True, require_pretrained=True
             )
         except RuntimeError as error:  # no network, or weights that do not fit their configuration
-            raise ValueError(f"params.yaml: {section}.clip: {clip} cannot be loaded: {error}") from None
+            reason = " ".join(str(error).split())
+            raise ValueError(f"params.yaml: {section}.clip: {clip} cannot be loaded: {reason}") from None
         self.model.eval()
         self.tokenizer = open_clip.get_tokenizer(clip)
         self.dtype = open_clip.get_input_dtype(precision) or torch.float32
