@@ -1,11 +1,12 @@
-"""Checks before a run: params, models and the machine. Nothing is run, downloaded or changed."""
+"""Checks before a run: params, models, files, packages and the machine. Nothing is run, downloaded or changed."""
 
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from synthpairs.core.config import PARAMS, convert, convert_section, messages, r
 from synthpairs.emoji.params import EmojiDrawings, EmojiWorld
 from synthpairs.emoji.tasks.params import Tasks
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
+from synthpairs.evaluation.contamination.measures import TextReader
 from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.diversity.params import Diversity
@@ -32,7 +34,11 @@ from synthpairs.experiments.params import Experiments
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.generation.vq_pairs.params import RealPairs
+from synthpairs.models.clip import check_clip
+from synthpairs.models.hub import unavailable
+from synthpairs.models.language.kenlm import kenlm_folder, kenlm_package
 from synthpairs.models.language.params import GgufSource
+from synthpairs.models.language.server import Server
 from synthpairs.models.sentence_weights import PackagedEncoder
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.params import Report
@@ -43,6 +49,7 @@ from synthpairs.scoring.params import Scores
 from synthpairs.selection.mixing import Mixing
 from synthpairs.selection.params import Select
 from synthpairs.vlm.adapters import check_quantizer
+from synthpairs.vlm.conversations import check_instructions
 from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Training, Vlm
 
 SECTIONS: dict[str, Any] = {
@@ -57,6 +64,8 @@ SECTIONS: dict[str, Any] = {
 MADE = ("models/llm", "models/sentence")  # by stages, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "vision_tower", "adapter", "encoder")  # keys whose values are models
 FLOAT16, BFLOAT16 = ("float16", "fp16"), ("bfloat16", "bf16")
+SERVED = ("class_captions", "preference")  # sections that may ask a server, beside captions.judge
+KENLM = "captions.perplexity.kenlm"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
 
 
@@ -79,8 +88,8 @@ def check_all() -> list[Check]:
         checks = _errors(str(PARAMS), error)
     valid = not any(check.error for check in checks)
     parts: dict[str, Callable[[], Iterable[Check]]] = {
-        "sources": partial(_sources, params), "models": partial(_models, params), "engine": _engine,
-        "machine": partial(_machine, params, valid),
+        "sources": partial(_sources, params), "models": partial(_models, params), "needs": partial(_needs, params, valid),
+        "engine": _engine, "machine": partial(_machine, params, valid),
     }  # fmt: skip
     for name, part in parts.items():
         try:
@@ -130,17 +139,32 @@ def _sources(params: dict[str, Any]) -> Iterator[Check]:
 
 def _models(params: dict[str, Any]) -> Iterator[Check]:
     """Models named in params: directories must hold weights, unless a stage makes them; hub models must be available."""
+    hub: dict[str, list[str]] = {}
     for keys, name in _strings(params, ()):
         if name in MADE or not (keys[-1] in MODELS or HUB_NAME.fullmatch(name)):
             continue
         subject, path = f"{'.'.join(keys)}: {name}", Path(name.removeprefix("local-dir:"))
-        if path.is_dir():
+        if HUB_NAME.fullmatch(name):
+            hub.setdefault(name, []).append(".".join(keys))
+        elif path.is_dir():
             empty = not any(path.rglob("*.safetensors"))
             yield Check(subject, "holds no *.safetensors: check it out of git, or download it" if empty else None)
-        elif HUB_NAME.fullmatch(name) or (keys[-1] == "clip" and not name.startswith("local-dir:")):
-            yield Check(f"{subject}, from its hub", _unavailable(name))
+        elif keys[-1] == "clip" and not name.startswith("local-dir:"):
+            section = reduce(getitem, keys[:-1], params)
+            yield from _tried(subject, partial(check_clip, ".".join(keys[:-1]), name, section.get("pretrained")))
         else:
             yield Check(subject, "is not a directory: check it out of git, or name OWNER/NAME@REVISION")
+    yield from _hub_models(hub)
+
+
+def _tried(subject: str, check: Callable[[], object]) -> Iterator[Check]:
+    """A check that raises its errors."""
+    try:
+        check()
+    except (ValueError, OSError) as error:
+        yield from _errors(subject, error)
+    else:
+        yield Check(subject)
 
 
 def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -155,17 +179,35 @@ def _strings(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
         yield keys, value
 
 
-def _unavailable(name: str) -> str | None:
-    """Error of a hub model that HF_HUB_OFFLINE forbids to download. Names of open_clip's are not checked."""
-    from huggingface_hub import constants
+def _hub_models(named: dict[str, list[str]]) -> Iterator[Check]:
+    """Hub models by name, with their params: in the cache if HF_HUB_OFFLINE is set, else the hub is asked about their files."""
+    names = list(named)
+    for index, name in enumerate(names):
+        subject = f"{', '.join(named[name])}: {name}, from its hub"
+        try:
+            yield Check(subject, unavailable(name, ".arpa.bin" if KENLM in named[name] else ".safetensors"))
+        except TimeoutError as error:  # the others would wait as long
+            yield Check(f"from their hub: {', '.join(names[index:])}", warning=f"not checked: {error}")
+            return
 
-    if not constants.is_offline_mode() or not HUB_NAME.fullmatch(name):
-        return None
-    model, _, revision = name.partition("@")
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
-    if (folder / "refs" / revision).exists() or (folder / "snapshots" / revision).is_dir():
-        return None
-    return f"HF_HUB_OFFLINE is set, and {folder} does not hold it: download it elsewhere, or name a directory"
+
+def _needs(params: dict[str, Any], valid: bool) -> Iterator[Check]:
+    """What valid params need beside models: packages, files, the address of a server."""
+    if not valid:
+        return
+    perplexity = convert_section(CaptionParams, "captions", params).perplexity
+    if perplexity.engine == "kenlm":
+        yield from _tried("captions.perplexity.engine: kenlm", kenlm_package)
+        if not HUB_NAME.fullmatch(perplexity.kenlm):
+            yield from _tried(f"{KENLM}: {perplexity.kenlm}", partial(kenlm_folder, perplexity.kenlm, KENLM))
+    engines = {"captions.judge": params["captions"]["judge"]} | {name: params[name] for name in SERVED}
+    if served := [f"{name}.engine" for name, section in engines.items() if section["engine"] == "server"]:
+        yield from _tried(f"{', '.join(served)}: server", Server.from_environment)
+    if params["contamination"]["text"]:
+        yield from _tried("contamination.text: true", TextReader)
+    for section in ("finetune", "finetune_tokens"):
+        if instructions := convert_section(Finetune, section, params).instructions:
+            yield from _tried(f"{section}.instructions", partial(check_instructions, instructions, section))
 
 
 def _engine() -> Iterator[Check]:
@@ -203,8 +245,9 @@ def _machine(params: dict[str, Any], valid: bool) -> Iterator[Check]:
     machine = Machine(gpu=run.device, gpus=max(1, len(devices)) if large else 1)
     rows = estimate(run, machine)
     needed, main_memory = disk(rows) / GIB, memory(run, machine) / GIB
-    error = f"data, models and cache need about {needed:,.0f} GiB" if free < needed else None
-    yield Check(f"disk: {free:.0f} GiB free", error)
+    stages = ", ".join(f"{row.stage} {row.disk / GIB:,.0f}" for row in rows if row.disk >= GIB)
+    lacking = ": ".join(filter(None, (f"data, models and cache need about {needed:,.0f} GiB", stages)))
+    yield Check(f"disk: {free:.0f} GiB free", lacking if free < needed else None)
     short = total_memory < main_memory - 0.5  # what the kernel keeps is not counted
     yield Check(f"memory: {total_memory:.0f} GiB", f"about {main_memory:,.0f} GiB are needed" if short else None)
     if large and not devices:

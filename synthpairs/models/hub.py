@@ -9,6 +9,7 @@ from pathlib import Path
 
 from synthpairs.core.storage import file_sha256
 
+_TIMEOUT_S = 5  # of a question about a model
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # no code, no pickles
 
 
@@ -44,7 +45,7 @@ def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, m
         return Path(fetch(model, revision=revision))
     except (OSError, ValueError, errors.RevisionResolutionError, errors.HTTPError) as error:
         kind = ValueError if isinstance(error, ValueError) and not isinstance(error, OSError) else OSError
-        raise kind(f"params.yaml: {key}: {hub_error(error, model, revision)}") from None
+        raise kind(f"params.yaml: {key}: {_hub_error(error, model, revision)}") from None
 
 
 def hub_record(name: str, folder: Path) -> dict[str, str] | None:
@@ -58,7 +59,33 @@ def hub_record(name: str, folder: Path) -> dict[str, str] | None:
     return {"model": name, "commit": commits[-1] if commits else "", "sha256": file_sha256(folder)}
 
 
-def hub_error(error: Exception, model: str, revision: str) -> str:
+def unavailable(name: str, suffix: str) -> str | None:
+    """Why a hub model's files cannot be fetched, None if they can; fetches nothing.
+
+    With HF_HUB_OFFLINE the cache must hold it, else the hub list files with that suffix; TimeoutError when it is not reached.
+    """
+    from huggingface_hub import HfApi, constants, errors
+
+    model, _, revision = name.partition("@")
+    if constants.is_offline_mode():
+        folder = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
+        if (folder / "refs" / revision).exists() or (folder / "snapshots" / revision).is_dir():
+            return None
+        return f"HF_HUB_OFFLINE is set, and {folder} does not hold it: download it elsewhere, or name a directory"
+    try:
+        info = HfApi().model_info(model, revision=revision, timeout=_TIMEOUT_S)
+        if info.gated:
+            HfApi().auth_check(model)
+    except errors.HfHubHTTPError as error:
+        return _hub_error(error, model, revision)
+    except errors.HTTPError as error:
+        raise TimeoutError(f"the hub cannot be reached ({type(error).__name__})") from None
+    if any(file.rfilename.endswith(suffix) for file in info.siblings or ()):
+        return None
+    return f"has no *{suffix}, and nothing else is loaded: name a revision that has, often refs/pr/N, or a directory"
+
+
+def _hub_error(error: Exception, model: str, revision: str) -> str:
     """Why the hub refused, and what to do."""
     from huggingface_hub import errors
 

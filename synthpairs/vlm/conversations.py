@@ -16,13 +16,9 @@ def read_conversations(
 
     FileNotFoundError or ValueError names the param of `section`, or the file and the record.
     """
-    key = f"params.yaml: {section}.instructions"
-    path = Path(instructions.path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{key}.path: {path} is missing")
+    check_instructions(instructions, section)
+    key, path = f"params.yaml: {section}.instructions", Path(instructions.path)
     folder = None if instructions.images is None else Path(instructions.images)
-    if folder and not folder.is_dir():
-        raise FileNotFoundError(f"{key}.images: {folder} is no directory")
     number = 0
     with path.open("rb") as file:
         for record in read_records(file, str(path)):
@@ -38,6 +34,15 @@ def read_conversations(
             yield turns, None if image is None or folder is None else _within(folder, str(image))
     if not number:
         raise ValueError(f"{key}.path: {path} holds no conversation")
+
+
+def check_instructions(instructions: Instructions, section: str) -> None:
+    """FileNotFoundError for a missing file or image folder."""
+    key = f"params.yaml: {section}.instructions"
+    if not Path(instructions.path).is_file():
+        raise FileNotFoundError(f"{key}.path: {instructions.path} is missing")
+    if instructions.images is not None and not Path(instructions.images).is_dir():
+        raise FileNotFoundError(f"{key}.images: {instructions.images} is no directory")
 
 
 def _within(folder: Path, name: str) -> Source:

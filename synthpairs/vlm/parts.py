@@ -26,10 +26,10 @@ from transformers.utils import logging as transformers_logging
 
 from synthpairs.core.storage import file_sha256
 from synthpairs.models.hub import hub_record, model_folder
-from synthpairs.models.language.model import language_model_folder
 from synthpairs.models.vq_tokenizer import tokenizer_folder
 
 _CONFIGS = {"vlm.adapter": "adapter_config.json"}  # where it is not config.json
+_MADE_BY = {"vlm.llm": "`dvc repro language_model` makes models/llm"}
 _KINDS = {"vlm.vision_tower": "vision tower", "vlm.llm": "language model", "vlm.adapter": "adapter"}
 
 
@@ -37,11 +37,7 @@ _KINDS = {"vlm.vision_tower": "vision tower", "vlm.llm": "language model", "vlm.
 def part_folder(name: str, key: str) -> Path:
     """Directory of a part, downloaded if need be; FileNotFoundError or ValueError names the param when it holds no model."""
     config = _CONFIGS.get(key, "config.json")
-    folder = (
-        language_model_folder(name, key)
-        if key == "vlm.llm"
-        else model_folder(name, key, made_by="the desk's are in git")
-    )
+    folder = model_folder(name, key, made_by=_MADE_BY.get(key, "the desk's are in git"))
     if not (folder / config).is_file():
         raise FileNotFoundError(f"params.yaml: {key}: {name} has no {config}, so it is no {_KINDS[key]}")
     if not any(folder.glob("*.safetensors")):

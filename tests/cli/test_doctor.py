@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from synthpairs.__main__ import main
-from synthpairs.cli import doctor
+from synthpairs.cli import doctor, presets
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +59,9 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
          ("per_concept: 5\n", "per_concept: 1000000\n"))  # fmt: skip
     lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
     assert set(lacking) == {"disk", "memory", "images.image_size"}
-    assert re.fullmatch(r"data, models and cache need about \d\d\d,\d\d\d GiB", lacking["disk"])
+    assert re.fullmatch(
+        r"data, models and cache need about \d\d\d,\d\d\d GiB: captions \d+, images [\d,]+, .*", lacking["disk"]
+    )
     assert lacking["memory"] == "about 61 GiB are needed"  # 1 KiB for each of 64 million candidates
     assert re.match(r"there is no GPU; an A100 would need some \d", lacking["images.image_size"])
     assert list(warnings()) == ["images.dtype: float16"]
@@ -90,12 +92,60 @@ def test_a_missing_package_of_a_training(project, monkeypatch):
 def test_missing_models(project):
     (project / "models/empty").mkdir()
     edit(project, ("generator: models/desk/generator", "generator: models/nothing"),
-         ("generator: models/desk/masked", "generator: amused/amused-256@abc"),
+         ("  clip: local-dir:models/desk/clip  # open_clip model\n  pretrained:", "  clip: ViT-B-32\n  pretrained: openai"),
          ("vision_tower: models/desk/vision_tower", "vision_tower: models/empty"))  # fmt: skip
     wrong = errors()
     assert wrong["images.generator: models/nothing"].startswith("is not a directory")
     assert wrong["vlm.vision_tower: models/empty"].startswith("holds no *.safetensors")
-    assert any(check.subject.endswith("amused-256@abc, from its hub") for check in doctor.check_all())
+    assert wrong["scores.clip: ViT-B-32"].endswith(
+        "were trained with QuickGELU, which ViT-B-32 lacks: write ViT-B-32-quickgelu"
+    )
+
+
+def test_a_hub_is_asked_for_files_that_are_loaded(project, loopback_hub, monkeypatch):
+    (project / "pickles").mkdir()
+    (project / "pickles/pytorch_model.bin").write_bytes(b"")
+    loopback_hub.models = {f"owner/{name}": ROOT / "models/desk/generator" for name in ("good", "gated")}
+    loopback_hub.models["owner/pickles"] = project / "pickles"
+    loopback_hub.gated.add("owner/gated")
+    edit(project, ("generator: models/desk/generator", "generator: owner/good@main"),
+         ("generator: models/desk/masked", "generator: owner/gated@main"),
+         ("  llm: models/llm\n  num", "  llm: owner/pickles@main\n  num"),
+         ("  models:\n  - models/llm", "  models:\n  - owner/pickles@main"),
+         ("vision_tower: models/desk/vision_tower", "vision_tower: owner/none@main"))  # fmt: skip
+    wrong = {subject: error for subject, error in errors().items() if subject.endswith("from its hub")}
+    assert set(wrong) == {
+        "generate_tokens.generator: owner/gated@main, from its hub", "vlm.vision_tower: owner/none@main, from its hub",
+        "vlm.llm, perplexity.models: owner/pickles@main, from its hub",
+    }  # fmt: skip
+    messages = ("owner/gated is gated", "has no *.safetensors", "the hub has no model owner/none")
+    assert all(any(error.startswith(message) for error in wrong.values()) for message in messages)
+    assert not loopback_hub.fetched
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert not any(" hub" in subject for subject in errors())
+    (warned,) = (check for check in doctor.check_all() if " hub" in check.subject)
+    assert warned.subject.count("@main") == 4
+    assert warned.warning == "not checked: the hub cannot be reached (ConnectError)"
+
+
+def test_what_the_paper_preset_needs_beside_models(project, monkeypatch):
+    (project / "presets").symlink_to(ROOT / "presets")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setitem(sys.modules, "kenlm", None)
+    monkeypatch.delenv("SYNTHPAIRS_LLM_URL", raising=False)
+    presets.apply("paper")
+    subjects = {"captions.perplexity.engine: kenlm", "captions.perplexity.kenlm: models/kenlm", "finetune.instructions",
+                "captions.judge.engine, preference.engine: server"}  # fmt: skip
+    assert subjects < set(errors())
+    assert "captions.sources: human" in errors()
+    (project / "models/kenlm").mkdir()
+    for file in ("models/kenlm/en.arpa.bin", "models/kenlm/en.sp.model", "corpora/llava_v1_5_mix665k.json"):
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_bytes(b"")
+    (project / "corpora/llava_665k").mkdir()
+    monkeypatch.setenv("SYNTHPAIRS_LLM_URL", "http://127.0.0.1:9/v1")
+    assert subjects & set(errors()) == {"captions.perplexity.engine: kenlm"}
 
 
 def test_hub_models_without_a_network(project, monkeypatch):

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from synthpairs.models.hub import fetch_model, model_folder
 
@@ -12,24 +13,32 @@ _HUB_FOLDER = "wikipedia"  # of edugp/kenlm, with the models that Data-Juicer us
 def kenlm_folder(name: str, key: str) -> Path:
     """Directory of en.arpa.bin and en.sp.model that the param `key` names; of a hub model only these are downloaded."""
     wanted = [f"{_HUB_FOLDER}/{file}" for file in _FILES] + list(_FILES)
-    folder = model_folder(name, key, partial(fetch_model, files=wanted))
+    folder = model_folder(
+        name, key, partial(fetch_model, files=wanted), made_by=f"{' and '.join(_FILES)} of edugp/kenlm"
+    )
     for path in (folder, folder / _HUB_FOLDER):
         if all((path / file).is_file() for file in _FILES):
             return path
     raise FileNotFoundError(f"params.yaml: {key}: {folder} holds no {' and '.join(_FILES)}")
 
 
+def kenlm_package() -> Any:
+    """The package kenlm; ValueError when it is not installed."""
+    try:
+        import kenlm
+    except ImportError:
+        raise ValueError(
+            "params.yaml: captions.perplexity.engine: kenlm needs the Python package of that name: "
+            "pip install 'kenlm>=0.3' (built from source, with cmake and a C++ compiler)"
+        ) from None
+    return kenlm
+
+
 class Kenlm:
     """A KenLM model and its SentencePiece tokenizer."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            import kenlm
-        except ImportError:
-            raise ValueError(
-                "params.yaml: captions.perplexity.engine: kenlm needs the Python package of that name: "
-                "pip install 'kenlm>=0.3' (built from source, with cmake and a C++ compiler)"
-            ) from None
+        kenlm = kenlm_package()
         from sentencepiece import SentencePieceProcessor
 
         self._pieces = SentencePieceProcessor(model_file=str(folder / _FILES[1]))
