@@ -73,7 +73,7 @@ def values_table(results: ArmResults) -> str:
     for task, group in results.results.groupby("task", sort=True):
         by_arm = group.set_index("arm").loc[list(results.evaluated)].to_dict("records")
         direction = "" if by_arm[0]["higher_is_better"] else ", lower is better"
-        cells = [f"**{number(row['value'])}**{interval(row['low'], row['high'])}" for row in by_arm]
+        cells = [estimate(row) for row in by_arm]
         blind = number(by_arm[0]["blind_value"])
         rows.append([f"{task}", f"{by_arm[0]['metric']}{direction}", f"{by_arm[0]['n']:,}", *cells, blind])
     blind_arm = f"{results.evaluated[0]} without the image"
@@ -109,7 +109,9 @@ def differences_table(differences: pd.DataFrame) -> str:
         ]
         for row in differences.to_dict("records")
     ]
-    return markdown_table(["task", "arms", "n", "paired difference", "p", "detectable", "verdict"], rows)
+    return markdown_table(
+        ["task", "arms", "n", "paired difference, interval uncorrected", "p", "detectable", "verdict"], rows
+    )
 
 
 def counts_table(counts: pd.DataFrame, first: str) -> str:

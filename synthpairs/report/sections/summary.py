@@ -7,7 +7,7 @@ import pandas as pd
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.params import Report
 from synthpairs.report.results import SynthVLMResults
-from synthpairs.report.tables import bullets, estimate, listed
+from synthpairs.report.tables import bullets, estimate, listed, number
 
 QUESTION = "**Are image-caption pairs generated from captions alone worth training a vision-language model on?**"
 # Comparisons of arms that answer a question; the others are in the table only.
@@ -26,7 +26,7 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
     for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            answers.append(f"{question} {comparison(one, other, rows)}")
+            answers.append(f"{question} {comparison(one, other, rows, params.key_tasks)}")
     sizes = sorted({len(results.pairs[arm]) for arm in results.arms})
     if sizes:
         pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
@@ -59,8 +59,8 @@ def image_use(against_blind: pd.DataFrame, tasks: Sequence[str]) -> str:
     return f"**Not shown for all**: {'; '.join(parts)}.{note}"
 
 
-def comparison(one: str, other: str, rows: pd.DataFrame) -> str:
-    """Answer about two arms: the benchmarks on which a difference is shown, and how many others there are."""
+def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
+    """Answer about two arms: benchmarks with a shown difference, how many others, and what those could have missed."""
     shown = [row for row in rows.to_dict("records") if row["better"]]
     parts = [
         f"**{'better' if row['better'] == one else 'worse'}** on {row['task']} ({estimate(row, signed=True)}, n = {row['n']:,})"
@@ -71,4 +71,11 @@ def comparison(one: str, other: str, rows: pd.DataFrame) -> str:
             f"the other {others}" if shown else f"any of {others} benchmarks" if others > 1 else rows["task"].iloc[0]
         )
         parts.append(f"{NO_DIFFERENCE} on {benchmarks}" if shown else f"**{NO_DIFFERENCE}** on {benchmarks}")
+    missed = [
+        f"{number(row['detectable'])} on {row['task']}"
+        for row in rows.to_dict("records")
+        if row["task"] in key_tasks and not row["better"]
+    ]
+    if missed:
+        parts.append(f"differences below {listed(missed)} would mostly be missed")
     return f"`{one}` against `{other}`: {'; '.join(parts)}."

@@ -70,7 +70,7 @@ def _summary(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Cl
     for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
-            answers.append(f"{question} {comparison(one, other, rows)}")
+            answers.append(f"{question} {comparison(one, other, rows, tasks)}")
     answers += [
         f"*Do the paper's claims hold here?* {claims_text(tested)}",
         f"*How certain is this?* {_sizes(results)}",
@@ -97,9 +97,14 @@ def _sizes(results: Synth2Results) -> str:
     parts = []
     for arm in results.arms:
         counts = results.trainings["pretrain"][arm]
-        kinds = (("real_pairs", "real"), ("synthetic_pairs", "generated"))
-        parts.append(f"`{arm}` {' and '.join(f'{counts[key]:,} {kind}' for key, kind in kinds if counts[key])}")
-    return f"Each arm is one training run with one seed, on this number of different pairs: {', '.join(parts)}."
+        kinds = (("real", "real"), ("synthetic", "generated"))
+        pairs = [
+            f"{counts[f'{key}_pairs']:,} {kind} pairs, each drawn {counts[f'{key}_draws'] / counts[f'{key}_pairs']:.1f} times"
+            for key, kind in kinds
+            if counts[f"{key}_pairs"]
+        ]
+        parts.append(f"`{arm}` on {' and '.join(pairs)}")
+    return f"Each arm is one training run with one seed: {'; '.join(parts)}."
 
 
 def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:
