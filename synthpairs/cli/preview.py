@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.core.storage import read_table, write_bytes
+from synthpairs.generation.candidates import CAPTION_COLUMNS
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.report.grids import grid
@@ -39,9 +40,10 @@ def preview(count: int, images: Images, scores: Scores, data: Path, out: Path) -
         raise ValueError(f"a preview needs at least one caption, got {count}")
     if out.resolve() == data.resolve():
         raise ValueError(f"--out {out} would overwrite the pipeline's images and scores: name another folder")
-    captions = read_table(data / "captions/kept.parquet", "dvc repro captions").sort_values("uid").head(count)
+    captions = read_table(data / "captions/kept.parquet", "dvc repro captions", CAPTION_COLUMNS)
+    captions = captions.sort_values("uid", ignore_index=True).head(count)
     started = time.monotonic()
-    _, volatile = make_images(captions.reset_index(drop=True), images, out / "images")
+    _, volatile = make_images(captions, images, out / "images")
     manifest = read_table(out / "images/manifest.parquet", "python -m synthpairs preview")
     score_images(manifest, replace(scores, max_failed_share=1.0), out / "images", out / "scores")
     seconds = time.monotonic() - started

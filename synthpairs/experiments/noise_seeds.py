@@ -15,6 +15,7 @@ from synthpairs.core.storage import read_table, write_table
 from synthpairs.evaluation.distributions.make import make_distributions
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.experiments.params import NoiseSeeds
+from synthpairs.generation.candidates import CAPTION_COLUMNS
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.scoring.params import Scores
@@ -43,7 +44,7 @@ def measure_noise_seeds(config: NoiseSeedsConfig) -> dict[str, Any]:
 
     A candidate's number seeds its noise, so the candidates of one number are one noise seed's images.
     """
-    captions = read_table(config.data / "captions/kept.parquet", "dvc repro captions")
+    captions = read_table(config.data / "captions/kept.parquet", "dvc repro captions", CAPTION_COLUMNS)
     parent = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp"
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent) as work:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from synthpairs.core.storage import read_table
 from synthpairs.experiments.params import Strategies, Study
+from synthpairs.generation.candidates import CAPTION_COLUMNS
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.selection.arms import make_training_pairs
@@ -98,7 +99,7 @@ def make_pairs(
 def _generate(captions: pd.DataFrame, k: int, images: Images, work: Path) -> pd.DataFrame:
     """Pairs of the first `k` captions for which an image could be generated."""
     captions = captions.head(round(k * SPARE)).reset_index(drop=True)
-    make_images(captions[["uid", "text", "concept"]], images, work / "images")
+    make_images(captions[list(CAPTION_COLUMNS)], images, work / "images")
     generated = read_table(work / "images/manifest.parquet", "dvc repro images")
     first = generated[generated["number"] == 0].set_index("uid")
     pairs = first.loc[[uid for uid in captions["uid"] if uid in first.index]].reset_index().head(k)

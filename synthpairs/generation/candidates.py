@@ -32,6 +32,7 @@ from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.time_budget import Budget
 
 log = logging.getLogger(__name__)
+CAPTION_COLUMNS = ("uid", "text", "concept")  # that make_candidates reads
 SMALLEST = "smallest_batch.json"  # file of a work store, if the batch size was ever halved
 RunBatches = Callable[[Iterable[Sequence[dict]]], Iterator[tuple[Sequence[dict], BatchResult | Poisoned]]]
 

@@ -24,6 +24,7 @@ SYNTH2_STAGES = (
 )  # with one metrics file each
 REAL, MIXED, SYNTHETIC = "real-tokens", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
 NUMBERS = ("metric", "higher_is_better", "value", "low", "high", "n")  # of a benchmark's result
+KEPT, REJECTED = ["uid", "source", "drawings"], ["uid", "text", "source", "reason", "detail"]  # of the caption tables
 RESULTS = ["arm", "task", *NUMBERS, "blind_value", "blind_low", "blind_high"]
 
 
@@ -51,8 +52,8 @@ class SynthVLMResults(ArmResults):
 
     caption_metrics: dict[str, Any]
     contamination_metrics: dict[str, Any]
-    kept: pd.DataFrame
-    rejected: pd.DataFrame
+    kept: pd.DataFrame  # columns KEPT
+    rejected: pd.DataFrame  # columns REJECTED
     manifest: pd.DataFrame
     failed: pd.DataFrame  # images that could not be generated
     generator: dict[str, Any]  # generator.json of the images
@@ -82,8 +83,8 @@ def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMR
         **_arm_results(arms, (*arms, UNTRAINED), root),
         caption_metrics=read_json(root / METRICS / "captions.json", "dvc repro captions"),
         contamination_metrics=read_json(root / METRICS / "contamination.json", "dvc repro contamination"),
-        kept=read_table(data / "captions/kept.parquet", "dvc repro captions"),
-        rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions"),
+        kept=read_table(data / "captions/kept.parquet", "dvc repro captions", KEPT),
+        rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions", REJECTED),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),
         failed=read_table(data / "images/failed.parquet", "dvc repro images"),
         generator=read_json(data / "images/generator.json", "dvc repro images", ["inputs"]),

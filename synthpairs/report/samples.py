@@ -64,7 +64,7 @@ def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
 def real_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
     """Cells of real pairs, images from the captions' originals."""
     uids, images = set(rows["uid"]), dict[str, bytes]()
-    for uid, original in originals(data):
-        if original is not None and uid in uids:
+    for uid, original in originals(data, uids):
+        if original is not None:
             images.setdefault(uid, original)  # of exact duplicates the one that was kept
     return [Cell(image=images.get(row["uid"], b""), caption=row["text"]) for row in rows.to_dict("records")]

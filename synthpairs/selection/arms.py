@@ -45,9 +45,12 @@ def _random(scored: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
 
 
 def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Select) -> pd.DataFrame:
-    """Reference captions with their original pictures: kept ones, then if needed those that only alignment rejected."""
-    kept = captions[(captions["source"] == "human") & captions["pictured"]].assign(kept=True)
-    spare = rejected[(rejected["source"] == "human") & rejected["pictured"] & (rejected["reason"] == ALIGNMENT)]
+    """Reference captions with their original pictures: kept ones, then if needed those that only alignment rejected.
+
+    A caption that passed the filters before alignment has a CLIP cosine with its original picture if it has one.
+    """
+    kept = captions[(captions["source"] == "human") & captions["clip_original"].notna()].assign(kept=True)
+    spare = rejected[(rejected["source"] == "human") & (rejected["reason"] == ALIGNMENT)]
     pairs = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
     pairs["order"] = hash_score(pairs["uid"], params.seed, "arm")
     return pairs.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)

@@ -1,4 +1,4 @@
-"""Input tables of the selection: candidates with scores, captions with whether they have an original picture."""
+"""Input tables of the selection: candidates with scores, captions without their original pictures."""
 
 from pathlib import Path
 
@@ -29,10 +29,10 @@ def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_captions(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Kept and rejected captions in the folder `data`; `pictured`, whether there is one, replaces the original picture."""
+    """Kept and rejected captions in the folder `data`, with the columns that the choice and the description of pairs need."""
 
-    def read(name: str) -> pd.DataFrame:
-        table = read_table(data / f"captions/{name}.parquet", "dvc repro captions")
-        return table.assign(pictured=table["original"].notna()).drop(columns="original")
+    def read(name: str, *more: str) -> pd.DataFrame:
+        columns = ["uid", "text", "source", "concept", "drawings", "clip_original", *more]
+        return read_table(data / f"captions/{name}.parquet", "dvc repro captions", columns)
 
-    return read("kept"), read("rejected")
+    return read("kept"), read("rejected", "reason")

@@ -1,6 +1,7 @@
 """Reading of an arm's training pairs with their pictures, from shards or caption tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from synthpairs.core.storage import Slice, locate_shard, read_table
 
 DATA = Path("data")
 CAPTION_TABLES = ("captions/kept.parquet", "captions/rejected.parquet")  # with the pictures of real pairs
+_BATCH = 64  # rows: 40 MB of pictures of 600 KB
 
 
 def load_training_pairs(arm: str, data: Path = DATA) -> Iterator[tuple[str, str, Slice | bytes]]:
@@ -30,14 +32,26 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, S
         yield from _matched(rows, pictures, str(path))
     real = pairs[pairs["origin"] == "real"]
     if len(real):
-        yield from _matched(real, originals(data), " and ".join(str(data / name) for name in CAPTION_TABLES))
+        where = " and ".join(str(data / name) for name in CAPTION_TABLES)
+        yield from _matched(real, originals(data, set(real["key"])), where)
 
 
-def originals(data: Path) -> Iterator[tuple[str, bytes | None]]:
-    """(uid, encoded original picture or None) of all captions, kept and rejected."""
-    for name in CAPTION_TABLES:
-        for batch in pq.ParquetFile(data / name).iter_batches(batch_size=1024, columns=["uid", "original"]):
-            yield from zip(batch["uid"].to_pylist(), batch["original"].to_pylist(), strict=True)
+def originals(
+    data: Path, uids: AbstractSet[str], tables: Sequence[str] = CAPTION_TABLES
+) -> Iterator[tuple[str, bytes | None]]:
+    """(uid, encoded original picture or None) of the captions with these `uids`, in the order of the tables.
+
+    A uid may repeat. A batch of rows is in memory at a time; row groups without such a caption are skipped.
+    """
+    for name in tables if uids else ():
+        with pq.ParquetFile(data / name, buffer_size=2**20) as file:  # unbuffered, whole column chunks are read at once
+            for group in range(file.num_row_groups):
+                if uids.isdisjoint(file.read_row_group(group, columns=["uid"])["uid"].to_pylist()):
+                    continue
+                for batch in file.iter_batches(_BATCH, row_groups=[group], columns=["uid", "original"]):
+                    for row, uid in enumerate(batch["uid"].to_pylist()):
+                        if uid in uids:
+                            yield uid, batch["original"][row].as_py()
 
 
 def _matched(

@@ -6,9 +6,12 @@ import pytest
 from PIL import Image
 
 from synthpairs.cli.preview import COLUMNS, preview
+from synthpairs.core.schema import CAPTIONS
+from synthpairs.core.storage import write_table
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.scoring.params import Scores, Ssim
 from tests.generation.diffusion.conftest import captions, settings  # noqa: F401
+from tests.memory import add_pictures, little_memory
 from tests.scoring.conftest import SSIM
 
 
@@ -60,4 +63,14 @@ def test_without_captions_it_is_an_error(data, settings, scores, tmp_path):  # n
         preview(1, settings(), scores, data, tmp_path / "preview/../data")
     (data / "captions/kept.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="run `dvc repro captions` first"):
+        preview(1, settings(), scores, data, tmp_path / "preview")
+
+
+def test_originals_do_not_have_to_fit_into_memory(data, captions, settings, scores, tmp_path):  # noqa: F811
+    preview(1, settings(), scores, data, tmp_path / "preview")  # loads the models
+    for name in ("kept", "rejected"):
+        rows = [dict.fromkeys(CAPTIONS.names) | row for row in captions.to_dict("records")]
+        write_table(data / f"captions/{name}.parquet", rows, CAPTIONS)
+    add_pictures(data)
+    with little_memory():
         preview(1, settings(), scores, data, tmp_path / "preview")

@@ -180,6 +180,14 @@ def test_table_writer_limits_row_groups(tmp_path, monkeypatch, limit, groups):
     assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist() == list(range(100))
 
 
+def test_row_groups_of_large_pictures_are_small(tmp_path):
+    with storage.TableWriter(tmp_path / "a.parquet", pa.schema({"a": pa.binary()})) as table:
+        for _ in range(130):
+            table.add({"a": bytes(2**20)})
+    file = pq.ParquetFile(tmp_path / "a.parquet")
+    assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [64, 64, 2]
+
+
 def test_a_failed_table_writer_leaves_no_file(tmp_path):
     with pytest.raises(ZeroDivisionError), storage.TableWriter(tmp_path / "a.parquet", SCHEMA):
         1 / 0  # noqa: B018

@@ -145,7 +145,7 @@ def captions(source):
     """Five of each concept; reference captions have images."""
     return [
         {"uid": caption_uid(text, source), "text": text, "source": source, "concept": concept, "drawings": [],
-         "original": png(n) if source == "human" else None}
+         "original": png(n) if source == "human" else None, "clip_original": 0.3 if source == "human" else None}
         for concept in CONCEPTS
         for n in range(5)
         for text in [f"a {concept} number {n} of a {source} on a pale blue background"]

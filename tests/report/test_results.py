@@ -1,6 +1,10 @@
 import pytest
 
 from stages import report as stage
+from synthpairs.report.results import read_synthvlm_results
+from synthpairs.report.samples import real_cells
+from tests.memory import add_pictures, little_memory
+from tests.report.conftest import ARMS
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,10 @@ def test_invalid_json_is_named(project, path, spoil, message):
     file.write_text(spoil(file.read_text()))
     with pytest.raises(ValueError, match=message):
         stage.main()
+
+
+def test_originals_do_not_have_to_fit_into_memory(project):
+    add_pictures(project / "data")
+    with little_memory():
+        results = read_synthvlm_results(ARMS, project)
+        assert all(cell.image for cell in real_cells(results.pairs["real"], project / "data"))

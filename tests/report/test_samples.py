@@ -1,3 +1,5 @@
+import pandas as pd
+
 from synthpairs.core.storage import read_shard
 from synthpairs.report.samples import concept_matched, extremes, real_cells, sample, synthetic_cells
 from tests.report.conftest import SELECT
@@ -19,7 +21,10 @@ def test_cells_have_their_own_image_caption_and_scores(results, made_project):
     row, cell = best.iloc[0], synthetic_cells(best, data)[0]
     assert cell.image == dict(read_shard(data / "images" / row["shard"]))[row["key"]]["png"]
     assert (cell.caption, cell.note) == (row["text"], f"CLIP {row['clip_cosine']:.2f} SSIM {row['ssim']:.2f}")
-    rows, originals = sample(results.pairs["real"], 4, 0), results.kept.set_index("uid")["original"]
+    rows, originals = (
+        sample(results.pairs["real"], 4, 0),
+        pd.read_parquet(data / "captions/kept.parquet").set_index("uid")["original"],
+    )
     cells = [(cell.image, cell.caption, cell.note) for cell in real_cells(rows, data)]
     assert cells == [(originals[uid], text, "") for uid, text in zip(rows["uid"], rows["text"], strict=True)]
 

@@ -26,7 +26,9 @@ def caption_row(text, source, reason, seed):
     """A row of CAPTIONS or REJECTED; reference captions have an original picture."""
     row = dict.fromkeys(REJECTED.names) | {"uid": caption_uid(text, source), "text": text, "source": source}
     row |= {"concept": text.split()[-1], "drawings": [], "reason": reason, "detail": ""}
-    return row | {"original": png(photo(32, seed)) if source == "human" else None}
+    if source == "human":
+        row |= {"original": png(photo(32, seed)), "clip_original": 0.25 if reason in (None, "alignment") else None}
+    return row
 
 
 @pytest.fixture

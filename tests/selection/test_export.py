@@ -17,6 +17,7 @@ from synthpairs.core.storage import read_shard, write_bytes, write_json, write_t
 from synthpairs.report.dataset_card import dataset_card
 from synthpairs.selection.export import INSTRUCTIONS, export_selection, llava_record
 from synthpairs.selection.make import make_selection
+from tests.memory import add_pictures, little_memory
 from tests.pipeline import ROOT
 from tests.selection.conftest import ARMS, TEXTS, caption_row, pictures_of
 
@@ -171,3 +172,9 @@ def test_code_of_readme_and_card_runs(page, languages, settings, data):
     if "sh" in languages:
         wanted = {record["image"] for record in json.loads((data / "export/llava.json").read_text())}
         assert wanted == {path.name for path in (project / "images").glob("*.png")}, "LLaVA finds its images"
+
+
+def test_originals_do_not_have_to_fit_into_memory(settings, data):
+    add_pictures(data)
+    with little_memory():
+        select_and_export(settings(), ARMS, data)

@@ -12,6 +12,7 @@ from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, 
 from synthpairs.core.storage import read_bytes, write_table
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.training_pairs import load_training_pairs
+from tests.memory import add_pictures, little_memory
 from tests.selection.conftest import ARMS, pictures_of
 
 
@@ -130,3 +131,14 @@ def test_the_stage_runs_without_torch(settings, data):
     environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "SYNTHPAIRS_TRACKING": "off"}
     subprocess.run([sys.executable, "-c", program], check=True, cwd=data.parent, env=environment)
     assert json.loads((data.parent / "reports/metrics/select.json").read_text())["selected"] == 3
+
+
+def test_originals_do_not_have_to_fit_into_memory(settings, data):
+    make_selection(settings(num_pairs=4), ARMS, data, data / "selection")
+    before = contents(data / "selection")
+    pictures = [(key, text, read_bytes(picture)) for key, text, picture in load_training_pairs("real", data)]
+    add_pictures(data)
+    with little_memory():
+        make_selection(settings(num_pairs=4), ARMS, data, data / "selection")
+        assert list(load_training_pairs("real", data)) == pictures
+    assert contents(data / "selection") == before

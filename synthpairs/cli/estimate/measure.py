@@ -23,7 +23,7 @@ BATCHES = 3  # timed, after one to warm up
 def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate]:
     """Rates of stages `images` and `scores` at the image size and steps of params.yaml; errors as the stages'."""
     table = data / "captions/kept.parquet"
-    text = read_table(table, "dvc repro captions")["text"].iloc[0] if table.exists() else TEXT
+    text = read_table(table, "dvc repro captions", ["text"])["text"].iloc[0] if table.exists() else TEXT
     generator = Generator(images)
     texts = [text] * images.batch_size  # of equal length, because each length is a batch of its own
     seconds, files = [], list[bytes]()

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ IMAGE_HASH, IMAGE_COSINE = "benchmark-picture-hash", "benchmark-picture-cosine"
 CAPTION_EXACT, CAPTION_SHARE = "benchmark-caption-exact", "benchmark-caption"
 TEXT, NSFW = "text", "nsfw"
 FLAGS = (UNREADABLE, DUPLICATE, IMAGE_HASH, IMAGE_COSINE, CAPTION_EXACT, CAPTION_SHARE, TEXT, NSFW)
-_CHUNK = 1024  # real pairs whose results are stored together
+_CHUNK = 256  # real pairs that are in memory, and whose results are stored, together
 _NEEDS = {IMAGE_COSINE: "cosines", TEXT: "text", NSFW: "nsfw"}  # the measure behind a flag
 
 
@@ -102,13 +103,23 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
         images = ((key, files.get("png") or files.get("webp")) for key, files in read_shard(path) if key in wanted)
         yield digest("shard", file_sha256(path), sorted(wanted)), images, wanted
     wanted = set(rows.loc[~synthetic, "key"])
-    real = sorted({uid: image for uid, image in originals(data) if image and uid in wanted}.items()) if wanted else []
-    for start in range(0, len(real), _CHUNK):
-        part = real[start : start + _CHUNK]
-        name = digest("originals", *((key, hashlib.sha256(payload).hexdigest()) for key, payload in part))
-        yield name, part, {key for key, _ in part}
-    if missing := sorted(wanted - {key for key, _ in real}):
-        yield digest("originals", missing), (), set(missing)
+    real = _first_originals(data, wanted)
+    missing = set(wanted)
+    while part := list(islice(real, _CHUNK)):
+        keys = {key for key, _ in part}
+        missing -= keys
+        yield digest("originals", *((key, hashlib.sha256(payload).hexdigest()) for key, payload in part)), part, keys
+    if missing:
+        yield digest("originals", sorted(missing)), (), missing
+
+
+def _first_originals(data: Path, uids: set[str]) -> Iterator[tuple[str, bytes]]:
+    """(uid, encoded original) of the captions that have one, of equal captions the first, as the arm `real` trains on."""
+    seen: set[str] = set()
+    for uid, image in originals(data, uids):
+        if image and uid not in seen:
+            seen.add(uid)
+            yield uid, image
 
 
 def _compare_images(table: list[dict], inspector: Inspector, params: Contamination) -> None:

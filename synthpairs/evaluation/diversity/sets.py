@@ -31,9 +31,12 @@ def read_sets(names: Sequence[str], data: Path) -> dict[str, pd.DataFrame]:
 
     ValueError when a name is unknown, FileNotFoundError when a set's table is missing.
     """
-    tables = [read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")]
     columns = ["uid", "text", "source"]
-    read = pd.concat([table[columns].assign(kept=table is tables[0]) for table in tables], ignore_index=True)
+    tables = [
+        read_table(data / f"captions/{name}.parquet", "dvc repro captions", columns).assign(kept=name == "kept")
+        for name in ("kept", "rejected")
+    ]
+    read = pd.concat(tables, ignore_index=True)
     return {name: _read_file(name, data) if name in _FILES else _of_source(name, read) for name in names}
 
 

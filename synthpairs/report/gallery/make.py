@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from synthpairs.report.gallery.page import DATA, STATIC, data_script
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.gallery.rows import choose, read_rows
 from synthpairs.selection.params import Select
+from synthpairs.selection.training_pairs import CAPTION_TABLES, originals
 
 IMAGES = "pictures"
 _EFFORT = 6  # libwebp's slowest method, which makes the smallest files
@@ -36,7 +38,7 @@ def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Pat
     every = read_rows(data, arms, select)
     rows = choose(every, params)
     images: dict[str, str] = {}
-    for row, name, payload in image_files(rows, data / "images", params):
+    for row, name, payload in image_files(rows, data, params):
         write_bytes(out / IMAGES / name, payload)
         images[row] = name
     counts = {kind: {"all": len(every[kind]), "shown": len(rows[kind])} for kind in every}
@@ -51,12 +53,12 @@ def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Pat
     return counts | {"status": dict(status), "with_picture": len(images), "pictures": len(set(images.values()))}
 
 
-def image_files(rows: dict[str, pd.DataFrame], images: Path, params: Gallery) -> Iterator[tuple[str, str, bytes]]:
+def image_files(rows: dict[str, pd.DataFrame], data: Path, params: Gallery) -> Iterator[tuple[str, str, bytes]]:
     """(kind:id, file name, WebP) of every row that has an image; the name is a hash, so equal images share a file.
 
     An image that cannot be decoded is left out, so that one bad file does not fail the page.
     """
-    for row, payload in _payloads(rows, images):
+    for row, payload in chain(_generated(rows["candidate"], data / "images"), _originals(rows, data)):
         if encoded := encode(payload, params):
             yield row, f"{hashlib.sha256(encoded).hexdigest()[:24]}.webp", encoded
 
@@ -72,20 +74,26 @@ def encode(payload: bytes, params: Gallery) -> bytes | None:
     return buffer.getvalue()
 
 
-def _payloads(rows: dict[str, pd.DataFrame], images: Path) -> Iterator[tuple[str, bytes]]:
-    for kind, table in rows.items():
-        if kind != "candidate":
-            for row, original in zip(table["id"], table["original"], strict=True):
-                if original is not None:
-                    yield f"{kind}:{row}", original
-            continue
-        for shard, group in table.groupby("shard"):
-            path, wanted = images / str(shard), set(group["id"])
-            if not path.exists():
-                raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
-            for key, members in read_shard(path):
-                if key in wanted:
-                    yield f"{kind}:{key}", members.get("png") or members.get("webp") or b""
+def _generated(rows: pd.DataFrame, images: Path) -> Iterator[tuple[str, bytes]]:
+    """(kind:id, encoded image) of candidates."""
+    for shard, group in rows.groupby("shard"):
+        path, wanted = images / str(shard), set(group["id"])
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
+        for key, members in read_shard(path):
+            if key in wanted:
+                yield f"candidate:{key}", members.get("png") or members.get("webp") or b""
+
+
+def _originals(rows: dict[str, pd.DataFrame], data: Path) -> Iterator[tuple[str, bytes]]:
+    """(kind:id, encoded image) of real pairs and of rejected captions, whose ids count the rows of a uid."""
+    for kind, name in zip(("real", "rejected"), CAPTION_TABLES, strict=True):
+        ids, counts = set(rows[kind]["id"]), Counter[str]()
+        for uid, image in originals(data, set(rows[kind]["uid"]), [name]):
+            row = uid if kind == "real" else f"{uid}.{counts[uid]}"
+            counts[uid] += 1
+            if image is not None and row in ids:
+                yield f"{kind}:{row}", image
 
 
 def _models(data: Path) -> dict[str, str]:

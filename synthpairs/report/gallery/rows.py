@@ -22,11 +22,11 @@ def read_rows(data: Path, arms: Sequence[Arm], select: Select) -> dict[str, pd.D
 
     Every kind has id, uid, text, concept, source, status, arms (list), clip (of caption and image), and MEASURES.
     Candidates also have the columns of CANDIDATES and SCORES, `score` (weighted, whatever the strategy) and `rank` (NaN: not
-    ranked). `reason` and `detail` belong to rejections and failures; `original` (PNG or None) is the image of the other kinds.
+    ranked). `reason` and `detail` belong to rejections and failures.
     """
-    kept, rejected = (
-        read_table(data / f"captions/{name}.parquet", "dvc repro captions") for name in ("kept", "rejected")
-    )
+    columns = ["uid", "text", "concept", "source", *MEASURES]
+    kept = read_table(data / "captions/kept.parquet", "dvc repro captions", columns)
+    rejected = read_table(data / "captions/rejected.parquet", "dvc repro captions", [*columns, "reason", "detail"])
     pairs = {arm: set(read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select")["key"]) for arm in arms}
     real = pairs.pop("real", set())
     return {

@@ -4,12 +4,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from synthpairs.core.schema import BENCHMARK, CANDIDATES, CONTAMINATION, PAIRS, SELECTED
+from synthpairs.core.schema import BENCHMARK, CANDIDATES, CONTAMINATION, PAIRS, REJECTED, SELECTED
 from synthpairs.core.storage import read_shard, shard_bytes, write_table
 from synthpairs.evaluation.contamination import make
 from synthpairs.evaluation.contamination.make import FLAGS, measure_contamination
 from synthpairs.evaluation.contamination.params import Nsfw
 from tests.evaluation.contamination.conftest import item
+from tests.memory import add_pictures, little_memory
+from tests.scoring.conftest import photo, png
 
 
 @pytest.fixture
@@ -163,3 +165,18 @@ def test_inputs_that_are_missing_are_named(data, contamination):
     fails("holds no benchmark: run `dvc repro tasks` first")
     (data / "selection/selected.parquet").unlink()
     fails("run `dvc repro select` first")
+
+
+def test_originals_do_not_have_to_fit_into_memory(data, contamination):
+    _, before = contamination()
+    add_pictures(data)
+    with little_memory():
+        assert contamination()[1].equals(before)
+
+
+def test_of_equal_captions_the_original_that_the_arm_real_trains_on_is_inspected(data, contamination):
+    _, before = contamination()
+    kept, rejected = (pd.read_parquet(data / f"captions/{name}.parquet") for name in ("kept", "rejected"))
+    again = kept[kept["source"] == "human"].assign(original=png(photo(32, 9)), reason="exact_duplicate", detail="")
+    write_table(data / "captions/rejected.parquet", pd.concat([rejected, again]), REJECTED)
+    assert contamination()[1].equals(before)

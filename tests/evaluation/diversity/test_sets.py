@@ -5,6 +5,7 @@ from synthpairs.core.schema import CAPTIONS, REJECTED, SELECTED
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.diversity.sets import draw, read_sets
 from tests.evaluation.diversity.conftest import caption
+from tests.memory import add_pictures, little_memory
 
 INVENTED = [("u1", "an owl", None), ("u2", "owl", "length"), ("u3", "a bee", None), (None, None, None)]  # last: failed
 
@@ -89,3 +90,13 @@ def test_draws_depend_on_captions_and_seed_only():
     copies = pd.DataFrame({"uid": ["u"] * 3 + ["v"], "text": ["x"] * 3 + ["y"]})
     assert sorted(draw(copies, 4, 0)) == ["x", "x", "x", "y"]
     assert len({tuple(draw(copies, 4, seed)) for seed in range(20)}) > 1, "copies of a caption are drawn independently"
+
+
+def test_originals_do_not_have_to_fit_into_memory(data):
+    before = read_sets(["reference", "reference-kept"], data)
+    add_pictures(data)
+    with little_memory():
+        after = read_sets(["reference", "reference-kept"], data)
+    assert {name: list(table["uid"]) for name, table in after.items()} == {
+        name: list(table["uid"]) for name, table in before.items()
+    }

@@ -7,6 +7,7 @@ from PIL import Image
 
 from synthpairs.evaluation.preference.image_pairs import TABLE, draw_image_pairs, read_image_pairs, write_image_pairs
 from tests.evaluation.preference.conftest import PARAMS, SECRET, THINGS, is_red
+from tests.memory import add_pictures, little_memory
 
 
 def test_both_images_belong_to_one_caption_and_show_nothing_of_their_origin(data):
@@ -28,3 +29,9 @@ def test_a_draw_is_the_start_of_a_larger_one_depends_on_the_seed_and_is_read_bac
         write_image_pairs(image_pairs, tmp_path / name)
     assert (tmp_path / "one" / TABLE).read_bytes() == (tmp_path / "two" / TABLE).read_bytes()
     assert read_image_pairs(tmp_path / "one") == image_pairs
+
+
+def test_originals_do_not_have_to_fit_into_memory(data, image_pairs):
+    add_pictures(data)
+    with little_memory():
+        assert draw_image_pairs(PARAMS, data) == image_pairs

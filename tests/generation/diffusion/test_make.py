@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 
 from stages import images as stage
+from synthpairs.core.schema import CAPTIONS
+from synthpairs.core.storage import write_table
 from synthpairs.generation.diffusion.make import make_images
 from tests.conftest import killed_with_work, start_python
 from tests.generation.conftest import TEXTS, captions_of, contents
+from tests.memory import add_pictures, little_memory
 
 PROGRAM = """
 import sys
@@ -57,3 +60,13 @@ def test_the_stage_writes_its_outs(settings, captions, project_root):
     stage.main()
     assert json.loads((root / "reports/metrics/images.json").read_text())["made"] == 16
     assert len(pd.read_parquet(root / "data/images/manifest.parquet")) == 16
+
+
+def test_originals_do_not_have_to_fit_into_memory(settings, project_root):
+    root = project_root(images=asdict(settings(limit=2)))
+    rows = [dict.fromkeys(CAPTIONS.names) | row for row in captions_of(TEXTS).to_dict("records")]
+    for name in ("kept", "rejected"):
+        write_table(root / f"data/captions/{name}.parquet", rows, CAPTIONS)
+    add_pictures(root / "data")
+    with little_memory():
+        stage.main()

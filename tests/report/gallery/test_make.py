@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from synthpairs.core import schema
+from synthpairs.core.schema import REJECTED
 from synthpairs.core.storage import file_sha256, write_table
 from synthpairs.report.gallery.make import encode, image_files, make_gallery
 from synthpairs.report.gallery.rows import read_rows
+from tests.memory import add_pictures, little_memory
 from tests.report.gallery.conftest import ARMS, PARAMS, SELECT
 from tests.report.gallery.test_page import parsed
 from tests.scoring.conftest import photo, png
@@ -73,8 +75,31 @@ def test_large_images_are_scaled_down_and_small_ones_stay():
 
 def test_each_row_has_its_own_image(data):
     rows = read_rows(data, ARMS, SELECT)
-    images = {row: payload for row, _, payload in image_files(rows, data / "images", PARAMS)}
+    images = {row: payload for row, _, payload in image_files(rows, data, PARAMS)}
     # 21 candidates without the unpainted and the broken one; 4 originals; 3 of rejected captions
     assert sorted(row.split(":")[0] for row in images) == ["candidate"] * 19 + ["real"] * 4 + ["rejected"] * 3
-    for row in rows["real"].to_dict("records"):
-        assert images[f"real:{row['id']}"] == encode(row["original"], PARAMS)
+    kept, rejected = (pd.read_parquet(data / f"captions/{name}.parquet") for name in ("kept", "rejected"))
+    originals = kept.set_index("uid")["original"].add_prefix("real:")
+    originals = [originals, rejected.set_index("rejected:" + rejected["uid"] + ".0")["original"]]  # no uid repeats
+    for row, original in pd.concat(originals).dropna().items():
+        assert images.get(row) == encode(original, PARAMS)
+
+
+def test_rows_of_one_rejected_caption_have_their_own_images(data):
+    table = pd.read_parquet(data / "captions/rejected.parquet")
+    write_table(
+        data / "captions/rejected.parquet", pd.concat([table, table.assign(original=png(photo(48, 99)))]), REJECTED
+    )
+    rows = read_rows(data, ARMS, SELECT)
+    images = {row: payload for row, _, payload in image_files(rows, data, PARAMS)}
+    uid = table["uid"][0]
+    assert [images[f"rejected:{uid}.{number}"] for number in (0, 1)] == [
+        encode(png(photo(48, seed)), PARAMS) for seed in (90, 99)
+    ]
+
+
+def test_originals_do_not_have_to_fit_into_memory(data, tmp_path):
+    add_pictures(data)
+    with little_memory():
+        metrics = make_gallery(PARAMS, SELECT, ARMS, data, tmp_path / "out")
+    assert metrics["rejected"]["all"] == metrics["rejected"]["shown"] == 404
