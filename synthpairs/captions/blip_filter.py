@@ -6,11 +6,13 @@ from pathlib import Path
 import torch
 from transformers import AutoProcessor, BlipForImageTextRetrieval
 
+from synthpairs.captions.pair_values import pair_values
 from synthpairs.captions.params import Blip
 from synthpairs.captions.record import Caption
 from synthpairs.core.determinism import best_device
 from synthpairs.core.images import decode_image
-from synthpairs.core.schema import normalise
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import ResultCache, file_sha256
 from synthpairs.models.hub import model_folder
 
 
@@ -22,18 +24,15 @@ class BlipFilter:
         self.folder: Path = model_folder(params.model, "captions.blip.model")
         model = BlipForImageTextRetrieval.from_pretrained(self.folder, use_safetensors=True, trust_remote_code=False)
         self._model = model.eval().to(best_device())
+        self._hash = digest(file_sha256(self.folder), batch)
         self._processor = AutoProcessor.from_pretrained(self.folder, trust_remote_code=False)
 
-    def filter(self, captions: Sequence[Caption]) -> None:
+    def filter(self, captions: Sequence[Caption], store: ResultCache) -> None:
         """Reject captions with a probability outside [`min`, `max`]; those without an original pass unmeasured."""
-        pairs = [(caption, caption.original) for caption in captions if caption.original is not None]
-        for start in range(0, len(pairs), self.batch):
-            batch = pairs[start : start + self.batch]
-            values = self._probabilities([normalise(caption.text) for caption, _ in batch], [png for _, png in batch])
-            for (caption, _), value in zip(batch, values, strict=True):
-                caption.measures["blip_itm"] = round(value, 4)
-                if not self.params.min <= caption.measures["blip_itm"] <= self.params.max:
-                    caption.reject("blip", f"{value:.4f} is not from {self.params.min} to {self.params.max}")
+        for caption, value in pair_values(store, "blip", self._hash, captions, self.batch, self._probabilities):
+            caption.measures["blip_itm"] = round(value, 4)
+            if not self.params.min <= caption.measures["blip_itm"] <= self.params.max:
+                caption.reject("blip", f"{value:.4f} is not from {self.params.min} to {self.params.max}")
 
     @torch.inference_mode()
     def _probabilities(self, texts: Sequence[str], images: Sequence[bytes]) -> list[float]:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from synthpairs.captions.pair_values import pair_values
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
 from synthpairs.core.images import decode_image
-from synthpairs.core.schema import normalise
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import ResultCache
 
 if TYPE_CHECKING:
     from synthpairs.models.clip import ClipScorer
@@ -20,8 +22,8 @@ class ClipFilter:
     Captions without an original image pass unmeasured.
     """
 
-    def __init__(self, params: CaptionParams) -> None:
-        self._params = params
+    def __init__(self, params: CaptionParams, store: ResultCache) -> None:
+        self._params, self._store = params, store
         self._cosines: dict[str, float] = {}  # by uid
 
     @cached_property
@@ -33,17 +35,23 @@ class ClipFilter:
             "captions", params.clip, params.pretrained, prefix="", precision="fp32", batch=params.batch_size
         )
 
+    @cached_property
+    def _hash(self) -> str:
+        return digest(self._scorer.inputs, self._params.batch_size)
+
     def measure(self, captions: Sequence[Caption]) -> None:
         """Measure the next captions, whose uids must be unique over all calls."""
-        pairs = [(caption, caption.original) for caption in captions if caption.original is not None]
-        for start in range(
-            0, len(pairs), self._params.batch_size
-        ):  # all preprocessed images at once may not fit into memory
-            batch = pairs[start : start + self._params.batch_size]
-            images = self._scorer.embed_pictures([self._scorer.view(decode_image(png)) for _, png in batch])
-            texts = self._scorer.embed_texts([normalise(caption.text) for caption, _ in batch])
-            for (caption, _), cosine in zip(batch, (images * texts).sum(1).tolist(), strict=True):
-                self._cosines[caption.uid] = caption.measures["clip_original"] = round(cosine, 4)
+        pictured = [caption for caption in captions if caption.original is not None]
+        if not pictured:
+            return
+        batch = self._params.batch_size  # all preprocessed images at once may not fit into memory
+        for caption, cosine in pair_values(self._store, "clip", self._hash, pictured, batch, self._measured):
+            self._cosines[caption.uid] = caption.measures["clip_original"] = round(cosine, 4)
+
+    def _measured(self, texts: Sequence[str], images: Sequence[bytes]) -> list[float]:
+        embeddings = self._scorer.embed_pictures([self._scorer.view(decode_image(image)) for image in images])
+        cosines: list[float] = (embeddings * self._scorer.embed_texts(texts)).sum(1).tolist()
+        return cosines
 
     @property
     def _quota(self) -> int:

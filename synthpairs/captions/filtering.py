@@ -35,8 +35,8 @@ def filter_captions(captions: Iterable[Caption], params: CaptionParams, models: 
     folder = store.path / "curation"
     shutil.rmtree(folder, ignore_errors=True)
     perplexity, judge = _language_model_filters(params, models, store)
-    blip = [models.blip.filter] if models.blip else []
-    clip, duplicates = ClipFilter(params), Duplicates(folder / "duplicates", params.limits)
+    blip: list[Filter] = [partial(models.blip.filter, store=store)] if models.blip else []
+    clip, duplicates = ClipFilter(params, store), Duplicates(folder / "duplicates", params.limits)
     first, second = Chunks(folder / "first"), Chunks(folder / "second")
     for chunk, fingerprints in filter_texts(chunks(captions), params.limits, models.kenlm):
         passed = remaining(chunk)

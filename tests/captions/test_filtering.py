@@ -97,6 +97,23 @@ def test_blip_adds_a_column(project, blip):
     assert counts["model"]["blip_skipped"] == counts["model"]["kept"]
 
 
+def test_after_a_failure_models_are_not_asked_again(project, blip, monkeypatch):
+    root = project(blip=Blip(model=str(blip), min=0.0, max=1.0))
+    first, _ = run(root)
+
+    def fails(*_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as full:
+        full.setattr("stages.captions.write_filtered", fails)
+        with pytest.raises(OSError, match="no space left"):
+            main()
+    for name in ("blip_filter.BlipFilter._probabilities", "clip_filter.ClipFilter._measured",
+                 "language_model_filters.perplexity", "language_model_filters.yes_probability"):  # fmt: skip
+        monkeypatch.setattr(f"synthpairs.captions.{name}", fails)
+    assert run(root)[0] == first
+
+
 def test_the_stage_is_deterministic_and_its_tables_are_complete(project):
     root = project(sources=[source_of("extra.jsonl", "jsonl", name="extra")])
     (root / "extra.jsonl").write_bytes(b'{"text": "a dog on a mat"}\nnonsense\n{"text": "\xff"}\n')

@@ -36,9 +36,9 @@ def captions_of(*texts):
     return [Caption(text=text, source="extra", concept="") for text in texts]
 
 
-def clip_filter(captions, params):
+def clip_filter(captions, params, store):
     """Filter captions measured in two chunks; returns the number of measured ones kept."""
-    clip = ClipFilter(params)
+    clip = ClipFilter(params, store)
     clip.measure(captions[:5])
     clip.measure(captions[5:])
     by_uid = sorted(((caption.uid, caption) for caption in captions), key=lambda pair: pair[0])
@@ -64,11 +64,11 @@ def test_judge_filter(lm, limits, store):
     assert [caption.reason for caption in captions] == [None if value >= limit else "judge" for value in values]
 
 
-def test_clip_filter_keeps_the_top_share_and_captions_without_an_original(singles, settings, limits):
+def test_clip_filter_keeps_the_top_share_and_captions_without_an_original(singles, settings, limits, store):
     reference = singles(9)
     captions = [*reference, *captions_of("a dog")]
     params = settings(limits=limits(clip_top_share=0.4), batch_size=4)
-    assert clip_filter(captions, params) == 4
+    assert clip_filter(captions, params, store) == 4
     assert (captions[-1].reason, captions[-1].measures) == (None, {})
     for caption in reference:
         expected = plain_cosine(params.clip, Image.open(io.BytesIO(caption.original)), caption.text)
@@ -79,11 +79,11 @@ def test_clip_filter_keeps_the_top_share_and_captions_without_an_original(single
     assert all(caption.measures["clip_original"] <= worst for caption in reference if caption.reason)
 
 
-def test_clip_filter_rejects_cosines_below_the_minimum(singles, settings, limits):
+def test_clip_filter_rejects_cosines_below_the_minimum(singles, settings, limits, store):
     reference = singles(3)
-    assert clip_filter(reference, settings(limits=limits(clip_min=1.0))) == 0
+    assert clip_filter(reference, settings(limits=limits(clip_min=1.0)), store) == 0
     assert {caption.reason for caption in reference} == {"alignment"}
-    assert clip_filter(captions_of("a dog"), settings(clip="local-dir:none")) == 0
+    assert clip_filter(captions_of("a dog"), settings(clip="local-dir:none"), store) == 0
 
 
 JUDGE = Judge(engine="server", server=Served(model="pinned-1", extra={}), max_failed_share=0.25)
@@ -127,7 +127,7 @@ def test_server_judge_filter(limits, chat_server, connection):
     assert len(chat_server.requests) == requests  # replies are cached
 
 
-def test_blip_filter_equals_transformers_and_keeps_captions_without_an_original(blip, singles):
+def test_blip_filter_equals_transformers_and_keeps_captions_without_an_original(blip, singles, store):
     from transformers import AutoProcessor, BlipForImageTextRetrieval
 
     reference = singles(6)
@@ -140,7 +140,7 @@ def test_blip_filter_equals_transformers_and_keeps_captions_without_an_original(
         expected.append(score.softmax(1)[0, 1].item())
     limit = round(sorted(expected)[2], 4) - 1e-4
     captions = [*reference, *captions_of("a dog")]
-    BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4).filter(captions)
+    BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4).filter(captions, store)
     assert [caption.measures["blip_itm"] for caption in reference] == pytest.approx(expected, abs=1e-4)
     assert max(expected) - min(expected) > 1e-3
     assert [caption.reason for caption in reference] == [None if value >= limit else "blip" for value in expected]
