@@ -165,13 +165,46 @@ def picture_tokens(processor: LlavaProcessor) -> int:
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, directory: Path) -> None:
-    """Write model and processor; casts the model to bfloat16, a VQ vision tower aside. Equal weights give equal bytes."""
+    """Write model and processor; casts the model to bfloat16, a VQ vision tower aside. Equal weights give equal bytes.
+
+    With a CLIP tower the files are laid out as llava-hf/llava-1.5-7b-hf's, which transformers 4 reads too; left to itself,
+    transformers 5 writes names for which transformers 4 warns and takes a random vision tower.
+    """
     in_float32 = tuple(f"model.{part}" for part in model._keep_in_fp32_modules_strict or ())
     round_weights(weight for name, weight in model.named_parameters() if not name.startswith(in_float32))
-    model.save_pretrained(directory)
+    weights, clip = model.state_dict(), isinstance(model.model.vision_tower, CLIPVisionModel)
+    if clip:  # `save_pretrained` gives all other names as in that checkpoint
+        tower = "model.vision_tower."
+        weights = {name.replace(tower, f"{tower}vision_model."): weight for name, weight in weights.items()}
+    model.save_pretrained(directory, state_dict=weights)
     processor.save_pretrained(directory)
+    if clip:
+        _rewrite_configs(directory)
     for file in directory.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes for the owner alone, and a DVC cache may be shared
+
+
+def _rewrite_configs(directory: Path) -> None:
+    """Put what transformers 5 has written to the JSON files where transformers 4 looks for it."""
+    config, processing, tokenizer = (
+        json.loads((directory / f"{name}.json").read_text("utf-8"))
+        for name in ("config", "processor_config", "tokenizer_config")
+    )
+    text = config["text_config"]
+    if "rope_theta" in (rope := text.get("rope_parameters") or {}):  # else there is none, or it differs by layer
+        del text["rope_parameters"]
+        text |= {key: rope.pop(key) for key in ("rope_theta", "partial_rotary_factor") if key in rope}
+        text["rope_scaling"] = None if rope == {"rope_type": "default"} else rope
+    image_processing = processing.pop("image_processor") | {"processor_class": processing["processor_class"]}
+    image_processing["image_processor_type"] += "Fast"  # transformers 4's name of the one that resizes with torchvision
+    # Every tokenizer is read from tokenizer.json as it is; without names transformers 4 returns `token_type_ids` as well.
+    tokenizer |= {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids", "attention_mask"]}
+    if isinstance(tokenizer.get("extra_special_tokens"), list):
+        tokenizer["additional_special_tokens"] = tokenizer.pop("extra_special_tokens")
+    written = {"config": config, "processor_config": processing, "preprocessor_config": image_processing,
+               "tokenizer_config": tokenizer}  # fmt: skip
+    for name, values in written.items():
+        (directory / f"{name}.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
@@ -181,7 +214,11 @@ def load(directory: str | Path) -> tuple[LlavaForConditionalGeneration, LlavaPro
         raise FileNotFoundError(f"{path} holds no vision-language model: run `dvc repro finetune untrained` first")
     transformers_logging.disable_progress_bar()
     model_class = _model_class(json.loads((path / "config.json").read_text())["vision_config"]["model_type"])
-    model = model_class.from_pretrained(path, dtype="auto", use_safetensors=True, local_files_only=True)
+    model, report = model_class.from_pretrained(
+        path, dtype="auto", use_safetensors=True, local_files_only=True, output_loading_info=True
+    )
+    if names := sorted({*report["missing_keys"], *report["unexpected_keys"]}):  # transformers only warns
+        raise ValueError(f"{path} has other weights than its model, first {names[0]}: run `dvc repro` to make it again")
     return cast_for_compute(model).eval().to(best_device()), AutoProcessor.from_pretrained(path, local_files_only=True)
 
 

@@ -1,11 +1,36 @@
 import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionModel, LlamaForCausalLM
 
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.model import assemble, load, picture_tokens, save
+from tests.rehearsal import load_vlm
+
+# Names of weights in model.safetensors.index.json of https://huggingface.co/llava-hf/llava-1.5-7b-hf, with their number where
+# the language model has n layers and the vision tower m.
+LLAVA_HF = {
+    r"language_model\.(lm_head|model\.embed_tokens|model\.norm)\.weight": lambda n, m: 3,
+    r"language_model\.model\.layers\.\d+\.(input_layernorm|post_attention_layernorm)\.weight": lambda n, m: 2 * n,
+    r"language_model\.model\.layers\.\d+\.mlp\.(down|gate|up)_proj\.weight": lambda n, m: 3 * n,
+    r"language_model\.model\.layers\.\d+\.self_attn\.[koqv]_proj\.weight": lambda n, m: 4 * n,
+    r"multi_modal_projector\.linear_[12]\.(bias|weight)": lambda n, m: 4,
+    r"vision_tower\.vision_model\.embeddings\.(class_embedding|(patch|position)_embedding\.weight)": lambda n, m: 3,
+    r"vision_tower\.vision_model\.encoder\.layers\.\d+\.layer_norm[12]\.(bias|weight)": lambda n, m: 4 * m,
+    r"vision_tower\.vision_model\.encoder\.layers\.\d+\.mlp\.fc[12]\.(bias|weight)": lambda n, m: 4 * m,
+    r"vision_tower\.vision_model\.encoder\.layers\.\d+\.self_attn\.(k|out|q|v)_proj\.(bias|weight)": lambda n, m: 8 * m,
+    r"vision_tower\.vision_model\.(post_layernorm|pre_layrnorm)\.(bias|weight)": lambda n, m: 4,
+}
+ROPE = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64}  # fmt: skip
 
 
 def ask(processor, question):
@@ -66,6 +91,83 @@ def test_a_saved_model_gives_the_same_logits(parts, picture, tmp_path, monkeypat
     with torch.no_grad():
         assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
         assert torch.equal(automatic(**inputs).logits, model(**inputs).logits)
+
+
+@pytest.fixture
+def long_llm(parts, tmp_path):
+    """As Llama 3.1 is: a head of its own, scaled rotary frequencies, a list of special tokens beside the named ones."""
+    folder = tmp_path / "long"
+    shutil.copytree(parts.llm, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"tie_word_embeddings": False, "rope_parameters": ROPE | {"rope_theta": 500000.0}}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].flip(0)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    tokenizer["extra_special_tokens"] = ["<|endoftext|>", "<|im_end|>"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    return dataclasses.replace(parts, llm=str(folder), image_aspect_ratio="pad")
+
+
+def test_a_saved_model_is_laid_out_as_llava_hfs(parts, long_llm, tmp_path):
+    """What transformers 4 needs beside these names is in the JSON files, and the weights are those that were given."""
+    for name, vlm in {"short": parts, "long": long_llm}.items():
+        model, processor = assemble(vlm)
+        save(model, processor, tmp_path / name)
+        names = load_file(tmp_path / name / "model.safetensors").keys()
+        shared = name == "short"  # the head, which is not saved then
+        counts = {pattern: sum(bool(re.fullmatch(pattern, name)) for name in names) for pattern in LLAVA_HF}
+        assert counts == {
+            pattern: count(2, 3) - (shared and "lm_head" in pattern) for pattern, count in LLAVA_HF.items()
+        }
+        assert len(names) == sum(counts.values())
+        config, processing, images, tokenizer = (
+            json.loads((tmp_path / name / f"{file}.json").read_text())
+            for file in ("config", "processor_config", "preprocessor_config", "tokenizer_config")
+        )
+        text = config["text_config"]
+        assert "rope_parameters" not in text
+        assert (text["rope_theta"], text["rope_scaling"]) == ((10000.0, None) if shared else (500000.0, ROPE))
+        assert (config["image_token_index"], config["vision_feature_layer"]) == (3, -2)
+        assert processing.keys() == {"image_token", "num_additional_image_tokens", "patch_size", "processor_class",
+                                     "vision_feature_select_strategy"}  # fmt: skip
+        assert images["image_processor_type"] == ("CLIPImageProcessorFast" if shared else "LlavaImageProcessorFast")
+        assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert tokenizer.get("additional_special_tokens", []) == ([] if shared else ["<|endoftext|>", "<|im_end|>"])
+        assert not isinstance(tokenizer.get("extra_special_tokens"), list)
+        loaded, read = load(tmp_path / name)
+        assert loaded.config.text_config.rope_parameters == model.config.text_config.rope_parameters
+        assert type(read.image_processor) is type(processor.image_processor)
+        assert read.image_processor.to_dict() == processor.image_processor.to_dict()
+        assert loaded.state_dict().keys() == model.state_dict().keys()
+        assert all(torch.equal(weight, model.state_dict()[key]) for key, weight in loaded.state_dict().items())
+
+
+def test_stock_transformers_get_the_same_logits(long_llm, tmp_path):
+    """By the command that other versions run as well."""
+    model, processor = assemble(long_llm)
+    save(model, processor, tmp_path / "vlm")
+    script = Path(__file__).parents[1] / "rehearsal/load_vlm.py"
+    done = subprocess.run([sys.executable, script, tmp_path / "vlm"], capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    assert (result["missing"], result["unexpected"]) == ([], [])
+    text = ask(processor, "What is this?")
+    inputs = processor(text=text, images=load_vlm.picture(), return_tensors="pt")
+    assert result["input_ids"] == inputs.input_ids[0].tolist()
+    with torch.no_grad():
+        torch.testing.assert_close(torch.tensor(result["logits"]), model.float()(**inputs).logits[0, -1, :8])
+
+
+def test_weights_of_other_names_are_an_error(parts, tmp_path):
+    save(*assemble(parts), tmp_path / "vlm")
+    file = tmp_path / "vlm/model.safetensors"
+    weights = {name.replace("vision_model.", "tower."): weight for name, weight in load_file(file).items()}
+    save_file(weights, file, {"format": "pt"})
+    with pytest.raises(
+        ValueError, match=r"vlm has other weights than its model, first .*vision_tower.*run `dvc repro`"
+    ):
+        load(tmp_path / "vlm")
 
 
 def test_the_same_seed_saves_the_same_bytes_and_leaves_torchs_generator_alone(parts, tmp_path):
