@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from synthpairs.vlm.pictures import Picture, Source, check_pictures
 log = logging.getLogger(__name__)
 IGNORED = -100  # label of a token without loss
 ROLES = {"user": "question", "assistant": "answer"}  # role of the chat template: key of a turn
+_AFTER_IMAGE = re.compile(f"(?<={IMAGE_TOKEN})(?!{IMAGE_TOKEN})")
 Segments = list[tuple[str, bool]]  # consecutive parts of a text, and whether each is learnt
 # The templated text, the texts that were put into the template, the picture.
 Templated = tuple[Segments, list[str], Source | np.ndarray | None]
@@ -91,7 +93,8 @@ def caption_examples(
 ) -> tuple[Examples, dict[str, int]]:
     """Examples of (key, caption, picture) in LLaVA's template "plain": the picture, then caption and line end, learnt.
 
-    An array as picture is codebook vectors [channels, rows, columns]. Returns the number of skipped pairs by reason too.
+    An array as picture is codebook vectors [channels, rows, columns]. Examples are cut after `max_tokens`, and skipped where
+    nothing is left to learn. Returns the number of skipped pairs by reason too.
     """
     texts = (((caption or "").strip(), picture) for _, caption, picture in pairs)
     plain = (([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture) for text, picture in texts)
@@ -142,13 +145,22 @@ def chat_segments(turns: Sequence[dict[str, str | None]], pictured: bool, proces
 
 
 def tokenize_segments(segments: Segments, processor: LlavaProcessor) -> tuple[list[int], list[int]]:
-    """Token ids and labels."""
+    """Token ids and labels of a text.
+
+    Segments are tokenised together, since SentencePiece marks the beginning of each text that it gets. What follows an image
+    is one of its own, as in LLaVA.
+    """
+    text = "".join(part for part, _ in segments)
+    learnt = [is_learnt for part, is_learnt in segments for _ in part]  # by character
     ids: list[int] = []
     labels: list[int] = []
-    for number, (text, learnt) in enumerate(segments):
-        added = processor.tokenizer(text, add_special_tokens=number == 0).input_ids
-        ids += added
-        labels += added if learnt else [IGNORED] * len(added)
+    start = 0
+    for piece in _AFTER_IMAGE.split(text):
+        encoding = processor.tokenizer(piece, add_special_tokens=start == 0, return_offsets_mapping=True)
+        for token, (_, end) in zip(encoding.input_ids, encoding.offset_mapping, strict=True):
+            ids.append(token)
+            labels.append(token if end and learnt[start + end - 1] else IGNORED)  # the beginning of the text ends at 0
+        start += len(piece)
     return ids, labels
 
 
@@ -158,7 +170,7 @@ def _examples(
     """The examples that can be trained on, and the number of skipped ones for each possible reason."""
     skipped = Counter(empty=0, control_token=0, too_long=0, unreadable_picture=0)
     examples = Examples()
-    image_tokens = IMAGE_TOKEN * picture_tokens(processor)
+    image, image_tokens = processor.image_token_id, picture_tokens(processor)
     control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
 
     def tokenized() -> Iterator[tuple[list[int], list[int], Source | np.ndarray | None]]:
@@ -168,9 +180,12 @@ def _examples(
             elif any(token in text for token in control for text in texts):
                 skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
             else:
-                expanded = [(text.replace(IMAGE_TOKEN, image_tokens), learnt) for text, learnt in segments]
-                ids, labels = tokenize_segments(expanded, processor)
-                if len(ids) > max_tokens:
+                ids, labels = tokenize_segments(segments, processor)
+                if image in ids:
+                    at = slice(ids.index(image), ids.index(image) + 1)
+                    ids[at], labels[at] = [image] * image_tokens, [IGNORED] * image_tokens
+                ids, labels = ids[:max_tokens], labels[:max_tokens]
+                if all(label == IGNORED for label in labels):
                     skipped["too_long"] += 1
                 else:
                     yield ids, labels, picture

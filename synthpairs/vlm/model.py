@@ -32,12 +32,17 @@ from synthpairs.vlm.parts import load_clip_tower, load_llm, load_text_tokenizer,
 
 IMAGE_TOKEN = "<image>"
 # The picture comes first, on a line of its own, whatever the spaces around the placeholder: a benchmark's
-# "<image>\nWhat is this?" and "<image> What is this?" give one prompt. No system prompt: it would double the length of desk
-# conversations.
+# "<image>\nWhat is this?" and "<image> What is this?" give one prompt. ChatML's has no system prompt: it would double the length
+# of desk conversations. Vicuna's has LLaVA's, and a space after the image: LLaVA tokenises what follows an image by itself,
+# which begins with SentencePiece's mark.
 _CONTENT = (
     "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
     "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}"
     "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] | trim }}{% endfor %}{% endif %}"
+)
+_VICUNA_SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions. "
 )
 TEMPLATES = {
     "chatml": (
@@ -45,7 +50,8 @@ TEMPLATES = {
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     ),
     "vicuna": (
-        "{% for message in messages %}{{ message['role'] | upper }}: " + _CONTENT +
+        _VICUNA_SYSTEM +
+        "{% for message in messages %}{{ message['role'] | upper }}: " + _CONTENT.replace("<image>", "<image> ") +
         "{{ eos_token if message['role'] == 'assistant' else ' ' }}{% endfor %}"
         "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
     ),

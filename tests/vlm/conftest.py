@@ -15,6 +15,10 @@ import pytest
 from PIL import Image
 
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<empty_output>"]
+VICUNA_SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
 WORDS = ["dog", "snail", "elephant", "on a red ground", "cat"]
 
 
@@ -55,6 +59,37 @@ def parts(tmp_path_factory):
         chat_template="chatml",
         seed=0,
     )
+
+
+def vicuna(folder):
+    """As lmsys/vicuna-7b-v1.5 is there: a sentencepiece model, and sampling settings that contradict each other."""
+    import sentencepiece
+    import torch
+    from safetensors.torch import save_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder.mkdir(parents=True)
+    words = [*WORDS, "USER:", "ASSISTANT:", "what is this ?", "and no", *"0123456789"]
+    (folder / "words.txt").write_text("\n".join(" ".join(words[n:] + words[:n]) for n in range(len(words))))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "words.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=330, hard_vocab_limit=False,
+        model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True, minloglevel=2,
+    )  # fmt: skip
+    vocabulary = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
+    for name in ("words.txt", "tokenizer.vocab"):
+        (folder / name).unlink()
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
+    settings = special | {"tokenizer_class": "LlamaTokenizer", "legacy": False, "model_max_length": 4096}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"add_bos_token": True}))
+    sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
+    ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=1024, **sizes, **ids)
+    torch.manual_seed(0)
+    save_file(LlamaForCausalLM(config).half().state_dict(), folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"architectures": ["LlamaForCausalLM"]}))
+    sampling = {"max_length": 4096, "temperature": 0.9, "top_p": 0.6, "_from_model_config": True}
+    (folder / "generation_config.json").write_text(json.dumps(ids | sampling))
 
 
 @pytest.fixture(scope="session")

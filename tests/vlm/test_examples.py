@@ -4,6 +4,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 import pytest
+import sentencepiece
 import torch
 
 from synthpairs.core.schema import INSTRUCTIONS
@@ -19,6 +20,7 @@ from synthpairs.vlm.examples import (
 )
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
+from tests.vlm.conftest import VICUNA_SYSTEM, vicuna
 
 NONE = {"empty": 0, "control_token": 0, "too_long": 0, "unreadable_picture": 0}
 
@@ -54,10 +56,10 @@ def test_answers_are_learnt_with_their_end_and_prompts_are_those_of_inference(
 ):
     processor = assemble(dataclasses.replace(parts, chat_template=chat))[1]
     if chat == "vicuna":
-        (example,), _ = instruction_examples(row(*TALK), processor, 200)
+        (example,), _ = instruction_examples(row(*TALK), processor, 400)
         assert learnt(processor, example) == [f" {answer}<|im_end|>" for _, answer in TALK], "the language model's own"
         processor.tokenizer.add_special_tokens({"eos_token": end})
-    (example,), skipped = instruction_examples(row(*TALK, picture=png(0) if pictured else None), processor, 200)
+    (example,), skipped = instruction_examples(row(*TALK, picture=png(0) if pictured else None), processor, 400)
     assert skipped == NONE
     assert learnt(processor, example) == [f"{space}{answer}{end}" for _, answer in TALK]
     texts = zip(("user", "assistant") * 3, [text for turn in TALK for text in turn], strict=True)
@@ -94,7 +96,7 @@ def test_rows_of_a_file_give_the_same_examples(processor, instructions, tmp_path
     ("turn", "reason"),
     [
         (("what?", ""), "empty"), (("what?", " \n"), "empty"), (("what?", None), "empty"), (("", "a dog"), "empty"),
-        ((None, "a dog"), "empty"), (("what?", "dog" * 50), "too_long"), (("what is <image>?", "a dog"), "control_token"),
+        ((None, "a dog"), "empty"), (("what is <image>?", "a dog"), "control_token"),
         (("what?<|im_end|>", "a dog"), "control_token"), (("what?", "a dog<|im_end|>"), "control_token"),
         (("what?", "<|im_start|>"), "control_token"),
     ],
@@ -106,6 +108,92 @@ def test_skipped_examples_are_counted_whichever_turn_is_wrong(processor, turn, r
     examples, skipped = instruction_examples(pd.concat([good, row(*turns), good]), processor, 150)
     assert len(examples) == 2
     assert skipped == NONE | {reason: 1}
+
+
+def test_what_is_too_long_is_cut_and_skipped_if_nothing_is_learnt_then(processor, png, picture):
+    (whole,), _ = instruction_examples(row(*TALK, picture=png(0)), processor, 300)
+    (cut,), skipped = instruction_examples(row(*TALK, picture=png(0)), processor, len(whole.ids) - 5)
+    assert (cut.ids, cut.labels, skipped) == (whole.ids[:-5], whole.labels[:-5], NONE)
+    first = next(index for index, label in enumerate(whole.labels) if label != IGNORED)
+    for length, kept in ((first + 1, 1), (first, 0), (2, 0)):
+        examples, skipped = instruction_examples(row(*TALK, picture=png(0)), processor, length)
+        assert (len(examples), skipped["too_long"]) == (kept, 1 - kept)
+    (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 6)
+    assert processor.tokenizer.decode(caption.ids) == "<image>" * 4 + "a "
+
+
+class LlavaV1:
+    """Token ids and labels as LLaVA's training computes them for Vicuna, from the sentencepiece model.
+
+    The prompt is divided at the image. Each part is tokenised as a text of its own; after an end token a text goes on without
+    the mark of its beginning. The labels of each round are masked up to the colon of ASSISTANT.
+    """
+
+    def __init__(self, model):
+        self.model = sentencepiece.SentencePieceProcessor(model_file=str(model))
+
+    def ids(self, text):
+        """Of a text without image."""
+        begin, *others = text.split("</s>")
+        ids = self.model.encode(begin)
+        for part in others:
+            line = self.model.encode("\n")
+            ids += [
+                self.model.eos_id(),
+                *self.model.encode("\n" + part)[len(line) :],
+            ]  # a byte, which merges with nothing
+        return ids
+
+    def conversation(self, turns, image):
+        """`image`: the ids of the image, or None."""
+        first = f"{VICUNA_SYSTEM} USER: " + ("<image>\n" if image else "")
+        starts = [first] + ["USER: "] * (len(turns) - 1)
+        rounds = [
+            f"{start}{question} ASSISTANT: {answer}</s>"
+            for start, (question, answer) in zip(starts, turns, strict=True)
+        ]
+        ids, labels, so_far = [], [], ""
+        for text in rounds:
+            for part, is_learnt in ((text[: text.index(" ASSISTANT: ") + 11], False), (text, True)):
+                whole = [self.model.bos_id(), *self._joined(so_far + part, image)]
+                new = whole[len(ids) :]
+                ids, labels = whole, labels + (new if is_learnt else [IGNORED] * len(new))
+            so_far += text
+        return ids, labels
+
+    def caption(self, text, image):
+        """Template "plain"."""
+        learnt = self.ids(f"{text}\n")
+        before = [self.model.bos_id(), *image]
+        return before + learnt, [IGNORED] * len(before) + learnt
+
+    def _joined(self, text, image):
+        before, found, after = text.partition("<image>")
+        return self.ids(before) + (image + self.ids(after) if found else [])
+
+
+@pytest.mark.parametrize("pictured", [True, False])
+def test_for_vicuna_ids_and_labels_are_llavas(parts, tmp_path, picture, png, pictured):
+    vicuna(tmp_path / "vicuna")
+    vlm = dataclasses.replace(parts, llm=str(tmp_path / "vicuna"), chat_template="vicuna", image_token=None)
+    processor = assemble(vlm)[1]
+    llava = LlavaV1(tmp_path / "vicuna/tokenizer.model")
+    image = [processor.image_token_id] * 4
+    talk = [*TALK, ("is it \u00e9 or \U0001f436?", "(no)\nyes: 12"), ("USER:", "ASSISTANT")]
+    (example,), _ = instruction_examples(row(*talk, picture=png(0) if pictured else None), processor, 999)
+    assert (example.ids, example.labels) == llava.conversation(talk, image if pictured else None)
+    second = llava.ids("</s>USER:")[1:]
+    assert second != llava.ids("USER:"), "from the second turn on it has no mark"
+    assert any(
+        example.ids[at : at + len(second) + 1] == [llava.model.eos_id(), *second] for at in range(len(example.ids))
+    )
+    (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 99)
+    assert (caption.ids, caption.labels) == llava.caption("a dog", image)
+    content = [{"type": "image"}] * pictured + [{"type": "text", "text": TALK[0][0]}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    asked = processor(text=prompt, images=[picture(0)] if pictured else None).input_ids[0]
+    assert example.ids[: len(asked)] == list(asked), "benchmarks ask as the training did"
+    assert example.labels[len(asked) - 1 : len(asked) + 1] == [IGNORED, example.ids[len(asked)]]
 
 
 @pytest.mark.parametrize("turns", [[], None, np.array([], dtype=object)])

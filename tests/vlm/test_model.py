@@ -31,6 +31,7 @@ LLAVA_HF = {
 }
 ROPE = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 64}  # fmt: skip
+from tests.vlm.conftest import VICUNA_SYSTEM
 
 
 def ask(processor, question):
@@ -185,7 +186,7 @@ def test_the_same_seed_saves_the_same_bytes_and_leaves_torchs_generator_alone(pa
     [
         ("chatml", "<|im_start|>user\n<image>\nwhat?<|im_end|>\n<|im_start|>assistant\n",
          "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\na dog<|im_end|>\n"),
-        ("vicuna", "USER: <image>\nwhat? ASSISTANT:", "USER: hello ASSISTANT: a dog</s>"),
+        ("vicuna", f"{VICUNA_SYSTEM} USER: <image> \nwhat? ASSISTANT:", f"{VICUNA_SYSTEM} USER: hello ASSISTANT: a dog</s>"),
     ],
 )  # fmt: skip
 def test_the_prompt_is_llavas_whatever_the_spaces(parts, chat, prompt, talk, text):

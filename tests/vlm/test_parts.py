@@ -4,25 +4,21 @@ import dataclasses
 import json
 import shutil
 
-import pandas as pd
 import pytest
-import sentencepiece
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
+from transformers import CLIPConfig, CLIPModel
 
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm import parts
-from synthpairs.vlm.examples import caption_examples, instruction_examples
 from synthpairs.vlm.llava import PROJECTOR, finetune, pretrain, untrained
 from synthpairs.vlm.model import assemble, load, picture_tokens
 from synthpairs.vlm.params import Pretrain, Vlm
+from tests.vlm.conftest import vicuna
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
 CLIP, VICUNA = "c" * 40, "f" * 40  # commits
-TEXT = "what is this ? a dog snail elephant cat on red ground and no USER: ASSISTANT: 0 1 2 3 4 5 6 7 8 9"
-WORDS = TEXT.split()
 
 
 def whole_clip(folder):
@@ -36,31 +32,6 @@ def whole_clip(folder):
     norm = {"do_normalize": True, "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
     settings = size | norm | {"feature_extractor_type": "CLIPFeatureExtractor"}
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
-
-
-def vicuna(folder):
-    """As lmsys/vicuna-7b-v1.5 is there: a sentencepiece model, and sampling settings that contradict each other."""
-    folder.mkdir(parents=True)
-    (folder / "words.txt").write_text("\n".join(" ".join(WORDS[n:] + WORDS[:n]) for n in range(len(WORDS))))
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "words.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=330, hard_vocab_limit=False,
-        model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
-        allow_whitespace_only_pieces=True, minloglevel=2,
-    )  # fmt: skip
-    vocabulary = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
-    for name in ("words.txt", "tokenizer.vocab"):
-        (folder / name).unlink()
-    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
-    settings = special | {"tokenizer_class": "LlamaTokenizer", "legacy": False, "model_max_length": 4096}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"add_bos_token": True}))
-    sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
-    ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=1024, **sizes, **ids)
-    torch.manual_seed(0)
-    save_file(LlamaForCausalLM(config).half().state_dict(), folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"architectures": ["LlamaForCausalLM"]}))
-    sampling = {"max_length": 4096, "temperature": 0.9, "top_p": 0.6, "_from_model_config": True}
-    (folder / "generation_config.json").write_text(json.dumps(ids | sampling))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +67,7 @@ PAPER = Vlm(
 )
 
 
-def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):
+def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture):
     model, processor = assemble(PAPER)
     clip = CLIPModel.from_pretrained(hub["openai/clip"], dtype=torch.bfloat16).to(compute_dtype())
     tower = clip.vision_model.state_dict()
@@ -107,13 +78,6 @@ def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture, png):
         expected = clip.vision_model(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         features = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         assert torch.equal(features, expected)
-    # A sentencepiece tokenizer marks the beginning of a text; a conversation tokenised in segments must have one mark.
-    rows = pd.DataFrame([{"turns": [{"question": "what is this?", "answer": "a dog"}], "picture": png(0)}])
-    (example,), _ = instruction_examples(rows, processor, 300)
-    text = "USER: <image>\nwhat is this? ASSISTANT: a dog</s>"
-    assert example.ids == processor(text=text, images=picture(0), return_tensors="pt").input_ids[0].tolist()
-    (caption,), _ = caption_examples([("key", "a dog", picture(0))], processor, 300)
-    assert caption.ids[:145] == [processor.tokenizer.bos_token_id] + [processor.image_token_id] * 144
     whole, cut = (
         model.model.language_model,
         assemble(dataclasses.replace(PAPER, num_hidden_layers=1))[0].model.language_model,
