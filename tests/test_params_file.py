@@ -139,7 +139,11 @@ def test_an_example_can_be_pasted_in(section, line, pasted, params):
     put_k(params, expected)
 
 
-@pytest.mark.parametrize("names", [[name] for name in PRESETS] + [["paper", "better-synth"]], ids="+".join)
+@pytest.mark.parametrize(
+    "names",
+    [[name] for name in PRESETS] + [["paper", "better-synth"], ["paper", "paper-13b", "paper-lora"]],
+    ids="+".join,
+)
 def test_dvc_writes_into_what_a_preset_wrote(names, params):
     for name in names:
         changed = presets.apply(name)
@@ -158,6 +162,8 @@ def test_flags_write_what_the_preset_writes(name, params):
         ):
             presets.as_flags(name)
         return
+    if name.startswith("paper-"):  # laid over it
+        presets.apply("paper")
     flags = presets.as_flags(name).split(" ")
     assert set(flags[::2]) == {"-S"}
     assert list(to_path_overrides(flags[1::2])) == ["params.yaml"]

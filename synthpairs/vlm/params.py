@@ -46,6 +46,9 @@ class Training:
     learning_rate: Annotated[float, Within(0, 1)]  # peak, followed by a cosine to 0
     warmup_ratio: Annotated[float, Within(0, 1)]  # share of the steps in which the rate rises from 0
     weight_decay: Annotated[float, Within(0, 1)]
+    max_grad_norm: (
+        Annotated[float, Within(0)] | None
+    )  # of all gradients together, to which longer ones are scaled; null: none are
     max_length: Annotated[int, Within(2, 65536)]  # of picture and text; longer examples are cut
     max_skipped_ratio: Annotated[float, Within(0, 1)]  # share of the examples; with more skipped the stage fails
     save_steps: Annotated[int, Within(1)]

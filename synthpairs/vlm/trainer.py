@@ -140,6 +140,7 @@ def training_arguments(
         max_steps=steps,
         learning_rate=params.learning_rate,
         weight_decay=params.weight_decay,
+        max_grad_norm=params.max_grad_norm or 0.0,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(params.warmup_ratio * steps),
         bf16=compute_dtype() == torch.bfloat16,

@@ -164,6 +164,7 @@ def training():
         "learning_rate": 0.01,
         "warmup_ratio": 0.1,
         "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
         "max_length": 120,
         "max_skipped_ratio": 0.0,
         "save_steps": 3,

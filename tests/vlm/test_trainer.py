@@ -77,3 +77,11 @@ def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
     check_disk_space(tmp_path, layer, 1)
     with pytest.raises(OSError, match=r"needs .* GiB for checkpoints"):
         check_disk_space(tmp_path, layer, 2)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(None, 0), (0.5, 0.5)]
+)  # 0 switches it off in the HF Trainer, whose default is 1
+def test_gradients_are_clipped_only_where_params_say_so(training, tmp_path, limit, expected):
+    params = Training(**training | {"max_grad_norm": limit})
+    assert training_arguments("pretrain", params, 10, tmp_path, None).max_grad_norm == expected
