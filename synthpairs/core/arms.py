@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from synthpairs.core.config import load_params
 
-Arm = Literal["selected", "random", "real"]
+Arm = Literal["selected", "random", "real", "all-real"]
 TokenArm = Literal["real-tokens", "genpair", "synthetic"]
 UNTRAINED = "untrained"  # the model before any training: a baseline in the benchmarks
 MODELS = Path("models/vlm")  # one folder for each arm

@@ -1,10 +1,11 @@
-"""Training pairs of the arms, all of one size."""
+"""Training pairs of the arms, all of one size but `all-real`."""
 
 import pandas as pd
 
 from synthpairs.core.arms import Arm
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import hash_score, sort_by_score
+from synthpairs.selection.training_pairs import original_key
 
 ALIGNMENT = "alignment"  # the caption filter by CLIP cosine with the caption's original picture
 
@@ -27,6 +28,9 @@ def make_training_pairs(
     elif arm == "random":
         pairs = _random(scored, len(selected), params).assign(origin="synthetic")
         counts = {"pairs": len(pairs)}
+    elif arm == "all-real":
+        pairs = _all_real(captions, rejected).assign(origin="real", shard=None)
+        counts = {"pairs": len(pairs), "rejected": len(pairs) - int(pairs["kept"].astype(bool).sum())}
     else:
         pairs = _real(captions, rejected, len(selected), params).assign(origin="real", shard=None)
         pairs["key"] = pairs["uid"]
@@ -54,3 +58,11 @@ def _real(captions: pd.DataFrame, rejected: pd.DataFrame, size: int, params: Sel
     pairs = pd.concat([kept, spare.assign(kept=False)], ignore_index=True)
     pairs["order"] = hash_score(pairs["uid"], params.seed, "arm")
     return pairs.sort_values(["kept", "order", "uid"], ascending=[False, True, True]).head(size)
+
+
+def _all_real(captions: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
+    """All reference captions with their original pictures, whatever the filters say of them: LLaVA's pretraining data."""
+    pairs = pd.concat([captions.assign(kept=True), rejected.assign(kept=False)], ignore_index=True)
+    pairs = pairs[(pairs["source"] == "human") & pairs["pictured"]]
+    numbers = pairs.groupby("uid").cumcount()  # equal captions are duplicates for the filters, and different pairs here
+    return pairs.assign(key=[original_key(uid, number) for uid, number in zip(pairs["uid"], numbers, strict=True)])

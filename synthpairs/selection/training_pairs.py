@@ -1,5 +1,6 @@
 """Reading of an arm's training pairs with their pictures, from shards or caption tables."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -33,7 +34,7 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, S
     real = pairs[pairs["origin"] == "real"]
     if len(real):
         where = " and ".join(str(data / name) for name in CAPTION_TABLES)
-        yield from _matched(real, originals(data, set(real["key"])), where)
+        yield from _matched(real, _keyed(originals(data, set(real["uid"]))), where)
 
 
 def originals(
@@ -52,6 +53,20 @@ def originals(
                     for row, uid in enumerate(batch["uid"].to_pylist()):
                         if uid in uids:
                             yield uid, batch["original"][row].as_py()
+
+
+def original_key(uid: str, number: int) -> str:
+    """Key of a real pair: its caption's uid, and from the second picture of equal captions on its number."""
+    return f"{uid}.{number}" if number else uid
+
+
+def _keyed(pictures: Iterator[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes]]:
+    """(key, encoded picture) of all captions that have one."""
+    numbers: Counter[str] = Counter()
+    for uid, picture in pictures:
+        if picture is not None:
+            yield original_key(uid, numbers[uid]), picture
+            numbers[uid] += 1
 
 
 def _matched(

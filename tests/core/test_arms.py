@@ -21,7 +21,9 @@ def test_other_arguments_are_an_error(arguments, got):
 
 def test_the_list_has_known_arms_only(project_root):
     project_root(arms=["selected", "best"])
-    with pytest.raises(ValueError, match=r"params\.yaml: arms\[1\] must be one of selected, random, real; got 'best'"):
+    with pytest.raises(
+        ValueError, match=r"params\.yaml: arms\[1\] must be one of selected, random, real, all-real; got 'best'"
+    ):
         chosen_arm(["selected"], "arms")
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from synthpairs.core.schema import CAPTIONS, PAIRS, REJECTED, SCORES, SELECTED, caption_uid
@@ -13,7 +14,7 @@ from synthpairs.core.storage import read_bytes, write_table
 from synthpairs.selection.make import make_selection
 from synthpairs.selection.training_pairs import load_training_pairs
 from tests.memory import add_pictures, little_memory
-from tests.selection.conftest import ARMS, pictures_of
+from tests.selection.conftest import ARMS, caption_row, pictures_of
 
 
 def contents(folder):
@@ -74,6 +75,22 @@ def test_the_real_arm_takes_kept_captions_first_and_all_of_fewer(settings, data)
     write_table(data / "captions/rejected.parquet", rejected, REJECTED)
     assert real(1) == (0, 0, 0)
     assert list(load_training_pairs("real", data)) == []
+
+
+def test_the_arm_all_real_has_every_original_picture(settings, data):
+    rows = pq.read_table(data / "captions/rejected.parquet").to_pylist()
+    rows += [
+        caption_row(text, "human", "exact_duplicate", seed) for seed, text in ((7, "an ant"), (8, "an ant"), (9, "!!"))
+    ]
+    write_table(data / "captions/rejected.parquet", rows, REJECTED)
+    metrics = make_selection(settings(num_pairs=1), [*ARMS, "all-real"], data, data / "selection")
+    assert metrics["arms"]["all-real"] == {"pairs": 8, "rejected": 6}
+    loaded = list(load_training_pairs("all-real", data))
+    tables = pd.concat(pd.read_parquet(data / f"captions/{name}.parquet") for name in ("kept", "rejected"))
+    tables = tables[tables["source"] == "human"]
+    expected = sorted(zip(tables["text"], tables["original"], strict=True))
+    assert sorted((text, picture) for _, text, picture in loaded) == expected
+    assert len({key for key, _, _ in loaded}) == 8
 
 
 def test_load_pairs_gives_each_arm_its_pictures(settings, data):

@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPVisionM
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.model import assemble, load, picture_tokens, save
 from tests.rehearsal import load_vlm
+from tests.vlm.conftest import VICUNA_SYSTEM
 
 # Names of weights in model.safetensors.index.json of https://huggingface.co/llava-hf/llava-1.5-7b-hf, with their number where
 # the language model has n layers and the vision tower m.
@@ -31,7 +32,6 @@ LLAVA_HF = {
 }
 ROPE = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 64}  # fmt: skip
-from tests.vlm.conftest import VICUNA_SYSTEM
 
 
 def ask(processor, question):

@@ -3,7 +3,7 @@
 import math
 import mmap
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -109,6 +109,7 @@ def read_run(captions: int | None) -> Run:
     illustrated = [one for one in curation.sources if one.format == "webdataset" or one.columns.image is not None]
     with_image = curation.reference.pictures + sum(source.limit or read for source in illustrated)
     originals = min(with_image, read - generated)
+    real = curation.reference.pictures + sum(source.limit or read for source in illustrated if source.name == "human")
     kept, table = captions or read, Path("data/captions/kept.parquet")
     if not captions and table.exists():
         kept = pq.read_metadata(table).num_rows
@@ -132,7 +133,8 @@ def read_run(captions: int | None) -> Run:
         *_images(images, painted, painted * each, pairs, notes),
         *_audit(section(Contamination, "contamination"), audited, images.image_size**2),
         _tokens(section(GenerateTokens, "generate_tokens"), section(ClassCaptions, "class_captions"), len(world.concepts)),
-        *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks, pairs, len(arms), size, notes),
+        *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks,
+                   [min(real, originals) if arm == "all-real" else pairs for arm in arms], size, notes),
         Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with and without images
         Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
         Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
@@ -217,11 +219,13 @@ def _audit(contamination: Contamination, count: int, pixels: int) -> list[Work]:
 
 
 def _training(
-    pretrain: Pretrain, finetune: Finetune, tasks: Tasks, pairs: int, arms: int, size: float | None, notes: list[str]
+    pretrain: Pretrain, finetune: Finetune, tasks: Tasks, pairs: Sequence[int], size: float | None, notes: list[str]
 ) -> list[Work]:
+    """`pairs`: the number of each arm's training pairs."""
+
     def examples(section: Training, number: int) -> int:
         number = math.ceil(number * section.epochs)
-        return arms * (number if section.max_steps is None else min(number, section.max_steps * section.batch_size))
+        return number if section.max_steps is None else min(number, section.max_steps * section.batch_size)
 
     conversations = tasks.instructions.pictures + tasks.instructions.text
     if finetune.instructions:
@@ -236,10 +240,10 @@ def _training(
     if finetune.trainable_layers:
         notes.append("finetune.trainable_layers: counted as a training of all layers")
     trained = rates.LORA_SHARE * finetune.lora.rank if finetune.lora else 1.0
-    disk = (size or LLAVA) * (arms * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
+    disk = (size or LLAVA) * (len(pairs) * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
     return [
-        Work("pretrain", "", "pretrain", examples(pretrain, pairs), size),
-        Work("finetune", "", "finetune", examples(finetune, conversations), size, disk=disk),
+        Work("pretrain", "", "pretrain", sum(examples(pretrain, number) for number in pairs), size),
+        Work("finetune", "", "finetune", len(pairs) * examples(finetune, conversations), size, disk=disk),
     ]
 
 

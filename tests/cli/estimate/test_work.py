@@ -176,7 +176,13 @@ def test_wrong_values_are_named(change, key, value, message):
 
 @pytest.mark.parametrize(
     ("presets", "images"),
-    [("paper", 1_000_000), ("paper better-synth", 2_000_000), ("smoke", None), ("sdxl-lightning", None)],
+    [
+        ("paper", 1_000_000),
+        ("paper better-synth", 2_000_000),
+        ("paper paper-13b paper-qlora", None),
+        ("smoke", None),
+        ("sdxl-lightning", None),
+    ],
 )
 def test_presets_can_be_planned(change, presets, images, capsys):
     shutil.copytree(ROOT / "presets", "presets")
@@ -187,6 +193,8 @@ def test_presets_can_be_planned(change, presets, images, capsys):
         work = rows()
         assert work["images", ""].count == images
         assert work["captions", "BLIP"].count == 2_558_128  # every caption of both sources has an image
+        arms = work["pretrain", ""].count
+        assert arms == {"paper": 3 * 100_000 + 558_128, "paper better-synth": 4 * (3 * 50_000 + 558_128)}[presets]
         assert ("benchmark", "lmms-eval") in work
         assert "665,298" in capsys.readouterr().out  # instructions, as the file does not exist
 
