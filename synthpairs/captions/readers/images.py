@@ -15,7 +15,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # some other formats s
 
 
 def original(cell: Any, folder: Path, side: int) -> bytes | None:
-    """The image in a row's `image` cell as an RGB PNG, centre-cropped and resized to `side` x `side`; None for an empty cell.
+    """The whole image in a row's `image` cell as an RGB PNG, its shorter side at most `side` pixels; None for an empty cell.
 
     ValueError for a path outside of `folder`, more than MAX_BYTES bytes, more pixels than PIL's MAX_IMAGE_PIXELS, and
     undecodable data.
@@ -32,7 +32,10 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(payload), formats=_FORMATS) as image:
                 image.draft("RGB", (2 * side, 2 * side))  # decodes a large JPEG at reduced size
-                small = ImageOps.fit(_on_white(ImageOps.exif_transpose(image)), (side, side), Image.Resampling.LANCZOS)
+                whole = _on_white(ImageOps.exif_transpose(image))
+                scale = min(1.0, side / min(whole.size))
+                size = (round(whole.width * scale), round(whole.height * scale))
+                small = whole.resize(size, Image.Resampling.LANCZOS)
     except Exception as error:  # PIL's decoders raise many types on broken data
         raise ValueError(f"picture: {decoder_message(error)}") from None
     png = io.BytesIO()

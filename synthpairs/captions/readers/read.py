@@ -36,7 +36,7 @@ READERS: dict[str, Reader] = {
 
 
 def read_sources(sources: Sequence[Source], side: int, concepts: Sequence[str]) -> Iterator[Caption]:
-    """Captions of all sources in order, with original images of `side` x `side` pixels; files are ordered by name.
+    """Captions of all sources in order, with original images (see `original`); files are ordered by name.
 
     Rows with unreadable text or image come as rejected captions (`unreadable`), whose detail names file and line. ValueError
     or FileNotFoundError for missing files, folders and columns; missing files raise before anything is read.

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synthpairs.core.schema import MEASURES
-from synthpairs.core.storage import write_table
+from synthpairs.core.storage import read_table, write_table
 from synthpairs.evaluation.distributions.measure import measure_pairs
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.distributions.rankings import rankings
@@ -30,8 +30,13 @@ def make_distributions(
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, float]]:
     """Write `out`/measures.parquet; return results, the measures of each set's pairs (column `set`), volatile metrics.
 
-    ValueError when no candidate's image can be read.
+    ValueError when no candidate's image can be read, or when images would be measured smaller than SSIM's small version.
     """
+    if params.image_size <= scores.ssim.downscale_to:
+        raise ValueError(
+            f"params.yaml: distributions.image_size must be above scores.ssim.downscale_to, {scores.ssim.downscale_to}, "
+            f"got {params.image_size}"
+        )
     sets = draw_sets(data, params.count, params.seed)
     rows, reused = measure_pairs(sets.rows, params, scores, data)
     write_table(out / TABLE, [{"other_cosine": None} | row for row in rows], MEASURES)
@@ -41,6 +46,10 @@ def make_distributions(
         raise ValueError(
             "distributions: no candidate's image can be read; see data/contamination/contamination.parquet"
         )
+    scored = read_table(data / "scores/scores.parquet", "dvc repro scores")[["key", "ssim"]]
+    pool = (
+        parts["candidates"].drop(columns="ssim").merge(scored, on="key")
+    )  # with the SSIM that rankings go by, at full size
     candidates = pq.read_metadata(data / "images/manifest.parquet").num_rows
     results = {
         "candidates": candidates,
@@ -49,8 +58,8 @@ def make_distributions(
         "against_real": against_real(table, sets, params),
         "captions_with_both": len(captions_with_both(table, sets)),
         "coupled": same_caption_differences(table, sets, params),
-        "preferences": preferences(table, sets, params),
-        "rankings": rankings(parts["candidates"], select.num_pairs / candidates, select, params),
+        "preferences": preferences(pool, params),
+        "rankings": rankings(pool, select.num_pairs / candidates, select, params),
         "other": None if params.other is None else params.other.clip,
     }
     measures = pd.concat([part.assign(set=name) for name, part in parts.items()], ignore_index=True)

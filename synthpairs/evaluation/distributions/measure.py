@@ -33,7 +33,7 @@ REGIONS = {"scale": 100, "sigma": 0.8, "min_size": 20}  # the segmentation's aut
 def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, data: Path) -> tuple[list[dict], int]:
     """Rows of MEASURES for rows of PAIRS, sorted by key, without unreadable images; and the number from the work store.
 
-    Cosines and SSIM of candidates equal those of stage `scores`.
+    Cosines of candidates equal those of stage `scores`. SSIM depends on the size, so images of all sets get one first.
     """
     clips = {"clip_cosine": ("scores", scores), "other_cosine": ("distributions.other", params.other)}
     scorers = {
@@ -81,7 +81,7 @@ def _measure(
     readable = [(key, text, image) for key, text, image in decoded if not isinstance(image, str)]
     cells: list[dict[str, Any]] = [
         {"key": key, "words": len(text.split())}
-        | {"ssim": round(self_similarity(image, scores.ssim), DECIMALS)}
+        | {"ssim": round(self_similarity(resized(image, params.image_size), scores.ssim), DECIMALS)}
         | {name: round(value, DECIMALS) for name, value in image_measures(image, params.image_size).items()}
         for key, text, image in readable
     ]
@@ -93,6 +93,11 @@ def _measure(
     return cells
 
 
+def resized(image: Image.Image, side: int) -> Image.Image:
+    """The image at `side` x `side` pixels."""
+    return image.resize((side, side), Image.Resampling.BICUBIC)
+
+
 def image_measures(image: Image.Image, side: int) -> dict[str, float]:
     """IMAGE_MEASURES of an RGB image, resized to `side` x `side` pixels first, so that images of all sizes compare.
 
@@ -100,7 +105,7 @@ def image_measures(image: Image.Image, side: int) -> dict[str, float]:
     8, `clutter` the number of regions of a graph-based segmentation (Felzenszwalb and Huttenlocher 2004), which follows
     how cluttered people find an image (Bravo and Farid 2008, https://doi.org/10.1167/8.1.23).
     """
-    small = image.resize((side, side), Image.Resampling.BICUBIC)
+    small = resized(image, side)
     gray = np.asarray(small.convert("L"))
     regions = felzenszwalb(np.asarray(small), **REGIONS)
     return {

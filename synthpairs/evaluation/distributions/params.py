@@ -20,6 +20,6 @@ class Distributions:
 
     seed: Annotated[int, Within(0)]  # of the draw and of the bootstrap
     count: Annotated[int, Within(2)]  # pairs of a set at most, drawn by hash
-    image_size: Annotated[int, Within(16, 8192)]  # pixels of both sides at which images are measured
+    image_size: Annotated[int, Within(16, 8192)]  # pixels of both sides at which images are measured, SSIM too
     other: OtherClip | None  # null: how far the selection depends on the CLIP is not measured
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval

@@ -110,13 +110,12 @@ def same_caption_differences(table: pd.DataFrame, sets: PairSets, params: Distri
     }
 
 
-def preferences(table: pd.DataFrame, sets: PairSets, params: Distributions) -> dict[str, Any]:
+def preferences(pool: pd.DataFrame, params: Distributions) -> dict[str, Any]:
     """Rank correlations of both scores with the measures over candidates, and the variance that concepts explain."""
-    part = sets.of("candidates", table)
     return {
         score: {
-            "correlations": {name: spearman(part, score, name, params) for name in (*IMAGE_MEASURES, "words", other)},
-            "of_concept": omega_squared(part[score], clusters(part)),
+            "correlations": {name: spearman(pool, score, name, params) for name in (*IMAGE_MEASURES, "words", other)},
+            "of_concept": omega_squared(pool[score], clusters(pool)),
         }
         for score, other in (("ssim", "clip_cosine"), ("clip_cosine", "ssim"))
     }

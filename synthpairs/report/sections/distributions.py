@@ -20,7 +20,8 @@ def section(results: dict[str, Any]) -> str:
         [
             "## Synthetic and real pairs compared",
             "Real pairs are original images with their reference captions (at desk scale made of templates over emoji "
-            "names). The figure shows the cumulative distribution of each measure in each set.",
+            "names). The figure shows the cumulative distribution of each measure in each set. All images are brought to one "
+            "size (`distributions.image_size`) before SSIM, edges, entropy and regions are measured: SSIM depends on it.",
             "![cumulative distribution of each measure in each set](distributions.png)",
             "*Synthetic - real* is the mean paired difference between the generated and the original image of a "
             f"caption (n = {n:,}), with a 95% interval (concepts resampled) and p Holm-corrected over the table. "

@@ -1,4 +1,4 @@
-"""Original images: square PNGs of all decodable formats; bombs and broken files are errors."""
+"""Original images: whole, as PNGs, of all decodable formats; bombs and broken files are errors."""
 
 import io
 from pathlib import Path
@@ -13,20 +13,23 @@ from tests.captions.readers.conftest import encoded
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_an_original_is_a_small_rgb_png(form):
     image = Image.open(io.BytesIO(original(encoded("red", (200, 100), form), Path(), 16)))
-    assert (image.size, image.mode, image.format) == ((16, 16), "RGB", "PNG")
+    assert (image.size, image.mode, image.format) == ((32, 16), "RGB", "PNG")
     red, green, blue = image.getpixel((8, 8))
     assert red > 240 > 15 > max(green, blue)
 
 
-def test_images_are_cropped_to_the_centre_rotated_by_exif_and_put_on_white():
+def test_images_stay_whole_are_rotated_by_exif_and_put_on_white():
     image = Image.new("RGBA", (30, 10), "red")
     image.paste((0, 0, 255, 255), (10, 0, 20, 5))
     image.paste((0, 0, 0, 0), (10, 5, 20, 10))
     buffer, turned = io.BytesIO(), Image.Exif()
     turned[0x0112] = 3  # upside down
     image.save(buffer, "PNG", exif=turned)
-    square = Image.open(io.BytesIO(original(buffer.getvalue(), Path(), 10)))
-    assert (square.getpixel((5, 1)), square.getpixel((5, 8))) == ((255, 255, 255), (0, 0, 255))
+    for side in (10, 40):  # small ones are not enlarged
+        whole = Image.open(io.BytesIO(original(buffer.getvalue(), Path(), side)))
+        assert whole.size == (30, 10)
+        points = [whole.getpixel(point) for point in ((5, 5), (15, 1), (15, 8), (25, 5))]
+        assert points == [(255, 0, 0), (255, 255, 255), (0, 0, 255), (255, 0, 0)]
 
 
 @pytest.mark.parametrize("cell", [None, "", b"", {"bytes": None, "path": None}])

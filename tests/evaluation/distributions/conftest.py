@@ -56,7 +56,7 @@ def results_of(table, chosen):
     return {
         "candidates": 60, "unreadable": 0, "sets": describe(table, chosen), "other": "a second one",
         "against_real": against_real(table, chosen, PARAMS), "captions_with_both": len(captions_with_both(table, chosen)),
-        "coupled": same_caption_differences(table, chosen, PARAMS), "preferences": preferences(table, chosen, PARAMS),
+        "coupled": same_caption_differences(table, chosen, PARAMS), "preferences": preferences(pool, PARAMS),
         "rankings": rankings(pool, 0.25, SELECT, PARAMS),
     }  # fmt: skip
 

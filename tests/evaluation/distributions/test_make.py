@@ -38,7 +38,7 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, 
     table = pd.read_parquet(selected / "one" / TABLE).set_index("key")
     known = pd.read_parquet(selected / "scores/scores.parquet").set_index("key")
     both = table.loc[known.index]
-    pd.testing.assert_frame_equal(both[["clip_cosine", "ssim"]], known[["clip_cosine", "ssim"]])
+    pd.testing.assert_series_equal(both["clip_cosine"], known["clip_cosine"])
     assert (table["other_cosine"] == table["clip_cosine"]).all()
     assert set(table["origin"]) == {"real", "synthetic"}
     assert results["rankings"]["cosines"]["value"] == 1
@@ -56,6 +56,30 @@ def test_candidates_keep_their_scores_and_real_pairs_get_some(selected, params, 
     assert few.keys != draw_sets(selected, 2, seed=1).keys
     edit_code()
     assert make("two")[2] == {"reused": 0}
+
+
+def test_ssim_is_compared_at_one_size_and_rankings_go_by_the_scores(selected, params, scores, settings):
+    """Candidates have 64 pixels, real images 32."""
+    known = pd.read_parquet(selected / "scores/scores.parquet").set_index("key")["ssim"]
+    results = {}
+    for size in (32, 64):
+        results[size], measures, _ = make_distributions(
+            replace(params, image_size=size), scores(), settings(), selected, selected / "out"
+        )
+        table = measures[measures["set"] == "candidates"].set_index("key")["ssim"]
+        assert table[known.index].equals(known) == (size == 64)
+    first, second = (
+        {name: one["standardised"]["ssim"] for name, one in each["rankings"]["strategies"].items()}
+        for each in results.values()
+    )
+    assert first == second
+    assert (
+        results[32]["sets"]["candidates"]["measures"]["ssim"] != results[64]["sets"]["candidates"]["measures"]["ssim"]
+    )
+    with pytest.raises(
+        ValueError, match=r"distributions.image_size must be above scores.ssim.downscale_to, 21, got 20"
+    ):
+        make_distributions(replace(params, image_size=20), scores(), settings(), selected, selected / "out")
 
 
 @pytest.mark.parametrize(
