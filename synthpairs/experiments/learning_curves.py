@@ -114,7 +114,7 @@ def _trial(arm: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Pat
         if metrics["steps"] != config.steps[-1]:
             raise ValueError(
                 f"{arm}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
-                f"not {config.steps[-1]}: increase pretrain_tokens.max_length in params.yaml"
+                f"not {config.steps[-1]}: mend these captions, or increase pretrain_tokens.max_length in params.yaml"
             )
     tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]
     return pd.concat(tables, ignore_index=True)

@@ -152,8 +152,10 @@ def test_first_reached_is_the_first_step_at_the_baselines_last_mean():
 
 def test_impossible_measurements_are_refused(config, data):
     short = config()
-    pretrain = dataclasses.replace(short.pretrain, max_length=15, max_skipped_ratio=1.0)
-    with pytest.raises(ValueError, match=r"pretraining ends at step \d, not 10: increase pretrain_tokens\.max_length"):
+    pretrain = dataclasses.replace(short.pretrain, max_length=6, max_skipped_ratio=1.0)  # the image alone
+    with pytest.raises(
+        ValueError, match=r"pretraining ends at step \d, not 10: mend .*, or increase pretrain_tokens\.max_length"
+    ):
         measure_learning_curves(dataclasses.replace(short, pretrain=pretrain))
     (data / "generated_tokens/manifest.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"manifest\.parquet is missing: run `dvc repro generate_tokens` first"):
