@@ -99,7 +99,7 @@ def _train(arm: Arm, config: SeedsConfig, work: Path) -> Path:
     candidates = read_candidates(config.data)
     best = select_top_k(rank_candidates(candidates, config.select)[0], config.select)
     scored = candidates.dropna(subset=["clip_cosine", "ssim"])
-    pairs, _ = make_training_pairs(arm, best, scored, *read_captions(config.data), config.select)
+    pairs, _ = make_training_pairs(arm, best, scored, *read_captions(config.data, arm == "all-real"), config.select)
     pretrain(with_pictures(pairs, config.data), config.vlm, config.pretrain, work / "pretrained")
     finetune(config.instructions(), work / "pretrained", config.vlm, config.finetune, work / "tuned")
     return work / "tuned"

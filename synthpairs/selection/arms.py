@@ -20,7 +20,8 @@ def make_training_pairs(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """An arm's training pairs, by key, with the columns of PAIRS among theirs; and their numbers by origin.
 
-    `scored`: all candidates with scores. `captions`, `rejected`: the caption tables as of read_captions.
+    `scored`: all candidates with scores. `captions`, `rejected`: the caption tables as of read_captions, for
+    `all-real` with the column `pictured`.
     """
     if arm == "selected":
         pairs = selected.assign(origin="synthetic")

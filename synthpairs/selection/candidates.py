@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from synthpairs.core.storage import read_table
 
@@ -28,11 +30,22 @@ def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return columns.merge(scores[["key", "clip_cosine", "ssim"]], on="key", how="left", validate="one_to_one")
 
 
-def read_captions(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Kept and rejected captions in the folder `data`, with the columns that the choice and the description of pairs need."""
+def read_captions(data: Path, pictured: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Kept and rejected captions in the folder `data`, with the columns that the choice and the description of pairs need.
+
+    With `pictured` a column of this name says which have an original picture; that streams all pictures once.
+    """
 
     def read(name: str, *more: str) -> pd.DataFrame:
+        path = data / f"captions/{name}.parquet"
         columns = ["uid", "text", "source", "concept", "drawings", "clip_original", *more]
-        return read_table(data / f"captions/{name}.parquet", "dvc repro captions", columns)
+        table = read_table(path, "dvc repro captions", columns)
+        return table.assign(pictured=_pictured(path)) if pictured else table
 
     return read("kept"), read("rejected", "reason")
+
+
+def _pictured(path: Path) -> np.ndarray:
+    with pq.ParquetFile(path, buffer_size=2**20) as file:
+        batches = file.iter_batches(64, columns=["original"])
+        return np.array([known for batch in batches for known in batch["original"].is_valid().to_pylist()], dtype=bool)

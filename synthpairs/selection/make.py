@@ -19,7 +19,8 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     """Write `out` (selected.parquet, pairs/ARM.parquet) from `data`; returns metrics."""
     if len(set(arms)) < len(arms):
         raise ValueError(f"params.yaml: arms must name each arm once, got {arms}")
-    candidates, (captions, rejected) = read_candidates(data), read_captions(data)
+    candidates = read_candidates(data)
+    captions, rejected = read_captions(data, pictured="all-real" in arms)
     ranked, excluded = rank_candidates(candidates, params)
     selected = select_top_k(ranked, params)
     if len(selected) < params.num_pairs:
