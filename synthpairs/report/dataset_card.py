@@ -9,6 +9,7 @@ import pandas as pd
 from synthpairs.core.assets import pinned
 from synthpairs.core.markdown import markdown_table
 from synthpairs.core.schema import CANDIDATES, SELECTED
+from synthpairs.core.shards import shard_keys, shard_name
 from synthpairs.core.storage import read_table
 from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
 from synthpairs.selection.candidates import read_candidates, read_captions
@@ -36,7 +37,8 @@ configs:
   default: true
   data_files:
   - split: train
-    path: shard-*.tar
+    path:
+{shards}
 ---
 
 # {count} synthetic image-caption pairs
@@ -57,6 +59,7 @@ print(pairs[0]["{extension}"].size, pairs[0]["txt"], pairs[0]["json"]["clip_cosi
 ```
 
 It copies the pairs into the cache of `datasets`; with `streaming=True` they are read from the shards, one after the other.
+Rows are in the order of the keys, not of the ranks.
 Name the folder, not a format: `load_dataset("parquet", data_dir="data/export")` fails, for it reads `llava.json` as Parquet, too.
 
 The shards by WebDataset, without a copy:
@@ -132,9 +135,11 @@ Score of the ranking: {formula}
 After a look at licences and privacy, for a first and for each next version:
 
 ```
-hf upload OWNER/NAME data/export --repo-type dataset --delete "shard-*.tar"
+hf auth login
+hf upload OWNER/NAME data/export --repo-type dataset --private --delete "shard-*.tar"
 ```
 
+Without `--private` a new data set is public.
 `--delete` removes the shards of a former version, which `load_dataset` would read, too; other files are replaced.
 The hub then shows this card and, for public data sets, a table of the pairs with their images.
 """
@@ -196,6 +201,8 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     licences, terms = _licences(inputs["model"], origins)
     return _TEMPLATE.format(
         licences="\n".join(f"- {name}" for name in licences),
+        # By name: `datasets` keeps what it has loaded under this text, and another version has other shards.
+        shards="\n".join(f"    - {shard_name(keys)}" for keys in shard_keys(selected["key"], params.samples_per_shard)),
         size=next((name for limit, name in _SIZES if len(selected) < limit), "n>10M"),
         count=len(selected),
         tried=counts["candidates"],

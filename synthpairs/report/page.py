@@ -36,7 +36,7 @@ def build(results: SynthVLMResults, synth2: str, select: Select, params: Report,
     answers = summary(results, against_blind(results, params.key_tasks), compared, params)
     sections = [
         *_images(results, select, params, data, drawn),
-        *_arms(results, compared, drawn),
+        *_arms(results, compared, select, drawn),
         preference.section(results.preference),
         perplexity.section(results.perplexity, results.results),
         distributions.section(results.distributions),
@@ -70,15 +70,17 @@ def _contents(sections: Sequence[str]) -> str:
     return " · ".join(f"[{one}](#{re.sub(r'[^a-z0-9 -]', '', one.lower()).replace(' ', '-')})" for one in headings)
 
 
-def _arms(results: SynthVLMResults, compared: pd.DataFrame, drawn: Figures) -> list[str]:
+def _arms(results: SynthVLMResults, compared: pd.DataFrame, select: Select, drawn: Figures) -> list[str]:
     if results.results.empty:
         return ["## Arms compared", "No benchmark was run: `benchmark.tasks.pictures` is empty."]
     drawn["arms.png"] = figures.arms_figure(results.results, results.fixed_answers)
+    selected = "the best by score" if select.strategy == "top" else f"those of the strategy `{select.strategy}`"
     return [
         "## Arms compared",
-        "All arms share model, training and number of pairs and differ in the pairs: the best by score (`selected`), "
-        "random ones of the same candidates (`random`), original images with their reference captions (`real`; at "
-        "desk scale emoji drawings with captions made of templates). `untrained` has seen no pair. In brackets: 95% "
+        "All arms share model and training and differ in their pairs, which are as many in each (`all-real` has all there "
+        f"are): {selected} (`selected`), random ones of the same candidates (`random`), original images with their "
+        "reference captions (`real`; at desk scale emoji drawings with captions made of templates). `untrained` has seen no "
+        "pair. In brackets: 95% "
         "intervals, resampled over concepts. *Without the image*: the same model gets the same questions without "
         "their images. *Best fixed answer*: one constant answer per kind of question.",
         figure_link("arms.png", "value and interval of every arm on every task"),

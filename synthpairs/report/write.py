@@ -20,7 +20,7 @@ from synthpairs.selection.mixing import generated_pairs, real_pairs
 from synthpairs.selection.params import Select
 
 DATA, OUT = Path("data"), Path("reports")
-BINS = 25  # of a score's histogram over [0, 1]
+BINS = 100  # of a score's histogram over [0, 1]
 
 
 def write_report(

@@ -17,7 +17,7 @@ def published(smoke):
     project.run(page_about_versions()["publish v2"])
     project.run("dvc push")
     project.run("git checkout --quiet v1\ndvc checkout\ndvc push")
-    assert "in sync" in project.run("dvc status --cloud")
+    assert "in sync" in project.run("dvc status --cloud data/export")
     assert project.changes() == []
     return project
 

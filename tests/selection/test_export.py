@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -106,7 +107,8 @@ def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(set
     selected = pd.read_parquet(data / "selection/selected.parquet")
     header = DatasetCard.load(data / "export/README.md").data
     (config,) = MetadataConfigs.from_dataset_card_data(header).items()
-    assert config == ("pairs", {"default": True, "data_files": [{"split": "train", "path": "shard-*.tar"}]})
+    shards = sorted(path.name for path in (data / "export").glob("shard-*.tar"))
+    assert config == ("pairs", {"default": True, "data_files": [{"split": "train", "path": shards}]})
     assert DatasetCard.from_template(header, template_str="---\n{{ card_data }}\n---\n").data == header
     cache = str(data / "cache")
     pairs = datasets.load_dataset(str(data / "export"), cache_dir=cache)
@@ -118,6 +120,10 @@ def test_load_dataset_gives_the_shards_by_the_card_and_the_table_by_its_name(set
     table = datasets.load_dataset(str(data / "export"), data_files="selected.parquet", split="train", cache_dir=cache)
     assert table.column_names == SELECTED.names
     assert table["key"] == selected["key"].tolist()
+    shutil.rmtree(data / "export")
+    select_and_export(settings(num_pairs=2), ARMS, data)
+    pairs = datasets.load_dataset(str(data / "export"), cache_dir=cache)["train"]
+    assert len(pairs) == 2, "another version is not taken from the cache of the first"
 
 
 def test_card_tells_template_captions_from_those_of_files(settings, data):

@@ -12,7 +12,7 @@ from synthpairs.report.tables import bullets, estimate, listed, number
 QUESTION = "**Are image-caption pairs generated from captions alone worth training a vision-language model on?**"
 # Comparisons of arms that answer a question; the others are in the table only.
 QUESTIONS = {
-    ("selected", "random"): "*Does selecting pairs by score help?*",
+    ("selected", "random"): "*Does the selection help?*",
     ("selected", "real"): "*Are the selected pairs as good as real ones?*",
 }
 
