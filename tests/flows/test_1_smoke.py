@@ -114,7 +114,7 @@ def test_nothing_is_left_to_do(smoke):
     assert ran(smoke.again) == []
     changed = json.loads(project.run("dvc status --json"))
     assert [address for address in changed if ":" not in address] == []
-    assert ran(project.run("dvc repro images select pretrain finetune benchmark gallery")) == []
+    assert ran(project.run("dvc repro images select export pretrain finetune benchmark gallery")) == []
     assert project.changes() == []
 
 
