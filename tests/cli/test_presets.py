@@ -188,3 +188,14 @@ def test_every_section_is_valid_with_each_preset(path, monkeypatch, tmp_path):
     assert presets.apply(path.stem)
     for section, kind in SECTIONS.items():
         load_params(kind, section)
+
+
+def test_presets_that_are_laid_over_paper_leave_no_part_of_its_generator(monkeypatch, tmp_path):
+    """Neither Lightning's four steps nor SD3 go with SDXL's refiner."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "presets", "presets")
+    for name in ("sdxl-lightning", "better-synth"):
+        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        for preset in ("paper", name):
+            presets.apply(preset)
+        assert load_params(SECTIONS["images"], "images").refiner is None
