@@ -115,7 +115,7 @@ def test_an_adapter_of_another_model_is_an_error(parts, tmp_path):  # noqa: F811
     model.llm.save_pretrained(tmp_path / "adapter")
     with pytest.raises(ValueError, match=r"vlm.adapter: .* is of another model than vlm.llm"):
         assemble(dataclasses.replace(parts, adapter=str(tmp_path / "adapter")))
-    with pytest.raises(FileNotFoundError, match=r"vlm.adapter is nowhere, which is no adapter"):
+    with pytest.raises(FileNotFoundError, match=r"vlm.adapter: 'nowhere' is neither a directory"):
         assemble(dataclasses.replace(parts, adapter="nowhere"))
 
 
