@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if (
-    TYPE_CHECKING
-):  # everything but the standard library is imported where it is used, so that `main` can say what is missing
+# Everything but the standard library is imported where it is used, so that `main` can say what is missing.
+if TYPE_CHECKING:
     from synthpairs.generation.diffusion.params import Images
     from synthpairs.scoring.params import Scores
 

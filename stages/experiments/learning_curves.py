@@ -26,7 +26,7 @@ def main(
     resampler: Resampler,
     benchmark: Benchmark,
 ) -> Result:
-    """Write reports/experiments/learning_curves.json the page about it and its figure."""
+    """Write reports/experiments/learning_curves.json, the page about it and its figure."""
     config = LearningCurvesConfig(
         data=Path("data"), learning_curves=experiments.learning_curves, mixing=mixing, pretrain=pretrain_tokens,
         finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch_size,
