@@ -26,6 +26,7 @@ EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors that users can fix are one line and exit code 1."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it names every request to the hub
     options = _parser().parse_args(arguments)
     try:
         from synthpairs.core.config import require_file

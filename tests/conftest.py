@@ -14,7 +14,7 @@ import pytest
 from synthpairs.models.language.server import Server
 from tests.chat import ChatServer
 
-collect_ignore = ["flows"]  # they take minutes; `make flows` names the folder, so that it is collected
+collect_ignore = ["flows", "hostile", "rehearsal"]  # they take minutes; make names each folder, so that it is collected
 
 
 @pytest.fixture(scope="session")

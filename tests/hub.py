@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from huggingface_hub import constants, hf_api
 
-COMMIT = "c" * 40  # of every model; each revision but `none` leads to it
+COMMIT = "c" * 40  # of every model, to which each revision leads that is neither a commit nor `none`
 
 
 class Hub(ThreadingHTTPServer):
@@ -40,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         if folder is None:
             return self._refuse(401, "RepoNotFound")
         if not path.startswith("/api"):
-            return self._file(name, folder, "/".join(words[1:]))
+            return self._file(name, folder, words[0], "/".join(words[1:]))
         if words == ["auth-check"]:
             return self._refuse(403, "GatedRepo") if name in self.server.gated else self._answer({})
         if words[-1] == "none":
@@ -52,11 +53,11 @@ class _Handler(BaseHTTPRequestHandler):
                 for file in files
             ])  # fmt: skip
         siblings = [{"rfilename": str(file.relative_to(folder))} for file in files]
-        return self._answer({"id": name, "sha": COMMIT, "siblings": siblings, "gated": name in self.server.gated})
+        return self._answer({"id": name, "sha": _commit(words[-1]), "siblings": siblings, "gated": name in self.server.gated})
 
     do_HEAD = do_GET
 
-    def _file(self, name, folder, file):
+    def _file(self, name, folder, revision, file):
         if name in self.server.gated:
             return self._refuse(403, "GatedRepo")
         if not (folder / file).is_file():
@@ -66,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             if name in self.server.cut:
                 return self.connection.close()
             self.server.fetched.append((name, file, len(payload)))
-        return self._send(200, payload, ETag=f'"{hashlib.sha256(payload).hexdigest()}"', X_Repo_Commit=COMMIT)
+        return self._send(200, payload, ETag=f'"{hashlib.sha256(payload).hexdigest()}"', X_Repo_Commit=_commit(revision))
 
     def _answer(self, value):
         self._send(200, json.dumps(value).encode())
@@ -85,3 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def _commit(revision):
+    return revision if re.fullmatch("[0-9a-f]{40}", revision) else COMMIT

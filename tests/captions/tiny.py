@@ -42,8 +42,8 @@ def save_llama(folder, raw, special, **config):
     return folder
 
 
-def save_blip(folder):
-    """A BLIP image-text matching model of 16 pixels with a tokenizer of letters."""
+def save_blip(folder, image_size=16):
+    """A BLIP image-text matching model of two by two patches with a tokenizer of letters."""
     import torch
     from transformers import BertTokenizer, BlipConfig, BlipForImageTextRetrieval, BlipImageProcessor, BlipProcessor
 
@@ -54,12 +54,12 @@ def save_blip(folder):
         "vocab_size": len(words), "encoder_hidden_size": 16, "max_position_embeddings": 64, "projection_dim": 8,
         "bos_token_id": 2, "sep_token_id": 3, "pad_token_id": 0, "initializer_range": 0.5,
     }  # fmt: skip
-    vision = size | {"image_size": 16, "patch_size": 8, "projection_dim": 8, "initializer_range": 0.5}
+    vision = size | {"image_size": image_size, "patch_size": image_size // 2, "projection_dim": 8, "initializer_range": 0.5}
     config = BlipConfig(text_config=text, vision_config=vision, projection_dim=8, image_text_hidden_size=8)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = BlipForImageTextRetrieval(config)
     model.save_pretrained(folder)
     tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(words)})
-    BlipProcessor(BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer).save_pretrained(folder)
+    BlipProcessor(BlipImageProcessor(size={"height": image_size, "width": image_size}), tokenizer).save_pretrained(folder)
     return folder

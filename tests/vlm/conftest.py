@@ -84,7 +84,7 @@ def vicuna(folder):
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"add_bos_token": True}))
     sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3}
     ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=1024, **sizes, **ids)
+    config = LlamaConfig(vocab_size=vocabulary, max_position_embeddings=4096, **sizes, **ids)
     torch.manual_seed(0)
     save_file(LlamaForCausalLM(config).half().state_dict(), folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config.to_dict() | {"architectures": ["LlamaForCausalLM"]}))

@@ -13,11 +13,11 @@ from synthpairs.core.schema import noise_seed
 from tests.conftest import tiny_tokenizer
 
 
-def vae(force_upcast=False, channels=4, **more):
-    """Latents have a quarter of the picture's side."""
+def vae(force_upcast=False, channels=4, levels=3, **more):
+    """With three levels latents have a quarter of the picture's side, with four an eighth."""
     return diffusers.AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
-        block_out_channels=[8, 16, 16], latent_channels=channels, norm_num_groups=8, sample_size=32,
+        down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
+        block_out_channels=[8, *[16] * (levels - 1)], latent_channels=channels, norm_num_groups=8, sample_size=32,
         mid_block_add_attention=False, force_upcast=force_upcast, **more,
     )  # fmt: skip
 
@@ -44,12 +44,12 @@ def unet(cross, conditions, pooled=32):
     )  # fmt: skip
 
 
-def sdxl(folder, force_upcast=False):
+def sdxl(folder, force_upcast=False, levels=3):
     """Like SDXL's base: two text encoders, zeros for no negative prompt, Euler."""
     torch.manual_seed(1)
     return _saved(
         diffusers.StableDiffusionXLPipeline(
-            vae=vae(force_upcast), unet=unet(64, 6), tokenizer=tiny_tokenizer(),
+            vae=vae(force_upcast, levels=levels), unet=unet(64, 6), tokenizer=tiny_tokenizer(),
             text_encoder=transformers.CLIPTextModel(clip_config()),
             text_encoder_2=transformers.CLIPTextModelWithProjection(clip_config()), tokenizer_2=tiny_tokenizer(),
             scheduler=diffusers.EulerDiscreteScheduler(), add_watermarker=False,
@@ -58,12 +58,12 @@ def sdxl(folder, force_upcast=False):
     )  # fmt: skip
 
 
-def refiner(folder):
+def refiner(folder, levels=3):
     """Like SDXL's refiner: the second text encoder alone, aesthetic scores; the VAE has other weights than the base's."""
     torch.manual_seed(2)
     return _saved(
         diffusers.StableDiffusionXLImg2ImgPipeline(
-            vae=vae(), unet=unet(32, 5), text_encoder=None, tokenizer=None,
+            vae=vae(levels=levels), unet=unet(32, 5), text_encoder=None, tokenizer=None,
             text_encoder_2=transformers.CLIPTextModelWithProjection(clip_config()), tokenizer_2=tiny_tokenizer(),
             scheduler=diffusers.EulerDiscreteScheduler(), requires_aesthetics_score=True, force_zeros_for_empty_prompt=False,
             add_watermarker=False,
@@ -100,7 +100,7 @@ def t5():
     )
 
 
-def sd3(folder):
+def sd3(folder, levels=3):
     """Stable Diffusion 3: two CLIP encoders and T5."""
     torch.manual_seed(4)
     return _saved(
@@ -109,7 +109,7 @@ def sd3(folder):
                 sample_size=16, patch_size=2, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
                 joint_attention_dim=64, caption_projection_dim=16, pooled_projection_dim=64, out_channels=4,
             ),
-            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(), vae=vae(shift_factor=0.0),
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(), vae=vae(shift_factor=0.0, levels=levels),
             text_encoder=transformers.CLIPTextModelWithProjection(clip_config()), tokenizer=tiny_tokenizer(),
             text_encoder_2=transformers.CLIPTextModelWithProjection(clip_config()), tokenizer_2=tiny_tokenizer(),
             text_encoder_3=t5(), tokenizer_3=t5_tokenizer(),

@@ -1,0 +1,88 @@
+"""The whole pipeline with a preset of the paper's scale, made small by presets/rehearsal.yaml, without a network."""
+
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.chat import ChatServer
+from tests.flows.project import Project, copy_of_this_tree
+from tests.hub import Hub
+from tests.rehearsal.corpora import write_corpora
+from tests.rehearsal.models import write_hub, write_kenlm
+
+
+def pytest_addoption(parser):
+    parser.addoption("--preset", default="paper", help="paper, or one that is written after it")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3000))
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The project after `dvc repro`, what the hub sent, and what the judges were asked."""
+
+    preset: str
+    project: Project
+    doctor: str
+    printed: str
+    fetched: list[tuple[str, str, int]]  # model, file, bytes
+    asked: list[dict]
+
+
+@pytest.fixture(scope="session")
+def rehearsal(request, tmp_path_factory):
+    base, preset = tmp_path_factory.mktemp("rehearsal"), request.config.getoption("--preset")
+    project = copy_of_this_tree(base / "project", base)
+    captions = write_corpora(project.path / "corpora")
+    write_kenlm(project.path / "models/kenlm", captions)
+    install(base / "kenlm", "kenlm>=0.3")
+    with _serving(Hub()) as hub, _serving(ChatServer()) as chat:
+        hub.models = write_hub(base / "hub")
+        chat.reply = _reply
+        project = replace(project, env=project.env | {
+            "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "HF_HOME": str(base / "hf"),
+            "SYNTHPAIRS_LLM_URL": chat.url, "SYNTHPAIRS_DATASETS": str(project.path / "corpora/benchmarks"),
+            "PYTHONPATH": str(base / "kenlm"),
+        })  # fmt: skip
+        for name in dict.fromkeys(["paper", preset, "rehearsal"]):
+            project.run(f"python -m synthpairs preset {name}")
+        doctor = project.run("python -m synthpairs doctor || true")  # this machine has no GPU, nor the disk for 7B
+        printed = project.run("dvc repro", seconds=2400)
+        return Rehearsal(preset, project, doctor, printed, hub.fetched, chat.requests)
+
+
+def install(folder, *packages):
+    """Install packages alone, without what they need, into a folder for PYTHONPATH."""
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*uv, *packages], check=True)
+
+
+def _reply(name, body):
+    """Yes to a caption, A or B about two images, in turns."""
+    if isinstance(body["messages"][-1]["content"], str):
+        return "Yes"
+    return "A"
+
+
+class _serving:
+    """Context of a server in a thread."""
+
+    def __init__(self, server):
+        self.server, self.thread = server, threading.Thread(target=server.serve_forever, args=(0.02,))
+
+    def __enter__(self):
+        self.thread.start()
+        return self.server
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()

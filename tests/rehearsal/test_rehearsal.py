@@ -1,0 +1,73 @@
+"""`make rehearse`: a preset of the paper's scale from captions to report, from an empty clone, without a network."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline import ROOT
+from tests.rehearsal.conftest import install
+
+ADDED = ("all-real",)  # arms of the paper presets alone
+
+
+def test_everything_is_there_before_and_nothing_is_left_to_do_after(rehearsal):
+    failed = re.findall(r"^FAIL (.*):", rehearsal.doctor, re.MULTILINE)
+    assert set(failed) <= {"disk", "images.image_size"}, rehearsal.doctor
+    assert "up to date" in rehearsal.project.run("dvc status dvc.yaml")
+
+
+def test_the_hub_sends_what_is_loaded_alone(rehearsal):
+    """Float16 weights for a pipeline in float16, no pickles, no copies for other programs, no part that another replaces."""
+    fetched = {f"{model}/{file}" for model, file, _ in rehearsal.fetched}
+    weights = {file for file in fetched if file.endswith((".safetensors", ".bin", ".h5", ".onnx", ".msgpack", ".pt"))}
+    assert all(file.endswith(".safetensors") for file in weights), weights
+    generator = {file for file in weights if "stable-diffusion" in file}
+    assert generator
+    assert all(".fp16." in file for file in generator), generator
+    if rehearsal.preset != "better-synth":
+        assert not any("/vae/" in file for file in generator), "images.vae replaces it"
+    assert not any(file.endswith(("sdxl_vae.safetensors", "4step.safetensors", "1.0.safetensors")) for file in weights)
+
+
+def test_the_report_and_the_card_are_of_this_run(rehearsal):
+    project = rehearsal.project.path
+    params = json.loads(rehearsal.project.run("python -c 'import json, ruamel.yaml; "
+                                              "print(json.dumps(ruamel.yaml.YAML(typ=\"safe\").load(open(\"params.yaml\"))))'"))
+    report, card = (project / "reports/README.md").read_text(), (project / "data/export/README.md").read_text()
+    for arm in params["arms"]:
+        assert json.loads((project / f"reports/benchmarks/{arm}.json").read_text())
+    for named in ("generator", "refiner", "vae", "lora"):
+        model = params["images"][named]
+        model = model["model"] if isinstance(model, dict) else model
+        assert model is None or model in card
+    assert params["captions"]["blip"]["model"] in card
+    assert params["captions"]["judge"]["server"]["model"] in card
+    for page in (report, card):
+        assert "emoji" not in page.lower()
+
+
+@pytest.mark.parametrize("arm", ["selected", "all-real"])
+def test_stock_transformers_of_two_versions_load_a_trained_model_alike(arm, rehearsal, tmp_path_factory):
+    """All weights, the same prompt, the same logits."""
+    older = tmp_path_factory.getbasetemp() / "transformers-4.57"
+    if not older.exists():
+        install(older, "transformers==4.57.*", "huggingface_hub<1", "tokenizers>=0.22,<0.23.1")
+    folder = str(rehearsal.project.path / f"models/vlm/{arm}/finetuned")
+    current, old = (_loaded(folder, path) for path in (None, older))
+    assert (current.pop("transformers")[0], old.pop("transformers")[:4]) == ("5", "4.57")
+    assert (current["missing"], current["unexpected"]) == (old["missing"], old["unexpected"]) == ([], [])
+    for name in ("logits", "pixels"):
+        assert current.pop(name) == pytest.approx(old.pop(name), abs=1e-4)
+    assert current == old
+
+
+def _loaded(folder, path):
+    """What load_vlm.py prints, by the packages in `path` before those of this environment."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(path or "")}
+    program = [sys.executable, str(Path(__file__).with_name("load_vlm.py")), folder]
+    return json.loads(subprocess.run(program, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
