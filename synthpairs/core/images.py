@@ -1,19 +1,63 @@
-"""Decoding of image files, broken ones included."""
+"""Decoding of image files, those from outside and broken ones included."""
 
+import contextlib
 import io
-import re
+import math
+from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 
-_ADDRESS = re.compile(r" <_io\.BytesIO object at 0x[0-9a-f]+>")  # in Pillow's messages; differs between runs
+from synthpairs.core.errors import error_line
+from synthpairs.core.tar import MAX_BYTES
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # some other formats start programs
+_WHITE = (1.0, 255.0, 65535.0)  # what stands for white in pictures of 32-bit numbers
 
 
-def decode_image(payload: bytes) -> Image.Image:
-    """The RGB image; ValueError with a reproducible one-line message if the bytes cannot be decoded."""
+def decode_image(payload: bytes, side: int | None = None) -> Image.Image:
+    """The RGB image of an encoded picture, turned as its EXIF says; ValueError with a reproducible one-line message.
+
+    A picture of more than PIL's MAX_IMAGE_PIXELS is an error. A large JPEG is decoded at reduced size, of at least 2 * `side`.
+    """
     try:
-        return Image.open(io.BytesIO(payload)).convert("RGB")
+        if not payload:
+            raise ValueError("0 bytes")
+        with Image.open(io.BytesIO(payload), formats=_FORMATS) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):  # PIL itself only warns
+                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+            if side is not None:
+                image.draft("RGB", (2 * side, 2 * side))
+            image.load()
+            with contextlib.suppress(Exception):  # a broken EXIF block, of a picture that is whole
+                ImageOps.exif_transpose(image, in_place=True)
+            return to_rgb(image)
     except Exception as error:  # decoders raise all kinds of errors on broken files
-        raise ValueError(decoder_message(error)) from None
+        raise ValueError(error_line(error)) from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as RGB: transparent pixels on white, numbers of more than 8 bits scaled to 0..255.
+
+    Black is 0. White is 65535 in a 16-bit picture; in one of 32-bit integers or floats the first of 1, 255 and 65535 that
+    no value exceeds, else the greatest value.
+    """
+    if image.mode[0] in "IF":  # PIL's own conversion cuts them off at 255
+        image = _scaled(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    background = Image.new("RGBA", image.size, "white")
+    background.alpha_composite(image.convert("RGBA"))
+    return background.convert("RGB")
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    values = np.array(image, np.float32)
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
+    np.maximum(values, 0, out=values)
+    greatest = 65535.0 if image.mode.startswith("I;16") else float(values.max())
+    values *= 255 / next((white for white in _WHITE if greatest <= white), greatest)
+    return Image.fromarray((values + 0.5).astype(np.uint8))
 
 
 def image_or_error(payload: bytes | None) -> Image.Image | str:
@@ -26,6 +70,8 @@ def image_or_error(payload: bytes | None) -> Image.Image | str:
         return str(error)
 
 
-def decoder_message(error: Exception) -> str:
-    """A decoder's error in one line, without memory addresses."""
-    return f"{type(error).__name__}: {_ADDRESS.sub('', ' '.join(str(error).split()))}"[:500]
+def read_picture(path: Path) -> bytes:
+    """Bytes of a picture's file; ValueError or OSError for none, a pipe, or one of more than MAX_BYTES."""
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} is no file of at most {MAX_BYTES} bytes")
+    return path.read_bytes()

@@ -12,16 +12,16 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthpairs.core.source import source_hash
+from synthpairs.core.tar import read_member, tar_members
 
 T = TypeVar("T")
-END_OF_TAR = 1024  # zero bytes that close every tar
 BATCH_ROWS = 64  # Python rows that TableWriter collects before it converts them: 40 MB of pictures of 600 KB
 GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # size of a row group at which TableWriter writes it
 RECIPE = "recipe-"  # prefix of the ResultCache folders that are named by a recipe's version
@@ -169,46 +169,35 @@ class Slice:
             return file.read(self.size)
 
 
-def read_bytes(source: Slice | Path | bytes) -> bytes:
-    """The bytes of a slice, a file, or the given bytes."""
-    if isinstance(source, Slice):
-        return source.read()
-    return source.read_bytes() if isinstance(source, Path) else source
+def read_bytes(source: Slice | bytes) -> bytes:
+    """The bytes of a slice, or the given bytes."""
+    return source.read() if isinstance(source, Slice) else source
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(key, {extension: payload}) of a tar shard; ValueError for a truncated one (after its whole samples) or no tar."""
-
-    def payload(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
-        file = tar.extractfile(entry)
-        return file.read() if file else b""
-
-    return _samples(path, payload)
+    return _samples(path, read_member)
 
 
 def locate_shard(path: Path) -> Iterator[tuple[str, dict[str, Slice]]]:
     """(key, {extension: slice}) of a tar shard, without reading the payloads; errors as read_shard."""
-    return _samples(path, lambda tar, entry: Slice(path, entry.offset_data, entry.size))
+    return _samples(path, lambda file, entry: Slice(path, entry.offset_data, entry.size))
 
 
-def _samples(path: Path, read: Callable[[tarfile.TarFile, tarfile.TarInfo], T]) -> Iterator[tuple[str, dict[str, T]]]:
+def _samples(path: Path, read: Callable[[IO[bytes], tarfile.TarInfo], T]) -> Iterator[tuple[str, dict[str, T]]]:
     try:
-        with tarfile.open(path, "r:") as tar:
+        with path.open("rb") as file:
             key = ""
             members: dict[str, T] = {}
-            for entry in tar:
+            for entry in filter(None, tar_members(file)):
                 name, _, extension = entry.name.partition(".")
                 if members and name != key:
                     yield key, members
                     members = {}
-                key, members[extension] = name, read(tar, entry)
+                key, members[extension] = name, read(file, entry)
             if members:
                 yield key, members
-            assert tar.fileobj
-            tar.fileobj.seek(tar.offset)  # tarfile accepts a tar that is truncated between two members
-            if tar.fileobj.read(END_OF_TAR) != bytes(END_OF_TAR):
-                raise EOFError("no end of archive")
-    except (tarfile.TarError, EOFError) as error:
+    except tarfile.TarError as error:
         raise ValueError(f"{path}: not a whole tar shard ({error}); delete it and run `dvc repro` again") from None
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
+from synthpairs.core.errors import error_line
 from synthpairs.runtime.accelerator import free_memory, out_of_memory
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class BatchGenerator:
             raise
         except Exception as error:  # pipelines raise all kinds of errors on prompts
             if len(batch) == 1:
-                return [f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]]
+                return [error_line(error)]
             return [result for row in batch for result in self._results([row])]
 
     def _within_memory(self, keys: Sequence[str], texts: Sequence[str]) -> list[Any]:

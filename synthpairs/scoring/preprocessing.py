@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from synthpairs.core.images import decode_image, decoder_message
+from synthpairs.core.errors import error_line
+from synthpairs.core.images import decode_image
 from synthpairs.runtime.workers import process_pool, usable_cores
 from synthpairs.scoring.params import Ssim
 from synthpairs.scoring.ssim import check_size, self_similarity
@@ -47,7 +48,7 @@ def preprocess(payload: bytes | None, transform: Transform, spec: Ssim, on_gpu: 
             return Preprocessed(transform(picture).numpy(), None, np.array(picture))
         return Preprocessed(transform(picture).numpy(), self_similarity(picture, spec), None)
     except ValueError as error:  # too small, or an extreme aspect ratio
-        return decoder_message(error)
+        return error_line(error)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The pixels of 665,000 pictures at 336 x 336 are 450 GB; the workers of the data 
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,12 @@ from PIL import Image
 from torch import Tensor
 from transformers import BaseImageProcessor
 
+from synthpairs.core.images import decode_image, read_picture, to_rgb
 from synthpairs.core.storage import Slice, read_bytes
 from synthpairs.runtime.launch import local_world_size
 
 Source = Image.Image | bytes | Path | Slice  # decoded, encoded, or where the encoded bytes are
 CHUNK = 1024  # pictures that are checked at a time
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for broken files
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,9 @@ class Picture:
     def pixels(self) -> Tensor:
         """The vision tower's input [3, side, side], bfloat16; OSError names a file that has changed since it was checked."""
         try:
-            image = _open(_encoded(self.source)).convert("RGB")
+            image = to_rgb(self.source) if isinstance(self.source, Image.Image) else decode_image(_encoded(self.source))
             pixels = self.processor(image, return_tensors="pt").pixel_values[0]
-        except UNREADABLE as error:
+        except (OSError, ValueError) as error:
             file = self.source.path if isinstance(self.source, Slice) else self.source
             where = file if isinstance(file, Path) else "in memory"
             raise OSError(f"{where}: a picture cannot be decoded any more: {error}; restore the file") from None
@@ -59,18 +58,14 @@ def _digest(source: Source | None) -> bytes | None:
     if source is None:
         return None
     try:
+        if isinstance(source, Image.Image):
+            return hashlib.sha256(to_rgb(source).tobytes()).digest()
         encoded = _encoded(source)
-        image = _open(encoded)
-        image.draft("RGB", (1, 1))  # of a JPEG every byte is read, but few pixels are made
-        image.load()
-    except UNREADABLE:
+        decode_image(encoded, 1)  # of a JPEG every byte is read, but few pixels are made
+    except (OSError, ValueError):
         return None
-    return hashlib.sha256(encoded if isinstance(encoded, bytes) else encoded.convert("RGB").tobytes()).digest()
+    return hashlib.sha256(encoded).digest()
 
 
-def _encoded(source: Source) -> bytes | Image.Image:
-    return source if isinstance(source, Image.Image) else read_bytes(source)
-
-
-def _open(encoded: bytes | Image.Image) -> Image.Image:
-    return Image.open(io.BytesIO(encoded)) if isinstance(encoded, bytes) else encoded
+def _encoded(source: bytes | Path | Slice) -> bytes:
+    return read_picture(source) if isinstance(source, Path) else read_bytes(source)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.rows import MAX_SHOWN, Row, column_names, error_line, lines
+from synthpairs.captions.readers.rows import MAX_SHOWN, Row, column_names, lines
+from synthpairs.core.errors import error_line
 
 
 class _Record(NamedTuple):

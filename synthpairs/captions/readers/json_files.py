@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.rows import MAX_SHOWN, Fields, Row, error_line, lines, open_file
+from synthpairs.captions.readers.rows import MAX_SHOWN, Fields, Row, lines, open_file
+from synthpairs.core.errors import error_line
 from synthpairs.core.llava_json import first_answer, read_records
 
 

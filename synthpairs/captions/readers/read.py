@@ -15,10 +15,11 @@ from synthpairs.captions.params import Source
 from synthpairs.captions.readers.delimited import read_csv, read_text, read_tsv
 from synthpairs.captions.readers.images import original
 from synthpairs.captions.readers.json_files import read_jsonl, read_llava
-from synthpairs.captions.readers.rows import Row, error_line, source_files
+from synthpairs.captions.readers.rows import Row, source_files
 from synthpairs.captions.readers.tables import read_huggingface, read_parquet
 from synthpairs.captions.readers.webdataset import read_webdataset
 from synthpairs.captions.record import Caption
+from synthpairs.core.errors import error_line
 
 log = logging.getLogger(__name__)
 _SURROGATE = re.compile("[\ud800-\udfff]")

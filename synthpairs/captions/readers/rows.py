@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from synthpairs.captions.params import Columns, Source
+from synthpairs.core.errors import error_line
 
 MAX_SHOWN = 1000  # characters of a faulty row that are kept
 MAX_LINE = 2**22  # bytes of a line that are read
@@ -36,11 +37,6 @@ class Row:
     source: Any = None
     image: Any = None
     fault: str | None = None
-
-
-def error_line(error: BaseException) -> str:
-    """Type and message of an error."""
-    return f"{type(error).__name__}: {error}"
 
 
 def column_names(columns: Columns, text: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.rows import Row, column_names, error_line
+from synthpairs.captions.readers.rows import Row, column_names
+from synthpairs.core.errors import error_line
 
 BATCH, IMAGE_BATCH = 1024, 16  # rows read at once, without and with images
 

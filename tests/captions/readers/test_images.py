@@ -32,11 +32,20 @@ def test_images_stay_whole_are_rotated_by_exif_and_put_on_white():
         assert points == [(255, 0, 0), (255, 255, 255), (0, 0, 255), (255, 0, 0)]
 
 
-@pytest.mark.parametrize("cell", [None, "", b"", {"bytes": None, "path": None}])
+@pytest.mark.parametrize("cell", [None, "", {"bytes": None, "path": None}, {"path": ""}])
 def test_empty_cells_have_no_original(cell):
     assert original(cell, Path(), 16) is None
 
 
+@pytest.mark.parametrize("cell", [b"", "a.png", {"bytes": b"", "path": None}, {"bytes": b"", "path": "b.png"}])
+def test_a_picture_of_0_bytes_is_broken(cell, tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").write_bytes(encoded())
+    with pytest.raises(ValueError, match="picture: ValueError: 0 bytes"):
+        original(cell, tmp_path, 16)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("times", [1.5, 3])  # PIL warns about one and refuses the other
 def test_a_bomb_is_refused(times, monkeypatch):
     payload = encoded("red", (100, int(10 * times)), "PNG")
@@ -58,5 +67,12 @@ def test_a_truncated_image_is_refused(cut, form):
 def test_other_formats_and_types_are_refused():
     with pytest.raises(ValueError, match="UnidentifiedImageError"):
         original(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", Path(), 16)
-    with pytest.raises(ValueError, match="must be encoded bytes or a path, got int"):
-        original(3, Path(), 16)
+    for cell in (3, {"src": "https://example.org/a.png"}, []):
+        with pytest.raises(ValueError, match=f"must be encoded bytes, a path or .* got {type(cell).__name__}"):
+            original(cell, Path(), 16)
+
+
+def test_a_page_saved_as_a_picture_gives_the_same_message_in_every_run(read, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"<html>403 Forbidden</html>")
+    (caption,) = read("a.csv", b"image,text\na.jpg,a dog\n", "csv", image="image")
+    assert caption.detail.endswith("line 2: picture: UnidentifiedImageError: cannot identify image file")

@@ -77,12 +77,83 @@ def test_unsafe_members_are_rejected(read, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "secret.txt"]
 
 
+def test_a_member_of_0_bytes_is_a_broken_picture(read):
+    (caption,) = read("a.tar", tar_of(("0.jpg", b""), ("0.txt", b"a cat")), "webdataset")
+    assert caption.detail.endswith("sample 0: picture: ValueError: 0 bytes")
+
+
 def test_a_member_over_the_limit_rejects_its_sample_alone(read, monkeypatch):
     monkeypatch.setattr(webdataset, "MAX_BYTES", 2000)
     payload = tar_of(("0.txt", b"a cat"), ("0.jpg", b"x" * 2001), ("0.mp4", b"x" * 5000), ("1.txt", b"a dog"))
     captions = read("a.tar", payload, "webdataset")
     assert outcome(captions) == [("a cat", "unreadable"), ("a dog", None)]
     assert "sample 0: 0.jpg: 2001 bytes, 2000 is the limit" in captions[0].detail
+
+
+def test_tars_after_the_first_are_read(read):
+    first, second = tar_of(*sample("0", "a cat")), tar_of(*sample("0", "a dog"), ("1.txt", b"a bus"))
+    captions = read("a.tar", first + second, "webdataset")
+    assert outcome(captions) == [("a cat", None), ("a dog", None), ("a bus", None)]
+    assert read("a.tar.gz", gzip.compress(first) + gzip.compress(second), "webdataset") == captions
+    *kept, lost = read("b.tar", first + second + b"more", "webdataset")
+    assert outcome(kept) == outcome(captions)
+    assert "b.tar from here on: ReadError: not a tar header" in lost.detail
+
+
+def test_samples_of_concatenated_tars_are_never_mixed(read):
+    payload = tar_of(("0.txt", b"a cat")) + tar_of(("0.jpg", encoded()), ("1.txt", b"a dog"))
+    captions = read("a.tar", payload, "webdataset")
+    assert outcome(captions) == [("a cat", None), ("", "unreadable"), ("a dog", None)]
+    assert captions[0].original is None
+
+
+@pytest.mark.parametrize("upper", ["txt", "json", "jpg", "seg.png"])
+def test_case_of_extensions_does_not_matter(read, upper):
+    members = [*sample("0", "a cat"), ("0.seg.png", encoded("blue", form="PNG"))]
+    named = {"image": "seg.png"} if upper == "seg.png" else {}
+    plain = read("a.tar", tar_of(*members), "webdataset", **named)
+    members = [(name.replace(upper, upper.upper()), payload) for name, payload in members]
+    assert read("a.tar", tar_of(*members), "webdataset", **named) == plain
+    assert (outcome(plain), plain[0].original is None) == ([("a cat", None)], False)
+
+
+@pytest.mark.parametrize("folder", ["", "./", "d/"])
+def test_hidden_files_are_no_samples(read, folder):
+    members = [member for key in "01" for member in sample(folder + key, f"cat {key}")]
+    hidden = [(f"{folder}._{name.rpartition('/')[2]}", b"\0\5\x16\7") for name, _ in members]
+    mixed = [entry for pair in zip(hidden, members, strict=True) for entry in pair]
+    captions = read("a.tar", tar_of((f"{folder}.DS_Store", b"?"), *mixed), "webdataset")
+    assert captions == read("b.tar", tar_of(*members), "webdataset")
+    assert len(captions) == 2
+
+
+@pytest.mark.parametrize("order", ["jpg json txt", "txt json jpg", "jpg txt json", "json jpg txt"])
+def test_members_of_an_unsorted_tar_are_joined(read, order):
+    members = [member for key in range(9) for member in sample(str(key), f"cat {key}")]
+    unsorted = sorted(members, key=lambda member: order.split().index(member[0].partition(".")[2]))
+    captions = read("a.tar", tar_of(*unsorted), "webdataset")
+    assert captions == read("b.tar", tar_of(*members), "webdataset")
+    assert [caption.original is None for caption in captions] == [False] * 9
+    assert read("a.tar", tar_of(*unsorted, *sample("x", "a dog")), "webdataset")[:9] == captions
+
+
+@pytest.mark.parametrize("order", ["jpg txt", "txt jpg"])
+def test_an_unsorted_tar_beyond_memory_says_so(read, order, monkeypatch):
+    monkeypatch.setattr(webdataset, "_HELD", 20_000)
+    members = [member for key in range(99) for member in sample(str(key), "a cat") if "json" not in member[0]]
+    assert reasons(read("a.tar", tar_of(*members), "webdataset")) == [None] * 99
+    unsorted = sorted(members, key=lambda member: order.split().index(member[0].partition(".")[2]))
+    *_, last = read("a.tar", tar_of(*unsorted), "webdataset")
+    assert last.reason == "unreadable"
+    assert f"0.{order[4:]} is too far from the other files of its sample: pack the archive again, sorted" in last.detail
+
+
+def test_keys_with_dots_are_one_short_row_that_says_so(read):
+    names = [f"www.example.org_{number:05d}.{ending}" for number in range(300) for ending in ("jpg", "txt")]
+    (lost,) = read("a.tar", tar_of(*((name, b"a cat") for name in names)), "webdataset")
+    assert "a.tar sample www: ValueError: a key ends at its name's first dot, so keys must hold no dots" in lost.detail
+    assert lost.detail.endswith("and 595 more")
+    assert len(lost.detail) < 700
 
 
 def test_truncation_keeps_complete_samples_and_rejects_the_rest_once(read):
