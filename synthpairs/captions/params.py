@@ -42,7 +42,9 @@ class Source:
 
     name: str  # `source` of the captions
     path: str  # file, glob, or directory of files with the format's suffix
-    format: Literal["llava", "tsv", "csv", "jsonl", "parquet", "text", "webdataset", "huggingface"]
+    format: Literal[
+        "llava", "coco", "karpathy", "sbu", "tsv", "csv", "jsonl", "parquet", "text", "webdataset", "huggingface"
+    ]
     columns: Columns
     images: str | None  # directory that image paths are relative to; null: the file's own
     limit: Annotated[int, Within(1)] | None  # number of rows to read; null: all

@@ -1,4 +1,4 @@
-"""Streaming reader of LLaVA's JSON, one long list of records with `conversations`."""
+"""Streaming reader of JSON that is one long list, as LLaVA's records with `conversations`, or holds long lists, as COCO's."""
 
 import codecs
 import json
@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from synthpairs.core.config import ParamsError
+
 CHUNK = 2**20  # bytes read at once
 LONGEST = 2**22  # characters of a record; longer ones occur in broken files only
 SHOWN = 1000  # characters kept of text that is no valid JSON
+LEVELS = 500  # of nesting, fewer than Python's decoder reads: what it refuses as too deep opens with more characters
+MAX_KEYS = 100  # first keys by which the next element is found
 PLACEHOLDER = "<image>"
-_SPACE, _BETWEEN = re.compile(r"[ \t\r\n]*"), re.compile(r"[ \t\r\n,]*")
+_SPACE, _BETWEEN, _COLON = (re.compile(rf"[ \t\r\n{more}]*") for more in ("", ",", ":"))
 _FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
 _DECODER = json.JSONDecoder(strict=False)  # line ends within strings are accepted
 
@@ -27,31 +31,45 @@ class Record:
 
 
 def read_records(file: IO[bytes], name: str) -> Iterator[Record]:
-    """The elements of the list in an open file; invalid JSON and a truncated list give records with a fault.
+    """The elements of the list in an open file; invalid JSON, a truncated list and more after it give records with a fault.
 
-    ValueError, beginning with `name`, when the file holds no list.
+    ParamsError, beginning with `name`, when the file holds no list.
     """
     window = _Window(file)
     if window.next_after(_SPACE) not in ("[", ""):
-        raise ValueError(f"{name} is not a JSON list of records, as LLaVA's files are")
+        raise ParamsError([f"{name} is not a JSON list of records, as LLaVA's files are"])
     window.at += 1
-    number, after_fault = 0, False
-    while (mark := window.next_after(_BETWEEN)) not in ("]", ""):
-        number += 1
-        try:
-            value = window.element()
-        except (ValueError, RecursionError) as error:
-            after_fault = True
-            yield Record(number, fault=f"{type(error).__name__}: {error}", text=window.skip())
-        else:
-            after_fault = False
-            yield Record(number, value)
-    if mark:
-        window.at += 1
-        if window.next_after(_SPACE):
-            yield Record(number + 1, fault="more after the list's end", text=window.text[window.at :][:SHOWN])
-    elif not after_fault:  # after one, the skipped text may include the end of the list
-        yield Record(number + 1, fault="the file ends within its list")
+    yield from window.records()
+    while window.next_after(_SPACE):
+        window.count += 1
+        yield Record(window.count, fault="more after the list's end", text=window.skip())
+        yield from window.records(after_fault=True)
+
+
+def read_member(file: IO[bytes], name: str, member: str) -> Iterator[Record]:
+    """The elements of the list `member` of the JSON object in an open file; faults as of read_records.
+
+    ParamsError, beginning with `name`, when the file holds no such object.
+    """
+    window, found, fault = _Window(file), False, None
+    try:
+        if window.next_after(_SPACE) == "{":
+            window.at += 1
+            while window.next_after(_BETWEEN) not in ("}", ""):
+                is_member = window.element() == member
+                if window.next_after(_COLON) == "[":
+                    window.at, window.count, found = window.at + 1, 0, found or is_member
+                    yield from (record for record in window.records() if is_member)
+                else:
+                    window.element()
+            window.at += 1
+            fault = "more after the object's end" if window.next_after(_SPACE) else None
+    except (ValueError, RecursionError) as error:
+        fault = f"{type(error).__name__}: {error}"
+    if not found:
+        raise ParamsError([f"{name} is not a JSON object with a list {member!r}"])
+    if fault:
+        yield Record(window.count + 1, fault=fault, text=window.text[window.at :][:SHOWN])
 
 
 def first_answer(conversations: Any) -> Any:
@@ -84,6 +102,7 @@ class _Window:
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.decoder = file, codecs.getincrementaldecoder("utf-8-sig")("replace")
         self.text, self.at, self.ended = "", 0, False
+        self.count = 0  # elements of the list so far
         self.first_keys: set[str] = set()  # first keys of the elements so far
 
     def read_on(self) -> None:
@@ -101,6 +120,24 @@ class _Window:
                 return self.text[self.at : self.at + 1]
             self.read_on()
 
+    def records(self, after_fault: bool = False) -> Iterator[Record]:
+        """The elements of the list up to its end, from the one at `at`."""
+        while (mark := self.next_after(_BETWEEN)) not in ("]", ""):
+            self.count += 1
+            try:
+                value = self.element()
+            except (ValueError, RecursionError) as error:
+                after_fault, fault = True, f"{type(error).__name__}: {error}"
+                yield Record(self.count, fault=fault, text=self.skip(isinstance(error, RecursionError)))
+            else:
+                after_fault = False
+                yield Record(self.count, value)
+        if mark:
+            self.at += 1
+        elif not after_fault:  # after one, the skipped text may include the end of the list
+            self.count += 1
+            yield Record(self.count, fault="the file ends within its list")
+
     def element(self) -> Any:
         """Read the value at `at`; ValueError or RecursionError when it is invalid or longer than LONGEST."""
         while True:
@@ -112,21 +149,21 @@ class _Window:
             else:
                 if end < len(self.text) or self.ended:  # a number at the end of the text may continue
                     self.at = end
-                    if isinstance(value, dict) and value:
+                    if isinstance(value, dict) and value and len(self.first_keys) < MAX_KEYS:
                         self.first_keys.add(next(iter(value)))
                     return value
             self.read_on()
 
-    def skip(self) -> str:
-        """Skip invalid JSON up to the next text that begins as the elements so far do; returns the start of it.
+    def skip(self, nested: bool = False) -> str:
+        """Skip invalid or too deeply nested JSON up to text that begins as the elements so far do; returns the start of it.
 
         Brackets and quotes of invalid JSON do not show where it ends.
         """
-        begin = _FIRST_KEY.match(self.text, self.at)
+        begin = None if nested else _FIRST_KEY.match(self.text, self.at)
         keys = {json.dumps(key, ensure_ascii=False) for key in self.first_keys} | ({begin[1]} if begin else set())
         start = re.compile(rf"\{{\s*(?:{'|'.join(map(re.escape, sorted(keys)))})\s*:" if keys else r"\{")
         shown = self.text[self.at : self.at + SHOWN]
-        self.at += 1
+        self.at += LEVELS if nested else 1
         while not (match := start.search(self.text, self.at)) and not self.ended:
             self.at = max(self.at, len(self.text) - SHOWN)  # it may begin in this chunk and end in the next
             self.read_on()

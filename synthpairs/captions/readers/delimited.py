@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.rows import MAX_SHOWN, Row, column_names, lines
-from synthpairs.core.errors import error_line
+from synthpairs.captions.readers.rows import MAX_SHOWN, Row, check_columns, column_names, lines
+from synthpairs.core.config import ParamsError
 
 
 class _Record(NamedTuple):
@@ -54,7 +54,7 @@ def _csv_records(path: Path) -> Iterator[_Record]:
         try:
             cells = next(reader, None)
         except csv.Error as error:  # also for a field over the csv module's limit
-            yield _Record(consumed[0][0], [], consumed[0][1].rstrip("\r\n"), error_line(error))
+            yield _Record(consumed[0][0], [], consumed[0][1].rstrip("\r\n")(error))
             returned.extendleft(reversed(consumed[1:]))
             reader = csv.reader(feed(), strict=True)
         else:
@@ -74,13 +74,10 @@ def _rows(records: Iterator[_Record], path: Path, source: Source, key: str, text
         header = next(records, None)
         if header is None:
             return
+        if header.fault:
+            raise ParamsError([f"{key}.path: {path} line {header.number}: {header.fault}"])
         titles = [title.strip() for title in header.cells]
-        missing = [part for part, name in wanted.items() if name not in titles]
-        if missing:
-            raise ValueError(
-                f"{key}.columns.{missing[0]}: {path} has no column {wanted[missing[0]]!r}; "
-                f"its first line has {', '.join(titles) or header.fault}"
-            )
+        check_columns(wanted, titles, path, key)
     indices = {part: int(name) if headless else titles.index(name) for part, name in wanted.items()}
     needed, any_read, first = max(indices.values()) + 1, False, 0
     for record in records:
@@ -96,6 +93,6 @@ def _rows(records: Iterator[_Record], path: Path, source: Source, key: str, text
             yield Row(where, **{part: record.cells[index] for part, index in indices.items()})
     if headless and first and not any_read:
         part = max(indices, key=lambda part: indices[part])
-        raise ValueError(
-            f"{key}.columns.{part}: no line of {path} has a column {indices[part]}; the first has 0 to {first - 1}"
+        raise ParamsError(
+            [f"{key}.columns.{part}: no line of {path} has a column {indices[part]}; the first has 0 to {first - 1}"]
         )

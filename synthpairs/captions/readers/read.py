@@ -2,30 +2,29 @@
 
 import logging
 import re
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-
-import pyarrow as pa
 
 from synthpairs.captions.concepts import first_concept
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.delimited import read_csv, read_text, read_tsv
 from synthpairs.captions.readers.images import original
-from synthpairs.captions.readers.json_files import read_jsonl, read_llava
-from synthpairs.captions.readers.rows import Row, source_files
+from synthpairs.captions.readers.json_files import read_coco, read_jsonl, read_karpathy, read_llava, read_sbu
+from synthpairs.captions.readers.rows import Row, source_files, until_broken
 from synthpairs.captions.readers.tables import read_huggingface, read_parquet
 from synthpairs.captions.readers.webdataset import read_webdataset
 from synthpairs.captions.record import Caption
-from synthpairs.core.errors import error_line
 
 log = logging.getLogger(__name__)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 Reader = Callable[[Path, Source, str], Iterator[Row]]  # of (file, source, its key in params.yaml)
 READERS: dict[str, Reader] = {
     "llava": read_llava,
+    "coco": read_coco,
+    "karpathy": read_karpathy,
+    "sbu": read_sbu,
     "tsv": read_tsv,
     "csv": read_csv,
     "jsonl": read_jsonl,
@@ -39,8 +38,9 @@ READERS: dict[str, Reader] = {
 def read_sources(sources: Sequence[Source], side: int, concepts: Sequence[str]) -> Iterator[Caption]:
     """Captions of all sources in order, with original images (see `original`); files are ordered by name.
 
-    Rows with unreadable text or image come as rejected captions (`unreadable`), whose detail names file and line. ValueError
-    or FileNotFoundError for missing files, folders and columns; missing files raise before anything is read.
+    Several captions of one image are as many rows. Rows with unreadable text or image come as rejected captions (`unreadable`),
+    whose detail names file and line. ValueError or FileNotFoundError for missing files, folders and columns; missing files
+    raise before anything is read.
     """
     located = []
     for index, source in enumerate(sources):
@@ -78,15 +78,13 @@ def check_source(source: Source, key: str) -> None:
 
 
 def _rows(path: Path, source: Source, key: str) -> Iterator[Row]:
-    """Rows of a file; the rest of a truncated or broken file is one faulty row."""
-    try:
-        yield from READERS[source.format](path, source, key)
-    except (EOFError, zlib.error, tarfile.TarError, pa.ArrowException, OSError) as error:
-        if (
-            isinstance(error, OSError) and error.errno is not None
-        ):  # of the operating system, such as a missing permission
-            raise
-        yield Row(f"{path} from here on", "", fault=error_line(error))
+    """Rows of a file, one for each caption of an image; the rest of a truncated or broken file is one faulty row."""
+    for row in until_broken(READERS[source.format](path, source, key), str(path)):
+        if isinstance(row.text, list) and row.text and row.fault is None:
+            for number, text in enumerate(row.text, 1):
+                yield replace(row, where=f"{row.where} caption {number}", text=text)
+        else:
+            yield row
 
 
 def _caption(row: Row, source: Source, folder: Path, side: int, concepts: Sequence[str]) -> Caption:

@@ -1,6 +1,8 @@
 """Readers of Parquet files, and of data sets in directories by Hugging Face's `datasets`."""
 
+import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -8,54 +10,93 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthpairs.captions.params import Source
-from synthpairs.captions.readers.rows import Row, column_names
+from synthpairs.captions.readers.rows import Row, check_columns, column_names, until_broken
+from synthpairs.core.config import ParamsError
 from synthpairs.core.errors import error_line
 
 BATCH, IMAGE_BATCH = 1024, 16  # rows read at once, without and with images
+_BUILDERS = {"Arrow", "Csv", "ImageFolder", "Json", "Parquet", "Text"}  # of `datasets`, for files that hold data alone
 
 
 def read_parquet(path: Path, source: Source, key: str) -> Iterator[Row]:
     """Rows of a Parquet file; the default column of captions is `text`."""
     with pq.ParquetFile(path, buffer_size=2**20) as file:  # unbuffered, whole column chunks are read at once
-        columns = _checked_columns(file.schema_arrow.names, path, source, key)
+        columns = column_names(source.columns, "text")
+        check_columns(columns, file.schema_arrow.names, path, key)
         yield from _rows(file.iter_batches(_batch(source), columns=sorted(set(columns.values()))), columns, str(path))
 
 
 def read_huggingface(path: Path, source: Source, key: str) -> Iterator[Row]:
     """Rows of all splits of a directory written by `save_to_disk`, or streamed by `load_dataset`.
 
-    The default column of captions is `text`.
+    The default column of captions is `text`. Nothing outside of the directory is read, no server asked and no code run.
     """
-    import datasets  # takes seconds
-
     saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
     try:
-        loaded = datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path), streaming=True)
-        splits = loaded if isinstance(loaded, dict) else {"": loaded}
-        names = {split: part.column_names or list(next(iter(part), {})) for split, part in splits.items()}
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise ValueError(f"{key}.path: {path} is no data set for `datasets`: {error}") from None
+        splits = {split: part.with_format("arrow") for split, part in (_saved if saved else _streamed)(path).items()}
+        names = {split: part.column_names or next(part.iter(1)).column_names for split, part in splits.items()}
+    except Exception as error:  # of many types
+        raise ParamsError([f"{key}.path: {path} is no data set for `datasets`: {error_line(error)}"]) from None
+    columns = column_names(source.columns, "text")
     for split, part in splits.items():
         label = f"{path} {split}".strip()
-        columns = _checked_columns(names[split], path, source, key)
-        chosen = part.select_columns(sorted(set(columns.values()))).with_format("arrow")
-        try:
-            yield from _rows(chosen.iter(batch_size=_batch(source)), columns, label)
-        except (ValueError, datasets.exceptions.DatasetsError) as error:  # raised by the library that reads the files
-            yield Row(f"{label} from here on", "", fault=error_line(error))
+        check_columns(columns, names[split], path, key)
+        chosen = part.select_columns(sorted(set(columns.values())))
+        yield from until_broken(_rows(chosen.iter(batch_size=_batch(source)), columns, label), label)
+
+
+def _saved(folder: Path) -> dict[str, Any]:
+    """The splits of a data set that `save_to_disk` wrote."""
+    from datasets import Dataset, concatenate_datasets  # takes seconds
+
+    whole, splits = folder / "dataset_dict.json", {}
+    for split in json.loads(_inside(whole, folder).read_bytes())["splits"] if whole.is_file() else [""]:
+        state = _inside(folder / split / "state.json", folder)
+        files = [
+            _inside(state.parent / file["filename"], folder) for file in json.loads(state.read_bytes())["_data_files"]
+        ]
+        splits[split] = concatenate_datasets([Dataset.from_file(str(file)) for file in files])
+    return splits
+
+
+def _streamed(folder: Path) -> dict[str, Any]:
+    """The splits of a data set in files, which the YAML of its README.md may name."""
+    from datasets import load_dataset_builder  # takes seconds
+    from huggingface_hub import DatasetCard
+
+    if (folder / ".huggingface.yaml").exists():
+        raise ValueError("its .huggingface.yaml is not read; put it into README.md")
+    if (card := folder / "README.md").is_file():
+        for config in DatasetCard.load(_inside(card, folder)).data.get("configs") or []:
+            for name in _strings([config.get("data_files"), config.get("data_dir")]):
+                if ":" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+                    raise ValueError(f"README.md names {name!r}, which is not in the directory")
+    builder = load_dataset_builder(str(folder))
+    if not _BUILDERS & {kind.__name__ for kind in type(builder).__mro__}:
+        raise ValueError(f"its files are of the kind {builder.dataset_name!r}")
+    for file in chain.from_iterable(builder.config.data_files.values()):
+        _inside(Path(file), folder)
+    return dict(builder.as_streaming_dataset())
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """The texts in nested lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+
+
+def _inside(file: Path, folder: Path) -> Path:
+    """The file itself; ValueError if it is outside of the folder, or a link that leads there."""
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{file} leads out of it")
+    return file
 
 
 def _batch(source: Source) -> int:
     return BATCH if source.columns.image is None else IMAGE_BATCH
-
-
-def _checked_columns(known: list[str], path: Path, source: Source, key: str) -> dict[str, str]:
-    """Column of each part of a row; ValueError for a missing column."""
-    names = column_names(source.columns, "text")
-    for part, name in names.items():
-        if name not in known:
-            raise ValueError(f"{key}.columns.{part}: {path} has no column {name!r}; it has {', '.join(known)}")
-    return names
 
 
 def _rows(batches: Iterator[Any], columns: dict[str, str], label: str) -> Iterator[Row]:
@@ -75,4 +116,12 @@ def _cells(column: Any) -> list[Any]:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())
         return [cell if cell is None else cell.decode("utf-8", "replace") for cell in column.to_pylist()]
-    return list(column.to_pylist())
+    return [_cell(cell) for cell in column]
+
+
+def _cell(cell: pa.Scalar) -> Any:
+    """A cell as a Python value; the error itself, which is neither text nor image, if there is none, as of the year 200000."""
+    try:
+        return cell.as_py()
+    except Exception as error:  # of many types
+        return error

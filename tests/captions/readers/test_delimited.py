@@ -17,6 +17,10 @@ from tests.captions.readers.conftest import outcome, reasons
             b'id,text\n1,"a ""big"" cat, here"\r\n\n2,"two\nlines"\n3,nul \x00 byte\n',
             ['a "big" cat, here', "two\nlines", "nul \x00 byte"],
         ),
+        ("text", b"a cat\ra dog\r\na bus\n\rlast", ["a cat", "a dog", "a bus", "last"]),
+        ("tsv", b"a cat\turl\ra dog\turl\r", ["a cat", "a dog"]),
+        ("csv", b'id,text\r1,a cat\r2,"two\rlines"\r\n3,a dog', ["a cat", "two\rlines", "a dog"]),
+        ("jsonl", b'{"text": "a cat"}\r{"text": "a dog"}\r', ["a cat", "a dog"]),
         ("csv", b"", []),
         ("csv", b"id,text\n", []),
         ("tsv", b"\n", []),
@@ -42,13 +46,24 @@ def test_tsv_columns_by_number_or_name(payload, columns, line, read):
 
 
 @pytest.mark.parametrize(
+    ("payload", "error"),
+    [
+        (b"text,id,text\na,1,b\n", r"columns\.text: .*a\.csv has 2 columns 'text'; it has text, id, text"),
+        (b'te"xt,"id"x\n', r"path: .*a\.csv line 1: Error: ',' expected"),
+    ],
+)
+def test_a_header_with_a_repeated_column_or_a_fault_is_an_error(payload, error, read):
+    with pytest.raises(ValueError, match=error):
+        read("a.csv", payload, "csv")
+
+
+@pytest.mark.parametrize(
     ("bad", "fault"),
     [
         (b'2,"no end', "Error: "),
         (b'2,"a" b', "Error: ',' expected"),
         (b"2,a,b", "3 columns, 2 are needed"),
         (b"2", "1 columns, 2 are needed"),
-        (b"2,a\rb", "Error: new-line character"),
         (b"2," + b"x" * 200_000, "Error: field larger than field limit"),
     ],
 )

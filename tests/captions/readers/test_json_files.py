@@ -1,6 +1,7 @@
 """JSON Lines and LLaVA lists: chunk boundaries anywhere, and faulty records."""
 
 import json
+import time
 
 import pytest
 
@@ -82,11 +83,116 @@ def test_a_faulty_record_does_not_affect_others(bad, fault, chunk, read, monkeyp
         (b'[{"text": "a"}, {"text": "b"}', [None, None, "unreadable"]),
         (b'[{"text": "a"}, {"text": "b', [None, "unreadable"]),
         (b'[{"text": "a"}, {"text": "b \xe7', [None, "unreadable"]),
-        (b'[{"text": "a"}] [{"text": "b"}]', [None, "unreadable"]),
+        (b'[{"text": "a"}] [{"text": "b"}, {"text": "c"}]\n', [None, "unreadable", None, None]),
+        (b'[{"text": "a"}], {"text": "b"}]]', [None, "unreadable", None, "unreadable"]),
     ],
 )
-def test_the_rest_of_a_truncated_list_is_one_row(payload, expected, read):
+def test_the_rest_of_a_truncated_list_is_one_row_and_so_is_the_start_of_a_second_list(payload, expected, read):
     assert reasons(read("a.json", payload, "llava", text="text")) == expected
+
+
+DEEP = '{"x": ' + "[" * 990 + "]" * 990 + "}"  # which Python's decoder may read, and its encoder not write
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("jsonl", f'{DEEP}\n{{"text": "a cat"}}'), ("llava", f'[{DEEP}, {{"text": "a cat"}}]'),
+     ("coco", f'{{"annotations": [{DEEP}, {{"text": "a cat"}}]}}')],
+)  # fmt: skip
+def test_a_deeply_nested_record_is_a_faulty_row(kind, payload, read):
+    for depth in (990, 900, 800):  # the stack of this test takes some levels
+        levels = payload.replace("[" * 990, "[" * depth).replace("]" * 990, "]" * depth)
+        assert reasons(read("a.json", levels.encode(), kind, text="text")) == ["unreadable", None]
+
+
+@pytest.mark.parametrize("opening", ["[", '{"text":', '{"text":[', '{"a":{"b":['])
+def test_nested_openings_take_no_long_time(opening, read):
+    start = time.monotonic()
+    good = '{"text": "a cat"}'
+    captions = read("a.json", f"[{good},{opening * (500_000 // len(opening))},{good}]".encode(), "llava", text="text")
+    assert time.monotonic() - start < 10  # 63 s for the second one, if each opening is tried
+    assert [captions[0].reason, captions[1].reason] == [None, "unreadable"]
+    assert len(captions) < 2000
+    assert captions[-1].text == "a cat"
+
+
+COCO = {
+    "info": {"year": 2014}, "licenses": [],
+    "images": [{"id": 1, "file_name": "1.jpg", "url": "x"}, {"id": 2, "file_name": "2.jpg", "url": "y"}],
+    "annotations": [
+        {"image_id": 1, "id": 10, "caption": "A cat\n"}, {"image_id": 2, "id": 11, "caption": "A dog"},
+        {"image_id": 1, "id": 12, "caption": " A bus"}, {"image_id": 7, "id": 13, "caption": "A bus"},
+        {"image_id": 1, "id": 14, "caption": 3}, {"image_id": 1, "id": 15},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chunk", [3, 10_000])
+def test_coco_annotations_share_the_images_that_they_name(chunk, read, tmp_path, monkeypatch):
+    monkeypatch.setattr(llava_json, "CHUNK", chunk)
+    for name, colour in ("1.jpg", "red"), ("2.jpg", "blue"):
+        (tmp_path / name).write_bytes(encoded(colour))
+    texts = ["A cat", "A dog", "A bus", "A bus"]
+    for order in (list(COCO), sorted(COCO)):
+        payload = json.dumps({key: COCO[key] for key in order}).encode()
+        plain = read("a.json", payload, "coco")
+        assert outcome(plain)[:4] == [(text, None) for text in texts]
+        assert {caption.original for caption in plain} == {None}
+        captions = read("a.json", payload, "coco", image="file_name", source="url")
+        assert reasons(captions) == [None] * 3 + ["unreadable"] * 3
+        assert captions[0].original == captions[2].original != captions[1].original
+        assert [caption.source for caption in captions[:3]] == ["x", "y", "x"]
+        assert "a.json record 4: none of `images` gives it a 'file_name'" in captions[3].detail
+
+
+def test_karpathys_images_with_several_sentences(read, tmp_path):
+    (tmp_path / "val2014").mkdir()
+    (tmp_path / "val2014/1.jpg").write_bytes(encoded())
+    sentences = [{"raw": "A cat. ", "tokens": ["a", "cat"]}, {"raw": "A dog."}]
+    images = [
+        {"filepath": "val2014", "filename": "1.jpg", "sentences": sentences, "split": "test"},
+        {"filename": "val2014/1.jpg", "sentences": sentences[:1]}, {"filename": "1.jpg", "sentences": [{}]},
+    ]  # fmt: skip
+    captions = read("a.json", json.dumps({"images": images, "dataset": "coco"}).encode(), "karpathy", image="filename")
+    assert outcome(captions)[:3] == [("A cat.", None), ("A dog.", None), ("A cat.", None)]
+    assert reasons(captions[3:]) == ["unreadable"]
+    assert len({caption.original for caption in captions[:3]}) == 1
+
+
+def test_sbus_parallel_lists(read):
+    lists = {
+        "image_urls": ["http://1", "http://2"],
+        "captions": ["A cat", "A dog", "A bus"],
+        "user_ids": ["1", "2", "3"],
+    }
+    payload = json.dumps(lists).encode()
+    assert outcome(read("a.json", payload, "sbu")) == [("A cat", None), ("A dog", None), ("A bus", None)]
+    captions = read("a.json", payload, "sbu", source="image_urls")
+    assert [caption.source for caption in captions] == ["http://1", "http://2", "web"]
+    assert "a.json record 3: the lists differ in length" in captions[2].detail
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ('{"a": [1], "captions": ["A cat"]', [None]),
+        ('{"captions": ["A cat", "A d', [None, "unreadable"]),
+        ('{"captions": ["A cat"', [None, "unreadable"]),
+        ('{"captions": ["A cat"]} {"captions": ["A dog"]}', [None, "unreadable"]),
+        ('{"captions": ["A cat"], broken', [None, "unreadable"]),
+        ('{"captions": ["A cat"], "captions": ["A dog"]}', [None, None]),
+        ('{"captions": []}', []),
+        ('["A cat"]', "a.json is not a JSON object with a list 'captions'"),
+        ('{"captions": "A cat"}', "a.json is not a JSON object with a list 'captions'"),
+        ('{"a": ["A cat"', "a.json is not a JSON object with a list 'captions'"),
+    ],
+)
+def test_the_rest_of_a_truncated_object_is_one_row(payload, expected, read):
+    if isinstance(expected, list):
+        assert reasons(read("a.json", payload.encode(), "sbu")) == expected
+    else:
+        with pytest.raises(ValueError, match=expected):
+            read("a.json", payload.encode(), "sbu")
 
 
 def test_llava_images_are_relative_to_the_list(read, tmp_path):

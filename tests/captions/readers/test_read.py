@@ -12,6 +12,20 @@ from synthpairs.core.config import load_params
 from tests.captions.conftest import CONCEPTS, source_of
 from tests.captions.readers.conftest import encoded, outcome, read_all, reasons
 
+LINES = {  # start of a file, row, separator, end
+    "jsonl": ("", '{{"text": "{}"}}', "\n", ""), "csv": ("text\n", "{}", "\n", ""), "tsv": ("", "{}\turl", "\n", ""),
+    "text": ("", "{}", "\n", ""), "llava": ("[", '{{"text": "{}"}}', ",\n", "]"),
+}  # fmt: skip
+
+
+def file_of(kind, texts):
+    start, row, between, end = LINES[kind]
+    return (start + between.join(map(row.format, texts)) + end).encode()
+
+
+def columns(kind):
+    return {"text": "text"} if kind == "llava" else {}
+
 
 @pytest.mark.parametrize("kind", [*READERS, "xlsx"])
 def test_readers_are_the_formats_that_params_yaml_accepts(kind, tmp_path):
@@ -38,6 +52,43 @@ def test_order_of_sources_and_files_and_the_limit_of_rows(tmp_path):
     assert [caption.text for caption in globbed] == ["b cat", "b dog", "c cat", "c dog"]
 
 
+@pytest.mark.parametrize("kind", LINES)
+def test_hidden_files_of_a_directory_or_glob_are_left_out(kind, tmp_path):
+    ending = {"text": "txt", "llava": "json"}.get(kind, kind)
+    (tmp_path / f"a.{ending}").write_bytes(file_of(kind, ["a cat"]))
+    for name in (f"._a.{ending}", f".b.{ending}"):
+        (tmp_path / name).write_bytes(b"\0\x05\x16\7\0\2\0\0Mac OS X        ")
+    for path in (tmp_path, tmp_path / f"*.{ending}", tmp_path / f"**/*.{ending}"):
+        assert outcome(read_all(source_of(path, kind, **columns(kind)))) == [("a cat", None)]
+    (tmp_path / f"a.{ending}").unlink()
+    with pytest.raises(FileNotFoundError, match=r"captions\.sources\[0\]\.path: there is no file ending in"):
+        read_all(source_of(tmp_path, kind, **columns(kind)))
+
+
+@pytest.mark.parametrize("kind", [*LINES, "coco"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_utf_16_is_named(kind, encoding, compress, read):
+    payload = (
+        file_of(kind, ["a cat"]).decode().encode(encoding) if kind in LINES else '{"annotations": []}'.encode(encoding)
+    )
+    name = "a.gz" if compress is gzip.compress else "a"
+    with pytest.raises(ValueError, match=rf"/{name} is UTF-16; convert it with iconv -f UTF-16 -t UTF-8"):
+        read(name, compress(payload), kind)
+
+
+def test_several_captions_of_an_image_are_several_rows_that_share_it(read, tmp_path):
+    (tmp_path / "1.jpg").write_bytes(encoded())
+    payload = b'{"text": ["a cat", 3, "a dog"], "jpg": "1.jpg"}\n{"text": []}\n{"text": "a bus"}\n'
+    captions = read("a.jsonl", payload, "jsonl", image="jpg")
+    assert outcome(captions) == [
+        ("a cat", None), ("", "unreadable"), ("a dog", None), ("", "unreadable"), ("a bus", None)
+    ]  # fmt: skip
+    assert captions[0].original == captions[2].original is not None
+    assert "a.jsonl line 1 caption 2: text and source must be strings, got int and str" in captions[1].detail
+    assert len(read("a.jsonl", payload, "jsonl", limit=3)) == 3
+
+
 def test_the_source_column_and_its_default(read):
     captions = read("a.csv", b"text,from\na cat,flickr\na dog,\n", "csv", source="from")
     captions += read(
@@ -45,21 +96,6 @@ def test_the_source_column_and_its_default(read):
     )
     assert [caption.source for caption in captions] == ["flickr", "web", "x", "web", "web"]
     assert reasons(captions) == [None] * 4 + ["unreadable"]
-
-
-LINES = {  # start of a file, row, separator, end
-    "jsonl": ("", '{{"text": "{}"}}', "\n", ""), "csv": ("text\n", "{}", "\n", ""), "tsv": ("", "{}\turl", "\n", ""),
-    "text": ("", "{}", "\n", ""), "llava": ("[", '{{"text": "{}"}}', ",\n", "]"),
-}  # fmt: skip
-
-
-def file_of(kind, texts):
-    start, row, between, end = LINES[kind]
-    return (start + between.join(map(row.format, texts)) + end).encode()
-
-
-def columns(kind):
-    return {"text": "text"} if kind == "llava" else {}
 
 
 @pytest.mark.parametrize("kind", LINES)

@@ -61,6 +61,33 @@ def test_missing_columns_are_errors(parquet, tmp_path):
         read(tmp_path / "saved", "huggingface")
 
 
+def test_cells_without_a_python_value_are_faulty_rows(parquet):
+    late = pa.array([0, 2**62], pa.int64()).cast(pa.timestamp("us"))
+    captions = read(parquet(text=late), "parquet")
+    assert "a.parquet row 2: text and source must be strings, got OverflowError" in captions[1].detail
+    captions = read(parquet(text=["a cat", "a dog"], jpg=late), "parquet", image="jpg")
+    assert "a.parquet row 2: a picture must be encoded bytes or a path, got OverflowError" in captions[1].detail
+    captions = read(parquet(text=["a cat", "a dog"], n=pa.array([1, None], pa.int64())), "parquet", source="n")
+    assert outcome(captions) == [("a cat", "unreadable"), ("a dog", None)]
+    assert "text and source must be strings, got str and int" in captions[0].detail
+
+
+def test_lists_of_captions_share_their_image(parquet):
+    captions = read(parquet(text=[["a cat", "a dog"], [], None], jpg=[encoded()] * 3), "parquet", image="jpg")
+    assert outcome(captions) == [("a cat", None), ("a dog", None), ("", "unreadable"), ("", "unreadable")]
+    assert captions[0].original == captions[1].original is not None
+
+
+def test_a_repeated_column_is_an_error_where_it_is_read(tmp_path):
+    table = pa.table([["a cat"], ["a dog"], ["x"]], names=["text", "text", "origin"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(
+        ValueError, match=r"columns\.text: .*a\.parquet has 2 columns 'text'; it has text, text, origin"
+    ):
+        read(tmp_path / "a.parquet", "parquet")
+    assert [caption.text for caption in read(tmp_path / "a.parquet", "parquet", text="origin")] == ["x"]
+
+
 def test_saved_data_sets_with_splits_and_images(tmp_path):
     features = datasets.Features({"image": datasets.Image(), "caption": datasets.Value("string")})
     rows = {"caption": ["a cat", "a dog"], "image": [Image.new("RGB", (20, 20), "red"), None]}
@@ -86,3 +113,94 @@ def test_directories_for_load_dataset(tmp_path):
     (tmp_path / "folder/metadata.csv").write_text("file_name,caption\na.jpg,a red cat\n")
     (caption,) = read(tmp_path / "folder", "huggingface", text="caption", image="image")
     assert (caption.text, caption.reason, caption.original is None) == ("a red cat", None, False)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Makes the files of a directory beside a secret one; whoever asks a server fails."""
+
+    def connect(*arguments):
+        raise AssertionError(f"asked {arguments}")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    monkeypatch.setattr("socket.getaddrinfo", connect)
+    (tmp_path / "secret.txt").write_text("a secret\n")
+    datasets.Dataset.from_dict({"text": ["a secret"]}).save_to_disk(tmp_path / "secret")
+
+    def write(**files):
+        for name, content in files.items():
+            (tmp_path / "hub" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "hub" / name).write_text(content)
+        return tmp_path / "hub"
+
+    return write
+
+
+SECRETS = ["../secret.txt", "a/../../secret.txt", "{tmp}/secret.txt", "file:{tmp}/secret.txt", "file://{tmp}/secret.txt",
+           "http://127.0.0.1:9/x.csv", "zip://x.txt::http://127.0.0.1:9/x.zip", "hf://datasets/a/b/c.csv"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("form", ["{}", "[{}]", "[{{split: train, path: [a.txt, {}]}}]"])
+def test_a_readme_names_no_file_outside_of_the_directory(name, form, hub, tmp_path):
+    name = name.format(tmp=tmp_path)
+    configs = f"configs:\n- config_name: default\n  data_files: {form.format(json.dumps(name))}"
+    folder = hub(**{"README.md": f"---\n{configs}\n---\n", "a.txt": "a cat\n"})
+    with pytest.raises(
+        ValueError, match=r"hub is no data set for `datasets`: .*README.md names '.*', which is not in the dir"
+    ):
+        read(folder, "huggingface")
+
+
+def test_a_readme_names_files_within_the_directory(hub):
+    configs = "configs:\n- config_name: default\n  data_files: [{split: train, path: b/*.txt}]"
+    folder = hub(
+        **{"README.md": f"---\n{configs}\nurl: http://x\n---\nhttp://x", "a.txt": "a cat\n", "b/b.txt": "a dog\n"}
+    )
+    assert outcome(read(folder, "huggingface")) == [("a dog", None)]
+
+
+@pytest.mark.parametrize("target", ["secret.txt", "."])
+def test_a_link_leads_nowhere_outside_of_the_directory(target, hub, tmp_path):
+    folder = hub(**{"b.txt": "a cat\n"})
+    (folder / ("a.txt" if target != "." else "data")).symlink_to(tmp_path / target)
+    if target == ".":
+        (folder / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: data/secret.txt\n---\n")
+    with pytest.raises(ValueError, match=r"hub is no data set for `datasets`: .*(a|secret)\.txt leads out of it"):
+        read(folder, "huggingface")
+    (folder / "a.txt").unlink(missing_ok=True)
+    (folder / "README.md").unlink(missing_ok=True)
+    (folder / "a.txt").symlink_to(folder / "b.txt")
+    assert outcome(read(folder, "huggingface")) == [("a cat", None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("files", "fault"),
+    [
+        (
+            {"state.json": json.dumps({"_data_files": [{"filename": "../secret/data-00000-of-00001.arrow"}]})},
+            "leads out of it",
+        ),
+        ({"dataset_dict.json": '{"splits": ["../secret"]}'}, "leads out of it"),
+        ({"dataset_dict.json": '{"splits": ["train"]}'}, "FileNotFoundError"),
+        ({"state.json": "{}"}, "KeyError: '_data_files'"),
+        ({"state.json": '{"_data_files": []}'}, "hub is no data set"),
+        ({"state.json": "[" * 10_000}, "RecursionError"),
+        ({"hub.py": "raise SystemExit", "a.txt": "a cat\n"}, "RuntimeError: Dataset scripts are no longer supported"),
+        ({"a.pth": "x"}, "hub is no data set"),
+        ({"a.pkl": "x"}, "hub is no data set"),
+        ({"a.tar": ""}, "its files are of the kind 'webdataset'"),
+        ({"a.xml": "<a/>"}, "its files are of the kind"),
+        ({"README.md": "---\nconfigs: 3\n---\n", "a.txt": "a cat\n"}, "hub is no data set"),
+        ({"README.md": "---\nconfigs: [x]\n---\n", "a.txt": "a cat\n"}, "hub is no data set"),
+        ({"README.md": "---\na: [\n---\n", "a.txt": "a cat\n"}, "hub is no data set"),
+        ({".huggingface.yaml": "configs: []", "a.txt": "a cat\n"}, r"its \.huggingface\.yaml is not read"),
+        ({"dataset_infos.json": "3", "a.txt": "a cat\n"}, "hub is no data set"),
+    ],
+)
+def test_what_is_no_data_is_one_line(files, fault, hub):
+    folder = hub(**files)
+    with pytest.raises(
+        ValueError, match=rf"^params\.yaml: captions\.sources\[0\]\.path: .*hub is no data set .*{fault}|{fault}"
+    ):
+        read(folder, "huggingface")
