@@ -1,5 +1,6 @@
 """Text filters: rules on Data-Juicer's measures, and the perplexity of a 5-gram model, in one worker process per core."""
 
+import html
 import re
 import unicodedata
 from collections import deque
@@ -18,7 +19,9 @@ from synthpairs.captions.record import Caption, remaining
 from synthpairs.models.language.kenlm import Kenlm
 from synthpairs.runtime.workers import process_pool, usable_cores
 
-_HTML = re.compile(r"</?[a-z][^<>]*>|<!--|&(?:[a-z]+|#\d+);", re.IGNORECASE)
+# Tags, closed or not, except the placeholder of names in CC12M; entities, of which some need no semicolon.
+_TAG = re.compile(r"<!--|<[/!?]?(?!(?-i:PERSON>))[a-z][^<>]*>?", re.IGNORECASE)
+_ENTITY = re.compile(r"&#?\w+;?", re.ASCII)
 BATCH = 512  # texts measured at once: a few hundred KB for each of their arrays
 _kenlm = cache(Kenlm)  # one per worker
 
@@ -54,8 +57,18 @@ def unusable(text: str, limits: Limits) -> str | None:
         for char in text:
             if unicodedata.category(char) == "Cc" and not char.isspace():
                 return f"control character U+{ord(char):04X}"
-    if tag := _HTML.search(text):
-        return f"HTML: {tag.group()[:40]}"
+    if markup := _markup(text):
+        return f"HTML: {markup[:40]}"
+    return None
+
+
+def _markup(text: str) -> str | None:
+    """The first tag or else entity of HTML in a text; "a < b" and "R&B" have none."""
+    if tag := _TAG.search(text):
+        return tag.group()
+    for entity in _ENTITY.findall(text):
+        if entity.endswith(";") or html.unescape(entity) != entity:
+            return entity
     return None
 
 

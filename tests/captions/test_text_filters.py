@@ -8,6 +8,9 @@ from synthpairs.captions.text_filters import TEXT_FILTERS, apply_rules, unusable
 UNUSABLE = {
     "": "empty", " \n\t ": "empty", "dog " * 25_000: "100000 characters > 300", "a\x00dog": "control character U+0000",
     "a\x1b[31m dog": "control character U+001B", "a \ufffd dog": "not UTF-8", "a <b>dog</b>": "HTML: <b>",
+    "a dog&#x27;s bowl": "HTML: &#x27;", "a dog&#39s bowl": "HTML: &#39", "a &frac12; cake": "HTML: &frac12;",
+    "a dog&nbsp on a mat": "HTML: &nbsp", "AT&amp T": "HTML: &amp", "an <a href=x dog": "HTML: <a href=x dog", "a dog</p": "HTML",
+    "a <person> and <B>": "HTML: <person>", "<PERSON> on a <b": "HTML: <b", "<!doctype html": "HTML",
     '<a href="/x">a dog': "HTML", "a dog &raquo; more": "HTML: &raquo;", "a dog<!-- ad": "HTML",
 }  # fmt: skip
 
@@ -18,7 +21,17 @@ def test_unusable(text, detail, limits):
 
 
 @pytest.mark.parametrize(
-    "text", ["a dog\non two lines", "2 < 3 dogs > 1", "salt & pepper; red", "un caf\u00e9 \U0001f600"]
+    "text",
+    [
+        "a dog\non two lines",
+        "2 < 3 dogs > 1",
+        "salt & pepper; red",
+        "a < b & c",
+        "R&B at AT&T",
+        "I <3 dogs",
+        "<PERSON> with a dog, as CC12M calls <PERSON>",
+        "un caf\u00e9 \U0001f600",
+    ],
 )
 def test_usable(text, limits):
     assert unusable(text, limits()) is None

@@ -15,7 +15,7 @@ from synthpairs.core.config import ParamsError
 from synthpairs.core.errors import error_line
 
 BATCH, IMAGE_BATCH = 1024, 16  # rows read at once, without and with images
-_BUILDERS = {"Arrow", "Csv", "ImageFolder", "Json", "Parquet", "Text"}  # of `datasets`, for files that hold data alone
+_KINDS = {"arrow", "csv", "imagefolder", "json", "parquet", "text"}  # that `datasets` reads as data alone
 
 
 def read_parquet(path: Path, source: Source, key: str) -> Iterator[Row]:
@@ -34,7 +34,9 @@ def read_huggingface(path: Path, source: Source, key: str) -> Iterator[Row]:
     saved = any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
     try:
         splits = {split: part.with_format("arrow") for split, part in (_saved if saved else _streamed)(path).items()}
-        names = {split: part.column_names or next(part.iter(1)).column_names for split, part in splits.items()}
+        names = {
+            split: part.column_names or next(part.iter(1), pa.table({})).column_names for split, part in splits.items()
+        }
     except Exception as error:  # of many types
         raise ParamsError([f"{key}.path: {path} is no data set for `datasets`: {error_line(error)}"]) from None
     columns = column_names(source.columns, "text")
@@ -72,8 +74,8 @@ def _streamed(folder: Path) -> dict[str, Any]:
                 if ":" in name or Path(name).is_absolute() or ".." in Path(name).parts:
                     raise ValueError(f"README.md names {name!r}, which is not in the directory")
     builder = load_dataset_builder(str(folder))
-    if not _BUILDERS & {kind.__name__ for kind in type(builder).__mro__}:
-        raise ValueError(f"its files are of the kind {builder.dataset_name!r}")
+    if (kind := builder.__module__.rpartition(".")[2]) not in _KINDS:
+        raise ValueError(f"its files are of the kind {kind!r}, not {', '.join(sorted(_KINDS))}")
     for file in chain.from_iterable(builder.config.data_files.values()):
         _inside(Path(file), folder)
     return dict(builder.as_streaming_dataset())

@@ -184,23 +184,23 @@ def test_a_link_leads_nowhere_outside_of_the_directory(target, hub, tmp_path):
         ({"dataset_dict.json": '{"splits": ["../secret"]}'}, "leads out of it"),
         ({"dataset_dict.json": '{"splits": ["train"]}'}, "FileNotFoundError"),
         ({"state.json": "{}"}, "KeyError: '_data_files'"),
-        ({"state.json": '{"_data_files": []}'}, "hub is no data set"),
+        ({"state.json": '{"_data_files": []}'}, ""),
         ({"state.json": "[" * 10_000}, "RecursionError"),
         ({"hub.py": "raise SystemExit", "a.txt": "a cat\n"}, "RuntimeError: Dataset scripts are no longer supported"),
-        ({"a.pth": "x"}, "hub is no data set"),
-        ({"a.pkl": "x"}, "hub is no data set"),
+        ({"a.pth": "x"}, ""),
+        ({"a.pkl": "x"}, ""),
         ({"a.tar": ""}, "its files are of the kind 'webdataset'"),
         ({"a.xml": "<a/>"}, "its files are of the kind"),
-        ({"README.md": "---\nconfigs: 3\n---\n", "a.txt": "a cat\n"}, "hub is no data set"),
-        ({"README.md": "---\nconfigs: [x]\n---\n", "a.txt": "a cat\n"}, "hub is no data set"),
-        ({"README.md": "---\na: [\n---\n", "a.txt": "a cat\n"}, "hub is no data set"),
+        ({"README.md": "---\nconfigs: 3\n---\n", "a.txt": "a cat\n"}, ""),
+        ({"README.md": "---\nconfigs: [x]\n---\n", "a.txt": "a cat\n"}, ""),
+        ({"README.md": "---\na: [\n---\n", "a.txt": "a cat\n"}, ""),
         ({".huggingface.yaml": "configs: []", "a.txt": "a cat\n"}, r"its \.huggingface\.yaml is not read"),
-        ({"dataset_infos.json": "3", "a.txt": "a cat\n"}, "hub is no data set"),
+        ({"dataset_infos.json": "3", "a.txt": "a cat\n"}, ""),
     ],
 )
 def test_what_is_no_data_is_one_line(files, fault, hub):
     folder = hub(**files)
     with pytest.raises(
-        ValueError, match=rf"^params\.yaml: captions\.sources\[0\]\.path: .*hub is no data set .*{fault}|{fault}"
+        ValueError, match=rf"(?s)^params\.yaml: captions\.sources\[0\]\.path: .*hub is no data set .*{fault}"
     ):
         read(folder, "huggingface")
