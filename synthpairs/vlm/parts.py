@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
@@ -28,6 +29,7 @@ from synthpairs.core.storage import file_sha256
 from synthpairs.models.hub import hub_record, model_folder
 from synthpairs.models.vq_tokenizer import tokenizer_folder
 
+_ADAPTER = "adapter_model.safetensors"
 _CONFIGS = {"vlm.adapter": "adapter_config.json"}  # where it is not config.json
 _MADE_BY = {"vlm.llm": "`dvc repro language_model` makes models/llm"}
 _KINDS = {"vlm.vision_tower": "vision tower", "vlm.llm": "language model", "vlm.adapter": "adapter"}
@@ -161,14 +163,22 @@ def _load_complete(model_class: Any, name: str, key: str, **config: Any) -> Any:
 def _merge_adapter(llm: PreTrainedModel, adapter: str) -> PreTrainedModel:
     """The language model plus the adapter, added in float32 and rounded to bfloat16 once."""
     folder = part_folder(adapter, "vlm.adapter")
+    if not (folder / _ADAPTER).is_file():  # peft would unpickle adapter_model.bin
+        raise ValueError(f"params.yaml: vlm.adapter: {adapter} has no {_ADAPTER}, and nothing else is loaded")
     from peft import PeftModel, get_peft_model_state_dict  # takes seconds to import, and benchmarks do not need it
 
     mismatch = ValueError(f"params.yaml: vlm.adapter: {adapter} is of another model than vlm.llm")
     try:
+        names = load_file(folder / _ADAPTER).keys()
         adapted = PeftModel.from_pretrained(llm.float(), folder)
     except (RuntimeError, ValueError):  # of another width, or without the layers that it adapts
         raise mismatch from None
-    if load_file(folder / "adapter_model.safetensors").keys() != get_peft_model_state_dict(adapted).keys():
+    except (KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(f"params.yaml: vlm.adapter: {adapter} is no adapter ({_first_line(error)})") from None
+    adapted.active_peft_config.base_model_name_or_path = (
+        None  # peft would look on the hub whether its vocabulary is this one
+    )
+    if names != get_peft_model_state_dict(adapted).keys():
         raise mismatch  # peft only warns
     merged = adapted.merge_and_unload()
     round_weights(merged.parameters())

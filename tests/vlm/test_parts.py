@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPModel
+from transformers import AutoModelForCausalLM, CLIPConfig, CLIPModel
 
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
@@ -154,4 +156,45 @@ def test_an_error_of_a_broken_model_is_one_line(hub, monkeypatch, tmp_path, mode
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: str(folders[name]))
     with pytest.raises((ValueError, OSError), match=message) as caught:
         assemble(PAPER)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def adapter(parts, tmp_path):
+    """Folder of a LoRA of the tiny language model that calls its base a model of the hub."""
+    llm = AutoModelForCausalLM.from_pretrained(parts.llm)
+    adapted = get_peft_model(llm, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    adapted.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+    change("adapter_config.json", base_model_name_or_path="owner/base")(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_an_adapter_is_merged_and_its_base_is_not_looked_up(parts, adapter, loopback_hub):
+    loopback_hub.models["owner/base"] = Path(parts.llm)
+    plain, merged = (
+        assemble(dataclasses.replace(parts, adapter=name))[0].state_dict() for name in (None, str(adapter))
+    )
+    changed = {name for name, weight in plain.items() if not torch.equal(weight, merged[name])}
+    assert changed == {f"model.language_model.layers.{layer}.self_attn.q_proj.weight" for layer in range(2)}
+    assert loopback_hub.fetched == []
+
+
+def pickled(at):
+    (at / "adapter_model.safetensors").rename(at / "other.safetensors")
+    torch.save({}, at / "adapter_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (pickled, r"has no adapter_model\.safetensors, and nothing else is loaded"),
+        (lambda at: (at / "adapter_model.safetensors").write_bytes(b"x"), "is no adapter"),
+        (lambda at: (at / "adapter_config.json").write_text("{}"), "is no adapter"),
+        (change("adapter_config.json", target_modules=["fc9"]), "is of another model than vlm.llm"),
+    ],
+)
+def test_an_error_of_a_broken_adapter_is_one_line(parts, adapter, damage, message):
+    damage(adapter)
+    with pytest.raises(ValueError, match=rf"params.yaml: vlm.adapter: .*{message}") as caught:
+        assemble(dataclasses.replace(parts, adapter=str(adapter)))
     assert "\n" not in str(caught.value)
