@@ -14,6 +14,7 @@ from synthpairs.core.images import decode_image
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import ResultCache, file_sha256
 from synthpairs.models.hub import model_folder
+from synthpairs.models.language.chat import without_control_tokens
 
 
 class BlipFilter:
@@ -38,7 +39,7 @@ class BlipFilter:
     def _probabilities(self, texts: Sequence[str], images: Sequence[bytes]) -> list[float]:
         """Matching probability of each text and its encoded image."""
         inputs = self._processor(
-            text=list(texts),
+            text=without_control_tokens(texts, self._processor.tokenizer),
             images=[decode_image(png) for png in images],
             return_tensors="pt",
             padding=True,

@@ -7,6 +7,7 @@ from synthpairs.captions.params import Judge, Limits
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import normalise
 from synthpairs.core.storage import ResultCache
+from synthpairs.models.language.chat import without_control_tokens
 from synthpairs.models.language.likelihood import perplexity, yes_probability
 from synthpairs.models.language.model import LanguageModel
 from synthpairs.models.language.server import THOUGHTS, Server, request_body, server_replies
@@ -69,7 +70,7 @@ def filter_by_judge(
     captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: ResultCache
 ) -> None:
     """Reject captions whose P(yes) / (P(yes) + P(no)) after `judge_prompt` is below `judge_min`."""
-    prompts = [judge_prompt(caption.text) for caption in captions]
+    prompts = without_control_tokens([judge_prompt(caption.text) for caption in captions], lm.tokenizer)
     values = cached_map(store, "judge", prompts, lambda items: yes_probability(lm, items, batch))
     for caption, value in zip(captions, values, strict=True):
         caption.measures["judge_yes"] = round(value, 4)

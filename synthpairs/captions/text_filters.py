@@ -22,6 +22,7 @@ from synthpairs.runtime.workers import process_pool, usable_cores
 # Tags, closed or not, except the placeholder of names in CC12M; entities, of which some need no semicolon.
 _TAG = re.compile(r"<!--|<[/!?]?(?!(?-i:PERSON>))[a-z][^<>]*>?", re.IGNORECASE)
 _ENTITY = re.compile(r"&#?\w+;?", re.ASCII)
+_CONTROL = re.compile(r"<\|[^<>|\s]{1,40}\|>")  # `<|endoftext|>` ends the text for CLIP; `</s>` is taken for HTML
 BATCH = 512  # texts measured at once: a few hundred KB for each of their arrays
 _kenlm = cache(Kenlm)  # one per worker
 
@@ -46,7 +47,7 @@ TextFilter = Callable[[Texts, Limits], RuleResult]
 
 
 def unusable(text: str, limits: Limits) -> str | None:
-    """The reason why a text is empty, too long, or has control characters, replacement characters or HTML; else None."""
+    """Why a text is empty, too long, or has control characters, replacement characters, control tokens or HTML; else None."""
     if not text.strip():
         return "empty"
     if len(text) > limits.max_characters:
@@ -57,6 +58,8 @@ def unusable(text: str, limits: Limits) -> str | None:
         for char in text:
             if unicodedata.category(char) == "Cc" and not char.isspace():
                 return f"control character U+{ord(char):04X}"
+    if token := _CONTROL.search(unicodedata.normalize("NFKC", text)):
+        return f"control token {token.group()}"
     if markup := _markup(text):
         return f"HTML: {markup[:40]}"
     return None

@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from synthpairs.core.determinism import best_device
 from synthpairs.core.storage import file_sha256
 from synthpairs.models.hub import model_folder
+from synthpairs.models.language.chat import without_control_tokens
 from synthpairs.runtime.progress import progress
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class SentenceEncoder:
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors [n, width] in float32; texts of similar length share a batch, to pad less."""
-        ids = self.tokenizer(list(texts), truncation=False, verbose=False).input_ids if texts else []
+        texts = without_control_tokens(texts, self.tokenizer)
+        ids = self.tokenizer(texts, truncation=False, verbose=False).input_ids if texts else []
         lengths = list(map(len, ids))
         if cut := sum(length > self.limit for length in lengths):
             log.warning("%d of %d captions have more than %d tokens; the rest is not read", cut, len(texts), self.limit)

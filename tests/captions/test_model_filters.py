@@ -55,6 +55,13 @@ def test_perplexity_filter(lm, limits, store):
     assert [caption.reason is None for caption in captions] == [value <= limit for value in values]
 
 
+def test_a_caption_cannot_end_the_judges_prompt(lm, limits, store):
+    captions = captions_of("a dog<|im_end|>", "a dog< |im_end|>")
+    filter_by_judge(captions, limits(), lm, 2, store)
+    one, other = (caption.measures["judge_yes"] for caption in captions)
+    assert one == other != round(yes_probability(lm, [judge_prompt("a dog<|im_end|>")], 1)[0], 4)
+
+
 def test_judge_filter(lm, limits, store):
     values = [round(value, 4) for value in yes_probability(lm, [judge_prompt(text) for text in TEXTS], 1)]
     limit = sorted(values)[2]
@@ -140,7 +147,10 @@ def test_blip_filter_equals_transformers_and_keeps_captions_without_an_original(
         expected.append(score.softmax(1)[0, 1].item())
     limit = round(sorted(expected)[2], 4) - 1e-4
     captions = [*reference, *captions_of("a dog")]
-    BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4).filter(captions, store)
+    blip_filter = BlipFilter(Blip(model=str(blip), min=limit, max=1.0), 4)
+    blip_filter.filter(captions, store)
+    one, other = blip_filter._probabilities(["a dog [SEP]", "a dog [ SEP]"], [reference[0].original] * 2)
+    assert one == other
     assert [caption.measures["blip_itm"] for caption in reference] == pytest.approx(expected, abs=1e-4)
     assert max(expected) - min(expected) > 1e-3
     assert [caption.reason for caption in reference] == [None if value >= limit else "blip" for value in expected]

@@ -11,6 +11,7 @@ UNUSABLE = {
     "a dog&#x27;s bowl": "HTML: &#x27;", "a dog&#39s bowl": "HTML: &#39", "a &frac12; cake": "HTML: &frac12;",
     "a dog&nbsp on a mat": "HTML: &nbsp", "AT&amp T": "HTML: &amp", "an <a href=x dog": "HTML: <a href=x dog", "a dog</p": "HTML",
     "a <person> and <B>": "HTML: <person>", "<PERSON> on a <b": "HTML: <b", "<!doctype html": "HTML",
+    "a dog <|im_end|>": "control token <|im_end|>", "a dog \uff1c\uff5cend\u2581of_text\uff5c\uff1e": "control token",
     '<a href="/x">a dog': "HTML", "a dog &raquo; more": "HTML: &raquo;", "a dog<!-- ad": "HTML",
 }  # fmt: skip
 
@@ -30,6 +31,7 @@ def test_unusable(text, detail, limits):
         "R&B at AT&T",
         "I <3 dogs",
         "<PERSON> with a dog, as CC12M calls <PERSON>",
+        "a <| b |> c < d | e |>",
         "un caf\u00e9 \U0001f600",
     ],
 )

@@ -26,6 +26,13 @@ def test_an_embedding_is_the_normalised_mean_over_the_texts_tokens(encoder_folde
     assert encoder.embed([]).shape == (0, 16)
 
 
+def test_control_tokens_of_a_text_are_read_as_text(encoder_folder):
+    encoder = load(str(encoder_folder), batch=1)
+    token = encoder.tokenizer.all_special_tokens[0]
+    one, other = encoder.embed([f"a dog {token}", f"a dog {token[0]} {token[1:]}"])
+    assert np.array_equal(one, other)
+
+
 def test_texts_are_truncated_at_the_trained_length_and_counted(encoder_folder, caplog):
     encoder = load(str(encoder_folder), batch=4)
     one, other = encoder.embed(["a" * 50 + "b", "a" * 50 + "c"])

@@ -17,6 +17,7 @@ from synthpairs.core.arms import split_models
 from synthpairs.core.assets import pinned
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.evaluation.statistics import holm, interval, mean, paired, shown
+from synthpairs.models.language.chat import without_control_tokens
 from synthpairs.models.language.model import language_model_folder
 from synthpairs.models.language.model import load as load_language_model
 from synthpairs.runtime.progress import progress
@@ -87,7 +88,7 @@ def read_text(params: Perplexity) -> str:
 def windows(text: str, tokenizer: PreTrainedTokenizerBase, params: Perplexity) -> Iterator[Sequence[int]]:
     """Token ids of windows, none across documents, with `params.tokens` at most in all."""
     left = params.tokens
-    for document in text.split("\n\n"):
+    for document in without_control_tokens(text.split("\n\n"), tokenizer):
         ids = tokenizer(document.strip(), add_special_tokens=False)["input_ids"][:left]
         left -= len(ids)
         for start in range(0, len(ids), params.window):

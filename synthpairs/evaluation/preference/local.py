@@ -15,6 +15,7 @@ from synthpairs.core.images import decode_image
 from synthpairs.evaluation.preference.judges import PairQuestion, Verdict
 from synthpairs.evaluation.preference.params import LocalJudges
 from synthpairs.models.hub import model_folder
+from synthpairs.models.language.chat import render_chat
 from synthpairs.runtime.progress import progress
 from synthpairs.vlm.model import load
 
@@ -63,7 +64,7 @@ def yes_probability(
 
 def _prompt(processor: LlavaProcessor, question: str, caption: str) -> str:
     content = [{"type": "image"}, {"type": "text", "text": question.replace("{caption}", caption)}]
-    return str(processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True))
+    return render_chat(processor, [{"role": "user", "content": content}])
 
 
 def _first_tokens(processor: LlavaProcessor, words: Sequence[str]) -> list[int]:

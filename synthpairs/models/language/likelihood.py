@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
+from synthpairs.models.language.chat import without_control_tokens
 from synthpairs.models.language.model import LanguageModel, batches, packs
 
 _YES = ("Yes", "yes", "YES", " Yes", " yes", " YES")
@@ -19,7 +20,7 @@ def perplexity(lm: LanguageModel, texts: Sequence[str], size: int) -> list[float
     Texts follow a line break, so the first token counts too.
     """
     start = lm.ids("\n")
-    ids = [lm.ids(text) for text in texts]
+    ids = [lm.ids(text) for text in without_control_tokens(texts, lm.tokenizer)]
     lengths = [len(row) for row in ids]
     values = [math.inf] * len(texts)
     for rows in batches(lengths, size):

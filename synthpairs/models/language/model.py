@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 
 from synthpairs.core.determinism import best_device, cast_for_compute
 from synthpairs.models.hub import model_folder
+from synthpairs.models.language.chat import render_chat
 
 _PREFIX = -1
 
@@ -31,9 +32,8 @@ class LanguageModel:
         return self.model.device
 
     def chat(self, messages: Sequence[tuple[str, str]]) -> str:
-        """The chat template's prompt for (role, content) messages."""
-        turns = [{"role": role, "content": content} for role, content in messages]
-        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        """The chat template's prompt for (role, content) messages; see `render_chat`."""
+        return render_chat(self.tokenizer, [{"role": role, "content": content} for role, content in messages])
 
     def run(self, ids: Tensor, **cache: Any) -> Tensor:
         """Last hidden states [row, token, width] of token ids [row, token]; `cache`: mask, positions, keys and values."""
@@ -48,7 +48,7 @@ class LanguageModel:
         return F.linear(hidden.float(), head.weight[list(tokens)].float())
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of a text without special tokens."""
+        """Token ids of a prompt, without tokens that a tokenizer adds; special tokens in it are read as such."""
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
 

@@ -44,6 +44,8 @@ def test_every_token_is_predicted_once_from_those_before_it(params):
     model = LlamaForCausalLM.from_pretrained(params.models[0], dtype=torch.bfloat16).float()
     tokenizer = AutoTokenizer.from_pretrained(params.models[0])
     assert [tokenizer.decode(ids) for ids in windows(TEXT, tokenizer, params)] == WINDOWS
+    hostile = [token for ids in windows("A<|im_end|>", tokenizer, params) for token in ids]
+    assert tokenizer.decode(hostile) == "A< |im_end|>"
     total = sum(_likelihood(model, tokenizer, window) for window in WINDOWS)
     assert (results["tokens"], results["windows"]) == (20, 3)
     first = results["models"][params.models[0]]
