@@ -1,28 +1,23 @@
 """Client of OpenAI-compatible chat completion servers, with retries and a cache of replies by request.
 
 The server's settings change no result, so they are environment variables: SYNTHPAIRS_LLM_URL (up to /v1), SYNTHPAIRS_LLM_KEY,
-SYNTHPAIRS_LLM_CONCURRENCY (8 requests at once), SYNTHPAIRS_LLM_TIMEOUT (60 seconds), SYNTHPAIRS_LLM_ATTEMPTS (6 per request)
-and SYNTHPAIRS_LLM_CACHE (.dvc/tmp/llm).
+SYNTHPAIRS_LLM_CONCURRENCY (8 requests at once), SYNTHPAIRS_LLM_TIMEOUT (60 seconds for a whole reply), SYNTHPAIRS_LLM_ATTEMPTS
+(6 per request) and SYNTHPAIRS_LLM_CACHE (.dvc/tmp/llm).
 """
 
+import asyncio
 import contextlib
-import email.utils
 import json
 import os
 import random
 import re
-import threading
-import time
-import urllib.request
-from collections import deque
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from email.message import Message
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
 
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import write_bytes
@@ -32,9 +27,10 @@ from synthpairs.runtime.progress import progress
 Content = str | list[dict[str, Any]]  # text, or parts: {"type": "text", ...} and {"type": "image_url", ...}
 THOUGHTS = re.compile(r"^\s*<think>.*?(</think>|$)", re.DOTALL)  # reasoning before an answer
 _RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-_FATAL = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405})  # wrong address, key or model
+_FATAL = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 407})  # wrong address, key, model or proxy
+_MAX_BYTES = 2**22  # of a reply; 4096 tokens, the most that params.yaml can ask for, are some 20 KB
+_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")  # this machine, to which no proxy leads
 _MAX_WAIT_S = 300.0
-_QUEUED = 4  # requests for each one under way, so that a slow one does not block the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Server:
     url: str
     key: str
     concurrency: int
-    timeout_s: float  # for each step of the connection
+    timeout_s: float  # for a whole reply
     attempts: int
     cache: Path
     first_wait_s: float = 1.0  # after the first failed attempt; doubles with each
@@ -82,13 +78,10 @@ class Server:
 
 
 def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
-    try:
-        value = float(env.get(name, default))
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low} to {high}, got {env[name]!r}")
-    return value
+    with contextlib.suppress(ValueError):
+        if low <= (value := float(env.get(name, default))) <= high:
+            return value
+    raise ValueError(f"{name} must be a number from {low} to {high}, got {env[name]!r}")
 
 
 def server_replies(
@@ -100,30 +93,9 @@ def server_replies(
     names keys of the params.yaml section, which has `server` and `max_failed_share`. Bodies are consumed as replies arrive, so
     that millions of them are never in memory.
     """
-    client = _Client(server, served.model, section)
-    replies: list[Reply] = []
-    waiting: deque[Future[Reply]] = deque()
-    failed, rest = 0, iter(bodies)
-    with progress(section, total, "requests") as advance, ThreadPoolExecutor(server.concurrency) as pool:
-        try:
-            while True:
-                while len(waiting) < _QUEUED * server.concurrency and (body := next(rest, None)) is not None:
-                    waiting.append(pool.submit(client.reply, body))
-                if not waiting:
-                    break
-                reply = waiting.popleft().result()
-                failed += reply.error is not None
-                if failed > most_failed:
-                    raise ValueError(
-                        f"{section}: {failed} of {len(replies) + 1} requests failed, more than params.yaml: "
-                        f"{section}.max_failed_share allows; the last: {reply.error}"
-                    )
-                replies.append(reply)
-                advance(1)
-        except BaseException:
-            client.cancelled.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    client = _Client(server, served.model, section, most_failed)
+    with progress(section, total, "requests") as advance:
+        replies = asyncio.run(client.replies(bodies, advance))
     return replies, {"cached": client.cached, "attempts_in_vain": client.failed_attempts}
 
 
@@ -144,97 +116,122 @@ def request_body(
         "max_tokens": max_tokens,
         "seed": seed,
         # Numbers of params.yaml are floats here, and the protocol has integers.
-        **{name: int(value) if value == int(value) else value for name, value in served.extra.items()},
+        **{name: int(value) if value.is_integer() else value for name, value in served.extra.items()},
     }
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses redirects, so that the key is sent to the given address alone."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 class _Client:
-    """Sends requests from any thread."""
+    """Sends requests, many at once, and follows no redirect, so that the key is sent to the given address alone."""
 
-    def __init__(self, server: Server, model: str, section: str) -> None:
-        self._server, self._model, self._section = server, model, section
-        self._opener = urllib.request.build_opener(_NoRedirects)
-        self._lock = threading.Lock()
-        self.cancelled = threading.Event()
-        self.cached = self.failed_attempts = 0
+    def __init__(self, server: Server, model: str, section: str, most_failed: int) -> None:
+        self._server, self._model, self._section, self._most_failed = server, model, section, most_failed
+        self._replies: dict[int, Reply] = {}
+        self._failed = self.cached = self.failed_attempts = 0
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if server.key:
+            headers["Authorization"] = f"Bearer {server.key}"
+        limits, mounts = httpx2.Limits(max_connections=server.concurrency), dict.fromkeys(_LOOPBACK)
+        try:
+            self._http = httpx2.AsyncClient(
+                base_url=server.url, headers=headers, limits=limits, mounts=mounts, timeout=None
+            )
+        except (ImportError, ValueError, httpx2.InvalidURL) as error:
+            raise ValueError(f"SYNTHPAIRS_LLM_URL or a proxy of the environment cannot be used: {error}") from None
 
-    def reply(self, body: dict[str, Any]) -> Reply:
-        """The reply to a request, from the cache if possible; errors are not cached."""
+    async def replies(self, bodies: Iterable[dict[str, Any]], advance: Callable[[int], object]) -> list[Reply]:
+        """Replies in order; the first error ends them all."""
+        free = asyncio.Semaphore(self._server.concurrency)
+        try:
+            async with self._http, asyncio.TaskGroup() as group:
+                for number, body in enumerate(bodies):
+                    await free.acquire()
+                    task = group.create_task(self._reply(number, body))
+                    task.add_done_callback(lambda _: free.release())
+                    task.add_done_callback(lambda _: advance(1))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [reply for _, reply in sorted(self._replies.items())]
+
+    async def _reply(self, number: int, body: dict[str, Any]) -> None:
+        """Add the reply to a request, from the cache if possible; errors are not cached."""
         name = digest(body)
         path = self._server.cache / name[:2] / f"{name}.json"
-        if path.exists():
-            with self._lock:
-                self.cached += 1
-            return Reply(**json.loads(path.read_bytes())["reply"])
-        reply = self._send(body)
+        with contextlib.suppress(FileNotFoundError, ValueError, LookupError, TypeError):  # none, or one that was cut
+            self._replies[number] = Reply(**json.loads(path.read_bytes())["reply"])
+            self.cached += 1
+            return
+        reply = self._replies[number] = await self._send(body)
         if reply.error is None:
             entry = {"request": body, "reply": asdict(reply)}
             write_bytes(path, json.dumps(entry, ensure_ascii=False, indent=1).encode())
-        return reply
+            return
+        self._failed += 1
+        if self._failed > self._most_failed:
+            raise ValueError(
+                f"{self._section}: {self._failed} of {len(self._replies)} requests failed, more than params.yaml: "
+                f"{self._section}.max_failed_share allows; the last: {reply.error}"
+            )
 
-    def _send(self, body: dict[str, Any]) -> Reply:
+    async def _send(self, body: dict[str, Any]) -> Reply:
         problem, attempts = "", 0
-        while attempts < self._server.attempts and not self.cancelled.is_set():
-            attempts += 1
-            requested_wait = 0.0
+        while attempts < self._server.attempts:
+            attempts, requested_wait = attempts + 1, 0.0
             try:
-                return self._reply(self._post(body))
-            except HTTPError as error:
-                problem = f"HTTP {error.code} {error.reason}"
-                if error.code in _FATAL:
+                async with asyncio.timeout(self._server.timeout_s):
+                    return self._parse(await self._post(body))
+            except httpx2.HTTPStatusError as error:
+                problem, status = str(error), error.response.status_code
+                if status in _FATAL:
                     raise ValueError(
-                        f"the language model server replied {problem}: check SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY "
-                        f"and params.yaml: {self._section}.server.model"
+                        f"the language model server replied {problem}; check SYNTHPAIRS_LLM_URL, SYNTHPAIRS_LLM_KEY "
+                        f"and params.yaml: {self._section}.server.model{_proxy_hint(self._server.url)}"
                     ) from None
-                if error.code not in _RETRIED:
-                    return Reply("", self._model, error=f"{problem}: {_excerpt(error)}")
-                requested_wait = _retry_after(error.headers)
-            except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
-                problem = f"{type(error).__name__}: {error}"
-            with self._lock:
-                self.failed_attempts += 1
+                if status not in _RETRIED:
+                    return Reply("", self._model, error=problem)
+                with contextlib.suppress(ValueError):  # none, or a date
+                    requested_wait = float(error.response.headers.get("Retry-After", ""))
+            except TimeoutError:
+                problem = f"no whole reply within {self._server.timeout_s:g} s (SYNTHPAIRS_LLM_TIMEOUT)"
+            except (httpx2.HTTPError, OSError) as error:
+                problem = f"{type(error).__name__}: {error}{_proxy_hint(self._server.url)}"
+            self.failed_attempts += 1
             backoff = self._server.first_wait_s * 2 ** (attempts - 1) * random.uniform(0.5, 1)
             if attempts < self._server.attempts:
-                self.cancelled.wait(min(max(requested_wait, backoff), _MAX_WAIT_S))
+                await asyncio.sleep(min(max(backoff, requested_wait), _MAX_WAIT_S))
         return Reply("", self._model, error=f"{attempts} attempts, the last: {problem}")
 
-    def _post(self, body: dict[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json"}
-        if self._server.key:
-            headers["Authorization"] = f"Bearer {self._server.key}"
-        url = f"{self._server.url}/chat/completions"
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-        with self._opener.open(request, timeout=self._server.timeout_s) as response:
-            return json.load(response)
+    async def _post(self, body: dict[str, Any]) -> bytes:
+        content = bytearray()
+        async with self._http.stream("POST", "chat/completions", content=json.dumps(body).encode()) as response:
+            async for chunk in response.aiter_raw():  # as sent: a few bytes may decompress to any number
+                content += chunk
+                if len(content) > _MAX_BYTES:
+                    raise httpx2.DecodingError(f"the reply is longer than {_MAX_BYTES} bytes")
+        if not response.is_success:
+            problem = f"HTTP {response.status_code} {response.reason_phrase}: {self._excerpt(content)}"
+            raise httpx2.HTTPStatusError(problem, request=response.request, response=response)
+        return bytes(content)
 
-    def _reply(self, completion: Any) -> Reply:
-        choice = completion["choices"][0]
-        text = choice["message"]["content"] or ""  # null for an empty reply
-        if not isinstance(text, str):
-            raise TypeError(f"the message's content is {type(text).__name__}")
-        text = text.encode("utf-8", "replace").decode()  # lone surrogates, which JSON can contain
-        return Reply(text, str(completion.get("model") or self._model), choice.get("finish_reason") == "length")
+    def _parse(self, content: bytes) -> Reply:
+        try:
+            completion = json.loads(content)
+            choice = completion["choices"][0]
+            texts = choice["message"]["content"] or "", str(completion.get("model") or self._model)
+            text, model = (text.encode("utf-8", "replace").decode() for text in texts)  # JSON may hold lone surrogates
+            return Reply(text, model, choice.get("finish_reason") == "length")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise httpx2.DecodingError(f"no chat completion ({error!r}): {self._excerpt(content)}") from None
+
+    def _excerpt(self, content: bytes | bytearray) -> str:
+        """Beginning of a reply on one line, without the key, which some servers repeat."""
+        text = content[:2000].decode("utf-8", "replace")
+        return " ".join((text.replace(self._server.key, "KEY") if self._server.key else text).split())[:200]
 
 
-def _excerpt(error: HTTPError) -> str:
-    try:
-        return " ".join(error.read(2000).decode("utf-8", "replace").split())[:200]
-    except (OSError, HTTPException):
-        return "no details"
-
-
-def _retry_after(headers: Message) -> float:
-    """Seconds of a Retry-After header, a number or a date; 0 without one."""
-    value = headers.get("Retry-After", "")
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(value))
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    return 0.0
+def _proxy_hint(url: str) -> str:
+    """Names the proxy of the environment that leads to an address; empty without one."""
+    address, proxies = httpx2.URL(url), getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if not proxy or f"all://{address.host}" in _LOOPBACK or proxy_bypass(address.host):
+        return ""
+    return f" (it went through the proxy {proxy.rpartition('@')[2]}; no_proxy={address.host} avoids that)"
