@@ -31,14 +31,22 @@ def write_bytes(path: Path, payload: bytes) -> None:
     """Write a file atomically: under a temporary name that is then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    try:
+    with _whole_or_none(path, partial):
         partial.write_bytes(payload)
+    os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def _whole_or_none(path: Path, partial: Path) -> Iterator[None]:
+    """Name the file in an error of writing it, and delete what was written of it."""
+    try:
+        yield
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
+        reason = os.strerror(error.errno) if error.errno else str(error)
         space = "; free some space and run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}{space}") from None
-    os.replace(partial, path)
+        raise OSError(error.errno, f"cannot write {path}: {reason}{space}") from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -82,18 +90,22 @@ class TableWriter:
 
     def __enter__(self) -> "TableWriter":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = pq.ParquetWriter(self._partial, self.schema, compression="zstd")
+        with _whole_or_none(self.path, self._partial):
+            self._file = pq.ParquetWriter(self._partial, self.schema, compression="zstd")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._pack()
-            self._flush(always=not self._groups)
-        self._file.close()
-        if kind is None:
-            os.replace(self._partial, self.path)
-        else:
-            self._partial.unlink()
+        try:
+            if kind is None:
+                self._pack()
+                self._flush(always=not self._groups)
+                with _whole_or_none(self.path, self._partial):
+                    self._file.close()
+                os.replace(self._partial, self.path)
+        finally:
+            with contextlib.suppress(OSError):  # of a full disk; the error that led here says so
+                self._file.close()
+            self._partial.unlink(missing_ok=True)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; cells that it lacks become null, columns outside the schema are dropped."""
@@ -112,7 +124,8 @@ class TableWriter:
     def _flush(self, always: bool = False) -> None:
         table = pa.concat_tables(self._batches).combine_chunks()
         if len(table) or always:
-            self._file.write_table(table)
+            with _whole_or_none(self.path, self._partial):
+                self._file.write_table(table)
             self._groups += 1
         self._batches = []
         self._collected = self._size = 0

@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import tarfile
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +53,33 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(tmp_path, monkeypatch):
         write_bytes(path, b"new")
     assert error.value.errno == errno.ENOSPC
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old", [path])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of a file's size ends the process")
+@pytest.mark.parametrize("limit", [1, 2**12, 2**21])
+def test_a_table_on_a_full_disk_names_its_file_and_leaves_none(tmp_path, limit):
+    """A limit of the files' size stands for the disk: a write is cut there as well, and the next one fails."""
+    code = f"""
+        import os, resource
+        from pathlib import Path
+        import pyarrow as pa
+        from synthpairs.core.storage import TableWriter
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        with TableWriter(Path("out/t.parquet"), pa.schema([("key", pa.binary())])) as table:
+            for _ in range(70):
+                table.add({{"key": os.urandom(2**16)}})
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "OSError: [Errno 27] cannot write out/t.parquet: File too large"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_table_of_wrong_rows_leaves_no_file(tmp_path):
+    with pytest.raises(pa.ArrowException), storage.TableWriter(tmp_path / "t.parquet", SCHEMA) as table:
+        table.add({"key": "a", "score": "high"})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("rows", [[{"key": "a", "score": 1.0, "more": 2}, {"key": "b"}], []], ids=["rows", "none"])
