@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--out", metavar="FILE", type=_file, help="write the new image there")
 
     vote = command(_vote, "vote", "write a page for blind votes on which image shows its caption better")
-    vote.add_argument("--voter", metavar="NAME", default="", help="stored with each vote; seeds the order of the page")
+    vote.add_argument(
+        "--voter", metavar="NAME", type=_name, default="", help="stored with each vote; seeds the order of the page"
+    )
     vote.add_argument(
         "--out", metavar="DIR", type=_folder, default="vote", help="folder of the page (default: %(default)s)"
     )
@@ -116,6 +118,12 @@ def _folder(text: str) -> Path:
     if Path(text).exists() and not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
     return Path(text)
+
+
+def _name(text: str) -> str:
+    if not text.isprintable():  # bytes that are not UTF-8, which no file of votes can hold; line breaks
+        raise argparse.ArgumentTypeError(f"{text!r} is not printable UTF-8 text")
+    return text
 
 
 def _preset(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -126,6 +127,16 @@ def start_python(program, **options):
     """Start a Python program that imports from this repository."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen([sys.executable, "-c", program], env=environment, **options)
+
+
+def run_python(program, limit=None, **options):
+    """A finished Python program with what it printed; `limit`: bytes at which its files' writes fail, as on a full disk."""
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n" if limit else ""
+    process = start_python(
+        full + textwrap.dedent(program), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+    output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def killed_with_work(program, work, pieces=1):

@@ -3,11 +3,9 @@
 import errno
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import tarfile
-import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +24,7 @@ from synthpairs.core.storage import (
     write_bytes,
     write_table,
 )
+from tests.conftest import run_python
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = pa.schema([("key", pa.string()), ("score", pa.float64())])
@@ -59,19 +58,16 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("limit", [1, 2**12, 2**21])
 def test_a_table_on_a_full_disk_names_its_file_and_leaves_none(tmp_path, limit):
     """A limit of the files' size stands for the disk: a write is cut there as well, and the next one fails."""
-    code = f"""
-        import os, resource
+    code = """
+        import os
         from pathlib import Path
         import pyarrow as pa
         from synthpairs.core.storage import TableWriter
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
         with TableWriter(Path("out/t.parquet"), pa.schema([("key", pa.binary())])) as table:
             for _ in range(70):
-                table.add({{"key": os.urandom(2**16)}})
+                table.add({"key": os.urandom(2**16)})
     """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = run_python(code, limit, cwd=tmp_path)
     assert done.stderr.splitlines()[-1] == "OSError: [Errno 27] cannot write out/t.parquet: File too large"
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -39,9 +39,10 @@ def read_saved_votes(file: Path, image_pairs: Sequence[ImagePair]) -> tuple[list
     """
     by_id = {pair.couple: pair for pair in image_pairs}
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        voter, choices = str(saved["voter"]), dict(saved["votes"])
-    except (ValueError, KeyError, TypeError) as error:
+        saved = json.loads(file.read_bytes())
+        voter, choices = str(saved["voter"]), {str(pair): str(image) for pair, image in saved["votes"].items()}
+        voter.encode()  # UnicodeEncodeError for a lone surrogate, which no file of votes can hold
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file}: not a file that the vote page saved ({error!r})") from None
     votes = []
     for pair_id, image in choices.items():

@@ -30,11 +30,11 @@ def add_votes(path: Path, votes: Sequence[Vote]) -> int:
     """Append votes that are not yet valid in the file, and return their number; existing lines do not change."""
     valid = read_votes(path)
     new = [vote for vote in votes if vote not in valid]
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = [text.removesuffix("\n")] * bool(text)  # an editor may have removed the last line break
-    lines += [json.dumps(asdict(vote), ensure_ascii=False) for vote in new]
+    content = path.read_bytes() if path.exists() else b""
+    lines = [content.removesuffix(b"\n")] * bool(content)  # an editor may have removed the last line break
+    lines += [json.dumps(asdict(vote), ensure_ascii=False).encode() for vote in new]
     if new:
-        write_bytes(path, ("\n".join(lines) + "\n").encode())
+        write_bytes(path, b"\n".join(lines) + b"\n")
     return len(new)
 
 
@@ -46,9 +46,10 @@ def read_votes(path: Path) -> list[Vote]:
     if not path.exists():
         return []
     last: dict[tuple[str, str], Vote] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        vote = _parse(line, f"{path} line {number}")
-        last[vote.voter, vote.couple] = vote
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):  # splitlines also splits at U+2028 and others
+        if line.strip():
+            vote = _parse(line, f"{path} line {number}")
+            last[vote.voter, vote.couple] = vote
     return [vote for vote in last.values() if vote.choice is not None]
 
 
@@ -62,11 +63,11 @@ def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:
     return {"n": len(one), "agreement": round(equal, DECIMALS), "kappa": kappa}
 
 
-def _parse(line: str, where: str) -> Vote:
+def _parse(line: bytes, where: str) -> Vote:
     try:
         vote = Vote(**json.loads(line))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: not a vote ({error})") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{where}: not a vote ({error}); correct or delete the line") from None
     if not (isinstance(vote.couple, str) and isinstance(vote.voter, str)):
         raise ValueError(f"{where}: couple and voter must be text")
     if vote.choice not in (*get_args(Choice), None):

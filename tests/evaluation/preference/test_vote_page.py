@@ -65,15 +65,34 @@ def test_saved_votes_on_pairs_that_are_no_longer_drawn_are_left_out(image_pairs,
     assert read_saved_votes(saved, drawn) == (votes[1:], 1)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"voter": "ada"}', '{"voter": "ada", "votes": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"[]", b'{"voter": "ada"}', b'{"voter": "ada", "votes": 3}', b'{"voter": "ada", "votes": {"c1": "tie', b"\xe9",
+        b"[" * 10**5, b'{"voter": "\\udce9", "votes": {}}', b'{"voter": "\xe9", "votes": {}}', b'{"votes": {}}', bytes(40),
+    ],
+)  # fmt: skip
 def test_a_file_that_the_page_did_not_save_is_named(image_pairs, tmp_path, content):
     saved = tmp_path / "votes.json"
-    saved.write_text(content)
+    saved.write_bytes(content)
     with pytest.raises(ValueError, match=r"votes\.json: not a file that the vote page saved"):
         read_saved_votes(saved, [])
-    saved.write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: "left"}}))
-    with pytest.raises(ValueError, match=rf"votes\.json: the vote on {image_pairs[0].couple} must be one of .*'left'"):
-        read_saved_votes(saved, image_pairs)
+    for image in ("left", ["left"]):
+        saved.write_text(json.dumps({"voter": "", "votes": {image_pairs[0].couple: image}}))
+        with pytest.raises(
+            ValueError, match=rf"votes\.json: the vote on {image_pairs[0].couple} must be one of .*left"
+        ):
+            read_saved_votes(saved, image_pairs)
+
+
+@pytest.mark.parametrize("name", ["Jos\udce9", "Ada\u2028L", "a\nb"])
+def test_a_name_that_is_no_line_of_text_is_refused(monkeypatch, tmp_path, capsys, name):
+    """The first holds what Python makes of a byte that is not UTF-8."""
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["vote", "--voter", name])
+    assert f"argument --voter: {name!r} is not printable UTF-8 text" in capsys.readouterr().err
 
 
 def test_a_page_without_pairs_is_refused(tmp_path, monkeypatch, caplog):

@@ -1,10 +1,13 @@
 """Votes are lines that are only appended; the last one of a voter on an image pair counts."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from synthpairs.evaluation.preference.votes import Vote, add_votes, agreement, read_votes
+from tests.conftest import run_python
 
 
 def vote(couple, choice, voter="ada"):
@@ -27,18 +30,54 @@ def test_lines_are_added_and_the_last_one_counts(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "no JSON",
-        '{"couple": "c1"}',
-        '{"couple": "c1", "voter": "a", "choice": "left"}',
-        '{"couple": 1, "voter": "a", "choice": null}',
+        b"no JSON",
+        b'{"couple": "c3", "vo',  # cut
+        b'{"couple": "c1", "voter": "\xe9", "choice": "tie"}',
+        b'{"couple": "c1"}',
+        b'{"couple": "c1", "voter": "a", "choice": "left"}',
+        b'{"couple": "c1", "voter": "a", "choice": ["tie"]}',
+        b'{"couple": 1, "voter": "a", "choice": null}',
+        b"[" * 10**5,
+        bytes(40),
     ],
 )
 def test_an_invalid_vote_is_named_by_file_and_line(tmp_path, line):
     path = tmp_path / "votes.jsonl"
     add_votes(path, [vote("c1", "real")])
-    path.write_text(f"{path.read_text()}{line}\n")
-    with pytest.raises(ValueError, match=r"votes\.jsonl line 2"):
-        read_votes(path)
+    before = path.read_bytes() + line + b"\n"
+    path.write_bytes(before)
+    for read in (read_votes, lambda path: add_votes(path, [vote("c2", "real")])):
+        with pytest.raises(ValueError, match=r"votes\.jsonl line 2: "):
+            read(path)
+    assert path.read_bytes() == before
+
+
+def test_names_may_hold_any_separator_and_lines_end_as_on_windows(tmp_path):
+    path = tmp_path / "votes.jsonl"
+    names = [f"Ada{separator}L" for separator in "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r\n\0"]
+    votes = [vote("c1", "tie", name) for name in names]
+    assert add_votes(path, votes) == len(names)
+    assert (read_votes(path), add_votes(path, votes)) == (votes, 0)
+    path.write_bytes(b"\r\n" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert (read_votes(path), add_votes(path, votes)) == (votes, 0)
+    assert add_votes(path, [vote("c2", "real")]) == 1
+    assert read_votes(path) == [*votes, vote("c2", "real")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of a file's size ends the process")
+def test_votes_on_a_full_disk_leave_the_file_as_it_was(tmp_path):
+    """A limit of the files' size stands for the disk: a write is cut there as well, and the next one fails."""
+    path = tmp_path / "votes.jsonl"
+    add_votes(path, [vote("c1", "real")])
+    before = path.read_bytes()
+    code = """
+        from pathlib import Path
+        from synthpairs.evaluation.preference.votes import Vote, add_votes
+        add_votes(Path("votes.jsonl"), [Vote(couple="c2", voter="ada", choice="tie")])
+    """
+    done = run_python(code, limit=len(before) + 20, cwd=tmp_path)
+    assert done.stderr.splitlines()[-1] == "OSError: [Errno 27] cannot write votes.jsonl: File too large"
+    assert (list(tmp_path.iterdir()), path.read_bytes()) == ([path], before)
 
 
 @pytest.mark.filterwarnings("error")
