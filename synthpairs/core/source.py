@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("synthpairs", "stages", "desk_models")
 RUNTIME = "runtime"  # the package of synthpairs/ that changes no result: left out of all closures
+FRAME = Path("stages/__init__.py")  # which calls it, and is left out as well
 
 
 def source_hash(program: str | None = None) -> str:
@@ -27,7 +28,8 @@ def source_hash(program: str | None = None) -> str:
 @cache
 def _hash(name: str) -> str:
     if name:
-        files = import_closure(next(iter(module_files(name))))
+        *_, module = module_files(name)  # after its packages
+        files = import_closure(module)
     else:
         files = {file.relative_to(ROOT) for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
     total = hashlib.sha256()
@@ -37,12 +39,12 @@ def _hash(name: str) -> str:
 
 
 def import_closure(module: Path) -> set[Path]:
-    """All first-party files, relative to ROOT, that running a module can import, and their data files; without RUNTIME."""
+    """All first-party files, relative to ROOT, that running a module can import, and their data; without RUNTIME and FRAME."""
     closure: set[Path] = set()
     todo = [module]
     while todo:
         path = todo.pop()
-        if path not in closure and path.parts[:2] != ("synthpairs", RUNTIME):
+        if path not in closure and path != FRAME and path.parts[:2] != ("synthpairs", RUNTIME):
             closure.add(path)
             todo += imported_files(path) if path.suffix == ".py" else []
     return closure

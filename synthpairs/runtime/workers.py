@@ -1,15 +1,13 @@
 """Process pools whose workers end with the process that started them, even when it is killed."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Literal
 
-PR_SET_PDEATHSIG = 1
+from synthpairs.runtime.parent import end_with_parent
 
 
 def usable_cores() -> int:
@@ -30,10 +28,7 @@ def process_pool(
 
 
 def _initialize(parent: int, initializer: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
+    end_with_parent(signal.SIGKILL, parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if initializer:
         initializer(*arguments)

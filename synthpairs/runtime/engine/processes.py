@@ -17,6 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from synthpairs.runtime.engine.scheduler import Event, Factory, portable_error
+from synthpairs.runtime.parent import end_with_parent
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -35,7 +36,7 @@ class Processes:
         """See WorkerPool."""
         context = multiprocessing.get_context("spawn")  # a forked process could not use an accelerator
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, pickle.dumps(factory)))
+        process = context.Process(target=_serve, args=(theirs, pickle.dumps(factory), os.getpid()))
         with _only_visible(self._devices[slot % len(self._devices)] if self._devices else None):
             process.start()
         theirs.close()
@@ -78,10 +79,10 @@ class Processes:
         self._events.put((process, Event(slot, "died", reason)))
 
 
-def _serve(connection: Connection, factory: bytes) -> None:
+def _serve(connection: Connection, factory: bytes, driver: int) -> None:
     """Main function of a worker process: load the model, then work on batches until the pipe is closed."""
+    end_with_parent(signal.SIGKILL, driver)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the driver ends its workers
-    threading.Thread(target=_end_with_driver, daemon=True).start()
     try:
         worker = pickle.loads(factory)()
         connection.send(("ready", None))
@@ -91,13 +92,6 @@ def _serve(connection: Connection, factory: bytes) -> None:
         return
     except Exception as error:
         connection.send(("raised", portable_error(error)))
-
-
-def _end_with_driver() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
-    os._exit(1)
 
 
 @contextlib.contextmanager
