@@ -42,6 +42,7 @@ from synthpairs.models.language.server import Server
 from synthpairs.models.sentence_weights import PackagedEncoder
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.params import Report
+from synthpairs.runtime.dvc_files import damaged_dvc_files
 from synthpairs.runtime.engine.worker_pool import check as check_engine
 from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.workers import usable_cores
@@ -88,6 +89,7 @@ def check_all() -> list[Check]:
         checks = _errors(str(PARAMS), error)
     valid = not any(check.error for check in checks)
     parts: dict[str, Callable[[], Iterable[Check]]] = {
+        "DVC": partial(_dvc_files, params),
         "sources": partial(_sources, params), "models": partial(_models, params), "needs": partial(_needs, params, valid),
         "engine": _engine, "machine": partial(_machine, params, valid),
     }  # fmt: skip
@@ -116,6 +118,12 @@ def _sections(params: dict[str, Any]) -> Iterator[Check]:
         except ValueError as error:
             errors += _errors(f"{PARAMS}: {section}", error)
     yield from errors or [Check(f"{PARAMS}: {len(SECTIONS)} sections are valid")]
+
+
+def _dvc_files(params: dict[str, Any]) -> Iterator[Check]:
+    for line in damaged_dvc_files(params, Path("dvc.yaml"), *sorted(Path().glob("*/dvc.yaml"))):
+        subject, _, error = line.partition(": ")
+        yield Check(subject, error)
 
 
 def _sources(params: dict[str, Any]) -> Iterator[Check]:

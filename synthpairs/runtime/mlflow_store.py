@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 from synthpairs.core.config import PARAMS, parse_mapping
+from synthpairs.runtime.git import git_output
 
 Values = Mapping[str, Any]  # nested
 EXPERIMENT = "synthpairs"
@@ -65,11 +65,11 @@ class Execution:
     @classmethod
     def current(cls) -> "Execution":
         """The execution of this process; FileNotFoundError without a params.yaml."""
-        params, revision = PARAMS.read_bytes(), _git("rev-parse", "HEAD")
+        params, revision = PARAMS.read_bytes(), git_output("rev-parse", "HEAD")
         experiment, baseline = os.environ.get("DVC_EXP_NAME", ""), os.environ.get("DVC_EXP_BASELINE_REV", revision)
         key = hashlib.sha256(b"\0".join([baseline.encode(), experiment.encode(), params])).hexdigest()
         # DVC removes a stage's results before it runs, so they always look changed.
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!dvc.lock")
+        changed = git_output("status", "--porcelain", "--untracked-files=no", "--", ".", ":!reports", ":!dvc.lock")
         tags = {"git.rev": revision, "git.dirty": "true" if changed else "false", "dvc.exp": experiment}
         name = f"{experiment or baseline[:7] or 'repro'}-{key[:6]}"
         return cls(started=int(time.time() * 1000), key=key, name=name, tags=tags, params=params)
@@ -241,11 +241,3 @@ def mlflow_names(keys: Iterable[str]) -> dict[str, str]:
             suffix = "-" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
             names[key] = name[: NAME_LENGTH - len(suffix)] + suffix
     return names
-
-
-def _git(*arguments: str) -> str:
-    """Output of git; empty where it fails or is not installed."""
-    with contextlib.suppress(OSError):
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else ""
-    return ""

@@ -3,7 +3,6 @@
 `SYNTHPAIRS_LOG=debug` shows the traceback of an error that otherwise ends as one line.
 """
 
-import ctypes
 import functools
 import inspect
 import json
@@ -21,8 +20,10 @@ from typing import Any
 from synthpairs.core.config import convert_section, read_mapping
 from synthpairs.core.source import source_hash
 from synthpairs.core.storage import write_json
+from synthpairs.runtime.dvc_files import arm_names, damaged_dvc_files
 from synthpairs.runtime.launch import is_main_process, relaunch
 from synthpairs.runtime.mlflow_store import Execution
+from synthpairs.runtime.parent import end_with_dvc
 from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.tracking import one_line, record, tracking_on
 
@@ -55,6 +56,9 @@ def stage(
             volatile: Mapping[str, float] = {}
             name = os.environ.get("DVC_STAGE") or "@".join([Path(sys.argv[0]).stem, *arms.values()])
             _announce(name, document)
+            if is_main_process():
+                for line in damaged_dvc_files(document, Path(name.rpartition(":")[0] or "dvc.yaml")):
+                    log.warning(line)
             started, status = time.monotonic(), "FAILED"
             try:
                 result = function(**arms, **sections)
@@ -80,13 +84,11 @@ def run_stage(main: Callable[[], None], spread: bool = False) -> None:
     """Run a stage's `main`; where `spread` allows it, in the processes that the setting `launch` starts.
 
     Logs to stderr, one line per record. ValueError and OSError, the errors that users can fix, end as one line and exit code
-    1. SIGTERM unwinds like Ctrl-C, and a killed `dvc` takes the stage with it (on Linux, under a shell that replaces itself by
-    its last command, as bash and zsh do), so no orphan keeps writing into the outs.
+    1. SIGTERM unwinds like Ctrl-C, and a killed `dvc` takes the stage with it (see end_with_dvc).
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
-    if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG, which outlives an exec
+    end_with_dvc()
     try:
         level = load_runtime().log or ("info" if is_main_process() else "warning")  # all processes would log the same
         for name in ("__main__", "synthpairs", "stages", "desk_models"):  # other libraries only warn
@@ -108,8 +110,7 @@ def _announce(name: str, document: Mapping[str, Any]) -> None:
     if not (is_main_process() and file.exists()):
         return
     stages = json.loads(file.read_bytes())["stages"]
-    arms = ["", *document.get("arms", []), *document.get("token_arms", [])]
-    names = [stage for stage in stages if stage.partition("@")[2] in arms]
+    names = [stage for stage in stages if stage.partition("@")[2] in ("", *arm_names(document))]
     if name in names:
         place, seconds = f"stage {names.index(name) + 1} of {len(names)}", stages[name]["seconds"]
         log.info("%s, %s: %.0f s on two cores with the params as committed", place, name, seconds)

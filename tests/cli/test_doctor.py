@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -165,6 +166,23 @@ def test_wrong_runtime_settings(project, monkeypatch):
     assert errors()["engine"] == "runtime.yaml: devices: there is no accelerator 0: this process can see none"
     (project / "runtime.yaml").write_text("worker: 2\n")
     assert errors()["engine"].startswith("runtime.yaml: worker is not a known setting")
+
+
+def test_files_of_dvc_that_a_kill_has_cut(project, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("dvc.yaml", "dvc.lock"):
+        shutil.copy(ROOT / name, project)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init"], ["add", "dvc.lock"], [*identity, "commit", "-m", "run"]):
+        subprocess.run(["git", *command], check=True, capture_output=True)
+    assert errors() == {}
+    lock = project / "dvc.lock"
+    lock.write_text(lock.read_text()[:20_000])
+    (project / ".dvc/tmp").mkdir(parents=True)
+    (project / ".dvc/tmp/rwlock").touch()
+    found = errors()
+    assert "type `git checkout dvc.lock`" in found["dvc.lock"]
+    assert "type `rm .dvc/tmp/rwlock`" in found[".dvc/tmp/rwlock"]
 
 
 def test_missing_params_are_one_error_without_a_traceback(tmp_path, monkeypatch):
