@@ -222,11 +222,11 @@ def _replay(options: argparse.Namespace) -> None:
 
 def _vote(options: argparse.Namespace) -> None:
     from synthpairs.core.config import load_params
+    from synthpairs.core.storage import read_json
     from synthpairs.evaluation.preference.image_pairs import read_image_pairs
     from synthpairs.evaluation.preference.params import Preference
     from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
     from synthpairs.evaluation.preference.votes import VOTES, add_votes, read_votes
-    from synthpairs.report.results import read_json
     from synthpairs.report.sections.votes import votes_summary
 
     params = load_params(Preference, "preference")

@@ -6,10 +6,11 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -21,32 +22,42 @@ import pyarrow.parquet as pq
 from synthpairs.core.source import source_hash
 from synthpairs.core.tar import read_member, tar_members
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 BATCH_ROWS = 64  # Python rows that TableWriter collects before it converts them: 40 MB of pictures of 600 KB
 GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # size of a row group at which TableWriter writes it
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DISK = _FULL | {errno.EFBIG, errno.EIO, errno.EROFS}  # errors of writing, which name no file
 RECIPE = "recipe-"  # prefix of the ResultCache folders that are named by a recipe's version
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Atomic write: yields a file under a temporary name, which is renamed when it is on the disk, or removed after an error.
+
+    OSError names the file when it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave an empty file under the final name
+        os.replace(partial, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        if not isinstance(error, OSError) or (error.errno not in _DISK and error.filename != str(partial)):
+            raise  # not of this file
+        space = "; free some space and run the command again" if error.errno in _FULL else ""
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}{space}") from None
 
 
 def write_bytes(path: Path, payload: bytes) -> None:
     """Write a file atomically: under a temporary name that is then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with _whole_or_none(path, partial):
-        partial.write_bytes(payload)
-    os.replace(partial, path)
-
-
-@contextlib.contextmanager
-def _whole_or_none(path: Path, partial: Path) -> Iterator[None]:
-    """Name the file in an error of writing it, and delete what was written of it."""
-    try:
-        yield
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        space = "; free some space and run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise OSError(error.errno, f"cannot write {path}: {reason}{space}") from None
+    with atomic_file(path) as file:
+        file.write(payload)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -82,30 +93,23 @@ class TableWriter:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema = path, schema
-        self._partial = path.with_name(f".{path.name}.partial")
+        self._open = contextlib.ExitStack()
         self._rows: list[dict[str, Any]] = []
         self._batches: list[pa.Table] = []
         self._collected = self._size = 0  # rows and bytes of the batches
         self._groups = 0
 
     def __enter__(self) -> "TableWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _whole_or_none(self.path, self._partial):
-            self._file = pq.ParquetWriter(self._partial, self.schema, compression="zstd")
+        file = self._open.enter_context(atomic_file(self.path))
+        self._file = self._open.enter_context(pq.ParquetWriter(file, self.schema, compression="zstd"))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._pack()
-                self._flush(always=not self._groups)
-                with _whole_or_none(self.path, self._partial):
-                    self._file.close()
-                os.replace(self._partial, self.path)
-        finally:
-            with contextlib.suppress(OSError):  # of a full disk; the error that led here says so
-                self._file.close()
-            self._partial.unlink(missing_ok=True)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        with self._open:
+            if error is not None:
+                raise error  # which removes the file
+            self._pack()
+            self._flush(always=not self._groups)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; cells that it lacks become null, columns outside the schema are dropped."""
@@ -124,8 +128,7 @@ class TableWriter:
     def _flush(self, always: bool = False) -> None:
         table = pa.concat_tables(self._batches).combine_chunks()
         if len(table) or always:
-            with _whole_or_none(self.path, self._partial):
-                self._file.write_table(table)
+            self._file.write_table(table)
             self._groups += 1
         self._batches = []
         self._collected = self._size = 0
@@ -142,6 +145,21 @@ def read_table(path: Path, command: str, columns: Sequence[str] | None = None) -
         return pd.read_parquet(path, columns=columns and list(columns))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a whole Parquet table ({error}); delete it and run `{command}` again") from None
+
+
+def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str, Any]:
+    """A JSON object that has these keys; FileNotFoundError and ValueError name the file and the command that makes it."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `{command}` first")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run `{command}` again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: not a JSON object; delete it and run `{command}` again")
+    if missing := [key for key in keys if key not in value]:
+        raise ValueError(f"{path}: {missing[0]} is missing; run `{command}` again")
+    return value
 
 
 def file_sha256(path: Path) -> str:
@@ -257,9 +275,29 @@ class ResultCache:
         path = self.path / name
         return path.read_bytes() if path.exists() else None
 
+    def get_json(self, name: str, whole: Callable[[Any], bool]) -> Any:
+        """The value of a finished JSON piece; None where there is none, or one that is damaged: cut, or not `whole`."""
+        payload = self.get(name)
+        if payload is None:
+            return None
+        with contextlib.suppress(
+            ValueError, TypeError, LookupError, AttributeError
+        ):  # of `whole` too: it may be anything
+            value = json.loads(payload)
+            if whole(value):
+                return value
+        log.warning("%s is damaged and made again", self.path / name)
+        return None
+
     def put(self, name: str, payload: bytes) -> None:
         """Store a finished piece."""
         write_bytes(self.path / name, payload)
+
+    def put_json(self, name: str, value: Any) -> Any:
+        """Store a finished piece as JSON; returns its value as `get_json` will."""
+        payload = json.dumps(value).encode()
+        self.put(name, payload)
+        return json.loads(payload)
 
     def discard(self) -> None:
         """Delete the store."""

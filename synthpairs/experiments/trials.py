@@ -69,10 +69,13 @@ def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd
         for trial in trials:
             name = f"{trial.set}-{trial.seed}-{trial.kind}"
             file, work = store.path / f"{name}.parquet", store.path / name
-            if not file.exists():
+            command = f"dvc repro experiments/dvc.yaml:{experiment}"
+            try:
+                answers = read_table(file, command)
+            except (FileNotFoundError, ValueError):  # damaged by a power cut
                 write_table(file, trial.run(work), ANSWERS)
                 shutil.rmtree(work, ignore_errors=True)
-            answers = read_table(file, f"dvc repro experiments/dvc.yaml:{experiment}")
+                answers = read_table(file, command)
             means = {task: round(float(rows.mean()), 3) for task, rows in answers.groupby("task")["score"]}
             log.info("%s, seed %s: %s", trial.set, trial.seed, json.dumps(means))
             tables.append(answers.assign(set=trial.set, seed=trial.seed))

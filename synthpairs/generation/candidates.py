@@ -67,7 +67,7 @@ def make_candidates(
             pieces |= new_pieces
             kept = [row for row in candidates if row["key"] in pieces]
             write_shards(out, _shards(kept, pieces, store.path, spec))
-            smallest = store.get(SMALLEST)
+            smallest = _smallest(store)
     write_table(out / "manifest.parquet", kept, CANDIDATES)
     write_table(out / "failed.parquet", failed, FAILED)
     description = {
@@ -76,7 +76,7 @@ def make_candidates(
         "batch": params.batch_size,
         "device": device,
     }
-    smallest_batch = {"smallest_batch": int(smallest)} if smallest else {}
+    smallest_batch = {"smallest_batch": smallest} if smallest else {}
     write_json(out / "generator.json", description | tuning | dict(spec.metadata) | smallest_batch)
     limit = generator.tokenizer.model_max_length
     metrics = {
@@ -124,6 +124,10 @@ def _finished(store: ResultCache, noun: str) -> dict[str, str]:
     return pieces
 
 
+def _smallest(store: ResultCache) -> int | None:
+    return store.get_json(SMALLEST, lambda value: isinstance(value, int))
+
+
 def _make_missing(
     rows: Sequence[dict], spec: GenerationSpec, store: ResultCache, max_failed: int, run_batches: RunBatches
 ) -> tuple[dict[str, str], list[dict]]:
@@ -135,7 +139,7 @@ def _make_missing(
     size = smallest = spec.generator.params.batch_size
     budget = Budget.from_settings()
     deadly_file = f"lost-{code_folder()}.json"
-    deadly: dict[str, str] = json.loads(store.get(deadly_file) or b"{}")  # error by key
+    deadly: dict[str, str] = store.get_json(deadly_file, lambda value: isinstance(value, dict)) or {}  # error by key
     skipped = [row for row in rows if row["key"] in deadly]
     todo = [row for row in rows if row["key"] not in deadly]
     if skipped:
@@ -150,7 +154,7 @@ def _make_missing(
             if isinstance(result, Poisoned):
                 errors = {row["key"]: result.reason for row in batch}
                 deadly |= errors
-                store.put(deadly_file, json.dumps(deadly, sort_keys=True).encode())
+                store.put_json(deadly_file, deadly)
                 result = BatchResult([], errors, smallest)
             if result.samples:
                 piece = f"{digest(*(key for key, _ in result.samples))}.tar"
@@ -162,7 +166,7 @@ def _make_missing(
                         "memory is short: less than %d %ss at once from here on; low bits may differ", size, spec.noun
                     )
                 smallest = result.batch_size
-                store.put(SMALLEST, str(min(smallest, int(store.get(SMALLEST) or smallest))).encode())
+                store.put_json(SMALLEST, min(smallest, _smallest(store) or smallest))
             for row in batch:
                 if error := result.failed.get(row["key"]):
                     failed.append({"key": row["key"], "uid": row["uid"], "error": error})

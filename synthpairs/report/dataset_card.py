@@ -1,6 +1,5 @@
 """Dataset card of the selection in Hugging Face's format."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from synthpairs.core.assets import pinned
 from synthpairs.core.markdown import markdown_table
 from synthpairs.core.schema import CANDIDATES, SELECTED
 from synthpairs.core.shards import shard_keys, shard_name
-from synthpairs.core.storage import read_table
+from synthpairs.core.storage import read_json, read_table
 from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
@@ -187,8 +186,8 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     for arm in arms:
         pairs = read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select")
         counts[f"training pairs of the arm `{arm}`, not in this folder"] = len(pairs)
-    generator = json.loads((data / "images/generator.json").read_text())
-    scorer = json.loads((data / "scores/scorer.json").read_text())
+    generator = read_json(data / "images/generator.json", "dvc repro images", ["inputs", "fingerprint"])
+    scorer = read_json(data / "scores/scorer.json", "dvc repro scores", ["inputs"])
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
     made = {
         "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",

@@ -1,8 +1,7 @@
 """Results of the stages that the report shows, read from data/, reports/ and models/ and checked."""
 
-import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.core.arms import UNTRAINED
-from synthpairs.core.storage import read_table
+from synthpairs.core.storage import read_json, read_table
 
 METRICS = Path("reports/metrics")
 BENCHMARKS = Path("reports/benchmarks")
@@ -132,21 +131,6 @@ def _arm_results(arms: Sequence[str], evaluated: Sequence[str], root: Path, suff
         "answers": {arm: read_table(root / BENCHMARKS / f"items/{arm}.parquet", command) for arm in evaluated},
         "desk_models": read_json(desk_models, "python -m desk_models.publish") if desk_models.exists() else None,
     }
-
-
-def read_json(path: Path, command: str, keys: Collection[str] = ()) -> dict[str, Any]:
-    """A JSON object that has these keys; FileNotFoundError and ValueError name the file and the command that makes it."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `{command}` first")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run `{command}` again") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object; delete it and run `{command}` again")
-    if missing := [key for key in keys if key not in value]:
-        raise ValueError(f"{path}: {missing[0]} is missing; run `{command}` again")
-    return value
 
 
 def results_table(benchmarks: dict[str, dict[str, Any]], command: str) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Mapping over items in batches whose results are cached, so that a killed run resumes."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -25,11 +24,10 @@ def cached_map(
         for start in range(0, len(items), BATCH):
             batch = items[start : start + BATCH]
             file = f"{name}-{digest(batch)}.json"
-            cached = store.get(file)
-            if cached is None:
-                cached = json.dumps(function(batch)).encode()
-                store.put(file, cached)
-            results.extend(json.loads(cached))
+            done = store.get_json(file, lambda value, batch=batch: len(value) == len(batch))
+            if done is None:
+                done = store.put_json(file, function(batch))
+            results.extend(done)
             assert len(results) == start + len(batch)
             advance(len(batch))
     return results

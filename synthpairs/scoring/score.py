@@ -1,6 +1,5 @@
 """Stage `scores`: CLIP cosine and SSIM of all candidates, one shard in memory at a time."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -59,12 +58,13 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     ):
         for shard, rows in manifest.groupby("shard"):
             piece = f"{digest(shard, file_sha256(images / str(shard)))}.json"
-            stored = store.get(piece)
-            if stored is None:
+            result = store.get_json(
+                piece, lambda value, rows=rows: len(value["scored"]) + len(value["failed"]) == len(rows)
+            )
+            if result is None:
                 result = score_shard(images / str(shard), rows.to_dict("records"), scorer, spec, texts, submit)
-                store.put(piece, json.dumps(result).encode())
+                result = store.put_json(piece, result)
             else:
-                result = json.loads(stored)
                 reused += len(rows)
             scored.append(pa.Table.from_pylist(result["scored"], schema=SCORES))  # 0.3 KB a row; as dicts 0.5
             failed += result["failed"]

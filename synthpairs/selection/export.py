@@ -8,7 +8,7 @@ import pandas as pd
 
 from synthpairs.core.schema import SELECTED
 from synthpairs.core.shards import shard_keys, shard_name, write_shards
-from synthpairs.core.storage import read_shard, read_table, write_json, write_table
+from synthpairs.core.storage import read_json, read_shard, read_table, write_json, write_table
 
 INSTRUCTIONS = (
     "What does this picture show? Answer in one sentence.",
@@ -27,7 +27,7 @@ INSTRUCTIONS = (
 def export_selection(samples_per_shard: int, data: Path, out: Path) -> int:
     """Write `out` (selected.parquet, llava.json, shards) from `data`; returns the number of pairs."""
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
-    extension = json.loads((data / "images/generator.json").read_text())["inputs"]["format"]
+    extension = read_json(data / "images/generator.json", "dvc repro images", ["inputs"])["inputs"]["format"]
     groups = shard_keys(selected["key"], samples_per_shard)
     shards = {key: shard_name(keys) for keys in groups for key in keys}
     write_table(out / "selected.parquet", selected.assign(shard=selected["key"].map(shards)), SELECTED)

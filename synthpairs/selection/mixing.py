@@ -4,7 +4,6 @@ All arms train for equally many steps on equally many draws, so they differ only
 draws only its share of the real pairs. Synth2 mixes real with generated pairs as well (arXiv 2403.07750).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 
 from synthpairs.core.config import Within
-from synthpairs.core.storage import read_table
+from synthpairs.core.storage import read_json, read_table
 from synthpairs.generation.masked.tokens import codebook_vectors, read_token_grids
 from synthpairs.models.vq_tokenizer import read_codebook, tokenizer_folder
 
@@ -74,7 +73,7 @@ def _draw(pairs: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
 def real_pairs(directory: Path) -> list[TokenPair]:
     """The pairs that the stage `encode_real_pairs` encoded, in their order."""
     rows = read_table(directory / "pairs.parquet", "dvc repro encode_real_pairs")
-    grid = json.loads((directory / "list.json").read_text())["grid"]
+    grid = read_json(directory / "list.json", "dvc repro encode_real_pairs", ["grid"])["grid"]
     columns = zip(rows["key"], rows["text"], rows["tokens"], strict=True)
     return [TokenPair(key, text, tokens.reshape(grid)) for key, text, tokens in columns]
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -47,9 +48,11 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(tmp_path, monkeypatch):
     write_bytes(path, b"old")
     with pytest.raises(OSError, match=r"cannot write .*x: File name too long$"):
         write_bytes(tmp_path / ("x" * 300), b"")
-    monkeypatch.setattr(Path, "write_bytes", lambda self, payload: Path("/dev/full").write_text("x" * 9))
-    with pytest.raises(OSError, match=r"cannot write .*file: No space left on device; free some space") as error:
-        write_bytes(path, b"new")
+    full = os.open("/dev/full", os.O_WRONLY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda self, mode: os.fdopen(full, mode))
+        with pytest.raises(OSError, match=r"cannot write .*file: No space left on device; free some space") as error:
+            write_bytes(path, b"new")
     assert error.value.errno == errno.ENOSPC
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old", [path])
 

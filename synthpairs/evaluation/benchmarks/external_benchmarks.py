@@ -59,12 +59,10 @@ def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark)
     results = HarnessResults()
     with store.locked():
         for task in external.pictures:
-            stored = store.get(f"{task}.json")
-            if stored is None:
-                stored = json.dumps(_run(python, task, folder, external, store.path / task)).encode()
-                store.put(f"{task}.json", stored)
+            result = store.get_json(f"{task}.json", lambda value: value.keys() == {"results", "samples"})
+            if result is None:
+                result = store.put_json(f"{task}.json", _run(python, task, folder, external, store.path / task))
                 shutil.rmtree(store.path / task)
-            result = json.loads(stored)
             results |= harness_results(task, result["results"], result["samples"], engine, params)
     return results
 

@@ -1,7 +1,6 @@
 """Duplicates and contamination: a row of measures and flags for each pair, and the number of pairs with each flag."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -82,13 +81,12 @@ def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict
         progress("contamination", len(rows), "images") as advance,
     ):
         for name, images, keys in _images(rows, data):
-            stored = store.get(f"{name}.json")
-            if stored is None:
+            cells = store.get_json(f"{name}.json", lambda value, keys=keys: {cell["key"] for cell in value} == keys)
+            if cells is None:
                 cells = list(inspector.inspect(images))
                 cells += inspector.inspect((key, None) for key in sorted(keys - {cell["key"] for cell in cells}))
-                store.put(f"{name}.json", json.dumps(cells).encode())
+                cells = store.put_json(f"{name}.json", cells)
             else:
-                cells = json.loads(stored)
                 reused += len(cells)
             results |= {cell["key"]: cell for cell in cells}
             advance(len(cells))

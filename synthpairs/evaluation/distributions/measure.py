@@ -1,6 +1,5 @@
 """Measures of sampled pairs: words of the caption, edges, entropy and clutter of the image, SSIM and CLIP cosines."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -59,12 +58,10 @@ def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, dat
     ):
         while chunk := list(islice(pairs, CHUNK)):
             name = f"{digest(*((key, text) for key, text, _ in chunk))}.json"
-            stored = store.get(name)
-            if stored is None:
-                cells = _measure(chunk, scorers, params, scores)
-                store.put(name, json.dumps(cells).encode())
+            cells = store.get_json(name, lambda value: all(cell["key"] in columns for cell in value))
+            if cells is None:
+                cells = store.put_json(name, _measure(chunk, scorers, params, scores))
             else:
-                cells = json.loads(stored)
                 reused += len(cells)
             measured += [columns[cell["key"]] | cell for cell in cells]
             advance(len(chunk))

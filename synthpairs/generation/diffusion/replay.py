@@ -1,6 +1,5 @@
 """Regeneration of one stored picture from its manifest row, and comparison with the stored file."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from synthpairs.core.images import decode_image
-from synthpairs.core.storage import read_shard, read_table
+from synthpairs.core.storage import read_json, read_shard, read_table
 from synthpairs.generation.diffusion.generator import Generator
 from synthpairs.generation.diffusion.make import encoded
 from synthpairs.generation.diffusion.params import Images
@@ -41,7 +40,7 @@ def replay(key: str, params: Images, images: Path) -> Replay:
         )
     generator = Generator(params)
     if generator.fingerprint != row["generator"]:
-        before = json.loads((images / "generator.json").read_text())["inputs"]
+        before = read_json(images / "generator.json", "dvc repro images", ["inputs"])["inputs"]
         names = sorted(before.keys() | generator.inputs.keys())
         changed = [name for name in names if before.get(name) != generator.inputs.get(name)]
         raise ValueError(

@@ -1,12 +1,11 @@
 """Files of VQ token grids in shards: encoding and reading, with numpy alone."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from synthpairs.core.storage import read_shard, read_table
+from synthpairs.core.storage import read_json, read_shard, read_table
 
 TOKENS, VECTORS = np.dtype("<u2"), np.dtype("<f2")  # stored row-major
 
@@ -29,7 +28,7 @@ def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np
     that does not agree with the manifest or generator.json.
     """
     manifest = read_table(directory / "manifest.parquet", "dvc repro generate_tokens")
-    inputs = json.loads((directory / "generator.json").read_text())["inputs"]
+    inputs = read_json(directory / "generator.json", "dvc repro generate_tokens", ["inputs"])["inputs"]
     rows, columns = inputs["grid"]
     for shard, listed in manifest.groupby("shard", sort=False):
         path, keys = directory / str(shard), []

@@ -6,7 +6,6 @@ can be saved and linked.
 
 import hashlib
 import io
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from PIL import Image
 
 from synthpairs.core.arms import Arm
 from synthpairs.core.images import image_or_error
-from synthpairs.core.storage import read_shard, write_bytes
+from synthpairs.core.storage import read_json, read_shard, write_bytes
 from synthpairs.report.gallery.page import DATA, STATIC, data_script
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.gallery.rows import choose, read_rows
@@ -98,8 +97,10 @@ def _originals(rows: dict[str, pd.DataFrame], data: Path) -> Iterator[tuple[str,
 
 def _models(data: Path) -> dict[str, str]:
     """Descriptions of the generator and the scorer."""
-    paths = data / "images/generator.json", data / "scores/scorer.json"
-    generator, scorer = (json.loads(path.read_text(encoding="utf-8"))["inputs"] for path in paths)
+    files = {"images": "generator.json", "scores": "scorer.json"}
+    generator, scorer = (
+        read_json(data / stage / file, f"dvc repro {stage}", ["inputs"])["inputs"] for stage, file in files.items()
+    )
     settings = f"{generator['pipeline']}, {generator['steps']} steps, guidance {generator['guidance']:g}"
     clip = f"{scorer['clip']['clip']} {scorer['clip']['pretrained'] or ''}".strip()
     return {"generator": f"{generator['model']} ({settings})", "scorer": clip}
