@@ -82,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--measure", action="store_true", help="time a few batches of images and scores here")
     cost.add_argument("--json", action="store_true", help="print JSON, in seconds and bytes")
 
+    pickled = command(
+        _safetensors, "safetensors", "convert a model's pickled weights, which are never loaded, to safetensors"
+    )
+    pickled.add_argument("model", metavar="MODEL", help="OWNER/NAME@REVISION of a hub model, or a directory")
+    pickled.add_argument("out", metavar="DIR", type=_folder, help="new directory, for params to name, as models/NAME")
+
     preview = command(_preview, "preview", "generate and score images of a few captions, outside the pipeline")
     preview.add_argument("captions", metavar="N", type=int, help="number of captions")
     preview.add_argument("--out", metavar="DIR", type=_folder, default="preview", help="folder (default: %(default)s)")
@@ -246,6 +252,13 @@ def _vote(options: argparse.Namespace) -> None:
     for file, (votes, stale) in [(file, read_saved_votes(Path(file), image_pairs)) for file in options.add]:
         note = f"; {stale} skipped, because their image pairs are no longer in data/preference" if stale else ""
         sys.stdout.write(f"{file}: {add_votes(VOTES, votes)} of {len(votes)} votes are new in {VOTES}{note}\n")
+
+
+def _safetensors(options: argparse.Namespace) -> None:
+    from synthpairs.models.pickled_weights import convert_pickles
+
+    convert_pickles(options.model, options.out)
+    sys.stdout.write(f"{options.out}: name it in params.yaml in place of {options.model}\n")
 
 
 def _clean(options: argparse.Namespace) -> None:

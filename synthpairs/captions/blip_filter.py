@@ -13,7 +13,7 @@ from synthpairs.core.determinism import best_device
 from synthpairs.core.images import decode_image
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import ResultCache, file_sha256
-from synthpairs.models.hub import model_folder
+from synthpairs.models.hub import model_folder, require_safetensors
 from synthpairs.models.language.chat import without_control_tokens
 
 
@@ -23,6 +23,7 @@ class BlipFilter:
     def __init__(self, params: Blip, batch: int) -> None:
         self.params, self.batch = params, batch
         self.folder: Path = model_folder(params.model, "captions.blip.model")
+        require_safetensors(self.folder, params.model, "captions.blip.model")
         model = BlipForImageTextRetrieval.from_pretrained(self.folder, use_safetensors=True, trust_remote_code=False)
         self._model = model.eval().to(best_device())
         self._hash = digest(file_sha256(self.folder), batch)

@@ -35,7 +35,7 @@ from synthpairs.generation.diffusion.params import Images
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.models.clip import check_clip
-from synthpairs.models.hub import unavailable
+from synthpairs.models.hub import no_safetensors, unavailable
 from synthpairs.models.language.kenlm import kenlm_folder, kenlm_package
 from synthpairs.models.language.params import GgufSource
 from synthpairs.models.language.server import Server
@@ -156,12 +156,16 @@ def _models(params: dict[str, Any]) -> Iterator[Check]:
             hub.setdefault(name, []).append(".".join(keys))
         elif path.is_dir():
             empty = not any(path.rglob("*.safetensors"))
-            yield Check(subject, "holds no *.safetensors: check it out of git, or download it" if empty else None)
+            yield Check(subject, no_safetensors(str(path)) if empty else None)
         elif keys[-1] == "clip" and not name.startswith("local-dir:"):
             section = reduce(getitem, keys[:-1], params)
             yield from _tried(subject, partial(check_clip, ".".join(keys[:-1]), name, section.get("pretrained")))
         else:
-            yield Check(subject, "is not a directory: check it out of git, or name OWNER/NAME@REVISION")
+            yield Check(
+                subject,
+                "is not a directory: check it out of git, name OWNER/NAME@REVISION, or, where that has pickles alone, run "
+                f"`python -m synthpairs safetensors OWNER/NAME@REVISION {path}`",
+            )
     yield from _hub_models(hub)
 
 

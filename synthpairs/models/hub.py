@@ -3,6 +3,7 @@
 A revision is a commit, a tag or a branch (`refs/pr/N` too); the commit that it was resolved to is recorded in the metrics.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from synthpairs.core.storage import file_sha256
 
 _TIMEOUT_S = 5  # of a question about a model
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # no code, no pickles
+CONVERTED = "converted_from.json"  # in a directory of weights that were pickles: the model that they are from
 
 
 def fetch_model(model: str, revision: str, files: Sequence[str] = FILES) -> str:
@@ -26,6 +28,11 @@ def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, m
     FileNotFoundError names the param `key` when `name` is neither a directory nor a hub model, and how the usual directory is
     made (`made_by`); OSError or ValueError when the hub refuses.
     """
+    return locate_model(name, f"params.yaml: {key}: ", fetch, made_by)
+
+
+def locate_model(name: str, where: str, fetch: Callable[..., str] = fetch_model, made_by: str | None = None) -> Path:
+    """As `model_folder`, of a name that need not be a param's: errors begin with `where`."""
     if Path(name).is_dir():
         return Path(name)
     model, _, revision = name.partition("@")
@@ -33,30 +40,53 @@ def model_folder(name: str, key: str, fetch: Callable[..., str] = fetch_model, m
         directory = f"a directory ({made_by})" if made_by else "a directory"
         if re.fullmatch(r"[\w.-]+/[\w.-]+@?", name) and not Path(name).parent.is_dir():
             raise FileNotFoundError(
-                f"params.yaml: {key}: {name!r} lacks the revision of a hub model: write {model}@REVISION (a commit, a tag or a "
+                f"{where}{name!r} lacks the revision of a hub model: write {model}@REVISION (a commit, a tag or a "
                 f"branch), or name {directory}"
             )
-        raise FileNotFoundError(
-            f"params.yaml: {key}: {name!r} is neither {directory} nor OWNER/NAME@REVISION of a hub model"
-        )
+        raise FileNotFoundError(f"{where}{name!r} is neither {directory} nor OWNER/NAME@REVISION of a hub model")
     from huggingface_hub import errors  # takes half a second to import
 
     try:
         return Path(fetch(model, revision=revision))
     except (OSError, ValueError, errors.RevisionResolutionError, errors.HTTPError) as error:
         kind = ValueError if isinstance(error, ValueError) and not isinstance(error, OSError) else OSError
-        raise kind(f"params.yaml: {key}: {_hub_error(error, model, revision)}") from None
+        raise kind(f"{where}{_hub_error(error, model, revision)}") from None
+
+
+def require_safetensors(folder: Path, name: str, key: str) -> None:
+    """ValueError that names the param and the command to type, when the model's directory holds no *.safetensors."""
+    if not any(folder.rglob("*.safetensors")):
+        raise ValueError(f"params.yaml: {key}: {name} {no_safetensors(name)}")
+
+
+def no_safetensors(name: str) -> str:
+    """What messages say of a model without safetensors, after its name: what to do about it."""
+    stem = name.partition("@")[0].rpartition("/")[2]
+    out = f"{Path(name)}-safetensors" if Path(name).is_dir() else f"models/{stem}"
+    return (
+        "has no *.safetensors, and nothing else is loaded; if it has pytorch_model*.bin, run "
+        f"`python -m synthpairs safetensors {name} {out}` and name {out}"
+    )
 
 
 def hub_record(name: str, folder: Path) -> dict[str, str] | None:
     """Record of a hub model: its name, the commit that its revision was resolved to, and the hash of its files.
 
-    None for a directory, whose files DVC hashes. `commit` is empty when `folder` is in no snapshot named by its commit.
+    None for a directory, but for one that was converted: then of the model that it is from. `commit` is empty when `folder` is in
+    no snapshot named by its commit.
     """
+    commit = snapshot_commit(folder)
     if Path(name).is_dir():
-        return None
-    commits = [part for part in folder.parts if re.fullmatch(r"[0-9a-f]{40}", part)]
-    return {"model": name, "commit": commits[-1] if commits else "", "sha256": file_sha256(folder)}
+        if not (folder / CONVERTED).is_file():
+            return None
+        source = json.loads((folder / CONVERTED).read_text())
+        name, commit = source["model"], source["commit"]
+    return {"model": name, "commit": commit, "sha256": file_sha256(folder)}
+
+
+def snapshot_commit(folder: Path) -> str:
+    """The commit whose snapshot a directory of the hub's cache is; empty for other directories."""
+    return next((part for part in reversed(folder.parts) if re.fullmatch(r"[0-9a-f]{40}", part)), "")
 
 
 def unavailable(name: str, suffix: str) -> str | None:
@@ -82,7 +112,11 @@ def unavailable(name: str, suffix: str) -> str | None:
         raise TimeoutError(f"the hub cannot be reached ({type(error).__name__})") from None
     if any(file.rfilename.endswith(suffix) for file in info.siblings or ()):
         return None
-    return f"has no *{suffix}, and nothing else is loaded: name a revision that has, often refs/pr/N, or a directory"
+    return (
+        no_safetensors(name)
+        if suffix == ".safetensors"
+        else f"has no *{suffix}: name a revision that has, or a directory"
+    )
 
 
 def _hub_error(error: Exception, model: str, revision: str) -> str:

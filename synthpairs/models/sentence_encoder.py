@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from synthpairs.core.determinism import best_device
 from synthpairs.core.storage import file_sha256
-from synthpairs.models.hub import model_folder
+from synthpairs.models.hub import model_folder, require_safetensors
 from synthpairs.models.language.chat import without_control_tokens
 from synthpairs.runtime.progress import progress
 
@@ -70,6 +70,7 @@ def load(name: str, batch: int) -> SentenceEncoder:
     pooling = _json(folder / "1_Pooling/config.json")
     if pooling and not pooling.get("pooling_mode_mean_tokens"):
         raise ValueError(f"params.yaml: diversity.encoder: {name} does not pool by the mean, see 1_Pooling/config.json")
+    require_safetensors(folder, name, "diversity.encoder")
     transformers_logging.disable_progress_bar()
     model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

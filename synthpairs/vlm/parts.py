@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from synthpairs.core.storage import file_sha256
-from synthpairs.models.hub import hub_record, model_folder
+from synthpairs.models.hub import hub_record, model_folder, require_safetensors
 from synthpairs.models.vq_tokenizer import tokenizer_folder
 
 _ADAPTER = "adapter_model.safetensors"
@@ -42,11 +42,7 @@ def part_folder(name: str, key: str) -> Path:
     folder = model_folder(name, key, made_by=_MADE_BY.get(key, "the desk's are in git"))
     if not (folder / config).is_file():
         raise FileNotFoundError(f"params.yaml: {key}: {name} has no {config}, so it is no {_KINDS[key]}")
-    if not any(folder.glob("*.safetensors")):
-        raise ValueError(
-            f"params.yaml: {key}: {name} has no weights as safetensors, and nothing else is loaded; "
-            "many hub models have them in a revision refs/pr/N"
-        )
+    require_safetensors(folder, name, key)
     return folder
 
 
@@ -139,11 +135,11 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 def _load_complete(model_class: Any, name: str, key: str, **config: Any) -> Any:
     """A model in bfloat16; ValueError when its files lack a weight. `config` overrides the model's own."""
-    verbosity = transformers_logging.get_verbosity()
+    folder, verbosity = part_folder(name, key), transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # it lists unused weights: a whole CLIP's text tower
     try:
         model, report = model_class.from_pretrained(
-            part_folder(name, key),
+            folder,
             dtype=torch.bfloat16,
             use_safetensors=True,
             trust_remote_code=False,

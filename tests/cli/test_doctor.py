@@ -97,7 +97,11 @@ def test_missing_models(project):
          ("vision_tower: models/desk/vision_tower", "vision_tower: models/empty"))  # fmt: skip
     wrong = errors()
     assert wrong["images.generator: models/nothing"].startswith("is not a directory")
-    assert wrong["vlm.vision_tower: models/empty"].startswith("holds no *.safetensors")
+    assert (
+        "`python -m synthpairs safetensors OWNER/NAME@REVISION models/nothing`"
+        in wrong["images.generator: models/nothing"]
+    )
+    assert wrong["vlm.vision_tower: models/empty"].startswith("has no *.safetensors")
     assert wrong["scores.clip: ViT-B-32"].endswith(
         "were trained with QuickGELU, which ViT-B-32 lacks: write ViT-B-32-quickgelu"
     )
@@ -119,7 +123,11 @@ def test_a_hub_is_asked_for_files_that_are_loaded(project, loopback_hub, monkeyp
         "generate_tokens.generator: owner/gated@main, from its hub", "vlm.vision_tower: owner/none@main, from its hub",
         "vlm.llm, perplexity.models: owner/pickles@main, from its hub",
     }  # fmt: skip
-    messages = ("owner/gated is gated", "has no *.safetensors", "the hub has no model owner/none")
+    messages = (
+        "owner/gated is gated",
+        "has no *.safetensors, and nothing else is loaded; if it has pytorch_model*.bin, run `",
+        "the hub has no model owner/none",
+    )
     assert all(any(error.startswith(message) for error in wrong.values()) for message in messages)
     assert not loopback_hub.fetched
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")

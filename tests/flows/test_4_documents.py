@@ -31,7 +31,7 @@ NOT_RUN = {
     "ray start *": "needs a cluster; see tests/runtime/engine",
     "torchrun *": "needs several machines; see tests/runtime/test_launch.py",
     "uv pip install *": "installs libraries that are not pinned",
-    "python -c *": "downloads from a hub",
+    "python -m synthpairs safetensors *": "downloads from a hub; see tests/models/test_pickled_weights.py",
 }
 
 

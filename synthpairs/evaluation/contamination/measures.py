@@ -12,7 +12,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 from synthpairs.core.determinism import best_device, deterministic_threads, pad_batch, torch_threads
 from synthpairs.core.storage import file_sha256
 from synthpairs.evaluation.contamination.params import Nsfw
-from synthpairs.models.hub import model_folder
+from synthpairs.models.hub import model_folder, require_safetensors
 from synthpairs.scoring.params import Scores
 from synthpairs.scoring.score import load_scorer
 
@@ -88,6 +88,7 @@ class NsfwClassifier:
 
     def __init__(self, params: Nsfw) -> None:
         folder = model_folder(params.model, "contamination.nsfw.model")
+        require_safetensors(folder, params.model, "contamination.nsfw.model")
         self._params, self._folder = params, folder
         self._model = AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         self._model.eval().to(best_device())

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from synthpairs.core.determinism import best_device, cast_for_compute
-from synthpairs.models.hub import model_folder
+from synthpairs.models.hub import model_folder, require_safetensors
 from synthpairs.models.language.chat import render_chat
 
 _PREFIX = -1
@@ -54,7 +54,9 @@ class LanguageModel:
 
 def language_model_folder(name: str, key: str) -> Path:
     """Directory of the language model that the param `key` names; errors as model_folder."""
-    return model_folder(name, key, made_by="`dvc repro language_model` makes models/llm")
+    folder = model_folder(name, key, made_by="`dvc repro language_model` makes models/llm")
+    require_safetensors(folder, name, key)
+    return folder
 
 
 def load(directory: Path) -> LanguageModel:
