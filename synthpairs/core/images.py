@@ -3,7 +3,9 @@
 import contextlib
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -11,8 +13,10 @@ from PIL import Image, ImageOps
 from synthpairs.core.errors import error_line
 from synthpairs.core.tar import MAX_BYTES
 
+T = TypeVar("T")
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # some other formats start programs
 _WHITE = (1.0, 255.0, 65535.0)  # what stands for white in pictures of 32-bit numbers
+FORMATS = ("png", "webp", "jpg")  # of stored images, by the endings of their files
 
 
 def decode_image(payload: bytes, side: int | None = None) -> Image.Image:
@@ -58,6 +62,11 @@ def _scaled(image: Image.Image) -> Image.Image:
     greatest = 65535.0 if image.mode.startswith("I;16") else float(values.max())
     values *= 255 / next((white for white in _WHITE if greatest <= white), greatest)
     return Image.fromarray((values + 0.5).astype(np.uint8))
+
+
+def image_member(members: Mapping[str, T]) -> T | None:
+    """The encoded image among a sample's files by extension; None if there is none."""
+    return next(filter(None, map(members.get, FORMATS)), None)
 
 
 def image_or_error(payload: bytes | None) -> Image.Image | str:

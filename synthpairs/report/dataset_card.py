@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -192,7 +193,7 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     made = {
         "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",
         "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
-        "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, lossless",
+        "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, {_quality(inputs)}",
         "CLIP": f"`{clip['clip']}` {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
         "SSIM": f"{ssim['resize_to'] or inputs['side']} -> {ssim['downscale_to']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
@@ -220,6 +221,10 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
         desk=_DESK_LIMIT if inputs["model"].startswith(DESK_MODELS) else "",
         marked=_MARKED.format(type=generator["mark"]) if "mark" in generator else "",
     )
+
+
+def _quality(inputs: Mapping[str, Any]) -> str:
+    return f"quality {inputs['quality']}" if "quality" in inputs else "lossless"
 
 
 def _columns() -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthpairs.core.images import image_member
 from synthpairs.core.storage import read_shard
 from synthpairs.report.analysis import weighted_sum
 from synthpairs.report.grids import Cell
@@ -50,7 +51,7 @@ def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
             raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         for key, members in read_shard(path):
             if key in keys:
-                images[key] = members.get("png") or members.get("webp") or b""
+                images[key] = image_member(members) or b""
     return [
         Cell(
             image=images.get(row["key"], b""),

@@ -16,7 +16,7 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from synthpairs.core.determinism import best_device
-from synthpairs.core.images import decode_image
+from synthpairs.core.images import decode_image, image_member
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import locate_shard
 from synthpairs.models.clip import full_float32
@@ -75,8 +75,9 @@ def stored_pictures(shards: pd.Series, images: Path) -> list[Image.Image]:
     samples = {name: dict(locate_shard(images / name)) for name in sorted(set(shards))}
     pictures = []
     for key, shard in shards.items():
-        members = samples[shard][key]
-        pictures.append(decode_image((members.get("png") or members["webp"]).read()))
+        image = image_member(samples[shard][key])
+        assert image  # it was scored
+        pictures.append(decode_image(image.read()))
     return pictures
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from synthpairs.core.images import image_member
 from synthpairs.core.schema import FAILED, SCORES, digest
 from synthpairs.core.storage import ResultCache, file_sha256, read_shard, write_json, write_table
 from synthpairs.models.clip import ClipScorer
@@ -132,7 +133,7 @@ def score_shard(
     for index, batch in enumerate(batches):
         for ahead in batches[len(futures) : index + 2]:  # the next batch is preprocessed while this one is embedded
             files = (samples.get(row["key"], {}) for row in ahead)
-            futures.append(submit([members.get("png") or members.get("webp") for members in files]))
+            futures.append(submit([image_member(members) for members in files]))
         results = [(row, future.result()) for row, future in zip(batch, futures[index], strict=True)]
         futures[index] = []
         readable = [(row, result) for row, result in results if not isinstance(result, str)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from synthpairs.core.images import image_member
 from synthpairs.core.storage import Slice, locate_shard, read_table
 
 DATA = Path("data")
@@ -29,7 +30,7 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, S
     synthetic = pairs[pairs["origin"] == "synthetic"]
     for shard, rows in synthetic.groupby("shard"):
         path = data / "images" / str(shard)
-        pictures = ((key, members.get("png") or members.get("webp")) for key, members in locate_shard(path))
+        pictures = ((key, image_member(members)) for key, members in locate_shard(path))
         yield from _matched(rows, pictures, str(path))
     real = pairs[pairs["origin"] == "real"]
     if len(real):

@@ -32,7 +32,7 @@ def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate
         painted = generator.generate_images(
             [digest("warm-up", number, index) for index in range(images.batch_size)], texts
         )
-        files = [encoded(image, images.format, images.mark)[images.format] for image in painted]
+        files = [encoded(image, images)[images.format] for image in painted]
         seconds.append((time.monotonic() - started) / images.batch_size)
     typical, fastest, slowest = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
     here, pixels, image = (

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthpairs.core.images import image_member
 from synthpairs.core.schema import CONTAMINATION, digest
 from synthpairs.core.storage import ResultCache, file_sha256, read_shard, read_table, write_table
 from synthpairs.evaluation.contamination.hashing import near_groups, nearest
@@ -98,7 +99,7 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
     synthetic = rows["origin"] == "synthetic"
     for shard, part in rows[synthetic].groupby("shard"):
         path, wanted = data / "images" / str(shard), set(part["key"])
-        images = ((key, files.get("png") or files.get("webp")) for key, files in read_shard(path) if key in wanted)
+        images = ((key, image_member(files)) for key, files in read_shard(path) if key in wanted)
         yield digest("shard", file_sha256(path), sorted(wanted)), images, wanted
     wanted = set(rows.loc[~synthetic, "key"])
     real = _first_originals(data, wanted)

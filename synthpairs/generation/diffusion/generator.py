@@ -66,6 +66,8 @@ class Generator:
             "dtype": self.params.dtype,
             "format": self.params.format,
         }
+        if self.params.quality is not None:
+            settings["quality"] = self.params.quality
         if self.params.max_sequence_length is not None:
             settings["max_sequence_length"] = self.params.max_sequence_length
         if self.params.long_prompts != "cut":

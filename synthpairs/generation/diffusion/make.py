@@ -1,8 +1,9 @@
-"""Stage `images`: from curated captions to candidate images in lossless files, in data/images."""
+"""Stage `images`: from curated captions to candidate images in data/images."""
 
 import io
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def image_spec(params: Images) -> GenerationSpec:
         noun="picture",
         generator=generator,
         generate=generator.generate_images,
-        encode=partial(encoded, extension=params.format, marked=params.mark),
+        encode=partial(encoded, params=params),
         recipe=RECIPE,
         metadata={"mark": SOURCE_TYPE} if params.mark else {},
         caption_metrics=partial(truncation_metrics, generator.tokenizers),
@@ -83,19 +84,21 @@ def _within_limit(captions: pd.DataFrame, params: Images) -> pd.DataFrame:
     return captions.sort_values("uid", ignore_index=True).head(params.limit // each)
 
 
-def encoded(picture: np.ndarray, extension: str, marked: bool) -> dict[str, bytes]:
-    """A picture with values in [0, 1] as a lossless file, `marked` as generated or not; ValueError for an invalid picture."""
+def encoded(picture: np.ndarray, params: Images) -> dict[str, bytes]:
+    """A picture with values in [0, 1] as a file of `params.format`; ValueError for an invalid picture."""
     if not np.isfinite(picture).all():
         raise ValueError("the picture holds values that are not finite")
     pixels = (picture * 255).round().astype(np.uint8)  # as in diffusers
     if (pixels == pixels[0, 0]).all():
         raise ValueError("the picture has one flat colour")
+    options: dict[str, Any] = {}
+    if params.format == "png":
+        options["pnginfo"] = PngInfo()
+        if params.mark:
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", PACKET)
+    elif params.mark:
+        options["xmp"] = PACKET.encode()
+    options |= {"lossless": True} if params.quality is None else {"quality": params.quality}  # PNG ignores it
     buffer = io.BytesIO()
-    if extension == "webp":
-        Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, **({"xmp": PACKET.encode()} if marked else {}))
-    else:
-        chunk = PngInfo()
-        if marked:
-            chunk.add_itxt("XML:com.adobe.xmp", PACKET)
-        Image.fromarray(pixels).save(buffer, "PNG", pnginfo=chunk)
-    return {extension: buffer.getvalue()}
+    Image.fromarray(pixels).save(buffer, "JPEG" if params.format == "jpg" else params.format, **options)
+    return {params.format: buffer.getvalue()}

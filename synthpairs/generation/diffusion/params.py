@@ -65,7 +65,14 @@ class Images:
     dtype: Literal["float32", "bfloat16", "float16"]
     # Pictures; an odd number may restrict it to one core, see synthpairs.core.determinism.
     batch_size: Annotated[int, Within(1, 1024)]
-    format: Literal["png", "webp"]  # both lossless
+    format: Literal["png", "webp", "jpg"]
+    quality: Annotated[int | None, Within(1, 100)]  # of jpg and lossy webp; null: lossless
     mark: bool  # whether XMP in the files marks them as generated
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer
     max_failed_share: Annotated[float, Within(0, 1)]  # of the candidates, above which the stage fails
+
+    def __post_init__(self) -> None:
+        if self.format == "jpg" and self.quality is None:
+            raise ValueError("quality must be from 1 to 100 for the format jpg, got None")
+        if self.format == "png" and self.quality is not None:
+            raise ValueError(f"quality must be null for the format png, which is lossless, got {self.quality}")

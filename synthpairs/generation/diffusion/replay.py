@@ -47,7 +47,7 @@ def replay(key: str, params: Images, images: Path) -> Replay:
             f"{row['key']} was made by another generator: {', '.join(changed) or 'an older one'} differ; put that back, or "
             "run `dvc repro images`"
         )
-    files = encoded(generator.generate_images([row["key"]], [row["text"]])[0], params.format, params.mark)
+    files = encoded(generator.generate_images([row["key"]], [row["text"]])[0], params)
     payload, stored_file = files[params.format], stored[params.format]
     new, old = (np.asarray(decode_image(file)).astype(int) for file in (payload, stored_file))
     difference = np.abs(new - old)

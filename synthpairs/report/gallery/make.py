@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from synthpairs.core.arms import Arm
-from synthpairs.core.images import image_or_error
+from synthpairs.core.images import image_member, image_or_error
 from synthpairs.core.storage import read_json, read_shard, write_bytes
 from synthpairs.report.gallery.page import DATA, STATIC, data_script
 from synthpairs.report.gallery.params import Gallery
@@ -81,7 +81,7 @@ def _generated(rows: pd.DataFrame, images: Path) -> Iterator[tuple[str, bytes]]:
             raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         for key, members in read_shard(path):
             if key in wanted:
-                yield f"candidate:{key}", members.get("png") or members.get("webp") or b""
+                yield f"candidate:{key}", image_member(members) or b""
 
 
 def _originals(rows: dict[str, pd.DataFrame], data: Path) -> Iterator[tuple[str, bytes]]:

@@ -30,7 +30,7 @@ def settings(tiny_generator, tmp_path, monkeypatch):
         "generator": str(tiny_generator), "refiner": None, "vae": None, "lora": None, "candidates": 2,
         "draft": None, "limit": None, "num_inference_steps": 2, "guidance_scale": 3.0, "negative_prompt": None, "image_size": 32,
         "scheduler": None, "scheduler_options": None, "max_sequence_length": None, "long_prompts": "cut",
-        "dtype": "float32", "batch_size": 4, "format": "png", "mark": True, "samples_per_shard": 8,
+        "dtype": "float32", "batch_size": 4, "format": "png", "quality": None, "mark": True, "samples_per_shard": 8,
         "max_failed_share": 0.0,
     }  # fmt: skip
     return lambda **changed: Images(**values | changed)

@@ -141,7 +141,7 @@ def test_in_half_precision_force_upcast_is_obeyed(settings, base, tmp_path):
     assert np.abs(generated(careful, dtype="float16") - exact).max() < 0.05
     black = generated(careless, dtype="float16")
     with pytest.raises(ValueError, match=r"not finite|one flat colour"):
-        encoded(black, "png", marked=False)
+        encoded(black, settings())
     assert np.isfinite(generated(careless, dtype="bfloat16")).all()
     replaced = generated(careless, dtype="float16", vae=str(base / "vae"))
     assert np.abs(replaced - generated(base)).max() < 0.05
