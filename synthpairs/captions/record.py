@@ -19,7 +19,7 @@ class Caption:
     source: str
     concept: str  # empty if unknown
     drawings: tuple[str, ...] = ()  # in the original image
-    original: bytes | None = None  # PNG
+    original: bytes | None = None  # PNG or JPEG
     noise: str | None = None  # kind of noise in a template caption
     measures: dict[str, float] = field(default_factory=dict)
     reason: str | None = None

@@ -5,13 +5,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from synthpairs.core.images import decode_image, read_picture
 
+_JPEGS = ("JPEG", "MPO")  # MPO: those of some phones, with more images behind the first
+
 
 def original(cell: Any, folder: Path, side: int) -> bytes | None:
-    """The whole image in a row's `image` cell as an RGB PNG, its shorter side at most `side` pixels; None for an empty cell.
+    """The whole image in a row's `image` cell, its shorter side at most `side` pixels; None for an empty cell.
+
+    A JPEG that is upright and no larger keeps its bytes, others stay JPEGs; all other images become RGB PNGs.
 
     ValueError for a path outside of `folder`, more than MAX_BYTES bytes, more pixels than PIL's MAX_IMAGE_PIXELS, and
     undecodable data, such as 0 bytes.
@@ -28,11 +32,16 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
         whole = decode_image(payload, side)
     except ValueError as error:
         raise ValueError(f"picture: {error}") from None
+    with Image.open(io.BytesIO(payload)) as image:
+        jpeg = image.format in _JPEGS
+        upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        if jpeg and upright and image.mode in ("RGB", "L") and min(image.size) <= side:
+            return payload
     scale = min(1.0, side / min(whole.size))
     small = whole.resize((round(whole.width * scale), round(whole.height * scale)), Image.Resampling.LANCZOS)
-    png = io.BytesIO()
-    small.save(png, "PNG")
-    return png.getvalue()
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG" if jpeg else "PNG", quality=95)
+    return buffer.getvalue()
 
 
 def _read(name: str, folder: Path) -> bytes:

@@ -1,21 +1,50 @@
-"""Original images: whole, as PNGs, of all decodable formats; bombs and broken files are errors."""
+"""Original images: whole, of all decodable formats, JPEGs as such and others as PNGs; bombs and broken files are errors."""
 
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from synthpairs.captions.readers.images import original
 from tests.captions.readers.conftest import encoded
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_an_original_is_a_small_rgb_png(form):
+def test_an_original_is_small_and_rgb(form):
     image = Image.open(io.BytesIO(original(encoded("red", (200, 100), form), Path(), 16)))
-    assert (image.size, image.mode, image.format) == ((32, 16), "RGB", "PNG")
+    assert (image.size, image.mode, image.format) == ((32, 16), "RGB", "JPEG" if form == "JPEG" else "PNG")
     red, green, blue = image.getpixel((8, 8))
     assert red > 240 > 15 > max(green, blue)
+
+
+def photo(form, mode="RGB", **options):
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((40, 30)).convert(mode).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_that_is_small_enough_keeps_its_bytes(mode):
+    payload = photo("JPEG", mode, quality=70, comment=b"of a camera")
+    assert original(payload, Path(), 30) == payload
+    with pytest.raises(ValueError, match="picture: OSError"):
+        original(payload[:-40], Path(), 30)
+
+
+def test_of_other_jpegs_the_pixels_are_those_of_a_png_but_for_little():
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter turn
+    cases = [(photo("JPEG"), 15), (photo("JPEG", exif=turned), 30), (photo("JPEG", "CMYK"), 30)]
+    for (payload, side), size in zip(cases, [(20, 15), (30, 40), (40, 30)], strict=True):
+        with Image.open(io.BytesIO(payload)) as image:
+            exact = np.asarray(ImageOps.exif_transpose(image).convert("RGB").resize(size, Image.Resampling.LANCZOS))
+        stored = original(payload, Path(), side)
+        image = Image.open(io.BytesIO(stored))
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", size)
+        assert image.getexif() == {}
+        assert np.abs(np.asarray(image).astype(int) - exact).max() < 8
 
 
 def test_images_stay_whole_are_rotated_by_exif_and_put_on_white():
