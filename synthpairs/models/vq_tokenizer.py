@@ -4,7 +4,9 @@ Pixels are in [0, 1] as aMUSEd's, or in the `pixel_range` of its configuration. 
 in half precision, and a codebook must not be rounded.
 """
 
+import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +16,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from synthpairs.core.storage import Slice
 from synthpairs.models.hub import fetch_model, model_folder
 
 if TYPE_CHECKING:
     from diffusers import VQModel
 
 FOLDER = "vqvae"  # of an AmusedPipeline
+WEIGHTS = f"{FOLDER}/diffusion_pytorch_model.safetensors"
 
 
 @cache  # a branch must not be resolved to two commits in one run
@@ -27,7 +31,7 @@ def tokenizer_folder(name: str, key: str) -> Path:
     """Pipeline directory that the param `key` names; of a hub model the tokenizer alone is downloaded. Errors as model_folder."""
     if "@" not in name:
         return Path(name)
-    wanted = (f"{FOLDER}/config.json", f"{FOLDER}/diffusion_pytorch_model.safetensors", "transformer/config.json")
+    wanted = (f"{FOLDER}/config.json", WEIGHTS, "transformer/config.json")
     return model_folder(name, key, partial(fetch_model, files=wanted))
 
 
@@ -47,6 +51,33 @@ def read_codebook(pipeline: Path, key: str) -> np.ndarray:
     """The codebook alone, float32 [token, channels]; errors as load_tokenizer's."""
     with safe_open(_tokenizer_path(pipeline, key) / "diffusion_pytorch_model.safetensors", "numpy") as weights:
         return weights.get_tensor("quantize.embedding.weight").astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPicture:
+    """A picture as VQ tokens, whose vectors are looked up when they are needed: they take 64 times the memory."""
+
+    tokens: np.ndarray  # uint16 [rows, columns]
+    codebook: np.ndarray  # float32 [token, channels]
+    soft: Slice | None = None  # where float16 vectors [channels, rows, columns] are, in place of those of the codebook
+    scale: tuple[np.ndarray, np.ndarray] | None = None  # factor and offset [channels, 1, 1] of soft vectors
+
+    def vectors(self) -> np.ndarray:
+        """Vectors [channels, rows, columns], float32."""
+        if self.soft is None:
+            return np.ascontiguousarray(np.moveaxis(self.codebook[self.tokens], -1, 0))
+        vectors = np.frombuffer(self.soft.read(), "<f2").reshape(-1, *self.tokens.shape).astype(np.float32)
+        return vectors if self.scale is None else vectors * self.scale[0] + self.scale[1]
+
+    def pixels(self) -> Tensor:
+        """What a vision tower takes in place of pixels: the vectors, bfloat16."""
+        return torch.from_numpy(self.vectors()).to(torch.bfloat16)
+
+    @property
+    def digest(self) -> bytes:
+        """Hash of the tokens and of where soft vectors are: a shard's name is a hash of the keys in it."""
+        where = "" if self.soft is None else f"{self.soft.path.name} {self.soft.offset}"
+        return hashlib.sha256(self.tokens.tobytes() + where.encode()).digest()
 
 
 def picture_side(pipeline: Path, vq: "VQModel") -> int:

@@ -101,12 +101,12 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
     """Read everything; FileNotFoundError names the command that makes a missing file."""
     data, reports = root / "data", root / "reports"
     generated = read_table(data / "generated_tokens/manifest.parquet", "dvc repro generate_tokens")
-    real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs")
+    real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs", ["key", "text", "concept"])
     return Synth2Results(
         **_arm_results(arms, arms, root, "_tokens"),
         metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES},
         generated=generated[["key", "uid", "text", "concept"]],
-        real=real[["key", "text", "concept"]],
+        real=real,
         diversity=read_json(reports / "diversity.json", "dvc repro diversity", ["too_few"]),
     )
 

@@ -1,6 +1,7 @@
 """Files of the report: the page, its figures, and the tables behind `dvc plots`."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -32,13 +33,10 @@ def write_report(
     """
 
     def decode(keys: Sequence[str]) -> list[bytes]:
-        tokens = {
-            pair.key: pair.tokens
-            for pair in (*generated_pairs(DATA / "generated_tokens"), *real_pairs(DATA / "real_pairs"))
-        }
-        return pictures(
-            [tokens[key] for key in keys], Path(encode_real_pairs.tokenizer), "params.yaml: encode_real_pairs.tokenizer"
-        )
+        pairs = chain(generated_pairs(DATA / "generated_tokens"), real_pairs(DATA / "real_pairs"))
+        shown = set(keys)
+        tokens = {pair.key: pair.tokens for pair in pairs if pair.key in shown}
+        return pictures([tokens[key] for key in keys], encode_real_pairs.tokenizer, "encode_real_pairs.tokenizer")
 
     synth2_results = read_synth2_results(token_arms)
     section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import LlavaProcessor
 
+from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
 from synthpairs.vlm.params import Training
 from synthpairs.vlm.pictures import Picture, Source, check_pictures
@@ -26,24 +27,24 @@ ROLES = {"user": "question", "assistant": "answer"}  # role of the chat template
 _AFTER_IMAGE = re.compile(f"(?<={IMAGE_TOKEN})(?!{IMAGE_TOKEN})")
 Segments = list[tuple[str, bool]]  # consecutive parts of a text, and whether each is learnt
 # The templated text, the texts that were put into the template, the picture.
-Templated = tuple[Segments, list[str], Source | np.ndarray | None]
+Templated = tuple[Segments, list[str], Source | TokenPicture | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One sequence: `labels` are the ids that are learnt, IGNORED elsewhere.
 
-    A tensor as `picture` is codebook vectors (`synthpairs.vlm.vq_tower`).
+    VQ tokens as `picture` become codebook vectors, which `synthpairs.vlm.vq_tower` takes in place of pixels.
     """
 
     ids: list[int]
     labels: list[int]
-    picture: Picture | Tensor | None
+    picture: Picture | TokenPicture | None
 
     @property
     def pixels(self) -> Tensor | None:
-        """The vision tower's input, bfloat16 [3, side, side] or codebook vectors, decoded on access; None without a picture."""
-        return self.picture.pixels() if isinstance(self.picture, Picture) else self.picture
+        """The vision tower's input, bfloat16 [3, side, side] or codebook vectors, made on access; None without a picture."""
+        return None if self.picture is None else self.picture.pixels()
 
 
 class Examples(Sequence[Example]):
@@ -51,9 +52,9 @@ class Examples(Sequence[Example]):
 
     def __init__(self) -> None:
         self._ids, self._learnt, self._starts = array("i"), bytearray(), array("q", [0])
-        self._pictures: list[Picture | Tensor | None] = []
+        self._pictures: list[Picture | TokenPicture | None] = []
 
-    def add(self, ids: Sequence[int], labels: Sequence[int], picture: Picture | Tensor | None) -> None:
+    def add(self, ids: Sequence[int], labels: Sequence[int], picture: Picture | TokenPicture | None) -> None:
         """Append an example."""
         self._ids.extend(ids)
         self._learnt.extend(label != IGNORED for label in labels)
@@ -89,11 +90,11 @@ class Examples(Sequence[Example]):
 
 
 def caption_examples(
-    pairs: Iterable[tuple[str, str, Source | np.ndarray]], processor: LlavaProcessor, max_tokens: int
+    pairs: Iterable[tuple[str, str, Source | TokenPicture]], processor: LlavaProcessor, max_tokens: int
 ) -> tuple[Examples, dict[str, int]]:
     """Examples of (key, caption, picture) in LLaVA's template "plain": the picture, then caption and line end, learnt.
 
-    An array as picture is codebook vectors [channels, rows, columns]. Examples are cut after `max_tokens`, and skipped where
+    Examples are cut after `max_tokens`, and skipped where
     nothing is left to learn. Returns the number of skipped pairs by reason too.
     """
     texts = (((caption or "").strip(), picture) for _, caption, picture in pairs)
@@ -173,7 +174,7 @@ def _examples(
     image, image_tokens = processor.image_token_id, picture_tokens(processor)
     control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
 
-    def tokenized() -> Iterator[tuple[list[int], list[int], Source | np.ndarray | None]]:
+    def tokenized() -> Iterator[tuple[list[int], list[int], Source | TokenPicture | None]]:
         for segments, texts, picture in templated:
             if not texts or not all(texts):
                 skipped["empty"] += 1
@@ -191,11 +192,11 @@ def _examples(
                     yield ids, labels, picture
 
     sequences, again = tee(tokenized())
-    sources = (None if isinstance(source, np.ndarray) else source for *_, source in again)
+    sources = (None if isinstance(source, TokenPicture) else source for *_, source in again)
     pictures = check_pictures(sources, processor.image_processor)
     for (ids, labels, source), picture in zip(sequences, pictures, strict=True):
-        if isinstance(source, np.ndarray):
-            examples.add(ids, labels, torch.from_numpy(source).to(torch.bfloat16))
+        if isinstance(source, TokenPicture):
+            examples.add(ids, labels, source)
         elif source is not None and picture is None:
             skipped["unreadable_picture"] += 1
         else:
@@ -219,14 +220,12 @@ def check_skipped(skipped: dict[str, int], kept: int, params: Training, section:
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """SHA-256 over all examples, in order; pictures count by their files' bytes."""
+    """SHA-256 over all examples, in order; pictures count by their files' bytes or their VQ tokens."""
     total = hashlib.sha256()
     for example in examples:
         total.update(f"{example.ids} {example.labels}\n".encode())
-        if isinstance(example.picture, Picture):
+        if example.picture is not None:
             total.update(example.picture.digest)
-        elif example.picture is not None:
-            total.update(example.picture.contiguous().view(torch.int16).numpy().tobytes())
     return total.hexdigest()
 
 

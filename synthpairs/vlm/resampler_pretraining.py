@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import IGNORED, Example, caption_examples, check_skipped, pixels_of
 from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import assemble, hub_parts
@@ -77,14 +77,14 @@ def bag_of_words_collator(
 
 
 def pretrain_tokens(
-    pairs: Iterable[tuple[str, str, np.ndarray]],
+    pairs: Iterable[tuple[str, str, TokenPicture]],
     vlm: Vlm,
     resampler: Resampler,
     params: Training,
     out: Path,
     on_step: Callable[[int, WordResampler], object] | None = None,
 ) -> dict[str, Any]:
-    """Train the resampler on (key, caption, codebook vectors) and write it to `out`, in float32; returns metrics.
+    """Train the resampler on (key, caption, VQ tokens) and write it to `out`, in float32; returns metrics.
 
     `on_step` is called with the step's number and the resampler after every step.
     """

@@ -34,7 +34,14 @@ def project(drawings, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.chdir(tmp_path)
 
     def write(desk, pairs, **sections):
-        defaults = {"seed": 0, "scenes": 30, "kinds": {"single": 1.0}, "used": 1, "tokenizer": "models/desk/masked"}
+        defaults = {
+            "source": "emoji",
+            "seed": 0,
+            "scenes": 30,
+            "kinds": {"single": 1.0},
+            "used": 1,
+            "tokenizer": "models/desk/masked",
+        }
         pairs = defaults | pairs
         write_json(tmp_path / "params.yaml", {"world": {"concepts": CONCEPTS}, "encode_real_pairs": pairs} | sections)
         write_json(tmp_path / "desk_models/params.yaml", {"seed": 0} | desk)

@@ -61,7 +61,9 @@ AUDITED = {
 RECALL = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
 PARAMS_YAML = {
     "arms": ARMS, "token_arms": TOKEN_ARMS, "report": dataclasses.asdict(PARAMS),
-    "encode_real_pairs": {"seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"},
+    "encode_real_pairs": {
+        "source": "emoji", "seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"
+    },
     "select": dataclasses.asdict(SELECT),
 }  # fmt: skip
 FILES = {

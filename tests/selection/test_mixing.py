@@ -3,14 +3,16 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from synthpairs.core.schema import REAL_PAIRS
-from synthpairs.core.storage import write_json, write_table
+from synthpairs.core.storage import Slice, file_sha256, write_json, write_table
 from synthpairs.generation.masked.make import make_token_grids
 from synthpairs.generation.masked.tokens import codebook_vectors
-from synthpairs.models.vq_tokenizer import read_codebook
+from synthpairs.models.vq_tokenizer import WEIGHTS, TokenPicture, read_codebook
 from synthpairs.selection.mixing import Mixing, TokenPair, generated_pairs, soft_scale, token_training_set
-from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, settings, tiny_masked  # noqa: F401
+from tests.generation.masked.conftest import CODES, GRID, TEXTS, captions_of, save_masked, settings, tiny_masked  # noqa: F401
 
 REAL = 12
 
@@ -70,29 +72,38 @@ def test_a_training_set_is_reproducible_and_shuffled_and_has_codebook_vectors(da
     halves = [sum(key.startswith("real") for key in part) for part in (once[:12], once[12:])]
     assert all(2 <= half <= 10 for half in halves)
     book = read_codebook(tiny_masked, "it")
-    for _, _, vectors in pairs:
+    for _, _, picture in pairs:
+        vectors = picture.vectors()
+        assert torch.equal(picture.pixels(), torch.from_numpy(vectors).bfloat16())
         assert vectors.shape == (book.shape[1], *GRID)
         cells = vectors.reshape(book.shape[1], -1).T
         assert np.abs(cells[:, None] - book[None]).max(-1).min(1).max() == 0
 
 
-def test_soft_vectors_are_rescaled_to_hard_ones():
+def test_soft_vectors_are_rescaled_to_hard_ones(tmp_path):
     rng = np.random.default_rng(0)
     book = rng.normal(3, 2, size=(CODES, 4)).astype(np.float32)
     pairs = []
     for number in range(30):
         codes = rng.integers(CODES, size=GRID).astype(np.uint16)
         hard = np.moveaxis(book[codes], -1, 0)
-        pairs.append(TokenPair(str(number), "a dog", codes, (0.3 * hard + 2).astype(np.float16)))
-    factor, offset = soft_scale(pairs, book)
+        payload = (0.3 * hard + 2).astype("<f2").tobytes()
+        (tmp_path / str(number)).write_bytes(b"before" + payload)
+        pairs.append(TokenPair(str(number), "a dog", codes, Slice(tmp_path / str(number), 6, len(payload))))
+    scale = soft_scale(pairs, book)
     for pair in pairs:
-        np.testing.assert_allclose(pair.soft * factor + offset, np.moveaxis(book[pair.tokens], -1, 0), atol=0.05)
+        vectors = TokenPicture(pair.tokens, book, pair.soft, scale).vectors()
+        np.testing.assert_allclose(vectors, np.moveaxis(book[pair.tokens], -1, 0), atol=0.05)
+    assert soft_scale([TokenPair("0", "a dog", codes)], book) is None
 
 
 def test_a_soft_training_set_has_mean_and_spread_of_its_tokens_vectors(data, tiny_masked):
     directory = data("soft")
     soft = np.stack(
-        [vectors for _, _, vectors in token_training_set("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]]
+        [
+            picture.vectors()
+            for _, _, picture in token_training_set("genpair", mixing(1.0, 16), directory, str(tiny_masked))[0]
+        ]
     )
     codes = np.stack([pair.tokens for pair in generated_pairs(directory / "generated_tokens")])
     hard = codebook_vectors(codes, read_codebook(tiny_masked, "it"))
@@ -108,3 +119,15 @@ def test_what_is_missing_is_an_error(data, tiny_masked, tmp_path):
         token_training_set("genpair", mixing(0.0, 4), tmp_path, str(tiny_masked))
     with pytest.raises(FileNotFoundError, match="must be an AmusedPipeline directory"):
         token_training_set("genpair", mixing(0.0, 4), data(), str(tmp_path))
+
+
+@pytest.mark.parametrize(("share", "record"), [(0.0, "real_pairs/list.json"), (1.0, "generated_tokens/generator.json")])
+def test_tokens_of_another_tokenizer_are_an_error(data, tmp_path, tiny_masked, share, record):
+    write_json(
+        data() / "real_pairs/list.json", {"grid": list(GRID), "files": {WEIGHTS: file_sha256(tiny_masked / WEIGHTS)}}
+    )
+    token_training_set("genpair", mixing(share, 4), tmp_path, str(tiny_masked))
+    other = save_masked(tmp_path / "other")
+    save_file({name: 2 * weight for name, weight in load_file(other / WEIGHTS).items()}, other / WEIGHTS)
+    with pytest.raises(ValueError, match=rf"{record}: the VQ tokens are those of another tokenizer than "):
+        token_training_set("genpair", mixing(share, 4), tmp_path, str(other))

@@ -1,5 +1,6 @@
 import dataclasses
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,8 @@ import sentencepiece
 import torch
 
 from synthpairs.core.schema import INSTRUCTIONS
-from synthpairs.core.storage import write_table
+from synthpairs.core.storage import Slice, write_table
+from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import (
     IGNORED,
     Example,
@@ -222,9 +224,9 @@ def test_too_many_skipped_examples_are_an_error(training, caplog):
 
 
 def test_a_batch_is_padded_on_the_right():
-    pixels = torch.ones(3, 2, 2, dtype=torch.bfloat16)
+    picture = TokenPicture(np.zeros((2, 2), np.uint16), np.ones((4, 3), np.float32))
     short = Example([5, 6, 7], [IGNORED, 6, IGNORED], None)
-    long = Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], pixels)
+    long = Example([3, 8, 9, 4, 2], [IGNORED] * 3 + [4, 2], picture)
     batch = collate([short, long])
     assert batch["input_ids"].tolist() == [[5, 6, 7, 0, 0], [3, 8, 9, 4, 2]]
     assert batch["labels"].tolist() == [[IGNORED, 6] + [IGNORED] * 3, [IGNORED, IGNORED, IGNORED, 4, 2]]
@@ -233,9 +235,15 @@ def test_a_batch_is_padded_on_the_right():
 
 
 def test_the_fingerprint_covers_everything():
-    pixels = torch.zeros(3, 2, 2, dtype=torch.bfloat16)
-    base = Example([1, 2], [IGNORED, 2], pixels)
-    changes = ({"ids": [1, 3]}, {"labels": [1, 2]}, {"picture": pixels + 1}, {"picture": None})
+    tokens, book = np.zeros((2, 2), np.uint16), np.ones((4, 3), np.float32)
+    base = Example([1, 2], [IGNORED, 2], TokenPicture(tokens, book))
+    soft = TokenPicture(tokens, book, Slice(Path("shard-1.tar"), 512, 24))
+    pictures = (
+        TokenPicture(tokens + 1, book),
+        soft,
+        dataclasses.replace(soft, soft=Slice(Path("shard-1.tar"), 1024, 24)),
+    )
+    changes = ({"ids": [1, 3]}, {"labels": [1, 2]}, {"picture": None}, *({"picture": picture} for picture in pictures))
     others = [dataclasses.replace(base, **change) for change in changes]
-    assert fingerprint([base]) == fingerprint([Example([1, 2], [IGNORED, 2], pixels.clone())])
-    assert len({fingerprint([example]) for example in [base, *others]} | {fingerprint([base, base])}) == 6
+    assert fingerprint([base]) == fingerprint([Example([1, 2], [IGNORED, 2], TokenPicture(tokens.copy(), book))])
+    assert len({fingerprint([example]) for example in [base, *others]} | {fingerprint([base, base])}) == 8

@@ -3,6 +3,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.llava import PROJECTOR, finetune
 from synthpairs.vlm.model import assemble, load
@@ -14,8 +15,9 @@ from tests.vlm.conftest import WORDS
 @pytest.fixture
 def coded_pairs(resampler):
     """Makes pairs in which each of the five captions has its own VQ tokens."""
-    book = np.random.default_rng(0).normal(size=(5, 4, 2, 2)).astype(np.float32)
-    return lambda count: [(f"key{number}", WORDS[number % 5], book[number % 5]) for number in range(count)]
+    book = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    pictures = [TokenPicture(tokens, book) for tokens in np.arange(20, dtype=np.uint16).reshape(5, 2, 2)]
+    return lambda count: [(f"key{number}", WORDS[number % 5], pictures[number % 5]) for number in range(count)]
 
 
 def test_the_words_are_the_most_frequent_tokens_and_targets_are_weighted_by_idf(parts, resampler, coded_pairs):

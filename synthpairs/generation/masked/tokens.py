@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from synthpairs.core.storage import read_json, read_shard, read_table
+from synthpairs.core.storage import Slice, locate_shard, read_json, read_table
 
 TOKENS, VECTORS = np.dtype("<u2"), np.dtype("<f2")  # stored row-major
 
 
 def encoded(tokens: np.ndarray, vectors: np.ndarray | None, codes: int) -> dict[str, bytes]:
     """Files of one sample; ValueError for a token beyond the `codes` of the codebook, or a vector that is not finite."""
-    _check_tokens(tokens, codes)
+    check_tokens(tokens, codes)
     files = {"tokens": tokens.astype(TOKENS).tobytes()}
     if vectors is not None:
         if not np.isfinite(vectors).all():
@@ -21,27 +21,28 @@ def encoded(tokens: np.ndarray, vectors: np.ndarray | None, codes: int) -> dict[
     return files
 
 
-def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np.ndarray | None]]:
-    """(key, caption, tokens uint16 [rows, columns], vectors float16 [channels, rows, columns] if soft), by key.
+def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, Slice | None]]:
+    """(key, caption, tokens uint16 [rows, columns], where vectors float16 [channels, rows, columns] are if soft), by key.
 
-    One shard is in memory at a time. FileNotFoundError when the stage has not run; ValueError names shard and key of a sample
-    that does not agree with the manifest or generator.json.
+    Vectors, 64 times the bytes of their tokens with aMUSEd's, are not read. FileNotFoundError when the stage has not run;
+    ValueError names shard and key of a sample that does not agree with the manifest or generator.json.
     """
     manifest = read_table(directory / "manifest.parquet", "dvc repro generate_tokens")
     inputs = read_json(directory / "generator.json", "dvc repro generate_tokens", ["inputs"])["inputs"]
     rows, columns = inputs["grid"]
     for shard, listed in manifest.groupby("shard", sort=False):
         path, keys = directory / str(shard), []
-        for key, files in read_shard(path):
+        for key, files in locate_shard(path):
             where = f"{path}: {key}"
-            tokens = _array(files, "tokens", TOKENS, (rows, columns), where)
+            located = _located(files, "tokens", TOKENS, (rows, columns), where)
+            tokens = np.frombuffer(located.read(), TOKENS).reshape(rows, columns)
             try:
-                _check_tokens(tokens, inputs["codes"])
+                check_tokens(tokens, inputs["codes"])
             except ValueError as error:
                 raise ValueError(f"{where}: {error}; run `dvc repro generate_tokens` again") from None
             shape = (inputs["channels"], rows, columns)
-            vectors = _array(files, "vectors", VECTORS, shape, where) if inputs["vectors"] == "soft" else None
-            yield key, files["txt"].decode(), tokens, vectors
+            vectors = _located(files, "vectors", VECTORS, shape, where) if inputs["vectors"] == "soft" else None
+            yield key, files["txt"].read().decode(), tokens, vectors
             keys.append(key)
         if keys != listed["key"].tolist():
             raise ValueError(
@@ -49,20 +50,21 @@ def read_token_grids(directory: Path) -> Iterator[tuple[str, str, np.ndarray, np
             )
 
 
-def _check_tokens(tokens: np.ndarray, codes: int) -> None:
+def check_tokens(tokens: np.ndarray, codes: int) -> None:
+    """ValueError for a token beyond the `codes` of the codebook."""
     if tokens.size and tokens.max() >= codes:
         raise ValueError(f"token {tokens.max()} lies beyond the codebook of {codes}")
 
 
-def _array(files: dict[str, bytes], name: str, dtype: np.dtype, shape: tuple[int, ...], where: str) -> np.ndarray:
-    payload = files.get(name, b"")
-    if len(payload) != dtype.itemsize * np.prod(shape):
-        size = f"{len(payload)} bytes of {name}, not those of {' x '.join(map(str, shape))}"
-        raise ValueError(f"{where}: {size}; run `dvc repro generate_tokens` again")
-    return np.frombuffer(payload, dtype).reshape(shape)
+def _located(files: dict[str, Slice], name: str, dtype: np.dtype, shape: tuple[int, ...], where: str) -> Slice:
+    size = files[name].size if name in files else 0
+    if size != dtype.itemsize * np.prod(shape):
+        needed = f"{size} bytes of {name}, not those of {' x '.join(map(str, shape))}"
+        raise ValueError(f"{where}: {needed}; run `dvc repro generate_tokens` again")
+    return files[name]
 
 
 def codebook_vectors(tokens: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """Codebook vectors, float32 [n, channels, rows, columns], of tokens [n, rows, columns]; ValueError beyond the codebook."""
-    _check_tokens(tokens, len(codebook))
+    check_tokens(tokens, len(codebook))
     return np.ascontiguousarray(np.moveaxis(codebook[tokens], -1, 1), dtype=np.float32)

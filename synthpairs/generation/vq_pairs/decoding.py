@@ -2,21 +2,20 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from synthpairs.core.determinism import best_device, torch_threads
-from synthpairs.models.vq_tokenizer import load_tokenizer, render
+from synthpairs.models.vq_tokenizer import load_tokenizer, render, tokenizer_folder
 
 
-def pictures(tokens: Sequence[np.ndarray], pipeline: Path, key: str) -> list[bytes]:
-    """PNGs of token grids [rows, columns], decoded in one batch by the tokenizer of a pipeline directory, the param `key`.
+def pictures(tokens: Sequence[np.ndarray], pipeline: str, key: str) -> list[bytes]:
+    """PNGs of token grids [rows, columns], decoded in one batch by the tokenizer of the pipeline that the param `key` names.
 
     ValueError for tokens beyond the codebook.
     """
-    vq = load_tokenizer(pipeline, key).to(best_device())
+    vq = load_tokenizer(tokenizer_folder(pipeline, key), f"params.yaml: {key}").to(best_device())
     with torch_threads(1):  # pixels must not depend on the number of cores
         levels = render(vq, np.stack(tokens)).mul(255).round().byte()
     pngs = []

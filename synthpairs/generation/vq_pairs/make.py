@@ -1,4 +1,4 @@
-"""Stage `encode_real_pairs`: from drawings to data/real_pairs, the first scenes of the pair list with captions and VQ tokens."""
+"""Real pairs of emoji scenes: from drawings to data/real_pairs, the first scenes of the pair list with captions and VQ tokens."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,6 +17,7 @@ from synthpairs.generation.vq_pairs.encoding import Encoder
 from synthpairs.generation.vq_pairs.listing import describe, require_same_pair_list
 from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.models.vq_tokenizer import load_tokenizer
+from synthpairs.runtime.progress import progress
 
 
 def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: RealPairs, out: Path) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def make_pairs(drawings: pd.DataFrame, concepts: list[str], params: RealPairs, o
     require_same_pair_list(Path(params.tokenizer), described)
     used, keywords = scenes[: params.used], keywords_of(rows)
     vq = load_tokenizer(Path(params.tokenizer), "params.yaml: encode_real_pairs.tokenizer").to(best_device())
-    tokens = Encoder(vq).tokens(render_scenes(used, rows))
+    with progress("tokens", len(used), "pictures") as advance:
+        tokens = Encoder(vq).tokens(render_scenes(used, rows), advance)
     pairs = [
         {
             "key": pair_key(described["sha256"], number),

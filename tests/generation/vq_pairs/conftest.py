@@ -35,7 +35,13 @@ def project(
     """A folder in which the stage runs; takes changes of its params after the training of the tokenizer."""
 
     def build_in(**changed):
-        values = {"seed": 1, "scenes": 90, "kinds": {"single": 0.5, "pair": 0.25, "several": 0.25}, "used": 70}
+        values = {
+            "source": "emoji",
+            "seed": 1,
+            "scenes": 90,
+            "kinds": {"single": 0.5, "pair": 0.25, "several": 0.25},
+            "used": 70,
+        }
         params = RealPairs(**values, tokenizer="models/masked")
         rows = list(drawings_of_split(drawings, "train", CONCEPTS))
         tiny_vq.save_pretrained(tmp_path / params.tokenizer / "vqvae")

@@ -18,9 +18,9 @@ def test_pictures_are_those_of_the_vq_model(tmp_path, tiny_vq):
     with torch.no_grad():
         codes = torch.from_numpy(np.stack(GRIDS).astype(np.int64))
         plain = vq.decode(codes, force_not_quantize=True, shape=(3, 8, 8, 4)).sample.clamp(0, 1)
-    pngs = pictures(GRIDS, tmp_path, "it")
+    pngs = pictures(GRIDS, str(tmp_path), "it")
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(png))) for png in pngs])
     assert pixels == pytest.approx(255 * plain.permute(0, 2, 3, 1).numpy(), abs=0.51)
-    assert pictures([grid.copy() for grid in GRIDS], tmp_path, "it") == pngs
+    assert pictures([grid.copy() for grid in GRIDS], str(tmp_path), "it") == pngs
     with pytest.raises(ValueError, match=rf"token {CODES} lies beyond the codebook of {CODES}"):
-        pictures([GRIDS[0], np.full((8, 8), CODES, np.uint16)], tmp_path, "it")
+        pictures([GRIDS[0], np.full((8, 8), CODES, np.uint16)], str(tmp_path), "it")

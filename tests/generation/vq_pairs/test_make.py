@@ -39,7 +39,7 @@ def test_pairs_are_the_first_of_the_list_and_reproducible(project, drawings, tin
     assert list(pairs["concept"]) == [scene.names[0] for scene in scenes]
     for text, name in zip(pairs["text"], pairs["concept"], strict=True):
         assert name in text or (not is_plural(name) and plural(name) in text)
-    expected = Encoder(tiny_vq).tokens(render_scenes(scenes, rows))
+    expected = Encoder(tiny_vq).tokens(render_scenes(scenes, rows), lambda count: None)
     assert np.array_equal(np.stack(pairs["tokens"]).reshape(-1, 8, 8), expected)
     counts = json.loads(first["reports/metrics/encode_real_pairs.json"])
     assert (counts["scenes"], counts["used"], counts["concepts"]) == (90, 70, 4)

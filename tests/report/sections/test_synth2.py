@@ -33,6 +33,20 @@ def test_the_section_holds_every_part(synth2_results):
     assert text.endswith("\n\ntext on diversity")
 
 
+def test_real_pairs_that_the_generator_was_not_trained_on_are_said_to_break_the_protocol(project, synth2_results):
+    assert "(the paper's controlled protocol): at desk scale emoji scenes" in section(synth2_results)[0]
+    metrics = {"used": 40, "codes_used": 0.5, "generator_trained_on_these": False}
+    write_json(project / "reports/metrics/encode_real_pairs.json", metrics)
+    text, _ = section(read_synth2_results(TOKEN_ARMS))
+    assert "**The paper's controlled protocol is broken**" in text
+    assert "real scenes that the generator was trained on" not in text
+    write_json(project / "reports/metrics/encode_real_pairs.json", metrics | {"generator_trained_on_these": True})
+    assert (
+        "(the paper's controlled protocol): captions with their originals."
+        in section(read_synth2_results(TOKEN_ARMS))[0]
+    )
+
+
 def test_captions_are_compared_with_those_without_the_image(project):
     write_answers(project, "genpair", answers("genpair", CODE_SKILL | {"desk_caption": (0.1, 0.1)}))
     write_json(project / "models/desk/metrics.json", {"clip": {"n": 6}})
