@@ -152,7 +152,8 @@ _MEANINGS = {
     "text": "the caption",
     "concept": "thing or class that the caption is about; empty if unknown",
     "rank": "place in the ranking, from 0, the first",
-    "score": "what the pairs were ranked by, see *Scores*",
+    "score": "what the strategy ranked by: the weighted sum (`top`, `bottom`), one score alone (`clip-only`, `ssim-only`), "
+    "or a random number that says nothing about the pair (`random`)",
     "clip_cosine": "cosine of CLIP's embeddings of image and caption, in [-1, 1]",
     "ssim": "SSIM of the image with itself after down- and upscaling, in [-1, 1]",
     "shard": "file name of the shard in this folder that holds the pair",

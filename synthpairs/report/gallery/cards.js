@@ -20,7 +20,7 @@ function fixed(value, digits = 3) {
 
 function statusText(row) {
   if (row.status === "real") return "real pair";
-  return row.reason && row.status !== "selected" ? `${row.status}: ${row.reason}` : row.status;
+  return row.reason && row.status !== "selected" ? `${row.status}: ${inWords(row.reason)}` : row.status;
 }
 
 /* The image with the caption as alternative text, or an empty frame. */
@@ -38,10 +38,15 @@ function card(row) {
   return element("button", { type: "button", className: "card", data: { id: row.id, status: row.status } },
     frame(row),
     caption,
-    row.kind === "rejected" ? element("span", { className: "why" }, row.detail) : scores(row),
+    row.kind === "rejected" ? why(row) : scores(row),
     element("span", { className: "foot" },
-      element("span", { className: "status" }, statusText(row)),
+      element("span", { className: "status" }, row.kind === "rejected" ? row.status : statusText(row)),
       element("span", {}, row.rank === null ? "" : `#${row.rank}`)));
+}
+
+/* Why a caption was rejected: in words, with the filter's name on hover, and the number behind it. */
+function why(row) {
+  return element("span", { className: "why", title: row.reason }, element("b", {}, inWords(row.reason)), row.detail);
 }
 
 /* The scores, each with its name. */

@@ -29,7 +29,7 @@ function showDetail(row, index, count, go) {
 }
 
 function sibling(row, current, go) {
-  const title = { candidate: `candidate ${row.number}`, real: "original", rejected: "rejected" }[row.kind];
+  const title = { candidate: `candidate ${row.number}`, real: "original", rejected: "caption" }[row.kind];
   const button = element("button", { type: "button", className: "sibling", data: { id: row.id } },
     frame(row),
     element("span", { className: "name" }, `${title}, ${statusText(row)}`),
@@ -48,6 +48,7 @@ function fields(row) {
     .map(([field, label]) => {
       const value = row[field];
       const text = field in DIGITS ? fixed(value, DIGITS[field]) : Array.isArray(value) ? value.join(", ") : String(value);
-      return element("div", {}, element("dt", {}, label), element("dd", {}, text));
+      const told = field === "reason" ? element("dd", { title: value }, inWords(value)) : element("dd", {}, text);
+      return element("div", {}, element("dt", {}, label), told);
     });
 }

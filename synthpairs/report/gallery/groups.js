@@ -29,7 +29,8 @@ function rejections(shown, state) {
   const rejected = shown.filter((row) => row.status === "rejected");
   return [...grouped(rejected, (row) => row.reason)]
     .map(([reason, members]) => ({
-      title: reason,
+      title: inWords(reason),
+      name: reason,
       summary: `${plural(members.length, "caption")}, ${share(members.length, rejected.length)} of these rejections`,
       rows: members,
       link: { ...state, view: "pairs", status: `rejected:${reason}`, pair: "" },
@@ -46,7 +47,7 @@ function groupElement(group, columns, open) {
   });
   return element("section", { className: "group", "aria-label": group.title },
     element("div", { className: "head" },
-      element("h2", {}, group.title),
+      element("h2", { title: group.name ?? "" }, group.title),
       element("p", {}, group.summary),
       element("a", { href: hashOf(group.link) }, `Show all ${group.rows.length.toLocaleString("en")}`)),
     element("ul", { role: "list" }, ...cards));

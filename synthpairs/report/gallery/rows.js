@@ -4,12 +4,23 @@
 const NO_CONCEPT = "(none)";
 const KEY_DIGITS = 8; // least length of a search word that may be the beginning of a key
 
+/* Filters that reject captions (`synthpairs/captions`), in words; other reasons stand as they are. */
+const REASONS = {
+  unreadable: "row cannot be read", reply: "reply is no caption", unusable: "not usable as text",
+  alnum: "few letters and digits", special: "special characters", char_repetition: "repeated characters",
+  word_repetition: "repeated words", flagged: "flagged words", words: "number of words", perplexity: "high perplexity",
+  exact_duplicate: "exact duplicate", near_duplicate: "near duplicate", judge: "the judge says no",
+  judge_failed: "judge gave no answer", judge_unclear: "judge’s answer unclear", blip: "BLIP image-text match",
+  alignment: "low CLIP cosine",
+};
+const inWords = (reason) => REASONS[reason] ?? reason;
+
 const rows = GALLERY.rows.map((values) => {
   const row = {};
   GALLERY.fields.forEach((field, index) => { row[field] = values[index]; });
   for (const field of ["rank", "number"]) if (row[field] !== null) row[field] += 1; // data files count from 0, people from 1
   row.concept ||= NO_CONCEPT;
-  row.find = [row.text, row.concept, row.reason, row.detail].join(" ").toLowerCase();
+  row.find = [row.text, row.concept, row.reason, inWords(row.reason), row.detail].join(" ").toLowerCase();
   return row;
 });
 const rowById = new Map(rows.map((row) => [row.id, row]));

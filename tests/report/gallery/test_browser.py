@@ -244,7 +244,14 @@ def test_ranks_and_candidates_are_counted_from_1(browser, page, rows):
 def test_the_formula_is_that_of_the_score(browser, data, tmp_path, normalisation, formula):
     make_gallery(PARAMS, replace(SELECT, normalisation=normalisation), ARMS, data, tmp_path / "page")
     browser.open(tmp_path / "page/index.html")
-    assert texts(browser, "#formula")[0].replace("\u00d7", "x").startswith(formula)
+    assert texts(browser, "#formula")[0].replace("\u00d7", "x").startswith(f"weighted sum, whatever the strategy: {formula}")
+    assert texts(browser, "#order") == [""]
+
+
+def test_a_random_order_is_not_said_to_be_that_of_the_score(browser, data, tmp_path):
+    make_gallery(PARAMS, replace(SELECT, strategy="random"), ARMS, data, tmp_path / "page")
+    browser.open(tmp_path / "page/index.html")
+    assert texts(browser, "#order") == [" (here a random draw, not of the score)"]
 
 
 def test_the_tab_key_reaches_every_control_with_a_name(browser, page):
@@ -277,7 +284,55 @@ def test_failures_are_grouped_worst_first(browser, page, rows):
     browser.wait("document.documentElement.dataset.groups === '0'")
     assert int(browser.state("shown")) == sum(row["concept"] == order[0] for row in rows)
     browser.open(page, "#view=reasons")
-    assert texts(browser, ".group h2") == ["alignment", "exact_duplicate", "unusable"]
+    assert texts(browser, ".group h2") == ["low CLIP cosine", "exact duplicate", "not usable as text"]
+
+
+def test_reasons_are_said_in_words_with_the_filter_on_hover(browser, page, rows):
+    row = next(row for row in rows if row["reason"] == "exact_duplicate")
+    browser.open(page, f"#status=rejected:exact_duplicate&pair={row['id']}")
+    assert texts(browser, "#pairs .why") == ["exact duplicateas kept"]
+    titled = "[...document.querySelectorAll('[title=exact_duplicate]')].map((one) => one.tagName)"
+    assert browser.run(titled) == ["OPTION", "SPAN", "DD"]
+    assert texts(browser, ".sibling[aria-current] .name") == ["caption, rejected: exact duplicate"]
+    browser.open(page, "#q=exact+duplicate")
+    assert int(browser.state("shown")) == 1
+
+
+def test_filters_are_folded_on_a_narrow_screen(browser, page):
+    browser.open(page, "#arm=real", 390, 844)
+    top = "document.querySelector('#pairs .card').getBoundingClientRect().top"
+    seen = "[...document.querySelectorAll('input, select')].filter((one) => one.checkVisibility()).map((one) => one.name)"
+    assert browser.run(top) < 844 / 2
+    assert browser.run(seen) == ["q"]
+    assert texts(browser, "#fold") == ["Filter and sort (1 filter)"]
+    browser.run("document.getElementById('fold').click()")
+    assert browser.run(seen) == ["q", "concept", "source", "arm", "status", "sort"]
+    browser.run("document.getElementById('fold').click()")
+    assert browser.run(seen) == ["q"]
+
+
+def test_a_link_to_a_pair_that_is_not_there_says_so(browser, page, rows):
+    missing = "document.getElementById('missing').checkVisibility()"
+    browser.open(page, "#pair=0123abc")
+    assert browser.run(missing)
+    assert "pair 0123abc is not on this page" in texts(browser, "#missing")[0]
+    browser.run("document.querySelector('#pairs .card').click()")
+    assert not browser.run(missing)
+    browser.run("location.hash = '#pair=4567def'")
+    browser.wait(missing)
+    assert not browser.run("document.getElementById('detail').open")
+    browser.run(f"location.hash = '#pair={rows[0]['id']}'")
+    browser.wait(f"!{missing}")
+
+
+def test_a_link_that_cannot_be_copied_says_so(browser, page):
+    browser.send("Browser.resetPermissions")
+    browser.open(page)
+    browser.run("navigator.clipboard.writeText = () => Promise.reject(new DOMException('no'))")
+    browser.run("document.querySelector('#pairs .card').click()")
+    browser.run("document.getElementById('copy').click()")
+    browser.wait("document.getElementById('copy').textContent === 'Copy it from the address bar'")
+    assert browser.problems() == []
 
 
 @pytest.mark.parametrize(
