@@ -244,7 +244,11 @@ def test_ranks_and_candidates_are_counted_from_1(browser, page, rows):
 def test_the_formula_is_that_of_the_score(browser, data, tmp_path, normalisation, formula):
     make_gallery(PARAMS, replace(SELECT, normalisation=normalisation), ARMS, data, tmp_path / "page")
     browser.open(tmp_path / "page/index.html")
-    assert texts(browser, "#formula")[0].replace("\u00d7", "x").startswith(f"weighted sum, whatever the strategy: {formula}")
+    assert (
+        texts(browser, "#formula")[0]
+        .replace("\u00d7", "x")
+        .startswith(f"weighted sum, whatever the strategy: {formula}")
+    )
     assert texts(browser, "#order") == [""]
 
 
@@ -301,7 +305,9 @@ def test_reasons_are_said_in_words_with_the_filter_on_hover(browser, page, rows)
 def test_filters_are_folded_on_a_narrow_screen(browser, page):
     browser.open(page, "#arm=real", 390, 844)
     top = "document.querySelector('#pairs .card').getBoundingClientRect().top"
-    seen = "[...document.querySelectorAll('input, select')].filter((one) => one.checkVisibility()).map((one) => one.name)"
+    seen = (
+        "[...document.querySelectorAll('input, select')].filter((one) => one.checkVisibility()).map((one) => one.name)"
+    )
     assert browser.run(top) < 844 / 2
     assert browser.run(seen) == ["q"]
     assert texts(browser, "#fold") == ["Filter and sort (1 filter)"]
