@@ -204,9 +204,10 @@ def _images_and_scores() -> "tuple[Images, Scores]":
 
 def _preview(options: argparse.Namespace) -> None:
     from synthpairs.cli.preview import preview
+    from synthpairs.core.schema import PAIR_SCORES
 
     result = preview(options.captions, *_images_and_scores(), Path("data"), options.out)
-    means = ", ".join(f"{name} {result.rows[name].mean():.3f}" for name in ("clip_cosine", "ssim"))
+    means = ", ".join(f"{name} {result.rows[name].mean():.3f}" for name in PAIR_SCORES)
     sys.stdout.write(
         f"{result.sheet}: {len(result.rows)} images, means: {means}\n"
         f"{result.generated} of them generated now; {result.seconds:.1f} s, loading of models included\n"

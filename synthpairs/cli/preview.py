@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from synthpairs.core.schema import PAIR_SCORES
 from synthpairs.core.storage import read_table, write_bytes
 from synthpairs.generation.candidates import CAPTION_COLUMNS
 from synthpairs.generation.diffusion.make import make_images
@@ -25,7 +26,7 @@ COLUMNS, SIDE = 6, 192  # of the contact sheet; pixels of an image in it
 class Preview:
     """Result of a preview."""
 
-    rows: pd.DataFrame  # of CANDIDATES with clip_cosine and ssim, best cosine first
+    rows: pd.DataFrame  # of CANDIDATES with PAIR_SCORES, best cosine first
     sheet: Path  # all images in one PNG
     seconds: float  # with loading of models and reuse of images
     generated: int  # images that were not reused
@@ -48,7 +49,7 @@ def preview(count: int, images: Images, scores: Scores, data: Path, out: Path) -
     score_images(manifest, replace(scores, max_failed_share=1.0), out / "images", out / "scores")
     seconds = time.monotonic() - started
     scored = read_table(out / "scores/scores.parquet", "python -m synthpairs preview")
-    rows = manifest.merge(scored[["key", "clip_cosine", "ssim"]], on="key")
+    rows = manifest.merge(scored[["key", *PAIR_SCORES]], on="key")
     rows = rows.sort_values(["clip_cosine", "key"], ascending=[False, True], ignore_index=True)
     sheet = out / "preview.png"
     write_bytes(sheet, grid(synthetic_cells(rows, out), COLUMNS, SIDE))

@@ -10,7 +10,7 @@ import json
 import math
 import textwrap
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -107,6 +107,15 @@ def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError(f"{where}: not a mapping")
     return document
+
+
+def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with the keys joined; a list is one value, and so is an empty mapping."""
+    if not isinstance(value, Mapping) or (prefix and not value):
+        return {prefix: value}
+    start = f"{prefix}{separator}" if prefix else ""
+    parts = (flatten(item, separator, f"{start}{key}") for key, item in value.items())
+    return {key: item for part in parts for key, item in part.items()}
 
 
 def _line(content: bytes, position: int) -> str:

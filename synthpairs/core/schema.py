@@ -111,15 +111,16 @@ SCORES = _table(
     clip_tokens=pa.int64(),  # of prefix and caption, before truncation at the scorer's limit
 )
 
+PAIR_SCORES = ["clip_cosine", "ssim"]  # columns of SCORES without which a candidate is not ranked
+
 SELECTED = _table(
     key=pa.string(),
     uid=pa.string(),
     text=pa.string(),
     concept=pa.string(),
     rank=pa.int64(),  # from 0, best first
-    score=pa.float64(),  # that it was ranked by
-    clip_cosine=pa.float64(),
-    ssim=pa.float64(),
+    score=pa.float64(),  # what the strategy ranked by: weighted sum, one score, or with `random` a random number
+    **dict.fromkeys(PAIR_SCORES, pa.float64()),
     shard=pa.string(),  # in data/images
 )
 

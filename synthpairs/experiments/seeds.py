@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from synthpairs.core.arms import MODELS, UNTRAINED, Arm
-from synthpairs.core.schema import digest
+from synthpairs.core.schema import PAIR_SCORES, digest
 from synthpairs.core.storage import file_sha256
 from synthpairs.evaluation.benchmarks.answers import answer_all
 from synthpairs.evaluation.benchmarks.params import Benchmark
@@ -98,7 +98,7 @@ def _train(arm: Arm, config: SeedsConfig, work: Path) -> Path:
     """Train the arm's model in `work` as the main run does, under the config's seeds."""
     candidates = read_candidates(config.data)
     best = select_top_k(rank_candidates(candidates, config.select)[0], config.select)
-    scored = candidates.dropna(subset=["clip_cosine", "ssim"])
+    scored = candidates.dropna(subset=PAIR_SCORES)
     pairs, _ = make_training_pairs(arm, best, scored, *read_captions(config.data, arm == "all-real"), config.select)
     pretrain(with_pictures(pairs, config.data), config.vlm, config.pretrain, work / "pretrained")
     finetune(config.instructions(), work / "pretrained", config.vlm, config.finetune, work / "tuned")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import product
 
+from synthpairs.core.schema import PAIR_SCORES
 from synthpairs.report.results import Synth2Results, SynthVLMResults
 from synthpairs.report.sections.claims import CAPTIONING
 
@@ -20,7 +21,7 @@ def headline(
     selected = synthvlm.selected
     numbers: dict[str, dict[str, int | float]] = {
         "captions": {"read": len(synthvlm.kept) + len(synthvlm.rejected), "kept": len(synthvlm.kept)},
-        "selected": {"pairs": len(selected)} | selected[["clip_cosine", "ssim"]].mean().round(DECIMALS).to_dict(),
+        "selected": {"pairs": len(selected)} | selected[PAIR_SCORES].mean().round(DECIMALS).to_dict(),
     }
     for results in (synthvlm, synth2):
         for arm, task in product(results.arms, dict.fromkeys([CAPTIONING, *key_tasks])):

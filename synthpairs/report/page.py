@@ -8,6 +8,7 @@ import pandas as pd
 
 from synthpairs.report import figures, grids, samples, tables
 from synthpairs.report.analysis import against_blind, concept_means, differences, funnel, rejections, score_statistics
+from synthpairs.report.comparison.revisions import outdated_lines
 from synthpairs.report.params import Report
 from synthpairs.report.preset import preset_lines
 from synthpairs.report.results import DESK_MODELS, SynthVLMResults
@@ -49,6 +50,7 @@ def build(results: SynthVLMResults, synth2: str, select: Select, params: Report,
     top = [
         "# Results",
         *preset_lines(),
+        *outdated_lines(),
         answers,
         tables.values_table(results),
         *_strip(results, params, data, drawn),

@@ -69,13 +69,7 @@ def listed(names: Iterable[str]) -> str:
 
 def values_table(results: ArmResults) -> str:
     """Tasks by arms: value and interval, and in the last column the first arm's value without the image."""
-    rows = []
-    for task, group in results.results.groupby("task", sort=True):
-        by_arm = group.set_index("arm").loc[list(results.evaluated)].to_dict("records")
-        direction = "" if by_arm[0]["higher_is_better"] else ", lower is better"
-        cells = [estimate(row) for row in by_arm]
-        blind = number(by_arm[0]["blind_value"])
-        rows.append([f"{task}", f"{by_arm[0]['metric']}{direction}", f"{by_arm[0]['n']:,}", *cells, blind])
+    rows = [[*head, *map(estimate, by_arm), number(by_arm[0]["blind_value"])] for head, by_arm in _by_task(results)]
     blind_arm = f"{results.evaluated[0]} without the image"
     return markdown_table(["task", "measure", "n", *results.evaluated, blind_arm], rows, words=range(2)) if rows else ""
 
@@ -83,16 +77,22 @@ def values_table(results: ArmResults) -> str:
 def arms_table(results: ArmResults) -> str:
     """Tasks by arms: value and interval, without the image below it, and the best fixed answer."""
     rows = []
-    for task, group in results.results.groupby("task", sort=True):
-        by_arm, first = group.set_index("arm").loc[list(results.evaluated)], group.iloc[0]
-        cells = [f"**{number(row['value'])}**{interval(row['low'], row['high'])}" for _, row in by_arm.iterrows()]
-        direction = "" if first["higher_is_better"] else ", lower is better"
-        rows.append([f"**{task}**", f"{first['metric']}{direction}", f"{first['n']:,}", *cells])
-        if group["blind_value"].notna().any():
-            rows.append(["", "without the image", "", *(estimate(row, "blind_") for _, row in by_arm.iterrows())])
+    for (task, *head), by_arm in _by_task(results):
+        values = [f"**{number(row['value'])}**{interval(row['low'], row['high'])}" for row in by_arm]
+        rows.append([f"**{task}**", *head, *values])
+        if not all(math.isnan(row["blind_value"]) for row in by_arm):
+            rows.append(["", "without the image", "", *(estimate(row, "blind_") for row in by_arm)])
         if task in results.fixed_answers:
-            rows.append(["", "best fixed answer", "", *[number(results.fixed_answers[task])] * len(cells)])
+            rows.append(["", "best fixed answer", "", *[number(results.fixed_answers[task])] * len(by_arm)])
     return markdown_table(["task", "measure", "n", *results.evaluated], rows, words=range(2))
+
+
+def _by_task(results: ArmResults) -> Iterable[tuple[list[str], list[dict[str, Any]]]]:
+    """Name, measure and n of each task, and its results by arm."""
+    for task, group in results.results.groupby("task", sort=True):
+        by_arm = group.set_index("arm").loc[list(results.evaluated)].to_dict("records")
+        direction = "" if by_arm[0]["higher_is_better"] else ", lower is better"
+        yield [str(task), f"{by_arm[0]['metric']}{direction}", f"{by_arm[0]['n']:,}"], by_arm
 
 
 def differences_table(differences: pd.DataFrame) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from synthpairs.core.config import PARAMS, parse_mapping
+from synthpairs.core.config import PARAMS, flatten, parse_mapping
 from synthpairs.runtime.git import git_output
 
 Values = Mapping[str, Any]  # nested
@@ -43,8 +43,9 @@ ARTIFACTS = {  # pages and figures by the stage that makes them, kept under thei
     "diversity": ("reports/diversity.png",),
     "distributions": ("reports/distributions.png",),
     "gallery": ("reports/gallery",),
-    "report": ("reports/README.md", "reports/experiments/learning_curves.png", "reports/figures"),
+    "report": ("reports/README.md", "reports/figures"),
 }
+VIEW, COLUMNS = "headline", 40  # of the table of runs: name, and most columns, for a tag holds 5,000 characters
 
 
 def dvc_root() -> Path:
@@ -141,10 +142,21 @@ class Store:
                 self._log_steps(run, name, values)
             if stage == "report":
                 self._log_metrics(self.parent, {name: value for name, value in metrics.items() if name != "run"})
+                self.save_view()
         finally:
             for ended in (run, self.parent):
                 self.client.set_terminated(ended, status)
         return run
+
+    def save_view(self) -> None:
+        """Save VIEW in MLflow: the table of runs with the headline numbers of this execution, `selected` first.
+
+        Without a view MLflow shows no metric. It keeps views that people share in such tags of an experiment.
+        """
+        metrics = self.client.get_run(self.parent).data.metrics
+        names = sorted(metrics, key=lambda name: (not name.startswith("selected"), name))
+        view = json.dumps({"selectedColumns": [f"metrics.`{name}`" for name in names[:COLUMNS]]})
+        self.client.set_experiment_tag(self.experiment, f"mlflow.sharedViewState.{VIEW}", view)
 
     def _log_params(self, run: str, params: Values) -> None:
         from mlflow.entities import Param
@@ -204,8 +216,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def where_to_look(address: str, experiment: str) -> str:
-    """Link to the table of runs in MLflow's UI, after the command that starts the UI unless a server at `address` shows it."""
-    address, page = without_passwords(address), f"/#/experiments/{experiment}/runs"
+    """Link to VIEW in MLflow's UI, after the command that starts the UI unless a server at `address` shows it."""
+    address, page = without_passwords(address), f"/#/experiments/{experiment}/runs?viewStateShareKey={VIEW}"
     if address.startswith("http"):
         return address.rstrip("/") + page
     return f"`mlflow ui --backend-store-uri {address}`, then http://127.0.0.1:5000{page}"
@@ -214,16 +226,6 @@ def where_to_look(address: str, experiment: str) -> str:
 def without_passwords(text: str) -> str:
     """Text without the names and passwords in its addresses."""
     return re.sub(r"(?<=//)[^/\s]*@", "", text)
-
-
-def flatten(value: Any, separator: str = ".", prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with the keys joined."""
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= flatten(item, separator, f"{prefix}{separator}{key}" if prefix else str(key))
-    return flat
 
 
 def mlflow_names(keys: Iterable[str]) -> dict[str, str]:

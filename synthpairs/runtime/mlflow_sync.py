@@ -36,6 +36,7 @@ def sync() -> None:
         restored = sum(_record(store, name, entry) for name, entry in stages.items())
         store.client.set_tag(store.parent, SHA256, hashlib.sha256(LOCK.read_bytes()).hexdigest())
         store.client.set_terminated(store.parent, "FINISHED")
+        store.save_view()
         log.info("MLflow holds all %d stages of %s, %d added as restored from DVC's cache", len(stages), LOCK, restored)
         log.info("to look at them: %s", where_to_look(store.address, store.experiment))
 

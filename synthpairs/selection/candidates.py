@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from synthpairs.core.schema import PAIR_SCORES
 from synthpairs.core.storage import read_table
 
 
@@ -27,7 +28,7 @@ def with_scores(manifest: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
             "run `dvc repro scores`"
         )
     columns = manifest[["key", "uid", "text", "concept", "shard"]]  # few columns, because sorting copies them
-    return columns.merge(scores[["key", "clip_cosine", "ssim"]], on="key", how="left", validate="one_to_one")
+    return columns.merge(scores[["key", *PAIR_SCORES]], on="key", how="left", validate="one_to_one")
 
 
 def read_captions(data: Path, pictured: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from synthpairs.core.schema import SELECTED
+from synthpairs.core.schema import PAIR_SCORES, SELECTED
 from synthpairs.core.shards import shard_keys, shard_name, write_shards
 from synthpairs.core.storage import read_json, read_shard, read_table, write_json, write_table
 
@@ -39,7 +39,7 @@ def export_selection(samples_per_shard: int, data: Path, out: Path) -> int:
 
 def _shards(selected: pd.DataFrame, images: Path, groups: list[list[str]]) -> Iterator[tuple[str, list]]:
     """The samples of data/images in groups of keys, with rank and scores added to their JSON."""
-    rows = selected.set_index("key")[["shard", "rank", "score", "clip_cosine", "ssim"]].to_dict("index")
+    rows = selected.set_index("key")[["shard", "rank", "score", *PAIR_SCORES]].to_dict("index")
     for keys in groups:
         wanted, samples = set(keys), dict[str, dict[str, bytes]]()
         for shard in sorted({rows[key]["shard"] for key in keys}):

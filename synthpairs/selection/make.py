@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synthpairs.core.arms import Arm
-from synthpairs.core.schema import PAIRS, SELECTED
+from synthpairs.core.schema import PAIR_SCORES, PAIRS, SELECTED
 from synthpairs.core.storage import write_table
 from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidates import read_candidates, read_captions
@@ -33,7 +33,7 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
             len(ranked),
             hint,
         )
-    scored = candidates.dropna(subset=["clip_cosine", "ssim"])
+    scored = candidates.dropna(subset=PAIR_SCORES)
     counts: dict[str, dict[str, int]] = {}
     for arm in arms:
         training_pairs, counts[arm] = make_training_pairs(arm, selected, scored, captions, rejected, params)
@@ -42,7 +42,7 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
         if path.stem not in counts:
             path.unlink()
     write_table(out / "selected.parquet", selected, SELECTED)
-    columns = ("score", "clip_cosine", "ssim")
+    columns = ("score", *PAIR_SCORES)
     means = {column: round(float(selected[column].mean()), 4) if len(selected) else None for column in columns}
     metrics = {"candidates": len(candidates)} | excluded | {"competing": len(ranked), "asked": params.num_pairs}
     return metrics | {"selected": len(selected), "mean": means, "arms": counts}

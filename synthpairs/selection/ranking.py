@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synthpairs.core.schema import PAIR_SCORES
 from synthpairs.selection.params import Select
 
 
@@ -49,12 +50,12 @@ def hash_score(keys: pd.Series, seed: int, purpose: str) -> pd.Series:
 def rank_candidates(candidates: pd.DataFrame, params: Select) -> tuple[pd.DataFrame, dict[str, int]]:
     """The ranked candidates, best first, with `score` and `rank`; and the numbers of excluded ones by reason.
 
-    `candidates` has `key`, `uid`, `concept`, `clip_cosine` and `ssim`; ties go to the smaller key. `best_of` excludes all but
+    `candidates` has `key`, `uid`, `concept` and PAIR_SCORES; ties go to the smaller key. `best_of` excludes all but
     the best candidate of a caption (`beaten`). The strategy `bottom` ranks these by ascending fused score. `per_concept` excludes
     candidates of a concept beyond its first so many (`crowded_out`): MetaCLIP's balancing (https://arxiv.org/abs/2309.16671),
     by rank instead of at random. Candidates without a concept are not capped.
     """
-    scored = candidates.dropna(subset=["clip_cosine", "ssim"])
+    scored = candidates.dropna(subset=PAIR_SCORES)
     if params.strategy == "clip-only":
         score = scored["clip_cosine"]
     elif params.strategy == "ssim-only":

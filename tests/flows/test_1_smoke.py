@@ -12,7 +12,7 @@ import urllib.request
 import pandas as pd
 import pytest
 
-from synthpairs.runtime.mlflow_store import flatten
+from synthpairs.core.config import flatten
 from tests.flows.project import executed, ran
 from tests.pipeline import within
 

@@ -63,20 +63,37 @@ def test_the_parent_run_has_the_headline_numbers_of_stage_report_and_no_others(w
     assert parent_and_children()[0].data.metrics == {"captions/kept": 5.0, "rate": 3.0}
 
 
+def test_the_table_of_runs_has_columns_of_the_headline_numbers(workspace, monkeypatch):
+    """In the form in which MLflow's page reads a shared view from an experiment's tags."""
+    run_as("report", monkeypatch, lambda: {"captions": {"kept": 5}, "selected": {"pairs": 2, "desk_vqa": 0.5}})
+    store = Store(Execution.current())
+
+    def view():
+        return json.loads(store.client.get_experiment(store.experiment).tags["mlflow.sharedViewState.headline"])
+
+    columns = ["metrics.`selected/desk_vqa`", "metrics.`selected/pairs`", "metrics.`captions/kept`"]
+    assert view() == {"selectedColumns": columns}
+    store._log_metrics(store.parent, {f"an arm with a long name {number:03}/desk_caption": 1 for number in range(200)})
+    store.save_view()
+    assert len(view()["selectedColumns"]) == 40
+
+
 def test_sync_says_where_to_look_at_the_runs(workspace, caplog):
     lock_of({"emoji": 1.0})
     caplog.set_level("INFO")
     sync()
     assert re.fullmatch(
         r"to look at them: `mlflow ui --backend-store-uri sqlite:///\S+/mlflow\.db`, then "
-        r"http://127\.0\.0\.1:5000/#/experiments/1/runs",
+        r"http://127\.0\.0\.1:5000/#/experiments/1/runs\?viewStateShareKey=headline",
         caplog.messages[-1],
     )
-    assert where_to_look("http://me:sesame@host:80/", "7") == "http://host:80/#/experiments/7/runs"
+    link = "http://host:80/#/experiments/7/runs?viewStateShareKey=headline"
+    assert where_to_look("http://me:sesame@host:80/", "7") == link
 
 
 def test_pages_and_figures_are_kept_with_the_run(workspace, monkeypatch):
-    for page in ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "experiments/learning_curves.png"):
+    pages = ("gallery/index.html", "gallery/pictures/a.webp", "README.md", "figures/arms.png", "experiments/seeds.md")
+    for page in pages:
         path = Path("reports") / page
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page)
@@ -90,8 +107,8 @@ def test_pages_and_figures_are_kept_with_the_run(workspace, monkeypatch):
         return [entry.path for entry in client.list_artifacts(run.info.run_id, folder)]
 
     assert artifacts(gallery, "reports/gallery") == ["reports/gallery/index.html", "reports/gallery/pictures"]
-    assert artifacts(report, "reports") == ["reports/README.md", "reports/experiments"], (
-        "logged by sync, because the stage was restored"
+    assert artifacts(report, "reports") == ["reports/README.md", "reports/figures"], (
+        "logged by sync, because the stage was restored; experiments are not of this run"
     )
 
 

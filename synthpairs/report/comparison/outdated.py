@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
+from synthpairs.core.config import flatten
+
 
 def outdated(result: str, content: bytes, stages: Mapping[str, Any], params: Mapping[str, Any]) -> str | None:
     """First reason why a stage's out is outdated, or None; `stages` are those of dvc.lock, `params` flat.
@@ -15,13 +17,15 @@ def outdated(result: str, content: bytes, stages: Mapping[str, Any], params: Map
     A file within an out is looked up in DVC's cache, and not checked where that lacks the folder.
     """
     made = {out["path"]: (name, out["md5"]) for name, entry in stages.items() for out in entry.get("outs", [])}
+    if result not in made:
+        return "no stage in dvc.lock made it"
     last, md5 = made[result]
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         return f"stage {last} left another file, by dvc.lock"
     names = [last]
     for name in names:  # to which those before it are added
         for section, value in stages[name].get("params", {}).get("params.yaml", {}).items():
-            for key, used in flat(value, section).items():
+            for key, used in flatten(value, prefix=section).items():
                 if key not in params or params[key] != used:
                     return f"stage {name} ran with another {key} than params.yaml has"
         for dep in stages[name].get("deps", []):
@@ -37,14 +41,6 @@ def outdated(result: str, content: bytes, stages: Mapping[str, Any], params: Map
             if before not in names:
                 names.append(before)
     return None
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted key; a list is one value."""
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    parts = (flat(item, f"{prefix}.{key}" if prefix else str(key)) for key, item in value.items())
-    return {key: item for part in parts for key, item in part.items()}
 
 
 @cache

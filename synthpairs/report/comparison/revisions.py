@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.core.config import PARAMS, parse_mapping
+from synthpairs.core.arms import UNTRAINED
+from synthpairs.core.config import PARAMS, flatten, parse_mapping
 from synthpairs.core.schema import ANSWERS
-from synthpairs.report.comparison.outdated import flat, outdated
+from synthpairs.report.comparison.outdated import outdated
 
 WORKSPACE = "workspace"  # DVC's name for the files on disk
 ITEMS = "reports/benchmarks/items"
+EVALUATIONS = ("preference", "perplexity", "distributions", "diversity")  # JSON files in reports/
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,28 @@ class Revision:
 
     def params(self) -> dict[str, Any]:
         """Every value of params.yaml by its dotted key; a list is one value."""
-        return flat(parse_mapping(self.read(str(PARAMS)), f"{self.name}: {PARAMS}"))
+        return flatten(parse_mapping(self.read(str(PARAMS)), f"{self.name}: {PARAMS}"))
+
+
+def outdated_lines() -> list[str]:
+    """A line for the report on results in the workspace that are older than what they are made from, or none.
+
+    So they are after `dvc repro --single-item`. A workspace without dvc.lock was not made by DVC, and nothing is known of it.
+    """
+    here = Revision(WORKSPACE, None)
+    if not Path("dvc.lock").exists():
+        return []
+    stages, params = here._stages(), here.params()
+    items = [f"{ITEMS}/{arm}.parquet" for arm in (*params["arms"], UNTRAINED, *params["token_arms"])]
+    paths = [*items, *(f"reports/{name}.json" for name in EVALUATIONS)]
+    reasons = {path: outdated(path, here.read(path), stages, params) for path in paths}
+    old = [path for path in paths if reasons[path]]
+    if not old:
+        return []
+    return [
+        f"> **Outdated when this page was made:** {', '.join(f'`{path}`' for path in old)}. Of the first: {reasons[old[0]]}. "
+        "`dvc repro` makes them and this page anew."
+    ]
 
 
 def resolve(name: str) -> Revision:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from synthpairs.core.arms import Arm
+from synthpairs.core.schema import PAIR_SCORES
 from synthpairs.core.storage import read_table
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.selection.arms import ALIGNMENT
@@ -81,7 +82,7 @@ def _candidates(data: Path, kept: pd.DataFrame, pairs: dict[Arm, set[str]], sele
         if unknown := sorted(set(table["key"]) - set(manifest["key"])):
             raise ValueError(f"{data / name}.parquet holds {len(unknown)} images that data/images does not, first "
                              f"{unknown[0]}: run `dvc repro {stage}`")  # fmt: skip
-    rows = manifest.merge(scores[["key", "clip_cosine", "ssim", "clip_tokens"]], on="key", how="left")
+    rows = manifest.merge(scores[["key", *PAIR_SCORES, "clip_tokens"]], on="key", how="left")
     ranked, _ = rank_candidates(rows, select)
     errors = pd.concat([unscored, unmade])[["key", "error", "reason"]].rename(columns={"error": "detail"})
     rows = rows.assign(score=fused_score(rows, select)).merge(ranked[["key", "rank"]], on="key", how="left")

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from synthpairs.report.comparison.revisions import resolve
+from synthpairs.report.comparison.revisions import EVALUATIONS, outdated_lines, resolve
 
 ANSWERS = "reports/benchmarks/items/selected.parquet"
+OTHERS = ["reports/benchmarks/items/untrained.parquet", *(f"reports/{name}.json" for name in EVALUATIONS)]
 PIPELINE = f"""\
 stages:
   select:
@@ -25,7 +26,10 @@ stages:
     deps: [model, tasks]
     params: [benchmark.seed]
     outs: [{ANSWERS}: {{cache: false}}]
-"""
+  others:
+    cmd: for name in {" ".join(OTHERS)}; do echo > $name; done
+    outs:
+{"".join(f"    - {path}: {{cache: false}}{chr(10)}" for path in OTHERS)}"""
 
 
 def run(command):
@@ -33,7 +37,8 @@ def run(command):
 
 
 def params(strategy="top", seed=0):
-    Path("params.yaml").write_text(f"select:\n  strategy: {strategy}\nbenchmark: {{seed: {seed}, batch_size: 1}}\n")
+    text = f"select:\n  strategy: {strategy}\nbenchmark: {{seed: {seed}, batch_size: 1}}\narms: [selected]\ntoken_arms: []\n"
+    Path("params.yaml").write_text(text)
 
 
 @pytest.fixture
@@ -87,3 +92,18 @@ def test_stages_that_are_no_longer_in_the_pipeline_are_left_out(project):
     with Path("dvc.lock").open("w") as file:
         YAML(typ="safe").dump(lock, file)
     assert error().startswith("no table of answers")
+
+
+def test_the_report_names_results_older_than_the_selection(project):
+    assert outdated_lines() == []
+    params("random")
+    run("dvc repro --quiet select && dvc repro --quiet --single-item others")
+    path = "data/selection/pairs/selected.parquet"
+    assert outdated_lines() == [
+        f"> **Outdated when this page was made:** `{ANSWERS}`. Of the first: stage pretrain ran on another {path} than stage "
+        "select made. `dvc repro` makes them and this page anew."
+    ]
+    run("dvc repro --quiet")
+    assert outdated_lines() == []
+    Path("dvc.lock").unlink()
+    assert outdated_lines() == []
