@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from synthpairs.captions.params import CaptionParams
 from synthpairs.core.arms import Arm
 from synthpairs.core.storage import write_bytes
 from synthpairs.report.dataset_card import dataset_card
@@ -11,10 +12,10 @@ from synthpairs.selection.params import Select
 
 
 @stage()
-def main(select: Select, arms: list[Arm]) -> Result:
+def main(select: Select, captions: CaptionParams, arms: list[Arm]) -> Result:
     """Write data/export."""
     data, out = Path("data"), Path("data/export")
-    write_bytes(out / "README.md", dataset_card(select, arms, data).encode())
+    write_bytes(out / "README.md", dataset_card(select, captions, arms, data).encode())
     return {"pairs": export_selection(select.samples_per_shard, data, out)}
 
 

@@ -48,6 +48,7 @@ class Source:
     columns: Columns
     images: str | None  # directory that image paths are relative to; null: the file's own
     limit: Annotated[int, Within(1)] | None  # number of rows to read; null: all
+    licence: str | None  # for the dataset card, as Hugging Face names it; null: unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

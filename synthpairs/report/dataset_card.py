@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from synthpairs.captions.params import CaptionParams
 from synthpairs.core.assets import pinned
 from synthpairs.core.markdown import markdown_table
 from synthpairs.core.schema import CANDIDATES, SELECTED
 from synthpairs.core.shards import shard_keys, shard_name
 from synthpairs.core.storage import read_json, read_table
+from synthpairs.report.ingredients import UNKNOWN, licences, licences_table, made_of
 from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
@@ -170,8 +171,8 @@ _EXCLUDED = {
 }
 
 
-def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
-    """The card as Markdown, from the results in `data`."""
+def dataset_card(params: Select, filtered_by: CaptionParams, arms: Sequence[str], data: Path) -> str:
+    """The card as Markdown, from the results in `data`, of whose captions `filtered_by` are the params."""
     candidates = read_candidates(data)
     pool, lost = rank_candidates(candidates, params)
     selected = read_table(data / "selection/selected.parquet", "dvc repro select")
@@ -190,25 +191,17 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
         counts[f"training pairs of the arm `{arm}`, not in this folder"] = len(pairs)
     generator = read_json(data / "images/generator.json", "dvc repro images", ["inputs", "fingerprint"])
     scorer = read_json(data / "scores/scorer.json", "dvc repro scores", ["inputs"])
-    inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
-    made = {
-        "generator": f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`",
-        "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
-        "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, {_quality(inputs)}",
-        "CLIP": f"`{clip['clip']}` {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
-        "SSIM": f"{ssim['resize_to'] or inputs['side']} -> {ssim['downscale_to']} -> back, {ssim['kernel']}, {ssim['window']}, "
-        f"{ssim['colour']}",
-    }
-    licences, terms = _licences(inputs["model"], origins)
+    inputs = generator["inputs"]
+    names, terms = _licences(inputs["model"], origins, filtered_by)
     return _TEMPLATE.format(
-        licences="\n".join(f"- {name}" for name in licences),
+        licences="\n".join(f"- {name}" for name in names),
         # By name: `datasets` keeps what it has loaded under this text, and another version has other shards.
         shards="\n".join(f"    - {shard_name(keys)}" for keys in shard_keys(selected["key"], params.samples_per_shard)),
         size=next((name for limit, name in _SIZES if len(selected) < limit), "n>10M"),
         count=len(selected),
         tried=counts["candidates"],
         strategy=params.strategy,
-        made=markdown_table(("what", "value"), made.items()),
+        made=markdown_table(("what", "value"), made_of(filtered_by, generator, scorer).items()),
         counts=markdown_table(("what", "number"), counts.items()),
         scores=markdown_table(
             ("set", "n", "CLIP cosine: mean", "quartiles", "SSIM: mean", "quartiles"),
@@ -224,10 +217,6 @@ def dataset_card(params: Select, arms: Sequence[str], data: Path) -> str:
     )
 
 
-def _quality(inputs: Mapping[str, Any]) -> str:
-    return f"quality {inputs['quality']}" if "quality" in inputs else "lossless"
-
-
 def _columns() -> str:
     """Table of the columns of selected.parquet and the fields of KEY.json, with the types of the schema."""
     types = {field.name: field.type for field in [*SELECTED, *CANDIDATES]}
@@ -239,7 +228,7 @@ def _columns() -> str:
     return markdown_table(("column", "type", "in", "what it is"), rows)
 
 
-def _licences(model: str, origins: Mapping[str, int]) -> tuple[list[str], str]:
+def _licences(model: str, origins: Mapping[str, int], captions: CaptionParams) -> tuple[list[str], str]:
     """Hugging Face's names of the licences, `unknown` for those not known here, and paragraphs on them."""
     names, parts, other = set(), [], []
     desk = model.startswith(DESK_MODELS)
@@ -257,11 +246,14 @@ def _licences(model: str, origins: Mapping[str, int]) -> tuple[list[str], str]:
         ]
     if not desk:
         other.append(f"The generator `{model}` has its publisher's licence, which may restrict the use of its images.")
-    if files := sorted(set(origins) - set(ORIGINS)):
-        other.append(f"Captions from files ({', '.join(files)}) have the licences of their sources.")
-    if other:
-        names.add("unknown")
-        other.append("They stand as `unknown` at the top of this card: name them there before you publish it.")
+    known = licences(captions, sorted(set(origins) - set(ORIGINS)))
+    if known:
+        names |= {licence.lower() for licence in known.values()}
+        other += ["Captions from files have the licences that params.yaml states:", licences_table(known)]
+    if not desk:
+        names.add(UNKNOWN)
+    if UNKNOWN in names:
+        other.append("What is not known stands as `unknown` at the top of this card: name them there before you publish it.")
     return sorted(names), "\n\n".join([*parts, *other])
 
 

@@ -27,8 +27,10 @@ SELECTION_BY = {
 Figures = dict[str, bytes]  # PNG by file name
 
 
-def build(results: SynthVLMResults, synth2: str, select: Select, params: Report, data: Path) -> tuple[str, Figures]:
-    """The page as Markdown and its figures, without those of the section `synth2`; images are read from `data`.
+def build(
+    results: SynthVLMResults, synth2: str, made_of: str, select: Select, params: Report, data: Path
+) -> tuple[str, Figures]:
+    """The page as Markdown and its figures, without those of the sections `synth2` and `made_of`; images are read from `data`.
 
     Equal inputs give equal bytes.
     """
@@ -45,7 +47,8 @@ def build(results: SynthVLMResults, synth2: str, select: Select, params: Report,
         *_counts(results, drawn),
         *_scores(results, select, drawn),
         contamination(results),
-        *_desk_models(results),
+        made_of,
+        *(_desk_models(results) if results.generator["inputs"]["model"].startswith("models/desk/") else ()),
     ]
     top = [
         "# Results",

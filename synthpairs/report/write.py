@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from synthpairs.core.storage import write_bytes
+from synthpairs.captions.params import CaptionParams
+from synthpairs.core.storage import read_json, write_bytes
 from synthpairs.generation.vq_pairs.decoding import pictures
 from synthpairs.generation.vq_pairs.params import RealPairs
+from synthpairs.report import ingredients
 from synthpairs.report.analysis import funnel
 from synthpairs.report.headline import headline
 from synthpairs.report.page import build
@@ -19,13 +21,20 @@ from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.mixing import generated_pairs, real_pairs
 from synthpairs.selection.params import Select
+from synthpairs.vlm.params import Vlm
 
 DATA, OUT = Path("data"), Path("reports")
 BINS = 100  # of a score's histogram over [0, 1]
 
 
 def write_report(
-    report: Report, select: Select, encode_real_pairs: RealPairs, arms: Sequence[str], token_arms: Sequence[str]
+    report: Report,
+    select: Select,
+    captions: CaptionParams,
+    vlm: Vlm,
+    encode_real_pairs: RealPairs,
+    arms: Sequence[str],
+    token_arms: Sequence[str],
 ) -> dict[str, dict[str, int | float]]:
     """Write reports/README.md, reports/figures and reports/plots, and return the headline numbers.
 
@@ -41,7 +50,9 @@ def write_report(
     synth2_results = read_synth2_results(token_arms)
     section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
     results = read_synthvlm_results(arms)
-    page, others = build(results, section, select, report, DATA)
+    scorer = read_json(DATA / "scores/scorer.json", "dvc repro scores", ["inputs"])
+    made_of = ingredients.section(captions, vlm, results.generator, scorer)
+    page, others = build(results, section, made_of, select, report, DATA)
     figures |= others
     for path in sorted((OUT / FIGURES).glob("*.png")):
         if path.name not in figures:

@@ -29,7 +29,7 @@ def limits():
 def source_of(path, kind, **changed):
     """A source with changed fields; `text`, `image` and `source` are its columns."""
     columns = Columns(**{part: changed.pop(part, None) for part in ("text", "image", "source")})
-    values = {"name": "web", "path": str(path), "format": kind, "images": None, "limit": None}
+    values = {"name": "web", "path": str(path), "format": kind, "images": None, "limit": None, "licence": None}
     return Source(**values | changed, columns=columns)
 
 

@@ -241,6 +241,7 @@ def test_each_error_is_a_check_of_its_own(project):
 SOURCE = {
     "name": "cc3m", "path": "", "format": "tsv", "columns": {"text": "0", "image": None, "source": None}, "images": None,
     "limit": 5,
+    "licence": None,
 }  # fmt: skip
 
 

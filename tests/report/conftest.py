@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from desk_models.tokenizer import build
 from synthpairs.core import schema
+from synthpairs.core.config import read_mapping
 from synthpairs.core.schema import candidate_key, caption_uid, pair_key
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
 from synthpairs.evaluation.benchmarks.params import Benchmark, RouteTasks
@@ -23,6 +24,7 @@ from synthpairs.report.params import Report
 from synthpairs.report.results import read_synth2_results, read_synthvlm_results
 from synthpairs.selection.params import Select
 from tests.evaluation.distributions.conftest import made_up_table, pair_sets_of, results_of
+from tests.pipeline import ROOT
 
 CONCEPTS = ("anchor", "bell", "cat", "dog", "fire", "rose")
 ARMS = ("selected", "random", "real")
@@ -58,6 +60,12 @@ AUDITED = {
     "benchmark-caption-exact": 0, "benchmark-caption": 1, "text": None, "nsfw": None, "short_captions": 3, "groups": 1,
     "largest_group": 2, "groups_of_several_captions": 1,
 }  # fmt: skip
+PAINTED = {
+    "model": "models/desk/generator", "pipeline": "SomePipeline", "scheduler": {"class": "SomeScheduler"}, "steps": 4,
+    "guidance": 3.0, "side": 64, "format": "png",
+}  # fmt: skip
+SCORED = {"clip": "local-dir:x", "pretrained": None, "prefix": ""}
+MEASURED = {"resize_to": None, "downscale_to": 21, "kernel": "bilinear", "window": "uniform7", "colour": "gray"}
 RECALL = {"n": 6, "recall_at_1": 0.5, "recall_at_5": 0.9}
 PARAMS_YAML = {
     "arms": ARMS, "token_arms": TOKEN_ARMS, "report": dataclasses.asdict(PARAMS),
@@ -65,11 +73,13 @@ PARAMS_YAML = {
         "source": "emoji", "seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"
     },
     "select": dataclasses.asdict(SELECT),
+    **{section: values for section, values in read_mapping(ROOT / "params.yaml").items() if section in ("captions", "vlm")},
 }  # fmt: skip
 FILES = {
     "params.yaml": PARAMS_YAML,
     "data/generated_tokens/generator.json": {"inputs": INPUTS},
-    "data/images/generator.json": {"inputs": {"model": "models/desk/generator"}},
+    "data/images/generator.json": {"fingerprint": "f" * 24, "inputs": PAINTED},
+    "data/scores/scorer.json": {"inputs": {"clip": SCORED, "ssim": MEASURED}},
     "data/real_pairs/list.json": {"grid": GRID},
     "models/desk/metrics.json": {
         "clip": {"heldout_combination": RECALL}, "generator": {"n": 24, "top_1": 0.25, "top_5": 0.75},

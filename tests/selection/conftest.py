@@ -4,11 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synthpairs.captions.params import CaptionParams
+from synthpairs.core.config import convert_section, read_mapping
 from synthpairs.core.schema import CAPTIONS, REJECTED, SCORES, caption_uid, digest
 from synthpairs.core.storage import read_shard, write_json, write_table
 from synthpairs.selection.params import Select
+from tests.pipeline import ROOT
 from tests.scoring.conftest import photo, png, write_images
 
+CURATION = convert_section(CaptionParams, "captions", read_mapping(ROOT / "params.yaml"))  # of this repository
 TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose", "guitar", "rocket")]
 
 

@@ -32,8 +32,12 @@ Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of e
 def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Report) -> tuple[str, dict[str, bytes]]:
     """The section as Markdown and its figures as PNG by file name; `diversity` is the text on the caption sets.
 
-    Equal inputs give equal bytes.
+    Without arms it is that text alone. Equal inputs give equal bytes.
     """
+    captions = ["![share of each set's captions by cluster](diversity.png)", diversity.strip()]
+    if not results.arms:
+        none = "No arm was trained on VQ tokens (`token_arms` is empty), so the Synth2 route has no results here."
+        return "\n\n".join(["## Diversity of the captions", *captions, none]), {}
     comparisons = [arms for arms in QUESTIONS if set(arms) <= set(results.arms)]
     compared = differences(results, params, comparisons)
     tested = claims(results, compared)
@@ -45,7 +49,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         "A language model writes captions for class names, the caption filters of the SynthVLM route are applied, and a masked "
         "generator produces a grid of VQ tokens for each caption. The VLM's vision tower is the VQ tokenizer of that generator, "
         "so it is trained on the tokens, and no image is decoded. " + _protocol(results.metrics["encode_real_pairs"]),
-        *(_arms(results, compared, drawn) if results.arms else ()),
+        *_arms(results, compared, drawn),
         "### Claims of the paper",
         claims_table(tested),
         "Two more are measured apart from this run: [fewer steps](experiments/learning_curves.md) and [faster "
@@ -56,8 +60,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         *_generator(results),
         *_grid(pairs, decode, params, drawn),
         "### Diversity of the captions",
-        "![share of each set's captions by cluster](diversity.png)",
-        diversity.strip(),
+        *captions,
     ]
     return "\n\n".join(parts), drawn
 
@@ -111,8 +114,6 @@ def _captioning(blind: pd.DataFrame) -> str:
 
 
 def _sizes(results: Synth2Results) -> str:
-    if not results.arms:
-        return "No arm was trained on VQ tokens: `token_arms` is empty."
     parts = []
     for arm in results.arms:
         counts = results.trainings["pretrain"][arm]

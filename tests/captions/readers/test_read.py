@@ -30,7 +30,7 @@ def columns(kind):
 @pytest.mark.parametrize("kind", [*READERS, "xlsx"])
 def test_readers_are_the_formats_that_params_yaml_accepts(kind, tmp_path):
     columns = "{text: null, image: null, source: null}"
-    entry = f"[{{name: n, path: p, format: {kind}, columns: {columns}, images: null, limit: 3}}]"
+    entry = f"[{{name: n, path: p, format: {kind}, columns: {columns}, images: null, limit: 3, licence: null}}]"
     path = tmp_path / "params.yaml"
     path.write_text(Path("params.yaml").read_text().replace("sources: []", f"sources: {entry}"))
     if kind in READERS:

@@ -25,7 +25,7 @@ SERVER = {"model": "meta-llama/Meta-Llama-3-70B-Instruct", "extra": {}}
 SERVED = {"engine": "server", "server": SERVER, "max_failed_share": 0.01}
 LORA = {"rank": 128, "alpha": 256, "dropout": 0.0, "quantize": None}
 SOURCE = {
-    "name": "pool", "path": "x.json", "format": "llava", "images": "x", "limit": 1000,
+    "name": "pool", "path": "x.json", "format": "llava", "images": "x", "limit": 1000, "licence": None,
     "columns": {"text": None, "image": "image", "source": None},
 }  # fmt: skip
 NO_IMAGE = {"text": None, "image": None, "source": None}
