@@ -7,7 +7,7 @@ import pandas as pd
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.core.assets import pinned
-from synthpairs.core.markdown import markdown_table
+from synthpairs.core.markdown import code, literal, markdown_table
 from synthpairs.core.schema import CANDIDATES, SELECTED
 from synthpairs.core.shards import shard_keys, shard_name
 from synthpairs.core.storage import read_json, read_table
@@ -185,7 +185,7 @@ def dataset_card(params: Select, filtered_by: CaptionParams, arms: Sequence[str]
         "asked for (`select.num_pairs`)": params.num_pairs,
         "selected": len(selected),
     }
-    counts |= {f"selected, origin of the caption: {origin}": number for origin, number in origins.items()}
+    counts |= {f"selected, origin of the caption: {literal(origin)}": number for origin, number in origins.items()}
     for arm in arms:
         pairs = read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select")
         counts[f"training pairs of the arm `{arm}`, not in this folder"] = len(pairs)
@@ -245,7 +245,7 @@ def _licences(model: str, origins: Mapping[str, int], captions: CaptionParams) -
             ),
         ]
     if not desk:
-        other.append(f"The generator `{model}` has its publisher's licence, which may restrict the use of its images.")
+        other.append(f"The generator {code(model)} has its publisher's licence, which may restrict the use of its images.")
     known = licences(captions, sorted(set(origins) - set(ORIGINS)))
     if known:
         names |= {licence.lower() for licence in known.values()}

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synthpairs.captions.params import CaptionParams
-from synthpairs.core.markdown import markdown_table
-from synthpairs.report.tables import literal
+from synthpairs.core.markdown import code, literal, markdown_table
 from synthpairs.vlm.params import Vlm
 
 UNKNOWN = "unknown"
@@ -16,19 +15,19 @@ def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mappi
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
     made = {"caption filters": "; ".join(_filters(captions))}
     if captions.generated.per_concept:
-        made["captions written by"] = f"`{captions.llm}`"
-    made["generator"] = f"`{inputs['model']}` ({inputs['pipeline']}), fingerprint `{generator['fingerprint']}`"
+        made["captions written by"] = f"{code(captions.llm)}"
+    made["generator"] = f"{code(inputs['model'])} ({inputs['pipeline']}), fingerprint {code(generator['fingerprint'])}"
     if refiner := inputs.get("refiner"):
-        made["refiner"] = f"`{refiner['model']}`, after {refiner['base_share']:.0%} of the steps"
+        made["refiner"] = f"{code(refiner['model'])}, after {refiner['base_share']:.0%} of the steps"
     if vae := inputs.get("vae"):
-        made["autoencoder"] = f"`{vae['model']}`"
+        made["autoencoder"] = f"{code(vae['model'])}"
     if lora := inputs.get("lora"):
-        made["LoRA"] = f"`{lora['model']}` {lora['file']}, scale {lora['scale']:g}"
+        made["LoRA"] = f"{code(lora['model'])} {lora['file']}, scale {lora['scale']:g}"
     quality = f"quality {inputs['quality']}" if "quality" in inputs else "lossless"
     return made | {
         "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
         "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, {quality}",
-        "CLIP": f"`{clip['clip']}` {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
+        "CLIP": f"{code(clip['clip'])} {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
         "SSIM": f"{ssim['resize_to'] or inputs['side']} -> {ssim['downscale_to']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
     }
@@ -37,7 +36,7 @@ def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mappi
 def section(captions: CaptionParams, vlm: Vlm, generator: Mapping[str, Any], scorer: Mapping[str, Any]) -> str:
     """The report's section; models without a revision are of this project or of its packages."""
     trained = {"vision tower": vlm.vision_tower, "language model": vlm.llm, "LoRA adapter": vlm.adapter}
-    rows = made_of(captions, generator, scorer) | {name: f"`{model}`" for name, model in trained.items() if model}
+    rows = made_of(captions, generator, scorer) | {name: f"{code(model)}" for name, model in trained.items() if model}
     models = [model for model in rows.values() if "@" in model]
     note = "Models of the hub have their publishers' licences, which are not looked up here." if models else ""
     parts = ["## What it was made of", markdown_table(("what", "value"), rows.items()), licences_table(licences(captions, (source.name for source in captions.sources))), note]
@@ -52,7 +51,7 @@ def licences(captions: CaptionParams, names: Iterable[str]) -> dict[str, str]:
 
 def licences_table(known: Mapping[str, str]) -> str:
     """Table of what `licences` returns; empty without files."""
-    rows = [(f"`{literal(name)}`", literal(licence)) for name, licence in known.items()]
+    rows = [(f"{code(name)}", literal(licence)) for name, licence in known.items()]
     return markdown_table(("captions from files", "licence"), rows) if rows else ""
 
 
@@ -67,4 +66,4 @@ def _filters(captions: CaptionParams) -> list[str]:
         "image-text matching by": captions.blip and captions.blip.model,
         f"of those with an image the {captions.limits.clip_top_share:.0%} of highest cosine by": clip,
     }
-    return ["rules about the text", *(f"{what} `{model}`" for what, model in asked.items() if model)]
+    return ["rules about the text", *(f"{what} {code(model)}" for what, model in asked.items() if model)]

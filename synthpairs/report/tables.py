@@ -1,29 +1,16 @@
-"""Tables of the page, and how numbers and foreign text are written in it."""
+"""Tables of the page, and how numbers are written in it."""
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from synthpairs.core.markdown import markdown_table
+from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
 from synthpairs.report.results import ArmResults
 
 FIGURES = "figures"  # folder next to the page
-EXAMPLE_LENGTH = 80  # characters of a caption in a table
-# Everything that Markdown or HTML interprets, bare addresses included, of which hosts make links.
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>|&~$#@:!]|\.(?=\w)")
-
-
-def literal(text: str, limit: int = EXAMPLE_LENGTH) -> str:
-    """Text escaped for a table cell: one line, invisible characters named, cut at `limit` characters."""
-    visible = "".join(
-        " " if char.isspace() else char if char.isprintable() else f"<U+{ord(char):04X}>" for char in text[: limit + 1]
-    )
-    cut = f"{visible[:limit].rstrip()} ... ({len(text):,} characters)" if len(text) > limit else visible
-    return _MARKUP.sub(r"\\\g<0>", cut.strip()) or "(nothing)"
 
 
 def number(value: float | None, signed: bool = False) -> str:

@@ -240,6 +240,6 @@ def mlflow_names(keys: Iterable[str]) -> dict[str, str]:
     uses = Counter(names.values())
     for key, name in names.items():
         if len(name) > NAME_LENGTH or (name != key and uses[name] > 1):
-            suffix = "-" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
+            suffix = "-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
             names[key] = name[: NAME_LENGTH - len(suffix)] + suffix
     return names

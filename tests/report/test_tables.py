@@ -1,5 +1,4 @@
 import math
-import re
 
 import pytest
 
@@ -8,7 +7,6 @@ from synthpairs.report.tables import (
     arms_table,
     categories_table,
     interval,
-    literal,
     nested_table,
     number,
     trainings_table,
@@ -31,25 +29,6 @@ def test_intervals():
     assert interval(0.1, 0.2) == " [0.100, 0.200]"
     assert interval(-0.1, 0.2, signed=True) == " [-0.100, +0.200]"
     assert interval(math.nan, math.nan) == ""
-
-
-def test_literal_text_has_no_markup():
-    shown = literal("<b>x</b> | `y` [z](http://www.a.b) **c** _d_ &amp; $e$ @f #g")
-    assert not re.search(r"[\\`*_\[\]<>|&$@#:]|www\.", re.sub(r"\\.", "", shown))
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\x00b\u202ec", "a\\<U+0000\\>b\\<U+202E\\>c"),
-        ("a\nb\tc  ", "a b c"),
-        ("", "(nothing)"),
-        ("   ", "(nothing)"),
-        ("x" * 100_000, "x" * 80 + " ... (100,000 characters)"),
-    ],
-)
-def test_literal_text_is_one_line_and_marks_cuts(text, shown):
-    assert literal(text) == shown
 
 
 def test_arms_table_has_blind_and_untrained(results):

@@ -11,7 +11,7 @@ from tests.runtime.conftest import parent_and_children, run_as
 
 ODD_NAMES = [
     "..", ".", "", "/", "/absolute", "a//b", "a/./b", "a/../b", "a/", "...", "..hidden", "http://x.example/y.jpg", "a:b",
-    "a@b", "a.b", "a b", "a\nb", "ä/é", "x" * 300 + "1", "x" * 300 + "2", "y/" * 150, "z/." * 100,
+    "a@b", "a.b", "a b", "a\nb", "ä/é", "x" * 300 + "1", "x" * 300 + "2", "y/" * 150, "z/." * 100, "?", "\ud800",
 ]  # fmt: skip
 
 

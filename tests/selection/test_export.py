@@ -13,7 +13,7 @@ import webdataset
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCard
 
-from synthpairs.core.schema import CAPTIONS, SCORES, SELECTED, caption_uid
+from synthpairs.core.schema import CAPTIONS, REJECTED, SCORES, SELECTED, caption_uid
 from synthpairs.core.storage import read_shard, write_bytes, write_json, write_table
 from synthpairs.report.dataset_card import dataset_card
 from synthpairs.selection.export import INSTRUCTIONS, export_selection, llava_record
@@ -141,6 +141,20 @@ def test_card_tells_template_captions_from_those_of_files(settings, data):
     assert "The scenes that the template captions describe are made of the drawings of these packages" in card
     assert "| `human` | unknown |" in card
     assert "1 from `human` (a file that `captions.sources` names)" in card
+
+
+def test_a_source_of_any_name_is_text_in_the_card(settings, data):
+    odd = "BBC | <b>News</b>\n# Title"
+    for name in ("kept", "rejected"):
+        table = pd.read_parquet(data / f"captions/{name}.parquet")
+        write_table(
+            data / f"captions/{name}.parquet", table.assign(source=odd), CAPTIONS if name == "kept" else REJECTED
+        )
+    select_and_export(settings(), ARMS, data)
+    card = (data / "export/README.md").read_text()
+    assert r"| selected, origin of the caption: BBC \| \<b\>News\</b\> \# Title | 3 |" in card
+    assert "\n# Title" not in card
+    assert "<b>" not in card.replace(r"\<b\>", "")
 
 
 def test_card_describes_each_column_and_field(settings, data):

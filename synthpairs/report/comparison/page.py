@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.core.markdown import markdown_table
+from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.evaluation.statistics import LEVEL, POWER, interval, mean
 from synthpairs.report import tables
 from synthpairs.report.analysis import paired_differences
@@ -71,5 +71,5 @@ def _changes(revisions: Sequence[Revision]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = " ".join(str(value).split()).replace("|", "\\|")
-    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]} ..."
+    numbers = value if isinstance(value, list) else [value]
+    return str(value) if all(isinstance(one, int | float) for one in numbers) else literal(str(value), MAX_LENGTH)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from synthpairs.core.markdown import markdown_table
+from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.sections.claims import HOLDS, OPPOSITE
-from synthpairs.report.tables import literal
 
 ROUTES = ("embeddings", "pixels")
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.core.markdown import markdown_table
+from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.report.privacy import caption_origins, privacy
 from synthpairs.report.results import SynthVLMResults
-from synthpairs.report.tables import literal, number
+from synthpairs.report.tables import number
 
 EXAMPLES = 6
 # Flags of stage `contamination` with their meaning, in the order of the table.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.core.markdown import markdown_table
+from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.report import figures, grids, tables
 from synthpairs.report.analysis import against_blind, differences
 from synthpairs.report.params import Report
@@ -14,7 +14,7 @@ from synthpairs.report.results import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth
 from synthpairs.report.samples import concept_matched
 from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_table, claims_text
 from synthpairs.report.sections.summary import comparison, image_use
-from synthpairs.report.tables import bullets, estimate, figure_link, folded, literal, number
+from synthpairs.report.tables import bullets, estimate, figure_link, folded, number
 
 QUESTIONS = {
     (MIXED, REAL): "*Does mixing in generated pairs help?*",

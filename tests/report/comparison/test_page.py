@@ -88,6 +88,17 @@ def test_arms_of_one_revision(project):
     assert "None: the same params.yaml." in page
 
 
+def test_params_are_text_in_the_table(project):
+    sources = 'captions: {sources: [{name: "BBC | <b>News</b>\\n# Title"}]}'
+    Path("params.yaml").write_text(f"select: {{strategy: '`[a](b)', k: 256, shares: [0.5, 2]}}\n{sources}\n")
+    lines = page_of("HEAD", "workspace").splitlines()
+    (row,) = (line for line in lines if line.startswith("| `captions.sources` |"))
+    assert r"BBC \| \<b\>News\</b\>" in row
+    assert r"| `select.strategy` | random | \`\[a\](b) |" in lines
+    assert "| `select.shares` | (absent) | [0.5, 2] |" in lines
+    assert not any(line.startswith("# Title") for line in lines)
+
+
 def test_only_tasks_that_both_answered_are_compared(project):
     answer(0.0, tasks=("desk_pope", "desk_vqa"))
     assert "desk_pope" not in page_of("HEAD", "workspace")
