@@ -53,7 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
                 for file in files
             ])  # fmt: skip
         siblings = [{"rfilename": str(file.relative_to(folder))} for file in files]
-        return self._answer({"id": name, "sha": _commit(words[-1]), "siblings": siblings, "gated": name in self.server.gated})
+        return self._answer(
+            {"id": name, "sha": _commit(words[-1]), "siblings": siblings, "gated": name in self.server.gated}
+        )
 
     do_HEAD = do_GET
 
@@ -67,7 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
             if name in self.server.cut:
                 return self.connection.close()
             self.server.fetched.append((name, file, len(payload)))
-        return self._send(200, payload, ETag=f'"{hashlib.sha256(payload).hexdigest()}"', X_Repo_Commit=_commit(revision))
+        return self._send(
+            200, payload, ETag=f'"{hashlib.sha256(payload).hexdigest()}"', X_Repo_Commit=_commit(revision)
+        )
 
     def _answer(self, value):
         self._send(200, json.dumps(value).encode())

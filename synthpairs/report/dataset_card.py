@@ -245,7 +245,9 @@ def _licences(model: str, origins: Mapping[str, int], captions: CaptionParams) -
             ),
         ]
     if not desk:
-        other.append(f"The generator {code(model)} has its publisher's licence, which may restrict the use of its images.")
+        other.append(
+            f"The generator {code(model)} has its publisher's licence, which may restrict the use of its images."
+        )
     known = licences(captions, sorted(set(origins) - set(ORIGINS)))
     if known:
         names |= {licence.lower() for licence in known.values()}
@@ -253,7 +255,9 @@ def _licences(model: str, origins: Mapping[str, int], captions: CaptionParams) -
     if not desk:
         names.add(UNKNOWN)
     if UNKNOWN in names:
-        other.append("What is not known stands as `unknown` at the top of this card: name them there before you publish it.")
+        other.append(
+            "What is not known stands as `unknown` at the top of this card: name them there before you publish it."
+        )
     return sorted(names), "\n\n".join([*parts, *other])
 
 

@@ -15,12 +15,12 @@ def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mappi
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
     made = {"caption filters": "; ".join(_filters(captions))}
     if captions.generated.per_concept:
-        made["captions written by"] = f"{code(captions.llm)}"
+        made["captions written by"] = code(captions.llm)
     made["generator"] = f"{code(inputs['model'])} ({inputs['pipeline']}), fingerprint {code(generator['fingerprint'])}"
     if refiner := inputs.get("refiner"):
         made["refiner"] = f"{code(refiner['model'])}, after {refiner['base_share']:.0%} of the steps"
     if vae := inputs.get("vae"):
-        made["autoencoder"] = f"{code(vae['model'])}"
+        made["autoencoder"] = code(vae["model"])
     if lora := inputs.get("lora"):
         made["LoRA"] = f"{code(lora['model'])} {lora['file']}, scale {lora['scale']:g}"
     quality = f"quality {inputs['quality']}" if "quality" in inputs else "lossless"
@@ -36,10 +36,11 @@ def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mappi
 def section(captions: CaptionParams, vlm: Vlm, generator: Mapping[str, Any], scorer: Mapping[str, Any]) -> str:
     """The report's section; models without a revision are of this project or of its packages."""
     trained = {"vision tower": vlm.vision_tower, "language model": vlm.llm, "LoRA adapter": vlm.adapter}
-    rows = made_of(captions, generator, scorer) | {name: f"{code(model)}" for name, model in trained.items() if model}
+    rows = made_of(captions, generator, scorer) | {name: code(model) for name, model in trained.items() if model}
     models = [model for model in rows.values() if "@" in model]
     note = "Models of the hub have their publishers' licences, which are not looked up here." if models else ""
-    parts = ["## What it was made of", markdown_table(("what", "value"), rows.items()), licences_table(licences(captions, (source.name for source in captions.sources))), note]
+    known = licences(captions, (source.name for source in captions.sources))
+    parts = ["## What it was made of", markdown_table(("what", "value"), rows.items()), licences_table(known), note]
     return "\n\n".join(filter(None, parts))
 
 
@@ -51,7 +52,7 @@ def licences(captions: CaptionParams, names: Iterable[str]) -> dict[str, str]:
 
 def licences_table(known: Mapping[str, str]) -> str:
     """Table of what `licences` returns; empty without files."""
-    rows = [(f"{code(name)}", literal(licence)) for name, licence in known.items()]
+    rows = [(code(name), literal(licence)) for name, licence in known.items()]
     return markdown_table(("captions from files", "licence"), rows) if rows else ""
 
 

@@ -54,12 +54,19 @@ def save_blip(folder, image_size=16):
         "vocab_size": len(words), "encoder_hidden_size": 16, "max_position_embeddings": 64, "projection_dim": 8,
         "bos_token_id": 2, "sep_token_id": 3, "pad_token_id": 0, "initializer_range": 0.5,
     }  # fmt: skip
-    vision = size | {"image_size": image_size, "patch_size": image_size // 2, "projection_dim": 8, "initializer_range": 0.5}
+    vision = size | {
+        "image_size": image_size,
+        "patch_size": image_size // 2,
+        "projection_dim": 8,
+        "initializer_range": 0.5,
+    }
     config = BlipConfig(text_config=text, vision_config=vision, projection_dim=8, image_text_hidden_size=8)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = BlipForImageTextRetrieval(config)
     model.save_pretrained(folder)
     tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(words)})
-    BlipProcessor(BlipImageProcessor(size={"height": image_size, "width": image_size}), tokenizer).save_pretrained(folder)
+    BlipProcessor(BlipImageProcessor(size={"height": image_size, "width": image_size}), tokenizer).save_pretrained(
+        folder
+    )
     return folder

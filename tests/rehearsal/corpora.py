@@ -10,7 +10,14 @@ from PIL import Image, ImageDraw
 
 PAIRS = 40  # of each source
 THINGS = ["dog", "train", "clock", "bridge", "plate", "horse", "boat", "lamp", "child", "kite"]
-PLACES = ["beside a river", "on a wooden table", "in front of a church", "under a grey sky", "in a field of wheat", "near the harbour"]
+PLACES = [
+    "beside a river",
+    "on a wooden table",
+    "in front of a church",
+    "under a grey sky",
+    "in a field of wheat",
+    "near the harbour",
+]
 LOOKS = ["red", "old", "small", "white", "broken", "tall", "quiet", "shiny"]
 TASK = """\
 task: sums
@@ -49,7 +56,10 @@ def _jpeg(draw, width, height):
     pen = ImageDraw.Draw(image)
     for _ in range(12):
         x, y = draw.randrange(width), draw.randrange(height)
-        pen.ellipse((x, y, x + draw.randrange(20, 200), y + draw.randrange(20, 200)), fill=tuple(draw.randrange(256) for _ in range(3)))
+        pen.ellipse(
+            (x, y, x + draw.randrange(20, 200), y + draw.randrange(20, 200)),
+            fill=tuple(draw.randrange(256) for _ in range(3)),
+        )
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=90)
     return stream.getvalue()
@@ -61,7 +71,10 @@ def _write_llava(root, pairs):
         name = f"{number % 3:05}/{number:09}.jpg"
         (root / "llava_pretrain" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "llava_pretrain" / name).write_bytes(picture)
-        turns = [{"from": "human", "value": "Render a clear and concise summary of the photo.\n<image>"}, {"from": "gpt", "value": caption}]
+        turns = [
+            {"from": "human", "value": "Render a clear and concise summary of the photo.\n<image>"},
+            {"from": "gpt", "value": caption},
+        ]
         records.append({"id": f"{number:09}", "image": name, "conversations": turns})
     (root / "blip_laion_cc_sbu_558k.json").write_text(json.dumps(records))
 
@@ -73,7 +86,11 @@ def _write_tars(folder, pairs):
             for number, (caption, picture) in list(enumerate(pairs))[shard::2]:
                 key = f"{shard:05}{number:04}"
                 record = {"key": key, "caption": caption, "status": "success", "width": 512, "original_width": 512}
-                for ending, content in (("jpg", picture), ("txt", caption.encode()), ("json", json.dumps(record).encode())):
+                for ending, content in (
+                    ("jpg", picture),
+                    ("txt", caption.encode()),
+                    ("json", json.dumps(record).encode()),
+                ):
                     member = tarfile.TarInfo(f"{key}.{ending}")
                     member.size = len(content)
                     archive.addfile(member, io.BytesIO(content))
@@ -86,11 +103,19 @@ def _write_mix(root, pictures):
         name = f"{['coco/train2017', 'gqa/images', 'ocr_vqa/images'][number % 3]}/{number:012}.jpg"
         (root / "llava_665k" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "llava_665k" / name).write_bytes(picture)
-        turns = [{"from": "human", "value": "<image>\nWhat is this?"}, {"from": "gpt", "value": "A " + THINGS[number % 10]}]
-        turns += [{"from": "human", "value": "What colour is it?"}, {"from": "gpt", "value": LOOKS[number % 8]}] * (number % 3)
+        turns = [
+            {"from": "human", "value": "<image>\nWhat is this?"},
+            {"from": "gpt", "value": "A " + THINGS[number % 10]},
+        ]
+        turns += [{"from": "human", "value": "What colour is it?"}, {"from": "gpt", "value": LOOKS[number % 8]}] * (
+            number % 3
+        )
         records.append({"id": f"{number:012}", "image": name, "conversations": turns})
     for number, length in enumerate((3, 3, 1500)):
-        turns = [{"from": "human", "value": "Tell me about numbers"}, {"from": "gpt", "value": "one and two, " * length}]
+        turns = [
+            {"from": "human", "value": "Tell me about numbers"},
+            {"from": "gpt", "value": "one and two, " * length},
+        ]
         records.append({"id": f"text{number}", "conversations": turns})
     (root / "llava_v1_5_mix665k.json").write_text(json.dumps(records))
 
@@ -98,6 +123,10 @@ def _write_mix(root, pictures):
 def _write_task(folder):
     """The task `sums` for lm-eval, and its data set for SYNTHPAIRS_DATASETS."""
     (folder / "owner/sums").mkdir(parents=True)
-    rows = {"question": [f"{n} and {n}?" for n in range(8)], "choices": [list("wxyz")] * 8, "answer": [n % 4 for n in range(8)]}
+    rows = {
+        "question": [f"{n} and {n}?" for n in range(8)],
+        "choices": [list("wxyz")] * 8,
+        "answer": [n % 4 for n in range(8)],
+    }
     pd.DataFrame(rows).to_parquet(folder / "owner/sums/test.parquet")
     (folder / "sums.yaml").write_text(TASK)

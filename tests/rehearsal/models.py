@@ -1,10 +1,11 @@
 """The models that the paper presets name, as their repositories on the hub: real classes, layouts, dtypes and file names, random weights.
 
-Widths, depths and vocabularies are tiny, but for CLIP ViT-B/32, which open_clip makes by its name alone.
+Widths, depths and vocabularies are tiny, but for those of CLIP ViT-B, which open_clip makes by its name alone.
 """
 
 import json
 import shutil
+from functools import partial
 
 import diffusers
 import open_clip
@@ -25,7 +26,8 @@ def write_hub(root):
     """Folders of all models by OWNER/NAME."""
     makers = {
         "Salesforce/blip-itm-base-coco": lambda folder: save_blip(folder, image_size=384),
-        "timm/vit_base_patch32_clip_224.openai": _clip_b32,
+        "timm/vit_base_patch32_clip_224.openai": partial(_clip, "ViT-B-32-quickgelu"),
+        "laion/CLIP-ViT-B-16-laion2B-s34B-b88K": partial(_clip, "ViT-B-16"),
         "stabilityai/stable-diffusion-xl-base-1.0": _sdxl,
         "stabilityai/stable-diffusion-xl-refiner-1.0": lambda folder: _with_fp16(tiny.refiner(folder, levels=4)),
         "stabilityai/stable-diffusion-3-medium-diffusers": lambda folder: _with_fp16(tiny.sd3(folder, levels=4)),
@@ -50,13 +52,17 @@ def _rename_classic(folder):
         model = json.loads(file.read_text())["model"]
         if model["type"] == "BPE":
             (file.parent / "vocab.json").write_text(json.dumps(model["vocab"]))
-            (file.parent / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{' '.join(pair)}\n" for pair in model["merges"]))
+            (file.parent / "merges.txt").write_text(
+                "#version: 0.2\n" + "".join(f"{' '.join(pair)}\n" for pair in model["merges"])
+            )
             file.unlink()
         elif model["type"] == "WordPiece":
             (file.parent / "vocab.txt").write_text("".join(f"{word}\n" for word in model["vocab"]))
             file.unlink()
     for file in folder.rglob("processor_config.json"):
-        (file.parent / "preprocessor_config.json").write_text(json.dumps(json.loads(file.read_text())["image_processor"]))
+        (file.parent / "preprocessor_config.json").write_text(
+            json.dumps(json.loads(file.read_text())["image_processor"])
+        )
         file.unlink()
 
 
@@ -65,13 +71,27 @@ def write_kenlm(folder, texts):
     folder.mkdir(parents=True)
     (folder / "texts.txt").write_text("\n".join(texts))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "texts.txt"), model_prefix=str(folder / "en.sp"), vocab_size=200, hard_vocab_limit=False, minloglevel=2
+        input=str(folder / "texts.txt"),
+        model_prefix=str(folder / "en.sp"),
+        vocab_size=200,
+        hard_vocab_limit=False,
+        minloglevel=2,
     )
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "en.sp.model"))
     words = [pieces.id_to_piece(number) for number in range(3, pieces.vocab_size())]
     unigrams = ["-3\t<unk>", "0\t<s>\t-0.3", "-1\t</s>", *(f"-2\t{word}\t-0.3" for word in words)]
     bigrams = [f"-0.5\t<s> {words[0]}"]
-    lines = ["\\data\\", f"ngram 1={len(unigrams)}", f"ngram 2={len(bigrams)}", "", "\\1-grams:", *unigrams, "", "\\2-grams:", *bigrams]
+    lines = [
+        "\\data\\",
+        f"ngram 1={len(unigrams)}",
+        f"ngram 2={len(bigrams)}",
+        "",
+        "\\1-grams:",
+        *unigrams,
+        "",
+        "\\2-grams:",
+        *bigrams,
+    ]
     (folder / "en.arpa.bin").write_text("\n".join([*lines, "", "\\end\\", ""]))
 
 
@@ -95,10 +115,10 @@ def _vae(folder):
     (folder / "sdxl_vae.safetensors").write_text(PLAIN)
 
 
-def _clip_b32(folder):
+def _clip(name, folder):
     folder.mkdir(parents=True)
     torch.manual_seed(8)
-    model = open_clip.create_model("ViT-B-32-quickgelu")
+    model = open_clip.create_model(name)
     save_file(model.half().state_dict(), folder / "open_clip_model.safetensors")
 
 
@@ -108,8 +128,12 @@ def _clip_l14(folder):
     narrow = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
     text = tiny.clip_config()
     config = CLIPConfig(
-        text_config=text.to_dict(), vision_config=narrow | {"image_size": 336, "patch_size": 14, "projection_dim": 32}, projection_dim=32
+        text_config=text.to_dict(),
+        vision_config=narrow | {"image_size": 336, "patch_size": 14, "projection_dim": 32},
+        projection_dim=32,
     )
     CLIPModel(config).save_pretrained(folder)
-    CLIPProcessor(CLIPImageProcessor(size={"shortest_edge": 336}, crop_size=336), tiny_tokenizer()).save_pretrained(folder)
+    CLIPProcessor(CLIPImageProcessor(size={"shortest_edge": 336}, crop_size=336), tiny_tokenizer()).save_pretrained(
+        folder
+    )
     shutil.copy(folder / "model.safetensors", folder / "tf_model.h5")

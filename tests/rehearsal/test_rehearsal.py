@@ -36,8 +36,12 @@ def test_the_hub_sends_what_is_loaded_alone(rehearsal):
 
 def test_the_report_and_the_card_are_of_this_run(rehearsal):
     project = rehearsal.project.path
-    params = json.loads(rehearsal.project.run("python -c 'import json, ruamel.yaml; "
-                                              "print(json.dumps(ruamel.yaml.YAML(typ=\"safe\").load(open(\"params.yaml\"))))'"))
+    params = json.loads(
+        rehearsal.project.run(
+            "python -c 'import json, ruamel.yaml; "
+            'print(json.dumps(ruamel.yaml.YAML(typ="safe").load(open("params.yaml"))))\''
+        )
+    )
     report, card = (project / "reports/README.md").read_text(), (project / "data/export/README.md").read_text()
     for arm in params["arms"]:
         assert json.loads((project / f"reports/benchmarks/{arm}.json").read_text())
@@ -70,4 +74,6 @@ def _loaded(folder, path):
     """What load_vlm.py prints, by the packages in `path` before those of this environment."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(path or "")}
     program = [sys.executable, str(Path(__file__).with_name("load_vlm.py")), folder]
-    return json.loads(subprocess.run(program, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    return json.loads(
+        subprocess.run(program, env=environment, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    )

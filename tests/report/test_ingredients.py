@@ -19,7 +19,10 @@ def test_models_of_the_paper_are_named_with_their_revisions():
     judge = Judge(engine="server", server=Served(model="a-judge", extra={}), max_failed_share=0.0)
     asked = dataclasses.replace(CURATION, judge=judge, blip=Blip(model=HUB.format("blip"), min=0.8, max=1.0))
     made = made_of(asked, generator, SCORER)
-    assert (made["refiner"], made["autoencoder"]) == ("`owner/refiner@0123`, after 80% of the steps", "`owner/vae@0123`")
+    assert (made["refiner"], made["autoencoder"]) == (
+        "`owner/refiner@0123`, after 80% of the steps",
+        "`owner/vae@0123`",
+    )
     assert made["LoRA"] == "`owner/lora@0123` a.safetensors, scale 0.5"
     assert made["image"] == "64 x 64 pixels, JPG, quality 95"
     assert "judged by `a-judge`; image-text matching by `owner/blip@0123`;" in made["caption filters"]

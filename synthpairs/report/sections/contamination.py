@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from synthpairs.core.markdown import literal, markdown_table
+from synthpairs.core.markdown import code, literal, markdown_table
 from synthpairs.report.privacy import caption_origins, privacy
 from synthpairs.report.results import SynthVLMResults
 from synthpairs.report.tables import number
@@ -37,8 +37,8 @@ def contamination(results: SynthVLMResults) -> str:
     parts = [
         "## Contamination and duplicates",
         f"Every pair was compared with the {benchmarks['texts']:,} different texts and {benchmarks['pictures']:,} "
-        "different images of the benchmarks, and with the other pairs; `data/contamination/contamination.parquet` has "
-        "the measures of each pair. Flagged pairs are not removed.",
+        f"different images of the benchmarks of stage `tasks`{_not_compared(results)}, and with the other pairs; "
+        "`data/contamination/contamination.parquet` has the measures of each pair. Flagged pairs are not removed.",
         markdown_table(["flag", "meaning", *heads], rows, words=range(2)),
         f"*Near duplicates* have at most {limits['hash_distance']} differing bits of 64 by hash"
         f"{'' if cosine is None else f' or a cosine of at least {cosine:g} by embedding'}. A caption is flagged if it shares at "
@@ -55,6 +55,12 @@ def contamination(results: SynthVLMResults) -> str:
         ]
     origins = caption_origins(results.selected, results.kept)
     return "\n\n".join([*parts, "### Privacy", privacy(results.generator, origins)])
+
+
+def _not_compared(results: SynthVLMResults) -> str:
+    """The external benchmarks, whose questions only their harness sees."""
+    tasks = {task for numbers in results.benchmarks.values() for task in numbers if "engine" in numbers[task]}
+    return f" (not of {', '.join(map(code, sorted(tasks)))}, which only their harness reads)" if tasks else ""
 
 
 def _groups(selected: dict[str, Any]) -> str:

@@ -55,3 +55,9 @@ def test_privacy_is_that_of_the_selections_sources(results):
     counts = results.selected.merge(results.kept[["uid", "source"]], on="uid")["source"].value_counts()
     assert all(f"{count} from `{source}`" in page for source, count in counts.items())
     assert "no photograph" in page
+
+
+def test_external_benchmarks_are_said_not_to_be_compared(results):
+    assert "which only their harness reads" not in contamination(results)
+    scored = {arm: numbers | {"mme": {"engine": "lmms-eval 0.7.3"}} for arm, numbers in results.benchmarks.items()}
+    assert "(not of `mme`, which only their harness reads)" in contamination(dataclasses.replace(results, benchmarks=scored))
