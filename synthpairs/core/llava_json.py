@@ -14,7 +14,6 @@ LONGEST = 2**22  # characters of a record; longer ones occur in broken files onl
 SHOWN = 1000  # characters kept of text that is no valid JSON
 LEVELS = 500  # of nesting, fewer than Python's decoder reads: what it refuses as too deep opens with more characters
 MAX_KEYS = 100  # first keys by which the next element is found
-PLACEHOLDER = "<image>"
 _SPACE, _BETWEEN, _COLON = (re.compile(rf"[ \t\r\n{more}]*") for more in ("", ",", ":"))
 _FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
 _DECODER = json.JSONDecoder(strict=False)  # line ends within strings are accepted
@@ -78,22 +77,6 @@ def first_answer(conversations: Any) -> Any:
         if turn["from"] == "gpt":
             return turn["value"]
     raise ValueError("gpt says nothing")
-
-
-def question_answers(conversations: Any) -> list[dict[str, str | None]]:
-    """Questions of `human` with the answers after them, as `turns` of INSTRUCTIONS; errors as first_answer.
-
-    The image placeholder of the first question is dropped: LLaVA always puts the image before the text.
-    """
-    turns: list[dict[str, str | None]] = []
-    question = None
-    for turn in conversations:
-        if turn["from"] == "human":
-            question = turn["value"] if turns else turn["value"].replace(PLACEHOLDER, "", 1)
-        elif question is not None:
-            turns.append({"question": question, "answer": turn["value"]})
-            question = None
-    return turns
 
 
 class _Window:

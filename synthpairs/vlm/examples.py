@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import LlavaProcessor
 
+from synthpairs.models.language.chat import control_tokens, has_control_token
 from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
 from synthpairs.vlm.params import Training
@@ -26,8 +27,26 @@ IGNORED = -100  # label of a token without loss
 ROLES = {"user": "question", "assistant": "answer"}  # role of the chat template: key of a turn
 _AFTER_IMAGE = re.compile(f"(?<={IMAGE_TOKEN})(?!{IMAGE_TOKEN})")
 Segments = list[tuple[str, bool]]  # consecutive parts of a text, and whether each is learnt
-# The templated text, the texts that were put into the template, the picture.
-Templated = tuple[Segments, list[str], Source | TokenPicture | None]
+
+
+class Conversation(NamedTuple):
+    """Questions with their answers, and the picture before one of the questions."""
+
+    turns: list[dict[str, str | None]]  # as in INSTRUCTIONS
+    picture: Source | None
+    picture_turn: int = 0  # index of that question
+    where: str = "a conversation"  # file and record
+    fault: str | None = None  # the reason to skip it, if there is one
+
+
+class Templated(NamedTuple):
+    """An example before it is tokenised."""
+
+    where: str  # what messages call it
+    segments: Segments
+    texts: list[str]  # that were put into the template
+    picture: Source | TokenPicture | None
+    fault: str | None = None  # the reason to skip it, if there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +116,11 @@ def caption_examples(
     Examples are cut after `max_tokens`, and skipped where
     nothing is left to learn. Returns the number of skipped pairs by reason too.
     """
-    texts = (((caption or "").strip(), picture) for _, caption, picture in pairs)
-    plain = (([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture) for text, picture in texts)
+    texts = ((key, (caption or "").strip(), picture) for key, caption, picture in pairs)
+    plain = (
+        Templated(f"pair {key}", [(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture)
+        for key, text, picture in texts
+    )
     return _examples(plain, processor, max_tokens)
 
 
@@ -108,33 +130,36 @@ def instruction_examples(
     """Examples of rows of INSTRUCTIONS, in the chat template; every answer and its end token are learnt."""
     pictures = (picture if isinstance(picture, bytes) else None for picture in rows["picture"])
     turns = ([] if turns is None else list(turns) for turns in rows["turns"])
-    return conversation_examples(zip(turns, pictures, strict=True), processor, max_tokens)
+    numbered = enumerate(zip(turns, pictures, strict=True), start=1)
+    conversations = (Conversation(*row, where=f"row {number} of the instructions") for number, row in numbered)
+    return conversation_examples(conversations, processor, max_tokens)
 
 
 def conversation_examples(
-    conversations: Iterable[tuple[list[dict[str, str | None]], Source | None]],
-    processor: LlavaProcessor,
-    max_tokens: int,
+    conversations: Iterable[Conversation], processor: LlavaProcessor, max_tokens: int
 ) -> tuple[Examples, dict[str, int]]:
-    """As `instruction_examples`, of (turns, picture)."""
+    """As `instruction_examples`, of conversations."""
 
     def templated() -> Iterator[Templated]:
-        for turns, picture in conversations:
-            texts = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
-            yield chat_segments(turns, picture is not None, processor), texts, picture
+        for one in conversations:
+            texts = [(turn[role] or "").strip() for turn in one.turns for role in ROLES.values()]
+            segments = chat_segments(one.turns, one.picture is not None, processor, one.picture_turn)
+            yield Templated(one.where, segments, texts, one.picture, one.fault)
 
     return _examples(templated(), processor, max_tokens)
 
 
-def chat_segments(turns: Sequence[dict[str, str | None]], pictured: bool, processor: LlavaProcessor) -> Segments:
-    """A conversation in the chat template; answers with their end token are learnt, a picture precedes the first question."""
+def chat_segments(
+    turns: Sequence[dict[str, str | None]], pictured: bool, processor: LlavaProcessor, picture_turn: int = 0
+) -> Segments:
+    """A conversation in the chat template; answers with their end token are learnt, a picture precedes one of the questions."""
     messages: list[dict[str, Any]] = [
         {"role": role, "content": [{"type": "text", "text": (turn[key] or "").strip()}]}
         for turn in turns
         for role, key in ROLES.items()
     ]
     if pictured and messages:
-        messages[0]["content"].insert(0, {"type": "image"})
+        messages[len(ROLES) * picture_turn]["content"].insert(0, {"type": "image"})
     whole = str(processor.apply_chat_template(messages)) if messages else ""
     eos, segments, done = processor.tokenizer.eos_token, [], 0
     for answer in range(1, len(messages), 2):
@@ -172,33 +197,42 @@ def _examples(
     skipped = Counter(empty=0, control_token=0, too_long=0, unreadable_picture=0)
     examples = Examples()
     image, image_tokens = processor.image_token_id, picture_tokens(processor)
-    control = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
+    control = control_tokens(processor.tokenizer)
 
-    def tokenized() -> Iterator[tuple[list[int], list[int], Source | TokenPicture | None]]:
-        for segments, texts, picture in templated:
-            if not texts or not all(texts):
-                skipped["empty"] += 1
-            elif any(token in text for token in control for text in texts):
-                skipped["control_token"] += 1  # it would end a turn, or stand for a picture that is not there
+    def skip(reason: str, where: str) -> None:
+        if not skipped[reason]:
+            log.warning("%s is skipped: %s; others are only counted", where, reason)
+        skipped[reason] += 1
+
+    def tokenized() -> Iterator[tuple[str, list[int], list[int], Source | TokenPicture | None]]:
+        for where, segments, texts, picture, fault in templated:
+            if fault is not None:
+                skip(fault, where)
+            elif not texts or not all(texts):
+                skip("empty", where)
+            elif any(has_control_token(text, control) for text in texts):
+                skip("control_token", where)  # it would end a turn, or stand for a picture that is not there
             else:
                 ids, labels = tokenize_segments(segments, processor)
                 if image in ids:
                     at = slice(ids.index(image), ids.index(image) + 1)
                     ids[at], labels[at] = [image] * image_tokens, [IGNORED] * image_tokens
                 ids, labels = ids[:max_tokens], labels[:max_tokens]
-                if all(label == IGNORED for label in labels):
-                    skipped["too_long"] += 1
+                if all(label == IGNORED for label in labels) or (
+                    picture is not None and ids.count(image) < image_tokens  # it may stand in a later turn
+                ):
+                    skip("too_long", where)
                 else:
-                    yield ids, labels, picture
+                    yield where, ids, labels, picture
 
     sequences, again = tee(tokenized())
     sources = (None if isinstance(source, TokenPicture) else source for *_, source in again)
     pictures = check_pictures(sources, processor.image_processor)
-    for (ids, labels, source), picture in zip(sequences, pictures, strict=True):
+    for (where, ids, labels, source), picture in zip(sequences, pictures, strict=True):
         if isinstance(source, TokenPicture):
             examples.add(ids, labels, source)
         elif source is not None and picture is None:
-            skipped["unreadable_picture"] += 1
+            skip("unreadable_picture", where)
         else:
             examples.add(ids, labels, picture)
     return examples, dict(skipped)

@@ -89,7 +89,7 @@ class Lora:
 class Instructions:
     """Instruction data in LLaVA's JSON that replace those of stage `tasks`, such as LLaVA-1.5's mix of 665,000."""
 
-    path: str  # JSON list of records with `conversations` and, where there is a picture, `image`
+    path: str  # JSON list of records with `conversations` or `messages` and, where there is a picture, `image`
     images: str | None  # directory that `image` is relative to; null: no record has a picture
 
 

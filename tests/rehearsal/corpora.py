@@ -97,7 +97,7 @@ def _write_tars(folder, pairs):
 
 
 def _write_mix(root, pictures):
-    """Conversations as in the 665K mix: one or several turns about an image, text alone, and one that is longer than 2,048 tokens."""
+    """Conversations as in the 665K mix: turns about an image, text alone, and one that is longer than 2,048 tokens."""
     records = []
     for number, picture in enumerate(pictures[:24]):
         name = f"{['coco/train2017', 'gqa/images', 'ocr_vqa/images'][number % 3]}/{number:012}.jpg"

@@ -1,4 +1,4 @@
-"""The models that the paper presets name, as their repositories on the hub: real classes, layouts, dtypes and file names, random weights.
+"""The models that the paper presets name, as their repositories on the hub, with random weights: real classes, layouts, dtypes, files.
 
 Widths, depths and vocabularies are tiny, but for those of CLIP ViT-B, which open_clip makes by its name alone.
 """

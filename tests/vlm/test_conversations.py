@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -38,14 +39,87 @@ def corpus(tmp_path, png):
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
 def test_records_are_the_same_for_any_chunk_size(corpus, monkeypatch, chunk):
     monkeypatch.setattr(llava_json, "CHUNK", chunk)
-    turns = [turns for turns, _ in read_conversations(corpus, "finetune")]
+    turns = [one.turns for one in read_conversations(corpus, "finetune")]
     assert turns[:4] == [
-        [{"question": "\nwhat?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],
-        [{"question": "what?\n", "answer": "a snail"}],
+        [{"question": "what?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],
+        [{"question": "what?", "answer": "a snail"}],
         [{"question": "a? \u00e9 [}", "answer": "b"}],
         [{"question": "c?", "answer": "d"}],
     ]
     assert len(turns) == len(RECORDS)
+
+
+@pytest.mark.parametrize(
+    ("messages", "pictured", "turns", "picture_turn"),
+    [
+        ([("human", "<image>\nq"), ("system", "note"), ("gpt", "a")], True, [("q", "a")], 0),
+        ([("human", "<image>\nq"), ("human", "and?"), ("gpt", "a"), ("gpt", "b")], True, [("q\nand?", "a\nb")], 0),
+        ([("user", "q"), ("assistant", "a")], False, [("q", "a")], 0),
+        (
+            [("human", "q"), ("gpt", "a"), ("human", "What\n<image>"), ("gpt", "b")],
+            True,
+            [("q", "a"), ("What", "b")],
+            1,
+        ),
+        ([("human", "<image>\n<image> q"), ("gpt", "a")], True, [("q", "a")], 0),
+        ([("human", "<image>q"), ("gpt", "a"), ("human", "<image>r"), ("gpt", "b")], True, [("q", "a"), ("r", "b")], 0),
+        ([("human", "<image>q"), ("gpt", "a")], False, [("<image>q", "a")], 0),
+        ([("system", "note"), ("gpt", "lost"), ("human", "q"), ("gpt", "a"), ("human", "r")], False, [("q", "a")], 0),
+        ([("human", "q"), ("gpt", None)], False, [("q", "")], 0),
+        ([("gpt", "lost")], True, [], 0),
+    ],
+)
+@pytest.mark.parametrize(("key", "role", "text"), [("conversations", "from", "value"), ("messages", "role", "content")])
+def test_turns_of_all_usual_forms(corpus, key, role, text, messages, pictured, turns, picture_turn):
+    record = {key: [{role: who, text: said} for who, said in messages]} | ({"image": "coco/a.png"} if pictured else {})
+    Path(corpus.path).write_text(json.dumps([record]))
+    (one,) = read_conversations(corpus, "finetune")
+    assert [(turn["question"], turn["answer"]) for turn in one.turns] == turns
+    assert (one.picture_turn, one.picture is not None) == (picture_turn, pictured)
+
+
+def test_a_picture_of_a_later_turn_precedes_its_question(corpus, processor):
+    record = {"image": ["coco/a.png"], "conversations": talk("hello", "hi", "what?\n<image>", "a dog")}
+    Path(corpus.path).write_text(json.dumps([record]))
+    (example,), _ = conversation_examples(read_conversations(corpus, "finetune"), processor, 200)
+    image = "<image>" * 4
+    assert f"hi<|im_end|>\n<|im_start|>user\n{image}\nwhat?<|im_end|>" in processor.tokenizer.decode(example.ids)
+    assert example.picture is not None
+    start = example.ids.index(processor.image_token_id)
+    for length in (start, start + 1, start + 3):
+        examples, skipped = conversation_examples(read_conversations(corpus, "finetune"), processor, length)
+        assert (len(examples), skipped["too_long"]) == (0, 1), "the picture is cut off, or a part of it"
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"image": ["coco/a.png", "coco/a.png"], "conversations": talk("<image>\n<image>\nq", "a")}, "several_images"),
+        ({"images": ["coco/a.png", "coco/a.png"], "messages": []}, "several_images"),
+        ({"image": "coco/../coco", "conversations": talk("q", "a")}, "unreadable_picture"),
+        ({"image": "a\0.png", "conversations": talk("q", "a")}, "unreadable_picture"),
+        ({"image": "\ud800.png", "conversations": talk("q", "a")}, "unreadable_picture"),
+        ({"conversations": talk("<image>\nq", "a")}, "control_token"),
+        ({"image": "", "conversations": talk("q", None)}, "empty"),
+        ({"conversations": talk("q", "a dog \ud83d")}, "not_utf8"),
+        ({"conversations": talk("caf\ufffd", "a")}, "not_utf8"),
+    ],
+)
+def test_a_skipped_record_has_a_reason_and_the_first_of_each_is_named(corpus, processor, caplog, record, reason):
+    good = {"image": "", "images": [None], "conversations": talk("q", "a")}
+    Path(corpus.path).write_text("\ufeff" + json.dumps([good, record, record]))
+    examples, skipped = conversation_examples(read_conversations(corpus, "finetune"), processor, 200)
+    assert ({name: count for name, count in skipped.items() if count}, len(examples)) == ({reason: 2}, 1)
+    (message,) = caplog.messages
+    assert f"mix.json record 2 is skipped: {reason}" in message
+
+
+def test_bytes_of_another_encoding_are_no_text(corpus, processor):
+    Path(corpus.path).write_bytes(
+        json.dumps([{"conversations": talk("caf\u00e9", "a")}], ensure_ascii=False).encode("latin-1")
+    )
+    examples, skipped = conversation_examples(read_conversations(corpus, "finetune"), processor, 200)
+    assert (len(examples), skipped["not_utf8"]) == (0, 1)
 
 
 def test_skipped_records_are_counted_and_pictures_stay_with_their_records(corpus, processor, picture):
@@ -63,7 +137,21 @@ def test_skipped_records_are_counted_and_pictures_stay_with_their_records(corpus
     [
         ('{"id": 1}', "is not a JSON list of records"),
         ('[{"conversations": []}, {"conversations": [', "record 2: "),
-        ('[{"conversations": []}, {"id": 2}]', r"record 2: not a conversation in LLaVA's form \(KeyError"),
+        ('[{"conversations": []}, {"id": 2}]', "record 2: not a conversation in LLaVA's form: it has no list of `conv"),
+        ('[{"conversations": []}, [1]]', r"record 2: .*it is \[1\], which is no object"),
+        ('[{"conversations": []}] [', "record 2: more after the list's end"),
+        ('[{"conversations": ["q"]}]', "record 1: .*a turn is 'q'"),
+        (
+            '[{"conversations": [{"from": "tool", "value": "q"}]}]',
+            "record 1: .*from 'tool', which is none of human, user",
+        ),
+        (
+            '[{"messages": [{"role": ["a"], "content": "q"}]}]',
+            r"record 1: .*from \['a'\], which is none of human, user",
+        ),
+        ('[{"conversations": [{"from": "gpt", "value": 3}]}]', "record 1: .*the text of gpt is 3, which is no string"),
+        ('[{"image": {"a": 1}, "conversations": []}]', r"record 1: .*its image is \{'a': 1\}, which is no path"),
+        ("[" + "[" * 100_000, "record 1: RecursionError"),
         ('[{"conversations": []},', "record 2: the file ends within its list"),
         ("[]", "holds no conversation"),
         (
