@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 from synthpairs.models.language.params import Sampling, Served
 
 Share = Annotated[float, Within(0, 1)]
@@ -106,7 +106,7 @@ class Blip:
 class CaptionParams:
     """The whole section."""
 
-    seed: Annotated[int, Within(0)]
+    seed: Seed
     llm: str  # language model that writes captions and may filter them; directory or OWNER/NAME@REVISION
     clip: str  # model of the CLIP filter: an open_clip model name, or local-dir:PATH
     pretrained: str | None  # open_clip's tag of its weights; null for local-dir

@@ -44,6 +44,9 @@ class Within:
         return f"from {self.low} to {self.high}"
 
 
+Seed = Annotated[int, Within(0, 2**31 - 1)]  # what every library and server takes
+
+
 class ParamsError(ValueError):
     """All errors of one value, joined to one line as text."""
 
@@ -165,6 +168,8 @@ def convert(kind: Any, value: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         with contextlib.suppress(OverflowError):
             return float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} must be a finite number, got {value!r}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{where} must be of type {kind.__name__}, got {value!r}")
     return value

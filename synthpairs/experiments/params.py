@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 from synthpairs.evaluation.benchmarks.params import Task
 
-Seed = Annotated[int, Within(0)]
 Study = Literal["selection", "ablation", "size", "guidance", "style"]  # a study of `strategies`
 
 

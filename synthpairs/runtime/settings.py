@@ -53,7 +53,8 @@ def load_runtime() -> Runtime:
             raise ValueError(f"{FILE}: {key} is not a known setting; known are {', '.join(kinds)}")
     for key in kinds:
         if (variable := _variable(key)) in os.environ:
-            values |= parse_mapping(f"{key}: {os.environ[variable]}".encode(), variable)
+            content = f"{key}: {os.environ[variable]}".encode(errors="surrogateescape")
+            values[key] = parse_mapping(content, variable)[key]
     return Runtime(**{key: _converted(key, kinds[key], value) for key, value in values.items()})
 
 

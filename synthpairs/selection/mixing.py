@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 from synthpairs.core.storage import Slice, file_sha256, read_json
 from synthpairs.generation.masked.tokens import check_tokens, codebook_vectors, read_token_grids
 from synthpairs.models.vq_tokenizer import WEIGHTS, TokenPicture, read_codebook, tokenizer_folder
@@ -25,7 +25,7 @@ SCALED_BY = 4096  # pairs whose soft vectors are compared with the codebook's
 class Mixing:
     """Section `mixing`: the training sets of the Synth2 arms."""
 
-    seed: int
+    seed: Seed
     draws: Annotated[int, Within(1)]  # pairs that an arm trains on, repetitions included
     synthetic: dict[str, Annotated[float, Within(0, 1)]]  # share of the draws, by arm
 

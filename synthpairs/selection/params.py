@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 Strategy = Literal["top", "random", "bottom", "clip-only", "ssim-only"]
 
@@ -25,5 +25,5 @@ class Select:
     ssim_weight: Annotated[float, Within(0, 100)]  # the paper's lambda
     best_of: bool  # only the best candidate of each caption competes
     per_concept: Annotated[int, Within(1)] | None  # candidates of a concept that compete; null: all
-    seed: int  # of the strategy `random` and of the arms `random` and `real`
+    seed: Seed  # of the strategy `random` and of the arms `random` and `real`
     samples_per_shard: Annotated[int, Within(1)]  # about, or fewer

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Vlm:
     image_aspect_ratio: Literal["crop", "pad"]  # of images that are not square: the middle, or all on their mean colour
     image_token: str | None  # special token of llm that becomes <image>; null: a new row of its embedding
     chat_template: Literal["chatml", "vicuna"]
-    seed: int  # of the projector's random initialisation
+    seed: Seed  # of the projector's random initialisation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Resampler:
 class Training:
     """Params of every training; all of section `pretrain_tokens`."""
 
-    seed: int  # of the order of examples, of adapters, of dropout
+    seed: Seed  # of the order of examples, of adapters, of dropout
     epochs: Annotated[float, Within(0.001, 1000)]
     max_steps: Annotated[int, Within(0)] | None  # upper limit of the steps; 0: none at all; null: no limit
     batch_size: Annotated[int, Within(1, 65536)]  # examples per step

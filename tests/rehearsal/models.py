@@ -1,4 +1,4 @@
-"""The models that the paper presets name, as their repositories on the hub, with random weights: real classes, layouts, dtypes, files.
+"""The models that the paper presets name, as repositories of the hub with random weights: real classes, layouts, dtypes, files.
 
 Widths, depths and vocabularies are tiny, but for those of CLIP ViT-B, which open_clip makes by its name alone.
 """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 from synthpairs.models.language.params import Sampling, Served
 
 
@@ -49,7 +49,7 @@ class Local:
 class ClassCaptions:
     """The whole section."""
 
-    seed: Annotated[int, Within(0)]
+    seed: Seed
     banks: list[Literal["world", "imagenet"]]  # of classes; of equal names that of the first bank is kept
     imagenet: ImageNet
     per_class: Annotated[int, Within(1)]  # captions requested for each class

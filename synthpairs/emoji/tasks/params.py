@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Mix:
 class Tasks:
     """The whole section."""
 
-    seed: Annotated[int, Within(0)]
+    seed: Seed
     image_size: Annotated[int, Within(16, 1024)]  # pixels of an image
     references: Annotated[int, Within(1, 20)]  # wordings in addition to the plain caption
     caption: Annotated[int, Within(4, 100_000)]  # items, as in the following

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 Task = Literal["desk_caption", "desk_pope", "desk_sqa", "desk_text", "desk_vqa"]
 
@@ -23,7 +23,7 @@ class Benchmark:
     tasks: RouteTasks
     batch_size: Annotated[int, Within(1, 4096)]  # questions per batch
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
-    seed: Annotated[int, Within(0)]  # of the bootstrap
+    seed: Seed  # of the bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class OtherClip:
 class Distributions:
     """Section `distributions`: the sample of pairs and how it is measured."""
 
-    seed: Annotated[int, Within(0)]  # of the draw and of the bootstrap
+    seed: Seed  # of the draw and of the bootstrap
     count: Annotated[int, Within(2)]  # pairs of a set at most, drawn by hash
     image_size: Annotated[int, Within(16, 8192)]  # pixels of both sides at which images are measured, SSIM too
     other: OtherClip | None  # null: how far the selection depends on the CLIP is not measured

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Diversity:
     runs: Annotated[int, Within(2, 100)]  # of k-means per k, each with its own seed
     restarts: Annotated[int, Within(1, 100)]  # within a run, of which the one with the least inertia counts
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap
-    seed: Annotated[int, Within(0)]  # of the draw, of k-means and of the bootstrap
+    seed: Seed  # of the draw, of k-means and of the bootstrap
 
     def __post_init__(self) -> None:
         where = "params.yaml: diversity"

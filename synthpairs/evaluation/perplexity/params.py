@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Perplexity:
     tokens: Annotated[int, Within(16, 10_000_000)]  # of the text at most
     window: Annotated[int, Within(8, 1_000_000)]  # tokens per window; windows do not overlap
     resamples: Annotated[int, Within(100, 1_000_000)]  # of the bootstrap behind every interval
-    seed: Annotated[int, Within(0)]
+    seed: Seed
 
     def __post_init__(self) -> None:
         if not self.models or len(set(self.models)) < len(self.models):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 from synthpairs.models.language.params import Served
 
 
@@ -28,7 +28,7 @@ class LocalJudges:
 class Preference:
     """Section `preference`: generated against real images of the same captions."""
 
-    seed: Annotated[int, Within(0)]  # of the draw, of order and sides on the vote page, and of the bootstrap
+    seed: Seed  # of the draw, of order and sides on the vote page, and of the bootstrap
     count: Annotated[int, Within(2)]  # image pairs at most
     synthetic: Literal["selected", "random"]  # the arm compared with the arm `real`
     image_size: Annotated[int, Within(16, 4096)]  # pixels of an image's longer side at most, for judges and people

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class RealPairs:
     """
 
     source: Literal["emoji", "captions"]  # emoji scenes, or the kept captions that have an original picture
-    seed: Annotated[int, Within(0)]  # of the scenes, and of the VLM's captions
+    seed: Seed  # of the scenes, and of the VLM's captions
     scenes: Annotated[int, Within(1)]  # on the list
     kinds: dict[str, Annotated[float, Within(0, 1)]]  # relative frequencies of the kinds of scenes
     used: Annotated[int, Within(1)]  # the first so many of the list; of captions, which are ordered by hash, at most

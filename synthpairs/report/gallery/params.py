@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from synthpairs.core.config import Within
+from synthpairs.core.config import Seed, Within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +11,6 @@ class Gallery:
     """Section `gallery`: number of rows, and their images."""
 
     limit: Annotated[int, Within(3, 50_000)]  # most candidates, real pairs and rejected captions, each
-    seed: int  # of the random rows
+    seed: Seed  # of the random rows
     image_size: Annotated[int, Within(16, 1024)]  # most pixels of an image's longer side; none is enlarged
     quality: Annotated[int, Within(1, 100)]  # of the lossy WebP
