@@ -50,7 +50,11 @@ GPUS = {
 }
 
 REFINER_STEP = 1.08  # of SDXL's refiner relative to its base: 7.29 and 6.76 TFLOP at 1024 pixels, counted by torch
-BYTES_PER_PIXEL = 1.6  # of a lossless image; the desk's PNGs have 1.7, large ones were not measured
+# Bytes of a pixel, means of four photographs of scikit-image (PNG 1.1 to 1.9, JPEG at 95 0.27 to 0.44); the desk's PNGs have 1.7.
+LOSSLESS_BYTES = {"png": 1.6, "webp": 1.2}
+JPEG_BYTES = {75: 0.14, 85: 0.2, 90: 0.25, 95: 0.37, 100: 0.74}  # by quality; WebP takes 0.6 to 0.8 of it
+ORIGINAL_PIXELS = 4 / 3  # of an original relative to the square of its shorter side: a guess
+ORIGINAL_COPIES = 2  # DVC's cache and the workspace
 IMAGE_COPIES = 3  # work store, DVC's cache, workspace; 2 on file systems with reflinks or hardlinks
 CAPTION_BYTES, SCORE_BYTES, GRID_BYTES = 500, 200, 2048  # per row of captions, row of scores, grid of VQ tokens
 WEIGHT_BYTES = 2 * 2  # of a stored parameter: bfloat16, in DVC's cache and the workspace
@@ -73,8 +77,9 @@ COMMON = {  # on any machine
         "measured: docs/paper-scale.md"),
     "captions.kenlm": _core(5e-5, 0.1, 4, "caption, 5-gram model", "measured: 5.5e-6 for 12 word pieces and tables of 0.4 GB; "
         "Wikipedia's are ten times as large, assumed ten times as slow (a guess)"),
-    "captions.originals": _core(0.042, 0.7, 2, "image of 384 pixels, resized, encoded and opened for CLIP",
-        "measured: 31 to 43 ms to resize and encode, 4.5 to open and crop for CLIP", 384**2),
+    "captions.originals": _core(0.015, 0.3, 3, "JPEG made 384 pixels large and opened for CLIP",
+        "measured: 1 to 2 ms where it is no larger, 20 from 1,024 pixels, 3 to open and crop it for CLIP; PNGs take 55 to 110",
+        384**2),
     "select": _core(9.6e-6, 0.7, 2, "candidate (1,000,000 in 9.6 s)", "docs/performance.md"),
     "contamination.text": _core(0.6, 0.5, 2, "image of 1024 pixels, text detection",
         "measured: 0.6 with text in it (params.yaml), 0.3 without", 1024**2),

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from synthpairs.captions.class_prompting.params import ClassCaptions
@@ -166,12 +167,14 @@ def _captions(
     section: CaptionParams, read: int, generated: int, originals: int, size_of: Callable[[str], float | None]
 ) -> list[Work]:
     """An upper bound: every filter is counted for every caption, though the first ones reject some."""
+    pixels = section.reference.image_size**2
+    stored = pixels * rates.ORIGINAL_PIXELS * rates.JPEG_BYTES[95] * rates.ORIGINAL_COPIES
     llm, served = size_of(section.llm), size_of(section.judge.server.model)
     perplexity, judge = section.perplexity.engine, section.judge.engine
     return [
         Work("captions", "rules", "captions.rules", read, disk=read * rates.CAPTION_BYTES),
         Work("captions", "generation", "captions.generation", generated, llm),
-        Work("captions", "original images", "captions.originals", originals, section.reference.image_size**2),
+        Work("captions", "original images", "captions.originals", originals, pixels, disk=originals * stored),
         Work("captions", "KenLM", "captions.kenlm", read if perplexity == "kenlm" else 0),
         Work("captions", "perplexity", "captions.perplexity", read if perplexity == "llm" else 0, llm),
         Work("captions", "judge", "captions.server", read if judge == "server" else 0, served),
@@ -190,8 +193,14 @@ def _passes(guidance: float) -> float:
     return 1.0 if guidance > 1 else 0.5  # forward passes relative to the two of guidance
 
 
+def _bytes_per_pixel(images: Images) -> float:
+    if images.quality is None:
+        return rates.LOSSLESS_BYTES[images.format]
+    return float(np.interp(images.quality, list(rates.JPEG_BYTES), list(rates.JPEG_BYTES.values())))
+
+
 def _images(images: Images, captions: int, count: int, pairs: int, notes: list[str]) -> list[Work]:
-    pixels, stored, draft = images.image_size**2, images.image_size**2 * rates.BYTES_PER_PIXEL, images.draft
+    pixels, stored, draft = images.image_size**2, images.image_size**2 * _bytes_per_pixel(images), images.draft
     drafts = captions * images.candidates if draft else 0
     draft_steps = draft.num_inference_steps * _passes(images.guidance_scale) if draft else 0
     if draft and draft.cosine_min is not None:
