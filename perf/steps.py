@@ -25,6 +25,7 @@ from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device, compute_dtype
 from synthpairs.core.images import decode_image
 from synthpairs.generation.masked.tokens import TOKENS, codebook_vectors
+from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import Example, caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
@@ -89,17 +90,20 @@ class Steps:
         side = round(vision_tower.config.cells**0.5)
         self._grid = (side, vision_tower.config.cells // side)
         # Placeholders for the pixel values of a step; texts are the same for both routes.
-        blank = np.zeros((vision_tower.config.hidden_size, *self._grid), np.float32)
+        blank = TokenPicture(np.zeros(self._grid, np.uint16), self._book)
         pairs = [("", sample.text, blank) for sample in samples]
         self._examples, skipped = caption_examples(pairs, self._processor, setup.training.max_length)
         if len(self._examples) < len(samples):
             raise ValueError(f"some captions cannot be trained on ({skipped}); params.yaml: *.max_tokens")
-        words = prepare(model, self._examples, setup.resampler.words)
+        num_words = setup.resampler.words
+        if num_words is None:
+            raise ValueError("params.yaml: resampler.words must not be null: what is measured is the bag of words")
+        words = prepare(model, self._examples, num_words)
         self._learner: Objective
         if setup.kind == "pretrain":
             only_projector(model)
             self._learner, self._rest = BagOfWordsObjective(model), "resampler"
-            self._collate = bag_of_words_collator(words, setup.resampler.words, self._examples)
+            self._collate = bag_of_words_collator(words, num_words, self._examples)
         else:
             model.model.language_model.float()  # as `finetune` does, with the head
             model.lm_head.float()

@@ -27,7 +27,7 @@ from synthpairs.vlm.llava import finetune, save_projector
 from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Resampler
 from synthpairs.vlm.resampler_pretraining import pretrain_tokens
-from synthpairs.vlm.vq_tower import WordResampler
+from synthpairs.vlm.vq_tower import PerceiverResampler
 
 BASELINE, MIXED = "real-tokens", "genpair"  # arms
 TASK, MEASURE = "desk_caption", "cider_d"
@@ -104,7 +104,7 @@ def _trial(arm: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Pat
     """Answers after each step, which is their `task`; a killed trial resumes from the finished pretraining."""
     if not (work / "pretrained").exists():
 
-        def save(step: int, projector: WordResampler) -> None:
+        def save(step: int, projector: PerceiverResampler) -> None:
             if step in config.steps:
                 (work / str(step)).mkdir(parents=True, exist_ok=True)
                 save_projector(projector, work / str(step))

@@ -97,9 +97,17 @@ def finetune(
     total = len(model.model.language_model.layers)
     last = total if params.trainable_layers is None else params.trainable_layers
     if last > total:
-        limits = f"must be from 1 to {total}, all that the model has, or null"
+        limits = f"must be from 0 to {total}, all that the model has, or null"
         raise ValueError(f"params.yaml: {section}.trainable_layers {limits}, got {last}")
     layers = range(total - last, total)
+    if params.lora and not layers:
+        raise ValueError(
+            f"params.yaml: {section}.lora must be null where {section}.trainable_layers is 0, got {params.lora}"
+        )
+    if not layers and params.projector_learning_rate == 0:
+        raise ValueError(
+            f"params.yaml: {section}: trainable_layers 0 and projector_learning_rate 0 leave nothing to train; set one to null"
+        )
     if params.lora:
         adapt(model, params.lora, layers, params.seed)
     else:
@@ -123,7 +131,7 @@ def _unfreeze(model: LlavaForConditionalGeneration, count: int | None) -> None:
         return
     model.lm_head.requires_grad_(False)
     llm.requires_grad_(False)
-    llm.layers[-count:].float().requires_grad_(True)
+    llm.layers[len(llm.layers) - count :].float().requires_grad_(True)
 
 
 def untrained(vlm: Vlm, out: Path) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class Resampler:
     hidden_size: Annotated[int, Within(8, 8192)]
     num_heads: Annotated[int, Within(1, 128)]
     num_layers: Annotated[int, Within(1, 48)]  # blocks
-    words: Annotated[int, Within(1, 1_000_000)]  # rows of the table of embeddings that its tokens are mixtures of
+    # Rows of the table of embeddings that its tokens are mixtures of. Null: none, it is pretrained through the language model.
+    words: Annotated[int, Within(1, 1_000_000)] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,8 @@ class Finetune(Training):
 
     projector_init: RidgeInit | None  # from pretrain's pairs and the answers here; null: the projector of pretrain
     projector_learning_rate: Annotated[float, Within(0, 1)] | None  # peak; null: learning_rate; 0: it stays
-    trainable_layers: Annotated[int, Within(1, 1000)] | None  # the last ones; null: all, embedding and head too
+    trainable_layers: (
+        Annotated[int, Within(0, 1000)] | None
+    )  # the last ones; 0: none; null: all, embedding and head too
     lora: Lora | None  # in place of the layers' own weights; null: none
     instructions: Instructions | None  # null: those of stage `tasks`

@@ -1,9 +1,10 @@
-"""Pretraining of the Synth2 route's resampler on captions, without the language model.
+"""Pretraining of the Synth2 route's resampler on captions, through the language model or, with a table of words, without it.
 
+A resampler without words is trained as LLaVA's projector: by the frozen language model's cross-entropy on the caption.
 A step through the language model costs a hundred times what a step of the resampler costs, and its loss says little about
-which token should carry which word. Here the tokens' distributions over words are trained as a bag of words: their mean must
-contain each word of the caption, weighted by inverse document frequency. The language model takes part in fine-tuning. In
-neither paper; its effect is in docs/design-notes.md.
+which token should carry which word. So at desk scale the tokens' distributions over words are trained as a bag of words: their
+mean must contain each word of the caption, weighted by inverse document frequency. The language model takes part in
+fine-tuning. In neither paper; its effect is in docs/design-notes.md.
 """
 
 import math
@@ -16,13 +17,13 @@ import torch
 from torch import Tensor
 
 from synthpairs.models.vq_tokenizer import TokenPicture
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, check_skipped, pixels_of
+from synthpairs.vlm.examples import IGNORED, Example, caption_examples, check_skipped, collate, pixels_of
 from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import assemble, hub_parts
 from synthpairs.vlm.params import Resampler, Training, Vlm
 from synthpairs.vlm.projector_init import MIN_IDF
-from synthpairs.vlm.training import Objective, run_training
-from synthpairs.vlm.vq_tower import VqLlava, WordResampler, codebook
+from synthpairs.vlm.training import CausalLMObjective, Objective, run_training
+from synthpairs.vlm.vq_tower import PerceiverResampler, VqLlava, codebook
 
 
 class BagOfWordsObjective(Objective):
@@ -39,12 +40,15 @@ class BagOfWordsObjective(Objective):
         return {"loss": -(targets * mean).sum() / len(targets)}
 
 
-def prepare(model: VqLlava, examples: Sequence[Example], count: int) -> list[int]:
+def prepare(model: VqLlava, examples: Sequence[Example], count: int | None) -> list[int]:
     """Set the resampler's scale, and as its words the `count` most frequent tokens of the captions; returns these.
 
     Most frequent first, ties by id. Without captions they are the first of the vocabulary: a resampler without words has no
-    output.
+    output. A resampler without a table, `count` None, has none.
     """
+    if count is None:
+        model.model.multi_modal_projector.prepare(codebook(model.model.vision_tower), torch.empty(0))
+        return []
     counts = Counter(label for example in examples for label in example.labels if label != IGNORED)
     words = [token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:count]]
     words = words or list(range(count))
@@ -82,7 +86,7 @@ def pretrain_tokens(
     resampler: Resampler,
     params: Training,
     out: Path,
-    on_step: Callable[[int, WordResampler], object] | None = None,
+    on_step: Callable[[int, PerceiverResampler], object] | None = None,
 ) -> dict[str, Any]:
     """Train the resampler on (key, caption, VQ tokens) and write it to `out`, in float32; returns metrics.
 
@@ -91,10 +95,15 @@ def pretrain_tokens(
     section = "pretrain_tokens"
     model, processor = assemble(vlm, resampler)
     projector = only_projector(model)
-    assert isinstance(projector, WordResampler)
+    assert isinstance(projector, PerceiverResampler)
     examples, skipped = caption_examples(pairs, processor, params.max_length)
     check_skipped(skipped, len(examples), params, section)
     words = prepare(model, examples, resampler.words)
+    objective: Objective
+    if resampler.words is None:
+        objective, collator = CausalLMObjective(model), collate
+    else:
+        objective, collator = BagOfWordsObjective(model), bag_of_words_collator(words, resampler.words, examples)
 
     def write(directory: Path) -> None:
         directory.mkdir()
@@ -102,14 +111,14 @@ def pretrain_tokens(
 
     metrics = run_training(
         section,
-        BagOfWordsObjective(model),
+        objective,
         examples,
         params,
         vlm,
         write,
         out,
         resampler=resampler,
-        collator=bag_of_words_collator(words, resampler.words, examples),
+        collator=collator,
         on_step=None if on_step is None else lambda step: on_step(step, projector),
     )
     return metrics | {"words": len(words), "skipped": skipped} | hub_parts(vlm, resampler)

@@ -2,9 +2,9 @@
 
 In Synth2 (arXiv 2403.07750, section 3.2) the vision-language model shares the image generator's VQ tokenizer as its vision
 tower, so that a generated picture need not be decoded: its codebook vectors are the tower's features. A Perceiver Resampler
-(Flamingo, arXiv 2204.14198) maps them to a fixed number of tokens. Here each of these tokens is a mixture of word embeddings:
-every latent attends to a table of the language model's own input embeddings, so it can be pretrained without the language
-model (`synthpairs.vlm.resampler_pretraining`).
+(Flamingo, arXiv 2204.14198) maps them to a fixed number of tokens. With a table of words each of these tokens is a mixture of
+word embeddings: every latent attends to some of the language model's own input embeddings, so it can be pretrained without the
+language model (`synthpairs.vlm.resampler_pretraining`).
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ from synthpairs.vlm.params import Resampler
 
 
 class VqTowerConfig(PreTrainedConfig):
-    """Configuration of the tower: its VQModel's, its grid, and the resampler's sizes."""
+    """Configuration of the tower: its VQModel's, its grid, and the resampler's sizes; no words: 0."""
 
     model_type = "vq_codes"
     vq: dict | None = None
@@ -74,10 +74,11 @@ class VqTower(PreTrainedModel):
             return self.vq.quantize(self.vq.encode(pixels.float()).latents)[0]
 
 
-class WordResampler(nn.Module):
+class PerceiverResampler(nn.Module):
     """Perceiver Resampler from codebook vectors [n, cells, channels] to tokens [n, latents, width of the language model].
 
-    Attributes are named as the saved tensors.
+    Without words it is Flamingo's, followed by a linear layer; with words that layer makes the queries to their table, and a
+    neighbourhood of cells enters each latent's context. Attributes are named as the saved tensors.
     """
 
     middle: Tensor
@@ -88,19 +89,22 @@ class WordResampler(nn.Module):
         sizes = config.vision_config
         side = round(sizes.cells**0.5)
         self.grid = nn.Unflatten(1, (side, sizes.cells // side))
-        self.look = nn.Sequential(
-            nn.Conv2d(sizes.hidden_size, sizes.width, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(sizes.width, sizes.width, 3, padding=1),
-        )
+        if sizes.words:
+            self.look = nn.Sequential(
+                nn.Conv2d(sizes.hidden_size, sizes.width, 3, padding=1),
+                nn.GELU(),
+                nn.Conv2d(sizes.width, sizes.width, 3, padding=1),
+            )
+        else:
+            self.look = nn.Sequential(nn.Conv2d(sizes.hidden_size, sizes.width, 1))
         self.places = nn.Parameter(0.02 * torch.randn(sizes.cells, sizes.width))  # position embedding
         flamingo = IdeficsConfig(vision_config={"embed_dim": sizes.width}, perceiver_config={"use_resampler": True})
         self.resample = IdeficsPerceiverResampler(
             flamingo, sizes.width, sizes.depth, sizes.heads, sizes.width // sizes.heads, sizes.latents
         )
         hidden = config.text_config.hidden_size
-        self.ask = nn.Linear(sizes.width, hidden)  # queries to the word table
-        self.words = nn.Parameter(torch.zeros(sizes.words, hidden))
+        self.ask = nn.Linear(sizes.width, hidden)
+        self.words = nn.Parameter(torch.zeros(sizes.words, hidden)) if sizes.words else None
         # Mean and standard deviation of the codebook: the layers get the same scale whatever the codebook's.
         self.register_buffer("middle", torch.zeros(sizes.hidden_size))
         self.register_buffer("spread", torch.ones(sizes.hidden_size))
@@ -110,30 +114,36 @@ class WordResampler(nn.Module):
         """Set the codebook's scale, and embeddings [n, width] as the first rows of the word table; the others are zero."""
         self.middle.copy_(codebook.mean(0))
         self.spread.copy_(codebook.std(0))
-        self.words.zero_()
-        self.words[: len(words)] = words[: len(self.words)]
+        if self.words is not None:
+            self.words.zero_()
+            self.words[: len(words)] = words[: len(self.words)]
+
+    def _latents(self, vectors: Tensor) -> Tensor:
+        normalised = self.grid((vectors - self.middle) / self.spread).permute(0, 3, 1, 2)
+        context = self.look(normalised.to(self.places.dtype)).flatten(2).transpose(1, 2) + self.places
+        return self.ask(self.resample(context))
 
     def log_probs(self, vectors: Tensor) -> Tensor:
         """Log-probability of each word in each token, float32 [n, latents, words]."""
-        normalised = self.grid((vectors - self.middle) / self.spread).permute(0, 3, 1, 2)
-        context = self.look(normalised.to(self.places.dtype)).flatten(2).transpose(1, 2) + self.places
-        queries = self.ask(self.resample(context))
+        assert self.words is not None
         scale = self.words.float().std() * self.words.shape[1] ** 0.5
-        return F.log_softmax((queries @ self.words.T).float() / scale, dim=-1)
+        return F.log_softmax((self._latents(vectors) @ self.words.T).float() / scale, dim=-1)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Tokens."""
+        if self.words is None:
+            return self._latents(vectors)
         return self.log_probs(vectors).exp().to(self.words.dtype) @ self.words
 
 
 class VqLlava(LlavaForConditionalGeneration):
-    """LLaVA with a VQ tokenizer as vision tower and a WordResampler as projector. Saved configs have this class's name."""
+    """LLaVA with a VQ tokenizer as vision tower and a PerceiverResampler as projector. Saved configs have this class's name."""
 
     _keep_in_fp32_modules_strict = frozenset({"vision_tower"})
 
     def __init__(self, config: LlavaConfig) -> None:
         super().__init__(config)
-        self.model.multi_modal_projector = WordResampler(config)
+        self.model.multi_modal_projector = PerceiverResampler(config)
         self.post_init()
 
     @property
@@ -164,7 +174,7 @@ def load_vq_tower(resampler: Resampler) -> VqTower:
         width=width,
         heads=heads,
         depth=resampler.num_layers,
-        words=resampler.words,
+        words=resampler.words or 0,
     )
     tower = VqTower(config)
     tower.vq.load_state_dict({name: value for name, value in vq.state_dict().items() if name in tower.vq.state_dict()})

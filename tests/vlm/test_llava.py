@@ -154,7 +154,7 @@ def test_the_last_layers_can_be_trained_alone(parts, instructions, tuning, tmp_p
     changed = {name for name in after if not torch.equal(after[name], before[name])}
     assert changed
     assert all(name.startswith(f"language_model.model.layers.{last}.") for name in changed)
-    with pytest.raises(ValueError, match=rf"finetune.trainable_layers must be from 1 to {last + 1}, .* got 99"):
+    with pytest.raises(ValueError, match=rf"finetune.trainable_layers must be from 0 to {last + 1}, .* got 99"):
         finetune(instructions(8), pretrained, parts, tuning(trainable_layers=99), tmp_path / "other")
 
 

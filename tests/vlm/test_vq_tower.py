@@ -50,6 +50,21 @@ def test_tokens_are_mixtures_of_words_whatever_the_codebooks_scale(coded):
     torch.testing.assert_close(projector.log_probs(100 * vectors + 7), log_probs, rtol=1e-3, atol=1e-3)
 
 
+def test_a_resampler_without_words_is_scaled_by_the_codebook_too(parts, resampler):
+    projector, book = (
+        assemble(parts, dataclasses.replace(resampler, words=None))[0].model.multi_modal_projector,
+        torch.randn(32, 4),
+    )
+    projector.prepare(book, torch.empty(0))
+    vectors = book[:8].view(2, 4, 4)
+    tokens = projector(vectors)
+    assert tokens.shape == (2, 6, 24)
+    assert not torch.allclose(tokens[0], tokens[1])
+    assert "words" not in projector.state_dict()
+    projector.prepare(100 * book + 7, torch.empty(0))
+    torch.testing.assert_close(projector(100 * vectors + 7), tokens, rtol=1e-3, atol=1e-3)
+
+
 def test_saved_twice_it_is_the_same_bytes_and_loads_again(coded, picture, tmp_path):
     model, processor = coded
     model.model.multi_modal_projector.prepare(codebook(model.model.vision_tower), torch.randn(8, 24))

@@ -1,7 +1,6 @@
 """Real pairs of captions: from data/captions to data/real_pairs, the original pictures of kept captions as VQ tokens."""
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,13 @@ import torch
 from PIL import Image, ImageOps
 
 from synthpairs.core.determinism import best_device
+from synthpairs.core.images import decode_image
 from synthpairs.core.schema import REAL_PAIRS, digest
 from synthpairs.core.storage import ResultCache, TableWriter, file_sha256, read_table, write_json
 from synthpairs.generation.vq_pairs.encoding import Encoder
 from synthpairs.generation.vq_pairs.listing import RECORD
 from synthpairs.generation.vq_pairs.params import RealPairs
+from synthpairs.models.hub import hub_record
 from synthpairs.models.vq_tokenizer import FOLDER, WEIGHTS, load_tokenizer, picture_side, tokenizer_folder
 from synthpairs.runtime.progress import progress
 
@@ -39,10 +40,8 @@ def encode_captions(table: Path, params: RealPairs, out: Path) -> dict[str, Any]
     folder = tokenizer_folder(params.tokenizer, key)
     vq = load_tokenizer(folder, f"params.yaml: {key}").to(best_device())
     side, encoder = picture_side(folder, vq), Encoder(vq)
-    cosines = read_table(
-        table, "dvc repro captions", ["clip_original"]
-    )  # without the pictures, which every one of them has
-    total = min(params.used, int(cosines["clip_original"].notna().sum()))
+    cosines = read_table(table, "dvc repro captions", ["clip_original"])["clip_original"]  # one for each picture
+    total = min(params.used, int(cosines.notna().sum()))
     if not total:
         raise ValueError(
             f"{table}: no caption has a picture: name a source with pictures in params.yaml: captions.sources, or set "
@@ -78,12 +77,12 @@ def encode_captions(table: Path, params: RealPairs, out: Path) -> dict[str, Any]
     files = {WEIGHTS: file_sha256(folder / WEIGHTS)}
     write_json(out / "list.json", described | {"used": total, "grid": [grid, grid], "files": files})
     store.discard()
-    record = folder / RECORD
+    record, hub = folder / RECORD, hub_record(params.tokenizer, folder)
     return {
         "used": total,
         "codes_used": round(float(codes_used.mean()), 4),  # share of the codebook
         "generator_trained_on_these": record.exists() and json.loads(record.read_bytes()) == described,
-    }
+    } | ({"hub": hub} if hub else {})
 
 
 def _pictured(table: Path) -> Iterator[dict[str, Any]]:
@@ -95,6 +94,5 @@ def _pictured(table: Path) -> Iterator[dict[str, Any]]:
 
 def _square(encoded: bytes, side: int) -> np.ndarray:
     """The picture's middle, uint8 [3, side, side]."""
-    with Image.open(io.BytesIO(encoded)) as image:
-        fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
+    fitted = ImageOps.fit(decode_image(encoded), (side, side), Image.Resampling.BICUBIC)
     return np.asarray(fitted).transpose(2, 0, 1)

@@ -15,6 +15,7 @@ from synthpairs.generation.vq_pairs import captioned
 from synthpairs.generation.vq_pairs.encoding import Encoder
 from synthpairs.models.vq_tokenizer import load_tokenizer, tokenizer_folder
 from tests.generation.masked.conftest import CODES, tiny_masked  # noqa: F401
+from tests.hub import COMMIT
 
 SIDE, COUNT = 64, 11  # pixels of the tiny pipeline's pictures; captions, each third without a picture
 
@@ -100,6 +101,7 @@ def test_a_tokenizer_of_the_hub_and_a_generator_of_these_very_pairs(stage, loopb
     folder, metrics = stage(tokenizer="amused/amused-256@main")
     assert json.loads((folder / "list.json").read_text()) == listed
     assert not metrics["generator_trained_on_these"]
+    assert metrics["hub"]["commit"] == COMMIT
     assert {name for _, name, _ in loopback_hub.fetched} == {
         "transformer/config.json", "vqvae/config.json", "vqvae/diffusion_pytorch_model.safetensors"
     }  # fmt: skip
