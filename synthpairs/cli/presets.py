@@ -33,7 +33,7 @@ def apply(name: str) -> dict[str, Any]:
             old, section = old[key], section[key]
         if (type(old[last]), old[last]) != (type(value), value):  # 1, 1.0 and true are different
             section[last] = changed[".".join([*parents, last])] = value
-            if value == [] and last in section.ca.items:
+            if value in ([], {}) and last in section.ca.items:
                 section.ca.items[last][3] = None  # else ruamel omits a line end, and the file is invalid
     if changed:
         stream = io.StringIO()
@@ -70,7 +70,8 @@ def _path(name: str) -> Path:
 
 def _walk(overlay: Any, params: Any, keys: list[str], path: Path) -> list[tuple[list[str], Any]]:
     where = ".".join(keys)
-    if None in (overlay, params):  # a mapping is added or removed as a whole; its dataclass checks the keys
+    emptied = keys and overlay == {} and isinstance(params, dict)
+    if None in (overlay, params) or emptied:  # a mapping is added or removed as a whole; its dataclass checks the keys
         return [(keys, overlay)]
     if isinstance(overlay, dict) != isinstance(params, dict):
         kind = "mapping" if isinstance(params, dict) else "value"
@@ -91,6 +92,8 @@ def _hydra(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_hydra, value))}]"
     if isinstance(value, dict):
+        if not value:  # DVC would merge it with the present one
+            raise ValueError("an empty mapping")
         for key in value:
             if not (isinstance(key, str) and _KEY.fullmatch(key)):
                 raise ValueError(f"the key {key!r}")

@@ -18,6 +18,6 @@ def preset_lines(root: Path = Path()) -> list[str]:
 
 
 def _holds(preset: Any, params: Any) -> bool:
-    if isinstance(preset, dict) and isinstance(params, dict):
+    if preset and isinstance(preset, dict) and isinstance(params, dict):
         return all(key in params and _holds(value, params[key]) for key, value in preset.items())
     return bool(preset == params)

@@ -88,6 +88,10 @@ def test_a_mapping_is_added_and_removed_as_a_whole(folder):
     assert "  limit:   # none\nlast" in text
     assert "  shares:\n    single: 1\n  limit" in text
     assert "  sources: []      # two\n" in text
+    folder("captions: {shares: {}}")
+    assert presets.apply("small") == {"captions.shares": {}}
+    assert YAML(typ="safe").load(Path("params.yaml"))["captions"]["shares"] == {}
+    assert presets.apply("small") == {}
 
 
 def test_strings_that_dvc_must_quote_are_written_in_block_style(folder):
@@ -169,7 +173,7 @@ last: 'true'
     [
         ('a picture of', "a space"), ('"a\\tb"', "a space"), ('"it\'s"', "a quote"), (r"'\d'", "a backslash"),
         ("'${count}'", r"\$\{"), ("'???'", r"\?\?\?"), ("{a b: 1}", "the key 'a b'"), ("{'null': 1}", "the key 'null'"),
-        ("{1: 1}", "the key 1"), ("[{a: [b c]}]", "a space"),
+        ("{1: 1}", "the key 1"), ("{}", "an empty mapping"), ("[{a: [b c]}]", "a space"),
     ],
 )  # fmt: skip
 def test_values_that_no_flag_can_hold_are_errors(folder, value, fault):

@@ -25,6 +25,8 @@ NOT_RUN = {
     "python -m synthpairs vote --add FILE": "needs a file saved by a browser; see tests/evaluation/preference",
     "python -m synthpairs preset paper": "needs a GPU; see tests/cli/test_presets.py",
     "python -m synthpairs preset sdxl-lightning": "needs a GPU; see tests/cli/test_presets.py",
+    "python -m synthpairs preset synth2": "needs a GPU; see tests/cli/test_presets.py",
+    "dvc repro benchmark_tokens": "part of `dvc repro`; at the paper's scale for days",
     "dvc exp run -n bestof4 *": "generates four times as many images; as `random`",
     "python -m synthpairs compare HEAD random bestof4": "as `compare HEAD random`",
     "dvc repro --single-item": "used for timings",

@@ -33,7 +33,10 @@ DESK_SIDE = 128  # largest image at desk scale, in pixels
 DESK_LLM = "models/llm"  # made by stage `language_model`
 LLAVA = 7e9  # parameters of its language model, used for disk space where the model's size is not known
 MIX_665K = 665_298  # conversations of LLaVA-1.5's instruction mix
-IMAGENET_CLASSES = 11_221  # of ImageNet-21K-P
+# By `class_captions.imagenet.subset`, with the classes of people.
+IMAGENET_CLASSES = {
+    "imagenet-1k": 1_000, "imagenet-12k": 11_821, "imagenet-21k-miil": 11_221, "imagenet-21k-goog": 21_843, "imagenet-22k": 21_841
+}  # fmt: skip
 # Questions of lmms-eval's tasks, by its data sets on the hub (huggingface.co/lmms-lab).
 QUESTIONS = {
     "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
@@ -278,7 +281,8 @@ def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, in
 def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int) -> Work:
     """Grids of VQ tokens for all captions that stage `class_captions` requests."""
     classes = concepts if "world" in class_captions.banks else 0
-    classes += (class_captions.imagenet.classes or IMAGENET_CLASSES) if "imagenet" in class_captions.banks else 0
+    imagenet = class_captions.imagenet
+    classes += (imagenet.classes or IMAGENET_CLASSES[imagenet.subset]) if "imagenet" in class_captions.banks else 0
     grids, steps = (
         classes * class_captions.per_class * embed.candidates,
         embed.num_inference_steps * _passes(embed.guidance_scale),
