@@ -122,7 +122,11 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
         rent = run_total.wall(machine.gpus) / 3600 * machine.gpus * (machine.price or 0)
         cost = f"; all {machine.gpus} for the whole time cost {_number(rent)}" if machine.price else ""
         parts.append(f"For {_time(run_total.serial)} of it one process works and the other GPUs are idle{cost}.")
-    parts += [NOT_COUNTED, _bullets(run.notes), "Rates:", _bullets(dict.fromkeys(str(row.rate) for row in rows))]
+    measured = dict.fromkeys(row.stage for row in rows if row.rate and row.rate.device.startswith(rates.HERE))
+    origin = f"measured on this machine for {' and '.join(measured)}" if measured else "none measured on this machine"
+    other = "others" if measured else "`--measure` times images and scores; all"
+    parts += [NOT_COUNTED, _bullets(run.notes), f"Rates, {origin} ({other} are of the machines and sources named):"]
+    parts.append(_bullets(dict.fromkeys(str(row.rate) for row in rows)))
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")

@@ -4,7 +4,7 @@ import statistics
 import time
 from pathlib import Path
 
-from synthpairs.cli.estimate.rates import Rate
+from synthpairs.cli.estimate.rates import HERE, Rate
 from synthpairs.cli.estimate.work import guided_steps
 from synthpairs.core.images import decode_image
 from synthpairs.core.schema import digest
@@ -36,14 +36,15 @@ def measured_rates(images: Images, scores: Scores, data: Path) -> dict[str, Rate
         seconds.append((time.monotonic() - started) / images.batch_size)
     typical, fastest, slowest = statistics.median(seconds[1:]), min(seconds[1:]), max(seconds[1:])
     here, pixels, image = (
-        f"this machine, {generator.device.type}",
+        f"{HERE}, {generator.device.type}",
         images.image_size**2,
         f"image of {images.image_size} pixels",
     )
     return {
         "images": Rate(
             typical / guided_steps(images), fastest / typical, slowest / typical, f"{image} and step",
-            f"measured: {BATCHES} batches of {images.batch_size} after one to warm up", pixels, here,
+            f"measured: {BATCHES} batches of {images.batch_size} after one to warm up, one caption of "
+            f"{len(text.split())} words", pixels, here,
         ),
         "scores": Rate(
             _scoring(scores, files, texts), 0.3, 1.5, image,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 CPU, CORE, DESK_CPU, EIGHT_CORES, A100 = "cpu", "1 CPU core", "2 CPU cores", "8 CPU cores", "A100 80 GB"
+HERE = "this machine"  # beginning of the device of rates that were measured for the estimate
 
 
 @dataclass(frozen=True, slots=True)

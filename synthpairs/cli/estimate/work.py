@@ -117,6 +117,9 @@ def read_run(captions: int | None) -> Run:
     kept, table = captions or read, Path("data/captions/kept.parquet")
     if not captions and table.exists():
         kept = pq.read_metadata(table).num_rows
+        notes.append(
+            f"captions: as many as {table} has, of the last run, whatever its params; `--captions N` sets another number"
+        )
     elif not captions:
         notes.append("captions: all that are read count as kept; `--captions N` sets another number")
 

@@ -123,6 +123,7 @@ def test_tables_and_assumptions():
     for line in (
         "For 60 min of it one process works", f"cost {3800 / 3600 * 4 * 2:.2g}.", "- this was assumed", "Not counted: ",
         "- pope, 9,000 items: 0.015", "- 0.25 s per answer", "7B parameters",
+        "Rates, none measured on this machine (`--measure` times",
     ):  # fmt: skip
         assert line in text
 
@@ -155,4 +156,4 @@ def test_measured_rates(change, tiny_generator, tiny_clip, capsys):
     here = {stage for stage, row in rows.items() if row["rate"]["device"].startswith("this machine")}
     assert here == {"images", "scores"}
     assert 0 < rows["images"]["low"] <= rows["images"]["seconds"] <= rows["images"]["high"]
-    assert "3 batches of 4" in rows["images"]["rate"]["source"]
+    assert "3 batches of 4 after one to warm up, one caption of 7 words" in rows["images"]["rate"]["source"]

@@ -117,9 +117,7 @@ def test_a_page_without_its_folder_says_so(browser, folder, tmp_path):
     browser.send("Page.navigate", url=page.as_uri())
     browser.wait("document.readyState === 'complete' && Boolean(document.getElementById('caption'))")
     assert browser.run("document.body.innerText.includes('needs the files beside it')")
-    assert not browser.run(
-        "[...document.querySelectorAll('button')].some((one) => one.checkVisibility() && !one.disabled)"
-    )
+    assert not browser.run("[...document.querySelectorAll('button:enabled')].some((one) => one.checkVisibility())")
 
 
 def test_votes_are_stored_undone_and_saved(browser, image_pairs, tmp_path, monkeypatch, capsys):
