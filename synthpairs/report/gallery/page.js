@@ -222,7 +222,8 @@ function listen() {
     keepState(state, event.target.name);
     apply();
   });
-  fold.addEventListener("click", () => fold.setAttribute("aria-expanded", String(fold.ariaExpanded !== "true")));
+  fold.addEventListener("click", () =>
+    fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") === "false")));
   form.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("clear").addEventListener("click", () => {
     for (const name of FILTERS) state[name] = DEFAULTS[name];
