@@ -1,5 +1,6 @@
 """The whole pipeline with a preset of the paper's scale, made small by presets/rehearsal.yaml, without a network."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -11,7 +12,8 @@ import pytest
 from tests.chat import ChatServer
 from tests.flows.project import Project, copy_of_this_tree
 from tests.hub import Hub
-from tests.rehearsal.corpora import write_corpora
+from tests.pipeline import ROOT
+from tests.rehearsal.corpora import LOOKS, PLACES, write_corpora
 from tests.rehearsal.models import write_hub, write_kenlm
 
 
@@ -52,6 +54,8 @@ def rehearsal(request, tmp_path_factory):
             "SYNTHPAIRS_LLM_URL": chat.url, "SYNTHPAIRS_DATASETS": str(project.path / "corpora/benchmarks"),
             "PYTHONPATH": str(base / "kenlm"),
         })  # fmt: skip
+        # Vicuna and CLIP are converted by the commands that the preset names.
+        project.run("\n".join(re.findall(r"# (python -m synthpairs safetensors .+)", (ROOT / "presets/paper.yaml").read_text())))
         for name in dict.fromkeys(["paper", preset, "rehearsal"]):
             project.run(f"python -m synthpairs preset {name}")
         doctor = project.run("python -m synthpairs doctor || true")  # this machine has no GPU, nor the disk for 7B
@@ -66,10 +70,14 @@ def install(folder, *packages):
 
 
 def _reply(name, body):
-    """Yes to a caption, A or B about two images, in turns."""
-    if isinstance(body["messages"][-1]["content"], str):
-        return "Yes"
-    return "A"
+    """Answers of a captioner for class names, of a judge of captions, and of a judge of two images."""
+    content = body["messages"][-1]["content"]
+    if not isinstance(content, str):
+        return "A"
+    if thing := re.search(r"following object: (.+?)\. The caption", content):
+        details = " and ".join(f"a {look} thing {place}" for look, place in zip(LOOKS[:5], PLACES, strict=False))
+        return f"A {thing[1]} beside {details}"
+    return "Yes"
 
 
 class _serving:

@@ -40,7 +40,8 @@ def write_corpora(root):
     pretrain = [(_caption(draw), _jpeg(draw, draw.randrange(300, 700), 400)) for _ in range(PAIRS)]
     datacomp = [(_caption(draw), _jpeg(draw, 512, draw.randrange(200, 600))) for _ in range(PAIRS)]
     _write_llava(root, pretrain)
-    _write_tars(root / "datacomp", datacomp)
+    for name in ("datacomp", "cc3m", "cc12m"):
+        _write_tars(root / name, datacomp)
     _write_mix(root, [picture for _, picture in pretrain])
     _write_task(root / "benchmarks")
     return [caption for caption, _ in pretrain + datacomp]

@@ -4,19 +4,19 @@ Widths, depths and vocabularies are tiny, but for those of CLIP ViT-B, which ope
 """
 
 import json
-import shutil
 from functools import partial
 
 import diffusers
 import open_clip
 import sentencepiece
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
 from tests.captions.tiny import save_blip
 from tests.conftest import tiny_tokenizer
 from tests.generation.diffusion import tiny
+from tests.generation.masked.conftest import save_masked
 from tests.vlm.conftest import vicuna
 
 PLAIN = "files that a run must not fetch"
@@ -25,7 +25,7 @@ PLAIN = "files that a run must not fetch"
 def write_hub(root):
     """Folders of all models by OWNER/NAME."""
     makers = {
-        "Salesforce/blip-itm-base-coco": lambda folder: save_blip(folder, image_size=384),
+        "Salesforce/blip-itm-base-coco": _blip,
         "timm/vit_base_patch32_clip_224.openai": partial(_clip, "ViT-B-32-quickgelu"),
         "laion/CLIP-ViT-B-16-laion2B-s34B-b88K": partial(_clip, "ViT-B-16"),
         "stabilityai/stable-diffusion-xl-base-1.0": _sdxl,
@@ -33,7 +33,8 @@ def write_hub(root):
         "stabilityai/stable-diffusion-3-medium-diffusers": lambda folder: _with_fp16(tiny.sd3(folder, levels=4)),
         "madebyollin/sdxl-vae-fp16-fix": _vae,
         "openai/clip-vit-large-patch14-336": _clip_l14,
-        "lmsys/vicuna-7b-v1.5": vicuna,
+        "lmsys/vicuna-7b-v1.5": _vicuna,
+        "amused/amused-256": lambda folder: _with_fp16(save_masked(folder)),
     }
     models = {name: root / name for name in makers}
     for name, make in makers.items():
@@ -95,6 +96,33 @@ def write_kenlm(folder, texts):
     (folder / "en.arpa.bin").write_text("\n".join([*lines, "", "\\end\\", ""]))
 
 
+def _blip(folder):
+    """BLIP that finds every caption to match."""
+    save_blip(folder, image_size=384)
+    weights = load_file(folder / "model.safetensors")
+    weights["itm_head.bias"] += torch.tensor([-9.0, 9.0])
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def _vicuna(folder):
+    vicuna(folder)
+    _pickle(folder, shards=2)
+
+
+def _pickle(folder, shards):
+    """Replace safetensors by pickles, as old repositories have them alone."""
+    weights, index = load_file(folder / "model.safetensors"), {}
+    (folder / "model.safetensors").unlink()
+    if shards == 1:
+        return torch.save(weights, folder / "pytorch_model.bin")
+    for number in range(shards):
+        file = f"pytorch_model-{number + 1:05}-of-{shards:05}.bin"
+        names = sorted(weights)[number::shards]
+        torch.save({name: weights[name] for name in names}, folder / file)
+        index |= dict.fromkeys(names, file)
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
 def _sdxl(folder):
     _with_fp16(tiny.sdxl(folder, levels=4))
     for name in ("sd_xl_base_1.0.safetensors", "unet/model.onnx", "vae_1_0/diffusion_pytorch_model.safetensors"):
@@ -136,4 +164,5 @@ def _clip_l14(folder):
     CLIPProcessor(CLIPImageProcessor(size={"shortest_edge": 336}, crop_size=336), tiny_tokenizer()).save_pretrained(
         folder
     )
-    shutil.copy(folder / "model.safetensors", folder / "tf_model.h5")
+    _pickle(folder, shards=1)
+    (folder / "tf_model.h5").write_text(PLAIN)
