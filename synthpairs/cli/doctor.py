@@ -5,8 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial, reduce
-from operator import getitem
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,9 @@ def _sources(params: dict[str, Any]) -> Iterator[Check]:
 def _models(params: dict[str, Any]) -> Iterator[Check]:
     """Models named in params: directories must hold weights, unless a stage makes them; hub models must be available."""
     hub: dict[str, list[str]] = {}
-    for keys, name in _strings(params, ()):
+    strings = list(_strings(params, ()))
+    pretrained = {keys[:-1]: name for keys, name in strings if keys[-1] == "pretrained"}
+    for keys, name in strings:
         if name in MADE or not (keys[-1] in MODELS or HUB_NAME.fullmatch(name)):
             continue
         subject, path = f"{'.'.join(keys)}: {name}", Path(name.removeprefix("local-dir:"))
@@ -158,8 +159,7 @@ def _models(params: dict[str, Any]) -> Iterator[Check]:
             empty = not any(path.rglob("*.safetensors"))
             yield Check(subject, no_safetensors(str(path)) if empty else None)
         elif keys[-1] == "clip" and not name.startswith("local-dir:"):
-            section = reduce(getitem, keys[:-1], params)
-            yield from _tried(subject, partial(check_clip, ".".join(keys[:-1]), name, section.get("pretrained")))
+            yield from _tried(subject, partial(check_clip, ".".join(keys[:-1]), name, pretrained.get(keys[:-1])))
         else:
             yield Check(
                 subject,

@@ -170,6 +170,8 @@ def convert(kind: Any, value: Any, where: str) -> Any:
             return float(value)
     if kind is float and isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} must be a finite number, got {value!r}")
+    if kind is int and isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError(f"{where} must fit into 64 bits, got {value!r}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{where} must be of type {kind.__name__}, got {value!r}")
     return value

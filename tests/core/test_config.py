@@ -71,6 +71,7 @@ BROKEN = [
     ("1: 2\n  a: 3", "steps: 3", "x.1 is not a known key"),
     ("", "  steps: 3\n", "x.steps is missing"),
     ("steps: 0", "steps: 3", "x.steps must be >= 1, got 0"),
+    ("steps: 1" + "0" * 19, "steps: 3", "x.steps must fit into 64 bits, got 1000"),
     ("steps: 3.0", "steps: 3", "x.steps must be of type int, got 3.0"),
     ("steps: true", "steps: 3", "x.steps must be of type int, got True"),
     ("steps:", "steps: 3", "x.steps must be of type int, got None"),

@@ -70,6 +70,15 @@ def test_switches_are_on_or_off(configure, text, value):
         ("", {"ENGINE": "slurm"}, r"SYNTHPAIRS_ENGINE must be one of local, ray; got 'slurm'"),
         ("", {"TIMEOUT_S": "0.5"}, r"SYNTHPAIRS_TIMEOUT_S must be >= 1, got 0.5"),
         ("", {"DEVICES": "[0"}, r"SYNTHPAIRS_DEVICES: not valid YAML"),
+        ("", {"LOG": "verbose"}, r"SYNTHPAIRS_LOG must be one of debug, info, warning, error; got 'verbose'"),
+        (
+            "",
+            {"LOG": "verbose\nfurther: 1"},
+            r"SYNTHPAIRS_LOG must be one of debug, info, warning, error; got 'verbose'",
+        ),
+        ("", {"LOG": "\udcff"}, r"SYNTHPAIRS_LOG: not UTF-8"),
+        ("", {"TRACKING": "0"}, r"SYNTHPAIRS_TRACKING must be on or off, got 0"),
+        ("", {"TRACKING": "no"}, r"SYNTHPAIRS_TRACKING must be on or off, got 'no'"),
         ("", {"BUDGET_HOURS": "-1"}, r"SYNTHPAIRS_BUDGET_HOURS must be >= 0, got -1"),
     ],
 )
