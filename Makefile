@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env repro experiments speed test flows lock
+.PHONY: help env repro experiments speed test flows rehearse hostile lock
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -37,6 +37,14 @@ test: $(STAMP) ## lint, declared dependencies, types, tests
 
 flows: $(STAMP) ## what a user does, by the real programs in fresh clones, with the smoke preset
 	pytest tests/flows -x --durations=15
+
+PRESET ?= paper
+
+rehearse: $(STAMP) ## a paper's preset to its report, with random weights and no network; PRESET=NAME: another than paper
+	pytest tests/rehearsal -x --preset=$(PRESET)
+
+hostile: $(STAMP) ## kills, and inputs that are broken or meant to break
+	pytest tests/hostile -x --durations=15
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 
