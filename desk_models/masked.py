@@ -93,7 +93,7 @@ def main() -> None:
     pool = training_pool()
     pair_list = describe(pool.scenes, training_rows())
     require_same_pair_list(TOKENIZER, pair_list)
-    tokens = torch.from_numpy(Encoder(vq).tokens(pool.pictures).astype(np.int32))
+    tokens = torch.from_numpy(Encoder(vq).tokens(pool.pictures, lambda _: None).astype(np.int32))
     logging.info("%.1f M parameters", sum(weight.numel() for weight in model.parameters()) / 1e6)
 
     def loss_of(trained: nn.Module, rng: np.random.Generator) -> Tensor:

@@ -11,7 +11,6 @@ from PIL import Image
 from synthpairs.core.images import decode_image
 from synthpairs.core.schema import candidate_key
 from synthpairs.core.storage import read_shard, shard_bytes, write_bytes
-from synthpairs.generation.diffusion.make import encoded as encoded_image
 from synthpairs.generation.masked.generator import MaskedGenerator
 from synthpairs.generation.masked.tokens import TOKENS
 from synthpairs.generation.masked.tokens import encoded as encoded_tokens
@@ -39,7 +38,7 @@ def generated(generator: MaskedGenerator, texts: list[str]) -> tuple[list[Sample
             tokens, _ = generator.decode(keys, batch)
             stored = [encoded_tokens(grid, None, vocabulary)["tokens"] for grid in tokens]
             generated_at = time.perf_counter()
-            pngs = [encoded_image(image, "png", marked=False)["png"] for image in generator.pictures(tokens)]
+            pngs = [_png(Image.fromarray((image * 255).round().astype(np.uint8))) for image in generator.pictures(tokens)]
             seconds.append((generated_at - started, time.perf_counter() - generated_at))
             samples += [Sample(*parts) for parts in zip(batch, stored, pngs, strict=True)]
             advance(len(batch))
@@ -50,14 +49,18 @@ def enlarged(samples: list[Sample], side: int, cells: int, vocabulary: int) -> l
     """The same samples with images of another size, and random tokens of another tokenizer."""
     rng = np.random.default_rng(0)
     return [
-        Sample(sample.text, rng.integers(0, vocabulary, cells).astype(TOKENS).tobytes(), _resized(sample.png, side))
+        Sample(
+            sample.text,
+            rng.integers(0, vocabulary, cells).astype(TOKENS).tobytes(),
+            _png(decode_image(sample.png).resize((side, side), Image.Resampling.BICUBIC)),
+        )
         for sample in samples
     ]
 
 
-def _resized(png: bytes, side: int) -> bytes:
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    decode_image(png).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -100,6 +100,7 @@ def pretrain_tokens(
     check_skipped(skipped, len(examples), params, section)
     words = prepare(model, examples, resampler.words)
     objective: Objective
+    collator: Callable[[Sequence[Example]], dict[str, Tensor]]
     if resampler.words is None:
         objective, collator = CausalLMObjective(model), collate
     else:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import MAX_SHOWN, Row, check_columns, column_names, lines
 from synthpairs.core.config import ParamsError
+from synthpairs.core.errors import error_line
 
 
 class _Record(NamedTuple):
@@ -54,7 +55,7 @@ def _csv_records(path: Path) -> Iterator[_Record]:
         try:
             cells = next(reader, None)
         except csv.Error as error:  # also for a field over the csv module's limit
-            yield _Record(consumed[0][0], [], consumed[0][1].rstrip("\r\n")(error))
+            yield _Record(consumed[0][0], [], consumed[0][1].rstrip("\r\n"), error_line(error))
             returned.extendleft(reversed(consumed[1:]))
             reader = csv.reader(feed(), strict=True)
         else:
