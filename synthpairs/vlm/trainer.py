@@ -7,12 +7,14 @@ import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -179,11 +181,22 @@ def checkpoint_to_resume(work: Path) -> Path | None:
 def _newest_checkpoint(work: Path) -> Path | None:
     complete = {}
     for path in sorted(work.glob("checkpoint-*")):
-        try:  # the Trainer writes its state last
+        try:  # the Trainer writes its state last, but a power cut may have cut any file
             complete[json.loads((path / "trainer_state.json").read_text())["global_step"]] = path
-        except (OSError, ValueError, KeyError):
+            for file in path.iterdir():
+                _check_whole(file)
+        except (OSError, ValueError, KeyError, SafetensorError):
+            complete = {step: other for step, other in complete.items() if other != path}
             shutil.rmtree(path)
     return complete[max(complete)] if complete else None
+
+
+def _check_whole(file: Path) -> None:
+    if file.suffix == ".safetensors":
+        with safe_open(file, "pt"):  # compares the file's size with its header
+            return
+    if file.suffix in (".bin", ".pt", ".pth") and not zipfile.is_zipfile(file):  # the directory is at the end
+        raise ValueError(f"{file} is cut")
 
 
 def check_disk_space(work: Path, objective: nn.Module, checkpoints: int) -> None:

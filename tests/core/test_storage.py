@@ -171,6 +171,48 @@ def test_pieces_of_the_same_fingerprint_and_code_or_recipe_are_reused(recipe, pr
     assert store.get("piece") is None
 
 
+@pytest.mark.parametrize(
+    "damaged", [b"", b"[1, 2", b"\0" * 9, b"[1]", b"3", b"null", b'{"a": 1}', b"\xff", b'["a\0"]'], ids=repr
+)
+def test_a_damaged_json_piece_is_none(project_root, caplog, damaged):
+    project_root()
+    store = ResultCache("scores", "f")
+
+    def stored():
+        return store.get_json("piece.json", lambda value: len(value) == 2)
+
+    assert (stored(), caplog.messages) == (None, [])
+    assert store.put_json("piece.json", (1, 2)) == stored() == [1, 2]
+    (store.path / "piece.json").write_bytes(damaged)
+    assert stored() is None
+    assert caplog.messages == [f"{store.path / 'piece.json'} is damaged and made again"]
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    calls = []
+
+    def recorded(name, function):
+        return lambda *arguments: calls.append(name) or function(*arguments)
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, recorded(name, getattr(os, name)))
+    write_bytes(tmp_path / "file", b"1")
+    write_table(tmp_path / "table", [{"key": "a", "score": 1.0}], SCHEMA)
+    with storage.TableWriter(tmp_path / "rows", SCHEMA) as table:
+        table.add({"key": "a"})
+    assert calls == ["fsync", "replace"] * 3
+
+
+def test_an_empty_or_cut_json_file_is_named_with_its_command(tmp_path):
+    path = tmp_path / "generator.json"
+    storage.write_json(path, {"inputs": {"format": "png"}, "device": "cpu"})
+    assert storage.read_json(path, "dvc repro images", ["inputs"])["device"] == "cpu"
+    for text in ("", path.read_text()[:20], "[]", "\0" * 30, '{"device": 1}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"generator\.json: .*run `dvc repro images` again"):
+            storage.read_json(path, "dvc repro images", ["inputs"])
+
+
 def test_a_second_process_cannot_enter_the_work_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     code = "from synthpairs.core.storage import ResultCache\nwith ResultCache('images', 'f', recipe=1).locked(): pass"

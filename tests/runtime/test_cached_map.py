@@ -23,6 +23,11 @@ def test_a_killed_run_does_only_what_is_missing(tmp_path, monkeypatch, edit_code
             cached_map(store, "write", items, lambda batch: upper(batch, kill_at="c"))
         assert cached_map(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
         assert calls == items
+        damaged = sorted(store.path.glob("*.json"))
+        for piece, payload in zip(damaged, (b"", b'["A", ', b"[]"), strict=True):
+            piece.write_bytes(payload)
+        assert cached_map(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
+        assert calls == [*items, *items], "damaged pieces are made again"
     edit_code()
     with ResultCache("captions", "test").locked() as store:
         assert cached_map(store, "write", items, lambda batch: [text * 2 for text in batch])[0] == "aa"

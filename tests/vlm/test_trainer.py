@@ -1,8 +1,10 @@
+import json
 import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import Trainer, TrainingArguments
 
 from synthpairs.vlm.model import assemble
@@ -69,6 +71,24 @@ def test_the_newest_complete_checkpoint_is_resumed_and_half_written_ones_are_rem
     (tmp_path / "checkpoint-18").mkdir()
     assert checkpoint_to_resume(tmp_path) == tmp_path / "checkpoint-12"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-12", "checkpoint-3"]
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt", "rng_state.pth"])
+@pytest.mark.parametrize(
+    "damage", [lambda whole: b"", lambda whole: whole[: len(whole) // 2], lambda whole: bytes(len(whole))]
+)
+def test_a_checkpoint_with_a_damaged_file_is_not_resumed(tmp_path, file, damage):
+    for step in (3, 12):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+        save_file({"weight": torch.zeros(9)}, folder / "model.safetensors")
+        for name in ("optimizer.pt", "rng_state.pth"):
+            torch.save({"state": torch.zeros(9)}, folder / name)
+    assert checkpoint_to_resume(tmp_path) == tmp_path / "checkpoint-12"
+    (tmp_path / "checkpoint-12" / file).write_bytes(damage((tmp_path / "checkpoint-12" / file).read_bytes()))
+    assert checkpoint_to_resume(tmp_path) == tmp_path / "checkpoint-3"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
 
 
 def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
