@@ -17,6 +17,7 @@ NOT_COUNTED = (
     "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route except `generate_tokens`, repairs "
     "and waiting."
 )
+NOT_MEASURED = "none measured on this machine (`--measure` does so for images and scores)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +124,9 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
         cost = f"; all {machine.gpus} for the whole time cost {_number(rent)}" if machine.price else ""
         parts.append(f"For {_time(run_total.serial)} of it one process works and the other GPUs are idle{cost}.")
     measured = dict.fromkeys(row.stage for row in rows if row.rate and row.rate.device.startswith(rates.HERE))
-    origin = f"measured on this machine for {' and '.join(measured)}" if measured else "none measured on this machine"
-    other = "others" if measured else "`--measure` times images and scores; all"
-    parts += [NOT_COUNTED, _bullets(run.notes), f"Rates, {origin} ({other} are of the machines and sources named):"]
-    parts.append(_bullets(dict.fromkeys(str(row.rate) for row in rows)))
+    here = f"measured on this machine for {' and '.join(measured)}, assumed for the rest" if measured else NOT_MEASURED
+    sources = _bullets(dict.fromkeys(str(row.rate) for row in rows))
+    parts += [NOT_COUNTED, _bullets(run.notes), f"Rates, {here}:", sources]
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")

@@ -123,7 +123,7 @@ def test_tables_and_assumptions():
     for line in (
         "For 60 min of it one process works", f"cost {3800 / 3600 * 4 * 2:.2g}.", "- this was assumed", "Not counted: ",
         "- pope, 9,000 items: 0.015", "- 0.25 s per answer", "7B parameters",
-        "Rates, none measured on this machine (`--measure` times",
+        "Rates, none measured on this machine (`--measure` does so",
     ):  # fmt: skip
         assert line in text
 
