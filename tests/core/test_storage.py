@@ -19,6 +19,7 @@ from synthpairs.core import storage
 from synthpairs.core.storage import (
     ResultCache,
     file_sha256,
+    locate_shard,
     read_shard,
     read_table,
     shard_bytes,
@@ -142,6 +143,18 @@ def test_a_shard_truncated_anywhere_is_an_error(tmp_path):
         with pytest.raises(ValueError, match=r"s\.tar: not a whole tar shard .* delete it") as error:
             list(read_shard(path))
         assert "\n" not in str(error.value)
+
+
+def test_a_shard_with_an_impossible_size_is_an_error(tmp_path):
+    path = tmp_path / "s.tar"
+    entry = tarfile.TarInfo("b.png")
+    for entry.size in (-512, 2**62):
+        path.write_bytes(shard_bytes([("a", {"txt": b"a dog"})])[:1024] + entry.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+        for read in (read_shard, locate_shard):
+            with pytest.raises(
+                ValueError, match=rf"s\.tar: not a whole tar shard \(a header says .* {entry.size} bytes\)"
+            ):
+                list(read(path))
 
 
 def test_hashes_of_folders_depend_on_names_and_contents(tmp_path):

@@ -1,8 +1,10 @@
 import dataclasses
 import io
+import os
 import pickle
 import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -44,6 +46,20 @@ def test_broken_pictures_are_none(processor, picture, png, tmp_path, monkeypatch
     sources = [png(0), png(0)[:-200], photo, photo[: len(photo) // 2], b"", tmp_path / "none.png", png(1)]
     whole = [image is not None for image in check_pictures(sources, processor.image_processor)]
     assert whole == [True, False, True, False, False, False, True]
+
+
+def test_pictures_from_outside_are_scaled_to_8_bits_and_limited(processor, tmp_path):
+    grey = np.arange(0, 256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(grey * 257).save(tmp_path / "deep.png")
+    Image.fromarray(grey.astype(np.uint8)).save(tmp_path / "plain.png")
+    (tmp_path / "program.eps").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    )
+    os.mkfifo(tmp_path / "pipe.png")
+    names = ("deep.png", "plain.png", "program.eps", "pipe.png")
+    deep, plain, *others = check_pictures((tmp_path / name for name in names), processor.image_processor)
+    assert torch.equal(deep.pixels(), plain.pixels())
+    assert others == [None, None]
 
 
 def test_examples_are_held_in_few_bytes():
