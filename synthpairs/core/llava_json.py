@@ -13,9 +13,9 @@ CHUNK = 2**20  # bytes read at once
 LONGEST = 2**22  # characters of a record; longer ones occur in broken files only
 SHOWN = 1000  # characters kept of text that is no valid JSON
 LEVELS = 500  # of nesting, fewer than Python's decoder reads: what it refuses as too deep opens with more characters
-MAX_KEYS = 100  # first keys by which the next element is found
+MAX_KEYS, MAX_KEY = 100, 100  # first keys by which the next element is found, and their characters
 _SPACE, _BETWEEN, _COLON = (re.compile(rf"[ \t\r\n{more}]*") for more in ("", ",", ":"))
-_FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
+_FIRST_KEY = re.compile(rf'\{{\s*("(?:[^"\\]|\\.){{0,{MAX_KEY}}}")\s*:')
 _DECODER = json.JSONDecoder(strict=False)  # line ends within strings are accepted
 
 
@@ -132,8 +132,9 @@ class _Window:
             else:
                 if end < len(self.text) or self.ended:  # a number at the end of the text may continue
                     self.at = end
-                    if isinstance(value, dict) and value and len(self.first_keys) < MAX_KEYS:
-                        self.first_keys.add(next(iter(value)))
+                    first = next(iter(value), None) if isinstance(value, dict) else None
+                    if first is not None and len(first) <= MAX_KEY and len(self.first_keys) < MAX_KEYS:
+                        self.first_keys.add(first)
                     return value
             self.read_on()
 
