@@ -116,7 +116,7 @@ def test_mutated_text_files(kind, tmp_path, conserved):
     assert len(captions) > 300
     kept, rejected = conserved(captions)
     assert len(kept) > 0
-    assert {"unreadable", "exact_duplicate"} <= set(rejected["reason"])
+    assert "exact_duplicate" in set(rejected["reason"])
 
 
 def test_mutated_parquet_files(tmp_path, conserved):
@@ -158,7 +158,7 @@ PIECES = [
     "\ud800", "\udfff", "\ufffd", "\U000e0041", "\U0010ffff", "a\u0301" * 40, "\u0e33" * 30, "\U0001f468\u200d\U0001f469", "<b>",
     "<PERSON>", "<image>", "</s>", "<|im_start|>", "[INST]", "{{ 7*7 }}", "{text}", "{0}", "%s", "%n", "${HOME}", "$(x)", "`x`",
     "&amp;", "&#x27;", "<!--", "<script>alert(1)</script>", "](http://x)", "| a |", "# ", "'; DROP TABLE", "=1+1", "../..",
-    "x" * 5000, "ab" * 200, " " * 400, "\u3000", "\u5b57" * 50, "cat", "dog", "a photo of", "on a mat", "1" * 60,
+    "x" * 5000, "ab" * 200, " " * 400, "\u3000", "\u5b57" * 50, "1" * 60, *["cat", "dog", "a photo of", "on a mat"] * 10,
 ]  # fmt: skip
 
 
@@ -174,5 +174,5 @@ def test_hostile_captions_are_kept_or_rejected(tmp_path, conserved):
     assert time.process_time() - start < 30
     assert len(kept) + len(rejected) == len(texts)
     assert len(kept) > 20
-    assert {"unusable", "alnum", "char_repetition", "words", "exact_duplicate"} <= set(rejected["reason"])
+    assert {"unusable", "alnum", "special", "words", "exact_duplicate"} <= set(rejected["reason"])
     assert not any("<b>" in text or "\0" in text or "\ufffd" in text for text in kept["text"])
