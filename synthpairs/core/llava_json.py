@@ -50,7 +50,8 @@ def read_member(file: IO[bytes], name: str, member: str) -> Iterator[Record]:
 
     ParamsError, beginning with `name`, when the file holds no such object.
     """
-    window, found, fault = _Window(file), False, None
+    window, found = _Window(file), False
+    fault: str | None = None
     try:
         if window.next_after(_SPACE) == "{":
             window.at += 1

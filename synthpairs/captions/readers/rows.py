@@ -150,7 +150,7 @@ def source_files(source: Source, key: str) -> list[Path]:
 
 def open_file(path: Path) -> IO[bytes]:
     """Open a file for reading bytes, decompressed if its name ends in .gz. ParamsError for text in UTF-16."""
-    file = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
+    file: gzip.GzipFile | io.BufferedReader = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
     if _UTF16.match(file.peek(4)):
         raise ParamsError([f"{path} is UTF-16; convert it with iconv -f UTF-16 -t UTF-8"])
     return file  # type: ignore[return-value]

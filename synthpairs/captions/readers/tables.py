@@ -51,7 +51,8 @@ def _saved(folder: Path) -> dict[str, Any]:
     """The splits of a data set that `save_to_disk` wrote."""
     from datasets import Dataset, concatenate_datasets  # takes seconds
 
-    whole, splits = folder / "dataset_dict.json", {}
+    whole = folder / "dataset_dict.json"
+    splits: dict[str, Any] = {}
     for split in json.loads(_inside(whole, folder).read_bytes())["splits"] if whole.is_file() else [""]:
         state = _inside(folder / split / "state.json", folder)
         files = [
