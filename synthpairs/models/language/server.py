@@ -220,7 +220,8 @@ class _Client:
             text, model = (text.encode("utf-8", "replace").decode() for text in texts)  # JSON may hold lone surrogates
             return Reply(text, model, choice.get("finish_reason") == "length")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise httpx2.DecodingError(f"no chat completion ({error!r}): {self._excerpt(content)}") from None
+            problem = f"no chat completion ({type(error).__name__}: {error}): {self._excerpt(content)}"
+            raise httpx2.DecodingError(problem) from None
 
     def _excerpt(self, content: bytes | bytearray) -> str:
         """Beginning of a reply on one line, without the key, which some servers repeat."""

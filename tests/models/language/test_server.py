@@ -104,6 +104,7 @@ HOSTILE = {
     "deep parts": (b'{"choices": ' + b'[{"a": ' * 10**5, r"no chat completion \(RecursionError"),
     "a huge number": (b"9" * 5000, r"no chat completion \(ValueError"),
     "a body of gzip": (b"\x1f\x8b\x08" + bytes(9), r"no chat completion \("),
+    "bytes that are no UTF-8": (b"\xff" * 10**6, r"no chat completion \(UnicodeDecodeError"),
     "no object": (b"[1]", r"no chat completion \(TypeError"),
     "no text": (chat(message={"content": {"a": 1}}), r"no chat completion \(AttributeError"),
 }
@@ -120,6 +121,7 @@ def test_a_hostile_reply_is_an_error_of_its_request(ask, chat_server, kind):
     tracemalloc.stop()
     assert re.search(f"^2 attempts, the last: .*{message}", replies[1].error), replies[1].error
     assert "\n" not in replies[1].error
+    assert len(replies[1].error) < 500
     assert [reply.error for reply in replies].count(None) == 3
     assert counts["attempts_in_vain"] == 2
     assert (time.monotonic() - started < 5, peak < 2**26) == (True, True)
