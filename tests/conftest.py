@@ -87,7 +87,7 @@ def loopback_hub(tmp_path, monkeypatch):
 @pytest.fixture
 def connection(chat_server, tmp_path):
     """Client settings for the chat server, with short timeouts."""
-    values = {"concurrency": 4, "timeout_s": 0.5, "attempts": 4, "first_wait_s": 0.01}
+    values = {"concurrency": 4, "timeout_s": 2.0, "attempts": 4, "first_wait_s": 0.01}
     return Server(url=chat_server.url, key="sesame", cache=tmp_path / "cache", **values)
 
 

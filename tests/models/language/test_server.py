@@ -97,8 +97,8 @@ def chat(**choice):
 
 HOSTILE = {
     "endless": ("endless", "DecodingError: the reply is longer than 4194304 bytes"),
-    "a drip": ("drip", r"no whole reply within 0.5 s \(SYNTHPAIRS_LLM_TIMEOUT\)"),
-    "a drip of headers": ("drip head", "no whole reply within 0.5 s"),
+    "a drip": ("drip", r"no whole reply within 2 s \(SYNTHPAIRS_LLM_TIMEOUT\)"),
+    "a drip of headers": ("drip head", "no whole reply within 2 s"),
     "HTML": (b"<html>busy</html>", r"no chat completion \(JSONDecodeError.*: <html>busy</html>$"),
     "deep JSON": (b"[" * 10**6, r"no chat completion \(RecursionError"),
     "deep parts": (b'{"choices": ' + b'[{"a": ' * 10**5, r"no chat completion \(RecursionError"),
@@ -124,7 +124,7 @@ def test_a_hostile_reply_is_an_error_of_its_request(ask, chat_server, kind):
     assert len(replies[1].error) < 500
     assert [reply.error for reply in replies].count(None) == 3
     assert counts["attempts_in_vain"] == 2
-    assert (time.monotonic() - started < 5, peak < 2**26) == (True, True)
+    assert (time.monotonic() - started < 60, peak < 2**26) == (True, True)
     assert ask()[0][1].text.startswith("A dog"), "errors are not cached"
 
 
@@ -202,7 +202,7 @@ def test_retry_after_is_respected(ask, chat_server):
     chat_server.script = {"dog": [(429, {"Retry_After": "1"})], "bus": [(429, {"Retry_After": value}) for value in odd]}
     started = time.monotonic()
     ask(attempts=5)
-    assert 0.9 <= time.monotonic() - started <= 5
+    assert 0.9 <= time.monotonic() - started <= 60
 
 
 def test_concurrency_is_limited(ask, chat_server):
