@@ -182,11 +182,11 @@ def _newest_checkpoint(work: Path) -> Path | None:
     complete = {}
     for path in sorted(work.glob("checkpoint-*")):
         try:  # the Trainer writes its state last, but a power cut may have cut any file
-            complete[json.loads((path / "trainer_state.json").read_text())["global_step"]] = path
+            step = json.loads((path / "trainer_state.json").read_text())["global_step"]
             for file in path.iterdir():
                 _check_whole(file)
+            complete[step] = path
         except (OSError, ValueError, KeyError, SafetensorError):
-            complete = {step: other for step, other in complete.items() if other != path}
             shutil.rmtree(path)
     return complete[max(complete)] if complete else None
 
