@@ -40,5 +40,5 @@ def test_a_preset_of_which_a_value_differs_is_not_named(root):
 
 
 def test_a_preset_without_a_comment_is_named(root):
-    Path("presets/mine.yaml").write_text("images: {}\n")
+    Path("presets/mine.yaml").write_text("images: {candidates: 1}\n")
     assert preset_lines() == ["> **Made with the preset `mine`.**"]
