@@ -116,7 +116,7 @@ def test_a_hostile_reply_is_an_error_of_its_request(ask, chat_server, kind):
     chat_server.script = {"dog": [step] * 2}
     started = time.monotonic()
     tracemalloc.start()
-    replies, counts = ask(most_failed=1, attempts=2)
+    replies, counts = ask(most_failed=1, attempts=2, timeout_s=2 if "drip" in kind else 60)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert re.search(f"^2 attempts, the last: .*{message}", replies[1].error), replies[1].error
