@@ -57,7 +57,8 @@ def disturbed(project: Path, stages: Sequence[str], times: int, seed: int) -> di
                 count["failed runs"] += _start(project, stage, rng.choice(WAYS)).wait() != 0
                 seconds[stage] = time.monotonic() - started
             shutil.rmtree(project / ".dvc/tmp/work" / stage.partition("@")[0], ignore_errors=True)  # no finished pieces
-            for limit in [rng.uniform(0, seconds[stage]) for _ in range(IN_A_ROW)] + [None]:
+            limits: list[float | None] = [rng.uniform(0, seconds[stage]) for _ in range(IN_A_ROW)]
+            for limit in [*limits, None]:
                 if _ended(project, stage, rng.choice(WAYS), limit, count):
                     break
             count["partial files"] += len(list(project.rglob(".*.partial")))
