@@ -78,7 +78,7 @@ def test_without_words_the_resampler_is_trained_through_the_language_model(
         right, wrong = (
             objective(**collate(examples) | {"pixel_values": shown})["loss"] for shown in (vectors, vectors.roll(1, 0))
         )
-    assert right < wrong - 0.1  # it says which caption is whose
+    assert right < wrong  # it says which caption is whose
 
 
 @pytest.mark.parametrize("layers", [None, 0])
