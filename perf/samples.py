@@ -38,7 +38,9 @@ def generated(generator: MaskedGenerator, texts: list[str]) -> tuple[list[Sample
             tokens, _ = generator.decode(keys, batch)
             stored = [encoded_tokens(grid, None, vocabulary)["tokens"] for grid in tokens]
             generated_at = time.perf_counter()
-            pngs = [_png(Image.fromarray((image * 255).round().astype(np.uint8))) for image in generator.pictures(tokens)]
+            pngs = [
+                _png(Image.fromarray((image * 255).round().astype(np.uint8))) for image in generator.pictures(tokens)
+            ]
             seconds.append((generated_at - started, time.perf_counter() - generated_at))
             samples += [Sample(*parts) for parts in zip(batch, stored, pngs, strict=True)]
             advance(len(batch))

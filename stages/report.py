@@ -12,7 +12,12 @@ from synthpairs.vlm.params import Vlm
 
 @stage(metrics="reports/headline.json")
 def main(
-    report: Report, select: Select, captions: CaptionParams, vlm: Vlm, encode_real_pairs: RealPairs, arms: list[Arm],
+    report: Report,
+    select: Select,
+    captions: CaptionParams,
+    vlm: Vlm,
+    encode_real_pairs: RealPairs,
+    arms: list[Arm],
     token_arms: list[TokenArm],
 ) -> Result:
     """Write reports/README.md, the figures that it shows and the tables behind `dvc plots`."""

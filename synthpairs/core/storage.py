@@ -275,16 +275,14 @@ class ResultCache:
         path = self.path / name
         return path.read_bytes() if path.exists() else None
 
-    def get_json(self, name: str, whole: Callable[[Any], bool]) -> Any:
-        """The value of a finished JSON piece; None where there is none, or one that is damaged: cut, or not `whole`."""
+    def get_json(self, name: str, whole: Callable[..., bool], *expected: object) -> Any:
+        """The value of a finished JSON piece; None where there is none or a damaged one: cut, or not `whole(value, *expected)`."""
         payload = self.get(name)
         if payload is None:
             return None
-        with contextlib.suppress(
-            ValueError, TypeError, LookupError, AttributeError
-        ):  # of `whole` too: it may be anything
+        with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):  # of `whole` too
             value = json.loads(payload)
-            if whole(value):
+            if whole(value, *expected):
                 return value
         log.warning("%s is damaged and made again", self.path / name)
         return None

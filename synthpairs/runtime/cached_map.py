@@ -24,7 +24,7 @@ def cached_map(
         for start in range(0, len(items), BATCH):
             batch = items[start : start + BATCH]
             file = f"{name}-{digest(batch)}.json"
-            done = store.get_json(file, lambda value, batch=batch: len(value) == len(batch))
+            done = store.get_json(file, lambda value, size: len(value) == size, len(batch))
             if done is None:
                 done = store.put_json(file, function(batch))
             results.extend(done)

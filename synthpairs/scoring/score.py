@@ -60,7 +60,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
         for shard, rows in manifest.groupby("shard"):
             piece = f"{digest(shard, file_sha256(images / str(shard)))}.json"
             result = store.get_json(
-                piece, lambda value, rows=rows: len(value["scored"]) + len(value["failed"]) == len(rows)
+                piece, lambda value, size: len(value["scored"]) + len(value["failed"]) == size, len(rows)
             )
             if result is None:
                 result = score_shard(images / str(shard), rows.to_dict("records"), scorer, spec, texts, submit)

@@ -55,7 +55,9 @@ def rehearsal(request, tmp_path_factory):
             "PYTHONPATH": str(base / "kenlm"),
         })  # fmt: skip
         # Vicuna and CLIP are converted by the commands that the preset names.
-        project.run("\n".join(re.findall(r"# (python -m synthpairs safetensors .+)", (ROOT / "presets/paper.yaml").read_text())))
+        project.run(
+            "\n".join(re.findall(r"# (python -m synthpairs safetensors .+)", (ROOT / "presets/paper.yaml").read_text()))
+        )
         for name in dict.fromkeys(["paper", preset, "rehearsal"]):
             project.run(f"python -m synthpairs preset {name}")
         doctor = project.run("python -m synthpairs doctor || true")  # this machine has no GPU, nor the disk for 7B

@@ -82,7 +82,9 @@ def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict
         progress("contamination", len(rows), "images") as advance,
     ):
         for name, images, keys in _images(rows, data):
-            cells = store.get_json(f"{name}.json", lambda value, keys=keys: {cell["key"] for cell in value} == keys)
+            cells = store.get_json(
+                f"{name}.json", lambda value, wanted: {cell["key"] for cell in value} == wanted, keys
+            )
             if cells is None:
                 cells = list(inspector.inspect(images))
                 cells += inspector.inspect((key, None) for key in sorted(keys - {cell["key"] for cell in cells}))

@@ -60,4 +60,6 @@ def test_privacy_is_that_of_the_selections_sources(results):
 def test_external_benchmarks_are_said_not_to_be_compared(results):
     assert "which only their harness reads" not in contamination(results)
     scored = {arm: numbers | {"mme": {"engine": "lmms-eval 0.7.3"}} for arm, numbers in results.benchmarks.items()}
-    assert "(not of `mme`, which only their harness reads)" in contamination(dataclasses.replace(results, benchmarks=scored))
+    assert "(not of `mme`, which only their harness reads)" in contamination(
+        dataclasses.replace(results, benchmarks=scored)
+    )
