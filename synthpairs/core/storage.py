@@ -276,7 +276,7 @@ class ResultCache:
         return path.read_bytes() if path.exists() else None
 
     def get_json(self, name: str, whole: Callable[..., bool], *expected: object) -> Any:
-        """The value of a finished JSON piece; None where there is none or a damaged one: cut, or not `whole(value, *expected)`."""
+        """The value of a finished JSON piece; None where there is none, or it is cut or not `whole(value, *expected)`."""
         payload = self.get(name)
         if payload is None:
             return None
