@@ -14,6 +14,8 @@ PLACEHOLDER = re.compile(r"(?!HEAD$)[A-Z][A-Z0-9]+")
 NOT_RUN = {
     "make test": "runs everything else",
     "make flows": "runs these tests",
+    "make rehearse*": "takes minutes; .ci/run does it after the flows",
+    "make hostile": "takes minutes; .ci/run does it after the flows",
     "make env": "installs for minutes; .ci/run does it before the flows",
     "make experiments": "takes over an hour; see tests/experiments",
     "dvc repro experiments/dvc.yaml*": "one stage of make experiments",
@@ -23,17 +25,18 @@ NOT_RUN = {
     "python -m desk_models.publish": "copies models that take hours to train; see tests/desk_models",
     "python -m synthpairs vote --voter NAME": "needs a browser; see tests/evaluation/preference",
     "python -m synthpairs vote --add FILE": "needs a file saved by a browser; see tests/evaluation/preference",
-    "python -m synthpairs preset paper": "needs a GPU; see tests/cli/test_presets.py",
-    "python -m synthpairs preset sdxl-lightning": "needs a GPU; see tests/cli/test_presets.py",
-    "python -m synthpairs preset synth2": "needs a GPU; see tests/cli/test_presets.py",
+    "python -m synthpairs preset paper": "needs a GPU; `make rehearse` runs it in small",
+    "python -m synthpairs preset sdxl-lightning": "needs a GPU; `make rehearse` runs it in small",
+    "python -m synthpairs preset synth2": "needs a GPU; `make rehearse` runs it in small",
     "dvc repro benchmark_tokens": "part of `dvc repro`; at the paper's scale for days",
     "dvc exp run -n bestof4 *": "generates four times as many images; as `random`",
     "python -m synthpairs compare HEAD random bestof4": "as `compare HEAD random`",
+    "dvc config cache.type hardlink": "of terabytes; what it does was seen in a small repository",
     "dvc repro --single-item": "used for timings",
     "ray start *": "needs a cluster; see tests/runtime/engine",
     "torchrun *": "needs several machines; see tests/runtime/test_launch.py",
     "uv pip install *": "installs libraries that are not pinned",
-    "python -m synthpairs safetensors *": "downloads from a hub; see tests/models/test_pickled_weights.py",
+    "python -m synthpairs safetensors *": "downloads from a hub; `make rehearse` runs it",
 }
 
 
