@@ -66,7 +66,10 @@ def test_cells_without_a_python_value_are_faulty_rows(parquet):
     captions = read(parquet(text=late), "parquet")
     assert "a.parquet row 2: text and source must be strings, got OverflowError" in captions[1].detail
     captions = read(parquet(text=["a cat", "a dog"], jpg=late), "parquet", image="jpg")
-    assert "a.parquet row 2: a picture must be encoded bytes or a path, got OverflowError" in captions[1].detail
+    assert (
+        "a.parquet row 2: a picture must be encoded bytes, a path or a mapping with bytes or path, got OverflowError"
+        in captions[1].detail
+    )
     captions = read(parquet(text=["a cat", "a dog"], n=pa.array([1, None], pa.int64())), "parquet", source="n")
     assert outcome(captions) == [("a cat", "unreadable"), ("a dog", None)]
     assert "text and source must be strings, got str and int" in captions[0].detail
