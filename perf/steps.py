@@ -17,19 +17,19 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from perf.paired import peak_mib
 from perf.samples import Sample, read
 from synthpairs.core.config import load_params
 from synthpairs.core.determinism import best_device, compute_dtype
-from synthpairs.core.images import decode_image
-from synthpairs.generation.masked.tokens import TOKENS, codebook_vectors
+from synthpairs.generation.masked.tokens import TOKENS
 from synthpairs.models.vq_tokenizer import TokenPicture
-from synthpairs.vlm.examples import Example, caption_examples, collate
+from synthpairs.vlm.examples import caption_examples, collate
 from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
+from synthpairs.vlm.pictures import Picture
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.training import CausalLMObjective, Objective
 from synthpairs.vlm.vq_tower import VqLlava, codebook
@@ -139,10 +139,9 @@ class Steps:
             first = self._done[route] * self._batch
             self._done[route] += 1
             indices = [index % len(self._samples) for index in range(first, first + self._batch)]
-            pixel_values = self._pixel_values([self._samples[index] for index in indices], route).bfloat16()
             batch = [
-                Example(self._examples[index].ids, self._examples[index].labels, pixels)
-                for index, pixels in zip(indices, pixel_values, strict=True)
+                dataclasses.replace(self._examples[index], picture=self._picture(self._samples[index], route))
+                for index in indices
             ]
             inputs = {name: value.to(best_device()) for name, value in self._collate(batch).items()}
         before = sum(clock.spent.values())
@@ -158,13 +157,11 @@ class Steps:
             self._optimizer.step()
             self._optimizer.zero_grad()
 
-    def _pixel_values(self, samples: list[Sample], route: Route) -> Tensor:
-        """Input of the vision tower: codebook vectors of the stored tokens, or pixels of the stored images."""
+    def _picture(self, sample: Sample, route: Route) -> Picture | TokenPicture:
+        """The stored tokens, of which a step takes codebook vectors, or the stored image, of which it takes pixels."""
         if route == "embeddings":
-            tokens = np.stack([np.frombuffer(sample.tokens, TOKENS).reshape(self._grid) for sample in samples])
-            return torch.from_numpy(codebook_vectors(tokens, self._book))
-        images = [decode_image(sample.png) for sample in samples]
-        return self._processor.image_processor(images, return_tensors="pt").pixel_values
+            return TokenPicture(np.frombuffer(sample.tokens, TOKENS).reshape(self._grid), self._book)
+        return Picture(sample.png, self._processor.image_processor, b"")
 
 
 def peak_memory(route: Route, shard: Path, tokenizer: str) -> float:

@@ -56,6 +56,7 @@ def workspace(root, tmp_path, monkeypatch):
     for name in [*variables, GROUP]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.setattr("synthpairs.runtime.tracking._curves", {})  # of trainings in other tests
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(json.dumps({"emoji": SECTION, "world": ["dog"], "of": str(tmp_path)}))
     yield tmp_path
