@@ -1,5 +1,6 @@
 """Tiny random models of the real classes, made once per session, and processes that tests start and kill."""
 
+import contextlib
 import json
 import os
 import signal
@@ -61,13 +62,9 @@ def tiny_clip(tmp_path_factory):
 
 @pytest.fixture
 def chat_server():
-    with ChatServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with serving(ChatServer()) as server:
         yield server
         server.hung.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -75,13 +72,9 @@ def loopback_hub(tmp_path, monkeypatch):
     """A model hub that this process's clients ask, with a cache in the test's directory."""
     from tests.hub import Hub
 
-    with Hub() as hub:
-        thread = threading.Thread(target=hub.serve_forever, args=(0.02,))
-        thread.start()
+    with serving(Hub()) as hub:
         hub.install(monkeypatch, tmp_path / "hub_cache")
         yield hub
-        hub.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -110,6 +103,19 @@ def project_root(tmp_path, monkeypatch):
 def edit_code(monkeypatch):
     """Changes the hash of the source code."""
     return lambda: monkeypatch.setattr("synthpairs.core.storage.source_hash", lambda program=None: "0" * 64)
+
+
+@contextlib.contextmanager
+def serving(server):
+    """The server, which answers in a thread until the context ends."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    with server:
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def tiny_tokenizer():

@@ -3,13 +3,13 @@
 import re
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.chat import ChatServer
+from tests.conftest import serving
 from tests.flows.project import Project, copy_of_this_tree
 from tests.hub import Hub
 from tests.pipeline import ROOT
@@ -29,14 +29,12 @@ def pytest_collection_modifyitems(items):
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The project after `dvc repro`, what the hub sent, and what the judges were asked."""
+    """The project after `dvc repro`, what `doctor` said before, and what the hub sent."""
 
     preset: str
     project: Project
     doctor: str
-    printed: str
     fetched: list[tuple[str, str, int]]  # model, file, bytes
-    asked: list[dict]
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +44,7 @@ def rehearsal(request, tmp_path_factory):
     captions = write_corpora(project.path / "corpora")
     write_kenlm(project.path / "models/kenlm", captions)
     install(base / "kenlm", "kenlm>=0.3")
-    with _serving(Hub()) as hub, _serving(ChatServer()) as chat:
+    with serving(Hub()) as hub, serving(ChatServer()) as chat:
         hub.models = write_hub(base / "hub")
         chat.reply = _reply
         project = replace(project, env=project.env | {
@@ -61,8 +59,8 @@ def rehearsal(request, tmp_path_factory):
         for name in dict.fromkeys(["paper", preset, "rehearsal"]):
             project.run(f"python -m synthpairs preset {name}")
         doctor = project.run("python -m synthpairs doctor || true")  # this machine has no GPU, nor the disk for 7B
-        printed = project.run("dvc repro", seconds=2400)
-        return Rehearsal(preset, project, doctor, printed, hub.fetched, chat.requests)
+        project.run("dvc repro", seconds=2400)
+        return Rehearsal(preset, project, doctor, hub.fetched)
 
 
 def install(folder, *packages):
@@ -80,19 +78,3 @@ def _reply(name, body):
         details = " and ".join(f"a {look} thing {place}" for look, place in zip(LOOKS[:5], PLACES, strict=False))
         return f"A {thing[1]} beside {details}"
     return "Yes"
-
-
-class _serving:
-    """Context of a server in a thread."""
-
-    def __init__(self, server):
-        self.server, self.thread = server, threading.Thread(target=server.serve_forever, args=(0.02,))
-
-    def __enter__(self):
-        self.thread.start()
-        return self.server
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()

@@ -3,10 +3,11 @@
 import io
 import json
 import random
-import tarfile
 
 import pandas as pd
 from PIL import Image, ImageDraw
+
+from synthpairs.core.storage import shard_bytes, write_bytes
 
 PAIRS = 40  # of each source
 THINGS = ["dog", "train", "clock", "bridge", "plate", "horse", "boat", "lamp", "child", "kite"]
@@ -81,20 +82,13 @@ def _write_llava(root, pairs):
 
 
 def _write_tars(folder, pairs):
-    folder.mkdir(parents=True)
     for shard in range(2):
-        with tarfile.open(folder / f"{shard:08}.tar", "w") as archive:
-            for number, (caption, picture) in list(enumerate(pairs))[shard::2]:
-                key = f"{shard:05}{number:04}"
-                record = {"key": key, "caption": caption, "status": "success", "width": 512, "original_width": 512}
-                for ending, content in (
-                    ("jpg", picture),
-                    ("txt", caption.encode()),
-                    ("json", json.dumps(record).encode()),
-                ):
-                    member = tarfile.TarInfo(f"{key}.{ending}")
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
+        samples = []
+        for number, (caption, picture) in list(enumerate(pairs))[shard::2]:
+            key = f"{shard:05}{number:04}"
+            record = {"key": key, "caption": caption, "status": "success", "width": 512, "original_width": 512}
+            samples.append((key, {"jpg": picture, "txt": caption.encode(), "json": json.dumps(record).encode()}))
+        write_bytes(folder / f"{shard:08}.tar", shard_bytes(samples))
 
 
 def _write_mix(root, pictures):

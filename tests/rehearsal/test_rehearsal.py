@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
+from synthpairs.core.config import read_mapping
 from tests.pipeline import ROOT
 from tests.rehearsal.conftest import install
 
@@ -36,7 +36,7 @@ def test_the_hub_sends_what_is_loaded_alone(rehearsal):
 
 def test_the_report_and_the_card_are_of_this_run(rehearsal):
     project = rehearsal.project.path
-    params = YAML(typ="safe").load(project / "params.yaml")
+    params = read_mapping(project / "params.yaml")
     report, card = (project / "reports/README.md").read_text(), (project / "data/export/README.md").read_text()
     for arm in params["arms"] + params["token_arms"]:
         assert json.loads((project / f"reports/benchmarks/{arm}.json").read_text())
@@ -56,7 +56,7 @@ def test_the_report_and_the_card_are_of_this_run(rehearsal):
 @pytest.mark.parametrize("number", [0, -1])
 def test_stock_transformers_of_two_versions_load_a_trained_model_alike(number, rehearsal, tmp_path_factory):
     """All weights, the same prompt, the same logits."""
-    arms = YAML(typ="safe").load(rehearsal.project.path / "params.yaml")["arms"]
+    arms = read_mapping(rehearsal.project.path / "params.yaml")["arms"]
     if not arms:
         pytest.skip("models that see through a VQ tokenizer are of this project's own class")
     arm = arms[number]
