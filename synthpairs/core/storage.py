@@ -258,12 +258,15 @@ class ResultCache:
         self.path = work_folder() / stage / code / fingerprint
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator["ResultCache"]:
-        """Lock the store; BlockingIOError when another process holds it."""
+    def locked(self, shared: bool = False) -> Iterator["ResultCache"]:
+        """Lock the store; BlockingIOError when another process holds it.
+
+        A shared lock keeps `clean` away alone: those who hold it put the same payload under the same name.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BlockingIOError(
                     f"{self.path} is in use by another run of this stage; wait for it or end it"

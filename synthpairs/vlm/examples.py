@@ -3,11 +3,12 @@
 import hashlib
 import logging
 import re
+import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import tee
+from itertools import islice
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -16,14 +17,18 @@ import torch
 from torch import Tensor
 from transformers import LlavaProcessor
 
+from synthpairs.core.schema import digest
+from synthpairs.core.storage import ResultCache
 from synthpairs.models.language.chat import control_tokens, has_control_token
 from synthpairs.models.vq_tokenizer import TokenPicture
+from synthpairs.runtime.launch import is_main_process
 from synthpairs.vlm.model import IMAGE_TOKEN, picture_tokens
 from synthpairs.vlm.params import Training
-from synthpairs.vlm.pictures import Picture, Source, check_pictures
+from synthpairs.vlm.pictures import Picture, Source, picture_digests, source_identity
 
 log = logging.getLogger(__name__)
 IGNORED = -100  # label of a token without loss
+CHUNK = 1024  # examples that are tokenised, and their pictures checked, at a time
 ROLES = {"user": "question", "assistant": "answer"}  # role of the chat template: key of a turn
 _AFTER_IMAGE = re.compile(f"(?<={IMAGE_TOKEN})(?!{IMAGE_TOKEN})")
 Segments = list[tuple[str, bool]]  # consecutive parts of a text, and whether each is learnt
@@ -39,14 +44,16 @@ class Conversation(NamedTuple):
     fault: str | None = None  # the reason to skip it, if there is one
 
 
-class Templated(NamedTuple):
-    """An example before it is tokenised."""
+class Row(NamedTuple):
+    """What an example is made of."""
 
     where: str  # what messages call it
-    segments: Segments
-    texts: list[str]  # that were put into the template
+    content: Any  # a JSON value that a Template takes
     picture: Source | TokenPicture | None
     fault: str | None = None  # the reason to skip it, if there is one
+
+
+Template = Callable[[Any], tuple[Segments, list[str]]]  # segments, and the texts that were put into them
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,10 @@ class Examples(Sequence[Example]):
         self._ids, self._learnt, self._starts = array("i"), bytearray(), array("q", [0])
         self._pictures: list[Picture | TokenPicture | None] = []
 
-    def add(self, ids: Sequence[int], labels: Sequence[int], picture: Picture | TokenPicture | None) -> None:
-        """Append an example."""
+    def add(self, ids: Sequence[int], learnt: Sequence[int], picture: Picture | TokenPicture | None) -> None:
+        """Append an example; `learnt` is 1 for each token with loss, else 0."""
         self._ids.extend(ids)
-        self._learnt.extend(label != IGNORED for label in labels)
+        self._learnt.extend(learnt)
         self._starts.append(len(self._ids))
         self._pictures.append(picture)
 
@@ -109,44 +116,48 @@ class Examples(Sequence[Example]):
 
 
 def caption_examples(
-    pairs: Iterable[tuple[str, str, Source | TokenPicture]], processor: LlavaProcessor, max_tokens: int
+    pairs: Iterable[tuple[str, str, Source | TokenPicture]],
+    processor: LlavaProcessor,
+    max_tokens: int,
+    store: ResultCache | None = None,
 ) -> tuple[Examples, dict[str, int]]:
     """Examples of (key, caption, picture) in LLaVA's template "plain": the picture, then caption and line end, learnt.
 
-    Examples are cut after `max_tokens`, and skipped where
-    nothing is left to learn. Returns the number of skipped pairs by reason too.
+    Examples are cut after `max_tokens`, and skipped where nothing is left to learn. Returns the number of skipped pairs by
+    reason too. What `store` holds of an earlier run is not tokenised again.
     """
-    texts = ((key, (caption or "").strip(), picture) for key, caption, picture in pairs)
-    plain = (
-        Templated(f"pair {key}", [(IMAGE_TOKEN, False), (f"{text}\n", True)], [text], picture)
-        for key, text, picture in texts
+    rows = (Row(f"pair {key}", (caption or "").strip(), picture) for key, caption, picture in pairs)
+    return _examples(
+        rows, lambda text: ([(IMAGE_TOKEN, False), (f"{text}\n", True)], [text]), processor, max_tokens, store
     )
-    return _examples(plain, processor, max_tokens)
 
 
 def instruction_examples(
-    rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int
+    rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int, store: ResultCache | None = None
 ) -> tuple[Examples, dict[str, int]]:
     """Examples of rows of INSTRUCTIONS, in the chat template; every answer and its end token are learnt."""
     pictures = (picture if isinstance(picture, bytes) else None for picture in rows["picture"])
     turns = ([] if turns is None else list(turns) for turns in rows["turns"])
     numbered = enumerate(zip(turns, pictures, strict=True), start=1)
     conversations = (Conversation(*row, where=f"row {number} of the instructions") for number, row in numbered)
-    return conversation_examples(conversations, processor, max_tokens)
+    return conversation_examples(conversations, processor, max_tokens, store)
 
 
 def conversation_examples(
-    conversations: Iterable[Conversation], processor: LlavaProcessor, max_tokens: int
+    conversations: Iterable[Conversation], processor: LlavaProcessor, max_tokens: int, store: ResultCache | None = None
 ) -> tuple[Examples, dict[str, int]]:
     """As `instruction_examples`, of conversations."""
 
-    def templated() -> Iterator[Templated]:
-        for one in conversations:
-            texts = [(turn[role] or "").strip() for turn in one.turns for role in ROLES.values()]
-            segments = chat_segments(one.turns, one.picture is not None, processor, one.picture_turn)
-            yield Templated(one.where, segments, texts, one.picture, one.fault)
+    def template(content: Any) -> tuple[Segments, list[str]]:
+        turns, pictured, picture_turn = content
+        texts = [(turn[role] or "").strip() for turn in turns for role in ROLES.values()]
+        return chat_segments(turns, pictured, processor, picture_turn), texts
 
-    return _examples(templated(), processor, max_tokens)
+    rows = (
+        Row(one.where, [one.turns, one.picture is not None, one.picture_turn], one.picture, one.fault)
+        for one in conversations
+    )
+    return _examples(rows, template, processor, max_tokens, store)
 
 
 def chat_segments(
@@ -191,51 +202,80 @@ def tokenize_segments(segments: Segments, processor: LlavaProcessor) -> tuple[li
 
 
 def _examples(
-    templated: Iterable[Templated], processor: LlavaProcessor, max_tokens: int
+    rows: Iterable[Row], template: Template, processor: LlavaProcessor, max_tokens: int, store: ResultCache | None
 ) -> tuple[Examples, dict[str, int]]:
     """The examples that can be trained on, and the number of skipped ones for each possible reason."""
     skipped = Counter(empty=0, control_token=0, too_long=0, unreadable_picture=0)
-    examples = Examples()
-    image, image_tokens = processor.image_token_id, picture_tokens(processor)
-    control = control_tokens(processor.tokenizer)
-
-    def skip(reason: str, where: str) -> None:
-        if not skipped[reason]:
-            log.warning("%s is skipped: %s; others are only counted", where, reason)
-        skipped[reason] += 1
-
-    def tokenized() -> Iterator[tuple[str, list[int], list[int], Source | TokenPicture | None]]:
-        for where, segments, texts, picture, fault in templated:
-            if fault is not None:
-                skip(fault, where)
-            elif not texts or not all(texts):
-                skip("empty", where)
-            elif any(has_control_token(text, control) for text in texts):
-                skip("control_token", where)  # it would end a turn, or stand for a picture that is not there
-            else:
-                ids, labels = tokenize_segments(segments, processor)
-                if image in ids:
-                    at = slice(ids.index(image), ids.index(image) + 1)
-                    ids[at], labels[at] = [image] * image_tokens, [IGNORED] * image_tokens
-                ids, labels = ids[:max_tokens], labels[:max_tokens]
-                if all(label == IGNORED for label in labels) or (
-                    picture is not None and ids.count(image) < image_tokens  # it may stand in a later turn
-                ):
-                    skip("too_long", where)
-                else:
-                    yield where, ids, labels, picture
-
-    sequences, again = tee(tokenized())
-    sources = (None if isinstance(source, TokenPicture) else source for *_, source in again)
-    pictures = check_pictures(sources, processor.image_processor)
-    for (where, ids, labels, source), picture in zip(sequences, pictures, strict=True):
-        if isinstance(source, TokenPicture):
-            examples.add(ids, labels, source)
-        elif source is not None and picture is None:
-            skip("unreadable_picture", where)
-        else:
-            examples.add(ids, labels, picture)
+    examples, encoder = Examples(), Encoder(template, processor, max_tokens)
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, CHUNK)):
+        encoded = encoder.encode(chunk) if store is None else _cached(chunk, encoder, store)
+        for row, one in zip(chunk, encoded, strict=True):
+            if isinstance(one, str):
+                if not skipped[one]:
+                    log.warning("%s is skipped: %s; others are only counted", row.where, one)
+                skipped[one] += 1
+                continue
+            ids, learnt, hashed = one
+            picture = row.picture
+            if picture is not None and not isinstance(picture, TokenPicture):
+                picture = Picture(picture, processor.image_processor, bytes.fromhex(hashed))
+            examples.add(ids, learnt, picture)
     return examples, dict(skipped)
+
+
+def _cached(chunk: Sequence[Row], encoder: "Encoder", store: ResultCache) -> list[Any]:
+    """What `encoder.encode` returns, computed once: in the main process of a training, while the others wait."""
+    inputs = [[row.fault or row.content, source_identity(row.picture)] for row in chunk]
+    name = f"{digest(encoder.identity, inputs)}.json"
+    while (done := store.get_json(name, lambda value: len(value) == len(chunk))) is None:
+        if is_main_process():
+            return store.put_json(name, encoder.encode(chunk))
+        time.sleep(0.1)
+    return done
+
+
+class Encoder:
+    """Tokenisation of rows in a template; `identity` is of all that it depends on beside the rows."""
+
+    def __init__(self, template: Template, processor: LlavaProcessor, max_tokens: int) -> None:
+        self._template, self._processor, self._max_tokens = template, processor, max_tokens
+        self._image_tokens = picture_tokens(processor)
+        self._control = control_tokens(processor.tokenizer)
+        tokenizer = processor.tokenizer.backend_tokenizer.to_str()
+        self.identity = digest(tokenizer, processor.chat_template, self._image_tokens, max_tokens)
+
+    def encode(self, rows: Sequence[Row]) -> list[Any]:
+        """JSON values: the reason to skip a row, or token ids, which of them are learnt (0 or 1), the picture's SHA-256."""
+        sequences = [self._tokenized(row) for row in rows]
+        sources = [
+            None if isinstance(one, str) or isinstance(row.picture, TokenPicture) else row.picture
+            for row, one in zip(rows, sequences, strict=True)
+        ]
+        encoded: list[Any] = []
+        for one, source, hashed in zip(sequences, sources, picture_digests(sources), strict=True):
+            unreadable = source is not None and hashed is None
+            encoded.append("unreadable_picture" if unreadable else one if isinstance(one, str) else [*one, hashed])
+        return encoded
+
+    def _tokenized(self, row: Row) -> str | tuple[list[int], list[int]]:
+        if row.fault is not None:
+            return row.fault
+        segments, texts = self._template(row.content)
+        if not texts or not all(texts):
+            return "empty"
+        if any(has_control_token(text, self._control) for text in texts):
+            return "control_token"  # it would end a turn, or stand for a picture that is not there
+        ids, labels = tokenize_segments(segments, self._processor)
+        image = self._processor.image_token_id
+        if image in ids:
+            at = slice(ids.index(image), ids.index(image) + 1)
+            ids[at], labels[at] = [image] * self._image_tokens, [IGNORED] * self._image_tokens
+        ids, learnt = ids[: self._max_tokens], [int(label != IGNORED) for label in labels[: self._max_tokens]]
+        # The picture may stand in a later turn.
+        if not any(learnt) or (row.picture is not None and ids.count(image) < self._image_tokens):
+            return "too_long"
+        return ids, learnt
 
 
 def check_skipped(skipped: dict[str, int], kept: int, params: Training, section: str) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
+from synthpairs.core.storage import ResultCache
 from synthpairs.vlm.adapters import adapt, check_quantizer, merged
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import caption_examples, check_skipped, conversation_examples, instruction_examples
@@ -28,7 +29,8 @@ def pretrain(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Pretrai
     section = "pretrain"
     model, processor = assemble(vlm)
     projector = only_projector(model)
-    examples, skipped = caption_examples(pairs, processor, params.max_length)
+    with ResultCache("pretrain", "examples").locked(shared=True) as store:
+        examples, skipped = caption_examples(pairs, processor, params.max_length, store)
     check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
     stats = None
@@ -77,12 +79,13 @@ def finetune(
         raise FileNotFoundError(f"{pretrained / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
     load_projector(model.model.multi_modal_projector, pretrained / PROJECTOR, f"dvc repro {stage}")
-    if params.instructions is None:
-        assert rows is not None
-        examples, skipped = instruction_examples(rows, processor, params.max_length)
-    else:
-        conversations = read_conversations(params.instructions, section)
-        examples, skipped = conversation_examples(conversations, processor, params.max_length)
+    with ResultCache("finetune", "examples").locked(shared=True) as store:
+        if params.instructions is None:
+            assert rows is not None
+            examples, skipped = instruction_examples(rows, processor, params.max_length, store)
+        else:
+            conversations = read_conversations(params.instructions, section)
+            examples, skipped = conversation_examples(conversations, processor, params.max_length, store)
     check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
     if params.projector_init is not None:

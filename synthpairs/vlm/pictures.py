@@ -5,11 +5,11 @@ The pixels of 665,000 pictures at 336 x 336 are 450 GB; the workers of the data 
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -21,7 +21,6 @@ from synthpairs.core.storage import Slice, read_bytes
 from synthpairs.runtime.launch import local_world_size
 
 Source = Image.Image | bytes | Path | Slice  # decoded, encoded, or where the encoded bytes are
-CHUNK = 1024  # pictures that are checked at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +43,38 @@ class Picture:
         return pixels.to(torch.bfloat16)
 
 
-def check_pictures(sources: Iterable[Source | None], processor: BaseImageProcessor) -> Iterator[Picture | None]:
-    """Each source as a Picture, in order; None where there is none, or it cannot be decoded to its end."""
-    remaining = iter(sources)
+def picture_digests(sources: Sequence[Source | None]) -> list[str | None]:
+    """SHA-256 of each picture's bytes, in hexadecimal; None where there is none, or it cannot be decoded to its end."""
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // local_world_size())) as pool:  # decoding releases the GIL
-        while chunk := list(islice(remaining, CHUNK)):
-            for source, digest in zip(chunk, pool.map(_digest, chunk), strict=True):
-                yield None if digest is None or source is None else Picture(source, processor, digest)
+        return list(pool.map(_digest, sources))
 
 
-def _digest(source: Source | None) -> bytes | None:
-    """SHA-256 of a picture that can be decoded to its end, else None."""
+def source_identity(source: object) -> Any:
+    """A JSON value that changes with a picture: its hash, or size and time of the file that holds it."""
+    if isinstance(source, Path):
+        try:
+            stat = source.stat()
+        except OSError as error:
+            return [str(source), error.strerror]
+        return [str(source), stat.st_size, stat.st_mtime_ns]
+    if isinstance(source, Slice):
+        return [source_identity(source.path), source.offset, source.size]
+    if isinstance(source, bytes | Image.Image):
+        return hashlib.sha256(source if isinstance(source, bytes) else source.tobytes()).hexdigest()
+    return type(source).__name__
+
+
+def _digest(source: Source | None) -> str | None:
     if source is None:
         return None
     try:
         if isinstance(source, Image.Image):
-            return hashlib.sha256(to_rgb(source).tobytes()).digest()
+            return hashlib.sha256(to_rgb(source).tobytes()).hexdigest()
         encoded = _encoded(source)
         decode_image(encoded, 1)  # of a JPEG every byte is read, but few pixels are made
     except (OSError, ValueError):
         return None
-    return hashlib.sha256(encoded).digest()
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def _encoded(source: bytes | Path | Slice) -> bytes:

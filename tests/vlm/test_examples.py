@@ -1,4 +1,5 @@
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
@@ -9,16 +10,19 @@ import sentencepiece
 import torch
 
 from synthpairs.core.schema import INSTRUCTIONS
-from synthpairs.core.storage import Slice, write_table
+from synthpairs.core.storage import ResultCache, Slice, write_table
 from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import (
     IGNORED,
+    Conversation,
     Example,
     caption_examples,
     check_skipped,
     collate,
+    conversation_examples,
     fingerprint,
     instruction_examples,
+    tokenize_segments,
 )
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
@@ -92,6 +96,47 @@ def test_rows_of_a_file_give_the_same_examples(processor, instructions, tmp_path
     assert len(examples) == 8
     assert fingerprint(examples) == fingerprint(expected)
     assert skipped == NONE
+
+
+def test_examples_of_a_killed_training_are_not_tokenised_again(processor, png, tmp_path, monkeypatch):
+    monkeypatch.setattr("synthpairs.vlm.examples.CHUNK", 2)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(png(0))
+    talk = row(*TALK)["turns"][0]
+    sources = [picture, None, png(1), b"no picture", None]
+    conversations = [Conversation(talk, source, where=f"record {index}") for index, source in enumerate(sources)]
+    expected, skipped = conversation_examples(conversations, processor, 120)
+    store = ResultCache("finetune", "examples")
+    tokenised = []
+    monkeypatch.setattr("synthpairs.vlm.examples.tokenize_segments",
+                        lambda *inputs: tokenised.append(1) or tokenize_segments(*inputs))  # fmt: skip
+
+    def again(max_tokens=120):
+        tokenised.clear()
+        with store.locked(shared=True), store.locked(shared=True):
+            examples, counts = conversation_examples(conversations, processor, max_tokens, store)
+        return len(tokenised), fingerprint(examples) == fingerprint(expected), counts == skipped
+
+    assert again() == (5, True, True)
+    assert again() == (0, True, True)
+    next(store.path.glob("*.json")).write_bytes(b"[")
+    assert again() in {(2, True, True), (1, True, True)}
+    picture.write_bytes(png(2))
+    assert again() == (2, False, True)
+    assert again(100)[:2] == (5, False)
+
+
+def test_a_process_of_a_training_waits_for_the_tokens_of_the_first(processor, instructions, monkeypatch):
+    rows, store = instructions(8), ResultCache("finetune", "examples")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("RANK", "1")
+    with ThreadPoolExecutor(1) as pool, store.locked(shared=True):
+        other = pool.submit(instruction_examples, rows, processor, 120, store)
+        with pytest.raises(TimeoutError):
+            other.result(0.5)
+        monkeypatch.setenv("RANK", "0")
+        first, _ = instruction_examples(rows, processor, 120, store)
+        assert fingerprint(other.result(60)[0]) == fingerprint(first)
 
 
 @pytest.mark.parametrize(
