@@ -40,8 +40,8 @@ flows: $(STAMP) ## what a user does, by the real programs in fresh clones, with 
 
 PRESET ?= paper
 
-rehearse: $(STAMP) ## a paper's preset to its report, with random weights and no network; PRESET=NAME: another than paper
-	pytest tests/rehearsal -x --preset=$(PRESET)
+rehearse: $(STAMP) ## a paper's preset to its report, with random weights and no network; PRESET=NAME: another than paper; LONG=1: with lmms-eval
+	pytest tests/rehearsal -x --preset=$(PRESET)$(if $(LONG), --lmms-eval)
 
 hostile: $(STAMP) ## kills, and inputs that are broken or meant to break
 	pytest tests/hostile -x --durations=15

@@ -16,9 +16,12 @@ from tests.pipeline import ROOT
 from tests.rehearsal.corpora import LOOKS, PLACES, write_corpora
 from tests.rehearsal.models import write_hub, write_kenlm
 
+UV = str(Path(sys.executable).with_name("uv"))
+
 
 def pytest_addoption(parser):
     parser.addoption("--preset", default="paper", help="paper, or one that is written after it")
+    parser.addoption("--lmms-eval", action="store_true", help="ask the trained models POPE through lmms-eval (6 GB)")
 
 
 def pytest_collection_modifyitems(items):
@@ -44,6 +47,10 @@ def rehearsal(request, tmp_path_factory):
     captions = write_corpora(project.path / "corpora")
     write_kenlm(project.path / "models/kenlm", captions)
     install(base / "kenlm", "kenlm>=0.3")
+    if request.config.getoption("--lmms-eval"):
+        last = project.path / "presets/rehearsal.yaml"
+        last.write_text(last.read_text().replace("pictures: []", "pictures: [pope]"))
+        project.env["UV_CACHE_DIR"] = subprocess.check_output([UV, "cache", "dir"], text=True).strip()
     with serving(Hub()) as hub, serving(ChatServer()) as chat:
         hub.models = write_hub(base / "hub")
         chat.reply = _reply
@@ -65,8 +72,7 @@ def rehearsal(request, tmp_path_factory):
 
 def install(folder, *packages):
     """Install packages alone, without what they need, into a folder for PYTHONPATH."""
-    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*uv, *packages], check=True)
+    subprocess.run([UV, "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages], check=True)
 
 
 def _reply(name, body):

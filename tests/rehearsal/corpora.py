@@ -1,15 +1,17 @@
-"""Small corpora in the formats that the paper presets name: LLaVA's JSON with images, img2dataset's tars, an lm-eval task."""
+"""Small corpora in the formats that the paper presets name: LLaVA's JSON with images, img2dataset's tars, benchmarks."""
 
 import io
 import json
 import random
 
 import pandas as pd
+from datasets import Dataset
 from PIL import Image, ImageDraw
 
 from synthpairs.core.storage import shard_bytes, write_bytes
 
 PAIRS = 40  # of each source
+POPE = 8  # questions
 THINGS = ["dog", "train", "clock", "bridge", "plate", "horse", "boat", "lamp", "child", "kite"]
 PLACES = [
     "beside a river",
@@ -45,6 +47,7 @@ def write_corpora(root):
         _write_tars(root / name, datacomp)
     _write_mix(root, [picture for _, picture in pretrain])
     _write_task(root / "benchmarks")
+    _write_pope(root / "benchmarks/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet")
     return [caption for caption, _ in pretrain + datacomp]
 
 
@@ -125,3 +128,15 @@ def _write_task(folder):
     }
     pd.DataFrame(rows).to_parquet(folder / "owner/sums/test.parquet")
     (folder / "sums.yaml").write_text(TASK)
+
+
+def _write_pope(path):
+    """POPE, as lmms-eval's own task reads it, with other questions."""
+    path.parent.mkdir(parents=True)
+    rows = {
+        "question_id": [str(n) for n in range(POPE)],
+        "question": [f"Is there a {thing}?" for thing in THINGS[:POPE]],
+        "answer": ["yes", "no"] * (POPE // 2),
+        "image": [Image.new("RGB", (60, 40), (30 * n, 90, 200)) for n in range(POPE)],
+    }
+    Dataset.from_dict(rows).to_parquet(path)

@@ -12,6 +12,7 @@ import pytest
 from synthpairs.core.config import read_mapping
 from tests.pipeline import ROOT
 from tests.rehearsal.conftest import install
+from tests.rehearsal.corpora import POPE
 
 
 def test_everything_is_there_before_and_nothing_is_left_to_do_after(rehearsal):
@@ -51,6 +52,16 @@ def test_the_report_and_the_card_are_of_this_run(rehearsal):
     assert "emoji" not in card.lower()
     assert "## The desk models" not in report
     assert ("## The Synth2 route" in report) == bool(params["token_arms"])
+
+
+@pytest.mark.skipif("not config.getoption('--lmms-eval')", reason="`make rehearse LONG=1` asks it")
+def test_lmms_eval_asks_the_trained_models(rehearsal):
+    project = rehearsal.project.path
+    for arm in read_mapping(project / "params.yaml")["arms"]:
+        pope = json.loads((project / f"reports/benchmarks/{arm}.json").read_text())["pope"]
+        assert (pope["engine"].split()[0], pope["n"]) == ("lmms-eval", POPE)
+        assert 0 <= pope["value"] <= 1
+        assert f"| pope | pope_accuracy | {POPE} |" in (project / "reports/README.md").read_text()
 
 
 @pytest.mark.parametrize("number", [0, -1])
