@@ -28,15 +28,16 @@ Figures = dict[str, bytes]  # PNG by file name
 
 
 def build(
-    results: SynthVLMResults, synth2: str, made_of: str, select: Select, params: Report, data: Path
+    results: SynthVLMResults, verdict: str, synth2: str, made_of: str, select: Select, params: Report, data: Path
 ) -> tuple[str, Figures]:
     """The page as Markdown and its figures, without those of the sections `synth2` and `made_of`; images are read from `data`.
 
-    Equal inputs give equal bytes.
+    `verdict` is that of the Synth2 route. Equal inputs give equal bytes.
     """
     compared = differences(results, params)
     drawn: Figures = {}
-    answers = summary(results, against_blind(results, params.key_tasks), compared, params)
+    answers = [summary(results, against_blind(results, params.key_tasks), compared, params)]
+    answers += [tables.values_table(results)] if results.arms else []
     sections = [
         *_images(results, select, params, data, drawn),
         *_arms(results, compared, select, drawn),
@@ -54,12 +55,12 @@ def build(
         "# Results",
         *preset_lines(),
         *outdated_lines(),
-        answers,
-        tables.values_table(results),
+        *(answers if results.arms or not verdict else ()),
+        verdict,
         *_strip(results, params, data, drawn),
         _contents(sections),
     ]
-    return "\n\n".join([*top, *sections]) + "\n", drawn
+    return "\n\n".join(filter(None, [*top, *sections])) + "\n", drawn
 
 
 def _strip(results: SynthVLMResults, params: Report, data: Path, drawn: Figures) -> list[str]:

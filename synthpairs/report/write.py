@@ -17,7 +17,7 @@ from synthpairs.report.page import build
 from synthpairs.report.params import Report
 from synthpairs.report.results import SynthVLMResults, read_synth2_results, read_synthvlm_results
 from synthpairs.report.sections import diversity
-from synthpairs.report.sections.synth2 import synth2
+from synthpairs.report.sections.synth2 import synth2, verdict
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.mixing import generated_pairs, real_pairs
 from synthpairs.selection.params import Select
@@ -52,7 +52,7 @@ def write_report(
     results = read_synthvlm_results(arms)
     scorer = read_json(DATA / "scores/scorer.json", "dvc repro scores", ["inputs"])
     made_of = ingredients.section(captions, vlm, results.generator, scorer)
-    page, others = build(results, section, made_of, select, report, DATA)
+    page, others = build(results, verdict(synth2_results, report), section, made_of, select, report, DATA)
     figures |= others
     for path in sorted((OUT / FIGURES).glob("*.png")):
         if path.name not in figures:

@@ -16,6 +16,7 @@ from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_
 from synthpairs.report.sections.summary import comparison, image_use
 from synthpairs.report.tables import bullets, estimate, figure_link, folded, number
 
+QUESTION = "**Do generated pairs of VQ tokens help a vision-language model beside real ones?**"
 QUESTIONS = {
     (MIXED, REAL): "*Does mixing in generated pairs help?*",
     (SYNTHETIC, REAL): "*Are generated pairs alone as good as real ones?*",
@@ -29,6 +30,15 @@ DRAWS = {
 Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of each pair, by the pairs' keys
 
 
+def verdict(results: Synth2Results, params: Report) -> str:
+    """Questions and answers for the top of the page, with the arms' values; empty without arms."""
+    if not results.arms:
+        return ""
+    compared = _compared(results, params)
+    answers = _answers(results, compared, claims(results, compared), params.key_tasks)
+    return "\n\n".join([QUESTION, bullets(answers), tables.values_table(results)])
+
+
 def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Report) -> tuple[str, dict[str, bytes]]:
     """The section as Markdown and its figures as PNG by file name; `diversity` is the text on the caption sets.
 
@@ -38,20 +48,17 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
     if not results.arms:
         none = "No arm was trained on VQ tokens (`token_arms` is empty), so the Synth2 route has no results here."
         return "\n\n".join(["## Diversity of the captions", *captions, none]), {}
-    comparisons = [arms for arms in QUESTIONS if set(arms) <= set(results.arms)]
-    compared = differences(results, params, comparisons)
-    tested = claims(results, compared)
+    compared = _compared(results, params)
     pairs = concept_matched(results.generated, results.real, max(1, params.pictures // 2), params.seed)
     drawn: dict[str, bytes] = {}
     parts = [
         "## The Synth2 route: training on VQ tokens",
-        _summary(results, compared, tested, params.key_tasks),
         "A language model writes captions for class names, the caption filters of the SynthVLM route are applied, and a masked "
         "generator produces a grid of VQ tokens for each caption. The VLM's vision tower is the VQ tokenizer of that generator, "
         "so it is trained on the tokens, and no image is decoded. " + _protocol(results.metrics["encode_real_pairs"]),
         *_arms(results, compared, drawn),
         "### Claims of the paper",
-        claims_table(tested),
+        claims_table(claims(results, compared)),
         "Two more are measured apart from this run: [fewer steps](experiments/learning_curves.md) and [faster "
         "training](experiments/speed.md).",
         "### From class names to pairs",
@@ -84,7 +91,14 @@ def _protocol(pairs: dict[str, Any]) -> str:
     )
 
 
-def _summary(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
+def _compared(results: Synth2Results, params: Report) -> pd.DataFrame:
+    """Differences between the arms of each question."""
+    return differences(results, params, [arms for arms in QUESTIONS if set(arms) <= set(results.arms)])
+
+
+def _answers(
+    results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]
+) -> list[str]:
     tasks = list(dict.fromkeys([CAPTIONING, *key_tasks]))
     blind = against_blind(results, tasks)
     used = image_use(blind[blind["task"].isin(key_tasks)], key_tasks)
@@ -93,11 +107,11 @@ def _summary(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Cl
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
             answers.append(f"{question} {comparison(one, other, rows, tasks)}")
-    answers += [
-        f"*Do the paper's claims hold here?* {claims_text(tested)}",
+    return [
+        *answers,
+        f"*Do the paper's claims hold here?* {claims_text(tested)} More on [each](#claims-of-the-paper).",
         f"*How certain is this?* {_sizes(results)}",
     ]
-    return bullets(answers)
 
 
 def _captioning(blind: pd.DataFrame) -> str:
@@ -145,7 +159,6 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
         f"`{REAL}` is trained on real pairs alone, `{SYNTHETIC}` on generated ones alone, `{MIXED}` on both. "
         "Intervals, rows without the image and best fixed answers are as above; images of the benchmarks go through "
         "the VQ tokenizer.",
-        tables.values_table(results),
         figure_link("token-arms.png", "value and interval of every arm on every task"),
         folded("Values, with and without the image", tables.arms_table(results)),
         folded(

@@ -8,7 +8,7 @@ from PIL import Image
 from stages import report as stage
 from synthpairs.core.storage import write_json
 from synthpairs.report.results import read_synth2_results
-from synthpairs.report.sections.synth2 import synth2
+from synthpairs.report.sections.synth2 import synth2, verdict
 from synthpairs.report.tables import FIGURES
 from tests.report.conftest import CODE_SKILL, PARAMS, TOKEN_ARMS, answers, png, write_answers
 
@@ -50,7 +50,8 @@ def test_real_pairs_that_the_generator_was_not_trained_on_are_said_to_break_the_
 def test_captions_are_compared_with_those_without_the_image(project):
     write_answers(project, "genpair", answers("genpair", CODE_SKILL | {"desk_caption": (0.1, 0.1)}))
     write_json(project / "models/desk/metrics.json", {"clip": {"n": 6}})
-    text, _ = section(read_synth2_results(TOKEN_ARMS))
+    results = read_synth2_results(TOKEN_ARMS)
+    text = verdict(results, PARAMS) + section(results)[0]
     assert re.search(r"`real-tokens` is better with the image \(0\.[67]\d\d \[.*\], without 0\.1\d\d \[.*\]\)", text)
     assert "`genpair` is not shown to be better with the image (" in text
     assert "Not measured: models/desk/metrics.json has no entry `masked`" in text
