@@ -1,4 +1,4 @@
-"""Experiment `learning_curves`: two arms of the Synth2 route; run by `dvc repro experiments/dvc.yaml:learning_curves`."""
+"""Experiment `learning_curves` of the Synth2 route; run by `dvc repro experiments/dvc.yaml:learning_curves`."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from synthpairs.experiments.learning_curves import (
     measure_learning_curves,
 )
 from synthpairs.experiments.params import Experiments
+from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.report.experiments.learning_curves import learning_curves_page
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.mixing import Mixing
@@ -19,6 +20,7 @@ from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 @stage(metrics="reports/experiments/learning_curves.json")
 def main(
     experiments: Experiments,
+    generate_tokens: GenerateTokens,
     mixing: Mixing,
     pretrain_tokens: Training,
     finetune_tokens: Finetune,
@@ -28,8 +30,8 @@ def main(
 ) -> Result:
     """Write reports/experiments/learning_curves.json, the page about it and its figure."""
     config = LearningCurvesConfig(
-        data=Path("data"), learning_curves=experiments.learning_curves, mixing=mixing, pretrain=pretrain_tokens,
-        finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch_size,
+        data=Path("data"), learning_curves=experiments.learning_curves, generate_tokens=generate_tokens, mixing=mixing,
+        pretrain=pretrain_tokens, finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch_size,
     )  # fmt: skip
     results = measure_learning_curves(config)
     write_bytes(Path("reports/experiments/learning_curves.png"), learning_curves_figure(results))

@@ -1,9 +1,9 @@
-"""Experiment `learning_curves`: captioning against the step of resampler pretraining, for two arms of the Synth2 route.
+"""Experiment `learning_curves`: captioning against the step of resampler pretraining, for arms of the Synth2 route.
 
 Synth2's figure 5 shows its benchmark against the step of training. Here that is the pretraining of the resampler, in
 which the arms differ. A language model that was not trained on the resampler's output at best repeats a word (CIDEr-D
 0.01, below blind), so at every point it is first fine-tuned for the same few steps on the caption questions of the
-instruction data.
+instruction data. Control sets are compared at the last step alone.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,10 @@ from synthpairs.core.storage import read_table
 from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.evaluation.benchmarks.answers import answer_first
 from synthpairs.experiments.params import LearningCurves
+from synthpairs.experiments.results import compare
+from synthpairs.experiments.token_controls import FEW, REGENERATED, control_data
 from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
+from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.selection.mixing import Mixing, token_training_set
 from synthpairs.vlm.llava import finetune, save_projector
 from synthpairs.vlm.model import load
@@ -41,6 +44,7 @@ class LearningCurvesConfig(TrialConfig):
     """Sections of params.yaml that the trials depend on; `pretrain` and `finetune` are those of the Synth2 route."""
 
     learning_curves: LearningCurves
+    generate_tokens: GenerateTokens
     mixing: Mixing
     resampler: Resampler
     batch: int  # questions per batch
@@ -52,14 +56,18 @@ class LearningCurvesConfig(TrialConfig):
 
 
 def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
-    """{measure, task, n, seeds, steps, arms, reached}: each arm's values [seed][step], and their `first_reached`."""
+    """{measure, task, n, seeds, steps, arms, reached, controls}: each arm's values [seed][step], and their `first_reached`.
+
+    `controls` are the results of `compare` for the control sets and arms at the last step, null without control sets.
+    """
     rows = caption_questions(config.instructions())
     items = read_table(config.data / f"tasks/{TASK}.parquet", "dvc repro tasks")
     seeds, steps = config.learning_curves.seeds, config.steps
+    controls = config.learning_curves.controls
     trials = [
-        Trial(set=arm, seed=seed, run=partial(_trial, arm, config.with_seed(seed), rows))
+        Trial(set=name, seed=seed, run=partial(_trial, name, config.with_seed(seed), rows))
         for seed in seeds
-        for arm in (BASELINE, MIXED)
+        for name in (BASELINE, MIXED, *controls)
     ]
     names = (
         "real_pairs",
@@ -68,11 +76,12 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
         f"tasks/{TASK}.parquet",
         f"tasks/{TASK}.yaml",
     )
-    seedless = replace(config, learning_curves=replace(config.learning_curves, seeds=[0]))
+    seedless = replace(config, learning_curves=replace(config.learning_curves, seeds=[0], controls=[]))
     answers = run_trials("learning_curves", seedless.fingerprint(names, config.resampler), trials)
     scores = answers.groupby(["set", "seed", "task"])["score"]
     means = {key: round(float(part.mean()), DECIMALS) for key, part in scores}
     arms = {arm: [[means[arm, seed, str(step)] for step in steps] for seed in seeds] for arm in (BASELINE, MIXED)}
+    last = answers[answers["task"] == str(steps[-1])].assign(task=TASK)
     return {
         "measure": MEASURE,
         "task": TASK,
@@ -81,6 +90,7 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
         "steps": steps,
         "arms": arms,
         "reached": first_reached(steps, arms[BASELINE], arms[MIXED]),
+        "controls": compare([*controls, BASELINE, MIXED], [TASK], last) if controls else None,
     }
 
 
@@ -100,8 +110,11 @@ def first_reached(
     return {"step": reached[0] if reached else None, "baseline": round(goal, DECIMALS)}
 
 
-def _trial(arm: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
+def _trial(name: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
     """Answers after each step, which is their `task`; a killed trial resumes from the finished pretraining."""
+    arm, data = name, config.data
+    if name in config.learning_curves.controls:
+        config = replace(config, learning_curves=replace(config.learning_curves, points=[1.0]))
     if not (work / "pretrained").exists():
 
         def save(step: int, projector: PerceiverResampler) -> None:
@@ -109,11 +122,13 @@ def _trial(arm: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Pat
                 (work / str(step)).mkdir(parents=True, exist_ok=True)
                 save_projector(projector, work / str(step))
 
-        pairs, _ = token_training_set(arm, config.mixing, config.data, config.resampler.tokenizer)
+        if name in (FEW, REGENERATED):
+            arm, data = BASELINE, control_data(name, data, config.generate_tokens, config.mixing.seed, work)
+        pairs, _ = token_training_set(arm, config.mixing, data, config.resampler.tokenizer)
         metrics = pretrain_tokens(pairs, config.vlm, config.resampler, config.pretrain, work / "pretrained", save)
         if metrics["steps"] != config.steps[-1]:
             raise ValueError(
-                f"{arm}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
+                f"{name}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
                 f"not {config.steps[-1]}: mend these captions, or increase pretrain_tokens.max_length in params.yaml"
             )
     tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]

@@ -30,15 +30,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurves:
-    """Captioning against the step of resampler pretraining, for two arms of the Synth2 route."""
+    """Captioning against the step of resampler pretraining, for arms and control sets of the Synth2 route."""
 
     seeds: list[Seed]  # of pair order, resampler weights and both trainings
     points: list[Annotated[float, Within(0, 1)]]  # shares of the pretraining's steps, increasing to 1
+    controls: list[Literal["few-real", "regenerated", "synthetic"]]  # further training sets, at the last point alone
     items: Annotated[int, Within(2)]  # first items of the benchmark
     reading: Reading
 
     def __post_init__(self) -> None:
         _check_different("learning_curves.seeds", self.seeds, 1)
+        _check_different("learning_curves.controls", self.controls)
         _check_increasing("learning_curves.points", self.points)
         if self.points[-1:] != [1]:
             raise ValueError(f"params.yaml: experiments.learning_curves.points must end with 1, got {self.points}")

@@ -24,47 +24,60 @@ from synthpairs.experiments.learning_curves import (
     measure_learning_curves,
 )
 from synthpairs.experiments.params import LearningCurves, Reading
+from synthpairs.experiments.token_controls import control_data
 from synthpairs.experiments.trials import answer_rows
 from synthpairs.generation.masked.tokens import encoded
 from synthpairs.selection.mixing import Mixing
 from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Training
 from tests.experiments.conftest import write_tasks
+from tests.generation.masked.conftest import settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import WORDS, parts, resampler, training, tuning  # noqa: F401
 
-GRID, CODES, CHANNELS = (2, 2), 32, 4  # of the tiny tokenizer
+CODES, CHANNELS = 32, 4  # of the tiny tokenizer
 QUESTION = "Describe the picture."
 
 
 @pytest.fixture
 def data(tmp_path):
     """All inputs; the VQ tokens of a pair determine which of WORDS is its caption."""
-    folder, rng = tmp_path / "data", np.random.default_rng(0)
-    grids = rng.integers(0, CODES, (len(WORDS), *GRID)).astype(np.uint16)
+    return write_data(tmp_path / "data", (2, 2))
+
+
+def write_data(folder, grid):
+    rng = np.random.default_rng(0)
+    grids = rng.integers(0, CODES, (len(WORDS), *grid)).astype(np.uint16)
     pairs = [
         {"key": f"k{n:02}", "text": WORDS[n % 5], "concept": "", "drawings": [], "tokens": grids[n % 5].ravel()}
         for n in range(24)
     ]
     write_table(folder / "real_pairs/pairs.parquet", pairs, REAL_PAIRS)
-    write_json(folder / "real_pairs/list.json", {"grid": GRID})
+    write_json(folder / "real_pairs/list.json", {"grid": grid})
     made = [(f"g{n}", encoded(grids[n], None, CODES) | {"txt": WORDS[n].encode()}) for n in range(len(WORDS))]
     write_bytes(folder / "generated_tokens/shard-0.tar", shard_bytes(made))
-    manifest = pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made]})
+    manifest = pd.DataFrame({"shard": "shard-0.tar", "key": [key for key, _ in made], "text": WORDS})
     manifest.to_parquet(folder / "generated_tokens/manifest.parquet")
-    generator = {"grid": GRID, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
+    generator = {"grid": grid, "codes": CODES, "channels": CHANNELS, "vectors": "hard"}
     write_json(folder / "generated_tokens/generator.json", {"inputs": generator})
     write_tasks(folder / "tasks", [TASK], QUESTION, WORDS)
     return folder
 
 
 @pytest.fixture
-def config(data, parts, resampler, training, tuning, monkeypatch):  # noqa: F811
+def config(data, parts, resampler, training, tuning, settings, monkeypatch):  # noqa: F811
     """Makes a config of ten steps, with changed `learning_curves`; the work store is in the test's directory."""
     monkeypatch.setenv("DVC_ROOT", str(data.parent))
-    values = {"seeds": [3], "points": [0.25, 1.0], "items": 4, "reading": Reading(steps=1, learning_rate=0.01)}
+    values = {
+        "seeds": [3],
+        "points": [0.25, 1.0],
+        "controls": [],
+        "items": 4,
+        "reading": Reading(steps=1, learning_rate=0.01),
+    }
     return lambda **changed: LearningCurvesConfig(
         learning_curves=LearningCurves(**values | changed),
-        mixing=Mixing(seed=7, draws=40, synthetic={"real-tokens": 0.0, "genpair": 0.5}),
+        generate_tokens=settings(),
+        mixing=Mixing(seed=7, draws=40, synthetic={"real-tokens": 0.0, "genpair": 0.5, "synthetic": 1.0}),
         pretrain=Training(**training),
         finetune=tuning(projector_learning_rate=0.01),
         vlm=parts,
@@ -104,6 +117,35 @@ def test_every_arm_and_seed_is_a_training_with_all_points(config, weights):
     values = [value for runs in results["arms"].values() for values in runs for value in values]
     assert values == [round(float(weights[name].sum()), 6) for name in names]
     assert len(set(values)) == len(values)
+
+
+def test_control_sets_are_compared_at_the_last_step(config, weights):
+    results = measure_learning_curves(config(seeds=[0, 1], controls=["few-real", "synthetic"]))
+    compared = results["controls"]
+    assert compared["sets"] == ["few-real", "synthetic", "real-tokens", "genpair"]
+    for name, row in compared["tasks"][TASK]["sets"].items():
+        assert row["seeds"] == [round(float(weights[f"{name}-{seed}/10"].sum()), 4) for seed in (0, 1)]
+    assert not any(key.endswith("/2") for key in weights if key.startswith(("few-real", "synthetic")))
+    assert measure_learning_curves(config(seeds=[0, 1]))["arms"] == results["arms"], (
+        "trials do not depend on the others"
+    )
+
+
+def test_control_sets_differ_in_one_thing_each(settings, tmp_path):  # noqa: F811
+    data, generate = write_data(tmp_path / "data", (4, 4)), settings()
+    few, again, made = (
+        pd.read_parquet(
+            control_data(name, data, generate, seed, tmp_path / f"{name}{seed}") / "real_pairs/pairs.parquet"
+        )
+        for name, seed in (("few-real", 1), ("few-real", 2), ("regenerated", 1))
+    )
+    assert len(few) == len(again) == len(made) == len(WORDS)
+    assert set(few["key"]) != set(again["key"])
+    assert few["text"].tolist() == made["text"].tolist()
+    assert few["key"].tolist() == made["key"].tolist()
+    real = pd.read_parquet(data / "real_pairs/pairs.parquet").set_index("key")["tokens"]
+    for table, same in ((few, True), (made, False)):
+        assert all((real[row["key"]] == row["tokens"]).all() == same for row in table.to_dict("records"))
 
 
 def test_results_are_deterministic_and_independent_of_earlier_points(config, weights, tmp_path, monkeypatch):

@@ -37,15 +37,15 @@ def has_control_token(text: str, control: re.Pattern[str]) -> bool:
 def without_control_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """The texts with a space in each special token, `< |im_end|>`, so that it is read as text; all others stay as they are."""
     control = control_tokens(tokenizer)
+    return [_parted(text, control) for text in texts]
 
-    def part(text: str) -> str:
-        while has_control_token(text, control):  # of tokens that overlap, one is left
-            if not control.search(text):
-                text = unicodedata.normalize("NFKC", text)
-            text = control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-        return text
 
-    return [part(text) for text in texts]
+def _parted(text: str, control: re.Pattern[str]) -> str:
+    while has_control_token(text, control):  # of tokens that overlap, one is left
+        if not control.search(text):
+            text = unicodedata.normalize("NFKC", text)
+        text = control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+    return text
 
 
 def render_chat(renderer: PreTrainedTokenizerBase | ProcessorMixin, messages: Sequence[dict[str, Any]]) -> str:
@@ -55,10 +55,11 @@ def render_chat(renderer: PreTrainedTokenizerBase | ProcessorMixin, messages: Se
     the limits of this module.
     """
     tokenizer = renderer.tokenizer if isinstance(renderer, ProcessorMixin) else renderer
+    control = control_tokens(tokenizer)
 
     def plain(content: Any) -> Any:
         if isinstance(content, str):
-            return without_control_tokens([content], tokenizer)[0]
+            return _parted(content, control)
         return [part | {"text": plain(part["text"])} if "text" in part else part for part in content]
 
     turns = [message | {"content": plain(message["content"])} for message in messages]

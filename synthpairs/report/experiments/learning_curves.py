@@ -8,7 +8,9 @@ import numpy as np
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
-from synthpairs.report.results import MIXED, REAL
+from synthpairs.experiments.token_controls import FEW, REGENERATED
+from synthpairs.report.experiments.tables import differences_table, values_table, verdict
+from synthpairs.report.results import MIXED, REAL, SYNTHETIC
 from synthpairs.report.sections.claims import HOLDS, OPPOSITE
 from synthpairs.report.tables import number
 
@@ -60,6 +62,23 @@ def _step(step: int | None, prefix: str = "") -> str:
     return "never" if step is None else f"{prefix}{step:,}"
 
 
+def _controls(results: dict[str, Any] | None) -> list[str]:
+    """Section on the control sets: what a training on generated pairs lacks."""
+    if results is None:
+        return []
+    return [
+        "## Why generated pairs help or do not",
+        f"**{verdict(results)}**",
+        f"`{FEW}` has as many real pairs as there are different generated captions, `{REGENERATED}` the same captions with "
+        f"tokens that the masked generator makes of them, `{SYNTHETIC}` generated captions with such tokens. All are drawn as "
+        f"often as the pairs of `{REAL}`. So `{REAL}` against `{FEW}` is what more different pairs are worth, `{REGENERATED}` "
+        f"against `{FEW}` what the generator loses, and `{SYNTHETIC}` against `{REGENERATED}` what the captions lose. For the "
+        "paper's claim to hold, more different pairs must be worth something, and generated ones must lose less than that.",
+        values_table(results),
+        differences_table(results),
+    ]
+
+
 def learning_curves_page(curves: dict[str, Any]) -> str:
     """The page as Markdown, with learning_curves.png next to it; `curves` as from `measure_learning_curves`."""
     seeds, steps = curves["seeds"], steps_to_baseline(curves)
@@ -79,5 +98,6 @@ def learning_curves_page(curves: dict[str, Any]) -> str:
         f"{curves['measure']} on {curves['task']} (n = {curves['n']:,}) by training step, with {len(seeds)} seeds per arm, "
         "trained separately from the main run. The band spans the seeds. `make experiments` runs this experiment.",
         markdown_table(head, rows, words=[0]),
+        *_controls(curves["controls"]),
     ]
     return "\n\n".join(parts) + "\n"

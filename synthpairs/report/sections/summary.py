@@ -74,7 +74,7 @@ def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str
     missed = [
         f"{number(row['detectable'])} on {row['task']}"
         for row in rows.to_dict("records")
-        if row["task"] in key_tasks and not row["better"]
+        if row["task"] in key_tasks and not row["better"] and row["detectable"] > 0  # 0 where all answers are equal
     ]
     if missed:
         parts.append(f"differences below {listed(missed)} would mostly be missed")

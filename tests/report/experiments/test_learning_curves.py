@@ -1,8 +1,10 @@
 from copy import deepcopy
 
+import pandas as pd
 import pytest
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
+from synthpairs.experiments.results import compare
 from synthpairs.report.experiments.learning_curves import learning_curves_page, steps_to_baseline
 from synthpairs.report.sections.claims import HOLDS, OPPOSITE
 
@@ -10,7 +12,7 @@ CURVES = {
     "measure": "cider_d", "task": "desk_caption", "n": 120, "seeds": [0, 1, 2], "steps": [100, 200, 300],
     "arms": {"real-tokens": [[0.2, 0.5, 0.9], [0.3, 0.6, 1.0], [0.1, 0.4, 0.8]],
              "genpair": [[0.9, 1.0, 1.1], [0.8, 1.0, 1.2], [1.0, 1.1, 1.2]]},
-    "reached": {"step": 100, "baseline": 0.9},
+    "reached": {"step": 100, "baseline": 0.9}, "controls": None,
 }  # fmt: skip
 NEVER = [[0.1, 0.1, 0.1]] * 3
 
@@ -46,3 +48,15 @@ def test_curves_show_every_seed_and_their_mean():
         "| `real-tokens` | 0.900 [0.800, 1.000] | 0.900 | 1.000 | 0.800 |\n"
         "| `genpair` | 1.167 [1.100, 1.200] | 1.100 | 1.200 | 1.200 |\n"
     ) in page
+
+
+def test_control_sets_have_a_section_of_their_own():
+    assert "## Why" not in learning_curves_page(CURVES)
+    names = ["few-real", "regenerated"]
+    answers = [
+        {"set": name, "seed": seed, "task": "desk_caption", "uid": str(item), "concept": str(item), "score": score + item % 3}
+        for name, score in zip(names, (2.0, 1.0), strict=True) for seed in (0, 1) for item in range(30)
+    ]  # fmt: skip
+    controls = compare(names, ["desk_caption"], pd.DataFrame(answers))
+    page = learning_curves_page(CURVES | {"controls": controls})
+    assert "**Against `few-real`: `regenerated` is worse on desk_caption (-1.000" in page
