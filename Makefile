@@ -43,8 +43,10 @@ PRESET ?= paper
 rehearse: $(STAMP) ## a paper's preset to its report, with random weights and no network; PRESET=NAME: another than paper; LONG=1: with lmms-eval
 	pytest tests/rehearsal -x --preset=$(PRESET)$(if $(LONG), --lmms-eval)
 
-hostile: $(STAMP) ## kills, and inputs that are broken or meant to break
-	pytest tests/hostile -x --durations=15
+SEED ?= 0
+
+hostile: $(STAMP) ## kills, and inputs that are broken or meant to break; SEED=N: others
+	pytest tests/hostile -x --durations=15 --seed=$(SEED)
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 

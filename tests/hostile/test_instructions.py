@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import random
 import re
 import resource
 
@@ -66,17 +65,18 @@ def instructions(tmp_path, png):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["values", "bytes"])
-def test_every_record_of_a_broken_file_is_an_example_or_counted_or_named(instructions, processor, tmp_path, kind):  # noqa: F811
-    rng = random.Random(kind)
+def test_every_record_of_a_broken_file_is_an_example_or_counted_or_named(
+    instructions, processor, tmp_path, chance, kind
+):  # noqa: F811
     outcomes = set()
     for _ in range(300):
         if kind == "values":
             records = RECORDS
-            for _ in range(rng.randint(1, 4)):
-                records = changed_value(records, rng)
+            for _ in range(chance.randint(1, 4)):
+                records = changed_value(records, chance)
             payload = json.dumps(records).encode()
         else:
-            payload = changed_bytes(json.dumps(RECORDS, ensure_ascii=False).encode(), rng)
+            payload = changed_bytes(json.dumps(RECORDS, ensure_ascii=False).encode(), chance)
         (tmp_path / "mix.json").write_bytes(payload)
         try:
             examples, skipped = conversation_examples(read_conversations(instructions, "finetune"), processor, 200)
@@ -160,8 +160,8 @@ def hostile_text(special, rng):
 
 
 @pytest.mark.parametrize("make", [smollm2, llama3, vicuna_tokenizer, unigram])
-def test_no_text_yields_a_special_token(make, tmp_path):
-    tokenizer, rng = make(tmp_path), random.Random(0)
+def test_no_text_yields_a_special_token(make, chance, tmp_path):
+    tokenizer = make(tmp_path)
     tokenizer.chat_template = TEMPLATE.replace("<|im_start|>", tokenizer.bos_token).replace(
         "<|im_end|>", tokenizer.eos_token
     )
@@ -172,7 +172,7 @@ def test_no_text_yields_a_special_token(make, tmp_path):
     def control(text):
         return [token for token in tokenizer(text, add_special_tokens=False).input_ids if token in forbidden]
 
-    texts = [hostile_text(special, rng) for _ in range(1500)]
+    texts = [hostile_text(special, chance) for _ in range(1500)]
     assert sum(map(bool, map(control, texts))) > 700, "they do as they come"
     plain = without_control_tokens(texts, tokenizer)
     assert [text for text in plain if control(text)] == []

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import random
 from copy import deepcopy
 from pathlib import Path
 
@@ -68,14 +67,13 @@ def test_a_value_of_any_type_is_read_or_named(section):
 
 
 @pytest.mark.timeout(120)
-def test_doctor_and_estimate_say_it_in_one_line(tmp_path, monkeypatch, caplog):
+def test_doctor_and_estimate_say_it_in_one_line(tmp_path, monkeypatch, caplog, chance):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    rng = random.Random(0)
     hard = [
         (path, value) for path in (("scores",), ("arms",)) for value in ([{"clip": "ViT-B-32"}], {1: {"clip": "x"}})
     ]
-    random_ones = [(rng.choice(list(paths(PARAMS))), rng.choice(VALUES)) for _ in range(40)]
+    random_ones = [(chance.choice(list(paths(PARAMS))), chance.choice(VALUES)) for _ in range(40)]
     for path, value in [*hard, *random_ones]:
         with contextlib.suppress(UnicodeEncodeError):  # lone surrogates, which no file holds
             YAML(typ="safe", pure=True).dump(replaced(path, value), Path("params.yaml"))

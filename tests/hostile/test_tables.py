@@ -1,7 +1,6 @@
 """Mutated files of captions and hostile captions: every row ends as kept or rejected, in bounded time and memory."""
 
 import json
-import random
 import shutil
 import time
 from collections import Counter
@@ -106,12 +105,12 @@ def conserved(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_mutated_text_files(kind, tmp_path, conserved):
-    rng, captions, whole = random.Random(0), [], FILES[kind][0].encode()
+def test_mutated_text_files(kind, tmp_path, conserved, chance):
+    captions, whole = [], FILES[kind][0].encode()
     source = source_of(tmp_path / "a", kind, **FILES[kind][1])
     with little_memory():
         for _ in range(300):
-            Path(source.path).write_bytes(mutated(whole, rng))
+            Path(source.path).write_bytes(mutated(whole, chance))
             captions += read(source)
     assert len(captions) > 300
     kept, rejected = conserved(captions)
@@ -119,8 +118,8 @@ def test_mutated_text_files(kind, tmp_path, conserved):
     assert "exact_duplicate" in set(rejected["reason"])
 
 
-def test_mutated_parquet_files(tmp_path, conserved):
-    rng, captions = random.Random(0), []
+def test_mutated_parquet_files(tmp_path, conserved, chance):
+    captions = []
     table = pa.table({"text": pa.array(TEXTS).dictionary_encode(), "from": LINES, "n": range(len(TEXTS)),
                       "when": pa.array([0, 2**62, 1, None, 2], pa.timestamp("us"))})  # fmt: skip
     pq.write_table(table, tmp_path / "whole")
@@ -128,15 +127,15 @@ def test_mutated_parquet_files(tmp_path, conserved):
     sources = [source_of(tmp_path / "a", "parquet", source=column) for column in ("from", "n", "when", None)]
     with little_memory():
         for _ in range(400):
-            (tmp_path / "a").write_bytes(mutated(whole, rng))
-            captions += read(rng.choice(sources))
+            (tmp_path / "a").write_bytes(mutated(whole, chance))
+            captions += read(chance.choice(sources))
     conserved(captions)
 
 
-def test_mutated_hugging_face_folders(tmp_path, conserved):
+def test_mutated_hugging_face_folders(tmp_path, conserved, chance):
     import datasets  # takes seconds
 
-    rng, captions, folder = random.Random(0), [], tmp_path / "a"
+    captions, folder = [], tmp_path / "a"
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict({"text": TEXTS}).save_to_disk(tmp_path / "saved")
     (tmp_path / "files").mkdir()
@@ -148,7 +147,7 @@ def test_mutated_hugging_face_folders(tmp_path, conserved):
         path = whole[number % len(whole)]
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(path.parent, folder)
-        (folder / path.name).write_bytes(mutated(path.read_bytes(), rng))
+        (folder / path.name).write_bytes(mutated(path.read_bytes(), chance))
         captions += read(source_of(folder, "huggingface"), 4 * SECONDS)
     conserved(captions)
 
@@ -162,10 +161,9 @@ PIECES = [
 ]  # fmt: skip
 
 
-def test_hostile_captions_are_kept_or_rejected(tmp_path, conserved):
-    rng = random.Random(0)
-    texts = [" ".join(rng.choices(PIECES, k=rng.randint(0, 6))) for _ in range(9000)]
-    texts += ["".join(chr(rng.randrange(0x110000)) for _ in range(rng.randint(1, 40))) for _ in range(1000)]
+def test_hostile_captions_are_kept_or_rejected(tmp_path, conserved, chance):
+    texts = [" ".join(chance.choices(PIECES, k=chance.randint(0, 6))) for _ in range(9000)]
+    texts += ["".join(chr(chance.randrange(0x110000)) for _ in range(chance.randint(1, 40))) for _ in range(1000)]
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
     start = time.process_time()
     with little_memory():

@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import io
-import random
 import resource
 import struct
 import tarfile
@@ -118,8 +117,7 @@ def small_tar():
 
 
 @pytest.mark.parametrize(("compressed", "count"), [("no", 2000), ("after", 700), ("before", 700)])
-def test_mutated_tars_end_as_rows(tmp_path, small_tar, compressed, count):
-    chance = random.Random(f"tars {compressed}")
+def test_mutated_tars_end_as_rows(tmp_path, small_tar, chance, compressed, count):
     path = tmp_path / ("a.tar" if compressed == "no" else "a.tar.gz")
     unreadable = 0
     for _ in range(count):
@@ -136,8 +134,7 @@ def test_mutated_tars_end_as_rows(tmp_path, small_tar, compressed, count):
     assert unreadable > count / 4
 
 
-def test_mutated_shards_are_read_or_one_error_that_names_the_file(tmp_path):
-    chance = random.Random("shards")
+def test_mutated_shards_are_read_or_one_error_that_names_the_file(tmp_path, chance):
     whole = shard_bytes((f"{number:04d}", {"png": encoded(size=(4, 4)), "txt": b"a cat"}) for number in range(3))
     path, errors = tmp_path / "s.tar", []
     for _ in range(3000):
@@ -192,8 +189,8 @@ def with_checksums(png):
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"])
 @pytest.mark.filterwarnings("ignore")
-def test_mutated_pictures_are_decoded_or_unreadable(form):
-    chance, errors = random.Random(form), []
+def test_mutated_pictures_are_decoded_or_unreadable(form, chance):
+    errors = []
     seeds = [payload for kind, payload in pictures() if kind == form]
     for number in range(1500):
         payload = mutated(chance.choice(seeds), chance)
