@@ -2,8 +2,11 @@
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import threading
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 
@@ -22,12 +25,21 @@ def end_with_parent(number: int, parent: int) -> None:
 def end_with_dvc() -> None:
     """End a stage with the `dvc` that started it, by SIGTERM; nothing in other processes.
 
-    Called before heavy imports, which take seconds. Under a shell that replaces itself by its last command, as bash and
-    zsh do, `dvc` is the parent.
+    Called before heavy imports, which take seconds. `dvc` is the parent under a shell that replaces itself by its last command,
+    as bash and zsh do, and the parent's parent under one that waits, as dash does.
     """
     if not os.environ.get("DVC_STAGE"):
         return
-    parent = os.getppid()
-    end_with_parent(signal.SIGTERM, parent)
-    if "LOCAL_RANK" not in os.environ and os.getsid(parent) != os.getsid(0):  # a launcher starts sessions of its own
+    dvc = os.getppid()
+    end_with_parent(signal.SIGTERM, dvc)
+    if sys.platform == "linux" and Path(f"/proc/{dvc}/comm").read_text().strip() in ("sh", "dash"):
+        dvc = int(Path(f"/proc/{dvc}/stat").read_text().rpartition(")")[2].split()[1])
+        threading.Thread(target=_end_with, args=[os.pidfd_open(dvc)], daemon=True).start()
+    if "LOCAL_RANK" not in os.environ and os.getsid(dvc) != os.getsid(0):  # a launcher starts sessions of its own
         os._exit(1)  # `dvc` ended while Python started: the parent is a process of another session that adopts orphans
+
+
+def _end_with(process: int) -> None:
+    """Send this process SIGTERM when that of the descriptor ends."""
+    select.select([process], [], [])
+    os.kill(os.getpid(), signal.SIGTERM)

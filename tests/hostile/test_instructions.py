@@ -65,9 +65,7 @@ def instructions(tmp_path, png):  # noqa: F811
 
 
 @pytest.mark.parametrize("kind", ["values", "bytes"])
-def test_every_record_of_a_broken_file_is_an_example_or_counted_or_named(
-    instructions, processor, tmp_path, chance, kind
-):  # noqa: F811
+def test_each_record_of_a_broken_file_is_used_counted_or_named(instructions, processor, tmp_path, chance, kind):  # noqa: F811
     outcomes = set()
     for _ in range(300):
         if kind == "values":

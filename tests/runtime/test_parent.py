@@ -1,6 +1,7 @@
 """Stages end with the `dvc` that started them, even when it is killed while they start or import."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +12,14 @@ import pytest
 from tests.conftest import alive, wait_for_end
 from tests.pipeline import ROOT
 
-# Stands for DVC: starts a stage by a shell that replaces itself, says its process id, and waits.
+# Stands for DVC: starts a stage by a shell, says the shell's process id, and waits. Bash replaces itself by the stage.
 DVC = """
-import subprocess, sys
-stage = subprocess.Popen(["bash", "--noprofile", "--norc", "-c", sys.executable + " -m stages.slow"])
+import os, subprocess, sys
+stage = subprocess.Popen([*os.environ["SHELL"].split(), "-c", sys.executable + " -m stages.slow"])
 print(stage.pid, flush=True)
 stage.wait()
 """
+SHELLS = ["bash --noprofile --norc", "dash"]
 SLOW = """
 import time
 from pathlib import Path
@@ -39,7 +41,7 @@ def project(tmp_path):
 
 
 def start(project, **variables):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": "slow"} | variables
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_STAGE": "slow", "SHELL": SHELLS[0]} | variables
     dvc = subprocess.Popen(
         [sys.executable, "-c", DVC], cwd=project, env=environment, stdout=subprocess.PIPE, text=True,
         start_new_session=True,
@@ -47,10 +49,13 @@ def start(project, **variables):
     return dvc, int(dvc.stdout.readline())
 
 
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("seconds", [0, 0.01, 0.03, 0.1, None], ids=lambda seconds: seconds or "imports")
-def test_a_stage_whose_dvc_is_killed_ends_before_it_writes(project, seconds):
+def test_a_stage_whose_dvc_is_killed_ends_before_it_writes(project, seconds, shell):
     """None: once the imports have begun."""
-    dvc, stage = start(project)
+    if not shutil.which(shell.split()[0]):
+        pytest.skip(f"{shell} is not installed")
+    dvc, stage = start(project, SHELL=shell)
     with dvc:
         if seconds is None:
             while not (project / "imports").exists():
@@ -65,8 +70,9 @@ def test_a_stage_whose_dvc_is_killed_ends_before_it_writes(project, seconds):
     assert not (project / "out").exists()
 
 
-def test_a_stage_goes_on_while_its_dvc_lives_and_without_one(project):
-    dvc, _ = start(project)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_stage_goes_on_while_its_dvc_lives_and_without_one(project, shell):
+    dvc, _ = start(project, SHELL=shell)
     assert dvc.wait() == 0
     (project / "out").unlink()
     dvc, stage = start(project, DVC_STAGE="")
