@@ -1,6 +1,5 @@
 """Stage `benchmark`: ask one arm's model every benchmark, with pictures and blind; run by `dvc repro benchmark@ARM`."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from synthpairs.vlm.model import load
 
 TESTED = (*get_args(Arm), *get_args(TokenArm), UNTRAINED)
 TABLES = Path("data/tasks")
-log = logging.getLogger(__name__)
 
 
 def tested_arm(arguments: Sequence[str]) -> str:
@@ -32,12 +30,10 @@ def tested_arm(arguments: Sequence[str]) -> str:
 @stage(metrics="reports/benchmarks/{arm}.json", arm=tested_arm)
 def main(arm: str, benchmark: Benchmark, external_benchmarks: ExternalBenchmarks) -> Result:
     """Write the arm's single answers, reports/benchmarks/items/ARM.parquet."""
-    tasks = benchmark.tasks.tokens if arm in get_args(TokenArm) else benchmark.tasks.pictures
-    if arm in get_args(TokenArm) and external_benchmarks.pictures:
-        log.warning(
-            "external_benchmarks.pictures is left out: lmms-eval does not know models that see through a VQ tokenizer"
-        )
-        external_benchmarks = replace(external_benchmarks, pictures=[])
+    if arm in get_args(TokenArm):  # lmms-eval does not know models that see through a VQ tokenizer
+        tasks, external_benchmarks = benchmark.tasks.tokens, replace(external_benchmarks, pictures=[])
+    else:
+        tasks, external_benchmarks = benchmark.tasks.pictures, replace(external_benchmarks, tokens=[])
     folder = MODELS / (arm if arm == UNTRAINED else f"{arm}/finetuned")
     more = run_lmms_eval(
         folder, external_benchmarks, benchmark

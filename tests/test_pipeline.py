@@ -76,7 +76,7 @@ def test_cached_outs_are_ignored_by_git_and_the_others_are_not(stages):
 
 def test_yaml_means_the_same_to_libyaml_and_without_it():
     """DVC reads with libyaml where `ruamel.yaml.clib` is installed, and libyaml refuses some of what YAML 1.2 allows."""
-    files = [name for name in repository_files() if name.endswith(".yaml")]
+    files = [name for name in repository_files() if name.endswith(".yaml") and "/captioning/" not in name]  # lm-eval's
     assert "params.yaml" in files
     for name in files:
         text = (ROOT / name).read_text()

@@ -46,7 +46,7 @@ def write_corpora(root):
     for name in ("datacomp", "cc3m", "cc12m"):
         _write_tars(root / name, datacomp)
     _write_mix(root, [picture for _, picture in pretrain])
-    _write_task(root / "benchmarks")
+    _write_tasks(root / "benchmarks", datacomp[:8])
     _write_pope(root / "benchmarks/lmms-lab-encoder/POPE/data/test-00000-of-00001.parquet")
     return [caption for caption, _ in pretrain + datacomp]
 
@@ -118,8 +118,12 @@ def _write_mix(root, pictures):
     (root / "llava_v1_5_mix665k.json").write_text(json.dumps(records))
 
 
-def _write_task(folder):
-    """The task `sums` for lm-eval, and its data set for SYNTHPAIRS_DATASETS."""
+def _write_tasks(folder, pairs):
+    """The task `sums` for lm-eval, its data set for SYNTHPAIRS_DATASETS, and that of `flickr30k_caption`."""
+    captioned = [
+        (f"s{number:07}", {"jpg": picture, "txt": caption.encode()}) for number, (caption, picture) in enumerate(pairs)
+    ]
+    write_bytes(folder / "clip-benchmark/wds_flickr30k/test/0.tar", shard_bytes(captioned))
     (folder / "owner/sums").mkdir(parents=True)
     rows = {
         "question": [f"{n} and {n}?" for n in range(8)],

@@ -37,14 +37,16 @@ MIX_665K = 665_298  # conversations of LLaVA-1.5's instruction mix
 IMAGENET_CLASSES = {
     "imagenet-1k": 1_000, "imagenet-12k": 11_821, "imagenet-21k-miil": 11_221, "imagenet-21k-goog": 21_843, "imagenet-22k": 21_841
 }  # fmt: skip
-# Questions of lmms-eval's tasks, by its data sets on the hub (huggingface.co/lmms-lab).
+# Questions of lmms-eval's tasks, by its data sets on the hub (huggingface.co/lmms-lab), and of ours with captions.
 QUESTIONS = {
+    "coco_caption": 5_000, "flickr30k_caption": 1_000,
     "gqa": 12_578, "mmbench_en_dev": 4_329, "mmbench_en_dev_static": 4_329, "mme": 2_374, "mmvet": 218, "pope": 9_000,
     "scienceqa": 4_241, "scienceqa_img": 2_017, "seedbench": 17_990, "vizwiz_vqa_val": 4_319, "vqav2_val": 214_354,
 }  # fmt: skip
 # Of lm-eval's tasks: subjects (external_benchmarks.limit applies to each), questions, tokens per question with answer (a guess).
 TEXTS = {"mmlu": (57, 14_042, 115)}
-GRADED = ("desk_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")  # their answers are not just right or wrong
+# Their answers are not just right or wrong.
+GRADED = ("coco_caption", "desk_caption", "flickr30k_caption", "mme", "mmvet", "vizwiz_vqa_val", "vqav2_val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def read_run(captions: int | None) -> Run:
         section(Benchmark, "benchmark").tasks.pictures,
     )
     own = {task: getattr(tasks, task.removeprefix("desk_")) for task in desk_tasks}
-    pictures, texts = _suite(external, notes)
+    pictures, tokens, texts = _suite(external, notes)
     models, token_arms = len(arms) + 1, len(section(list[TokenArm], "token_arms"))  # with the untrained one
     perplexity = section(Perplexity, "perplexity")
     work = [
@@ -144,6 +146,7 @@ def read_run(captions: int | None) -> Run:
                    [min(real, originals) if arm == "all-real" else pairs for arm in arms], size, notes),
         Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with and without images
         Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
+        Work("benchmark", "lm-eval, images", "benchmark", token_arms * sum(tokens.values()), size),
         Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
              (models + token_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + external.shots), size),
         Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
@@ -153,7 +156,7 @@ def read_run(captions: int | None) -> Run:
     return Run(
         captions=kept, images=painted * each, steps=images.num_inference_steps, side=images.image_size, arms=arms,
         llm_parameters=size,
-        items={task: count for task, count in (own | pictures | texts).items() if task not in GRADED},
+        items={task: count for task, count in (own | pictures | tokens | texts).items() if task not in GRADED},
         work=[row for row in work if row.count], notes=notes,
     )  # fmt: skip
 
@@ -270,15 +273,20 @@ def _conversations(path: Path) -> int:
         return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys only: quotes within texts are escaped
 
 
-def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Questions of the tasks of lmms-eval and of lm-eval, by task, without those of unknown size."""
-    sizes = {task: QUESTIONS.get(task, external.limit) for task in external.pictures}
-    pictures = {task: min(count, external.limit or count) for task, count in sizes.items() if count is not None}
+def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Questions of `pictures`, `tokens` and `text`, by task, without those of unknown size."""
+
+    def pictured(tasks: list[str]) -> dict[str, int]:
+        sizes = {task: QUESTIONS.get(task, external.limit) for task in tasks}
+        return {task: min(count, external.limit or count) for task, count in sizes.items() if count is not None}
+
+    pictures, tokens = pictured(external.pictures), pictured(external.tokens)
     known = {task: TEXTS[task] for task in external.text if task in TEXTS}
     texts = {task: min(count, subjects * (external.limit or count)) for task, (subjects, count, _) in known.items()}
-    if unknown := [task for task in external.pictures + external.text if task not in pictures | texts]:
+    named = external.pictures + external.tokens + external.text
+    if unknown := [task for task in named if task not in pictures | tokens | texts]:
         notes.append(f"external_benchmarks: the number of questions of {', '.join(unknown)} is not known; not counted")
-    return pictures, texts
+    return pictures, tokens, texts
 
 
 def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int) -> Work:

@@ -1,4 +1,4 @@
-"""External benchmarks: the paper's tasks with images through lmms-eval, text tasks (MMLU) through lm-eval.
+"""External benchmarks: the paper's tasks with images through lmms-eval, text (MMLU) and captioning through lm-eval.
 
 Data sets are downloaded from the hub into `HF_HOME`. Without a network they are read from the directory
 `SYNTHPAIRS_DATASETS`, as OWNER/NAME with the hub's files, or from a copied `HF_HOME`. Each lmms-eval task runs in a
@@ -26,6 +26,7 @@ from synthpairs.core.determinism import best_device
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import ResultCache, file_sha256
 from synthpairs.evaluation.benchmarks.answers import LoadedVlm
+from synthpairs.evaluation.benchmarks.cider import cider_scores
 from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
 from synthpairs.evaluation.benchmarks.lmms_environment import LOCK, lmms_python, lmms_version
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
@@ -33,6 +34,8 @@ from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmark
 log = logging.getLogger(__name__)
 DATASETS = "SYNTHPAIRS_DATASETS"
 RUNNER = Path(__file__).with_name("lmms_runner.py")
+CAPTIONING = Path(__file__).with_name("captioning")  # definitions of lm-eval tasks
+CIDER = "cider_d"  # their metric
 RESULT_KEYS = ("results", "groups", "group_subtasks", "configs", "versions", "higher_is_better", "n-samples")
 UNUSED = ("input", "target", "resps", "doc_hash", "token_counts")  # long fields of a sample
 LINES = 12  # of a failed task's log, in the error
@@ -70,22 +73,34 @@ def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark)
 def run_lm_eval(
     model: PreTrainedModel, processor: ProcessorMixin, external: ExternalBenchmarks, params: Benchmark
 ) -> HarnessResults:
-    """Results of `external_benchmarks.text`, without chat template; ValueError for an unknown task."""
-    if not external.text:
-        return HarnessResults()
-    manager = TaskManager(include_path=str(Path(external.include).absolute()) if external.include else None)
-    if unknown := [task for task in external.text if task not in manager.all_tasks]:
-        raise ValueError(f"params.yaml: external_benchmarks.text: lm-eval has no task {unknown[0]!r}")
-    owners = _local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
-    with contextlib.chdir(owners[0].parent) if owners else contextlib.nullcontext():
-        evaluated: Any = simple_evaluate(
-            LoadedVlm(model, processor, params.batch_size), tasks=external.text, num_fewshot=external.shots, limit=external.limit,
-            bootstrap_iters=0, task_manager=manager,
-        )  # fmt: skip
+    """Results of `external_benchmarks.tokens`, asked by the chat template, and of `.text`; ValueError for an unknown task."""
     results = HarnessResults()
-    for task in external.text:
-        results |= harness_results(task, evaluated, evaluated["samples"], f"lm-eval {version('lm-eval')}", params)
+    for key, shots in (("tokens", None), ("text", external.shots)):
+        if not (tasks := getattr(external, key)):
+            continue
+        included = [CAPTIONING] + ([Path(external.include).absolute()] if external.include else [])
+        manager = TaskManager(include_path=included)
+        if unknown := [task for task in tasks if task not in manager.all_tasks]:
+            raise ValueError(f"params.yaml: external_benchmarks.{key}: lm-eval has no task {unknown[0]!r}")
+        owners = _local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
+        with contextlib.chdir(owners[0].parent) if owners else contextlib.nullcontext():
+            evaluated: Any = simple_evaluate(
+                LoadedVlm(model, processor, params.batch_size), tasks=tasks, num_fewshot=shots, limit=external.limit,
+                bootstrap_iters=0, task_manager=manager, apply_chat_template=key == "tokens",
+            )  # fmt: skip
+        for samples in evaluated["samples"].values():
+            if CIDER in samples[0]:
+                _score_captions(samples)
+        for task in tasks:
+            results |= harness_results(task, evaluated, evaluated["samples"], f"lm-eval {version('lm-eval')}", params)
     return results
+
+
+def _score_captions(samples: list[dict]) -> None:
+    """Put each question's CIDEr-D in place of its prediction and references; lm-eval has that of all questions alone."""
+    predictions, references = zip(*(sample[CIDER] for sample in samples), strict=True)
+    for sample, score in zip(samples, cider_scores(predictions, references), strict=True):
+        sample[CIDER] = score
 
 
 def _local_owners() -> list[Path]:

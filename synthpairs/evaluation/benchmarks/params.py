@@ -30,8 +30,9 @@ class Benchmark:
 class ExternalBenchmarks:
     """Section `external_benchmarks`: external benchmarks; none at desk scale."""
 
-    pictures: list[str]  # tasks of lmms-eval, which runs in an environment of its own
-    text: list[str]  # tasks of lm-eval, without images
+    pictures: list[str]  # tasks of lmms-eval, which runs in an environment of its own; for arms of pictures
+    tokens: list[str]  # tasks of lm-eval with images, or those of `captioning/`; for arms of VQ tokens
+    text: list[str]  # tasks of lm-eval without images; for all
     shots: Annotated[int, Within(0, 64)]  # few-shot examples of the tasks of `text`
     limit: Annotated[int, Within(1)] | None  # first questions of each task; null: all of them
     include: str | None  # directory of further task definitions, of lmms-eval and lm-eval

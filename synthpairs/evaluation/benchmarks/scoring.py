@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow.parquet as pq
 from datasets import Dataset
 from PIL import Image
@@ -66,3 +67,18 @@ def option(row: dict, results: list[str]) -> dict[str, float]:
 def caption(row: dict, results: list[str]) -> dict[str, tuple[str, list[str]]]:
     """Prediction and references, from which the aggregation computes CIDEr-D over all items."""
     return {"cider": (results[0], row["answers"])}
+
+
+def encoded_images(rows: Dataset) -> Dataset:
+    """WebDataset samples whose images stay encoded, since lm-eval holds all samples several times."""
+    return rows.cast_column("jpg", datasets.Image(decode=False))
+
+
+def webdataset_image(row: dict) -> list[Image.Image]:
+    """The image of a WebDataset sample, RGB."""
+    return [decode_image(row["jpg"]["bytes"])]
+
+
+def webdataset_caption(row: dict, results: list[str]) -> dict[str, tuple[str, list[str]]]:
+    """Prediction and references of a WebDataset sample, the lines of its `txt`."""
+    return {"cider_d": (results[0], [line for line in row["txt"].split("\n") if line.strip()])}

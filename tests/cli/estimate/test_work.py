@@ -85,6 +85,7 @@ def test_the_desks_params(change):
         # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
         ({"external_benchmarks.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
         ({"external_benchmarks.pictures": ["pope"], "external_benchmarks.limit": 10}, 4 * (10 * 0.28 + 6)),
+        ({"external_benchmarks.tokens": ["coco_caption", "flickr30k_caption"]}, 3 * 6000 * 0.25),
         ({"external_benchmarks.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
         (
             {"external_benchmarks.text": ["mmlu"], "external_benchmarks.limit": 10, "external_benchmarks.shots": 0},

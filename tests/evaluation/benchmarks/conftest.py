@@ -27,7 +27,7 @@ SMALL = Tasks(
     instructions=Mix(pictures=40, turns=3, text=24),
 )  # fmt: skip
 PARAMS = Benchmark(tasks=RouteTasks(pictures=[], tokens=[]), batch_size=48, resamples=200, seed=0)
-EXTERNAL = ExternalBenchmarks(pictures=[], text=[], shots=0, limit=None, include=None)
+EXTERNAL = ExternalBenchmarks(pictures=[], tokens=[], text=[], shots=0, limit=None, include=None)
 
 
 def _png(name, style):
@@ -87,12 +87,12 @@ def log_likelihood(model, processor, context, end):
     return log_probs.gather(1, ids[0, start:, None]).sum().item()
 
 
-def directly(model, processor, question, picture):
-    """The greedy answer of three tokens by transformers alone; the image precedes the question."""
+def directly(model, processor, question, picture, tokens=3):
+    """The greedy answer by transformers alone; the image precedes the question."""
     content = ([{"type": "image"}] if picture else []) + [{"type": "text", "text": question}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     images = [Image.open(io.BytesIO(picture))] if picture else None
     inputs = processor(images=images, text=prompt, return_tensors="pt")
     with torch.no_grad():
-        ids = model.generate(**inputs, max_new_tokens=3, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+        ids = model.generate(**inputs, max_new_tokens=tokens, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     return processor.tokenizer.decode(ids, skip_special_tokens=True).split("\n")[0].strip()

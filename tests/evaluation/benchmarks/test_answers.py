@@ -115,7 +115,7 @@ def test_the_stage(tiny_vlm, task_directory, tmp_path, monkeypatch):
     save(copy.deepcopy(model), processor, Path("models/vlm/untrained"))
     Path("params.yaml").write_text("""\
 benchmark: {tasks: {pictures: [desk_sqa, desk_text], tokens: []}, batch_size: 48, resamples: 200, seed: 0}
-external_benchmarks: {pictures: [], text: [], shots: 5, limit: null, include: null}
+external_benchmarks: {pictures: [], tokens: [], text: [], shots: 5, limit: null, include: null}
 """)
 
     def run(arm):

@@ -126,10 +126,11 @@ aggregate_metric_list: [{metric: acc, weight_by_size: true}]
 
 
 def test_a_group_of_lm_eval_is_one_benchmark(tiny_vlm, subjects):
-    with pytest.raises(
-        ValueError, match=r"params\.yaml: external_benchmarks\.text: lm-eval has no task 'mmlu_of_nobody'"
-    ):
-        run_lm_eval(*tiny_vlm, replace(EXTERNAL, text=["mmlu_of_nobody"]), PARAMS)
+    for key in ("tokens", "text"):
+        with pytest.raises(
+            ValueError, match=rf"params\.yaml: external_benchmarks\.{key}: lm-eval has no task 'nobodys'"
+        ):
+            run_lm_eval(*tiny_vlm, replace(EXTERNAL, **{key: ["nobodys"]}), PARAMS)
     cwd = Path.cwd()
     results = run_lm_eval(*tiny_vlm, replace(EXTERNAL, text=["subjects"], shots=1, include=str(subjects)), PARAMS)
     assert Path.cwd() == cwd
