@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before its client is imported: tests ask no network
+
 from synthpairs.models.language.server import Server
 from tests.chat import ChatServer
 

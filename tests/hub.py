@@ -29,6 +29,7 @@ class Hub(ThreadingHTTPServer):
             constants, "HUGGINGFACE_CO_URL_TEMPLATE", self.url + "/{repo_id}/resolve/{revision}/{filename}"
         )
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(cache / "assets"))
         monkeypatch.setattr(hf_api.api, "endpoint", self.url)
 
 

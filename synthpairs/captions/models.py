@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.core.storage import file_sha256
-from synthpairs.models.hub import hub_record
+from synthpairs.models.hub import hub_record, licence
 from synthpairs.models.language.kenlm import Kenlm, kenlm_folder
 from synthpairs.models.language.server import Server
 
@@ -27,7 +27,7 @@ class Models:
     kenlm: Path | None  # directory of the 5-gram model, which each worker maps into memory
     server: Server | None
     blip: "BlipFilter | None"
-    hub: dict[str, dict[str, str]]  # by param: name, commit and hash of a hub model
+    hub: dict[str, dict[str, str]]  # by param: name, commit, hash and licence of a hub model
 
 
 def load_models(params: CaptionParams, writes: bool = False) -> Models:
@@ -57,5 +57,5 @@ def load_models(params: CaptionParams, writes: bool = False) -> Models:
         kenlm=kenlm,
         server=server,
         blip=blip,
-        hub={key: record for key, record in records.items() if record},
+        hub={key: record | {"licence": licence(record["model"])} for key, record in records.items() if record},
     )

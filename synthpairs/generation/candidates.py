@@ -24,6 +24,7 @@ from synthpairs.generation.batch import (
     WorkerBatchGenerator,
     files_hash,
 )
+from synthpairs.models.hub import licence
 from synthpairs.runtime.accelerator import tuning_flags
 from synthpairs.runtime.engine.scheduler import Poisoned, run
 from synthpairs.runtime.engine.worker_pool import worker_pool
@@ -76,8 +77,11 @@ def make_candidates(
         "batch": params.batch_size,
         "device": device,
     }
-    smallest_batch = {"smallest_batch": smallest} if smallest else {}
-    write_json(out / "generator.json", description | tuning | dict(spec.metadata) | smallest_batch)
+    more = {"smallest_batch": smallest} if smallest else {}
+    parts = (part for part in (generator.inputs, *generator.inputs.values()) if isinstance(part, dict))
+    if hub := [part["model"] for part in parts if "@" in part.get("model", "")]:
+        more["licences"] = {model: licence(model) for model in hub}
+    write_json(out / "generator.json", description | tuning | dict(spec.metadata) | more)
     limit = generator.tokenizer.model_max_length
     metrics = {
         "captions": len(captions),

@@ -6,12 +6,14 @@ A revision is a commit, a tag or a branch (`refs/pr/N` too); the commit that it 
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from synthpairs.core.storage import file_sha256
 
 _TIMEOUT_S = 5  # of a question about a model
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")  # no code, no pickles
+UNKNOWN = "unknown"  # licence
 CONVERTED = "converted_from.json"  # in a directory of weights that were pickles: the model that they are from
 
 
@@ -44,13 +46,42 @@ def locate_model(name: str, where: str, fetch: Callable[..., str] = fetch_model,
                 f"branch), or name {directory}"
             )
         raise FileNotFoundError(f"{where}{name!r} is neither {directory} nor OWNER/NAME@REVISION of a hub model")
-    from huggingface_hub import errors  # takes half a second to import
+    from huggingface_hub import errors, hf_hub_download  # takes half a second to import
 
+    refusals = (OSError, ValueError, errors.RevisionResolutionError, errors.HTTPError)
     try:
-        return Path(fetch(model, revision=revision))
-    except (OSError, ValueError, errors.RevisionResolutionError, errors.HTTPError) as error:
+        folder = Path(fetch(model, revision=revision))
+    except refusals as error:
         kind = ValueError if isinstance(error, ValueError) and not isinstance(error, OSError) else OSError
         raise kind(f"{where}{_hub_error(error, model, revision)}") from None
+    with suppress(*refusals):  # a model may do without a card
+        hf_hub_download(model, "README.md", revision=revision, cache_dir=_cards())
+    return folder
+
+
+def _cards() -> Path:
+    """Cache of model cards; not beside the weights, as a further file would change the hash of their directory."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_ASSETS_CACHE) / "synthpairs/cards"
+
+
+def licence(name: str) -> str:
+    """The licence that a hub model's card states, as `openrail++`; UNKNOWN without one.
+
+    Reads the card that was cached when the model was fetched, and asks no network.
+    """
+    from huggingface_hub import ModelCard, try_to_load_from_cache
+
+    model, _, revision = name.partition("@")
+    try:
+        card = try_to_load_from_cache(model, "README.md", _cards(), revision)
+        data = ModelCard.load(card, ignore_metadata_errors=True).data if isinstance(card, str) else {}
+    except Exception:  # a card is anybody's text, and of several errors of YAML none may end a stage
+        return UNKNOWN
+    stated = data.get("license")
+    stated = data.get("license_name") or stated if stated == "other" else stated
+    return ", ".join(stated) if isinstance(stated, list) else str(stated or UNKNOWN)
 
 
 def require_safetensors(folder: Path, name: str, key: str) -> None:

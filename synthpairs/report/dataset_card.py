@@ -11,7 +11,7 @@ from synthpairs.core.markdown import code, literal, markdown_table
 from synthpairs.core.schema import CANDIDATES, SELECTED
 from synthpairs.core.shards import shard_keys, shard_name
 from synthpairs.core.storage import read_json, read_table
-from synthpairs.report.ingredients import UNKNOWN, licences, licences_table, made_of
+from synthpairs.report.ingredients import MODELS, UNKNOWN, licences, licences_table, made_of
 from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
 from synthpairs.selection.candidates import read_candidates, read_captions
 from synthpairs.selection.params import Select
@@ -192,7 +192,7 @@ def dataset_card(params: Select, filtered_by: CaptionParams, arms: Sequence[str]
     generator = read_json(data / "images/generator.json", "dvc repro images", ["inputs", "fingerprint"])
     scorer = read_json(data / "scores/scorer.json", "dvc repro scores", ["inputs"])
     inputs = generator["inputs"]
-    names, terms = _licences(inputs["model"], origins, filtered_by)
+    names, terms = _licences(inputs["model"], generator.get("licences", {}), origins, filtered_by)
     return _TEMPLATE.format(
         licences="\n".join(f"- {name}" for name in names),
         # By name: `datasets` keeps what it has loaded under this text, and another version has other shards.
@@ -228,7 +228,9 @@ def _columns() -> str:
     return markdown_table(("column", "type", "in", "what it is"), rows)
 
 
-def _licences(model: str, origins: Mapping[str, int], captions: CaptionParams) -> tuple[list[str], str]:
+def _licences(
+    model: str, hub: Mapping[str, str], origins: Mapping[str, int], captions: CaptionParams
+) -> tuple[list[str], str]:
     """Hugging Face's names of the licences, `unknown` for those not known here, and paragraphs on them."""
     names, parts, other = set(), [], []
     desk = model.startswith(DESK_MODELS)
@@ -248,6 +250,7 @@ def _licences(model: str, origins: Mapping[str, int], captions: CaptionParams) -
         other.append(
             f"The generator {code(model)} has its publisher's licence, which may restrict the use of its images."
         )
+        other += [licences_table(hub, MODELS)] if hub else []
     known = licences(captions, sorted(set(origins) - set(ORIGINS)))
     if known:
         names |= {licence.lower() for licence in known.values()}

@@ -5,9 +5,10 @@ from typing import Any
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.core.markdown import code, literal, markdown_table
+from synthpairs.models.hub import UNKNOWN
 from synthpairs.vlm.params import Vlm
 
-UNKNOWN = "unknown"
+MODELS = "models of the hub, by their cards"
 
 
 def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mapping[str, Any]) -> dict[str, str]:
@@ -33,15 +34,24 @@ def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mappi
     }
 
 
-def section(captions: CaptionParams, vlm: Vlm, generator: Mapping[str, Any], scorer: Mapping[str, Any]) -> str:
-    """The report's section; models without a revision are of this project or of its packages."""
+def section(
+    captions: CaptionParams,
+    vlm: Vlm,
+    generator: Mapping[str, Any],
+    scorer: Mapping[str, Any],
+    *metrics: Mapping[str, Any],
+) -> str:
+    """The report's section; `metrics` are of the stages that record hub models.
+
+    Models without a revision are of this project or of its packages.
+    """
     trained = {"vision tower": vlm.vision_tower, "language model": vlm.llm, "LoRA adapter": vlm.adapter}
     rows = made_of(captions, generator, scorer) | {name: code(model) for name, model in trained.items() if model}
-    models = [model for model in rows.values() if "@" in model]
-    note = "Models of the hub have their publishers' licences, which are not looked up here." if models else ""
+    records = [record for stage in metrics for record in stage.get("hub", {}).values()]
+    models = generator.get("licences", {}) | {record["model"]: record.get("licence", UNKNOWN) for record in records}
     known = licences(captions, (source.name for source in captions.sources))
-    parts = ["## What it was made of", markdown_table(("what", "value"), rows.items()), licences_table(known), note]
-    return "\n\n".join(filter(None, parts))
+    tables = [markdown_table(("what", "value"), rows.items()), licences_table(known), licences_table(models, MODELS)]
+    return "\n\n".join(["## What it was made of", *filter(None, tables)])
 
 
 def licences(captions: CaptionParams, names: Iterable[str]) -> dict[str, str]:
@@ -50,10 +60,10 @@ def licences(captions: CaptionParams, names: Iterable[str]) -> dict[str, str]:
     return {name: stated.get(name) or UNKNOWN for name in names}
 
 
-def licences_table(known: Mapping[str, str]) -> str:
-    """Table of what `licences` returns; empty without files."""
+def licences_table(known: Mapping[str, str], of: str = "captions from files") -> str:
+    """Table of licences by name; empty without any."""
     rows = [(code(name), literal(licence)) for name, licence in known.items()]
-    return markdown_table(("captions from files", "licence"), rows) if rows else ""
+    return markdown_table((of, "licence"), rows) if rows else ""
 
 
 def _filters(captions: CaptionParams) -> list[str]:

@@ -51,7 +51,9 @@ def write_report(
     section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
     results = read_synthvlm_results(arms)
     scorer = read_json(DATA / "scores/scorer.json", "dvc repro scores", ["inputs"])
-    made_of = ingredients.section(captions, vlm, results.generator, scorer)
+    trainings = chain(results.trainings.values(), synth2_results.trainings.values())
+    trained = [metrics for by_arm in trainings for metrics in by_arm.values()]
+    made_of = ingredients.section(captions, vlm, results.generator, scorer, results.caption_metrics, *trained)
     page, others = build(results, verdict(synth2_results, report), section, made_of, select, report, DATA)
     figures |= others
     for path in sorted((OUT / FIGURES).glob("*.png")):

@@ -169,7 +169,8 @@ def test_hub_models_are_fetched_without_code_and_recorded(language_model, settin
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     models = load_models(settings(llm="owner/name@v1"))
-    assert models.hub == {"llm": {"model": "owner/name@v1", "commit": "0123456789" * 4, "sha256": models.weights}}
+    record = {"model": "owner/name@v1", "commit": "0123456789" * 4, "sha256": models.weights, "licence": "unknown"}
+    assert models.hub == {"llm": record}
     local = load_models(settings())
     assert (local.weights, local.hub) == (models.weights, {})
 

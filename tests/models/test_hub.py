@@ -6,7 +6,8 @@ import httpx2
 import pytest
 from huggingface_hub import errors
 
-from synthpairs.models.hub import hub_record, model_folder
+from synthpairs.core.storage import file_sha256
+from synthpairs.models.hub import UNKNOWN, hub_record, licence, model_folder
 
 RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))
 
@@ -68,3 +69,28 @@ def test_an_error_of_the_hub_is_one_line_with_the_param(error, kind, message):
     with pytest.raises(kind, match=f"^params.yaml: x.y: .*{message}") as caught:
         model_folder("owner/name@v1", "x.y", refuse)
     assert "\n" not in str(caught.value)
+
+
+CARDS = {
+    "plain": ("license: openrail++", "openrail++"), "own": ("license: other\nlicense_name: stabilityai", "stabilityai"),
+    "two": ("license: [mit, apache-2.0]", "mit, apache-2.0"), "silent": ("language: en", UNKNOWN),
+    "broken": ("license: [mit", UNKNOWN), "bare": (None, UNKNOWN),
+}  # fmt: skip
+
+
+def test_a_licence_is_the_cards_which_comes_with_the_model_and_stays_out_of_its_directory(
+    tmp_path, loopback_hub, monkeypatch
+):
+    for name, (header, _) in CARDS.items():
+        folder = loopback_hub.models[f"owner/{name}"] = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        before = file_sha256(folder)
+        if header:
+            (folder / "README.md").write_text(f"---\n{header}\n---\n# A model\n")
+        assert hub_record(f"owner/{name}@main", model_folder(f"owner/{name}@main", "x.y"))["sha256"] == before
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert {name: licence(f"owner/{name}@main") for name in CARDS} == {
+        name: known for name, (_, known) in CARDS.items()
+    }
+    assert licence("owner/never-fetched@main") == UNKNOWN

@@ -11,7 +11,7 @@ from transformers import CLIPConfig, CLIPModel, LlamaConfig, LlamaForCausalLM
 from synthpairs.__main__ import main
 from synthpairs.core.storage import file_sha256
 from synthpairs.models import pickled_weights
-from synthpairs.models.hub import hub_record, model_folder, require_safetensors
+from synthpairs.models.hub import hub_record, licence, model_folder, require_safetensors
 from synthpairs.models.pickled_weights import convert_pickles
 from tests.hub import COMMIT
 
@@ -51,6 +51,7 @@ def test_a_hub_model_of_several_pickles(project_root, loopback_hub, capsys):
     model = llama(root / "remote", shards=3)
     name = "owner/llama@v1"
     (root / "remote/pytorch_model.fp16.bin").write_bytes(b"a variant")
+    (root / "remote/README.md").write_text("---\nlicense: llama2\n---\n")
     with pytest.raises(
         ValueError, match="run `python -m synthpairs safetensors owner/llama@v1 models/llama` and name"
     ) as caught:
@@ -66,6 +67,7 @@ def test_a_hub_model_of_several_pickles(project_root, loopback_hub, capsys):
     assert converted.dtype == torch.float16
     assert torch.equal(logits(converted), logits(model))
     assert hub_record("models/llama", out) == {"model": name, "commit": COMMIT, "sha256": file_sha256(out)}
+    assert licence(name) == "llama2", "while the directory has no card"
     pickles = json.loads((out / "converted_from.json").read_text())["pickles"]
     assert pickles == {path.name: file_sha256(path) for path in sorted((root / "remote").glob("*-of-*.bin"))}
     require_safetensors(out, "models/llama", "vlm.llm")

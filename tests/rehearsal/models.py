@@ -20,6 +20,8 @@ from tests.generation.masked.conftest import save_masked
 from tests.vlm.conftest import vicuna
 
 PLAIN = "files that a run must not fetch"
+# Models of each preset, by their cards; the others have none.
+LICENCES = {"stabilityai/stable-diffusion-xl-base-1.0": "openrail++", "lmsys/vicuna-7b-v1.5": "llama2"}
 
 
 def write_hub(root):
@@ -44,6 +46,8 @@ def write_hub(root):
     (lora / "sdxl_lightning_4step.safetensors").write_text(PLAIN)
     for folder in models.values():
         _rename_classic(folder)
+    for name, licence in LICENCES.items():
+        (models[name] / "README.md").write_text(f"---\nlicense: {licence}\n---\n")
     return models
 
 

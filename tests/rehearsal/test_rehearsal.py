@@ -13,6 +13,7 @@ from synthpairs.core.config import read_mapping
 from tests.pipeline import ROOT
 from tests.rehearsal.conftest import install
 from tests.rehearsal.corpora import POPE
+from tests.rehearsal.models import LICENCES
 
 
 def test_everything_is_there_before_and_nothing_is_left_to_do_after(rehearsal):
@@ -47,7 +48,13 @@ def test_the_report_and_the_card_are_of_this_run(rehearsal):
         model = params["images"][part]
         model = model["model"] if isinstance(model, dict) else model
         assert model is None or (model in card and model in report)
+    base = params["images"]["generator"]
+    if licence := LICENCES.get(base.partition("@")[0]):
+        assert f"| `{base}` | {licence} |" in card
+        assert f"| `{base}` | {licence} |" in report
+    assert re.search(r"\| `lmsys/vicuna-7b-v1.5@\w+` \| llama2 \|", report), "of a directory that was converted"
     if params["captions"]["blip"]:
+        assert f"| `{params['captions']['blip']['model']}` | unknown |" in report
         assert params["captions"]["blip"]["model"] in card
         assert params["captions"]["judge"]["server"]["model"] in card
     assert params["vlm"]["llm"] in report

@@ -1,9 +1,11 @@
 import dataclasses
 
 from synthpairs.captions.params import Blip, Columns, Judge, Source
+from synthpairs.core.config import convert_section
 from synthpairs.models.language.params import Served
-from synthpairs.report.ingredients import licences, licences_table, made_of
-from tests.report.conftest import FILES
+from synthpairs.report.ingredients import licences, licences_table, made_of, section
+from synthpairs.vlm.params import Vlm
+from tests.report.conftest import FILES, PARAMS_YAML
 from tests.selection.conftest import CURATION
 
 GENERATOR, SCORER = FILES["data/images/generator.json"], FILES["data/scores/scorer.json"]
@@ -38,3 +40,16 @@ def test_licences_of_files_are_those_that_params_state():
     known = licences(dataclasses.replace(CURATION, sources=sources), ["cc3m", "a|b", "a column's"])
     assert known == {"cc3m": "other", "a|b": "unknown", "a column's": "unknown"}
     assert licences_table(known).splitlines()[2:4] == ["| `cc3m` | other |", r"| `a\|b` | unknown |"]
+
+
+def test_licences_of_hub_models_are_those_that_stages_recorded():
+    vlm = convert_section(Vlm, "vlm", PARAMS_YAML)
+    generator = GENERATOR | {"licences": {HUB.format("base"): "openrail++", HUB.format("vae"): "mit"}}
+    hub = {"vlm.llm": {"model": HUB.format("llama"), "licence": "llama2"}, "vlm.adapter": {"model": HUB.format("old")}}
+    table = section(CURATION, vlm, generator, SCORER, {"kept_total": 1}, {"hub": hub}).split("\n\n")[-1].splitlines()
+    assert table[0] == "| models of the hub, by their cards | licence |"
+    assert table[2:] == [
+        f"| `owner/{name}@0123` | {known} |"
+        for name, known in {"base": "openrail++", "vae": "mit", "llama": "llama2", "old": "unknown"}.items()
+    ]
+    assert "licence" not in section(CURATION, vlm, GENERATOR, SCORER, {"kept_total": 1})

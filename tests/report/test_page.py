@@ -85,6 +85,15 @@ def test_page_answers_first_and_holds_every_section(twice):
     assert not re.search(r"nan|None|\d{4}-\d{2}-\d{2}| seconds", page)
 
 
+def test_licences_of_the_filters_models_and_of_both_routes_are_shown(project):
+    for name, file in (("blip", "captions"), ("llm", "finetune/real"), ("tokenizer", "pretrain/genpair")):
+        path = project / f"reports/metrics/{file}.json"
+        record = {"model": f"owner/{name}@main", "licence": "openrail++"}
+        write_json(path, json.loads(path.read_text()) | {"hub": {name: record}})
+    page = page_of(project)
+    assert all(f"| `owner/{name}@main` | openrail++ |" in page for name in ("blip", "llm", "tokenizer"))
+
+
 def test_desk_models_that_were_not_measured_are_a_line(project):
     (project / "models/desk/metrics.json").unlink()
     assert "metrics.json is missing: `python -m desk_models.publish` writes it." in page_of(project)

@@ -92,9 +92,11 @@ def test_the_vision_tower_is_the_one_of_the_whole_clip(hub, picture):
 
 
 def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, training, tuning, tmp_path):
+    unknown = {"licence": "unknown"}  # no card
     records = {
-        "vlm.vision_tower": {"model": PAPER.vision_tower, "commit": CLIP, "sha256": file_sha256(hub["openai/clip"])},
-        "vlm.llm": {"model": PAPER.llm, "commit": VICUNA, "sha256": file_sha256(hub["lmsys/vicuna"])},
+        "vlm.vision_tower": {"model": PAPER.vision_tower, "commit": CLIP, "sha256": file_sha256(hub["openai/clip"])}
+        | unknown,
+        "vlm.llm": {"model": PAPER.llm, "commit": VICUNA, "sha256": file_sha256(hub["lmsys/vicuna"])} | unknown,
     }
     params = Pretrain(**training | {"max_length": 300, "epochs": 2.0}, projector_init=None)
     pretrained = pretrain(pairs(16), PAPER, params, tmp_path / "pretrained")

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 from dataclasses import asdict
 
@@ -60,6 +61,19 @@ def test_the_stage_writes_its_outs(settings, captions, project_root):
     stage.main()
     assert json.loads((root / "reports/metrics/images.json").read_text())["made"] == 16
     assert len(pd.read_parquet(root / "data/images/manifest.parquet")) == 16
+
+
+def test_licences_of_hub_models_are_recorded_and_in_no_key(settings, captions, tiny_generator, tmp_path, loopback_hub):
+    folder = loopback_hub.models["owner/name"] = tmp_path / "remote"
+    shutil.copytree(tiny_generator, folder)
+    described = []
+    for header in ("language: en", "license: openrail++"):
+        (folder / "README.md").write_text(f"---\n{header}\n---\n")
+        shutil.rmtree(tmp_path / "hub_cache", ignore_errors=True)
+        make_images(captions, settings(generator="owner/name@main"), tmp_path / "out")
+        described.append(json.loads((tmp_path / "out/generator.json").read_text()))
+    assert [one.pop("licences")["owner/name@main"] for one in described] == ["unknown", "openrail++"]
+    assert described[0] == described[1]
 
 
 def test_originals_do_not_have_to_fit_into_memory(settings, project_root):
