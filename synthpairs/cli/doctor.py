@@ -15,7 +15,7 @@ from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.captions.params import CaptionParams, Source
 from synthpairs.captions.readers.read import check_source
 from synthpairs.captions.readers.rows import source_files
-from synthpairs.cli.estimate.estimate import GIB, Machine, disk, estimate, memory, total
+from synthpairs.cli.estimate.estimate import GIB, Estimate, Machine, disk, estimate, memory, total
 from synthpairs.cli.estimate.rates import CPU
 from synthpairs.cli.estimate.work import read_run
 from synthpairs.core.arms import Arm, TokenArm
@@ -231,6 +231,14 @@ def _engine() -> Iterator[Check]:
     yield Check(f"engine: {settings.engine}, {workers}{cluster}")
 
 
+def _stages(rows: Iterable[Estimate], memory: str, limit: float) -> str:
+    """Stages that need more GiB of a kind of memory than the limit, and how many."""
+    needs: dict[str, float] = {}
+    for row in rows:
+        needs[row.stage] = max(needs.get(row.stage, 0), getattr(row, memory) / GIB)
+    return ", ".join(f"{stage} {need:,.0f}" for stage, need in needs.items() if need > limit)
+
+
 def _machine(params: dict[str, Any], valid: bool) -> Iterator[Check]:
     """Disk, memory and devices against what `python -m synthpairs estimate` counts, if the params are valid."""
     devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
@@ -256,12 +264,19 @@ def _machine(params: dict[str, Any], valid: bool) -> Iterator[Check]:
     large = run.device != CPU
     machine = Machine(gpu=run.device, gpus=max(1, len(devices)) if large else 1)
     rows = estimate(run, machine)
-    needed, main_memory = disk(rows) / GIB, memory(run, machine) / GIB
+    needed, main_memory = disk(rows) / GIB, memory(rows) / GIB
     stages = ", ".join(f"{row.stage} {row.disk / GIB:,.0f}" for row in rows if row.disk >= GIB)
     lacking = ": ".join(filter(None, (f"data, models and cache need about {needed:,.0f} GiB", stages)))
     yield Check(f"disk: {free:.0f} GiB free", lacking if free < needed else None)
-    short = total_memory < main_memory - 0.5  # what the kernel keeps is not counted
-    yield Check(f"memory: {total_memory:.0f} GiB", f"about {main_memory:,.0f} GiB are needed" if short else None)
-    if large and not devices:
+    limit = total_memory + 0.5  # what the kernel keeps is not counted
+    lacking = ": ".join(filter(None, (f"about {main_memory:,.0f} GiB are needed", _stages(rows, "memory", limit))))
+    yield Check(f"memory: {total_memory:.0f} GiB", lacking if main_memory > limit else None)
+    if large and devices:
+        smallest = min(torch.cuda.get_device_properties(number).total_memory for number in range(len(devices))) / GIB
+        lacking = _stages(rows, "gpu_memory", smallest)
+        less = f"by calculation stages need more: {lacking}; docs/paper-scale.md says what takes less"
+        yield Check(f"GPU memory: {smallest:.0f} GiB", warning=less if lacking else None)
+    elif large:
+        yield Check(f"GPU memory, by calculation in GiB: {_stages(rows, 'gpu_memory', 0)}")
         days = total(rows).seconds / 3600 / 24
         yield Check(f"images.image_size: {run.side}", f"there is no GPU; an A100 would need some {days:,.0f} days")

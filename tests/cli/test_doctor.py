@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -63,9 +64,18 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
     assert re.fullmatch(
         r"data, models and cache need about \d\d\d,\d\d\d GiB: captions \d+, images [\d,]+, .*", lacking["disk"]
     )
-    assert lacking["memory"] == "about 61 GiB are needed"  # 1 KiB for each of 64 million candidates
+    assert lacking["memory"] == "about 61 GiB are needed: select 61"  # 1 KiB for each of 64 million candidates
     assert re.match(r"there is no GPU; an A100 would need some \d", lacking["images.image_size"])
     assert list(warnings()) == ["images.dtype: float16"]
+    listed = [check for check in doctor.check_all() if check.subject.startswith("GPU memory, by calculation in GiB: ")]
+    assert [re.search("images (\\d+)", check.subject)[1] for check in listed] == ["118"]  # 32 images at a time
+    monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(doctor.torch.cuda, "get_device_name", lambda number: "a GPU")
+    for smallest, lacks in ((100, True), (150, False)):
+        sizes = [SimpleNamespace(total_memory=gib * 2**30) for gib in (200, smallest)]
+        monkeypatch.setattr(doctor.torch.cuda, "get_device_properties", sizes.__getitem__)
+        (check,) = [check for check in doctor.check_all() if check.subject == f"GPU memory: {smallest} GiB"]
+        assert (check.warning or "").startswith("by calculation stages need more: images 118;") == lacks
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(True, []), (False, ["images.dtype: bfloat16"])])

@@ -12,6 +12,7 @@ from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import detectable
 
 GIB = 2**30
+TRAININGS = ("pretrain", "finetune")
 DISAGREEMENT = 0.25  # share of items that two arms answer differently; 0.1 to 0.3 at desk scale
 NOT_COUNTED = (
     "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route except `generate_tokens`, repairs "
@@ -43,7 +44,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Device-seconds of one row of work, with bounds, and bytes on disk."""
+    """Device-seconds of one row of work, with bounds, bytes on disk, and bytes of memory that it needs at a time."""
 
     stage: str
     part: str
@@ -52,6 +53,8 @@ class Estimate:
     high: float
     serial: float  # seconds of one process, which more GPUs do not reduce
     disk: float
+    memory: float  # main memory, of all processes of the machine; 0: less than other rows, not counted
+    gpu_memory: float  # of each GPU
     rate: Rate | None = None  # None: a sum
 
     def wall(self, gpus: int) -> float:
@@ -70,14 +73,20 @@ def estimate(run: Run, machine: Machine, measured: Mapping[str, Rate] | None = N
         seconds = work.count * (work.steps * rate.seconds + rate.per_image) * size
         low, high, mean = seconds * rate.low / gpu.high, seconds * rate.high / gpu.low, seconds / gpu.speed
         serial = mean if rate.one_process else 0.0
-        rows.append(Estimate(work.stage, work.part, mean, low, high, serial, work.disk, rate))
+        memory = work.memory * (1 if rate.one_process or not work.gpu_memory else machine.gpus)
+        on_gpu = work.gpu_memory + work.gpu_divided / machine.gpus
+        if machine.gpu == CPU and on_gpu:
+            trained = max(1.0, (run.llm_parameters or 0) / rates.DESK_PARAMETERS) * (work.stage in TRAININGS)
+            memory, on_gpu = rates.DESK_MEMORY * trained, 0.0
+        rows.append(Estimate(work.stage, work.part, mean, low, high, serial, work.disk, memory, on_gpu, rate))
     return rows
 
 
 def total(rows: Sequence[Estimate]) -> Estimate:
-    """The sum of all rows, with the sums of their bounds."""
+    """The sum of all rows, with the sums of their bounds; of memory the largest, as stages run one after the other."""
     names = ("seconds", "low", "high", "serial", "disk")
-    return Estimate("all", "", *(sum(getattr(row, name) for row in rows) for name in names))
+    most = (max((getattr(row, name) for row in rows), default=0.0) for name in ("memory", "gpu_memory"))
+    return Estimate("all", "", *(sum(getattr(row, name) for row in rows) for name in names), *most)
 
 
 def disk(rows: Sequence[Estimate]) -> float:
@@ -85,10 +94,9 @@ def disk(rows: Sequence[Estimate]) -> float:
     return max(rates.DESK_DISK, total(rows).disk)
 
 
-def memory(run: Run, machine: Machine) -> float:
-    """Peak of main memory in bytes."""
-    desk = rates.DESK_MEMORY * max(1.0, (run.llm_parameters or 0) / rates.DESK_PARAMETERS)
-    return max(desk if machine.gpu == CPU else rates.GPU_MEMORY * machine.gpus, run.images * rates.SELECT_MEMORY)
+def memory(rows: Sequence[Estimate]) -> float:
+    """Peak of main memory in bytes, at least that of the desk scale."""
+    return max(rates.DESK_MEMORY, total(rows).memory)
 
 
 def differences(run: Run) -> dict[str, float]:
@@ -104,7 +112,7 @@ def as_json(run: Run, machine: Machine, rows: Sequence[Estimate]) -> dict[str, A
     return {
         "run": asdict(run), "machine": asdict(machine),
         "rows": [asdict(row) | {"wall": row.wall(machine.gpus)} for row in rows],
-        "memory": memory(run, machine), "disk": disk(rows), "differences": differences(run),
+        "memory": memory(rows), "disk": disk(rows), "differences": differences(run),
     }  # fmt: skip
 
 
@@ -115,7 +123,7 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
         f"{run.captions:,} captions, {run.images:,} images of {run.side} pixels in {run.steps} "
         f"steps, {len(run.arms)} arms; language model: {size}.",
         _times(machine, rows),
-        f"Main memory: {memory(run, machine) / GIB:,.0f} GiB; disk: {disk(rows) / GIB:,.0f} GiB if nothing is deleted. "
+        f"Main memory: {memory(rows) / GIB:,.0f} GiB; disk: {disk(rows) / GIB:,.0f} GiB if nothing is deleted. "
         "Times are expected between `at least` and `at most`.",
     ]
     if machine.gpus > 1:
@@ -130,6 +138,7 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")
+        parts.append("Memory is calculated, for all processes of a stage and on each GPU; a server's is not.")
     if values := differences(run):
         parts.append(
             "Smallest difference between two arms that a two-sided paired test at 5% detects with a power of 80%, if they "
@@ -144,16 +153,18 @@ def _bullets(items: Iterable[str]) -> str:
 
 
 def _times(machine: Machine, rows: Sequence[Estimate]) -> str:
-    """Time, disk space and cost of every row and of the sum."""
+    """Time, disk space, memory and cost of every row and of the sum."""
     head = ["stage", "part", "on 2 CPU cores" if machine.gpu == CPU else f"on 1 {machine.gpu}", "at least", "at most"]
     head += [f"on {machine.gpus} of them"] if machine.gpus > 1 else []
-    head += ["disk"] if machine.price is None else ["disk", "cost", "at least", "at most"]
+    head += ["disk", "main memory"] if machine.gpu == CPU else ["disk", "main memory", "GPU memory"]
+    head += [] if machine.price is None else ["cost", "at least", "at most"]
     table = []
     for row in [*rows, total(rows)]:
         seconds = (row.seconds, row.low, row.high)
+        sizes = (row.disk, row.memory) if machine.gpu == CPU else (row.disk, row.memory, row.gpu_memory)
         wall = [_time(row.wall(machine.gpus))] if machine.gpus > 1 else []
         cost = [] if machine.price is None else [_number(value / 3600 * machine.price) for value in seconds]
-        table.append([row.stage, row.part, *map(_time, seconds), *wall, _bytes(row.disk), *cost])
+        table.append([row.stage, row.part, *map(_time, seconds), *wall, *map(_bytes, sizes), *cost])
     widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
     pad = [str.ljust, str.ljust, *[str.rjust] * (len(head) - 2)]
     lines = [[just(cell, width) for just, cell, width in zip(pad, row, widths, strict=True)] for row in [head, *table]]

@@ -63,8 +63,25 @@ CHECKPOINT_BYTES = 12 * 2  # of a trained parameter: float32 weights and AdamW's
 LORA_SHARE = 3.7e-4  # of a 7B Llama's parameters per rank of adapters on all its linear layers
 DESK_DISK = 3 * 2**30  # bytes of data, models and cache at desk scale
 DESK_MEMORY, DESK_PARAMETERS = 8 * 2**30, 135e6  # peak of training a model of so many parameters on a CPU
-GPU_MEMORY = 16 * 2**30  # main memory per GPU, for its process and loaders: a rule of thumb, not measured
-SELECT_MEMORY = 1024  # bytes of a candidate in selection: 0.96 GiB for a million (docs/performance.md)
+# Main memory: of a process with torch, CUDA's libraries and loaders (a guess), besides the weights that it loads; of the
+# eight that unpack images for a GPU in `scores` (a guess); of rules and duplicates, and of a candidate in selection: 0.88 GiB for
+# ten million captions, 0.96 for a million candidates (docs/performance.md).
+PROCESS_MEMORY, UNPACK_MEMORY, RULES_MEMORY, SELECT_MEMORY = 4 * 2**30, 8 * 2**29, 2**30, 1024
+KENLM_MEMORY = 4e9  # of a 5-gram model of Wikipedia, mapped: ten times the tables measured, a guess
+# GPU memory, guesses: CUDA's context and workspaces; CLIP or BLIP, 0.4 billion weights in float32 and as much for a batch.
+CUDA_MEMORY, ENCODER_MEMORY = 2**30, 4 * 2**30
+# SDXL: denoiser 2.57 billion and the refiner's 2.26, counted by torch; text encoders 0.82 (SDXL's paper), VAE 0.08, shared.
+SDXL_PARAMETERS, REFINER_PARAMETERS = 3.47e9, 2.26e9
+# Of an image of 1024 pixels: 8.96 GB for one in bfloat16 (huggingface.co/datasets/sayakpaul/sample-datasets), 21.7 for four
+# where SDXL's own VAE works in float32 (huggingface.co/blog/simple_sdxl_optimizations), less the weights' 6.9.
+IMAGE_MEMORY, IMAGE_MEMORY_FLOAT32 = 2.0e9, 3.7e9
+AMUSED_MEMORY, GRID_MEMORY = 0.8e9 * 4, 5e7  # aMUSEd's 0.8 billion weights in float32 at most; of a grid, a guess
+TRAINED_BYTES = 4 + 4 + 4 + 4  # of a trained weight: float32, gradient, AdamW's two moments
+NF4_BYTES = 4.127 / 8  # of a weight in 4 bits with quantised scales (QLoRA, arXiv 2305.14314)
+LAYER_BYTES = 34  # of a layer's activations, per token and width, without attention scores (arXiv 2205.05198)
+TOWER_MEMORY = 0.3e9 * 2  # CLIP ViT-L/14
+PAIR_TOKENS = 576 + 64  # of an image and its caption
+ANSWER_TOKENS, QUESTION_TOKENS, JUDGED_TOKENS = 700, 2048, 150  # of the desk's tasks, lmms-eval, a judged caption
 
 _core = partial(Rate, device=CORE, one_process=True)
 _desk = partial(Rate, device=DESK_CPU)

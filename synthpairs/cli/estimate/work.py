@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.captions.params import CaptionParams
-from synthpairs.cli.estimate import rates
+from synthpairs.cli.estimate import memory, rates
 from synthpairs.core.arms import Arm, TokenArm
 from synthpairs.core.config import PARAMS, convert_section, read_mapping
 from synthpairs.emoji.params import EmojiWorld
@@ -25,6 +25,7 @@ from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.models.language.params import GgufSource
+from synthpairs.runtime.settings import load_runtime
 from synthpairs.selection.params import Select
 from synthpairs.vlm.params import Finetune, Pretrain, Training, Vlm
 
@@ -60,6 +61,9 @@ class Work:
     size: float | None = None  # of an item, in pixels or parameters; None: the rate's reference
     steps: float = 1.0  # of an item, where the rate is one of steps or tokens
     disk: float = 0.0  # bytes that remain
+    memory: float = 0.0  # bytes of main memory of one process; 0: less than others, not counted
+    gpu_memory: float = 0.0  # bytes of one GPU
+    gpu_divided: float = 0.0  # further bytes, which the GPUs divide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +133,15 @@ def read_run(captions: int | None) -> Run:
     painted = kept if images.limit is None else min(kept, images.limit // each)  # captions with images
     pairs = min(section(Select, "select").num_pairs, painted * each)
     audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
-    external, desk_tasks = (
-        section(ExternalBenchmarks, "external_benchmarks"),
-        section(Benchmark, "benchmark").tasks.pictures,
-    )
-    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in desk_tasks}
+    external, benchmark = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark")
+    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in benchmark.tasks.pictures}
     pictures, tokens, texts = _suite(external, notes)
     models, token_arms = len(arms) + 1, len(section(list[TokenArm], "token_arms"))  # with the untrained one
-    perplexity = section(Perplexity, "perplexity")
+    perplexity, parameters = section(Perplexity, "perplexity"), size or LLAVA
+    answers, question = (
+        {"memory": rates.PROCESS_MEMORY + 2 * parameters, "gpu_memory": memory.answering(parameters, count)}
+        for count in (benchmark.batch_size * rates.ANSWER_TOKENS, rates.QUESTION_TOKENS)
+    )
     work = [
         *_captions(curation, read, generated, originals, size_of),
         *_images(images, painted, painted * each, pairs, notes),
@@ -144,12 +149,13 @@ def read_run(captions: int | None) -> Run:
         _tokens(section(GenerateTokens, "generate_tokens"), section(ClassCaptions, "class_captions"), len(world.concepts)),
         *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks,
                    [min(real, originals) if arm == "all-real" else pairs for arm in arms], size, notes),
-        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size),  # with and without images
-        Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size),
-        Work("benchmark", "lm-eval, images", "benchmark", token_arms * sum(tokens.values()), size),
+        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size, **answers),  # with and without images
+        Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size, **question),
+        Work("benchmark", "lm-eval, images", "benchmark", token_arms * sum(tokens.values()), size, **question),
         Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
-             (models + token_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + external.shots), size),
-        Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size),
+             (models + token_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + external.shots), size,
+             **answers),
+        Work("perplexity", "", "lm-eval", len(perplexity.models) * perplexity.tokens, size, **question),
         # lmms-eval: one for each task
         Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(external.pictures))),
     ]  # fmt: skip
@@ -179,17 +185,22 @@ def _captions(
     pixels = section.reference.image_size**2
     stored = pixels * rates.ORIGINAL_PIXELS * rates.JPEG_BYTES[95] * rates.ORIGINAL_COPIES
     llm, served = size_of(section.llm), size_of(section.judge.server.model)
+    asked = {
+        "memory": rates.PROCESS_MEMORY + 2 * (llm or LLAVA),
+        "gpu_memory": memory.answering(llm or LLAVA, section.batch_size * rates.JUDGED_TOKENS),
+    }
     perplexity, judge = section.perplexity.engine, section.judge.engine
-    return [
-        Work("captions", "rules", "captions.rules", read, disk=read * rates.CAPTION_BYTES),
-        Work("captions", "generation", "captions.generation", generated, llm),
+    return [  # a server's memory is not counted: it may be elsewhere
+        Work("captions", "rules", "captions.rules", read, disk=read * rates.CAPTION_BYTES, memory=rates.RULES_MEMORY),
+        Work("captions", "generation", "captions.generation", generated, llm, **asked),
         Work("captions", "original images", "captions.originals", originals, pixels, disk=originals * stored),
-        Work("captions", "KenLM", "captions.kenlm", read if perplexity == "kenlm" else 0),
-        Work("captions", "perplexity", "captions.perplexity", read if perplexity == "llm" else 0, llm),
+        Work("captions", "KenLM", "captions.kenlm", read if perplexity == "kenlm" else 0, memory=rates.KENLM_MEMORY),
+        Work("captions", "perplexity", "captions.perplexity", read if perplexity == "llm" else 0, llm, **asked),
         Work("captions", "judge", "captions.server", read if judge == "server" else 0, served),
-        Work("captions", "judge", "captions.judge", read if judge == "llm" else 0, llm),
-        Work("captions", "BLIP", "captions.blip", originals if section.blip else 0),
-    ]
+        Work("captions", "judge", "captions.judge", read if judge == "llm" else 0, llm, **asked),
+        Work("captions", "BLIP", "captions.blip", originals if section.blip else 0,
+             memory=rates.PROCESS_MEMORY, gpu_memory=rates.ENCODER_MEMORY),
+    ]  # fmt: skip
 
 
 def guided_steps(images: Images) -> float:
@@ -218,13 +229,16 @@ def _images(images: Images, captions: int, count: int, pairs: int, notes: list[s
         )
     if images.long_prompts == "chunk":
         notes.append("images.long_prompts: batches run once per prompt length, up to 4 times; counted once")
+    loaded = rates.PROCESS_MEMORY + memory.sdxl_weights(images)
+    needs = {"memory": loaded, "gpu_memory": memory.generation(images)}
     return [
-        Work("images", "drafts", "images", drafts, pixels, draft_steps),
+        Work("images", "drafts", "images", drafts, pixels, draft_steps, **needs),
         Work("images", "CLIP of drafts", "images.clip", drafts, pixels),
-        Work("images", "", "images", count, pixels, guided_steps(images), count * stored * rates.IMAGE_COPIES),
-        Work("scores", "", "scores", count, pixels, disk=count * rates.SCORE_BYTES),
-        Work("select", "", "select", count, disk=pairs * stored * 2),
-    ]
+        Work("images", "", "images", count, pixels, guided_steps(images), count * stored * rates.IMAGE_COPIES, **needs),
+        Work("scores", "", "scores", count, pixels, disk=count * rates.SCORE_BYTES,
+             memory=rates.PROCESS_MEMORY + rates.UNPACK_MEMORY, gpu_memory=rates.ENCODER_MEMORY),
+        Work("select", "", "select", count, disk=pairs * stored * 2, memory=count * rates.SELECT_MEMORY),
+    ]  # fmt: skip
 
 
 def _audit(contamination: Contamination, count: int, pixels: int) -> list[Work]:
@@ -258,11 +272,18 @@ def _training(
     if finetune.trainable_layers:
         notes.append("finetune.trainable_layers: counted as a training of all layers")
     trained = rates.LORA_SHARE * finetune.lora.rank if finetune.lora else 1.0
-    disk = (size or LLAVA) * (len(pairs) * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
+    parameters, runtime = size or LLAVA, load_runtime()
+    disk = parameters * (len(pairs) * rates.WEIGHT_BYTES + trained * rates.CHECKPOINT_BYTES)
+    (pretrain_gpu, pretrain_divided), (gpu, divided) = (
+        memory.training(section, parameters, runtime) for section in (pretrain, finetune)
+    )
+    loaded = rates.PROCESS_MEMORY + 2 * parameters  # in bfloat16; what is trained is cast to float32
     return [
-        Work("pretrain", "", "pretrain", sum(examples(pretrain, number) for number in pairs), size),
-        Work("finetune", "", "finetune", len(pairs) * examples(finetune, conversations), size, disk=disk),
-    ]
+        Work("pretrain", "", "pretrain", sum(examples(pretrain, number) for number in pairs), size,
+             memory=loaded, gpu_memory=pretrain_gpu, gpu_divided=pretrain_divided),
+        Work("finetune", "", "finetune", len(pairs) * examples(finetune, conversations), size, disk=disk,
+             memory=loaded + 2 * parameters * trained, gpu_memory=gpu, gpu_divided=divided),
+    ]  # fmt: skip
 
 
 def _conversations(path: Path) -> int:
@@ -298,4 +319,6 @@ def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int)
         classes * class_captions.per_class * embed.candidates,
         embed.num_inference_steps * _passes(embed.guidance_scale),
     )
-    return Work("generate_tokens", "", "generate_tokens", grids, steps=steps, disk=grids * rates.GRID_BYTES)
+    return Work("generate_tokens", "", "generate_tokens", grids, steps=steps, disk=grids * rates.GRID_BYTES,
+                memory=rates.PROCESS_MEMORY + rates.AMUSED_MEMORY,
+                gpu_memory=rates.CUDA_MEMORY + rates.AMUSED_MEMORY + embed.batch_size * rates.GRID_MEMORY)  # fmt: skip

@@ -67,15 +67,25 @@ def test_the_sum_divides_only_parallel_work_among_gpus():
     """80,000 answers of 0.25 s are 20,000 s on one GPU and on eight; the images take an eighth of their time."""
     rows = estimate(run(IMAGES, ANSWERS), EIGHT)
     assert total(rows).wall(8) == pytest.approx(6.284e6 / 8 + 20_000)
+    assert total(rows).memory == max(row.memory for row in rows)
     for name in ("seconds", "low", "high", "serial", "disk"):
         assert getattr(total(rows), name) == pytest.approx(sum(getattr(row, name) for row in rows))
     assert (disk(rows), disk(rows[1:])) == (5e12, 3 * GIB)
 
 
-def test_main_memory():
-    assert memory(run(), EIGHT) == 8 * 16 * GIB
-    assert [memory(run(llm_parameters=size), CPU) / GIB for size in (135e6, 270e6)] == [8, 16]
-    assert memory(run(images=64_000_000), Machine(gpu="A100")) == 64_000_000 * 1024
+def test_memory_is_the_largest_of_the_stages():
+    """Processes of all GPUs add up in main memory; FSDP divides among the GPUs what it may."""
+    tuned = Work("finetune", "", "finetune", 8, 7e9, memory=30 * GIB, gpu_memory=5 * GIB, gpu_divided=104 * GIB)
+    asked = Work("benchmark", "", "benchmark", 8, 7e9, memory=20 * GIB, gpu_memory=15 * GIB)
+    ranked = Work("select", "", "select", 8, memory=2 * GIB)
+    rows = estimate(run(tuned, asked, ranked), EIGHT)
+    assert [row.memory / GIB for row in rows] == [240, 20, 2]
+    assert [row.gpu_memory / GIB for row in rows] == [18, 15, 0]
+    assert (memory(rows), memory(rows[2:]), total(rows).gpu_memory) == (240 * GIB, 8 * GIB, 18 * GIB)
+    for size in (135e6, 270e6):  # on a CPU: what training took there
+        rows = estimate(run(tuned, asked, ranked, llm_parameters=size), CPU)
+        assert [row.memory / GIB for row in rows] == [8 * size / 135e6, 0, 2]
+        assert total(rows).gpu_memory == 0
 
 
 def test_detectable_differences():
@@ -110,7 +120,7 @@ def test_names_of_devices_are_taken_in_any_case(change, capsys):
 def test_tables_and_assumptions():
     """800 s of images are divided among 4 GPUs, 3,600 s of answers are not: 3,800 s, paid for four GPUs."""
     images = Work("images", "", "images", 800 / 0.374, steps=0)
-    answers = Work("benchmark", "", "benchmark", 4 * 3600, disk=2**30)
+    answers = Work("benchmark", "", "benchmark", 4 * 3600, disk=2**30, memory=2**31, gpu_memory=2**32)
     work, machine = (
         run(images, answers, notes=["this was assumed"], items={"pope": 9000}),
         Machine(gpu="A100", gpus=4, price=2.0),
@@ -119,11 +129,12 @@ def test_tables_and_assumptions():
     table = text.split("\n\n")[1].splitlines()
     assert len({len(line) for line in table if "---" not in line}) == 1
     cells = [cell.strip() for cell in table[-1].split("|")]
-    assert (cells[1], cells[3], cells[6:9]) == ("all", "73.3 min", ["63.3 min", "1 GiB", "2.4"])
+    assert (cells[1], cells[3], cells[6:9]) == ("all", "73.3 min", ["63.3 min", "1 GiB", "2 GiB"])
+    assert cells[9:11] == ["4 GiB", "2.4"]
     for line in (
         "For 60 min of it one process works", f"cost {3800 / 3600 * 4 * 2:.2g}.", "- this was assumed", "Not counted: ",
         "- pope, 9,000 items: 0.015", "- 0.25 s per answer", "7B parameters",
-        "Rates, none measured on this machine (`--measure` does so",
+        "Memory is calculated", "Rates, none measured on this machine (`--measure` does so",
     ):  # fmt: skip
         assert line in text
 
@@ -133,6 +144,8 @@ def test_the_command_prints_a_table_or_json_and_writes_nothing(change, capsys):
     text = capsys.readouterr().out
     assert "| on 2 CPU cores |" in text
     assert "of them |" not in text
+    assert "| main memory |" in text
+    assert "GPU memory |" not in text
     assert main(["estimate", "--json"]) == 0
     estimated = json.loads(capsys.readouterr().out)
     assert estimated["machine"] == {"gpu": "cpu", "gpus": 1, "price": None}

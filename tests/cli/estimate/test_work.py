@@ -12,6 +12,7 @@ import pytest
 from synthpairs.__main__ import main
 from synthpairs.cli.estimate.estimate import Machine, estimate, total
 from synthpairs.cli.estimate.work import MIX_665K, read_run
+from synthpairs.core.config import read_mapping
 from tests.cli.estimate.conftest import ROOT
 
 PAPER = {
@@ -118,6 +119,43 @@ def test_bytes_on_disk(change):
     change({"finetune.lora": LORA})
     assert rows()["finetune", ""].disk == pytest.approx(7e9 * (3 * 4 + 24 * 128 * 3.7e-4))
     assert any("full training" in note for note in read_run(None).notes)
+
+
+def test_bytes_of_memory(change, monkeypatch):
+    """Of 7 billion weights and SDXL's, by hand: 1 GiB for CUDA, 34 bytes for a token, layer and unit of width."""
+    for name in ("FSDP", "RECOMPUTE"):
+        monkeypatch.delenv(f"SYNTHPAIRS_{name}", raising=False)
+    change(PAPER | {"images.dtype": "float16", "images.batch_size": 8})
+    for section in ("pretrain", "finetune"):
+        change({f"{section}.micro_batch_size": 1, f"{section}.max_length": 2048})
+    layers = (7e9 / 12 / 128**2) ** (1 / 3)
+    assert layers == pytest.approx(33, abs=0.2)  # Llama 7B has 32, and 4,096 wide
+
+    def needs(stage):
+        row = rows()[stage, ""]
+        return row.memory, row.gpu_memory, row.gpu_divided
+
+    def on_gpu(tokens, kept):
+        return 2**30 + 0.6e9 + tokens * 128 * layers * kept
+
+    assert needs("images") == pytest.approx((2**32 + 6.94e9, 2**30 + 6.94e9 + 8 * 3.7e9, 0))
+    change({"images.refiner": {"model": "x", "base_share": 0.8}, "images.vae": "x"})
+    assert needs("images") == pytest.approx((2**32 + 11.46e9, 2**30 + 11.46e9 + 8 * 2e9, 0))
+    assert needs("select") == (1040 * 1024, 0, 0)
+    assert needs("pretrain") == pytest.approx((2**32 + 14e9, 14e9 + on_gpu(640, 34 * layers), 0))
+    assert needs("finetune") == pytest.approx((2**32 + 28e9, 7e9 * 18 + on_gpu(2048, 34 * layers), 0))
+    monkeypatch.setenv("SYNTHPAIRS_RECOMPUTE", "on")
+    monkeypatch.setenv("SYNTHPAIRS_FSDP", "on")
+    assert needs("finetune") == pytest.approx((2**32 + 28e9, on_gpu(2048, 34 + 2 * layers), 7e9 * 16))
+    monkeypatch.setenv("SYNTHPAIRS_FSDP", "off")
+    adapters = 7e9 * 128 * 3.7e-4
+    for quantize, stored in ((None, 2), ("nf4", 4.127 / 8)):
+        change({"finetune.lora": LORA | {"quantize": quantize}})
+        expected = 7e9 * stored + 16 * adapters + on_gpu(2048, 34 + 2 * layers)
+        assert needs("finetune") == pytest.approx((2**32 + 14e9 + 2 * adapters, expected, 0))
+    asked = rows()["benchmark", "desk tasks"]
+    batch = read_mapping()["benchmark"]["batch_size"]
+    assert asked.gpu_memory == pytest.approx(2**30 + 14e9 + batch * 700 * layers**2 * 128 * 4)
 
 
 def test_a_limit_lets_whole_captions_through(change):
