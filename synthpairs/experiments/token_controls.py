@@ -7,7 +7,6 @@ the masked generator makes of them. From FEW to REGENERATED the generator alone 
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -17,11 +16,10 @@ from synthpairs.generation.masked.make import make_token_grids
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.generation.masked.tokens import read_token_grids
 
-Control = Literal["few-real", "regenerated"]
 FEW, REGENERATED = "few-real", "regenerated"
 
 
-def control_data(control: Control, data: Path, generate: GenerateTokens, seed: int, work: Path) -> Path:
+def control_data(control: str, data: Path, generate: GenerateTokens, seed: int, work: Path) -> Path:
     """A data folder in `work` whose real pairs are the control set; of all real pairs, the seed draws which."""
     generated = read_table(data / "generated_tokens/manifest.parquet", "dvc repro generate_tokens", ["text"])
     real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -77,7 +78,7 @@ def make_candidates(
         "batch": params.batch_size,
         "device": device,
     }
-    more = {"smallest_batch": smallest} if smallest else {}
+    more: dict[str, Any] = {"smallest_batch": smallest} if smallest else {}
     parts = (part for part in (generator.inputs, *generator.inputs.values()) if isinstance(part, dict))
     if hub := [part["model"] for part in parts if "@" in part.get("model", "")]:
         more["licences"] = {model: licence(model) for model in hub}

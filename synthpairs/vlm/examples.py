@@ -217,10 +217,10 @@ def _examples(
                 skipped[one] += 1
                 continue
             ids, learnt, hashed = one
-            picture = row.picture
-            if picture is not None and not isinstance(picture, TokenPicture):
-                picture = Picture(picture, processor.image_processor, bytes.fromhex(hashed))
-            examples.add(ids, learnt, picture)
+            if row.picture is None or isinstance(row.picture, TokenPicture):
+                examples.add(ids, learnt, row.picture)
+            else:
+                examples.add(ids, learnt, Picture(row.picture, processor.image_processor, bytes.fromhex(hashed)))
     return examples, dict(skipped)
 
 
