@@ -79,7 +79,9 @@ def _ended(project: Path, stage: str, way: str, limit: float | None, count: Coun
     left = _processes(project)
     for one in left:
         one.kill()
-    locks = [subprocess.run(["flock", "--nonblock", path, "true"]) for path in project.glob(".dvc/tmp/work/**/.lock")]
+    # A killed process is gone from the list a moment before its locks are.
+    wait = ["flock", "--wait", str(GRACE_S)]
+    locks = [subprocess.run([*wait, path, "true"]) for path in project.glob(".dvc/tmp/work/**/.lock")]
     count.update({"kills": 1, "processes": len(left), "locks": sum(lock.returncode for lock in locks)})
     with contextlib.chdir(project):
         for line in damaged_dvc_files(read_mapping(), Path("dvc.yaml")):

@@ -12,11 +12,10 @@ from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import detectable
 
 GIB = 2**30
-TRAININGS = ("pretrain", "finetune")
+TRAININGS = ("pretrain", "finetune", "finetune_tokens")
 DISAGREEMENT = 0.25  # share of items that two arms answer differently; 0.1 to 0.3 at desk scale
 NOT_COUNTED = (
-    "Not counted: downloading, loading and saving models, stages of seconds, the Synth2 route except `generate_tokens`, repairs "
-    "and waiting."
+    "Not counted: downloading, loading and saving models, stages of seconds, filters of class captions, waiting."
 )
 NOT_MEASURED = "none measured on this machine (`--measure` does so for images and scores)"
 

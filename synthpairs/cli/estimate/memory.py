@@ -3,7 +3,7 @@
 from synthpairs.cli.estimate import rates
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.runtime.settings import Runtime
-from synthpairs.vlm.params import Finetune, Pretrain
+from synthpairs.vlm.params import Finetune, Training
 
 
 def generation(images: Images) -> float:
@@ -24,13 +24,13 @@ def answering(parameters: float, tokens: float) -> float:
     return rates.CUDA_MEMORY + 2 * parameters + tokens * layers * width * 2 * 2
 
 
-def training(section: Pretrain | Finetune, parameters: float, runtime: Runtime) -> tuple[float, float]:
+def training(section: Training, parameters: float, runtime: Runtime) -> tuple[float, float]:
     """GPU memory of a training under bfloat16 autocast: what each GPU holds, and what FSDP divides among all of them.
 
     The longest micro-batch counts; all layers count as trained.
     """
     casts, tokens = 0.0, section.max_length
-    if isinstance(section, Pretrain):  # the projector's own 0.3 GB are within the error
+    if not isinstance(section, Finetune):  # the projector's own 0.3 GB are within the error
         weights, tokens = 2 * parameters, min(tokens, rates.PAIR_TOKENS)
     elif section.lora:
         adapters = rates.LORA_SHARE * section.lora.rank * parameters

@@ -58,6 +58,7 @@ ORIGINAL_PIXELS = 4 / 3  # of an original relative to the square of its shorter 
 ORIGINAL_COPIES = 2  # DVC's cache and the workspace
 IMAGE_COPIES = 3  # work store, DVC's cache, workspace; 2 on file systems with reflinks or hardlinks
 CAPTION_BYTES, SCORE_BYTES, GRID_BYTES = 500, 200, 2048  # per row of captions, row of scores, grid of VQ tokens
+SOFT_BYTES = 256 * 64 * 2 * 3  # of a grid's soft vectors: float16, in work store, DVC's cache and the workspace
 WEIGHT_BYTES = 2 * 2  # of a stored parameter: bfloat16, in DVC's cache and the workspace
 CHECKPOINT_BYTES = 12 * 2  # of a trained parameter: float32 weights and AdamW's moments, for two checkpoints
 LORA_SHARE = 3.7e-4  # of a 7B Llama's parameters per rank of adapters on all its linear layers
@@ -75,6 +76,7 @@ SDXL_PARAMETERS, REFINER_PARAMETERS = 3.47e9, 2.26e9
 # Of an image of 1024 pixels: 8.96 GB for one in bfloat16 (huggingface.co/datasets/sayakpaul/sample-datasets), 21.7 for four
 # where SDXL's own VAE works in float32 (huggingface.co/blog/simple_sdxl_optimizations), less the weights' 6.9.
 IMAGE_MEMORY, IMAGE_MEMORY_FLOAT32 = 2.0e9, 3.7e9
+DRAW_MEMORY = 1500  # bytes of main memory of a drawn pair of 256 VQ tokens: 15 GB for 10.1 million
 AMUSED_MEMORY, GRID_MEMORY = 0.8e9 * 4, 5e7  # aMUSEd's 0.8 billion weights in float32 at most; of a grid, a guess
 TRAINED_BYTES = 4 + 4 + 4 + 4  # of a trained weight: float32, gradient, AdamW's two moments
 NF4_BYTES = 4.127 / 8  # of a weight in 4 bits with quantised scales (QLoRA, arXiv 2305.14314)
@@ -86,6 +88,7 @@ ANSWER_TOKENS, QUESTION_TOKENS, JUDGED_TOKENS = 700, 2048, 150  # of the desk's 
 _core = partial(Rate, device=CORE, one_process=True)
 _desk = partial(Rate, device=DESK_CPU)
 _README = "the desk run of commit a3f2f92, seconds of the stage less 8 to start"
+_PERFORMANCE = "docs/performance.md, seconds of the stage"
 _SHARES = "the desk run's 150 s of the stage (a3f2f92), divided as measured elsewhere"
 _AUDIT = "the desk run's 10 s for 997 images (a3f2f92), 4.5 of them imports, divided by guess"
 
@@ -121,6 +124,11 @@ DESK = COMMON | {
     "contamination.nsfw": _desk(0.2, 0.7, 2, "image, NSFW by ViT-B/16", "measured with random weights: 0.18 to 0.21",
         one_process=True),
     "generate_tokens": _desk(0.0117, 0.45, 2, "token grid and step, guided (1,011 x 8 in 95 s)", _README),
+    "class_captions": _desk(0.082, 0.45, 2, "class caption, 135M parameters (256 in 21 s)", _PERFORMANCE, 135e6),
+    "encode_real_pairs": _desk(0.0011, 0.45, 2, "scene drawn and encoded as VQ tokens (36,000 in 40 s)", _PERFORMANCE,
+        one_process=True),
+    "pretrain_tokens": _desk(0.0019, 0.45, 2, "pair, the resampler alone (24,000 in 45 s)", _PERFORMANCE, 135e6),
+    "finetune_tokens": _desk(0.34, 0.45, 2, "conversation, 135M parameters (192 in 65 s)", _PERFORMANCE, 135e6),
     "pretrain": _desk(0.15, 0.45, 2, "pair, forward and backward, 135M parameters",
         "measured: 2 to 4 s for 16 pairs of 32 tokens", 135e6),
     "finetune": _desk(0.316, 0.45, 2, "conversation, 135M parameters (440 in 139 s)", _README, 135e6),
@@ -157,6 +165,14 @@ GPU = COMMON | {
         "derived: 34 GFLOP in float32; measured: 2.5 ms to transform it", one_process=True),
     "generate_tokens": Rate(0.0071, 0.7, 1.5, "token grid and step, aMUSEd-256",
         "open-muse, all.csv, batch 8: 0.60 to 0.76 s for 12 steps"),
+    "class_captions": Rate(0.013, 0.3, 5, "caption of 45 words written by a server on these GPUs, 7B parameters",
+        "derived as captions.generation, of 60 tokens", 7e9),
+    "encode_real_pairs": Rate(0.022, 0.5, 3, "picture of 256 pixels, VQ tokens of aMUSEd", "derived: 216 GFLOP in float32",
+        one_process=True),
+    "pretrain_tokens": Rate(0.036, 0.7, 2, "pair of 64 image tokens, resampler through a frozen 7B",
+        "derived: LLaVA's pretraining, which has 576", 7e9),
+    "finetune_tokens": Rate(0.19, 0.7, 2, "conversation of 64 image tokens, 7B parameters",
+        "derived: LLaVA's fine-tuning, 576 image tokens and 350 of text (a guess)", 7e9),
     "pretrain": Rate(0.181, 0.8, 1.5, "pair, LLaVA-1.5-7B", "LLaVA README: 558K pairs in 3.5 h on 8 GPUs", 7e9),
     "finetune": Rate(0.433, 0.8, 1.5, "conversation, LLaVA-1.5-7B",
         "LLaVA README: 665K conversations in about 10 h on 8 GPUs (40 GB)", 7e9),

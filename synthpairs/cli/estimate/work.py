@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,6 +24,7 @@ from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.evaluation.perplexity.params import Perplexity
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.generation.masked.params import GenerateTokens
+from synthpairs.generation.vq_pairs.params import RealPairs
 from synthpairs.models.language.params import GgufSource
 from synthpairs.runtime.settings import load_runtime
 from synthpairs.selection.params import Select
@@ -134,7 +135,10 @@ def read_run(captions: int | None) -> Run:
     pairs = min(section(Select, "select").num_pairs, painted * each)
     audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
     external, benchmark = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark")
-    own = {task: getattr(tasks, task.removeprefix("desk_")) for task in benchmark.tasks.pictures}
+    own, seen = (
+        {task: getattr(tasks, task.removeprefix("desk_")) for task in names}
+        for names in (benchmark.tasks.pictures, benchmark.tasks.tokens)
+    )
     pictures, tokens, texts = _suite(external, notes)
     models, token_arms = len(arms) + 1, len(section(list[TokenArm], "token_arms"))  # with the untrained one
     perplexity, parameters = section(Perplexity, "perplexity"), size or LLAVA
@@ -146,10 +150,11 @@ def read_run(captions: int | None) -> Run:
         *_captions(curation, read, generated, originals, size_of),
         *_images(images, painted, painted * each, pairs, notes),
         *_audit(section(Contamination, "contamination"), audited, images.image_size**2),
-        _tokens(section(GenerateTokens, "generate_tokens"), section(ClassCaptions, "class_captions"), len(world.concepts)),
+        *_token_route(section, tasks, len(world.concepts), originals, document["mixing"]["draws"], size, size_of),
         *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks,
                    [min(real, originals) if arm == "all-real" else pairs for arm in arms], size, notes),
-        Work("benchmark", "desk tasks", "benchmark", models * sum(own.values()) * 2, size, **answers),  # with and without images
+        Work("benchmark", "desk tasks", "benchmark", (models * sum(own.values()) + token_arms * sum(seen.values())) * 2, size,
+             **answers),  # with and without images
         Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size, **question),
         Work("benchmark", "lm-eval, images", "benchmark", token_arms * sum(tokens.values()), size, **question),
         Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
@@ -254,19 +259,9 @@ def _training(
     pretrain: Pretrain, finetune: Finetune, tasks: Tasks, pairs: Sequence[int], size: float | None, notes: list[str]
 ) -> list[Work]:
     """`pairs`: the number of each arm's training pairs."""
-
-    def examples(section: Training, number: int) -> int:
-        number = math.ceil(number * section.epochs)
-        return number if section.max_steps is None else min(number, section.max_steps * section.batch_size)
-
-    conversations = tasks.instructions.pictures + tasks.instructions.text
-    if finetune.instructions:
-        path = Path(finetune.instructions.path)
-        conversations = _conversations(path) or MIX_665K
-        if not path.is_file():
-            notes.append(
-                f"finetune.instructions: {path} does not exist; counted as LLaVA-1.5's {MIX_665K:,} conversations"
-            )
+    if finetune.instructions and not Path(finetune.instructions.path).is_file():
+        path = finetune.instructions.path
+        notes.append(f"finetune.instructions: {path} does not exist; counted as LLaVA-1.5's {MIX_665K:,} conversations")
     if finetune.lora:
         notes.append("finetune.lora: counted with the time of a full training; 4-bit weights take longer")
     if finetune.trainable_layers:
@@ -279,19 +274,29 @@ def _training(
     )
     loaded = rates.PROCESS_MEMORY + 2 * parameters  # in bfloat16; what is trained is cast to float32
     return [
-        Work("pretrain", "", "pretrain", sum(examples(pretrain, number) for number in pairs), size,
+        Work("pretrain", "", "pretrain", sum(_examples(pretrain, number) for number in pairs), size,
              memory=loaded, gpu_memory=pretrain_gpu, gpu_divided=pretrain_divided),
-        Work("finetune", "", "finetune", len(pairs) * examples(finetune, conversations), size, disk=disk,
+        Work("finetune", "", "finetune", len(pairs) * _examples(finetune, _conversations(finetune, tasks)), size, disk=disk,
              memory=loaded + 2 * parameters * trained, gpu_memory=gpu, gpu_divided=divided),
     ]  # fmt: skip
 
 
-def _conversations(path: Path) -> int:
-    """Number of conversations in a LLaVA JSON file; 0 if it is missing or empty."""
+def _examples(section: Training, number: int) -> int:
+    """Examples that a training takes of so many."""
+    number = math.ceil(number * section.epochs)
+    return number if section.max_steps is None else min(number, section.max_steps * section.batch_size)
+
+
+def _conversations(finetune: Finetune, tasks: Tasks) -> int:
+    """Number of conversations of a fine-tuning; those of LLaVA-1.5 where its file is missing or empty."""
+    if finetune.instructions is None:
+        return tasks.instructions.pictures + tasks.instructions.text
+    path = Path(finetune.instructions.path)
     if not path.is_file() or not path.stat().st_size:  # mmap does not take an empty one
-        return 0
+        return MIX_665K
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text))  # keys only: quotes within texts are escaped
+        # Keys only: quotes within texts are escaped.
+        return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text)) or MIX_665K
 
 
 def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
@@ -310,15 +315,37 @@ def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, in
     return pictures, tokens, texts
 
 
-def _tokens(embed: GenerateTokens, class_captions: ClassCaptions, concepts: int) -> Work:
-    """Grids of VQ tokens for all captions that stage `class_captions` requests."""
-    classes = concepts if "world" in class_captions.banks else 0
-    imagenet = class_captions.imagenet
-    classes += (imagenet.classes or IMAGENET_CLASSES[imagenet.subset]) if "imagenet" in class_captions.banks else 0
-    grids, steps = (
-        classes * class_captions.per_class * embed.candidates,
-        embed.num_inference_steps * _passes(embed.guidance_scale),
+def _token_route(
+    section: Callable[[Any, str], Any], tasks: Tasks, concepts: int, pictured: int, draws: int, llm: float | None,
+    size_of: Callable[[str], float | None],
+) -> list[Work]:  # fmt: skip
+    """The Synth2 route; `pictured` captions have an image, `llm` is the size of the VLM's language model."""
+    asked, real = section(ClassCaptions, "class_captions"), section(RealPairs, "encode_real_pairs")
+    grids = section(GenerateTokens, "generate_tokens")
+    pretrain, finetune = section(Training, "pretrain_tokens"), section(Finetune, "finetune_tokens")
+    arms, runtime, parameters = len(section(list[TokenArm], "token_arms")), load_runtime(), llm or LLAVA
+    classes = concepts if "world" in asked.banks else 0
+    imagenet = asked.imagenet
+    classes += (imagenet.classes or IMAGENET_CLASSES[imagenet.subset]) if "imagenet" in asked.banks else 0
+    captions = classes * asked.per_class
+    steps = grids.num_inference_steps * _passes(grids.guidance_scale)
+    encoded = real.scenes if real.source == "emoji" else min(real.used, pictured)
+    loaded, amused = rates.PROCESS_MEMORY + 2 * parameters, rates.PROCESS_MEMORY + rates.AMUSED_MEMORY
+    on_gpu = rates.CUDA_MEMORY + rates.AMUSED_MEMORY
+    (pretrain_gpu, pretrain_divided), (gpu, divided) = (
+        memory.training(one, parameters, runtime) for one in (pretrain, finetune)
     )
-    return Work("generate_tokens", "", "generate_tokens", grids, steps=steps, disk=grids * rates.GRID_BYTES,
-                memory=rates.PROCESS_MEMORY + rates.AMUSED_MEMORY,
-                gpu_memory=rates.CUDA_MEMORY + rates.AMUSED_MEMORY + embed.batch_size * rates.GRID_MEMORY)  # fmt: skip
+    return [
+        Work("class_captions", "", "class_captions", captions,
+             size_of(asked.server.model) if asked.engine == "server" else llm),
+        Work("encode_real_pairs", "", "encode_real_pairs", encoded, disk=encoded * rates.GRID_BYTES, memory=amused,
+             gpu_memory=on_gpu),
+        Work("generate_tokens", "", "generate_tokens", captions * grids.candidates, steps=steps,
+             disk=captions * grids.candidates * (rates.GRID_BYTES + (rates.SOFT_BYTES if grids.vectors == "soft" else 0)),
+             memory=amused,
+             gpu_memory=on_gpu + grids.batch_size * rates.GRID_MEMORY),
+        Work("pretrain_tokens", "", "pretrain_tokens", arms * _examples(pretrain, draws), llm,
+             memory=loaded + draws * rates.DRAW_MEMORY, gpu_memory=pretrain_gpu, gpu_divided=pretrain_divided),
+        Work("finetune_tokens", "", "finetune_tokens", arms * _examples(finetune, _conversations(finetune, tasks)), llm,
+             disk=arms * parameters * rates.WEIGHT_BYTES, memory=loaded, gpu_memory=gpu, gpu_divided=divided),
+    ]  # fmt: skip

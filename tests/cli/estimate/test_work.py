@@ -29,6 +29,7 @@ SOURCE = {
     "name": "pool", "path": "x.json", "format": "llava", "images": "x", "limit": 1000, "licence": None,
     "columns": {"text": None, "image": "image", "source": None},
 }  # fmt: skip
+SEEN = 168 + 264 + 216  # questions of the desk's tasks that arms of VQ tokens are asked
 NO_IMAGE = {"text": None, "image": None, "source": None}
 
 
@@ -59,8 +60,12 @@ def test_the_desks_params(change):
     assert work["captions", "original images"].count == 720
     assert work["contamination", "hashes"].count == 1040 + 200  # as many real images as selected ones
     assert work["finetune", ""].count == 3 * 128
-    assert work["benchmark", "desk tasks"].count == 904 * 2 * 4
+    assert work["benchmark", "desk tasks"].count == 904 * 2 * 4 + SEEN * 2 * 3
+    assert work["class_captions", ""].count == 64 * 4
+    assert work["encode_real_pairs", ""].count == 36_000
     assert work["generate_tokens", ""].count == 64 * 4 * 2
+    assert work["pretrain_tokens", ""].count == 3 * 24_000
+    assert work["finetune_tokens", ""].count == 3 * 1.5 * 128
     assert work["all stages", "process starts"].count == 5 + 3 + 3 + 4
     assert ("pretrain", "") not in work  # max_steps: 0
 
@@ -98,7 +103,13 @@ def test_the_desks_params(change):
         ({"pretrain.max_steps": 10}, 3 * (10 * 4 - 200) * 0.181),
         ({"pretrain.epochs": 2}, 3 * 200 * 0.181),
         ({"generate_tokens.guidance_scale": 0.0}, -64 * 4 * 2 * 4 * 0.0071),
-        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 4 * 2 * 8 * 0.0071),
+        ({"class_captions.banks": ["world", "imagenet"]}, 200 * 4 * (2 * 8 * 0.0071 + 0.013)),
+        ({"class_captions.engine": "server", "class_captions.server.model": "a-70b"}, 64 * 4 * 0.013 * 9),
+        # a pair of any size counts as one of 256 pixels; three arms
+        ({"encode_real_pairs.scenes": 46_000}, 10_000 * 0.022),
+        ({"encode_real_pairs.source": "captions"}, (720 - 36_000) * 0.022),
+        ({"mixing.draws": 34_000}, 3 * 10_000 * 0.036),
+        ({"finetune_tokens.epochs": 2.5}, 3 * 128 * 0.19),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
