@@ -51,7 +51,7 @@ def claims_text(results: Sequence[Claim]) -> str:
     by_verdict: dict[str, list[str]] = {}
     for row in results:
         by_verdict.setdefault(row.verdict, []).append(row.claim)
-    text = "; ".join(f"{verdict}: {listed(names)}" for verdict, names in by_verdict.items())
+    text = "; ".join(f"{listed(names)}: {verdict}" for verdict, names in by_verdict.items())
     return f"{text[0].upper()}{text[1:]}."
 
 

@@ -37,7 +37,27 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
         )
     else:
         answers.append("No arm was trained: `arms` is empty.")
-    return f"{QUESTION}\n\n{bullets(answers)}"
+    return f"{QUESTION} {_answer(against_blind, compared)}\n\n{bullets(answers)}"
+
+
+def _answer(against_blind: pd.DataFrame, compared: pd.DataFrame) -> str:
+    """The answer to QUESTION, as far as the arms of generated pairs are evaluated and compared with real ones."""
+    generated = against_blind[against_blind["arm"].isin(["selected", "random"])]
+    if generated.empty:
+        return "Not evaluated."
+    if not generated["clear"].all():
+        return "Not shown: not every arm of generated pairs is better with the image than without it."
+    rows = compared[(compared["one"] == "selected") & (compared["other"] == "real")]
+    used = "Yes: models trained on them use the image"
+    return f"{used}; against real pairs they are {standing(rows, 'selected')}." if len(rows) else f"{used}."
+
+
+def standing(rows: pd.DataFrame, one: str) -> str:
+    """Whether an arm is better or worse than another, by benchmark; `rows` are their differences."""
+    shown = rows[rows["better"] != ""]
+    better, worse = (list(shown["task"][(shown["better"] == one) == wins]) for wins in (True, False))
+    parts = [f"{word} on {listed(tasks)}" for word, tasks in (("better", better), ("worse", worse)) if tasks]
+    return " and ".join(parts) or "neither better nor worse, as far as is shown"
 
 
 def image_use(against_blind: pd.DataFrame, tasks: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from synthpairs.report.params import Report
 from synthpairs.report.results import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.samples import concept_matched
 from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_table, claims_text
-from synthpairs.report.sections.summary import comparison, image_use
+from synthpairs.report.sections.summary import comparison, image_use, standing
 from synthpairs.report.tables import bullets, estimate, figure_link, folded, number
 
 QUESTION = "**Do generated pairs of VQ tokens help a vision-language model beside real ones?**"
@@ -36,7 +36,9 @@ def verdict(results: Synth2Results, params: Report) -> str:
         return ""
     compared = _compared(results, params)
     answers = _answers(results, compared, claims(results, compared), params.key_tasks)
-    return "\n\n".join([QUESTION, bullets(answers), tables.values_table(results)])
+    mixed = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)]
+    answer = f"With them a model is {standing(mixed, MIXED)}." if len(mixed) else "Not evaluated."
+    return "\n\n".join([f"{QUESTION} {answer}", bullets(answers), tables.values_table(results)])
 
 
 def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Report) -> tuple[str, dict[str, bytes]]:

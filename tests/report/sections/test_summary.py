@@ -1,6 +1,6 @@
 import pandas as pd
 
-from synthpairs.report.sections.summary import comparison
+from synthpairs.report.sections.summary import comparison, standing
 
 
 def test_differences_that_would_be_missed_are_named_where_answers_vary():
@@ -8,3 +8,9 @@ def test_differences_that_would_be_missed_are_named_where_answers_vary():
     table = pd.DataFrame([row | {"detectable": 0.06}, row | {"task": "desk_pope", "detectable": 0.0}])
     text = comparison("selected", "random", table, ["desk_vqa", "desk_pope"])
     assert text.endswith("differences below 0.060 on desk_vqa would mostly be missed.")
+
+
+def test_a_standing_names_the_benchmarks_that_show_a_difference():
+    rows = pd.DataFrame({"task": ["a", "b", "c", "d"], "better": ["selected", "real", "", "selected"]})
+    assert standing(rows, "selected") == "better on a and d and worse on b"
+    assert standing(rows[2:3], "selected") == "neither better nor worse, as far as is shown"
