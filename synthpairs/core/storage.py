@@ -258,15 +258,12 @@ class ResultCache:
         self.path = work_folder() / stage / code / fingerprint
 
     @contextlib.contextmanager
-    def locked(self, shared: bool = False) -> Iterator["ResultCache"]:
-        """Lock the store; BlockingIOError when another process holds it.
-
-        A shared lock keeps `clean` away alone: those who hold it put the same payload under the same name.
-        """
+    def locked(self, wait: bool = False) -> Iterator["ResultCache"]:
+        """Lock the store; when another process holds it, wait for it or raise BlockingIOError."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:
             try:
-                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise BlockingIOError(
                     f"{self.path} is in use by another run of this stage; wait for it or end it"

@@ -1,5 +1,7 @@
 """Training pairs of the arms, all of one size but `all-real`."""
 
+from typing import assert_never
+
 import pandas as pd
 
 from synthpairs.core.arms import Arm
@@ -32,11 +34,13 @@ def make_training_pairs(
     elif arm == "all-real":
         pairs = _all_real(captions, rejected).assign(origin="real", shard=None)
         counts = {"pairs": len(pairs), "rejected": len(pairs) - int(pairs["kept"].astype(bool).sum())}
-    else:
+    elif arm == "real":
         pairs = _real(captions, rejected, len(selected), params).assign(origin="real", shard=None)
         pairs["key"] = pairs["uid"]
         num_kept = int(pairs["kept"].astype(bool).sum())
         counts = {"pairs": len(pairs), "kept": num_kept, "rejected_by_alignment": len(pairs) - num_kept}
+    else:
+        assert_never(arm)
     return pairs.sort_values("key", ignore_index=True), counts
 
 

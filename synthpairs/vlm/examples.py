@@ -7,6 +7,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, overload
@@ -113,6 +114,12 @@ class Examples(Sequence[Example]):
         """Number of learnt tokens of each example."""
         before = np.concatenate([[0], np.cumsum(np.frombuffer(self._learnt, np.uint8), dtype=np.int64)])
         return np.diff(before[np.asarray(self._starts)]).tolist()
+
+
+def example_store(section: str) -> AbstractContextManager[ResultCache]:
+    """Cache of a training's tokenised examples; a run that tokenises makes others wait, which then read what it made."""
+    store = ResultCache(section, "examples")
+    return store.locked(wait=True) if is_main_process() else nullcontext(store)
 
 
 def caption_examples(

@@ -10,10 +10,15 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from synthpairs.core.storage import ResultCache
 from synthpairs.vlm.adapters import adapt, check_quantizer, merged
 from synthpairs.vlm.conversations import read_conversations
-from synthpairs.vlm.examples import caption_examples, check_skipped, conversation_examples, instruction_examples
+from synthpairs.vlm.examples import (
+    caption_examples,
+    check_skipped,
+    conversation_examples,
+    example_store,
+    instruction_examples,
+)
 from synthpairs.vlm.model import assemble, hub_parts, save
 from synthpairs.vlm.params import Finetune, Pretrain, Resampler, Vlm
 from synthpairs.vlm.parts import load_projector
@@ -29,7 +34,7 @@ def pretrain(pairs: Iterable[tuple[str, str, Source]], vlm: Vlm, params: Pretrai
     section = "pretrain"
     model, processor = assemble(vlm)
     projector = only_projector(model)
-    with ResultCache("pretrain", "examples").locked(shared=True) as store:
+    with example_store("pretrain") as store:
         examples, skipped = caption_examples(pairs, processor, params.max_length, store)
     check_skipped(skipped, len(examples), params, section)
     start: dict[str, float | None] = {}
@@ -79,7 +84,7 @@ def finetune(
         raise FileNotFoundError(f"{pretrained / PROJECTOR} is missing: run `dvc repro {stage}` first")
     model, processor = assemble(vlm, resampler)
     load_projector(model.model.multi_modal_projector, pretrained / PROJECTOR, f"dvc repro {stage}")
-    with ResultCache("finetune", "examples").locked(shared=True) as store:
+    with example_store("finetune") as store:
         if params.instructions is None:
             assert rows is not None
             examples, skipped = instruction_examples(rows, processor, params.max_length, store)

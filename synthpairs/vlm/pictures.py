@@ -18,7 +18,6 @@ from transformers import BaseImageProcessor
 
 from synthpairs.core.images import decode_image, read_picture, to_rgb
 from synthpairs.core.storage import Slice, read_bytes
-from synthpairs.runtime.launch import local_world_size
 
 Source = Image.Image | bytes | Path | Slice  # decoded, encoded, or where the encoded bytes are
 
@@ -45,7 +44,7 @@ class Picture:
 
 def picture_digests(sources: Sequence[Source | None]) -> list[str | None]:
     """SHA-256 of each picture's bytes, in hexadecimal; None where there is none, or it cannot be decoded to its end."""
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // local_world_size())) as pool:  # decoding releases the GIL
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the GIL; other processes of the training wait
         return list(pool.map(_digest, sources))
 
 

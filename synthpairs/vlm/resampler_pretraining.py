@@ -16,9 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synthpairs.core.storage import ResultCache
 from synthpairs.models.vq_tokenizer import TokenPicture
-from synthpairs.vlm.examples import IGNORED, Example, caption_examples, check_skipped, collate, pixels_of
+from synthpairs.vlm.examples import (
+    IGNORED,
+    Example,
+    caption_examples,
+    check_skipped,
+    collate,
+    example_store,
+    pixels_of,
+)
 from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import assemble, hub_parts
 from synthpairs.vlm.params import Resampler, Training, Vlm
@@ -97,7 +104,7 @@ def pretrain_tokens(
     model, processor = assemble(vlm, resampler)
     projector = only_projector(model)
     assert isinstance(projector, PerceiverResampler)
-    with ResultCache(section, "examples").locked(shared=True) as store:
+    with example_store(section) as store:
         examples, skipped = caption_examples(pairs, processor, params.max_length, store)
     check_skipped(skipped, len(examples), params, section)
     words = prepare(model, examples, resampler.words)

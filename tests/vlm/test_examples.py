@@ -1,4 +1,5 @@
 import dataclasses
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ from synthpairs.vlm.examples import (
     check_skipped,
     collate,
     conversation_examples,
+    example_store,
     fingerprint,
     instruction_examples,
     tokenize_segments,
@@ -113,7 +115,7 @@ def test_examples_of_a_killed_training_are_not_tokenised_again(processor, png, t
 
     def again(max_tokens=120):
         tokenised.clear()
-        with store.locked(shared=True), store.locked(shared=True):
+        with example_store("finetune"):
             examples, counts = conversation_examples(conversations, processor, max_tokens, store)
         return len(tokenised), fingerprint(examples) == fingerprint(expected), counts == skipped
 
@@ -127,16 +129,28 @@ def test_examples_of_a_killed_training_are_not_tokenised_again(processor, png, t
 
 
 def test_a_process_of_a_training_waits_for_the_tokens_of_the_first(processor, instructions, monkeypatch):
-    rows, store = instructions(8), ResultCache("finetune", "examples")
+    rows = instructions(8)
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("RANK", "1")
-    with ThreadPoolExecutor(1) as pool, store.locked(shared=True):
+    with ThreadPoolExecutor(1) as pool, example_store("finetune") as store:
         other = pool.submit(instruction_examples, rows, processor, 120, store)
         with pytest.raises(TimeoutError):
             other.result(0.5)
-        monkeypatch.setenv("RANK", "0")
-        first, _ = instruction_examples(rows, processor, 120, store)
-        assert fingerprint(other.result(60)[0]) == fingerprint(first)
+        with monkeypatch.context() as main:
+            main.setattr(
+                "synthpairs.vlm.examples.is_main_process", lambda: threading.current_thread() is threading.main_thread()
+            )
+            first, _ = instruction_examples(rows, processor, 120, store)
+            assert fingerprint(other.result(60)[0]) == fingerprint(first)
+
+
+def test_a_run_waits_for_another_that_tokenises():
+    with ThreadPoolExecutor(1) as pool:
+        with example_store("finetune"):
+            other = pool.submit(lambda: example_store("finetune").__enter__())
+            with pytest.raises(TimeoutError):
+                other.result(0.5)
+        assert other.result(60).path.name == "examples"
 
 
 @pytest.mark.parametrize(
