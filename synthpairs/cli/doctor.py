@@ -277,6 +277,9 @@ def _machine(params: dict[str, Any], valid: bool) -> Iterator[Check]:
         less = f"by calculation stages need more: {lacking}; docs/paper-scale.md says what takes less"
         yield Check(f"GPU memory: {smallest:.0f} GiB", warning=less if lacking else None)
     elif large:
-        yield Check(f"GPU memory, by calculation in GiB: {_stages(rows, 'gpu_memory', 0)}")
+        less = "SYNTHPAIRS_RECOMPUTE and SYNTHPAIRS_FSDP take less"
+        yield Check(f"GPU memory, by calculation in GiB: {_stages(rows, 'gpu_memory', 0)}; {less}")
         days = total(rows).seconds / 3600 / 24
-        yield Check(f"images.image_size: {run.side}", f"there is no GPU; an A100 would need some {days:,.0f} days")
+        yield Check(
+            f"images.image_size: {run.side}", f"there is no GPU; the whole run would take an A100 some {days:,.0f} days"
+        )

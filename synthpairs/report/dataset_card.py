@@ -88,7 +88,7 @@ print(table[["text", "clip_cosine", "ssim"]].describe())
 For LLaVA, unpack the images into a folder of their own and pass `--data_path data/export/llava.json --image_folder images`:
 
 ```sh
-mkdir images
+mkdir -p images
 for shard in data/export/shard-*.tar; do tar -xf "$shard" -C images; done
 ```
 
@@ -188,7 +188,7 @@ def dataset_card(params: Select, filtered_by: CaptionParams, arms: Sequence[str]
     counts |= {f"selected, origin of the caption: {literal(origin)}": number for origin, number in origins.items()}
     for arm in arms:
         pairs = read_table(data / f"selection/pairs/{arm}.parquet", "dvc repro select")
-        counts[f"training pairs of the arm `{arm}`, not in this folder"] = len(pairs)
+        counts[f"training pairs of the arm `{arm}`, in `data/selection/pairs`"] = len(pairs)
     generator = read_json(data / "images/generator.json", "dvc repro images", ["inputs", "fingerprint"])
     scorer = read_json(data / "scores/scorer.json", "dvc repro scores", ["inputs"])
     inputs = generator["inputs"]
@@ -267,11 +267,11 @@ def _licences(
 def _formula(params: Select) -> str:
     if params.strategy in ("top", "bottom"):
         end = "highest" if params.strategy == "top" else "lowest"
-        clip, ssim = f"{params.clip_scale} x max(cosine, 0)", "SSIM"
+        clip, ssim = f"{params.clip_scale:g} x max(cosine, 0)", "SSIM"
         if params.normalisation != "sum":
             name = {"zscore": "z-score", "rank": "rank"}[params.normalisation]
             clip, ssim = f"{name} of max(cosine, 0)", f"{name} of SSIM"
-        return f"{params.clip_weight} x {clip} + {params.ssim_weight} x {ssim}, {end} first."
+        return f"{params.clip_weight:g} x {clip} + {params.ssim_weight:g} x {ssim}, {end} first."
     return {"clip-only": "the cosine.", "ssim-only": "SSIM.", "random": f"none; random, seed {params.seed}."}[
         params.strategy
     ]

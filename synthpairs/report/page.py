@@ -85,8 +85,8 @@ def _arms(results: SynthVLMResults, compared: pd.DataFrame, select: Select, draw
         "## Arms compared",
         "All arms share model and training and differ in their pairs, which are as many in each (`all-real` has all there "
         f"are): {selected} (`selected`), random ones of the same candidates (`random`), original images with their "
-        "reference captions (`real`; at desk scale emoji drawings with captions made of templates). `untrained` has seen no "
-        "pair. In brackets: 95% "
+        "reference captions (`real`; at desk scale emoji drawings with captions made of templates). `untrained` has seen "
+        "neither pairs nor instruction data. In brackets: 95% "
         "intervals, resampled over concepts. *Without the image*: the same model gets the same questions without "
         "their images. *Best fixed answer*: one constant answer per kind of question.",
         figure_link("arms.png", "value and interval of every arm on every task"),

@@ -65,7 +65,7 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
         r"data, models and cache need about \d\d\d,\d\d\d GiB: captions \d+, images [\d,]+, .*", lacking["disk"]
     )
     assert lacking["memory"] == "about 61 GiB are needed: select 61"  # 1 KiB for each of 64 million candidates
-    assert re.match(r"there is no GPU; an A100 would need some \d", lacking["images.image_size"])
+    assert re.match(r"there is no GPU; the whole run would take an A100 some \d", lacking["images.image_size"])
     assert list(warnings()) == ["images.dtype: float16"]
     listed = [check for check in doctor.check_all() if check.subject.startswith("GPU memory, by calculation in GiB: ")]
     assert [re.search("images (\\d+)", check.subject)[1] for check in listed] == ["118"]  # 32 images at a time

@@ -15,7 +15,8 @@ GIB = 2**30
 TRAININGS = ("pretrain", "finetune", "finetune_tokens")
 DISAGREEMENT = 0.25  # share of items that two arms answer differently; 0.1 to 0.3 at desk scale
 NOT_COUNTED = (
-    "Not counted: downloading, loading and saving models, stages of seconds, filters of class captions, waiting."
+    "Not counted: corpora and weights on the disk, loading and saving models, stages of seconds, filters of class "
+    "captions, waiting."
 )
 NOT_MEASURED = "none measured on this machine (`--measure` does so for images and scores)"
 
@@ -137,7 +138,10 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
     if machine.gpu != CPU:
         gpu = GPUS[machine.gpu]
         parts.append(f"{machine.gpu}: {gpu.speed:g} ({gpu.low:g} to {gpu.high:g}) times an A100; {gpu.source}.")
-        parts.append("Memory is calculated, for all processes of a stage and on each GPU; a server's is not.")
+        parts.append(
+            "Memory is calculated, for all processes of a stage and on each GPU, with SYNTHPAIRS_FSDP and "
+            "SYNTHPAIRS_RECOMPUTE as they are set; a server's is not."
+        )
     if values := differences(run):
         parts.append(
             "Smallest difference between two arms that a two-sided paired test at 5% detects with a power of 80%, if they "

@@ -98,7 +98,7 @@ COMMON = {  # on any machine
         "measured: docs/paper-scale.md"),
     "captions.kenlm": _core(5e-5, 0.1, 4, "caption, 5-gram model", "measured: 5.5e-6 for 12 word pieces and tables of 0.4 GB; "
         "Wikipedia's are ten times as large, assumed ten times as slow (a guess)"),
-    "captions.originals": _core(0.015, 0.3, 3, "JPEG made 384 pixels large and opened for CLIP",
+    "captions.originals": _core(0.015, 0.3, 3, "JPEG made smaller, at 384 pixels, and opened for CLIP",
         "measured: 1 to 2 ms where it is no larger, 20 from 1,024 pixels, 3 to open and crop it for CLIP; PNGs take 55 to 110",
         384**2),
     "select": _core(9.6e-6, 0.7, 2, "candidate (1,000,000 in 9.6 s)", "docs/performance.md"),

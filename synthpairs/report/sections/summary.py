@@ -37,19 +37,18 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
         )
     else:
         answers.append("No arm was trained: `arms` is empty.")
-    return f"{QUESTION} {_answer(against_blind, compared)}\n\n{bullets(answers)}"
+    return f"{QUESTION} {_answer(compared)}\n\n{bullets(answers)}"
 
 
-def _answer(against_blind: pd.DataFrame, compared: pd.DataFrame) -> str:
-    """The answer to QUESTION, as far as the arms of generated pairs are evaluated and compared with real ones."""
-    generated = against_blind[against_blind["arm"].isin(["selected", "random"])]
-    if generated.empty:
-        return "Not evaluated."
-    if not generated["clear"].all():
-        return "Not shown: not every arm of generated pairs is better with the image than without it."
+def _answer(compared: pd.DataFrame) -> str:
+    """The answer to QUESTION, as far as the best pairs are compared with real ones."""
     rows = compared[(compared["one"] == "selected") & (compared["other"] == "real")]
-    used = "Yes: models trained on them use the image"
-    return f"{used}; against real pairs they are {standing(rows, 'selected')}." if len(rows) else f"{used}."
+    if rows.empty:
+        return "Not answered here: `selected` and `real` are not both evaluated."
+    return (
+        f"A model trained on the best of them is {standing(rows, 'selected')} than one trained on real pairs. What pairs add "
+        "to the instruction data is not measured: no arm has that alone."
+    )
 
 
 def standing(rows: pd.DataFrame, one: str) -> str:
@@ -57,7 +56,7 @@ def standing(rows: pd.DataFrame, one: str) -> str:
     shown = rows[rows["better"] != ""]
     better, worse = (list(shown["task"][(shown["better"] == one) == wins]) for wins in (True, False))
     parts = [f"{word} on {listed(tasks)}" for word, tasks in (("better", better), ("worse", worse)) if tasks]
-    return " and ".join(parts) or "neither better nor worse, as far as is shown"
+    return " and ".join(parts) or "not shown to be better or worse"
 
 
 def image_use(against_blind: pd.DataFrame, tasks: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ def verdict(results: Synth2Results, params: Report) -> str:
     compared = _compared(results, params)
     answers = _answers(results, compared, claims(results, compared), params.key_tasks)
     mixed = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)]
-    answer = f"With them a model is {standing(mixed, MIXED)}." if len(mixed) else "Not evaluated."
+    answer = f"With them a model is {standing(mixed, MIXED)} than without." if len(mixed) else "Not answered here."
     return "\n\n".join([f"{QUESTION} {answer}", bullets(answers), tables.values_table(results)])
 
 

@@ -13,4 +13,4 @@ def test_differences_that_would_be_missed_are_named_where_answers_vary():
 def test_a_standing_names_the_benchmarks_that_show_a_difference():
     rows = pd.DataFrame({"task": ["a", "b", "c", "d"], "better": ["selected", "real", "", "selected"]})
     assert standing(rows, "selected") == "better on a and d and worse on b"
-    assert standing(rows[2:3], "selected") == "neither better nor worse, as far as is shown"
+    assert standing(rows[2:3], "selected") == "not shown to be better or worse"
