@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from synthpairs.__main__ import main
@@ -35,6 +36,11 @@ def warnings():
     return {check.subject: check.warning for check in doctor.check_all() if check.warning}
 
 
+def put(project, **values):
+    """Set values in params.yaml, keys with `__` for their dots."""
+    apply_overrides(project / "params.yaml", [f"{key.replace('__', '.')}={value}" for key, value in values.items()])
+
+
 def edit(project, *changes):
     text = (project / "params.yaml").read_text()
     for old, new in changes:
@@ -56,9 +62,7 @@ def test_the_project_as_it_is(project):
 
 def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
-    edit(project, ("image_size: 64  # pixels, a m", "image_size: 1024  # a m"),
-         ("dtype: float32  # or", "dtype: float16  # or"),
-         ("per_concept: 5\n", "per_concept: 1000000\n"))  # fmt: skip
+    put(project, images__image_size=1024, images__dtype="float16", captions__generated__per_concept=1000000)
     lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
     assert set(lacking) == {"disk", "memory", "images.image_size"}
     assert re.fullmatch(
@@ -82,17 +86,14 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
 def test_bfloat16_is_slow_on_cpus_without_it(project, monkeypatch, fast, slow):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(doctor.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
-    edit(project, ("dtype: float32  # or", "dtype: bfloat16  # or"))
+    put(project, images__dtype="bfloat16")
     assert list(warnings()) == slow
 
 
 def test_a_missing_package_of_a_training(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    for section in ("benchmark:", "diversity:"):  # which follow the two sections with adapters
-        before, after = (project / "params.yaml").read_text().split(f"\n{section}")
-        at = before.rindex("  lora:\n")
-        before = before[:at] + before[at:].replace(":", ": {rank: 8, alpha: 8, dropout: 0, quantize: nf4}", 1)
-        (project / "params.yaml").write_text(f"{before}\n{section}{after}")
+    lora = "{rank: 8, alpha: 8, dropout: 0, quantize: nf4}"
+    put(project, finetune__lora=lora, finetune_tokens__lora=lora)
     for section in ("finetune", "finetune_tokens"):
         error = errors()[f"params.yaml: {section}"]
         assert error.startswith(
@@ -102,9 +103,8 @@ def test_a_missing_package_of_a_training(project, monkeypatch):
 
 def test_missing_models(project):
     (project / "models/empty").mkdir()
-    edit(project, ("generator: models/desk/generator", "generator: models/nothing"),
-         ("  clip: local-dir:models/desk/clip  # open_clip model\n  pretrained:", "  clip: ViT-B-32\n  pretrained: openai"),
-         ("vision_tower: models/desk/vision_tower", "vision_tower: models/empty"))  # fmt: skip
+    put(project, images__generator="models/nothing", scores__clip="ViT-B-32", scores__pretrained="openai",
+        vlm__vision_tower="models/empty")  # fmt: skip
     wrong = errors()
     assert wrong["images.generator: models/nothing"].startswith("is not a directory")
     assert (
@@ -123,11 +123,8 @@ def test_a_hub_is_asked_for_files_that_are_loaded(project, loopback_hub, monkeyp
     loopback_hub.models = {f"owner/{name}": ROOT / "models/desk/generator" for name in ("good", "gated")}
     loopback_hub.models["owner/pickles"] = project / "pickles"
     loopback_hub.gated.add("owner/gated")
-    edit(project, ("generator: models/desk/generator", "generator: owner/good@main"),
-         ("generator: models/desk/masked", "generator: owner/gated@main"),
-         ("  llm: models/llm\n  num", "  llm: owner/pickles@main\n  num"),
-         ("  models:\n  - models/llm", "  models:\n  - owner/pickles@main"),
-         ("vision_tower: models/desk/vision_tower", "vision_tower: owner/none@main"))  # fmt: skip
+    put(project, images__generator="owner/good@main", generate_tokens__generator="owner/gated@main", vlm__llm="owner/pickles@main",
+        perplexity__models="[owner/pickles@main]", vlm__vision_tower="owner/none@main")  # fmt: skip
     wrong = {subject: error for subject, error in errors().items() if subject.endswith("from its hub")}
     assert set(wrong) == {
         "generate_tokens.generator: owner/gated@main, from its hub", "vlm.vision_tower: owner/none@main, from its hub",
