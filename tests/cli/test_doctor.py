@@ -123,8 +123,9 @@ def test_a_hub_is_asked_for_files_that_are_loaded(project, loopback_hub, monkeyp
     loopback_hub.models = {f"owner/{name}": ROOT / "models/desk/generator" for name in ("good", "gated")}
     loopback_hub.models["owner/pickles"] = project / "pickles"
     loopback_hub.gated.add("owner/gated")
-    put(project, images__generator="owner/good@main", generate_tokens__generator="owner/gated@main", vlm__llm="owner/pickles@main",
-        perplexity__models="[owner/pickles@main]", vlm__vision_tower="owner/none@main")  # fmt: skip
+    pickles = "owner/pickles@main"
+    put(project, images__generator="owner/good@main", generate_tokens__generator="owner/gated@main", vlm__llm=pickles,
+        perplexity__models=f"[{pickles}]", vlm__vision_tower="owner/none@main")  # fmt: skip
     wrong = {subject: error for subject, error in errors().items() if subject.endswith("from its hub")}
     assert set(wrong) == {
         "generate_tokens.generator: owner/gated@main, from its hub", "vlm.vision_tower: owner/none@main, from its hub",
