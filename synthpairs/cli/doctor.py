@@ -220,6 +220,9 @@ def _needs(params: dict[str, Any], valid: bool) -> Iterator[Check]:
     for section in ("finetune", "finetune_tokens"):
         if instructions := convert_section(Finetune, section, params).instructions:
             yield from _tried(f"{section}.instructions", partial(check_instructions, instructions, section))
+    if "mmvet" in params["external_benchmarks"]["pictures"] and not os.environ.get("OPENAI_API_KEY"):
+        judge = "its judge needs OPENAI_API_KEY and MODEL_VERSION; without a reply stage benchmark fails, hours later"
+        yield Check("external_benchmarks.pictures: mmvet", warning=judge)
 
 
 def _engine() -> Iterator[Check]:

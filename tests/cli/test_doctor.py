@@ -156,6 +156,8 @@ def test_what_the_paper_preset_needs_beside_models(project, monkeypatch):
                 "captions.judge.engine, preference.engine: server"}  # fmt: skip
     assert subjects < set(errors())
     assert "captions.sources: human" in errors()
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert "OPENAI_API_KEY" in warnings()["external_benchmarks.pictures: mmvet"]
     (project / "models/kenlm").mkdir()
     for file in ("models/kenlm/en.arpa.bin", "models/kenlm/en.sp.model", "corpora/llava_v1_5_mix665k.json"):
         (project / file).parent.mkdir(exist_ok=True)

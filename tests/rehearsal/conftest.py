@@ -65,7 +65,9 @@ def rehearsal(request, tmp_path_factory):
         )
         for name in dict.fromkeys(["paper", preset, "rehearsal"]):
             project.run(f"python -m synthpairs preset {name}")
-        doctor = project.run("python -m synthpairs doctor || true")  # this machine has no GPU, nor the disk and memory for 7B
+        doctor = project.run(
+            "python -m synthpairs doctor || true"
+        )  # this machine has no GPU, nor the disk and memory for 7B
         project.run("dvc repro", seconds=2400)
         return Rehearsal(preset, project, doctor, hub.fetched)
 
