@@ -154,7 +154,7 @@ class Store:
         Without a view MLflow shows no metric. It keeps views that people share in such tags of an experiment.
         """
         metrics = self.client.get_run(self.parent).data.metrics
-        names = sorted(metrics, key=lambda name: (not name.startswith("selected"), name))
+        names = sorted(metrics, key=lambda name: (not name.startswith("selected/"), name))
         view = json.dumps({"selectedColumns": [f"metrics.`{name}`" for name in names[:COLUMNS]]})
         self.client.set_experiment_tag(self.experiment, f"mlflow.sharedViewState.{VIEW}", view)
 
