@@ -17,7 +17,7 @@ from synthpairs.report.page import build
 from synthpairs.report.params import Report
 from synthpairs.report.results import SynthVLMResults, read_synth2_results, read_synthvlm_results
 from synthpairs.report.sections import diversity
-from synthpairs.report.sections.synth2 import synth2, verdict
+from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from synthpairs.selection.mixing import generated_pairs, real_pairs
 from synthpairs.selection.params import Select
@@ -48,13 +48,13 @@ def write_report(
         return pictures([tokens[key] for key in keys], encode_real_pairs.tokenizer, "encode_real_pairs.tokenizer")
 
     synth2_results = read_synth2_results(token_arms)
-    section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
+    verdict, section, figures = synth2(synth2_results, diversity.markdown(synth2_results.diversity), decode, report)
     results = read_synthvlm_results(arms)
     scorer = read_json(DATA / "scores/scorer.json", "dvc repro scores", ["inputs"])
     trainings = chain(results.trainings.values(), synth2_results.trainings.values())
     trained = [metrics for by_arm in trainings for metrics in by_arm.values()]
     made_of = ingredients.section(captions, vlm, results.generator, scorer, results.caption_metrics, *trained)
-    page, others = build(results, verdict(synth2_results, report), section, made_of, select, report, DATA)
+    page, others = build(results, verdict, section, made_of, select, report, DATA)
     figures |= others
     for path in sorted((OUT / FIGURES).glob("*.png")):
         if path.name not in figures:

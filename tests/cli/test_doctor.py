@@ -36,9 +36,9 @@ def warnings():
     return {check.subject: check.warning for check in doctor.check_all() if check.warning}
 
 
-def put(project, **values):
-    """Set values in params.yaml, keys with `__` for their dots."""
-    apply_overrides(project / "params.yaml", [f"{key.replace('__', '.')}={value}" for key, value in values.items()])
+def put(project, *overrides):
+    """Set values in params.yaml as `dvc exp run -S` does."""
+    apply_overrides(project / "params.yaml", list(overrides))
 
 
 def edit(project, *changes):
@@ -62,7 +62,7 @@ def test_the_project_as_it_is(project):
 
 def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
-    put(project, images__image_size=1024, images__dtype="float16", captions__generated__per_concept=1000000)
+    put(project, "images.image_size=1024", "images.dtype=float16", "captions.generated.per_concept=1000000")
     lacking = {subject.split(":")[0]: error for subject, error in errors().items()}
     assert set(lacking) == {"disk", "memory", "images.image_size"}
     assert re.fullmatch(
@@ -86,14 +86,14 @@ def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):
 def test_bfloat16_is_slow_on_cpus_without_it(project, monkeypatch, fast, slow):
     monkeypatch.setattr(doctor.torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(doctor.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
-    put(project, images__dtype="bfloat16")
+    put(project, "images.dtype=bfloat16")
     assert list(warnings()) == slow
 
 
 def test_a_missing_package_of_a_training(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     lora = "{rank: 8, alpha: 8, dropout: 0, quantize: nf4}"
-    put(project, finetune__lora=lora, finetune_tokens__lora=lora)
+    put(project, f"finetune.lora={lora}", f"finetune_tokens.lora={lora}")
     for section in ("finetune", "finetune_tokens"):
         error = errors()[f"params.yaml: {section}"]
         assert error.startswith(
@@ -103,8 +103,8 @@ def test_a_missing_package_of_a_training(project, monkeypatch):
 
 def test_missing_models(project):
     (project / "models/empty").mkdir()
-    put(project, images__generator="models/nothing", scores__clip="ViT-B-32", scores__pretrained="openai",
-        vlm__vision_tower="models/empty")  # fmt: skip
+    put(project, "images.generator=models/nothing", "scores.clip=ViT-B-32", "scores.pretrained=openai",
+        "vlm.vision_tower=models/empty")  # fmt: skip
     wrong = errors()
     assert wrong["images.generator: models/nothing"].startswith("is not a directory")
     assert (
@@ -123,9 +123,8 @@ def test_a_hub_is_asked_for_files_that_are_loaded(project, loopback_hub, monkeyp
     loopback_hub.models = {f"owner/{name}": ROOT / "models/desk/generator" for name in ("good", "gated")}
     loopback_hub.models["owner/pickles"] = project / "pickles"
     loopback_hub.gated.add("owner/gated")
-    pickles = "owner/pickles@main"
-    put(project, images__generator="owner/good@main", generate_tokens__generator="owner/gated@main", vlm__llm=pickles,
-        perplexity__models=f"[{pickles}]", vlm__vision_tower="owner/none@main")  # fmt: skip
+    put(project, "images.generator=owner/good@main", "generate_tokens.generator=owner/gated@main",
+        "vlm.llm=owner/pickles@main", "perplexity.models=[owner/pickles@main]", "vlm.vision_tower=owner/none@main")  # fmt: skip
     wrong = {subject: error for subject, error in errors().items() if subject.endswith("from its hub")}
     assert set(wrong) == {
         "generate_tokens.generator: owner/gated@main, from its hub", "vlm.vision_tower: owner/none@main, from its hub",

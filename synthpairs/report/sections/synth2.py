@@ -30,27 +30,17 @@ DRAWS = {
 Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of each pair, by the pairs' keys
 
 
-def verdict(results: Synth2Results, params: Report) -> str:
-    """Questions and answers for the top of the page, with the arms' values; empty without arms."""
-    if not results.arms:
-        return ""
-    compared = _compared(results, params)
-    answers = _answers(results, compared, claims(results, compared), params.key_tasks)
-    mixed = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)]
-    answer = f"With them a model is {standing(mixed, MIXED)} than without." if len(mixed) else "Not answered here."
-    return "\n\n".join([f"{QUESTION} {answer}", bullets(answers), tables.values_table(results)])
+def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Report) -> tuple[str, str, dict[str, bytes]]:
+    """Verdict for the top of the page, section, and its figures as PNG by file name; `diversity` is the text on the caption sets.
 
-
-def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Report) -> tuple[str, dict[str, bytes]]:
-    """The section as Markdown and its figures as PNG by file name; `diversity` is the text on the caption sets.
-
-    Without arms it is that text alone. Equal inputs give equal bytes.
+    Without arms the section is that text alone, and the verdict empty. Equal inputs give equal bytes.
     """
     captions = ["![share of each set's captions by cluster](diversity.png)", diversity.strip()]
     if not results.arms:
         none = "No arm was trained on VQ tokens (`token_arms` is empty), so the Synth2 route has no results here."
-        return "\n\n".join(["## Diversity of the captions", *captions, none]), {}
-    compared = _compared(results, params)
+        return "", "\n\n".join(["## Diversity of the captions", *captions, none]), {}
+    compared = differences(results, params, [arms for arms in QUESTIONS if set(arms) <= set(results.arms)])
+    tested = claims(results, compared)
     pairs = concept_matched(results.generated, results.real, max(1, params.pictures // 2), params.seed)
     drawn: dict[str, bytes] = {}
     parts = [
@@ -60,7 +50,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         "so it is trained on the tokens, and no image is decoded. " + _protocol(results.metrics["encode_real_pairs"]),
         *_arms(results, compared, drawn),
         "### Claims of the paper",
-        claims_table(claims(results, compared)),
+        claims_table(tested),
         "Two more are measured apart from this run: [fewer steps](experiments/learning_curves.md) and [faster "
         "training](experiments/speed.md).",
         "### From class names to pairs",
@@ -71,7 +61,15 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         "### Diversity of the captions",
         *captions,
     ]
-    return "\n\n".join(parts), drawn
+    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(parts), drawn
+
+
+def _verdict(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
+    """QUESTION with its answer, the other questions with theirs, and the arms' values."""
+    mixed = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)]
+    answer = f"With them a model is {standing(mixed, MIXED)} than without." if len(mixed) else "Not answered here."
+    answers = bullets(_answers(results, compared, tested, key_tasks))
+    return "\n\n".join([f"{QUESTION} {answer}", answers, tables.values_table(results)])
 
 
 def _protocol(pairs: dict[str, Any]) -> str:
@@ -91,11 +89,6 @@ def _protocol(pairs: dict[str, Any]) -> str:
         "generator on the very real pairs of the VLM, and this generator was trained elsewhere on other ones, so what generated "
         "pairs add may be what that model has seen."
     )
-
-
-def _compared(results: Synth2Results, params: Report) -> pd.DataFrame:
-    """Differences between the arms of each question."""
-    return differences(results, params, [arms for arms in QUESTIONS if set(arms) <= set(results.arms)])
 
 
 def _answers(

@@ -8,13 +8,18 @@ from PIL import Image
 from stages import report as stage
 from synthpairs.core.storage import write_json
 from synthpairs.report.results import read_synth2_results
-from synthpairs.report.sections.synth2 import synth2, verdict
+from synthpairs.report.sections.synth2 import synth2
 from synthpairs.report.tables import FIGURES
 from tests.report.conftest import CODE_SKILL, PARAMS, TOKEN_ARMS, answers, png, write_answers
 
 
-def section(results):
+def parts(results):
+    """Verdict, section and figures."""
     return synth2(results, "text on diversity\n", lambda keys: [png(1)] * len(keys), PARAMS)
+
+
+def section(results):
+    return parts(results)[1:]
 
 
 def test_the_section_holds_every_part(synth2_results):
@@ -50,8 +55,8 @@ def test_real_pairs_that_the_generator_was_not_trained_on_are_said_to_break_the_
 def test_captions_are_compared_with_those_without_the_image(project):
     write_answers(project, "genpair", answers("genpair", CODE_SKILL | {"desk_caption": (0.1, 0.1)}))
     write_json(project / "models/desk/metrics.json", {"clip": {"n": 6}})
-    results = read_synth2_results(TOKEN_ARMS)
-    text = verdict(results, PARAMS) + section(results)[0]
+    verdict, text, _ = parts(read_synth2_results(TOKEN_ARMS))
+    text = verdict + text
     assert re.search(r"`real-tokens` is better with the image \(0\.[67]\d\d \[.*\], without 0\.1\d\d \[.*\]\)", text)
     assert "`genpair` is not shown to be better with the image (" in text
     assert "Not measured: models/desk/metrics.json has no entry `masked`" in text
