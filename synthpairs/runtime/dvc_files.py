@@ -56,10 +56,11 @@ def damaged_dvc_files(params: Mapping[str, Any], *pipelines: Path) -> Iterator[s
 
 def _ends_whole(text: str) -> bool:
     """Whether the last stage of a dvc.lock is one that DVC accepts."""
+    from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA  # 0.2 s, for a changed file alone
+    from voluptuous import Invalid
+
     try:
         (stage,) = YAML(typ="safe").load(re.split(r"^(?=  \S)", text, flags=re.MULTILINE)[-1]).values()
-        parts = [stage, *stage.get("deps", []), *stage.get("outs", [])]
-        sections = stage.get("params", {}).values()  # which may hold null
-        return all(None not in part.values() for part in parts) and all(isinstance(one, dict) for one in sections)
-    except (YAMLError, AttributeError, TypeError, ValueError):
+        return bool(COMPILED_LOCK_FILE_STAGE_SCHEMA(stage))
+    except (YAMLError, Invalid, AttributeError, TypeError, ValueError):
         return False
