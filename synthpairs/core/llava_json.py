@@ -12,10 +12,11 @@ from synthpairs.core.config import ParamsError
 CHUNK = 2**20  # bytes read at once
 LONGEST = 2**22  # characters of a record; longer ones occur in broken files only
 SHOWN = 1000  # characters kept of text that is no valid JSON
-LEVELS = 500  # of nesting, fewer than Python's decoder reads: what it refuses as too deep opens with more characters
+LEVELS = 100  # of nesting; Python's decoder reads up to 990, fewer within deeper calls
 MAX_KEYS, MAX_KEY = 100, 100  # first keys by which the next element is found, and their characters
 _SPACE, _BETWEEN, _COLON = (re.compile(rf"[ \t\r\n{more}]*") for more in ("", ",", ":"))
 _FIRST_KEY = re.compile(rf'\{{\s*("(?:[^"\\]|\\.){{0,{MAX_KEY}}}")\s*:')
+_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)  # strings and brackets
 _DECODER = json.JSONDecoder(strict=False)  # line ends within strings are accepted
 
 
@@ -27,6 +28,25 @@ class Record:
     value: Any = None
     fault: str | None = None
     text: str = ""
+
+
+class TooDeep(ValueError):
+    """JSON nested deeper than LEVELS, from the character `at` on."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(f"nested deeper than {LEVELS} levels")
+        self.at = at
+
+
+def not_too_deep(text: str, at: int = 0, end: int | None = None) -> str:
+    """The text, if its JSON from `at` to `end` is nested no deeper than LEVELS; TooDeep otherwise, whatever calls it."""
+    if text.count("[", at, end) + text.count("{", at, end) > LEVELS:
+        depth = 0
+        for match in _NESTING.finditer(text, at, len(text) if end is None else end):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+            if depth > LEVELS:
+                raise TooDeep(match.start())
+    return text
 
 
 def read_records(file: IO[bytes], name: str) -> Iterator[Record]:
@@ -64,7 +84,7 @@ def read_member(file: IO[bytes], name: str, member: str) -> Iterator[Record]:
                     window.element()
             window.at += 1
             fault = "more after the object's end" if window.next_after(_SPACE) else None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         fault = f"{type(error).__name__}: {error}"
     if not found:
         raise ParamsError([f"{name} is not a JSON object with a list {member!r}"])
@@ -110,9 +130,9 @@ class _Window:
             self.count += 1
             try:
                 value = self.element()
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 after_fault, fault = True, f"{type(error).__name__}: {error}"
-                yield Record(self.count, fault=fault, text=self.skip(isinstance(error, RecursionError)))
+                yield Record(self.count, fault=fault, text=self.skip(error.at if isinstance(error, TooDeep) else None))
             else:
                 after_fault = False
                 yield Record(self.count, value)
@@ -123,15 +143,17 @@ class _Window:
             yield Record(self.count, fault="the file ends within its list")
 
     def element(self) -> Any:
-        """Read the value at `at`; ValueError or RecursionError when it is invalid or longer than LONGEST."""
+        """Read the value at `at`; ValueError when it is invalid or longer than LONGEST, TooDeep when it is nested too deep."""
         while True:
             try:
                 value, end = _DECODER.raw_decode(self.text, self.at)
-            except (ValueError, RecursionError):  # possibly because it continues in the next chunk
+            except (ValueError, RecursionError) as error:  # possibly because it continues in the next chunk
                 if self.ended or len(self.text) - self.at >= LONGEST:
+                    not_too_deep(self.text, self.at, getattr(error, "pos", None))
                     raise
             else:
                 if end < len(self.text) or self.ended:  # a number at the end of the text may continue
+                    not_too_deep(self.text, self.at, end)
                     self.at = end
                     first = next(iter(value), None) if isinstance(value, dict) else None
                     if first is not None and len(first) <= MAX_KEY and len(self.first_keys) < MAX_KEYS:
@@ -139,16 +161,16 @@ class _Window:
                     return value
             self.read_on()
 
-    def skip(self, nested: bool = False) -> str:
-        """Skip invalid or too deeply nested JSON up to text that begins as the elements so far do; returns the start of it.
+    def skip(self, deep: int | None = None) -> str:
+        """Skip invalid JSON, or what is nested too deep at `deep`, up to text that begins as the elements so far do; its start.
 
         Brackets and quotes of invalid JSON do not show where it ends.
         """
-        begin = None if nested else _FIRST_KEY.match(self.text, self.at)
+        begin = None if deep else _FIRST_KEY.match(self.text, self.at)
         keys = {json.dumps(key, ensure_ascii=False) for key in self.first_keys} | ({begin[1]} if begin else set())
         start = re.compile(rf"\{{\s*(?:{'|'.join(map(re.escape, sorted(keys)))})\s*:" if keys else r"\{")
         shown = self.text[self.at : self.at + SHOWN]
-        self.at += LEVELS if nested else 1
+        self.at = deep or self.at + 1
         while not (match := start.search(self.text, self.at)) and not self.ended:
             self.at = max(self.at, len(self.text) - SHOWN)  # it may begin in this chunk and end in the next
             self.read_on()

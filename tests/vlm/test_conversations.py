@@ -151,7 +151,7 @@ def test_skipped_records_are_counted_and_pictures_stay_with_their_records(corpus
         ),
         ('[{"conversations": [{"from": "gpt", "value": 3}]}]', "record 1: .*the text of gpt is 3, which is no string"),
         ('[{"image": {"a": 1}, "conversations": []}]', r"record 1: .*its image is \{'a': 1\}, which is no path"),
-        ("[" + "[" * 100_000, "record 1: RecursionError"),
+        ("[" + "[" * 100_000, "record 1: TooDeep"),
         ('[{"conversations": []},', "record 2: the file ends within its list"),
         ("[]", "holds no conversation"),
         (

@@ -10,7 +10,7 @@ from typing import Any
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import MAX_SHOWN, Fields, Row, column_names, lines, open_file
 from synthpairs.core.errors import error_line
-from synthpairs.core.llava_json import Record, first_answer, read_member, read_records
+from synthpairs.core.llava_json import Record, first_answer, not_too_deep, read_member, read_records
 
 
 def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:
@@ -20,8 +20,8 @@ def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:
         if line.strip():
             where = f"{path} line {number}"
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                record = json.loads(not_too_deep(line))
+            except ValueError as error:
                 yield Row(where, line.rstrip("\r\n")[:MAX_SHOWN], fault=error_line(error))
             else:
                 yield fields.row(record, where)

@@ -1,6 +1,5 @@
 """Rows of caption files in any format, and access to the files and lines of a source."""
 
-import contextlib
 import glob
 import gzip
 import io
@@ -104,7 +103,7 @@ class Fields:
             self.missing -= {part for part in self.missing if self.names[part] in record}
             text = self.read(record[self.names["text"]])
         except (TypeError, KeyError, ValueError) as error:
-            return Row(where, text=_shown(record), fault=error_line(error))
+            return Row(where, text=json.dumps(record, ensure_ascii=False)[:MAX_SHOWN], fault=error_line(error))
         cells = {part: record.get(name) for part, name in self.names.items() if part != "text"}
         return Row(where, text, **cells)
 
@@ -116,13 +115,6 @@ class Fields:
                 [f"{self.key}.columns.{part}: no record of {self.path} has the field {self.names[part]!r}; "
                  f"the first has {', '.join(self.known) or 'none'}"]
             )  # fmt: skip
-
-
-def _shown(record: Any) -> str:
-    """The beginning of a parsed JSON value as text; empty for one that is nested too deep to be written."""
-    with contextlib.suppress(RecursionError):
-        return json.dumps(record, ensure_ascii=False)[:MAX_SHOWN]
-    return ""
 
 
 def source_files(source: Source, key: str) -> list[Path]:

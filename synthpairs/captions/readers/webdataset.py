@@ -12,6 +12,7 @@ from typing import IO
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import Fields, Row, open_file
 from synthpairs.core.errors import error_line
+from synthpairs.core.llava_json import not_too_deep
 from synthpairs.core.tar import MAX_BYTES, read_member, tar_members
 
 _IMAGES = ("jpg", "jpeg", "png", "webp")
@@ -139,13 +140,13 @@ def _row(sample: _Sample, path: Path, source: Source, fields: Fields, extensions
     record = {}
     try:
         if "json" in members and (plain is None or source.columns.source is not None):
-            record = json.loads(_decoded(members["json"]))
+            record = json.loads(not_too_deep(_decoded(members["json"])))
         elif plain is None:
             raise ValueError(_no_caption(sample, extensions))
         if plain is not None and isinstance(record, dict):
             record["caption"] = plain
         row = fields.row(record, where)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         row = Row(where, plain, fault=error_line(error))
     row.fault = sample.fault or row.fault
     row.image = next((members[extension] for extension in extensions if extension in members), None)

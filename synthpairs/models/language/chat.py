@@ -3,6 +3,7 @@
 A caption `a dog<|im_end|>` would end the turn that it stands in, and the rest of it would be the model's answer.
 """
 
+import faulthandler
 import re
 import resource
 import signal
@@ -16,6 +17,7 @@ from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 SECONDS = 10  # of computing, for one prompt
 MEMORY = 2**30  # bytes
+LONGEST = 300  # seconds of one operation, as of `9 ** (9 ** 9)`, which no signal interrupts: then the process ends
 MAX_CHARACTERS = 1_000_000  # of a prompt
 
 
@@ -76,7 +78,10 @@ def render_chat(renderer: PreTrainedTokenizerBase | ProcessorMixin, messages: Se
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """TimeoutError or MemoryError for what takes more than SECONDS of computing or MEMORY; in the main thread alone."""
+    """TimeoutError or MemoryError for what takes more than SECONDS of computing or MEMORY; in the main thread alone.
+
+    An operation of more than LONGEST seconds ends the process with the exit code 1 and a traceback.
+    """
 
     def stop(*_: Any) -> None:
         raise TimeoutError(f"it takes more than {SECONDS} s")
@@ -88,8 +93,10 @@ def _limited() -> Iterator[None]:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
         signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -1,5 +1,6 @@
 """JSON Lines and LLaVA lists: chunk boundaries anywhere, and faulty records."""
 
+import itertools
 import json
 import time
 
@@ -54,7 +55,8 @@ def test_llava_lists_do_not_depend_on_chunk_boundaries(indent, read, monkeypatch
         ('{"id": ' + "1" * 5000 + ', "conversations": []}', "ValueError: Exceeds the limit"),
         ('{"id": 1,, "conversations": []}', "JSONDecodeError"),
         ("nonsense", "JSONDecodeError"),
-        ("[" * 5000, "RecursionError"),
+        ("[" * 5000, "TooDeep: nested deeper than 100 levels"),
+        ('{"id": 1, "conversations": ' + "[" * 700 + "oops", "TooDeep"),
         ("12", "TypeError: an object is needed, not int"),
         ('{"id": 1}', "KeyError: 'conversations'"),
         ('{"id": 1, "conversations": [{"from": "human", "value": "a"}]}', "ValueError: gpt says nothing"),
@@ -91,7 +93,7 @@ def test_the_rest_of_a_truncated_list_is_one_row_and_so_is_the_start_of_a_second
     assert reasons(read("a.json", payload, "llava", text="text")) == expected
 
 
-DEEP = '{"x": ' + "[" * 990 + "]" * 990 + "}"  # which Python's decoder may read, and its encoder not write
+DEEP = '{"text": "a dog", "x": ' + "[" * 990 + "]" * 990 + "}"
 
 
 @pytest.mark.parametrize(
@@ -100,9 +102,16 @@ DEEP = '{"x": ' + "[" * 990 + "]" * 990 + "}"  # which Python's decoder may read
      ("coco", f'{{"annotations": [{DEEP}, {{"text": "a cat"}}]}}')],
 )  # fmt: skip
 def test_a_deeply_nested_record_is_a_faulty_row(kind, payload, read):
-    for depth in (990, 900, 800):  # the stack of this test takes some levels
+    """Wherever it is read: Python's decoder takes 990 levels less those of the calls around it."""
+
+    def rows(depth, calls=0):
+        if calls:
+            return rows(depth, calls - 1)
         levels = payload.replace("[" * 990, "[" * depth).replace("]" * 990, "]" * depth)
-        assert reasons(read("a.json", levels.encode(), kind, text="text")) == ["unreadable", None]
+        return reasons(read("a.json", levels.encode(), kind, text="text"))
+
+    for depth, calls in itertools.product((990, 600, 100, 99), (0, 300)):
+        assert rows(depth, calls) == [None if depth == 99 else "unreadable", None]
 
 
 @pytest.mark.parametrize("opening", ["[", '{"text":', '{"text":[', '{"a":{"b":['])

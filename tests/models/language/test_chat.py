@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -68,3 +70,22 @@ def test_a_chat_template_that_fails_or_never_ends_is_one_line(lm, monkeypatch, t
     assert time.monotonic() - started < 20
     monkeypatch.setattr(lm.tokenizer, "chat_template", "{{ messages[0].content }}")
     assert lm.chat([("user", "a dog")]) == "a dog", "the limits end with the prompt"
+
+
+NEVER_ENDING = """\
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+from synthpairs.models.language import chat
+
+chat.SECONDS, chat.LONGEST = 0.5, 2
+tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), chat_template="{{ 9 ** (9 ** 9) }}")
+chat.render_chat(tokenizer, [{"role": "user", "content": "a dog"}])
+"""
+
+
+def test_a_chat_template_that_no_signal_interrupts_ends_the_process():
+    ended = subprocess.run([sys.executable, "-c", NEVER_ENDING], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Timeout (0:00:02)!")
+    assert "in render_chat" in ended.stderr
