@@ -57,14 +57,16 @@ def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark)
         raise FileNotFoundError(f"params.yaml: external_benchmarks.include: {include} is not a directory")
     python = lmms_python()
     engine = f"lmms-eval {lmms_version(python)}"
-    inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), external.limit)
+    inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), external.limit, params.batch_size)
     store = ResultCache("benchmark", digest(*inputs, include and file_sha256(include)))
     results = HarnessResults()
     with store.locked():
         for task in external.pictures:
             result = store.get_json(f"{task}.json", lambda value: value.keys() == {"results", "samples"})
             if result is None:
-                result = store.put_json(f"{task}.json", _run(python, task, folder, external, store.path / task))
+                result = store.put_json(
+                    f"{task}.json", _run(python, task, folder, external, params.batch_size, store.path / task)
+                )
                 shutil.rmtree(store.path / task)
             results |= harness_results(task, result["results"], result["samples"], engine, params)
     return results
@@ -112,14 +114,17 @@ def _local_owners() -> list[Path]:
     return sorted(owner for owner in Path(name).absolute().iterdir() if owner.is_dir())
 
 
-def _run(python: Path, task: str, folder: Path, external: ExternalBenchmarks, work: Path) -> dict[str, Any]:
+def _run(
+    python: Path, task: str, folder: Path, external: ExternalBenchmarks, batch_size: int, work: Path
+) -> dict[str, Any]:
     """One task's results and samples, from a process that runs in the empty directory `work`."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for owner in _local_owners():
         (work / owner.name).symlink_to(owner)  # `load_dataset("OWNER/NAME")` looks into the working directory first
     device = best_device().type
-    command = [str(python), str(RUNNER), "--model", "synthpairs_llava", "--tasks", task, "--batch_size", "1"]
+    command = [str(python), str(RUNNER), "--model", "synthpairs_llava", "--tasks", task]
+    command += ["--batch_size", str(batch_size)]
     command += ["--model_args", f"pretrained={folder.absolute()},device={device},device_map={device}"]
     command += ["--output_path", "out", "--log_samples"]
     command += ["--limit", str(external.limit)] if external.limit else []

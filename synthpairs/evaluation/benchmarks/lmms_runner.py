@@ -1,56 +1,50 @@
-"""lmms-eval's command line with two faults of its LLaVA fixed; runs in lmms-eval's environment, without synthpairs.
+"""lmms-eval's command line with a model that answers in batches; runs in lmms-eval's environment, without synthpairs.
 
-lmms-eval 0.7.3 passes a question without an image (half of ScienceQA's) to the processor with an empty list of images,
-which transformers 5 refuses; its older form `--force_simple` shows the model the previous question's image. And an
-error while answering counts as an empty, wrong answer.
+The LLaVA of lmms-eval 0.7.3 takes one question at a time. Its `huggingface`, for any model with a processor, takes several,
+but loads a LLaVA without its output layer and in bfloat16 whatever is stored, pads on the side that the tokenizer names, and
+passes a batch without images (half of ScienceQA's questions have none) on with an empty list, which transformers 5 refuses.
 
 The process ends when its standard input closes, since then the stage that started it is gone.
 """
 
 import os
-import sys
 import threading
-import traceback
 from typing import Any
 
 from lmms_eval.__main__ import cli_evaluate
 from lmms_eval.models import MODEL_REGISTRY_V2
-from lmms_eval.models.chat.llava_hf import LlavaHf
+from lmms_eval.models.chat.huggingface import Huggingface
 from lmms_eval.models.registry_v2 import ModelManifest
+from transformers import LlavaForConditionalGeneration
 
 NAME = "synthpairs_llava"
 
 
-class Llava(LlavaHf):
-    """`llava_hf` that takes questions without images and ends the process at the first error."""
+class Llava(Huggingface):
+    """`huggingface` for LLaVAs and for questions without images."""
 
-    _image_processor: Any
     _model: Any
+    processor: Any
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._image_processor = NoneForEmpty(self._image_processor)
-        generate = self._model.generate
-
-        def answer(**inputs: Any) -> Any:
-            try:
-                return generate(**inputs)
-            except Exception:
-                traceback.print_exc()
-                sys.exit(1)  # `llava_hf` catches every Exception, which SystemExit is not
-
-        self._model.generate = answer
+    def __init__(self, pretrained: str, **arguments: Any) -> None:
+        super().__init__(pretrained, **arguments)
+        self._model = None  # frees its memory
+        self._model = LlavaForConditionalGeneration.from_pretrained(
+            pretrained, dtype="auto", device_map=self.device_map
+        ).eval()
+        self.processor.tokenizer.padding_side = "left"
+        self.processor = WithoutEmpty(self.processor)
 
 
-class NoneForEmpty:
-    """An image processor that gets None in place of an empty list."""
+class WithoutEmpty:
+    """A processor that gets no empty lists of media."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
 
-    def __call__(self, images: list | None = None, videos: list | None = None, **others: Any) -> Any:
+    def __call__(self, **inputs: Any) -> Any:
         """Call the processor."""
-        return self._processor(images=images or None, videos=videos or None, **others)
+        return self._processor(**{name: value for name, value in inputs.items() if value != []})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._processor, name)

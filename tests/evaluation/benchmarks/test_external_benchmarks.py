@@ -64,8 +64,8 @@ def cli_evaluate():
     fcntl.flock(file, fcntl.LOCK_EX)
     print("asks", file=file, flush=True)
     time.sleep(120)
-for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.llava_hf", ".models.registry_v2"):
-    sys.modules["lmms_eval" + name] = MagicMock(cli_evaluate=cli_evaluate, LlavaHf=object)
+for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.huggingface", ".models.registry_v2"):
+    sys.modules["lmms_eval" + name] = MagicMock(cli_evaluate=cli_evaluate, Huggingface=object)
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
