@@ -133,8 +133,6 @@ DESK = COMMON | {
         "measured: 2 to 4 s for 16 pairs of 32 tokens", 135e6),
     "finetune": _desk(0.316, 0.45, 2, "conversation, 135M parameters (440 in 139 s)", _README, 135e6),
     "benchmark": _desk(0.0203, 0.45, 2, "answer, 135M parameters (3,344 in 68 s)", _README, 135e6, one_process=True),
-    "lmms-eval": _desk(0.2, 0.4, 4, "question, one at a time, 135M parameters",
-        "measured: 0.10 s for 4 tokens of an answer, 0.36 for 16", 135e6, one_process=True),
     "lm-eval": _desk(6.7e-4, 0.7, 2, "token read, 135M parameters", "measured: 4 contexts of 700 tokens in 1.9 s", 135e6,
         one_process=True),
 }  # fmt: skip
@@ -178,7 +176,5 @@ GPU = COMMON | {
         "LLaVA README: 665K conversations in about 10 h on 8 GPUs (40 GB)", 7e9),
     "benchmark": Rate(0.25, 0.4, 4, "answer, 7B parameters", "derived: 700 tokens read, and as long again for the answer", 7e9,
         one_process=True),
-    "lmms-eval": Rate(0.28, 0.5, 3, "question, one at a time, LLaVA-7B",
-        "github.com/InternLM/xtuner/issues/376: MMBench's 4,329 in about 20 minutes on one GPU", 7e9, one_process=True),
     "lm-eval": Rate(1.5e-4, 0.7, 3, "token read, 7B parameters", "derived: 2 FLOP x parameters", 7e9, one_process=True),
 }  # fmt: skip

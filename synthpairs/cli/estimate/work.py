@@ -133,13 +133,13 @@ def read_run(captions: int | None) -> Run:
     each = min(images.candidates, images.draft.keep) if images.draft else images.candidates
     painted = kept if images.limit is None else min(kept, images.limit // each)  # captions with images
     pairs = min(section(Select, "select").num_pairs, painted * each)
-    audited = painted * each + (min(pairs, originals) if "real" in arms else 0)
+    screened = painted * each + (min(pairs, originals) if "real" in arms else 0)
     external, benchmark = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark")
     own, seen = (
         {task: getattr(tasks, task.removeprefix("desk_")) for task in names}
         for names in (benchmark.tasks.pictures, benchmark.tasks.tokens)
     )
-    pictures, tokens, texts = _suite(external, notes)
+    pictures, tokens, texts = _external(external, notes)
     models, token_arms = len(arms) + 1, len(section(list[TokenArm], "token_arms"))  # with the untrained one
     perplexity, parameters = section(Perplexity, "perplexity"), size or LLAVA
     answers, question = (
@@ -149,13 +149,13 @@ def read_run(captions: int | None) -> Run:
     work = [
         *_captions(curation, read, generated, originals, size_of),
         *_images(images, painted, painted * each, pairs, notes),
-        *_audit(section(Contamination, "contamination"), audited, images.image_size**2),
+        *_contamination(section(Contamination, "contamination"), screened, images.image_size**2),
         *_token_route(section, tasks, len(world.concepts), originals, document["mixing"]["draws"], size, size_of),
         *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks,
                    [min(real, originals) if arm == "all-real" else pairs for arm in arms], size, notes),
         Work("benchmark", "desk tasks", "benchmark", (models * sum(own.values()) + token_arms * sum(seen.values())) * 2, size,
              **answers),  # with and without images
-        Work("benchmark", "lmms-eval", "lmms-eval", models * sum(pictures.values()), size, **question),
+        Work("benchmark", "lmms-eval", "benchmark", models * sum(pictures.values()), size, **answers),
         Work("benchmark", "lm-eval, images", "benchmark", token_arms * sum(tokens.values()), size, **question),
         Work("benchmark", "lm-eval", "lm-eval",  # choices are one token each, so a question is read once
              (models + token_arms) * sum(count * TEXTS[task][2] for task, count in texts.items()) * (1 + external.shots), size,
@@ -246,7 +246,7 @@ def _images(images: Images, captions: int, count: int, pairs: int, notes: list[s
     ]  # fmt: skip
 
 
-def _audit(contamination: Contamination, count: int, pixels: int) -> list[Work]:
+def _contamination(contamination: Contamination, count: int, pixels: int) -> list[Work]:
     return [
         Work("contamination", "hashes", "contamination.hashes", count, pixels),
         Work("contamination", "CLIP", "contamination.clip", 0 if contamination.cosine_min is None else count, pixels),
@@ -299,7 +299,7 @@ def _conversations(finetune: Finetune, tasks: Tasks) -> int:
         return sum(1 for _ in re.finditer(rb'"conversations"\s*:', text)) or MIX_665K
 
 
-def _suite(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+def _external(external: ExternalBenchmarks, notes: list[str]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     """Questions of `pictures`, `tokens` and `text`, by task, without those of unknown size."""
 
     def pictured(tasks: list[str]) -> dict[str, int]:
