@@ -113,20 +113,38 @@ def candidate_rows(captions: pd.DataFrame, generator: CandidateGenerator) -> lis
 
 
 def _finished(store: ResultCache, noun: str) -> dict[str, str]:
-    """The file in the store that holds each finished key; damaged files are removed, so that they are made again."""
+    """The file in the store that holds each finished key; damaged files are removed, so that they are made again.
+
+    A file that has the size and time of change that it was listed with is not read, as git does with its working tree.
+    """
     pieces: dict[str, str] = {}
     for path in sorted(store.path.glob("*.tar")):
-        try:
-            for key, files in read_shard(path):
-                sha256 = files.pop("sha256").decode()
-                if files_hash(files) != sha256:
-                    raise ValueError(f"{path}: the {noun} of {key} does not have its hash")
-                pieces[key] = path.name
-        except (ValueError, KeyError) as error:
-            log.warning("%s is damaged and its %ss are made again (%s)", path, noun, error)
-            path.unlink()
-            pieces = {key: piece for key, piece in pieces.items() if piece != path.name}
+        listed = store.get_json(f"{path.name}.json", lambda value: isinstance(value, dict)) or {}
+        if listed.get("stat") == _stat(path):
+            keys = listed["keys"]
+        else:
+            keys = []
+            try:
+                for key, files in read_shard(path):
+                    sha256 = files.pop("sha256").decode()
+                    if files_hash(files) != sha256:
+                        raise ValueError(f"{path}: the {noun} of {key} does not have its hash")
+                    keys.append(key)
+            except (ValueError, KeyError) as error:
+                log.warning("%s is damaged and its %ss are made again (%s)", path, noun, error)
+                path.unlink()
+                continue
+            _list(store, path.name, keys)
+        pieces |= dict.fromkeys(keys, path.name)
     return pieces
+
+
+def _list(store: ResultCache, piece: str, keys: Sequence[str]) -> None:
+    store.put_json(f"{piece}.json", {"stat": _stat(store.path / piece), "keys": list(keys)})
+
+
+def _stat(path: Path) -> list[int]:
+    return [path.stat().st_size, path.stat().st_mtime_ns]
 
 
 def _smallest(store: ResultCache) -> int | None:
@@ -163,8 +181,10 @@ def _make_missing(
                 result = BatchResult([], errors, smallest)
             if result.samples:
                 piece = f"{digest(*(key for key, _ in result.samples))}.tar"
+                keys = [key for key, _ in result.samples]
                 store.put(piece, shard_bytes(result.samples))
-                pieces |= {key: piece for key, _ in result.samples}
+                _list(store, piece, keys)
+                pieces |= dict.fromkeys(keys, piece)
             if result.batch_size < smallest:
                 if smallest == size:
                     log.warning(

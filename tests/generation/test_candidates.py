@@ -15,6 +15,8 @@ import pytest
 
 from synthpairs.core.schema import CANDIDATES, caption_uid, noise_seed
 from synthpairs.core.storage import read_shard
+from synthpairs.generation import candidates
+from synthpairs.generation.batch import files_hash
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.masked.make import make_token_grids
@@ -187,6 +189,22 @@ def test_damaged_pieces_are_made_again(project):
         piece.write_bytes(damaged)
     (pieces[0].parent / "smallest_batch.json").touch()
     assert made(project / "out")[1] == {"reused": 28 - 4 * 4}
+    assert contents(project / "out") == whole
+
+
+def test_pieces_as_they_were_listed_are_not_hashed_again(project, monkeypatch):
+    """Neither those that were listed when they were made nor those that were when they were checked."""
+    made(project / "out")
+    whole = contents(project / "out")
+    hashed = []
+    monkeypatch.setattr(candidates, "files_hash", lambda files: hashed.append(files) or files_hash(files))
+    for touched, count in ((False, 0), (True, 4), (False, 0)):
+        piece = min((project / "here/.dvc/tmp/work/scribbles").glob("*/*/*.tar"))
+        if touched:
+            piece.touch()
+        assert made(project / "out")[1] == {"reused": 28}
+        assert len(hashed) == count
+        hashed.clear()
     assert contents(project / "out") == whole
 
 

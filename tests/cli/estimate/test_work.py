@@ -89,8 +89,8 @@ def test_the_desks_params(change):
         ({"contamination.nsfw": {"model": "x", "label": "nsfw", "min": 0.5, "batch_size": 32}}, 1240 * 0.006),
         ({"contamination.cosine_min": None}, -1240 * 0.006),
         # four models, each task in a process of its own; three more read text; a question of MMLU comes after 5 others
-        ({"external_benchmarks.pictures": ["pope"]}, 4 * (9000 * 0.28 + 6)),
-        ({"external_benchmarks.pictures": ["pope"], "external_benchmarks.limit": 10}, 4 * (10 * 0.28 + 6)),
+        ({"external_benchmarks.pictures": ["pope"]}, 4 * (9000 * 0.25 + 6)),
+        ({"external_benchmarks.pictures": ["pope"], "external_benchmarks.limit": 10}, 4 * (10 * 0.25 + 6)),
         ({"external_benchmarks.tokens": ["coco_caption", "flickr30k_caption"]}, 3 * 6000 * 0.25),
         ({"external_benchmarks.text": ["mmlu"]}, 7 * 14_042 * 115 * 6 * 1.5e-4),
         (
