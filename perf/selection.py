@@ -16,7 +16,7 @@ from synthpairs.core.config import load_params
 from synthpairs.core.schema import CANDIDATES, SCORES
 from synthpairs.core.storage import read_table, write_table
 from synthpairs.selection.arms import make_training_pairs
-from synthpairs.selection.candidates import with_scores
+from synthpairs.selection.candidate_tables import with_scores
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 

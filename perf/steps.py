@@ -26,10 +26,10 @@ from synthpairs.core.determinism import best_device, compute_dtype
 from synthpairs.generation.masked.tokens import TOKENS
 from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import caption_examples, collate
-from synthpairs.vlm.llava import only_projector
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
 from synthpairs.vlm.pictures import Picture
+from synthpairs.vlm.pretraining import only_projector
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare
 from synthpairs.vlm.training import CausalLMObjective, Objective
 from synthpairs.vlm.vq_tower import VqLlava, codebook

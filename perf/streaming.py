@@ -21,7 +21,7 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
 from synthpairs.captions.tables import write_filtered
 from synthpairs.core.config import load_params
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.stage import run_stage
 
 INTERVAL_S = 0.5  # between two readings of memory
@@ -100,7 +100,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=".dvc/tmp") as folder:
         os.environ["DVC_ROOT"] = folder
         monitor.start()
-        with ResultCache("captions", "perf").locked() as store:
+        with WorkStore("captions", "perf").locked() as store:
             curated = filter_captions(captions(count), params, models, store)
             metrics = write_filtered(curated, models, Path(folder, "captions"))
         monitor.stop()

@@ -14,7 +14,7 @@ from synthpairs.captions.readers.read import read_sources
 from synthpairs.captions.tables import write_filtered
 from synthpairs.captions.templates import template_captions
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache, read_table
+from synthpairs.core.storage import WorkStore, read_table
 from synthpairs.emoji.params import EmojiWorld
 from synthpairs.runtime.stage import Result, run_stage, stage
 
@@ -28,7 +28,7 @@ def main(captions: CaptionParams, world: EmojiWorld) -> Result:
     )  # first: it may find mistakes
     models = load_models(captions, writes=captions.generated.per_concept > 0)
     fingerprint = digest(models.weights, captions.batch_size, asdict(captions.generated.sampling))
-    with ResultCache("captions", fingerprint).locked() as store:
+    with WorkStore("captions", fingerprint).locked() as store:
         ours = template_captions(drawings, world.concepts, captions.reference, captions.seed)
         if models.lm:
             from synthpairs.captions.generated import generated_captions  # with torch

@@ -10,7 +10,7 @@ from synthpairs.captions.models import load_models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.tables import kept_class_captions, write_filtered
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache, read_table
+from synthpairs.core.storage import WorkStore, read_table
 from synthpairs.runtime.stage import Result, run_stage, stage
 
 
@@ -19,7 +19,7 @@ def main(captions: CaptionParams) -> Result:
     """Write data/filtered_captions: the kept and the rejected ones."""
     invented = kept_class_captions(read_table(Path("data/class_captions/captions.parquet"), "dvc repro class_captions"))
     models = load_models(captions)
-    with ResultCache("filter_captions", digest(models.weights, captions.batch_size)).locked() as store:
+    with WorkStore("filter_captions", digest(models.weights, captions.batch_size)).locked() as store:
         curated = filter_captions(invented, captions, models, store)
         metrics = write_filtered(curated, models, Path("data/filtered_captions"))
     store.discard()

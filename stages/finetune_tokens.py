@@ -5,16 +5,16 @@ from pathlib import Path
 from synthpairs.core.arms import MODELS, chosen_arm
 from synthpairs.core.storage import read_table
 from synthpairs.runtime.stage import Result, run_stage, stage
-from synthpairs.vlm import llava
+from synthpairs.vlm import finetuning
 from synthpairs.vlm.params import Resampler, Vlm
 
 
 @stage(metrics="reports/metrics/finetune/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "token_arms"))
-def main(arm: str, finetune_tokens: llava.Finetune, vlm: Vlm, resampler: Resampler) -> Result:
+def main(arm: str, finetune_tokens: finetuning.Finetune, vlm: Vlm, resampler: Resampler) -> Result:
     """Write models/vlm/ARM/finetuned."""
     desk = finetune_tokens.instructions is None
     rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None
-    return llava.finetune(
+    return finetuning.finetune(
         rows, MODELS / arm / "pretrained", vlm, finetune_tokens, MODELS / arm / "finetuned", resampler
     )
 

@@ -3,14 +3,14 @@
 from synthpairs.core.arms import MODELS, chosen_arm
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.training_pairs import load_training_pairs
-from synthpairs.vlm import llava
+from synthpairs.vlm import pretraining
 from synthpairs.vlm.params import Vlm
 
 
 @stage(metrics="reports/metrics/pretrain/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "arms"))
-def main(arm: str, pretrain: llava.Pretrain, vlm: Vlm) -> Result:
+def main(arm: str, pretrain: pretraining.Pretrain, vlm: Vlm) -> Result:
     """Write models/vlm/ARM/pretrained."""
-    return llava.pretrain(load_training_pairs(arm), vlm, pretrain, MODELS / arm / "pretrained")
+    return pretraining.pretrain(load_training_pairs(arm), vlm, pretrain, MODELS / arm / "pretrained")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from synthpairs.captions.record import Caption
 from synthpairs.core.determinism import best_device
 from synthpairs.core.images import decode_image
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache, file_sha256
+from synthpairs.core.storage import WorkStore, file_sha256
 from synthpairs.models.hub import model_folder, require_safetensors
 from synthpairs.models.language.chat import without_control_tokens
 
@@ -29,7 +29,7 @@ class BlipFilter:
         self._hash = digest(file_sha256(self.folder), batch)
         self._processor = AutoProcessor.from_pretrained(self.folder, trust_remote_code=False)
 
-    def filter(self, captions: Sequence[Caption], store: ResultCache) -> None:
+    def filter(self, captions: Sequence[Caption], store: WorkStore) -> None:
         """Reject captions with a probability outside [`min`, `max`]; those without an original pass unmeasured."""
         for caption, value in pair_values(store, "blip", self._hash, captions, self.batch, self._probabilities):
             caption.measures["blip_itm"] = round(value, 4)

@@ -10,7 +10,7 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption
 from synthpairs.core.images import decode_image
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 
 if TYPE_CHECKING:
     from synthpairs.models.clip import ClipScorer
@@ -22,7 +22,7 @@ class ClipFilter:
     Captions without an original image pass unmeasured.
     """
 
-    def __init__(self, params: CaptionParams, store: ResultCache) -> None:
+    def __init__(self, params: CaptionParams, store: WorkStore) -> None:
         self._params, self._store = params, store
         self._cosines: dict[str, float] = {}  # by uid
 

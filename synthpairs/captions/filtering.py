@@ -13,7 +13,7 @@ from synthpairs.captions.models import Models
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.record import Caption, remaining
 from synthpairs.captions.text_filters import filter_texts
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 
 log = logging.getLogger(__name__)
 Filter = Callable[[Sequence[Caption]], object]  # rejects some of the captions
@@ -27,7 +27,7 @@ class Filtered:
     kept: int
 
 
-def filter_captions(captions: Iterable[Caption], params: CaptionParams, models: Models, store: ResultCache) -> Filtered:
+def filter_captions(captions: Iterable[Caption], params: CaptionParams, models: Models, store: WorkStore) -> Filtered:
     """Apply all filters in the paper's order: rules, perplexity, duplicates, judge, BLIP, CLIP.
 
     Of equal captions the first is kept, so order the sources by trust. One chunk is in memory at a time, the others in `store`.
@@ -61,7 +61,7 @@ def filter_captions(captions: Iterable[Caption], params: CaptionParams, models: 
 
 
 def _language_model_filters(
-    params: CaptionParams, models: Models, store: ResultCache
+    params: CaptionParams, models: Models, store: WorkStore
 ) -> tuple[list[Filter], list[Filter]]:
     """The perplexity filter (except the 5-gram model's, which is in `filter_texts`) and the judge, none or one of each."""
     perplexity: list[Filter] = []

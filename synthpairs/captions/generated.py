@@ -7,7 +7,7 @@ from synthpairs.captions.concepts import first_concept
 from synthpairs.captions.params import Generated
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import digest, noise_seed
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.emoji.scenes import BACKGROUNDS
 from synthpairs.models.language.model import LanguageModel
 from synthpairs.models.language.sampling import generate
@@ -31,7 +31,7 @@ _CHATTER = re.compile(
 
 
 def generated_captions(
-    lm: LanguageModel, concepts: Sequence[str], params: Generated, seed: int, batch: int, store: ResultCache
+    lm: LanguageModel, concepts: Sequence[str], params: Generated, seed: int, batch: int, store: WorkStore
 ) -> list[Caption]:
     """`params.per_concept` captions about each concept, over the backgrounds in turn; unusable replies come rejected.
 

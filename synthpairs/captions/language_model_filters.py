@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from synthpairs.captions.params import Judge, Limits
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import normalise
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.models.language.chat import without_control_tokens
 from synthpairs.models.language.likelihood import perplexity, yes_probability
 from synthpairs.models.language.model import LanguageModel
@@ -52,7 +52,7 @@ def judge_prompt(text: str) -> str:
 
 
 def filter_by_perplexity(
-    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: ResultCache
+    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: WorkStore
 ) -> None:
     """Reject captions with a perplexity above `perplexity_max`, rounded to one decimal as in Data-Juicer.
 
@@ -67,7 +67,7 @@ def filter_by_perplexity(
 
 
 def filter_by_judge(
-    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: ResultCache
+    captions: Sequence[Caption], limits: Limits, lm: LanguageModel, batch: int, store: WorkStore
 ) -> None:
     """Reject captions whose P(yes) / (P(yes) + P(no)) after `judge_prompt` is below `judge_min`."""
     prompts = without_control_tokens([judge_prompt(caption.text) for caption in captions], lm.tokenizer)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 from synthpairs.captions.record import Caption
 from synthpairs.core.schema import normalise
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.cached_map import cached_map
 
 
 def pair_values(
-    store: ResultCache,
+    store: WorkStore,
     name: str,
     model: str,
     captions: Sequence[Caption],

@@ -1,4 +1,4 @@
-"""Disk space of the work stores (synthpairs.core.storage.ResultCache), and deletion of those that no run can resume."""
+"""Disk space of the work stores (synthpairs.core.storage.WorkStore), and deletion of those that no run can resume."""
 
 import fcntl
 from collections.abc import Iterator

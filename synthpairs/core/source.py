@@ -1,7 +1,7 @@
 """Import closure of a program, by static analysis, and its hash: which source files its results depend on.
 
 DVC does not follow imports, so the deps of each stage must cover its closure (tests/test_pipeline.py compares). Work stores
-(synthpairs.core.storage.ResultCache) are keyed by the hash, so that edited code does not reuse old results.
+(synthpairs.core.storage.WorkStore) are keyed by the hash, so that edited code does not reuse old results.
 """
 
 import ast

@@ -28,7 +28,7 @@ BATCH_ROWS = 64  # Python rows that TableWriter collects before it converts them
 GROUP_ROWS, GROUP_BYTES = 2**18, 2**26  # size of a row group at which TableWriter writes it
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DISK = _FULL | {errno.EFBIG, errno.EIO, errno.EROFS}  # errors of writing, which name no file
-RECIPE = "recipe-"  # prefix of the ResultCache folders that are named by a recipe's version
+RECIPE = "recipe-"  # prefix of the WorkStore folders that are named by a recipe's version
 
 
 @contextlib.contextmanager
@@ -242,7 +242,7 @@ def code_folder(program: str | None = None) -> str:
     return source_hash(program)[:16]
 
 
-class ResultCache:
+class WorkStore:
     """Cache of a stage's finished pieces outside the outs that DVC deletes, so that a killed run resumes.
 
     Pieces are reused under the same `fingerprint`, of all data and params that they depend on, and the same code: the folder is
@@ -258,7 +258,7 @@ class ResultCache:
         self.path = work_folder() / stage / code / fingerprint
 
     @contextlib.contextmanager
-    def locked(self, wait: bool = False) -> Iterator["ResultCache"]:
+    def locked(self, wait: bool = False) -> Iterator["WorkStore"]:
         """Lock the store; when another process holds it, wait for it or raise BlockingIOError."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as lock:

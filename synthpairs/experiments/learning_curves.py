@@ -26,9 +26,10 @@ from synthpairs.experiments.token_controls import FEW, REGENERATED, control_data
 from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.selection.mixing import Mixing, token_training_set
-from synthpairs.vlm.llava import finetune, save_projector
+from synthpairs.vlm.finetuning import finetune
 from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Resampler
+from synthpairs.vlm.pretraining import save_projector
 from synthpairs.vlm.resampler_pretraining import pretrain_tokens
 from synthpairs.vlm.vq_tower import PerceiverResampler
 

@@ -20,7 +20,7 @@ from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.scoring.params import Scores
 from synthpairs.scoring.score import score_images
-from synthpairs.selection.candidates import read_candidates
+from synthpairs.selection.candidate_tables import read_candidates
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 

@@ -27,13 +27,14 @@ from synthpairs.experiments.params import Seeds
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE, seed_results
 from synthpairs.experiments.trials import Trial, TrialConfig, answer_rows, run_trials
 from synthpairs.selection.arms import make_training_pairs
-from synthpairs.selection.candidates import read_candidates, read_captions
+from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 from synthpairs.selection.training_pairs import with_pictures
-from synthpairs.vlm.llava import finetune, pretrain
+from synthpairs.vlm.finetuning import finetune
 from synthpairs.vlm.model import load
 from synthpairs.vlm.params import Pretrain
+from synthpairs.vlm.pretraining import pretrain
 
 RUN = "run"  # label of the main run's own seed, sorted after the numbers
 

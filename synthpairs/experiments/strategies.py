@@ -30,10 +30,11 @@ from synthpairs.scoring.params import Scores
 from synthpairs.scoring.score import load_scorer
 from synthpairs.selection.params import Select
 from synthpairs.selection.training_pairs import with_pictures
-from synthpairs.vlm.llava import PROJECTOR, finetune, pretrain
+from synthpairs.vlm.finetuning import finetune
 from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Pretrain
 from synthpairs.vlm.parts import load_projector
+from synthpairs.vlm.pretraining import PROJECTOR, pretrain
 
 PROBED = "desk_caption"  # the benchmark whose images of one thing are probed
 # Facts about a set's pairs: number of concepts, mean CLIP cosine.

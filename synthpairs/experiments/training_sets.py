@@ -13,7 +13,7 @@ from synthpairs.generation.candidates import CAPTION_COLUMNS
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.generation.diffusion.params import Images
 from synthpairs.selection.arms import make_training_pairs
-from synthpairs.selection.candidates import read_candidates, read_captions
+from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select, Strategy
 from synthpairs.selection.ranking import hash_score, rank_candidates, select_top_k, sort_by_score
 

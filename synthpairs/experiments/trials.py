@@ -11,7 +11,7 @@ from typing import Self
 import pandas as pd
 
 from synthpairs.core.schema import ANSWERS, digest
-from synthpairs.core.storage import ResultCache, file_sha256, read_table, write_table
+from synthpairs.core.storage import WorkStore, file_sha256, read_table, write_table
 from synthpairs.runtime.progress import progress
 from synthpairs.vlm.model import part_names
 from synthpairs.vlm.params import Finetune, Resampler, Training, Vlm
@@ -63,7 +63,7 @@ def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd
     """
     tables = []
     with (
-        ResultCache(experiment, fingerprint).locked() as store,
+        WorkStore(experiment, fingerprint).locked() as store,
         progress(experiment, len(trials), "trials") as advance,
     ):
         for trial in trials:

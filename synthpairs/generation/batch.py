@@ -39,7 +39,7 @@ class GenerationSpec:
     generate: Callable[[Sequence[str], Sequence[str]], Iterable[Any]]  # results for the keys and texts of a batch
     encode: Callable[[Any], dict[str, bytes]]  # a result's files by extension; ValueError for an invalid result
     json_fields: Mapping[str, Any] = field(default_factory=dict)  # of every sample, in addition to its manifest row
-    recipe: int | None = None  # version of the results, where code edits are to keep stored ones; see ResultCache
+    recipe: int | None = None  # version of the results, where code edits are to keep stored ones; see WorkStore
     metadata: Mapping[str, Any] = field(default_factory=dict)  # in the files, but in no key
     caption_metrics: Callable[[Sequence[str]], dict[str, Any]] | None = None  # further metrics, from all texts
 

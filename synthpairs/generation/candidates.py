@@ -16,7 +16,7 @@ import torch
 from synthpairs.core.determinism import cpu_only
 from synthpairs.core.schema import CANDIDATES, FAILED, candidate_key, digest, noise_seed
 from synthpairs.core.shards import shard_keys, shard_name, write_shards
-from synthpairs.core.storage import ResultCache, code_folder, read_shard, shard_bytes, write_json, write_table
+from synthpairs.core.storage import WorkStore, code_folder, read_shard, shard_bytes, write_json, write_table
 from synthpairs.generation.batch import (
     BatchGenerator,
     BatchResult,
@@ -60,7 +60,7 @@ def make_candidates(
         candidates = [row for row in candidate_rows(captions, generator) if only is None or row["key"] in only]
         # What changes files or low bits of results, but no key: stored candidates of other values are not reused.
         variant = [params.batch_size, device, threads, *(extra for extra in (tuning, dict(spec.metadata)) if extra)]
-        with ResultCache(spec.stage, digest(generator.fingerprint, *variant), spec.recipe).locked() as store:
+        with WorkStore(spec.stage, digest(generator.fingerprint, *variant), spec.recipe).locked() as store:
             pieces = _finished(store, spec.noun)
             missing = [row for row in candidates if row["key"] not in pieces]
             log.info("%d of %d %ss are there already", len(candidates) - len(missing), len(candidates), spec.noun)
@@ -112,7 +112,7 @@ def candidate_rows(captions: pd.DataFrame, generator: CandidateGenerator) -> lis
     return sorted(rows, key=lambda row: row["key"])
 
 
-def _finished(store: ResultCache, noun: str) -> dict[str, str]:
+def _finished(store: WorkStore, noun: str) -> dict[str, str]:
     """The file in the store that holds each finished key; damaged files are removed, so that they are made again.
 
     A file that has the size and time of change that it was listed with is not read, as git does with its working tree.
@@ -139,7 +139,7 @@ def _finished(store: ResultCache, noun: str) -> dict[str, str]:
     return pieces
 
 
-def _list(store: ResultCache, piece: str, keys: Sequence[str]) -> None:
+def _list(store: WorkStore, piece: str, keys: Sequence[str]) -> None:
     store.put_json(f"{piece}.json", {"stat": _stat(store.path / piece), "keys": list(keys)})
 
 
@@ -147,12 +147,12 @@ def _stat(path: Path) -> list[int]:
     return [path.stat().st_size, path.stat().st_mtime_ns]
 
 
-def _smallest(store: ResultCache) -> int | None:
+def _smallest(store: WorkStore) -> int | None:
     return store.get_json(SMALLEST, lambda value: isinstance(value, int))
 
 
 def _make_missing(
-    rows: Sequence[dict], spec: GenerationSpec, store: ResultCache, max_failed: int, run_batches: RunBatches
+    rows: Sequence[dict], spec: GenerationSpec, store: WorkStore, max_failed: int, run_batches: RunBatches
 ) -> tuple[dict[str, str], list[dict]]:
     """Generate candidates into the store; returns the file of each key, and the failed ones as rows of FAILED, by key.
 

@@ -13,7 +13,7 @@ from synthpairs.core.shards import shard_keys, shard_name
 from synthpairs.core.storage import read_json, read_table
 from synthpairs.report.ingredients import MODELS, UNKNOWN, licences, licences_table, made_of
 from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
-from synthpairs.selection.candidates import read_candidates, read_captions
+from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.progress import progress
 
 Item = TypeVar("Item")
@@ -13,7 +13,7 @@ BATCH = 256  # items: some ten seconds of a small language model's work on two c
 
 
 def cached_map(
-    store: ResultCache, name: str, items: Sequence[Item], function: Callable[[Sequence[Item]], list[Result]]
+    store: WorkStore, name: str, items: Sequence[Item], function: Callable[[Sequence[Item]], list[Result]]
 ) -> list[Result]:
     """Results of `function` for all items, in order; items and results must be JSON values.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synthpairs.core.images import image_member
 from synthpairs.core.schema import FAILED, SCORES, digest
-from synthpairs.core.storage import ResultCache, file_sha256, read_shard, write_json, write_table
+from synthpairs.core.storage import WorkStore, file_sha256, read_shard, write_json, write_table
 from synthpairs.models.clip import ClipScorer
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.check import DECIMALS, check_scores
@@ -54,7 +54,7 @@ def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path
     reused = 0
     with (
         preprocessors(scorer.preprocess, spec, on_gpu, num_processes(len(manifest), on_gpu)) as submit,
-        ResultCache("scores", digest(inputs, *low_bits)).locked() as store,
+        WorkStore("scores", digest(inputs, *low_bits)).locked() as store,
         progress("scores", len(manifest), "pictures") as advance,
     ):
         for shard, rows in manifest.groupby("shard"):

@@ -8,7 +8,7 @@ from synthpairs.core.arms import Arm
 from synthpairs.core.schema import PAIR_SCORES, PAIRS, SELECTED
 from synthpairs.core.storage import write_table
 from synthpairs.selection.arms import make_training_pairs
-from synthpairs.selection.candidates import read_candidates, read_captions
+from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import rank_candidates, select_top_k
 

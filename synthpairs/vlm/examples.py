@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import LlavaProcessor
 
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.models.language.chat import control_tokens, has_control_token
 from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.runtime.launch import is_main_process
@@ -116,9 +116,9 @@ class Examples(Sequence[Example]):
         return np.diff(before[np.asarray(self._starts)]).tolist()
 
 
-def example_store(section: str) -> AbstractContextManager[ResultCache]:
+def example_store(section: str) -> AbstractContextManager[WorkStore]:
     """Cache of a training's tokenised examples; a run that tokenises makes others wait, which then read what it made."""
-    store = ResultCache(section, "examples")
+    store = WorkStore(section, "examples")
     return store.locked(wait=True) if is_main_process() else nullcontext(store)
 
 
@@ -126,7 +126,7 @@ def caption_examples(
     pairs: Iterable[tuple[str, str, Source | TokenPicture]],
     processor: LlavaProcessor,
     max_tokens: int,
-    store: ResultCache | None = None,
+    store: WorkStore | None = None,
 ) -> tuple[Examples, dict[str, int]]:
     """Examples of (key, caption, picture) in LLaVA's template "plain": the picture, then caption and line end, learnt.
 
@@ -140,7 +140,7 @@ def caption_examples(
 
 
 def instruction_examples(
-    rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int, store: ResultCache | None = None
+    rows: pd.DataFrame, processor: LlavaProcessor, max_tokens: int, store: WorkStore | None = None
 ) -> tuple[Examples, dict[str, int]]:
     """Examples of rows of INSTRUCTIONS, in the chat template; every answer and its end token are learnt."""
     pictures = (picture if isinstance(picture, bytes) else None for picture in rows["picture"])
@@ -151,7 +151,7 @@ def instruction_examples(
 
 
 def conversation_examples(
-    conversations: Iterable[Conversation], processor: LlavaProcessor, max_tokens: int, store: ResultCache | None = None
+    conversations: Iterable[Conversation], processor: LlavaProcessor, max_tokens: int, store: WorkStore | None = None
 ) -> tuple[Examples, dict[str, int]]:
     """As `instruction_examples`, of conversations."""
 
@@ -209,7 +209,7 @@ def tokenize_segments(segments: Segments, processor: LlavaProcessor) -> tuple[li
 
 
 def _examples(
-    rows: Iterable[Row], template: Template, processor: LlavaProcessor, max_tokens: int, store: ResultCache | None
+    rows: Iterable[Row], template: Template, processor: LlavaProcessor, max_tokens: int, store: WorkStore | None
 ) -> tuple[Examples, dict[str, int]]:
     """The examples that can be trained on, and the number of skipped ones for each possible reason."""
     skipped = Counter(empty=0, control_token=0, too_long=0, unreadable_picture=0)
@@ -231,7 +231,7 @@ def _examples(
     return examples, dict(skipped)
 
 
-def _cached(chunk: Sequence[Row], encoder: "Encoder", store: ResultCache) -> list[Any]:
+def _cached(chunk: Sequence[Row], encoder: "Encoder", store: WorkStore) -> list[Any]:
     """What `encoder.encode` returns, computed once: in the main process of a training, while the others wait."""
     inputs = [[row.fault or row.content, source_identity(row.picture)] for row in chunk]
     name = f"{digest(encoder.identity, inputs)}.json"

@@ -8,6 +8,7 @@ Resampler (`synthpairs.vlm.vq_tower`).
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,15 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+def write_untrained(vlm: Vlm, out: Path) -> dict[str, Any]:
+    """Write the model before any training; returns counts: all parameters, the projector's, tokens per picture."""
+    model, processor = assemble(vlm)
+    shutil.rmtree(out, ignore_errors=True)
+    save(model, processor, out)
+    return {
+        "parameters": model.num_parameters(),
+        "projector_parameters": sum(weight.numel() for weight in model.model.multi_modal_projector.parameters()),
+        "picture_tokens": model.config.image_seq_length,
+    } | hub_parts(vlm)

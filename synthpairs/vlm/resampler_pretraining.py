@@ -26,9 +26,9 @@ from synthpairs.vlm.examples import (
     example_store,
     pixels_of,
 )
-from synthpairs.vlm.llava import only_projector, save_projector
 from synthpairs.vlm.model import assemble, hub_parts
 from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.pretraining import only_projector, save_projector
 from synthpairs.vlm.projector_init import MIN_IDF
 from synthpairs.vlm.training import CausalLMObjective, Objective, run_training
 from synthpairs.vlm.vq_tower import PerceiverResampler, VqLlava, codebook

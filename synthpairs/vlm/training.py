@@ -1,7 +1,7 @@
 """Training of a VLM, resumable: objective, order of examples, the loop, metrics. Equal runs give byte-identical weights.
 
-`run_training` is what the stages call; the trainings that use it are in `synthpairs.vlm.llava` and
-`synthpairs.vlm.resampler_pretraining`, the HF Trainer's settings and callbacks in `synthpairs.vlm.trainer`.
+`run_training` is what the stages call; the trainings that use it are in `synthpairs.vlm.pretraining`, `finetuning` and
+`resampler_pretraining`, the HF Trainer's settings and callbacks in `synthpairs.vlm.hf_trainer`.
 """
 
 import contextlib
@@ -21,16 +21,12 @@ from transformers import LlavaForConditionalGeneration
 from transformers.trainer_callback import PrinterCallback
 
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache, file_sha256
+from synthpairs.core.storage import WorkStore, file_sha256
 from synthpairs.runtime.launch import is_main_process
 from synthpairs.runtime.settings import load_runtime
 from synthpairs.runtime.tracking import log_curve
 from synthpairs.vlm.examples import IGNORED, Example, Examples, collate, fingerprint
-from synthpairs.vlm.model import part_names
-from synthpairs.vlm.params import Resampler, Training, Vlm
-from synthpairs.vlm.parts import part_identity
-from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
-from synthpairs.vlm.trainer import (
+from synthpairs.vlm.hf_trainer import (
     LlavaTrainer,
     OrderedDataset,
     ProgressCallback,
@@ -38,6 +34,10 @@ from synthpairs.vlm.trainer import (
     checkpoint_to_resume,
     training_arguments,
 )
+from synthpairs.vlm.model import part_names
+from synthpairs.vlm.params import Resampler, Training, Vlm
+from synthpairs.vlm.parts import part_identity
+from synthpairs.vlm.sharding import gather, layers_to_shard, sharded
 
 log = logging.getLogger(__name__)
 WINDOW = 16  # batches whose examples are sorted by length together; more would pad less and mix less
@@ -187,7 +187,7 @@ def run_training(
     parts = [part_identity(name, key) for key, name in part_names(vlm, resampler).items()]
     parts += [file_sha256(pretrained)] if pretrained else []
     sections = [asdict(values) for values in (vlm, params, resampler) if values]
-    store = ResultCache(section, digest(sections, parts, fingerprint(examples)))
+    store = WorkStore(section, digest(sections, parts, fingerprint(examples)))
     with store.locked() if is_main_process() else contextlib.nullcontext():
         losses = train(section, objective, examples, params, store.path, projector_rate, collator, on_step)
         if is_main_process():

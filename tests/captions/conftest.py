@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from synthpairs.captions.params import CaptionParams, Columns, Generated, Judge, Limits, Perplexity, Source, Templates
 from synthpairs.captions.templates import template_captions
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.models.language.params import Sampling, Served
 from tests.captions.tiny import save_blip, save_language_model
 from tests.scoring.conftest import png
@@ -83,7 +83,7 @@ def settings(language_model, tiny_clip, limits):
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with ResultCache("captions", "test").locked() as store:
+    with WorkStore("captions", "test").locked() as store:
         yield store
 
 

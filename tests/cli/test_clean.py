@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synthpairs.cli.clean import clean
-from synthpairs.core.storage import ResultCache, code_folder, work_folder
+from synthpairs.core.storage import WorkStore, code_folder, work_folder
 from synthpairs.generation.diffusion.params import RECIPE
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +20,8 @@ def stores(tmp_path, monkeypatch):
     paths = {
         "current": work_folder() / "scores" / code_folder("stages.scores") / "f",
         "other code": work_folder() / "scores" / "0123456789abcdef" / "f",
-        "images": ResultCache("images", "f", RECIPE).path,
-        "other recipe": ResultCache("images", "f", RECIPE + 1).path,
+        "images": WorkStore("images", "f", RECIPE).path,
+        "other recipe": WorkStore("images", "f", RECIPE + 1).path,
         "an older layout": work_folder() / "images" / "f",
     }
     for path in paths.values():

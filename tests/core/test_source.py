@@ -67,7 +67,7 @@ def test_only_stores_of_candidates_use_a_recipe():
     users = set()
     for path in sorted((ROOT / "synthpairs").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            is_store = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ResultCache"
+            is_store = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "WorkStore"
             if is_store and (len(node.args) > 2 or any(keyword.arg == "recipe" for keyword in node.keywords)):
                 users.add(path.relative_to(ROOT).as_posix())
     assert users == {"synthpairs/generation/candidates.py"}

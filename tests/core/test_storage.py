@@ -17,7 +17,7 @@ import webdataset
 
 from synthpairs.core import storage
 from synthpairs.core.storage import (
-    ResultCache,
+    WorkStore,
     file_sha256,
     locate_shard,
     read_shard,
@@ -171,15 +171,15 @@ def test_hashes_of_folders_depend_on_names_and_contents(tmp_path):
 @pytest.mark.parametrize("recipe", [None, 1])
 def test_pieces_of_the_same_fingerprint_and_code_or_recipe_are_reused(recipe, project_root, edit_code):
     work = project_root() / ".dvc/tmp/work/images"
-    store = ResultCache("images", "f", recipe)
+    store = WorkStore("images", "f", recipe)
     with store.locked():
         assert store.get("piece") is None
         store.put("piece", b"1")
     assert recipe is None or store.path == work / "recipe-1/f"
-    assert ResultCache("images", "f", recipe).get("piece") == b"1"
-    assert ResultCache("images", "other", recipe).get("piece") is ResultCache("images", "f", 2).get("piece") is None
+    assert WorkStore("images", "f", recipe).get("piece") == b"1"
+    assert WorkStore("images", "other", recipe).get("piece") is WorkStore("images", "f", 2).get("piece") is None
     edit_code()
-    assert ResultCache("images", "f", recipe).get("piece") == (None if recipe is None else b"1")
+    assert WorkStore("images", "f", recipe).get("piece") == (None if recipe is None else b"1")
     store.discard()
     assert store.get("piece") is None
 
@@ -189,7 +189,7 @@ def test_pieces_of_the_same_fingerprint_and_code_or_recipe_are_reused(recipe, pr
 )
 def test_a_damaged_json_piece_is_none(project_root, caplog, damaged):
     project_root()
-    store = ResultCache("scores", "f")
+    store = WorkStore("scores", "f")
 
     def stored():
         return store.get_json("piece.json", lambda value: len(value) == 2)
@@ -228,12 +228,12 @@ def test_an_empty_or_cut_json_file_is_named_with_its_command(tmp_path):
 
 def test_a_second_process_cannot_enter_the_work_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    code = "from synthpairs.core.storage import ResultCache\nwith ResultCache('images', 'f', recipe=1).locked(): pass"
+    code = "from synthpairs.core.storage import WorkStore\nwith WorkStore('images', 'f', recipe=1).locked(): pass"
 
     def enter():
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr
 
-    store = ResultCache("images", "f", recipe=1)
+    store = WorkStore("images", "f", recipe=1)
     with store.locked():
         assert f"BlockingIOError: {store.path} is in use" in enter()
     assert enter() == ""

@@ -28,8 +28,8 @@ from synthpairs.experiments.token_controls import control_data
 from synthpairs.experiments.trials import answer_rows
 from synthpairs.generation.masked.tokens import encoded
 from synthpairs.selection.mixing import Mixing
-from synthpairs.vlm.llava import PROJECTOR
 from synthpairs.vlm.params import Training
+from synthpairs.vlm.pretraining import PROJECTOR
 from tests.experiments.conftest import write_tasks
 from tests.generation.masked.conftest import settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import WORDS, parts, resampler, training, tuning  # noqa: F401

@@ -14,7 +14,7 @@ STAGE = """
 import time
 from pathlib import Path
 import pyarrow as pa
-from synthpairs.core.storage import ResultCache, write_table
+from synthpairs.core.storage import WorkStore, write_table
 from synthpairs.runtime.cached_map import cached_map
 from synthpairs.runtime.stage import run_stage, stage
 from synthpairs.runtime.workers import process_pool
@@ -26,7 +26,7 @@ def upper(text):
 @stage(metrics="reports/NAME.json")
 def main(world: list[str]):
     texts = [f"{word} {number}" for word in world for number in range(10)]
-    with ResultCache("NAME", "f").locked() as store, process_pool(2, "fork") as pool:
+    with WorkStore("NAME", "f").locked() as store, process_pool(2, "fork") as pool:
         results = []
         for start in range(0, len(texts), 4):
             results += cached_map(store, "upper", texts[start : start + 4], lambda batch: list(pool.map(upper, batch)))

@@ -18,7 +18,7 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.readers.read import _rows, read_sources
 from synthpairs.captions.tables import write_filtered
 from synthpairs.core.config import load_params
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from tests.captions.conftest import CONCEPTS, source_of
 from tests.memory import little_memory
 
@@ -95,7 +95,7 @@ def conserved(tmp_path, monkeypatch):
 
     def check(captions):
         before = Counter((caption.text, caption.source) for caption in captions)
-        with ResultCache("captions", "test").locked() as store:
+        with WorkStore("captions", "test").locked() as store:
             write_filtered(filter_captions(captions, params, load_models(params), store), load_models(params), tmp_path)
         tables = [pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("kept", "rejected")]
         assert Counter(pair for table in tables for pair in zip(table["text"], table["source"], strict=True)) == before

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.cached_map import cached_map
 
 
@@ -18,7 +18,7 @@ def test_a_killed_run_does_only_what_is_missing(tmp_path, monkeypatch, edit_code
         return [text.upper() for text in batch]
 
     items = ["a", "b", "c", "d", "e"]
-    with ResultCache("captions", "test").locked() as store:
+    with WorkStore("captions", "test").locked() as store:
         with pytest.raises(KeyboardInterrupt):
             cached_map(store, "write", items, lambda batch: upper(batch, kill_at="c"))
         assert cached_map(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
@@ -29,5 +29,5 @@ def test_a_killed_run_does_only_what_is_missing(tmp_path, monkeypatch, edit_code
         assert cached_map(store, "write", items, lambda batch: upper(batch, kill_at="none")) == list("ABCDE")
         assert calls == [*items, *items], "damaged pieces are made again"
     edit_code()
-    with ResultCache("captions", "test").locked() as store:
+    with WorkStore("captions", "test").locked() as store:
         assert cached_map(store, "write", items, lambda batch: [text * 2 for text in batch])[0] == "aa"

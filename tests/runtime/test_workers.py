@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.workers import process_pool
 from tests.conftest import children, kill_with_workers
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import time
-from synthpairs.core.storage import ResultCache
+from synthpairs.core.storage import WorkStore
 from synthpairs.runtime.workers import process_pool
 
 def work(seconds):
     time.sleep(seconds)
 
 if __name__ == "__main__":
-    with ResultCache("stage", "x").locked(), process_pool(2, {start!r}) as pool:
+    with WorkStore("stage", "x").locked(), process_pool(2, {start!r}) as pool:
         futures = [pool.submit(work, seconds) for seconds in (0, 0, 100)]
         futures[0].result()
         print("ready", flush=True)
@@ -49,10 +49,10 @@ def parent(tmp_path, request):
 @pytest.mark.parametrize("parent", ["fork", "spawn"], indirect=True)
 def test_workers_and_lock_of_a_killed_process_are_gone(parent, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with pytest.raises(BlockingIOError), ResultCache("stage", "x").locked():
+    with pytest.raises(BlockingIOError), WorkStore("stage", "x").locked():
         pass
     kill_with_workers(parent)
-    with ResultCache("stage", "x").locked():
+    with WorkStore("stage", "x").locked():
         pass
 
 

@@ -252,8 +252,8 @@ def _png(seed):
 @pytest.fixture
 def pretrained(parts, pairs, training, tmp_path):
     """Directory of a projector trained on a few pairs."""
-    from synthpairs.vlm.llava import pretrain
     from synthpairs.vlm.params import Pretrain
+    from synthpairs.vlm.pretraining import pretrain
 
     pretrain(pairs(8), parts, Pretrain(**training, projector_init=None), tmp_path / "pretrained")
     return tmp_path / "pretrained"
@@ -264,9 +264,9 @@ def changed_weights(parts, folder):
     import torch
     from safetensors.torch import load_file
 
-    from synthpairs.vlm.llava import untrained
+    from synthpairs.vlm.model import write_untrained
 
-    untrained(parts, folder / "untrained")
+    write_untrained(parts, folder / "untrained")
     after, before = (load_file(folder / name / "model.safetensors") for name in ("finetuned", "untrained"))
     assert after.keys() == before.keys()
     assert {weight.dtype for weight in after.values()} == {torch.bfloat16}

@@ -11,12 +11,14 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
 from synthpairs.runtime.launch import is_main_process
-from synthpairs.vlm import llava, trainer, training
+from synthpairs.vlm import hf_trainer, training
+from synthpairs.vlm.finetuning import finetune
+from synthpairs.vlm.pretraining import pretrain
 
 CALL = Path(sys.argv[1])
 call = pickle.loads(CALL.read_bytes())
 losses = []
-train, get_example, init_state = training.train, trainer.OrderedDataset.__getitem__, AcceleratorState.__init__
+train, get_example, init_state = training.train, hf_trainer.OrderedDataset.__getitem__, AcceleratorState.__init__
 
 
 def recorded(*arguments, **settings):
@@ -44,7 +46,7 @@ training.train = recorded
 if call["on_cpu"]:
     AcceleratorState.__init__ = with_fsdp
 if call["dies_at"]:
-    trainer.OrderedDataset.__getitem__ = killed
-metrics = getattr(llava, call["function"])(*call["arguments"])
+    hf_trainer.OrderedDataset.__getitem__ = killed
+metrics = {"pretrain": pretrain, "finetune": finetune}[call["function"]](*call["arguments"])
 if is_main_process():
     CALL.with_suffix(".json").write_text(json.dumps({"losses": losses[0], "metrics": metrics}))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.core import llava_json
+from synthpairs.core import json_lists
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
 from synthpairs.vlm.params import Instructions
@@ -38,7 +38,7 @@ def corpus(tmp_path, png):
 
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
 def test_records_are_the_same_for_any_chunk_size(corpus, monkeypatch, chunk):
-    monkeypatch.setattr(llava_json, "CHUNK", chunk)
+    monkeypatch.setattr(json_lists, "CHUNK", chunk)
     turns = [one.turns for one in read_conversations(corpus, "finetune")]
     assert turns[:4] == [
         [{"question": "what?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],

@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from synthpairs.vlm import training
-from synthpairs.vlm.llava import finetune
+from synthpairs.vlm.finetuning import finetune
 from tests.vlm.conftest import checkpoints
 
 

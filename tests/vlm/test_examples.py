@@ -11,7 +11,7 @@ import sentencepiece
 import torch
 
 from synthpairs.core.schema import INSTRUCTIONS
-from synthpairs.core.storage import ResultCache, Slice, write_table
+from synthpairs.core.storage import Slice, WorkStore, write_table
 from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import (
     IGNORED,
@@ -108,7 +108,7 @@ def test_examples_of_a_killed_training_are_not_tokenised_again(processor, png, t
     sources = [picture, None, png(1), b"no picture", None]
     conversations = [Conversation(talk, source, where=f"record {index}") for index, source in enumerate(sources)]
     expected, skipped = conversation_examples(conversations, processor, 120)
-    store = ResultCache("finetune", "examples")
+    store = WorkStore("finetune", "examples")
     tokenised = []
     monkeypatch.setattr("synthpairs.vlm.examples.tokenize_segments",
                         lambda *inputs: tokenised.append(1) or tokenize_segments(*inputs))  # fmt: skip

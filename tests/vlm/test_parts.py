@@ -14,9 +14,10 @@ from transformers import AutoModelForCausalLM, CLIPConfig, CLIPModel
 from synthpairs.core.determinism import compute_dtype
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm import parts
-from synthpairs.vlm.llava import PROJECTOR, finetune, pretrain, untrained
-from synthpairs.vlm.model import assemble, load, picture_tokens
+from synthpairs.vlm.finetuning import finetune
+from synthpairs.vlm.model import assemble, load, picture_tokens, write_untrained
 from synthpairs.vlm.params import Pretrain, Vlm
+from synthpairs.vlm.pretraining import PROJECTOR, pretrain
 from tests.vlm.conftest import vicuna
 
 SIDE, PATCH = 24, 2  # 12 x 12 patches; 336 / 14 are 24 x 24
@@ -111,7 +112,7 @@ def test_align_finetune_load_and_answer(hub, picture, pairs, instructions, train
     answer = model.generate(**inputs, max_new_tokens=4, do_sample=False)
     assert answer.shape[1] > inputs.input_ids.shape[1]
     local = dataclasses.replace(PAPER, vision_tower=str(hub["openai/clip"]), llm=str(hub["lmsys/vicuna"]))
-    named, here = untrained(PAPER, tmp_path / "named"), untrained(local, tmp_path / "here")
+    named, here = write_untrained(PAPER, tmp_path / "named"), write_untrained(local, tmp_path / "here")
     assert file_sha256(tmp_path / "named") == file_sha256(tmp_path / "here")
     assert named == here | {"hub": records}
     file = tmp_path / "pretrained" / PROJECTOR

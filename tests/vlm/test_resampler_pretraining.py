@@ -9,9 +9,10 @@ from safetensors.torch import load_file, save_file
 
 from synthpairs.models.vq_tokenizer import TokenPicture
 from synthpairs.vlm.examples import caption_examples, collate
-from synthpairs.vlm.llava import PROJECTOR, finetune
+from synthpairs.vlm.finetuning import finetune
 from synthpairs.vlm.model import assemble, load
 from synthpairs.vlm.params import Lora, Training
+from synthpairs.vlm.pretraining import PROJECTOR
 from synthpairs.vlm.resampler_pretraining import BagOfWordsObjective, bag_of_words_collator, prepare, pretrain_tokens
 from synthpairs.vlm.training import CausalLMObjective
 from tests.vlm.conftest import WORDS, vicuna

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import Trainer, TrainingArguments
 
+from synthpairs.vlm.hf_trainer import adamw, check_disk_space, checkpoint_to_resume, training_arguments
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.params import Training
-from synthpairs.vlm.trainer import adamw, check_disk_space, checkpoint_to_resume, training_arguments
 from synthpairs.vlm.training import CausalLMObjective
 
 

@@ -14,7 +14,7 @@ from synthpairs.captions.class_prompting.params import ClassCaptions
 from synthpairs.captions.class_prompting.prompts import Request, make_requests
 from synthpairs.captions.class_prompting.replies import parse
 from synthpairs.core.schema import INVENTED, caption_uid, digest
-from synthpairs.core.storage import ResultCache, file_sha256, write_table
+from synthpairs.core.storage import WorkStore, file_sha256, write_table
 from synthpairs.models.hub import hub_record
 from synthpairs.models.language.model import language_model_folder, load
 from synthpairs.models.language.sampling import generate
@@ -37,7 +37,7 @@ def make_captions(params: ClassCaptions, world: Sequence[str], out: Path) -> tup
     model = f"{params.local.llm}@{file_sha256(folder)[:12]}" if folder else params.server.model
     volatile: dict[str, int] = {}
     fingerprint = digest(params.engine, model, asdict(params.local), asdict(params.sampling))
-    with ResultCache("class_captions", fingerprint).locked() as store:
+    with WorkStore("class_captions", fingerprint).locked() as store:
         if folder:
             replies = _local_replies(requests, folder, params, model, store)
         else:
@@ -63,7 +63,7 @@ def make_captions(params: ClassCaptions, world: Sequence[str], out: Path) -> tup
 
 
 def _local_replies(
-    requests: Sequence[Request], folder: Path, params: ClassCaptions, model: str, store: ResultCache
+    requests: Sequence[Request], folder: Path, params: ClassCaptions, model: str, store: WorkStore
 ) -> list[Reply]:
     """Replies in the order of the requests, by the model in `folder`, which the table calls `model`."""
     lm, sampling, local = load(folder), params.sampling, params.local

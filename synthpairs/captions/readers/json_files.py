@@ -10,7 +10,7 @@ from typing import Any
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import MAX_SHOWN, Fields, Row, column_names, lines, open_file
 from synthpairs.core.errors import error_line
-from synthpairs.core.llava_json import Record, first_answer, not_too_deep, read_member, read_records
+from synthpairs.core.json_lists import Record, first_answer, not_too_deep, read_member, read_records
 
 
 def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:

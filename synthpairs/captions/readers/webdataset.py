@@ -12,7 +12,7 @@ from typing import IO
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import Fields, Row, open_file
 from synthpairs.core.errors import error_line
-from synthpairs.core.llava_json import not_too_deep
+from synthpairs.core.json_lists import not_too_deep
 from synthpairs.core.tar import MAX_BYTES, read_member, tar_members
 
 _IMAGES = ("jpg", "jpeg", "png", "webp")

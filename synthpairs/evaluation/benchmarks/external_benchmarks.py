@@ -24,10 +24,10 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from synthpairs.core.determinism import best_device
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache, file_sha256
+from synthpairs.core.storage import WorkStore, file_sha256
 from synthpairs.evaluation.benchmarks.answers import LoadedVlm
 from synthpairs.evaluation.benchmarks.cider import cider_scores
-from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
+from synthpairs.evaluation.benchmarks.harness_results import HarnessResults, harness_results
 from synthpairs.evaluation.benchmarks.lmms_environment import LOCK, lmms_python, lmms_version
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 
@@ -58,7 +58,7 @@ def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark)
     python = lmms_python()
     engine = f"lmms-eval {lmms_version(python)}"
     inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), external.limit, params.batch_size)
-    store = ResultCache("benchmark", digest(*inputs, include and file_sha256(include)))
+    store = WorkStore("benchmark", digest(*inputs, include and file_sha256(include)))
     results = HarnessResults()
     with store.locked():
         for task in external.pictures:

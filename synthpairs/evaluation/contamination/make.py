@@ -12,7 +12,7 @@ import pandas as pd
 
 from synthpairs.core.images import image_member
 from synthpairs.core.schema import CONTAMINATION, digest
-from synthpairs.core.storage import ResultCache, file_sha256, read_shard, read_table, write_table
+from synthpairs.core.storage import WorkStore, file_sha256, read_shard, read_table, write_table
 from synthpairs.evaluation.contamination.hashing import near_groups, nearest
 from synthpairs.evaluation.contamination.inspection import Inspector, load_inspector
 from synthpairs.evaluation.contamination.overlap import NgramIndex, References, read_references, words_of
@@ -78,7 +78,7 @@ def _inspect(rows: pd.DataFrame, inspector: Inspector, data: Path) -> tuple[dict
     results: dict[str, dict[str, Any]] = {}
     reused = 0
     with (
-        ResultCache("contamination", digest(inspector.inputs)).locked() as store,
+        WorkStore("contamination", digest(inspector.inputs)).locked() as store,
         progress("contamination", len(rows), "images") as advance,
     ):
         for name, images, keys in _images(rows, data):

@@ -15,7 +15,7 @@ from skimage.segmentation import felzenszwalb
 
 from synthpairs.core.images import image_or_error
 from synthpairs.core.schema import digest
-from synthpairs.core.storage import ResultCache, Slice, read_bytes
+from synthpairs.core.storage import Slice, WorkStore, read_bytes
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.models.clip import ClipScorer
 from synthpairs.runtime.progress import progress
@@ -53,7 +53,7 @@ def measure_pairs(rows: pd.DataFrame, params: Distributions, scores: Scores, dat
     measured: list[dict] = []
     reused, pairs = 0, with_pictures(rows, data)
     with (
-        ResultCache("distributions", digest(inputs)).locked() as store,
+        WorkStore("distributions", digest(inputs)).locked() as store,
         progress("distributions", len(rows), "pairs") as advance,
     ):
         while chunk := list(islice(pairs, CHUNK)):

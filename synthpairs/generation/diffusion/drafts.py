@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from synthpairs.core.schema import candidate_key, digest
-from synthpairs.core.storage import ResultCache, read_shard, read_table
+from synthpairs.core.storage import WorkStore, read_shard, read_table
 from synthpairs.generation.batch import GenerationSpec
 from synthpairs.generation.candidates import make_candidates
 from synthpairs.generation.diffusion.generator import Generator
@@ -61,7 +61,7 @@ def draft_spec(params: Images) -> GenerationSpec:
 def make_drafts(captions: pd.DataFrame, params: Images) -> list[dict]:
     """Rows of DRAFTS, ordered by key, for all candidates of the captions."""
     assert params.draft
-    out = ResultCache("drafts", "out").path
+    out = WorkStore("drafts", "out").path
     make_candidates(captions, partial(draft_spec, params), out)
     fingerprint = json.loads((out / "generator.json").read_text())["fingerprint"]
     cosines = {key: float(files["cosine"]) for path in out.glob("*.tar") for key, files in read_shard(path)}

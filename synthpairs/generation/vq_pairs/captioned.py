@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from synthpairs.core.determinism import best_device
 from synthpairs.core.images import decode_image
 from synthpairs.core.schema import REAL_PAIRS, digest
-from synthpairs.core.storage import ResultCache, TableWriter, file_sha256, read_table, write_json
+from synthpairs.core.storage import TableWriter, WorkStore, file_sha256, read_table, write_json
 from synthpairs.generation.vq_pairs.encoding import Encoder
 from synthpairs.generation.vq_pairs.listing import RECORD
 from synthpairs.generation.vq_pairs.params import RealPairs
@@ -51,7 +51,7 @@ def encode_captions(table: Path, params: RealPairs, out: Path) -> dict[str, Any]
     listed, codes_used = hashlib.sha256(), np.zeros(vq.config.num_vq_embeddings, bool)
     fingerprint = digest(file_sha256(folder / FOLDER), side, best_device().type, torch.get_num_threads())
     with (
-        ResultCache("encode_real_pairs", fingerprint).locked() as store,
+        WorkStore("encode_real_pairs", fingerprint).locked() as store,
         ThreadPoolExecutor() as pool,
         progress("tokens", total, "pictures") as advance,
         TableWriter(out / "pairs.parquet", REAL_PAIRS) as pairs,

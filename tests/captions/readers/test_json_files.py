@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from synthpairs.core import llava_json
+from synthpairs.core import json_lists
 from tests.captions.readers.conftest import encoded, outcome, reasons
 
 
@@ -39,7 +39,7 @@ def test_llava_lists_do_not_depend_on_chunk_boundaries(indent, read, monkeypatch
     for ascii_only in (True, False):
         payload = json.dumps([record(text) for text in texts], indent=indent, ensure_ascii=ascii_only).encode()
         for chunk in (1, 2, 3, 5, 7, 64, 10_000):
-            monkeypatch.setattr(llava_json, "CHUNK", chunk)
+            monkeypatch.setattr(json_lists, "CHUNK", chunk)
             captions = read("a.json", b"\xef\xbb\xbf" + payload + b"\n", "llava")
             assert outcome(captions) == [(text, None) for text in texts]
 
@@ -65,7 +65,7 @@ def test_llava_lists_do_not_depend_on_chunk_boundaries(indent, read, monkeypatch
     ],
 )
 def test_a_faulty_record_does_not_affect_others(bad, fault, chunk, read, monkeypatch):
-    monkeypatch.setattr(llava_json, "CHUNK", chunk)
+    monkeypatch.setattr(json_lists, "CHUNK", chunk)
     good = [json.dumps(record(text)) for text in ("a cat", "a dog", "a bus", "a bus")]
     payload = f"[{good[0]},\n{bad},{bad},\n{good[1]}, {good[2]} {good[3]}, ]".encode()
     captions = read("a.json", payload, "llava")
@@ -138,7 +138,7 @@ COCO = {
 
 @pytest.mark.parametrize("chunk", [3, 10_000])
 def test_coco_annotations_share_the_images_that_they_name(chunk, read, tmp_path, monkeypatch):
-    monkeypatch.setattr(llava_json, "CHUNK", chunk)
+    monkeypatch.setattr(json_lists, "CHUNK", chunk)
     for name, colour in ("1.jpg", "red"), ("2.jpg", "blue"):
         (tmp_path / name).write_bytes(encoded(colour))
     texts = ["A cat", "A dog", "A bus", "A bus"]

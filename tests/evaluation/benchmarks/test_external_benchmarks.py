@@ -18,7 +18,7 @@ from PIL import Image as Pictures
 
 from synthpairs.evaluation.benchmarks import lmms_environment
 from synthpairs.evaluation.benchmarks.external_benchmarks import run_lmms_eval
-from synthpairs.evaluation.benchmarks.harness import HarnessResults
+from synthpairs.evaluation.benchmarks.harness_results import HarnessResults
 from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, directly
 
 ROOT = Path(__file__).parents[3]

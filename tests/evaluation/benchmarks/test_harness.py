@@ -9,7 +9,7 @@ import pytest
 from synthpairs.core.schema import ANSWERS
 from synthpairs.core.storage import write_table
 from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval
-from synthpairs.evaluation.benchmarks.harness import HarnessResults, harness_results
+from synthpairs.evaluation.benchmarks.harness_results import HarnessResults, harness_results
 from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, log_likelihood
 
 
