@@ -18,7 +18,7 @@ from synthpairs.core.storage import read_table, write_table
 from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidate_tables import with_scores
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.ranking import rank_candidates
 
 SELECTED_SHARE = 0.1  # as in the paper
 SHARD = 256  # samples
@@ -46,7 +46,7 @@ def measure(folder: Path) -> None:
     candidates = timed("join", lambda: with_scores(manifest, scores))
     params = dataclasses.replace(load_params(Select, "select"), num_pairs=max(1, int(SELECTED_SHARE * len(candidates))))
     pool, _ = timed("rank", lambda: rank_candidates(candidates, params))
-    selected = select_top_k(pool, params)
+    selected = pool.head(params.num_pairs)
     for arm in ("selected", "random"):
         timed(f"arm {arm}", lambda arm=arm: make_training_pairs(arm, selected, candidates, pool, pool, params))  # type: ignore[misc]
     print(f"all: {time.process_time():.2f} CPU s, imports included")

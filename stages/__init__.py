@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml. Importing any of them comes by here first, so a stage ends with its `dvc` from the start on."""
+"""The stages of dvc.yaml. Importing any of them runs this first, so a stage ends with its `dvc` from the start on."""
 
 from synthpairs.runtime.parent import end_with_dvc
 

@@ -29,7 +29,7 @@ def tested_arm(arguments: Sequence[str]) -> str:
 
 @stage(metrics="reports/benchmarks/{arm}.json", arm=tested_arm)
 def main(arm: str, benchmark: Benchmark, external_benchmarks: ExternalBenchmarks) -> Result:
-    """Write the arm's single answers, reports/benchmarks/items/ARM.parquet."""
+    """Write the arm's individual answers, reports/benchmarks/items/ARM.parquet."""
     if arm in get_args(TokenArm):  # lmms-eval does not know models that see through a VQ tokenizer
         tasks, external_benchmarks = benchmark.tasks.tokens, replace(external_benchmarks, pictures=[])
     else:

@@ -1,4 +1,4 @@
-"""Stage `images`: paint candidates for every kept caption into shards; run by `dvc repro images`."""
+"""Stage `images`: generate candidate images of every kept caption into shards; run by `dvc repro images`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Experiment `noise_seeds`: the main run's captions painted again; run by `dvc repro experiments/dvc.yaml:noise_seeds`."""
+"""Experiment `noise_seeds`: the main run's captions with other noise; run by `dvc repro experiments/dvc.yaml:noise_seeds`."""
 
 from pathlib import Path
 

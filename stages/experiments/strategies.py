@@ -1,4 +1,4 @@
-"""Experiment `strategies`: ways to come by a training set; run by `dvc repro experiments/dvc.yaml:strategies`."""
+"""Experiment `strategies`: ways to choose a training set; run by `dvc repro experiments/dvc.yaml:strategies`."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""What all packages share: params, table schemas, storage, image decoding, determinism; nothing of the method."""
+"""What all packages share: params, arms, table schemas, storage, image decoding, determinism."""

@@ -21,12 +21,10 @@ def split_models(models: Sequence[str], arms: Sequence[str]) -> tuple[list[str],
     return [name for name in models if name not in absent], [name for name in models if name in absent]
 
 
-def chosen_arm(arguments: Sequence[str], *sections: Literal["arms", "token_arms"]) -> str:
-    """The arm that a stage's command line names; ValueError unless it is one of these lists of params.yaml."""
-    arms: list[str] = []
-    for section in sections:
-        arms += load_params(list[Arm], section) if section == "arms" else load_params(list[TokenArm], section)
+def chosen_arm(arguments: Sequence[str], section: Literal["arms", "token_arms"]) -> str:
+    """The arm that a stage's command line names; ValueError unless it is in this list of params.yaml."""
+    arms: Sequence[str] = load_params(list[Arm], section) if section == "arms" else load_params(list[TokenArm], section)
     if len(arguments) != 1 or arguments[0] not in arms:
-        where = f"params.yaml: {', '.join(sections)}"
-        raise ValueError(f"name one arm of {', '.join(arms)} ({where}), got {' '.join(arguments) or 'none'}")
+        got = " ".join(arguments) or "none"
+        raise ValueError(f"name one arm of {', '.join(arms)} (params.yaml: {section}), got {got}")
     return arguments[0]

@@ -38,7 +38,7 @@ NAMES = _table(
 CAPTIONS = _table(
     uid=pa.string(),
     text=pa.string(),
-    source=pa.string(),  # human, model, invented
+    source=pa.string(),  # human, model, or a name of captions.sources
     concept=pa.string(),
     drawings=pa.list_(pa.string()),  # shown in its original picture; empty without one
     original=pa.binary(),  # PNG or JPEG of the picture that came with it; null without one
@@ -172,7 +172,7 @@ MEASURES = _table(
     clutter=pa.float64(),  # regions of a segmentation
 )
 
-# Real pairs of the Synth2 route: scenes of the list that the generator was trained on, encoded by its tokenizer.
+# Real pairs of the Synth2 route as VQ tokens: scenes that the generator was trained on, or captions with images.
 REAL_PAIRS = _table(
     key=pa.string(),
     text=pa.string(),
@@ -209,7 +209,7 @@ ANSWERS = _table(
     category=pa.string(),
     concept=pa.string(),
     prediction=pa.string(),
-    score=pa.float64(),  # accuracy 0 or 1; CIDEr-D from 0 to 10
+    score=pa.float64(),  # of the task's measure: accuracy 0 or 1, CIDEr-D from 0 to 10
 )
 
 # Preference: a generated and a real picture of one caption, between which judges and people choose.

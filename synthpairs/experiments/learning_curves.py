@@ -137,7 +137,7 @@ def _trial(name: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Pa
 
 
 def caption_answers(pretrained: Path, config: LearningCurvesConfig, rows: pd.DataFrame, work: Path) -> pd.DataFrame:
-    """Captions as ANSWERS, after fine-tuning on `rows` in `work` with the resampler in `aligned`."""
+    """Captions as ANSWERS, after fine-tuning on `rows` in `work` with the resampler in `pretrained`."""
     reading = config.learning_curves.reading
     params = replace(config.finetune, max_steps=reading.steps, learning_rate=reading.learning_rate)
     finetune(rows, pretrained, config.vlm, params, work / "tuned", config.resampler)

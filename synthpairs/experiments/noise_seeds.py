@@ -22,7 +22,7 @@ from synthpairs.scoring.params import Scores
 from synthpairs.scoring.score import score_images
 from synthpairs.selection.candidate_tables import read_candidates
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.ranking import rank_candidates
 
 log = logging.getLogger(__name__)
 
@@ -74,5 +74,5 @@ def _write_data(
     (folder / "captions").symlink_to((config.data / "captions").resolve())
     (folder / "selection/pairs").mkdir(parents=True)
     shutil.copy(config.data / "selection/pairs/real.parquet", folder / "selection/pairs")
-    best = select_top_k(rank_candidates(read_candidates(folder), config.select)[0], config.select)
+    best = rank_candidates(read_candidates(folder), config.select)[0].head(config.select.num_pairs)
     write_table(folder / "selection/selected.parquet", best, SELECTED)

@@ -29,7 +29,7 @@ from synthpairs.experiments.trials import Trial, TrialConfig, answer_rows, run_t
 from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.ranking import rank_candidates
 from synthpairs.selection.training_pairs import with_pictures
 from synthpairs.vlm.finetuning import finetune
 from synthpairs.vlm.model import load
@@ -98,7 +98,7 @@ def _trial(arm: Arm, seed: str, config: SeedsConfig, image_pairs: Sequence[Image
 def _train(arm: Arm, config: SeedsConfig, work: Path) -> Path:
     """Train the arm's model in `work` as the main run does, under the config's seeds."""
     candidates = read_candidates(config.data)
-    best = select_top_k(rank_candidates(candidates, config.select)[0], config.select)
+    best = rank_candidates(candidates, config.select)[0].head(config.select.num_pairs)
     scored = candidates.dropna(subset=PAIR_SCORES)
     pairs, _ = make_training_pairs(arm, best, scored, *read_captions(config.data, arm == "all-real"), config.select)
     pretrain(with_pictures(pairs, config.data), config.vlm, config.pretrain, work / "pretrained")

@@ -15,7 +15,7 @@ from synthpairs.generation.diffusion.params import Images
 from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select, Strategy
-from synthpairs.selection.ranking import hash_score, rank_candidates, select_top_k, sort_by_score
+from synthpairs.selection.ranking import hash_score, rank_candidates, sort_by_score
 
 SPARE = 1.05  # captions for which images are generated, per pair of a set: some fail
 Method = Strategy | Literal["balanced", "real", "uncurated", "guidance"]
@@ -85,7 +85,7 @@ def make_pairs(
     if chosen.method == "guidance":
         assert chosen.guidance is not None
         return _generate(pool.drop_duplicates("uid"), k, replace(images, guidance_scale=chosen.guidance), work), work
-    best = select_top_k(pool, select)
+    best = pool.head(select.num_pairs)
     if len(best) < k:
         raise ValueError(f"{data}/scores: {len(best)} candidates compete, {k} are needed")
     if chosen.method != "real":

@@ -31,7 +31,7 @@ from synthpairs.runtime.engine.scheduler import Poisoned, run
 from synthpairs.runtime.engine.worker_pool import worker_pool
 from synthpairs.runtime.progress import progress
 from synthpairs.runtime.settings import load_runtime
-from synthpairs.runtime.time_budget import Budget
+from synthpairs.runtime.time_budget import check_budget
 
 log = logging.getLogger(__name__)
 CAPTION_COLUMNS = ("uid", "text", "concept")  # that make_candidates reads
@@ -45,7 +45,7 @@ def make_candidates(
     """Write `out` (shards, manifest.parquet, failed.parquet, generator.json); returns metrics, tracked and not.
 
     `load` (picklable) loads the models, in this process and in every worker. `only`: keys of the candidates to make, null for
-    all. Finished candidates are kept in a work store, so a killed run resumes and a change in curation makes only new ones.
+    all. Finished candidates are kept in a work store: a killed run resumes, and after a change of captions only new ones are made.
     """
     engine = load_runtime()
     with worker_pool(engine) as pool:
@@ -160,7 +160,7 @@ def _make_missing(
     ValueError as soon as more than `max_failed` have failed, TimeoutError when the time budget is used up.
     """
     size = smallest = spec.generator.params.batch_size
-    budget = Budget.from_settings()
+    hours = load_runtime().budget_hours
     deadly_file = f"lost-{code_folder()}.json"
     deadly: dict[str, str] = store.get_json(deadly_file, lambda value: isinstance(value, dict)) or {}  # error by key
     skipped = [row for row in rows if row["key"] in deadly]
@@ -204,7 +204,7 @@ def _make_missing(
                     f"{failed[0]['error']}"
                 )
             advance(len(batch))
-            budget.check(done, len(rows), f"{spec.noun}s")
+            check_budget(hours, done, len(rows), f"{spec.noun}s")
     return pieces, sorted(failed, key=lambda row: row["key"])
 
 

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthpairs.core.images import image_member
-from synthpairs.core.storage import read_shard
 from synthpairs.report.analysis import weighted_sum
 from synthpairs.report.grids import Cell
 from synthpairs.report.results import SynthVLMResults
 from synthpairs.selection.params import Select
-from synthpairs.selection.training_pairs import originals
+from synthpairs.selection.training_pairs import generated_images, keyed, originals
 
 
 def extremes(results: SynthVLMResults, select: Select, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -44,14 +42,7 @@ def concept_matched(generated: pd.DataFrame, real: pd.DataFrame, count: int, see
 
 def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
     """Cells of candidates (key, text, shard; with clip_cosine and ssim also a note), images from data/images."""
-    images: dict[str, bytes] = {}
-    for shard, group in rows.groupby("shard"):
-        path, keys = data / "images" / str(shard), set(group["key"])
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
-        for key, members in read_shard(path):
-            if key in keys:
-                images[key] = image_member(members) or b""
+    images = dict(generated_images(rows, data))
     return [
         Cell(
             image=images.get(row["key"], b""),
@@ -64,8 +55,5 @@ def synthetic_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
 
 def real_cells(rows: pd.DataFrame, data: Path) -> list[Cell]:
     """Cells of real pairs, images from the captions' originals."""
-    uids, images = set(rows["uid"]), dict[str, bytes]()
-    for uid, original in originals(data, uids):
-        if original is not None:
-            images.setdefault(uid, original)  # of exact duplicates the one that was kept
+    images = dict(keyed(originals(data, set(rows["uid"]))))
     return [Cell(image=images.get(row["uid"], b""), caption=row["text"]) for row in rows.to_dict("records")]

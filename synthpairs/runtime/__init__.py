@@ -1,1 +1,1 @@
-"""How a stage is run and recorded: frame, settings, MLflow, launcher, workers, progress. No output depends on it."""
+"""How a stage is run and recorded: frame, settings, MLflow, launcher, workers, progress. No key or table depends on it."""

@@ -1,7 +1,8 @@
 """Settings of how a stage is run: runtime.yaml at the project's root, or environment variables, which override it.
 
-They belong to a machine and change no result: git ignores the file, DVC does not see it and no fingerprint contains them.
-`SYNTHPAIRS_WORKERS=2` is the same as `workers: 2`. runtime.example.yaml lists all settings with their defaults.
+They belong to a machine and change no result, but low bits where torch.compile or channels_last is on: git ignores the file,
+DVC does not see it and no fingerprint contains them. `SYNTHPAIRS_WORKERS=2` is the same as `workers: 2`. runtime.example.yaml
+lists all settings with their defaults.
 """
 
 import json

@@ -38,8 +38,8 @@ def load_scorer(params: Scores) -> ClipScorer:
 def score_images(manifest: pd.DataFrame, params: Scores, images: Path, out: Path) -> tuple[dict, dict]:
     """Write `out` (scores.parquet, failed.parquet, scorer.json); returns metrics, tracked and not.
 
-    Scores of finished shards are kept in a work store, so a killed run resumes and a change in curation scores only changed
-    shards. Before anything is written, synthpairs.scoring.check checks some of them.
+    Scores of finished shards are kept in a work store, so a killed run resumes, and after a change of captions only changed
+    shards are scored. Before anything is written, synthpairs.scoring.check checks some of them.
     """
     if manifest.empty:
         raise ValueError("data/images/manifest.parquet holds no picture: run `dvc repro images` and see its metrics")

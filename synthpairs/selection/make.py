@@ -10,7 +10,7 @@ from synthpairs.core.storage import write_table
 from synthpairs.selection.arms import make_training_pairs
 from synthpairs.selection.candidate_tables import read_candidates, read_captions
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.ranking import rank_candidates
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def make_selection(params: Select, arms: Sequence[Arm], data: Path, out: Path) -
     candidates = read_candidates(data)
     captions, rejected = read_captions(data, pictured="all-real" in arms)
     ranked, excluded = rank_candidates(candidates, params)
-    selected = select_top_k(ranked, params)
+    selected = ranked.head(params.num_pairs)
     if len(selected) < params.num_pairs:
         hint = "; with select.best_of each caption counts once" if params.best_of else ""
         if params.per_concept is not None:

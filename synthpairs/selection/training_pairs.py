@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synthpairs.core.images import image_member
-from synthpairs.core.storage import Slice, locate_shard, read_table
+from synthpairs.core.storage import Slice, locate_shard, read_shard, read_table
 
 DATA = Path("data")
 CAPTION_TABLES = ("captions/kept.parquet", "captions/rejected.parquet")  # with the pictures of real pairs
@@ -35,7 +35,18 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, S
     real = pairs[pairs["origin"] == "real"]
     if len(real):
         where = " and ".join(str(data / name) for name in CAPTION_TABLES)
-        yield from _matched(real, _keyed(originals(data, set(real["uid"]))), where)
+        yield from _matched(real, keyed(originals(data, set(real["uid"]))), where)
+
+
+def generated_images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, bytes]]:
+    """(key, encoded image) of candidates (key, shard), shard by shard; FileNotFoundError for a shard that is not there."""
+    for shard, group in rows.groupby("shard"):
+        path, wanted = data / "images" / str(shard), set(group["key"])
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
+        for key, members in read_shard(path):
+            if key in wanted:
+                yield key, image_member(members) or b""
 
 
 def originals(
@@ -61,8 +72,8 @@ def original_key(uid: str, number: int) -> str:
     return f"{uid}.{number}" if number else uid
 
 
-def _keyed(pictures: Iterator[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes]]:
-    """(key, encoded picture) of all captions that have one."""
+def keyed(pictures: Iterator[tuple[str, bytes | None]]) -> Iterator[tuple[str, bytes]]:
+    """(key, encoded picture) of all captions that have one; of equal captions the first's key is the uid."""
     numbers: Counter[str] = Counter()
     for uid, picture in pictures:
         if picture is not None:

@@ -1,4 +1,4 @@
-"""Sections `vlm`, `resampler`, `pretrain` and `finetune` of params.yaml: a VLM's parts and how it is trained."""
+"""Sections `vlm`, `resampler` and those of the trainings in params.yaml: a VLM's parts and how it is trained."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

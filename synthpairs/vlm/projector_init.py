@@ -1,8 +1,8 @@
 """Projector initialisation in closed form: ridge regression from vision features to the words of the captions.
 
 A random projector spends most of a small pretraining on which direction of the features means which word, which is a linear
-map: a picture's class token is regressed on the mean input embedding of its caption's tokens, weighted by inverse document
-frequency. Fitted on few pairs, ridge regression gives most of its output's variance to a few directions such as the
+map: the mean input embedding of a caption's tokens, weighted by inverse document frequency, is regressed on its image's class
+token. Fitted on few pairs, ridge regression gives most of its output's variance to a few directions such as the
 background's colour, so the outputs are partly whitened. LLaVA's two-layer perceptron is set to exactly that linear map, because
 gelu(x) - gelu(-x) = x, and training starts from there. The regression needs sums over the data alone, and the sums of two data
 sets add up, so fine-tuning can start from captions and answers together. In neither paper; its effect is in

@@ -51,8 +51,8 @@ class BagOfWordsObjective(Objective):
 def prepare(model: VqLlava, examples: Sequence[Example], count: int | None) -> list[int]:
     """Set the resampler's scale, and as its words the `count` most frequent tokens of the captions; returns these.
 
-    Most frequent first, ties by id. Without captions they are the first of the vocabulary: a resampler without words has no
-    output. A resampler without a table, `count` None, has none.
+    Most frequent first, ties by id. Without captions they are the first of the vocabulary, for a table of no words has no
+    output. `count` None: a resampler without such a table.
     """
     if count is None:
         model.model.multi_modal_projector.prepare(codebook(model.model.vision_tower), torch.empty(0))

@@ -160,7 +160,7 @@ def load_vq_tower(resampler: Resampler) -> VqTower:
     """The vision tower of an AmusedPipeline's tokenizer; FileNotFoundError or ValueError names the param that is wrong."""
     width, heads = resampler.hidden_size, resampler.num_heads
     if width % heads:
-        raise ValueError(f"params.yaml: resampler.hidden_size must be a multiple of heads, got {width} and {heads}")
+        raise ValueError(f"params.yaml: resampler.hidden_size must be a multiple of num_heads, got {width} and {heads}")
     pipeline = tokenizer_folder(resampler.tokenizer, "resampler.tokenizer")
     vq = load_tokenizer(pipeline, "params.yaml: resampler.tokenizer")
     side, downscale = picture_side(pipeline, vq), 2 ** (len(vq.config.block_out_channels) - 1)

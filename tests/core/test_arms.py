@@ -10,7 +10,7 @@ def _params(project_root):
 
 def test_an_arm_of_the_lists_is_chosen():
     assert chosen_arm(["random"], "arms") == "random"
-    assert chosen_arm(["genpair"], "arms", "token_arms") == "genpair"
+    assert chosen_arm(["genpair"], "token_arms") == "genpair"
 
 
 @pytest.mark.parametrize(("arguments", "got"), [([], "none"), (["top"], "top"), (["real", "random"], "real random")])

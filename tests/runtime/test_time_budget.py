@@ -4,7 +4,8 @@ import pytest
 
 from synthpairs.generation.diffusion.make import make_images
 from synthpairs.runtime import time_budget
-from synthpairs.runtime.time_budget import Budget
+from synthpairs.runtime.settings import load_runtime
+from synthpairs.runtime.time_budget import check_budget
 from tests.generation.diffusion.conftest import captions, settings  # noqa: F401
 from tests.generation.diffusion.test_make import contents
 
@@ -18,13 +19,13 @@ def test_only_unfinished_work_is_stopped(monkeypatch, hours, elapsed, done, stop
     if hours:
         monkeypatch.setenv("SYNTHPAIRS_BUDGET_HOURS", hours)
     monkeypatch.setattr(time_budget.time, "monotonic", lambda: time_budget._started + elapsed)
-    budget = Budget.from_settings()
+    limit = load_runtime().budget_hours
     if not stops:
-        budget.check(done, 2, "pictures")
+        check_budget(limit, done, 2, "pictures")
         return
     message = r"SYNTHPAIRS_BUDGET_HOURS 0.5 is used up: 1 of 2 missing pictures .* run the command again"
     with pytest.raises(TimeoutError, match=message):
-        budget.check(done, 2, "pictures")
+        check_budget(limit, done, 2, "pictures")
 
 
 def test_every_rerun_gets_further_and_the_bytes_are_the_same(

@@ -2,12 +2,12 @@ import sys
 
 import pytest
 import torch
-from tests.vlm.test_finetuning import LORA, NEEDS_BITSANDBYTES, QLORA
 
 from synthpairs.vlm.adapters import adapt, check_quantizer, merged
 from synthpairs.vlm.finetuning import finetune
 from synthpairs.vlm.model import assemble
 from synthpairs.vlm.sharding import layers_to_shard
+from tests.vlm.test_finetuning import LORA, NEEDS_BITSANDBYTES, QLORA
 
 
 def test_without_bitsandbytes_the_param_is_named(parts, instructions, tuning, tmp_path, monkeypatch):

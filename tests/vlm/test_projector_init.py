@@ -1,6 +1,7 @@
 import dataclasses
 import math
 from collections import Counter
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_stats_of_two_data_sets_add_up_to_those_of_both(narrow, pairs, tmp_path)
     fit_projector(model, whole + again, init, "pretrain")  # the penalty grows with the data
     for name, weight in model.model.multi_modal_projector.state_dict().items():
         torch.testing.assert_close(weight, once[name], rtol=1e-2, atol=1e-5)
-    text_only = [dataclasses.replace(example, picture=None) for example in examples[:5]]
+    text_only = [dataclasses.replace(example, picture=None) for example in islice(examples, 5)]
     mixed = vars_of(SufficientStats.of(model, [*examples, *text_only]))  # without a picture they do not count
     assert all(torch.equal(value, vars_of(whole)[name]) for name, value in mixed.items())
 

@@ -87,5 +87,5 @@ def test_saved_twice_it_is_the_same_bytes_and_loads_again(coded, picture, tmp_pa
 def test_a_wrong_tokenizer_or_width_names_the_param(resampler, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing: params\.yaml: resampler\.tokenizer must be an Amused"):
         load_vq_tower(dataclasses.replace(resampler, tokenizer=str(tmp_path)))
-    with pytest.raises(ValueError, match=r"resampler\.hidden_size must be a multiple of heads, got 16 and 3"):
+    with pytest.raises(ValueError, match=r"resampler\.hidden_size must be a multiple of num_heads, got 16 and 3"):
         load_vq_tower(dataclasses.replace(resampler, num_heads=3))

@@ -19,7 +19,7 @@ from synthpairs.evaluation.contamination.overlap import NgramIndex, References, 
 from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.params import Scores
-from synthpairs.selection.training_pairs import originals
+from synthpairs.selection.training_pairs import keyed, originals
 
 UNREADABLE = "unreadable"
 DUPLICATE = "near-duplicate"
@@ -104,7 +104,8 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
         images = ((key, image_member(files)) for key, files in read_shard(path) if key in wanted)
         yield digest("shard", file_sha256(path), sorted(wanted)), images, wanted
     wanted = set(rows.loc[~synthetic, "key"])
-    real = _first_originals(data, wanted)
+    # Of equal captions the first picture, as the arm `real` trains on.
+    real = (pair for pair in keyed(originals(data, wanted)) if pair[0] in wanted)
     missing = set(wanted)
     while part := list(islice(real, _CHUNK)):
         keys = {key for key, _ in part}
@@ -112,15 +113,6 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
         yield digest("originals", *((key, hashlib.sha256(payload).hexdigest()) for key, payload in part)), part, keys
     if missing:
         yield digest("originals", sorted(missing)), (), missing
-
-
-def _first_originals(data: Path, uids: set[str]) -> Iterator[tuple[str, bytes]]:
-    """(uid, encoded original) of the captions that have one, of equal captions the first, as the arm `real` trains on."""
-    seen: set[str] = set()
-    for uid, image in originals(data, uids):
-        if image and uid not in seen:
-            seen.add(uid)
-            yield uid, image
 
 
 def _compare_images(table: list[dict], inspector: Inspector, params: Contamination) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from synthpairs.evaluation.distributions.params import Distributions
 from synthpairs.evaluation.distributions.results import DECIMALS, MEASURES, concept_numbers, spearman, standardised
 from synthpairs.selection.params import Select, Strategy
-from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.ranking import rank_candidates
 from synthpairs.selection.stability import stability
 
 STRATEGIES: tuple[Strategy, ...] = ("top", "clip-only", "ssim-only")
@@ -28,7 +28,7 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
     for strategy in STRATEGIES:
         strategy_select = replace(select, strategy=strategy, num_pairs=k)
         ranked, _ = rank_candidates(pool, strategy_select)
-        selected = select_top_k(ranked, strategy_select)
+        selected = ranked.head(strategy_select.num_pairs)
         strategies[strategy] = {
             "k": len(selected),
             "chance": round(len(selected) / len(ranked), DECIMALS),
@@ -44,5 +44,5 @@ def rankings(pool: pd.DataFrame, share: float, select: Select, params: Distribut
 
 
 def _kept_by_other_clip(pool: pd.DataFrame, selected: set[str], select: Select) -> float:
-    again = select_top_k(rank_candidates(pool.assign(clip_cosine=pool["other_cosine"]), select)[0], select)
+    again = rank_candidates(pool.assign(clip_cosine=pool["other_cosine"]), select)[0].head(select.num_pairs)
     return round(len(selected & set(again["key"])) / len(selected), DECIMALS)

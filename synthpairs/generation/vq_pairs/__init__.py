@@ -1,1 +1,1 @@
-"""Real pairs as VQ tokens: the one list of scenes on which the Synth2 generator and VLMs are trained."""
+"""Real pairs as VQ tokens: scenes on which the Synth2 generator and VLMs are trained, or captions with images."""

@@ -96,7 +96,7 @@ def server_replies(
     client = _Client(server, served.model, section, most_failed)
     with progress(section, total, "requests") as advance:
         replies = asyncio.run(client.replies(bodies, advance))
-    return replies, {"cached": client.cached, "attempts_in_vain": client.failed_attempts}
+    return replies, {"cached": client.cached, "failed_attempts": client.failed_attempts}
 
 
 def request_body(

@@ -17,13 +17,13 @@ import pandas as pd
 from PIL import Image
 
 from synthpairs.core.arms import Arm
-from synthpairs.core.images import image_member, image_or_error
-from synthpairs.core.storage import read_json, read_shard, write_bytes
+from synthpairs.core.images import image_or_error
+from synthpairs.core.storage import read_json, write_bytes
 from synthpairs.report.gallery.page import DATA, STATIC, data_script
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.report.gallery.rows import choose, read_rows
 from synthpairs.selection.params import Select
-from synthpairs.selection.training_pairs import CAPTION_TABLES, originals
+from synthpairs.selection.training_pairs import CAPTION_TABLES, generated_images, originals
 
 IMAGES = "pictures"
 _EFFORT = 6  # libwebp's slowest method, which makes the smallest files
@@ -57,7 +57,9 @@ def image_files(rows: dict[str, pd.DataFrame], data: Path, params: Gallery) -> I
 
     An image that cannot be decoded is left out, so that one bad file does not fail the page.
     """
-    for row, payload in chain(_generated(rows["candidate"], data / "images"), _originals(rows, data)):
+    candidates = rows["candidate"].assign(key=rows["candidate"]["id"])
+    generated = ((f"candidate:{key}", payload) for key, payload in generated_images(candidates, data))
+    for row, payload in chain(generated, _originals(rows, data)):
         if encoded := encode(payload, params):
             yield row, f"{hashlib.sha256(encoded).hexdigest()[:24]}.webp", encoded
 
@@ -71,17 +73,6 @@ def encode(payload: bytes, params: Gallery) -> bytes | None:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=params.quality, method=_EFFORT)
     return buffer.getvalue()
-
-
-def _generated(rows: pd.DataFrame, images: Path) -> Iterator[tuple[str, bytes]]:
-    """(kind:id, encoded image) of candidates."""
-    for shard, group in rows.groupby("shard"):
-        path, wanted = images / str(shard), set(group["id"])
-        if not path.exists():
-            raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
-        for key, members in read_shard(path):
-            if key in wanted:
-                yield f"candidate:{key}", image_member(members) or b""
 
 
 def _originals(rows: dict[str, pd.DataFrame], data: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,1 +1,1 @@
-"""Sections of the report and pages of the experiments, one module each."""
+"""Sections of the report, one module each."""

@@ -10,7 +10,7 @@ from synthpairs.core.schema import candidate_key, caption_uid, digest, noise_see
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
 from synthpairs.report.gallery.params import Gallery
 from synthpairs.selection.params import Select
-from synthpairs.selection.ranking import rank_candidates, select_top_k
+from synthpairs.selection.ranking import rank_candidates
 from tests.report.gallery.browser import Browser, find_chromium
 from tests.scoring.conftest import photo, png
 
@@ -67,7 +67,7 @@ def make_data(data, things=THINGS):
         for row in odd
     ]
     pool, _ = rank_candidates(scored, SELECT)
-    selected = select_top_k(pool, SELECT)
+    selected = pool.head(SELECT.num_pairs)
     humans = pd.DataFrame([row for row in kept if row["source"] == "human"] + rejected[1:2])
     humans = humans.assign(origin="real", shard=None, key=humans["uid"])
     tables = {
