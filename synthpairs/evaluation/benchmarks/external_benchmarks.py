@@ -77,18 +77,17 @@ def run_lm_eval(
 ) -> HarnessResults:
     """Results of `external_benchmarks.tokens`, asked by the chat template, and of `.text`; ValueError for an unknown task."""
     results = HarnessResults()
-    for key, shots in (("tokens", None), ("text", external.shots)):
-        if not (tasks := getattr(external, key)):
-            continue
-        included = [CAPTIONING] + ([Path(external.include).absolute()] if external.include else [])
-        manager = TaskManager(include_path=included)
+    if not (asked := {key: tasks for key in ("tokens", "text") if (tasks := getattr(external, key))}):
+        return results  # it takes lm-eval seconds to list its tasks
+    included = [CAPTIONING] + ([Path(external.include).absolute()] if external.include else [])
+    manager, owners = TaskManager(include_path=included), _local_owners()  # `datasets` looks into the working directory
+    for key, tasks in asked.items():
         if unknown := [task for task in tasks if task not in manager.all_tasks]:
             raise ValueError(f"params.yaml: external_benchmarks.{key}: lm-eval has no task {unknown[0]!r}")
-        owners = _local_owners()  # `load_dataset("OWNER/NAME")` looks into the working directory first
         with contextlib.chdir(owners[0].parent) if owners else contextlib.nullcontext():
             evaluated: Any = simple_evaluate(
-                LoadedVlm(model, processor, params.batch_size), tasks=tasks, num_fewshot=shots, limit=external.limit,
-                bootstrap_iters=0, task_manager=manager, apply_chat_template=key == "tokens",
+                LoadedVlm(model, processor, params.batch_size), tasks=tasks, limit=external.limit, bootstrap_iters=0,
+                num_fewshot=external.shots if key == "text" else None, task_manager=manager, apply_chat_template=key == "tokens",
             )  # fmt: skip
         for samples in evaluated["samples"].values():
             if CIDER in samples[0]:
