@@ -33,6 +33,11 @@ def estimate(row: Any, prefix: str = "", signed: bool = False) -> str:
     return f"{number(value, signed)}{interval(low, high, signed)}"
 
 
+def measure_text(name: str, higher_is_better: bool) -> str:
+    """Name of a measure, and its direction where lower is better."""
+    return name if higher_is_better else f"{name}, lower is better"
+
+
 def figure_link(name: str, description: str) -> str:
     """A figure of the page with its alternative text."""
     return f"![{description}]({FIGURES}/{name})"
@@ -78,8 +83,8 @@ def _by_task(results: ArmResults) -> Iterable[tuple[list[str], list[dict[str, An
     """Name, measure and n of each task, and its results by arm."""
     for task, group in results.results.groupby("task", sort=True):
         by_arm = group.set_index("arm").loc[list(results.evaluated)].to_dict("records")
-        direction = "" if by_arm[0]["higher_is_better"] else ", lower is better"
-        yield [str(task), f"{by_arm[0]['metric']}{direction}", f"{by_arm[0]['n']:,}"], by_arm
+        first = by_arm[0]
+        yield [str(task), measure_text(first["metric"], first["higher_is_better"]), f"{first['n']:,}"], by_arm
 
 
 def differences_table(differences: pd.DataFrame) -> str:

@@ -17,30 +17,34 @@ MAX_LENGTH = 100  # characters of a param's value
 
 
 def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
-    """Page that compares (revision, arm) pairs with the first, on the tasks that all of them answered.
+    """Page that compares (revision, arm) pairs with the first, on the tasks that all of them answered by one measure.
 
-    ValueError if there are fewer than two, if they share no task, or did not answer the same items.
+    ValueError if there are fewer than two, if they share no such task, or did not answer the same items.
     """
     names = [f"{revision.name}:{arm}" for revision, arm in subjects]
     if len(subjects) < 2 or len(set(names)) < len(names):
         raise ValueError(f"two different revisions or arms are needed to compare, got {', '.join(names) or 'none'}")
     answers = {name: revision.answers(arm) for name, (revision, arm) in zip(names, subjects, strict=True)}
-    tasks = sorted(set.intersection(*(set(table["task"]) for table in answers.values())))
-    if not tasks:
-        raise ValueError(f"{', '.join(names)} share no benchmark: run the same ones (params.yaml: benchmark.tasks)")
-    compared = paired_differences(answers, tasks, [(name, names[0]) for name in names[1:]], RESAMPLES, SEED)
+    measured = [set(revision.measures(arm).items()) for revision, arm in subjects]
+    measures = dict(sorted(set.intersection(*measured)))
+    if not measures:
+        raise ValueError(f"{', '.join(names)} share no benchmark with one measure (params.yaml: benchmark.tasks)")
+    lower_is_better = {task for task, (_, higher_is_better) in measures.items() if not higher_is_better}
+    comparisons = [(name, names[0]) for name in names[1:]]
+    compared = paired_differences(answers, list(measures), comparisons, RESAMPLES, SEED, lower_is_better)
     commits = [f"`{name}` ({revision.commit[:7] if revision.commit else 'not committed'})"
                for name, (revision, _) in zip(names, subjects, strict=True)]  # fmt: skip
     parts = [
-        f"# {names[0]} against {', '.join(names[1:])}",
+        f"# {', '.join(names[1:])} against {names[0]}",
         f"{', '.join(commits)}. Values are means over items with 95% intervals, resampled over concepts. Each training is "
         "one run with one seed; the intervals do not cover the variance between runs.",
         "## Benchmarks",
-        _values(answers, tasks),
+        _values(answers, measures),
         f"## Differences to {names[0]}",
-        f"Paired by item. *p* is from a t-test clustered by concept, Holm-corrected for {len(compared)} comparisons; a "
-        f"difference is shown where it is below {1 - LEVEL:.2f} and the interval excludes 0. *Detectable* is the smallest "
-        f"true difference that this many items show with a power of {POWER:.0%} before the correction.",
+        f"Each is a value minus that of {names[0]}, paired by item. *p* is from a t-test clustered by concept, Holm-corrected "
+        f"for {len(compared)} comparisons; a difference is shown where it is below {1 - LEVEL:.2f} and the interval excludes 0. "
+        f"*Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} before the "
+        "correction.",
         tables.differences_table(compared),
         "## Params that differ",
         _changes([revision for revision, _ in subjects]),
@@ -48,17 +52,17 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _values(answers: dict[str, pd.DataFrame], tasks: Sequence[str]) -> str:
+def _values(answers: dict[str, pd.DataFrame], measures: dict[str, tuple[str, bool]]) -> str:
     rows = []
-    for task in tasks:
+    for task, measure in measures.items():
         parts = [table[table["task"] == task] for table in answers.values()]
         cells = []
         for part in parts:
             scores = list(part["score"])
             low, high = interval(scores, list(part["concept"]), RESAMPLES, SEED)
             cells.append(f"{tables.number(mean(scores))}{tables.interval(low, high)}")
-        rows.append([task, f"{len(parts[-1]):,}", *cells])
-    return markdown_table(["task", "n", *answers], rows, words=[0])
+        rows.append([task, tables.measure_text(*measure), f"{len(parts[-1]):,}", *cells])
+    return markdown_table(["task", "measure", "n", *answers], rows, words=range(2))
 
 
 def _changes(revisions: Sequence[Revision]) -> str:

@@ -14,7 +14,8 @@ from synthpairs.core.schema import ANSWERS
 from synthpairs.report.comparison.outdated import outdated
 
 WORKSPACE = "workspace"  # DVC's name for the files on disk
-ITEMS = "reports/benchmarks/items"
+BENCHMARKS = "reports/benchmarks"
+ITEMS = f"{BENCHMARKS}/items"
 EVALUATIONS = ("preference", "perplexity", "distributions", "diversity")  # JSON files in reports/
 
 
@@ -57,6 +58,15 @@ class Revision:
         except (ValueError, KeyError) as error:
             raise ValueError(f"{self.name}: {path} is no table of answers: {error}") from None
         return table[~table["blind"].astype(bool)]
+
+    def measures(self, arm: str) -> dict[str, tuple[str, bool]]:
+        """Measure of each of the arm's benchmarks, and whether higher is better; errors name file and revision."""
+        path = f"{BENCHMARKS}/{arm}.json"
+        numbers = parse_mapping(self.read(path), f"{self.name}: {path}")
+        try:
+            return {task: (row["metric"], row["higher_is_better"]) for task, row in numbers.items()}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{self.name}: {path} holds no results of benchmarks: {error}") from None
 
     def _stages(self) -> dict[str, Any]:
         """Entries of dvc.lock, without those of stages that dvc.yaml no longer has, which DVC keeps."""

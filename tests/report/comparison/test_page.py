@@ -32,7 +32,14 @@ def answer(better, arm="selected", tasks=("desk_vqa",), count=60):
         for blind in (False, True)
     ]  # fmt: skip
     write_table(ITEMS / f"{arm}.parquet", rows, ANSWERS)
+    measure(arm, *tasks)
     lock()
+
+
+def measure(arm, *tasks, metric="accuracy", higher_is_better=True):
+    """Write what the arm's benchmarks measure to the workspace."""
+    numbers = {"metric": metric, "higher_is_better": higher_is_better}
+    write_json(ITEMS.parent / f"{arm}.json", dict.fromkeys(tasks, numbers))
 
 
 def lock():
@@ -71,7 +78,9 @@ def page_of(*names):
 
 def test_the_page(project):
     page = page_of("HEAD", "bold-name", "workspace")
-    assert page.startswith("# HEAD:selected against bold-name:selected, workspace:selected\n")
+    assert page.startswith("# bold-name:selected, workspace:selected against HEAD:selected\n")
+    assert "| task | measure | n | HEAD:selected | bold-name:selected | workspace:selected |" in page
+    assert "\n| desk_vqa | accuracy | 60 | " in page
     row = "| desk_vqa | {}:selected - HEAD:selected | 60 | {} | 0.000 | {} |"
     assert row.format("bold-name", "+0.500 [+0.500, +0.500] | < 0.001", "bold-name:selected is better") in page
     assert row.format("workspace", "+0.000 [+0.000, +0.000] | 1.000", "no difference shown") in page
@@ -86,6 +95,15 @@ def test_arms_of_one_revision(project):
     assert "| desk_vqa | workspace:real - workspace:selected | 60 | -0.200 " in page
     assert "| workspace:selected is better |" in page
     assert "None: the same params.yaml." in page
+
+
+def test_of_a_measure_like_perplexity_the_lower_value_is_better(project):
+    answer(0.2, "real")
+    for arm in ("selected", "real"):
+        measure(arm, "desk_vqa", metric="word_perplexity", higher_is_better=False)
+    page = page_of("workspace", "workspace:real")
+    assert "\n| desk_vqa | word_perplexity, lower is better | 60 | " in page
+    assert "| +0.200 [+0.200, +0.200] | < 0.001 | 0.000 | workspace:selected is better |" in page
 
 
 def test_params_are_text_in_the_table(project):
@@ -115,6 +133,8 @@ def test_only_tasks_that_both_answered_are_compared(project):
         ("HEAD workspace", (ITEMS / "selected.parquet").unlink, r"selected\.parquet is missing in the workspace: run"),
         ("HEAD workspace", lambda: Path("dvc.yaml").write_text("{stages: {}}"), "arms in dvc.lock: none"),
         ("HEAD workspace", lambda: answer(0, tasks=("desk_pope",)), "HEAD:.*, workspace:.* share no benchmark"),
+        ("HEAD workspace", lambda: measure("selected", "desk_vqa", metric="cider_d"), "share no benchmark with one"),
+        ("HEAD workspace", lambda: write_json(ITEMS.parent / "selected.json", {"desk_vqa": {}}), "no results of"),
         ("HEAD workspace", lambda: answer(0, count=59), "desk_vqa: HEAD:.* and workspace:.*: only answers to the same"),
         ("HEAD workspace", not_a_table, "is no table of answers"),
         ("HEAD workspace", lambda: Path("params.yaml").write_text("a: [\n"), r"params\.yaml: not valid YAML: line 2: "),
