@@ -90,11 +90,9 @@ def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str
             f"the other {others}" if shown else f"any of {others} benchmarks" if others > 1 else rows["task"].iloc[0]
         )
         parts.append(f"{NO_DIFFERENCE} on {benchmarks}" if shown else f"**{NO_DIFFERENCE}** on {benchmarks}")
-    missed = [
-        f"{number(row['detectable'])} on {row['task']}"
-        for row in rows.to_dict("records")
-        if row["task"] in key_tasks and not row["better"] and row["detectable"] > 0  # 0 where all answers are equal
-    ]
-    if missed:
+    unclear = [row for row in rows.to_dict("records") if row["task"] in key_tasks and not row["better"]]
+    if missed := [f"{number(row['detectable'])} on {row['task']}" for row in unclear if row["detectable"] > 0]:
         parts.append(f"differences below {listed(missed)} would mostly be missed")
+    if equal := [row["task"] for row in unclear if row["detectable"] == 0]:
+        parts.append(f"both have the same mean score for every concept of {listed(equal)}")
     return f"`{one}` against `{other}`: {'; '.join(parts)}."

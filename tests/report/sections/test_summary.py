@@ -3,11 +3,14 @@ import pandas as pd
 from synthpairs.report.sections.summary import comparison, standing
 
 
-def test_differences_that_would_be_missed_are_named_where_answers_vary():
+def test_differences_that_would_be_missed_are_named_where_scores_vary():
     row = {"task": "desk_vqa", "value": 0.0, "low": 0.0, "high": 0.0, "n": 8, "better": ""}
     table = pd.DataFrame([row | {"detectable": 0.06}, row | {"task": "desk_pope", "detectable": 0.0}])
     text = comparison("selected", "random", table, ["desk_vqa", "desk_pope"])
-    assert text.endswith("differences below 0.060 on desk_vqa would mostly be missed.")
+    assert text.endswith(
+        "on any of 2 benchmarks; differences below 0.060 on desk_vqa would mostly be missed; "
+        "both have the same mean score for every concept of desk_pope."
+    )
 
 
 def test_a_standing_names_the_benchmarks_that_show_a_difference():
