@@ -7,19 +7,21 @@ const LABELS = {
   perplexity: "Perplexity", judge_yes: "P(yes) of the judge", clip_original: "CLIP cosine with the original",
   id: "Key", uid: "Caption uid", number: "Candidate number", seed: "Noise seed",
   generator: "Generator fingerprint", tokens: "Prompt tokens", clip_tokens: "CLIP tokens",
-  sha256: "SHA-256 of the image", shard: "Shard", picture: "Image file",
+  sha256: "SHA-256 of the image", shard: "Shard in data/images", picture: "Image file",
 };
 const DIGITS = { score: 6, clip: 6, ssim: 6, clip_original: 4, judge_yes: 4, perplexity: 1 };
 
 const dialog = document.getElementById("detail");
 
-/* Fill the dialog with a row and open it. `index`: of the row in the view, or -1; `go(row)` shows another row. */
-function showDetail(row, index, count, go) {
-  document.getElementById("detail-position").textContent = index < 0 ? "not in this view"
-    : `${(index + 1).toLocaleString("en")} of ${count.toLocaleString("en")}`;
+/* Fill the dialog with a row of the list `shown`, or another one, and open it. `place`: where the list goes on, -1 before its
+   first row; `go(row)` shows another row. */
+function showDetail(row, place, shown, go) {
+  const count = shown.length.toLocaleString("en");
+  document.getElementById("detail-position").textContent = shown[place] === row
+    ? `${(place + 1).toLocaleString("en")} of ${count}` : `not among the ${count} shown`;
   // Not `disabled`: a disabled button would lose the focus, and the dialog its arrow keys.
-  document.getElementById("previous").setAttribute("aria-disabled", String(index <= 0));
-  document.getElementById("next").setAttribute("aria-disabled", String(index < 0 || index === count - 1));
+  document.getElementById("previous").setAttribute("aria-disabled", String(place <= 0));
+  document.getElementById("next").setAttribute("aria-disabled", String(place === shown.length - 1));
   document.getElementById("detail-title").textContent = row.text || "(empty)";
   const family = rowsByCaption.get(row.uid);
   document.getElementById("detail-siblings").replaceChildren(...family.map((one) => sibling(one, one === row, go)));

@@ -13,6 +13,7 @@ const narrow = matchMedia("(max-width: 40rem)");
 let state = readState();
 let shown = []; // rows in the view's order
 let list = null; // Windowed
+let place = -1; // index in `shown` of the dialog's row, or of the last one that was there
 let current = 0; // index of the card that the Tab key reaches
 let focusBefore = null; // element with the focus when the dialog opened
 
@@ -72,6 +73,7 @@ function apply(top = true) {
   const filtered = ordered(state).filter(filterOf(state));
   if (state.view === "pairs") showPairs(filtered);
   else showGroups(groupsOf(filtered, state));
+  place = shown.indexOf(rowById.get(state.pair));
   Object.assign(report, { shown: shown.length, total: rows.length, first: shown[0]?.id ?? "" });
   report.ms = (performance.now() - started).toFixed(2);
   count();
@@ -194,18 +196,19 @@ function show(row) {
   missing.hidden = true;
   if (!dialog.open) focusBefore = document.activeElement;
   document.getElementById("copy").textContent = "Copy link";
-  showDetail(row, shown.indexOf(row), shown.length, open);
+  if (shown.includes(row)) place = shown.indexOf(row);
+  showDetail(row, place, shown, open);
   report.pair = row.id;
 }
 
 function step(by) {
-  const index = shown.indexOf(rowById.get(state.pair));
-  if (index >= 0 && shown[index + by]) open(shown[index + by]);
+  if (shown[place + by]) open(shown[place + by]);
 }
 
-/* When the dialog closes, the focus goes to the card of its last row, and the address back to that of the view. */
+/* When the dialog closes, the focus goes to the card of its last row that is shown, and the address back to that of the view. */
 async function closed() {
-  const index = shown.indexOf(rowById.get(report.pair));
+  const index = place;
+  place = -1;
   state.pair = "";
   report.pair = "";
   if (history.state === "pair") {

@@ -225,6 +225,30 @@ def test_a_copied_link_opens_the_dialog_of_its_pair(browser, page, rows):
     browser.wait("location.hash === '#sort=text'")
 
 
+def test_beside_the_rows_of_the_filters_the_dialog_goes_on_in_them(browser, page, rows):
+    other = next(row for row in rows if row["kind"] == "candidate" and row["status"] == "not selected")
+    browser.open(page, f"#status=selected&pair={other['id']}")
+    order = shown(browser)
+    position, fields = "#detail-position", "#detail-fields"
+    assert texts(browser, position) == [f"not among the {len(order)} shown"]
+    assert f"Shard in data/images{other['shard']}" in texts(browser, fields)[0]
+    browser.press("ArrowLeft")
+    assert browser.state("pair") == other["id"]
+    for index in (0, 1):
+        browser.press("ArrowRight")
+        assert browser.state("pair") == order[index]
+    assert texts(browser, position) == [f"2 of {len(order)}"]
+    browser.run("document.querySelector('.sibling:not([aria-current])').click()")
+    assert browser.state("pair") not in order
+    browser.press("ArrowRight")
+    assert browser.state("pair") == order[2]
+    browser.run("document.querySelector('.sibling:not([aria-current])').click()")
+    browser.press("Escape")
+    browser.wait("document.activeElement.dataset.id === shown[2].id")
+    browser.open(page, f"#q=no+such+thing&pair={other['id']}")
+    assert browser.run("document.querySelectorAll('.bar [aria-disabled=true]').length") == 2
+
+
 def test_ranks_and_candidates_are_counted_from_1(browser, page, rows):
     (first,) = (row for row in rows if row["rank"] == 0)
     browser.open(page, f"#q={first['id']}&pair={first['id']}")
