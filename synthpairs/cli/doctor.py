@@ -64,7 +64,11 @@ SECTIONS: dict[str, Any] = {
 MADE = ("models/llm", "models/sentence")  # by stages, so they may be missing
 MODELS = ("generator", "tokenizer", "clip", "llm", "vision_tower", "adapter", "encoder")  # keys whose values are models
 FLOAT16, BFLOAT16 = ("float16", "fp16"), ("bfloat16", "bf16")
-SERVED = ("class_captions", "preference")  # sections that may ask a server, beside captions.judge
+# Sections that trainings alone read, by the list of their arms.
+TRAININGS = {
+    "arms": ("pretrain", "finetune"),
+    "token_arms": ("resampler", "mixing", "pretrain_tokens", "finetune_tokens"),
+}
 KENLM = "captions.perplexity.kenlm"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+@[\w./-]+")
 
@@ -105,18 +109,22 @@ def _errors(subject: str, error: Exception) -> list[Check]:
 
 
 def _sections(params: dict[str, Any]) -> Iterator[Check]:
-    """Every section by its dataclass, and no others; packages that a training needs."""
+    """Every section by its dataclass, and no others."""
     errors = [
         Check(f"{PARAMS}: {name}", "no stage reads it: is it misspelt?") for name in params if name not in SECTIONS
     ]
     for section, kind in SECTIONS.items():
         try:
-            value = convert_section(kind, section, params)
-            if isinstance(value, Finetune) and value.lora:
-                check_quantizer(value.lora, section)
+            convert_section(kind, section, params)
         except ValueError as error:
             errors += _errors(f"{PARAMS}: {section}", error)
     yield from errors or [Check(f"{PARAMS}: {len(SECTIONS)} sections are valid")]
+
+
+def _read(params: dict[str, Any]) -> dict[str, Any]:
+    """The sections that stages read: without arms nothing is trained."""
+    unread = {section for arms, sections in TRAININGS.items() if not params.get(arms) for section in sections}
+    return {section: value for section, value in params.items() if section not in unread}
 
 
 def _dvc_files(params: dict[str, Any]) -> Iterator[Check]:
@@ -147,7 +155,7 @@ def _sources(params: dict[str, Any]) -> Iterator[Check]:
 def _models(params: dict[str, Any]) -> Iterator[Check]:
     """Models named in params: directories must hold weights, unless a stage makes them; hub models must be available."""
     hub: dict[str, list[str]] = {}
-    strings = list(_strings(params, ()))
+    strings = list(_strings(_read(params), ()))
     pretrained = {keys[:-1]: name for keys, name in strings if keys[-1] == "pretrained"}
     for keys, name in strings:
         if name in MADE or not (keys[-1] in MODELS or HUB_NAME.fullmatch(name)):
@@ -212,14 +220,19 @@ def _needs(params: dict[str, Any], valid: bool) -> Iterator[Check]:
         yield from _tried("captions.perplexity.engine: kenlm", kenlm_package)
         if not HUB_NAME.fullmatch(perplexity.kenlm):
             yield from _tried(f"{KENLM}: {perplexity.kenlm}", partial(kenlm_folder, perplexity.kenlm, KENLM))
-    engines = {"captions.judge": params["captions"]["judge"]} | {name: params[name] for name in SERVED}
+    engines = {"captions.judge": params["captions"]["judge"], "class_captions": params["class_captions"]}
+    if {params["preference"]["synthetic"], "real"} <= set(params["arms"]):  # else there is nothing to judge
+        engines["preference"] = params["preference"]
     if served := [f"{name}.engine" for name, section in engines.items() if section["engine"] == "server"]:
         yield from _tried(f"{', '.join(served)}: server", Server.from_environment)
     if params["contamination"]["text"]:
         yield from _tried("contamination.text: true", TextReader)
-    for section in ("finetune", "finetune_tokens"):
-        if instructions := convert_section(Finetune, section, params).instructions:
-            yield from _tried(f"{section}.instructions", partial(check_instructions, instructions, section))
+    for section in (name for name in _read(params) if SECTIONS[name] is Finetune):
+        finetune = convert_section(Finetune, section, params)
+        if finetune.lora:
+            yield from _tried(f"{section}.lora", partial(check_quantizer, finetune.lora, section))
+        if finetune.instructions:
+            yield from _tried(f"{section}.instructions", partial(check_instructions, finetune.instructions, section))
     if "mmvet" in params["external_benchmarks"]["pictures"] and not os.environ.get("OPENAI_API_KEY"):
         judge = "its judge needs OPENAI_API_KEY and MODEL_VERSION; without a reply stage benchmark fails, hours later"
         yield Check("external_benchmarks.pictures: mmvet", warning=judge)

@@ -95,10 +95,36 @@ def test_a_missing_package_of_a_training(project, monkeypatch):
     lora = "{rank: 8, alpha: 8, dropout: 0, quantize: nf4}"
     put(project, f"finetune.lora={lora}", f"finetune_tokens.lora={lora}")
     for section in ("finetune", "finetune_tokens"):
-        error = errors()[f"params.yaml: {section}"]
+        error = errors()[f"{section}.lora"]
         assert error.startswith(
             f"params.yaml: {section}.lora.quantize: nf4 needs the package bitsandbytes: pip install"
         )
+
+
+def test_without_arms_nothing_is_asked_of_their_trainings(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.delenv("SYNTHPAIRS_LLM_URL", raising=False)
+    (project / "presets").mkdir()
+
+    def asked(**values):
+        (project / "presets/some.yaml").write_text(json.dumps(values))
+        presets.apply("some")
+        return set(errors())
+
+    lora = {"rank": 8, "alpha": 8, "dropout": 0, "quantize": "nf4"}
+    finetune = {"lora": lora, "instructions": {"path": "a.json", "images": None}}
+    judge, images = {"preference.engine: server"}, {"finetune.lora", "finetune.instructions"}
+    tokens = {"finetune_tokens.lora", "finetune_tokens.instructions", "resampler.tokenizer: models/nothing"}
+    every = asked(
+        finetune=finetune,
+        finetune_tokens=finetune,
+        resampler={"tokenizer": "models/nothing"},
+        preference={"engine": "server"},
+    )
+    assert every == judge | images | tokens
+    assert asked(arms=["selected", "random"]) == images | tokens  # nothing is judged without `real`
+    assert asked(arms=[]) == tokens
+    assert asked(token_arms=[]) == set()
 
 
 def test_missing_models(project):
