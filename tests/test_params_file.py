@@ -108,6 +108,18 @@ def test_all_values_can_be_set_together(params):
     assert comments(params.read_text()) == comments(TEXT)
 
 
+def test_every_list_can_be_emptied(params):
+    for keys, value in leaves(read(params)):
+        if not isinstance(value, list):
+            continue
+        params.write_text(TEXT)
+        expected = read(params)
+        put(expected, keys, [])
+        apply_overrides(params, [flag(keys, [])])
+        assert read(params) == expected, keys
+        assert comments(params.read_text()) == comments(TEXT), keys
+
+
 def examples():
     """The section, the key and the lines to put in its line's place of every example in the comments of params.yaml."""
     section, above = "", []

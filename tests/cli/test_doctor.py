@@ -256,7 +256,7 @@ def test_an_invalid_file_is_one_error_and_the_rest_is_checked(project, capsys, o
 
 def test_each_error_is_a_check_of_its_own(project):
     edit(project, ("\ngallery:\n", "\ngallery: null\ngalery:\n"), ("sources: []", "sources: [corpora/a.tsv]"),
-         ("  concepts:  # one-word emoji names that every style draws\n  - monkey\n  - dog\n",
+         ("  concepts:\n  - monkey\n  - dog\n",
           "  concept: 5\n  concepts:\n  - 5\n  - 6\n"),
          ("\n- real-tokens\n- genpair\n- synthetic\n", " null\n"))  # fmt: skip
     wrong = [check.error for check in doctor.check_all() if check.error]
