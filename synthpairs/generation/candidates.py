@@ -45,7 +45,7 @@ def make_candidates(
     """Write `out` (shards, manifest.parquet, failed.parquet, generator.json); returns metrics, tracked and not.
 
     `load` (picklable) loads the models, in this process and in every worker. `only`: keys of the candidates to make, null for
-    all. Finished candidates are kept in a work store: a killed run resumes, and after a change of captions only new ones are made.
+    all. Finished candidates are kept in a work store: a killed run resumes, and after a change of captions only new are made.
     """
     engine = load_runtime()
     with worker_pool(engine) as pool:
