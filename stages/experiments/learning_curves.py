@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from synthpairs.core.storage import write_bytes
-from synthpairs.evaluation.benchmarks.params import Benchmark
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 from synthpairs.experiments.learning_curves import (
     LearningCurvesConfig,
     learning_curves_figure,
@@ -27,11 +27,13 @@ def main(
     vlm: Vlm,
     resampler: Resampler,
     benchmark: Benchmark,
+    external_benchmarks: ExternalBenchmarks,
 ) -> Result:
     """Write reports/experiments/learning_curves.json, the page about it and its figure."""
     config = LearningCurvesConfig(
         data=Path("data"), learning_curves=experiments.learning_curves, generate_tokens=generate_tokens, mixing=mixing,
-        pretrain=pretrain_tokens, finetune=finetune_tokens, vlm=vlm, resampler=resampler, batch=benchmark.batch_size,
+        pretrain=pretrain_tokens, finetune=finetune_tokens, vlm=vlm, resampler=resampler, benchmark=benchmark,
+        external_benchmarks=external_benchmarks,
     )  # fmt: skip
     results = measure_learning_curves(config)
     write_bytes(Path("reports/experiments/learning_curves.png"), learning_curves_figure(results))

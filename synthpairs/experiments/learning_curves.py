@@ -3,9 +3,10 @@
 Synth2's figure 5 shows its benchmark against the step of training. Here that is the pretraining of the resampler, in
 which the arms differ. A language model that was not trained on the resampler's output at best repeats a word (CIDEr-D
 0.01, below blind), so at every point it is first fine-tuned for the same few steps on the caption questions of the
-instruction data. Control sets are compared at the last step alone.
+instruction data, or on what `finetune_tokens.instructions` names. Control sets are compared at the last step alone.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,11 +18,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from synthpairs.core.plots import ACCENT, ACCENT_PALE, INK, MID, PALE, plot_style, png
-from synthpairs.core.storage import read_table
 from synthpairs.emoji.tasks.questions import WORDINGS
 from synthpairs.evaluation.benchmarks.answers import answer_first
+from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 from synthpairs.experiments.params import LearningCurves
-from synthpairs.experiments.results import compare
+from synthpairs.experiments.results import CAPTIONING, CIDER, compare
 from synthpairs.experiments.token_controls import FEW, REGENERATED, control_data
 from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
 from synthpairs.generation.masked.params import GenerateTokens
@@ -34,7 +36,7 @@ from synthpairs.vlm.resampler_pretraining import pretrain_tokens
 from synthpairs.vlm.vq_tower import PerceiverResampler
 
 BASELINE, MIXED = "real-tokens", "genpair"  # arms
-TASK, MEASURE = "desk_caption", "cider_d"
+TASK = "desk_caption"
 DECIMALS = 6
 # Line, marker, its fill, colour of the band and its hatching; distinct without colour too.
 STYLES = {BASELINE: ("--", "o", "white", PALE, "...."), MIXED: ("-", "s", ACCENT, ACCENT_PALE, "")}
@@ -48,7 +50,13 @@ class LearningCurvesConfig(TrialConfig):
     generate_tokens: GenerateTokens
     mixing: Mixing
     resampler: Resampler
-    batch: int  # questions per batch
+    benchmark: Benchmark
+    external_benchmarks: ExternalBenchmarks
+
+    @property
+    def task(self) -> str:
+        """The first captioning task of `external_benchmarks.tokens`; without one, our own."""
+        return next((task for task in self.external_benchmarks.tokens if task in CAPTIONING), TASK)
 
     @property
     def steps(self) -> list[int]:
@@ -62,7 +70,6 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
     `controls` are the results of `compare` for the control sets and arms at the last step, null without control sets.
     """
     rows = caption_questions(config.instructions())
-    items = read_table(config.data / f"tasks/{TASK}.parquet", "dvc repro tasks")
     seeds, steps = config.learning_curves.seeds, config.steps
     controls = config.learning_curves.controls
     trials = [
@@ -82,16 +89,16 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
     scores = answers.groupby(["set", "seed", "task"])["score"]
     means = {key: round(float(part.mean()), DECIMALS) for key, part in scores}
     arms = {arm: [[means[arm, seed, str(step)] for step in steps] for seed in seeds] for arm in (BASELINE, MIXED)}
-    last = answers[answers["task"] == str(steps[-1])].assign(task=TASK)
+    last = answers[answers["task"] == str(steps[-1])].assign(task=config.task)
     return {
-        "measure": MEASURE,
-        "task": TASK,
-        "n": min(config.learning_curves.items, len(items)),
+        "measure": CIDER[0],
+        "task": config.task,
+        "n": int(scores.size().iloc[0]),
         "seeds": seeds,
         "steps": steps,
         "arms": arms,
         "reached": first_reached(steps, arms[BASELINE], arms[MIXED]),
-        "controls": compare([*controls, BASELINE, MIXED], [TASK], last) if controls else None,
+        "controls": compare([*controls, BASELINE, MIXED], [config.task], last) if controls else None,
     }
 
 
@@ -127,11 +134,13 @@ def _trial(name: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Pa
             arm, data = BASELINE, control_data(name, data, config.generate_tokens, config.mixing.seed, work)
         pairs, _ = token_training_set(arm, config.mixing, data, config.resampler.tokenizer)
         metrics = pretrain_tokens(pairs, config.vlm, config.resampler, config.pretrain, work / "pretrained", save)
-        if metrics["steps"] != config.steps[-1]:
+        if not all((work / str(step)).exists() for step in config.steps[:-1]):
             raise ValueError(
                 f"{name}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
                 f"not {config.steps[-1]}: mend these captions, or increase pretrain_tokens.max_length in params.yaml"
             )
+    # Of ten million pairs some are skipped, and pretraining ends some steps earlier: its end is the last point all the same.
+    shutil.copytree(work / "pretrained", work / str(config.steps[-1]), dirs_exist_ok=True)
     tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]
     return pd.concat(tables, ignore_index=True)
 
@@ -142,7 +151,11 @@ def caption_answers(pretrained: Path, config: LearningCurvesConfig, rows: pd.Dat
     params = replace(config.finetune, max_steps=reading.steps, learning_rate=reading.learning_rate)
     finetune(rows, pretrained, config.vlm, params, work / "tuned", config.resampler)
     model, processor = load(work / "tuned")
-    return answer_first(model, processor, config.data / "tasks", config.batch, TASK, config.learning_curves.items)
+    items = config.learning_curves.items
+    if config.task == TASK:
+        return answer_first(model, processor, config.data / "tasks", config.benchmark.batch_size, TASK, items)
+    external = replace(config.external_benchmarks, tokens=[config.task], text=[], limit=items)
+    return pd.DataFrame(run_lm_eval(model, processor, external, config.benchmark).rows)
 
 
 def learning_curves_figure(results: dict[str, Any]) -> bytes:

@@ -20,8 +20,10 @@ COLUMNS = 2  # of a figure's panels, at most
 ZERO_SHOT, UNSEEN, GAP = "naming", "naming_unseen", "style_gap"  # tasks of `strategies`, see there
 LOSS, PREFERENCE, CONTROL = "text_loss", "preference", "control"  # tasks of `seeds`, see there
 Measure = tuple[str, tuple[float, float]]  # its name, and the least and the largest score of an item
+CIDER: Measure = ("cider_d", (0.0, 10.0))
+CAPTIONING = ("desk_caption", "coco_caption", "flickr30k_caption")
 MEASURES: Mapping[str, Measure] = {
-    "desk_caption": ("cider_d", (0.0, 10.0)),
+    **dict.fromkeys(CAPTIONING, CIDER),
     GAP: ("accuracy lost", (-1.0, 1.0)),
     LOSS: ("nats per token", (0.0, 100.0)),
     PREFERENCE: ("win rate", (0.0, 1.0)),

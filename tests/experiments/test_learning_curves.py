@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 
+import datasets
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import shard_bytes, write_bytes, write_json, write_table
+from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks, RouteTasks
 from synthpairs.experiments import learning_curves
 from synthpairs.experiments.learning_curves import (
     TASK,
@@ -30,6 +32,7 @@ from synthpairs.generation.masked.tokens import encoded
 from synthpairs.selection.mixing import Mixing
 from synthpairs.vlm.params import Training
 from synthpairs.vlm.pretraining import PROJECTOR
+from tests.evaluation.benchmarks.test_captioning import jpeg
 from tests.experiments.conftest import write_tasks
 from tests.generation.masked.conftest import settings, tiny_masked  # noqa: F401
 from tests.vlm.conftest import WORDS, parts, resampler, training, tuning  # noqa: F401
@@ -82,7 +85,8 @@ def config(data, parts, resampler, training, tuning, settings, monkeypatch):  # 
         finetune=tuning(projector_learning_rate=0.01),
         vlm=parts,
         resampler=resampler,
-        batch=4,
+        benchmark=Benchmark(tasks=RouteTasks(pictures=[], tokens=[]), batch_size=4, resamples=100, seed=0),
+        external_benchmarks=ExternalBenchmarks(pictures=[], tokens=[], text=[], shots=0, limit=None, include=None),
         data=data,
     )
 
@@ -108,6 +112,19 @@ def test_captions_are_scored_after_fine_tuning(config):
     scores = np.array(list(results["arms"].values()))
     assert scores.shape == (2, 1, 1)
     assert ((scores >= 0) & (scores <= 10)).all()
+
+
+def test_the_first_captioning_task_of_external_benchmarks_is_asked(config, tmp_path, monkeypatch):
+    samples = [(f"s{n}", {"jpg": jpeg(n), "txt": f"{word}\n\na dog".encode()}) for n, word in enumerate(WORDS)]
+    write_bytes(tmp_path / "sets/clip-benchmark/wds_flickr30k/test/0.tar", shard_bytes(samples))
+    monkeypatch.setenv("SYNTHPAIRS_DATASETS", str(tmp_path / "sets"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    given = config(points=[1.0], seeds=[0, 1], controls=["synthetic"])
+    external = dataclasses.replace(given.external_benchmarks, tokens=["mmmu_val", "flickr30k_caption"], text=["mmlu"])
+    results = measure_learning_curves(dataclasses.replace(given, external_benchmarks=external))
+    assert (results["task"], results["measure"], results["n"]) == ("flickr30k_caption", "cider_d", 4)
+    assert np.array(list(results["arms"].values())).shape == (2, 2, 1)
+    assert results["controls"]["tasks"]["flickr30k_caption"]["measure"] == "cider_d"
 
 
 def test_every_arm_and_seed_is_a_training_with_all_points(config, weights):
@@ -190,6 +207,17 @@ def test_first_reached_is_the_first_step_at_the_baselines_last_mean():
     baseline = [[0.1, 0.9, 0.4], [0.1, 0.9, 0.6]]
     assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4], [0.0, 0.7, 0.9]]) == {"step": 2, "baseline": 0.5}
     assert first_reached([1, 2, 3], baseline, [[0.0, 0.4, 0.4]]) == {"step": None, "baseline": 0.5}
+
+
+def test_pretraining_that_ends_steps_earlier_for_skipped_pairs_is_the_last_point(config, data, weights):
+    rows = pd.read_parquet(data / "real_pairs/pairs.parquet").to_dict("records")
+    blank = [row | {"text": "" if number < 4 else row["text"]} for number, row in enumerate(rows)]
+    write_table(data / "real_pairs/pairs.parquet", blank, REAL_PAIRS)
+    lenient = config()
+    pretrain = dataclasses.replace(lenient.pretrain, max_skipped_ratio=0.5)
+    results = measure_learning_curves(dataclasses.replace(lenient, pretrain=pretrain))
+    assert results["steps"] == [2, 10]
+    assert not torch.equal(weights["real-tokens-3/2"], weights["real-tokens-3/10"])
 
 
 def test_impossible_measurements_are_refused(config, data):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,16 @@ def test_the_report_and_the_card_are_of_this_run(rehearsal):
     assert "emoji" not in card.lower()
     assert "## The desk models" not in report
     assert ("## The Synth2 route" in report) == bool(params["token_arms"])
+
+
+def test_learning_curves_are_of_the_preset_s_models_and_captioning_task(rehearsal):
+    if rehearsal.preset != "synth2":
+        pytest.skip("it has no arms of VQ tokens")
+    project = replace(rehearsal.project, env=rehearsal.project.env | {"HF_HUB_OFFLINE": "1"})  # the hub is gone
+    project.run("dvc repro experiments/dvc.yaml:learning_curves")
+    curves = json.loads((project.path / "reports/experiments/learning_curves.json").read_text())
+    assert (curves["task"], curves["n"], curves["steps"]) == ("flickr30k_caption", 8, [4, 8])
+    assert curves["controls"] is None
 
 
 @pytest.mark.skipif("not config.getoption('--lmms-eval')", reason="`make rehearse LONG=1` asks it")
