@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from synthpairs.core import json_lists
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
 from synthpairs.vlm.params import Instructions
+from tests.pipeline import ROOT
 
 
 def talk(*texts):
@@ -171,3 +173,29 @@ def test_a_file_of_another_form_is_an_error_with_the_record(tmp_path, text, mess
         read()
     with pytest.raises(FileNotFoundError, match=r"finetune_tokens\.instructions\.images: .*none is no directory"):
         read(images=str(tmp_path / "none"))
+
+
+def test_the_documented_program_makes_conversations_of_karpathys_training_captions(tmp_path, monkeypatch):
+    page = (ROOT / "docs/paper-scale.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    images = [
+        {
+            "filepath": "val2014",
+            "filename": f"{split}.jpg",
+            "split": split,
+            "sentences": [{"raw": "A dog."}, {"raw": "A cat. "}],
+        }
+        for split in ("train", "restval", "val", "test")
+    ]
+    (tmp_path / "corpora/coco").mkdir(parents=True)
+    (tmp_path / "corpora/dataset_coco.json").write_text(json.dumps({"images": images}))
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    rows = list(
+        read_conversations(Instructions(path="corpora/coco_captions.json", images="corpora/coco"), "finetune_tokens")
+    )
+    assert [(row.picture.name, row.turns[0]["answer"]) for row in rows] == [
+        (name, caption) for name in ("train.jpg", "restval.jpg") for caption in ("A dog.", "A cat.")
+    ]
+    asked = (ROOT / "synthpairs/evaluation/benchmarks/captioning/coco_caption.yaml").read_text()
+    assert all(row.turns[0]["question"] in asked and row.fault is None for row in rows)
