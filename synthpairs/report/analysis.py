@@ -61,14 +61,13 @@ def against_blind(results: ArmResults, tasks: Sequence[str]) -> pd.DataFrame:
 
 
 def differences(results: ArmResults, params: Report, arms: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
-    """`paired_differences` of these two arms each (None: every two) on every task."""
+    """`paired_differences` of these two arms each (None: every two) on every task; some, as MMBench, score no single answer."""
     answers = {arm: table[~table["blind"].astype(bool)] for arm, table in results.answers.items()}
     table = results.results
     lower_is_better = set(table["task"][~table["higher_is_better"].astype(bool)])
     comparisons = list(combinations(results.arms, 2) if arms is None else arms)
-    return paired_differences(
-        answers, sorted(set(table["task"])), comparisons, params.resamples, params.seed, lower_is_better
-    )
+    tasks = sorted({task for rows in answers.values() for task in rows["task"]})
+    return paired_differences(answers, tasks, comparisons, params.resamples, params.seed, lower_is_better)
 
 
 def paired_differences(

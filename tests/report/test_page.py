@@ -12,7 +12,7 @@ from PIL import Image
 
 from stages import report as stage
 from synthpairs.core.schema import CANDIDATES, CAPTIONS, CONTAMINATION, PAIRS, REJECTED, SCORES, SELECTED
-from synthpairs.core.storage import read_shard, read_table, shard_bytes, write_bytes, write_json, write_table
+from synthpairs.core.storage import read_json, read_shard, read_table, shard_bytes, write_bytes, write_json, write_table
 from synthpairs.emoji.tasks.definitions import PICTURED
 from synthpairs.evaluation.diversity.clusters import measure_diversity
 from synthpairs.report.headline import headline
@@ -66,6 +66,23 @@ def test_the_page_names_the_preset_first(project):
     (project / "presets").mkdir()
     (project / "presets/small.yaml").write_text("# A try.\nselect: {num_pairs: 20}\n")
     assert page_of(project).startswith("# Results\n\n> **Made with the preset `small`.** A try.\n\n")
+
+
+def test_a_benchmark_that_scores_no_single_answer_is_in_the_tables_alone(project):
+    """As MMBench, whose number lmms-eval makes of all answers."""
+    number = {
+        "metric": "gpt_eval_score",
+        "higher_is_better": True,
+        "value": 61.5,
+        "low": None,
+        "high": None,
+        "stderr": None,
+    }
+    for path in (project / "reports/benchmarks").glob("*.json"):
+        write_json(path, read_json(path, "") | {"mmbench_en_dev_static": number | {"n": 4329, "categories": {}}})
+    page = page_of(project)
+    assert "| mmbench_en_dev_static | gpt_eval_score | 4,329 | 61.5" in page
+    assert "| mmbench_en_dev_static | random - selected" not in page
 
 
 def test_page_answers_first_and_holds_every_section(twice):

@@ -26,7 +26,8 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
         raise ValueError(f"two different revisions or arms are needed to compare, got {', '.join(names) or 'none'}")
     answers = {name: revision.answers(arm) for name, (revision, arm) in zip(names, subjects, strict=True)}
     measured = [set(revision.measures(arm).items()) for revision, arm in subjects]
-    measures = dict(sorted(set.intersection(*measured)))
+    answered = set.intersection(*(set(table["task"]) for table in answers.values()))
+    measures = {task: measure for task, measure in sorted(set.intersection(*measured)) if task in answered}
     if not measures:
         raise ValueError(f"{', '.join(names)} share no benchmark with one measure (params.yaml: benchmark.tasks)")
     lower_is_better = {task for task, (_, higher_is_better) in measures.items() if not higher_is_better}

@@ -106,6 +106,15 @@ def test_of_a_measure_like_perplexity_the_lower_value_is_better(project):
     assert "| +0.200 [+0.200, +0.200] | < 0.001 | 0.000 | workspace:selected is better |" in page
 
 
+def test_a_task_without_scores_of_single_answers_is_not_compared(project):
+    answer(0.2, "real")
+    for arm in ("selected", "real"):
+        measure(arm, "desk_vqa", "mmbench_en_dev_static")
+    page = page_of("workspace", "workspace:real")
+    assert "| desk_vqa |" in page
+    assert "mmbench" not in page
+
+
 def test_params_are_text_in_the_table(project):
     sources = 'captions: {sources: [{name: "BBC | <b>News</b>\\n# Title"}]}'
     Path("params.yaml").write_text(f"select: {{strategy: '`[a](b)', k: 256, shares: [0.5, 2]}}\n{sources}\n")
