@@ -1,8 +1,9 @@
 """lmms-eval's command line with a model that answers in batches; runs in lmms-eval's environment, without synthpairs.
 
 The LLaVA of lmms-eval 0.7.3 takes one question at a time. Its `huggingface`, for any model with a processor, takes several,
-but loads a LLaVA without its output layer and in bfloat16 whatever is stored, pads on the side that the tokenizer names, and
-passes a batch without images (half of ScienceQA's questions have none) on with an empty list, which transformers 5 refuses.
+but loads a LLaVA without its output layer and in bfloat16 whatever is stored, pads on the side that the tokenizer names,
+passes a batch without images (half of ScienceQA's questions have none) on with an empty list, which transformers 5 refuses,
+and where a task names no longest answer (VizWiz, SEED-Bench) it allows 4,096 tokens, which is all of Vicuna's context.
 
 The process ends when its standard input closes, since then the stage that started it is gone.
 """
@@ -18,6 +19,7 @@ from lmms_eval.models.registry_v2 import ModelManifest
 from transformers import LlavaForConditionalGeneration
 
 NAME = "synthpairs_llava"
+LONGEST = 1024  # tokens of an answer where its task does not say: that of lmms-eval's LLaVA
 
 
 class Llava(Huggingface):
@@ -34,6 +36,12 @@ class Llava(Huggingface):
         ).eval()
         self.processor.tokenizer.padding_side = "left"
         self.processor = WithoutEmpty(self.processor)
+
+    def generate_until(self, requests: list) -> list:
+        """Answers, in the order of the requests."""
+        for request in requests:
+            request.args[2].setdefault("max_new_tokens", LONGEST)
+        return super().generate_until(requests)
 
 
 class WithoutEmpty:

@@ -6,18 +6,21 @@ The real one needs `SYNTHPAIRS_LMMS_EVAL=PYTHON pytest tests.evaluation.benchmar
 import fcntl
 import io
 import os
+import runpy
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pictures
 
 from synthpairs.evaluation.benchmarks import lmms_environment
-from synthpairs.evaluation.benchmarks.external_benchmarks import run_lmms_eval
+from synthpairs.evaluation.benchmarks.external_benchmarks import RUNNER, run_lmms_eval
 from synthpairs.evaluation.benchmarks.harness_results import HarnessResults
 from tests.evaluation.benchmarks.conftest import EXTERNAL, PARAMS, directly
 
@@ -111,6 +114,19 @@ def test_a_task_becomes_numbers_and_rows_once(project):
     assert not [path for path in Path(".dvc/tmp/work/benchmark").glob("*/*/*") if path.is_dir()]
     assert ask() == HarnessResults()
     assert len(Path("calls").read_text().splitlines()) == 3
+
+
+def test_a_task_that_names_no_longest_answer_gets_that_of_lmms_evals_llava(monkeypatch):
+    """As VizWiz and SEED-Bench; its class for any model would let 16 answers at once grow to 4,096 tokens each."""
+    for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.huggingface", ".models.registry_v2"):
+        answering = type(
+            "Huggingface", (), {"generate_until": lambda self, requests: [one.args[2] for one in requests]}
+        )
+        monkeypatch.setitem(sys.modules, "lmms_eval" + name, MagicMock(Huggingface=answering))
+    llava = runpy.run_path(str(RUNNER))["Llava"]
+    requests = [SimpleNamespace(args=("a dog?", None, given)) for given in ({"until": ["a"]}, {"max_new_tokens": 16})]
+    answers = llava.generate_until(object.__new__(llava), requests)
+    assert [given["max_new_tokens"] for given in answers] == [1024, 16]
 
 
 def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project):
