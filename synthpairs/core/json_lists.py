@@ -16,7 +16,7 @@ LEVELS = 100  # of nesting; Python's decoder reads up to 990, fewer within deepe
 MAX_KEYS, MAX_KEY = 100, 100  # first keys by which the next element is found, and their characters
 _SPACE, _BETWEEN, _COLON = (re.compile(rf"[ \t\r\n{more}]*") for more in ("", ",", ":"))
 _FIRST_KEY = re.compile(rf'\{{\s*("(?:[^"\\]|\\.){{0,{MAX_KEY}}}")\s*:')
-_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)  # strings and brackets
+_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)  # strings, the last perhaps cut, and brackets
 _DECODER = json.JSONDecoder(strict=False)  # line ends within strings are accepted
 
 
@@ -149,7 +149,8 @@ class _Window:
                 value, end = _DECODER.raw_decode(self.text, self.at)
             except (ValueError, RecursionError) as error:  # possibly because it continues in the next chunk
                 if self.ended or len(self.text) - self.at >= LONGEST:
-                    not_too_deep(self.text, self.at, getattr(error, "pos", None))
+                    read = None if isinstance(error, RecursionError) else getattr(error, "pos", self.at)
+                    not_too_deep(self.text, self.at, read)  # not in the elements after this one
                     raise
             else:
                 if end < len(self.text) or self.ended:  # a number at the end of the text may continue

@@ -114,6 +114,22 @@ def test_a_deeply_nested_record_is_a_faulty_row(kind, payload, read):
         assert rows(depth, calls) == [None if depth == 99 else "unreadable", None]
 
 
+def test_the_depth_of_one_record_is_no_fault_of_another(read):
+    texts = ["a cat", "a dog", "a bus", "a bus"]
+    good = [json.dumps(record(text)) for text in texts]
+    number = (
+        '{"id": ' + "1" * 5000 + "}"
+    )  # more digits than Python reads, so that its decoder does not say where it ends
+    captions = read("a.json", f"[{number}, {good[0]}, {good[1]}, {DEEP}, {good[2]}]".encode(), "llava")
+    assert [text for text, reason in outcome(captions) if reason is None] == texts[:3]
+
+
+def test_many_quotes_in_a_cut_line_take_no_time(read):
+    started = time.monotonic()
+    assert reasons(read("a.jsonl", ('{"text": "' + r"\"" * 200_000 + "[" * 101).encode(), "jsonl")) == ["unreadable"]
+    assert time.monotonic() - started < 10
+
+
 @pytest.mark.parametrize("opening", ["[", '{"text":', '{"text":[', '{"a":{"b":['])
 def test_nested_openings_take_no_long_time(opening, read):
     start = time.monotonic()
