@@ -84,8 +84,15 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
         f"tasks/{TASK}.parquet",
         f"tasks/{TASK}.yaml",
     )
-    seedless = replace(config, learning_curves=replace(config.learning_curves, seeds=[0], controls=[]))
-    answers = run_trials("learning_curves", seedless.fingerprint(names, config.resampler), trials)
+    same = replace(
+        config,  # with what changes no answer left out
+        learning_curves=replace(config.learning_curves, seeds=[0], controls=[]),
+        benchmark=replace(config.benchmark, resamples=0, seed=0),
+        external_benchmarks=replace(
+            config.external_benchmarks, pictures=[], tokens=[config.task], text=[], shots=0, limit=None
+        ),
+    )
+    answers = run_trials("learning_curves", same.fingerprint(names, config.resampler), trials)
     scores = answers.groupby(["set", "seed", "task"])["score"]
     means = {key: round(float(part.mean()), DECIMALS) for key, part in scores}
     arms = {arm: [[means[arm, seed, str(step)] for step in steps] for seed in seeds] for arm in (BASELINE, MIXED)}

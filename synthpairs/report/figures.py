@@ -119,8 +119,8 @@ def histograms_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[
 
 
 def scatter_figure(scores: pd.DataFrame, selected: pd.DataFrame, names: dict[str, str]) -> bytes:
-    """Scatter plot of the two scores of every candidate; crosses are selected."""
-    (x, x_name), (y, y_name) = names.items()
+    """Scatter plot of the first two scores of every candidate; crosses are selected."""
+    (x, x_name), (y, y_name), *_ = names.items()
     with plot_style():
         figure = Figure(figsize=(6.2, 4.6), layout="constrained")
         axes = figure.subplots()

@@ -26,8 +26,10 @@ def distributions_figure(measures: pd.DataFrame) -> bytes:
         rows = -(-len(MEASURES) // COLUMNS)
         figure = Figure(figsize=(3.5 * COLUMNS, 2.5 * rows + 0.4), layout="constrained")
         panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
-        for measure, axes in zip(MEASURES, panels, strict=True):
+        for measure, axes in zip(MEASURES, panels, strict=False):
             _panel(axes, measures, measure)
+        for axes in panels[len(MEASURES) :]:
+            axes.remove()
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(LINES),
                       handlelength=4)  # fmt: skip
         return png(figure)

@@ -7,6 +7,7 @@ import faulthandler
 import re
 import resource
 import signal
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ def _limited() -> Iterator[None]:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
         signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-        faulthandler.dump_traceback_later(LONGEST, exit=True)
+        faulthandler.dump_traceback_later(LONGEST, exit=True, file=sys.__stderr__)
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
