@@ -7,7 +7,6 @@ import faulthandler
 import re
 import resource
 import signal
-import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,7 +93,7 @@ def _limited() -> Iterator[None]:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
         signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-        faulthandler.dump_traceback_later(LONGEST, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(LONGEST, exit=True, file=2)  # a notebook replaces sys.stderr
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
