@@ -86,9 +86,9 @@ def _arms(results: SynthVLMResults, compared: pd.DataFrame, select: Select, draw
         "All arms share model and training and differ in their pairs, which are as many in each (`all-real` has all there "
         f"are): {selected} (`selected`), random ones of the same candidates (`random`), original images with their "
         "reference captions (`real`; at desk scale emoji drawings with captions made of templates). `untrained` has seen "
-        "neither pairs nor instruction data. In brackets: 95% "
-        "intervals, resampled over concepts. *Without the image*: the same model gets the same questions without "
-        "their images. *Best fixed answer*: one constant answer per kind of question.",
+        "neither pairs nor instruction data. In brackets: 95% intervals, resampled over concepts (Wilson's where all "
+        "answers score the same). *Without the image*: the same model gets the same questions without their images. *Best "
+        "fixed answer*: one constant answer per kind of question.",
         figure_link("arms.png", "value and interval of every arm on every task"),
         folded("Values, with and without the image", tables.arms_table(results)),
         "All arms answer the same questions, so differences are paired by question. *p* is from a t-test clustered by "
@@ -187,7 +187,7 @@ def _desk_models(results: SynthVLMResults) -> list[str]:
         "Quality of the models that generate and score, on held-out drawings. `clip`: retrieval of one held-out "
         "drawing of every concept by the concept's text. `generator`: accuracy of an independent classifier (a linear "
         "probe on ImageNet features of real drawings) on generated images, as to the concept of the prompt; `referee "
-        "on real`: the same classifier on real held-out drawings. Chance is 1, or 5, in the number of concepts. The "
-        "masked generator is in the section about the Synth2 route.",
+        "on real`: the same classifier on real held-out drawings. Chance is one over the number of concepts, for the first five "
+        "answers five times that. The masked generator is in the section about the Synth2 route.",
         tables.nested_table({name: one for name, one in results.desk_models.items() if name != "masked"}, "measure"),
     ]

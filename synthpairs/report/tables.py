@@ -146,7 +146,8 @@ def trainings_table(results: ArmResults) -> str:
     for stage, by_arm in results.trainings.items():
         names = sorted({name for metrics in by_arm.values() for name, value in metrics.items() if _is_number(value)})
         rows += [[stage, literal(name), *(number(by_arm[arm].get(name)) for arm in results.arms)] for name in names]
-    return markdown_table(["stage", "measure", *results.arms], rows, words=range(2))
+    note = "Losses are means over the first and the last tenth of the steps. 0 steps: the projector was fitted in closed form."
+    return f"{markdown_table(['stage', 'measure', *results.arms], rows, words=range(2))}\n\n{note}"
 
 
 def _leaves(value: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, dict[str, float]]]:

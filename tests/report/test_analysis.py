@@ -61,13 +61,13 @@ def test_summary_agrees_with_the_tables(results):
     assert "**Yes**, all of them on desk_vqa and desk_pope" in text
     answer = text.split("`selected` against `random`: ")[1].split("\n- *Are the")[0]
     assert "**better** on desk_vqa (+" in answer
-    assert ("on desk_pope" in answer.split("; differences")[0]) == (
+    assert ("on desk_pope" in answer.split("; true differences")[0]) == (
         better(compared, "selected", "random", "desk_pope") == "selected"
     )
     others = sum(better(compared, "selected", "random", task) == "" for task in set(compared["task"]))
     assert (f"{NO_DIFFERENCE} on the other {others}" in answer) == (others > 0)
     text = summary(results, blind.assign(clear=blind["arm"] != "real"), compared, PARAMS)
-    assert "Yes" not in text
+    assert "**Yes**" not in text
     assert "**Not shown for all**" in text
     assert "`real` on desk_vqa (" in text
 

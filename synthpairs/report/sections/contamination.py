@@ -89,9 +89,8 @@ def _interpretation(sets: dict[str, dict[str, Any]]) -> str:
     if not near:
         return f"{text} Images must not be shared, and none is a near duplicate of a benchmark's."
     return (
-        f"{text} Images must not be shared: {near} are near duplicates of a benchmark's by one measure. That may be "
-        "chance: two drawings of one thing at the same position on the same colour are nearly equal. See the rows "
-        "below."
+        f"{text} Images must not be shared. By one measure near duplicates of a benchmark's: {near}. That may be chance: two "
+        "drawings of one thing at the same position on the same colour are nearly equal. See the rows below."
     )
 
 
@@ -118,7 +117,8 @@ def _nearest(flag: str, row: dict[str, Any]) -> tuple[str, str]:
     if flag == "benchmark-picture-cosine":
         return f"`{row['picture_cosine_item'][:24]}`", f"cosine {number(row['picture_cosine'])}"
     if flag.startswith("benchmark-caption"):
-        return f"`{row['caption_item'][:24]}`", f"{row['caption_share']:.0%} of the n-grams"
+        shared = "equal" if row["caption_exact"] else f"{row['caption_share']:.0%} of the n-grams"
+        return f"`{row['caption_item'][:24]}`", shared
     if flag == "text":
         return literal(row["written"]), "-"
     return "-", number(row["nsfw"]) if flag == "nsfw" else literal(str(row["error"]))

@@ -14,7 +14,8 @@ HEAD = ("judge", "n", "synthetic", "tie", "real", "win rate", "p", "control, rea
 MIN_PAIRS = 2  # image pairs of a concept in the table by concept
 ENGINES = {
     "local": 'A judge sees one image at a time, as in VQAScore: the image with the higher P(yes) to "does it show the caption" '
-    "wins, and small differences are ties.",
+    "wins, and small differences are ties. A judge that was trained on the images of one side, these among them, may prefer what "
+    "it knows.",
     "server": "A judge sees both images, in both orders: a win must come out in both, everything else is a tie.",
 }
 

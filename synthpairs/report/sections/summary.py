@@ -6,7 +6,7 @@ import pandas as pd
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.params import Report
-from synthpairs.report.results import SynthVLMResults
+from synthpairs.report.results import ArmResults, SynthVLMResults
 from synthpairs.report.tables import bullets, estimate, listed, number
 
 QUESTION = "**Are image-caption pairs generated from captions alone worth training a vision-language model on?**"
@@ -22,7 +22,8 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
 
     The tables are those of `analysis.against_blind` and `analysis.differences`.
     """
-    answers = [f"*Do the trained models use the image?* {image_use(against_blind, params.key_tasks)}"]
+    used = f"{image_use(against_blind, params.key_tasks)}{by_kind(results, params.key_tasks)}"
+    answers = [f"*Do the trained models use the image?* {used}"]
     for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
         if len(rows):
@@ -78,6 +79,19 @@ def image_use(against_blind: pd.DataFrame, tasks: Sequence[str]) -> str:
     return f"**Not shown for all**: {'; '.join(parts)}.{note}"
 
 
+def by_kind(results: ArmResults, tasks: Sequence[str]) -> str:
+    """Sentence on the kinds of question of the lowest and the highest value on each task, of the first arm; may be empty."""
+    parts = []
+    for task in tasks if results.arms else ():
+        kinds = results.benchmarks[results.arms[0]].get(task, {}).get("categories", {})
+        values = sorted((one["value"], kind) for kind, one in kinds.items())
+        if len(values) > 1:
+            parts.append(
+                f"{' to '.join(f'{number(value)} ({kind})' for value, kind in (values[0], values[-1]))} on {task}"
+            )
+    return f" By kind of question `{results.arms[0]}` reaches {listed(parts)}." if parts else ""
+
+
 def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str]) -> str:
     """Answer about two arms: benchmarks with a shown difference, how many others, and what those could have missed."""
     shown = [row for row in rows.to_dict("records") if row["better"]]
@@ -92,7 +106,10 @@ def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str
         parts.append(f"{NO_DIFFERENCE} on {benchmarks}" if shown else f"**{NO_DIFFERENCE}** on {benchmarks}")
     unclear = [row for row in rows.to_dict("records") if row["task"] in key_tasks and not row["better"]]
     if missed := [f"{number(row['detectable'])} on {row['task']}" for row in unclear if row["detectable"] > 0]:
-        parts.append(f"differences below {listed(missed)} would mostly be missed")
+        parts.append(
+            f"true differences of {listed(missed)} would be shown four times in five, before the correction for several "
+            "comparisons"
+        )
     if equal := [row["task"] for row in unclear if row["detectable"] == 0]:
         parts.append(f"both have the same mean score for every concept of {listed(equal)}")
     return f"`{one}` against `{other}`: {'; '.join(parts)}."

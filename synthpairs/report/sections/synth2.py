@@ -13,12 +13,12 @@ from synthpairs.report.params import Report
 from synthpairs.report.results import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.samples import concept_matched
 from synthpairs.report.sections.claims import CAPTIONING, Claim, claims, claims_table, claims_text
-from synthpairs.report.sections.summary import comparison, image_use, standing
+from synthpairs.report.sections.summary import by_kind, comparison, image_use, standing
 from synthpairs.report.tables import bullets, estimate, figure_link, folded, number
 
 QUESTION = "**Do generated pairs of VQ tokens help a vision-language model beside real ones?**"
 QUESTIONS = {
-    (MIXED, REAL): "*Does mixing in generated pairs help?*",
+    (MIXED, REAL): "*Does it help to draw generated pairs in place of some real ones?*",
     (SYNTHETIC, REAL): "*Are generated pairs alone as good as real ones?*",
 }
 DRAWS = {
@@ -96,7 +96,7 @@ def _answers(
 ) -> list[str]:
     tasks = list(dict.fromkeys([CAPTIONING, *key_tasks]))
     blind = against_blind(results, tasks)
-    used = image_use(blind[blind["task"].isin(key_tasks)], key_tasks)
+    used = image_use(blind[blind["task"].isin(key_tasks)], key_tasks) + by_kind(results, key_tasks)
     answers = [f"*Do the trained models use the image?* {used} {_captioning(blind)}"]
     for (one, other), question in QUESTIONS.items():
         rows = compared[(compared["one"] == one) & (compared["other"] == other)]
@@ -133,7 +133,10 @@ def _sizes(results: Synth2Results) -> str:
             if counts[f"{key}_pairs"]
         ]
         parts.append(f"`{arm}` on {' and '.join(pairs)}")
-    return f"Each arm is one training run with one seed: {'; '.join(parts)}."
+    return (
+        f"Each arm is one training run with one seed: {'; '.join(parts)}. The intervals cover the sampling of questions, not the "
+        "variance between trainings."
+    )
 
 
 def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes]) -> list[str]:

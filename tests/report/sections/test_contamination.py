@@ -43,7 +43,7 @@ def test_shared_images_are_distinguished_from_shared_captions(results):
     assert "none is a near duplicate of a benchmark's" in page
     page = contamination(with_counts(results, benchmark_picture_cosine=2, benchmark_caption=0))
     assert (
-        "2 of the candidates, 2 of the selected, 2 of the real are near duplicates of a benchmark's by one measure"
+        "By one measure near duplicates of a benchmark's: 2 of the candidates, 2 of the selected, 2 of the real."
         in page
     )
     assert "No caption shares its wording with a benchmark." in page
