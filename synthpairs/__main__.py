@@ -170,7 +170,8 @@ def _doctor(options: argparse.Namespace) -> None:
         if reason := check.error or check.warning:
             sys.stdout.write(f"     {reason}\n")
     if failed := sum(check.error is not None for check in checks):
-        raise ValueError(f"{failed} of {len(checks)} checks failed")
+        raise ValueError(f"{failed} {'thing' if failed == 1 else 'things'} to mend: see FAIL above")
+    sys.stdout.write("ready: `dvc repro`\n")
 
 
 def _estimate(options: argparse.Namespace) -> None:

@@ -158,7 +158,10 @@ def _models(params: dict[str, Any]) -> Iterator[Check]:
     strings = list(_strings(_read(params), ()))
     pretrained = {keys[:-1]: name for keys, name in strings if keys[-1] == "pretrained"}
     for keys, name in strings:
-        if name in MADE or not (keys[-1] in MODELS or HUB_NAME.fullmatch(name)):
+        if not (keys[-1] in MODELS or HUB_NAME.fullmatch(name)):
+            continue
+        if name in MADE:
+            yield Check(f"{'.'.join(keys)}: {name}, made by a stage of `dvc repro`")
             continue
         subject, path = f"{'.'.join(keys)}: {name}", Path(name.removeprefix("local-dir:"))
         if HUB_NAME.fullmatch(name):

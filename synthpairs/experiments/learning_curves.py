@@ -65,9 +65,9 @@ class LearningCurvesConfig(TrialConfig):
 
 
 def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
-    """{measure, task, n, seeds, steps, arms, reached, controls}: each arm's values [seed][step], and their `first_reached`.
+    """{measure, task, n, seeds, steps, arms, reached, final, controls}: values by arm [seed][step], and their `first_reached`.
 
-    `controls` are the results of `compare` for the control sets and arms at the last step, null without control sets.
+    `final` are the results of `compare` for the arms at the last step; `controls` for control sets and arms, null without any.
     """
     rows = caption_questions(config.instructions())
     seeds, steps = config.learning_curves.seeds, config.steps
@@ -105,6 +105,7 @@ def measure_learning_curves(config: LearningCurvesConfig) -> dict[str, Any]:
         "steps": steps,
         "arms": arms,
         "reached": first_reached(steps, arms[BASELINE], arms[MIXED]),
+        "final": compare([BASELINE, MIXED], [config.task], last),
         "controls": compare([*controls, BASELINE, MIXED], [config.task], last) if controls else None,
     }
 

@@ -15,7 +15,7 @@ from synthpairs.core.plots import ACCENT, INK, MID, plot_style, png
 from synthpairs.evaluation.statistics import holm, interval, mean, paired, shown
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
-DECIMALS = 4
+DECIMALS = 6
 COLUMNS = 2  # of a figure's panels, at most
 ZERO_SHOT, UNSEEN, GAP = "naming", "naming_unseen", "style_gap"  # tasks of `strategies`, see there
 LOSS, PREFERENCE, CONTROL = "text_loss", "preference", "control"  # tasks of `seeds`, see there

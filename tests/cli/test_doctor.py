@@ -58,6 +58,15 @@ def test_the_project_as_it_is(project):
     subjects = [check.subject for check in doctor.check_all()]
     assert f"params.yaml: {len(doctor.SECTIONS)} sections are valid" in subjects
     assert "engine: local, as many workers as fit" in subjects
+    assert "vlm.llm: models/llm, made by a stage of `dvc repro`" in subjects
+
+
+def test_the_last_line_is_the_verdict(project, capsys, caplog):
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.endswith("\nready: `dvc repro`\n")
+    put(project, "images.generator=models/nothing")
+    assert main(["doctor"]) == 1
+    assert caplog.messages[-1] == "error: 1 thing to mend: see FAIL above"
 
 
 def test_a_run_that_is_too_large_for_the_machine(project, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 from synthpairs.cli.estimate import rates
 from synthpairs.cli.estimate.rates import CPU, GPUS, Gpu, Rate
 from synthpairs.cli.estimate.work import Run
+from synthpairs.core.config import PARAMS
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import detectable
 
@@ -17,6 +18,10 @@ DISAGREEMENT = 0.25  # share of items that two arms answer differently; 0.1 to 0
 NOT_COUNTED = (
     "Not counted: corpora and weights on the disk, loading and saving models, stages of seconds, filters of class "
     "captions, waiting."
+)
+DESK = (
+    "This is the desk's small generator, whatever the number of captions. For SDXL and the paper's models: "
+    "`python -m synthpairs preset paper`, then this command again."
 )
 NOT_MEASURED = "none measured on this machine (`--measure` does so for images and scores)"
 
@@ -120,8 +125,9 @@ def report(run: Run, machine: Machine, rows: Sequence[Estimate]) -> str:
     """Markdown tables of times, sources of rates, detectable differences and assumptions."""
     size = f"{run.llm_parameters / 1e9:.3g}B parameters" if run.llm_parameters else "of unknown size"
     parts = [
-        f"{run.captions:,} captions, {run.images:,} images of {run.side} pixels in {run.steps} "
-        f"steps, {len(run.arms)} arms; language model: {size}.",
+        f"By {PARAMS} as it is: {run.captions:,} captions, {run.images:,} images of {run.side} pixels in {run.steps} "
+        f"steps by {run.generator}, {len(run.arms)} arms; language model: {size}.",
+        DESK if run.device == CPU else "",
         _times(machine, rows),
         f"Main memory: {memory(rows) / GIB:,.0f} GiB; disk: {disk(rows) / GIB:,.0f} GiB if nothing is deleted. "
         "Times are expected between `at least` and `at most`.",

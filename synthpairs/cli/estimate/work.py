@@ -75,6 +75,7 @@ class Run:
     images: int
     steps: int  # of the sampler
     side: int  # pixels
+    generator: str
     arms: list[Arm]
     llm_parameters: float | None  # of the VLM's language model; None: not known
     items: dict[str, int]  # of the benchmarks whose answers are right or wrong
@@ -165,8 +166,8 @@ def read_run(captions: int | None) -> Run:
         Work("all stages", "process starts", "start", 5 + 2 * len(arms) + models * (1 + len(external.pictures))),
     ]  # fmt: skip
     return Run(
-        captions=kept, images=painted * each, steps=images.num_inference_steps, side=images.image_size, arms=arms,
-        llm_parameters=size,
+        captions=kept, images=painted * each, steps=images.num_inference_steps, side=images.image_size,
+        generator=images.generator, arms=arms, llm_parameters=size,
         items={task: count for task, count in (own | pictures | tokens | texts).items() if task not in GRADED},
         work=[row for row in work if row.count], notes=notes,
     )  # fmt: skip
@@ -259,6 +260,8 @@ def _training(
     pretrain: Pretrain, finetune: Finetune, tasks: Tasks, pairs: Sequence[int], size: float | None, notes: list[str]
 ) -> list[Work]:
     """`pairs`: the number of each arm's training pairs."""
+    if not pairs:
+        return []
     if finetune.instructions and not Path(finetune.instructions.path).is_file():
         path = finetune.instructions.path
         notes.append(f"finetune.instructions: {path} does not exist; counted as LLaVA-1.5's {MIX_665K:,} conversations")

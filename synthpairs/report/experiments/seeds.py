@@ -5,9 +5,10 @@ from typing import Any
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.preference.measures import EVEN
-from synthpairs.evaluation.statistics import LEVEL, NO_DIFFERENCE, POWER, probability
+from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
 from synthpairs.experiments.results import CONTROL, LOSS, PREFERENCE
 from synthpairs.report.experiments.tables import (
+    RULE,
     differences_table,
     interval_text,
     seeds_text,
@@ -29,9 +30,7 @@ def seeds_page(results: dict[str, Any]) -> str:
         f"seeds {others}, which decide the random pairs of an arm (`selected` has none), the random projector and the "
         "order of both trainings; everything else is as in the main run. Values are means over the seeds with 95% "
         f"intervals over items, clustered by concept; in parentheses those of the seeds {others} and of the main run. "
-        f"A difference is shown if p, Holm-corrected, is below {1 - LEVEL:.2f} and the sign is the same under every "
-        f"seed. *Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} "
-        "before the correction. `make experiments` runs this experiment.",
+        f"{RULE} `make experiments` runs this experiment.",
         answers(results),
         "## Do the arms differ?",
         "![The benchmarks, one panel each](benchmarks.png)",

@@ -31,7 +31,8 @@ def speed_page(speed: dict[str, Any]) -> str:
         f"**{speed['ratio'][0]:.2f} times** as many steps of fine-tuning a second as training on pixels"
         f"{_brackets(speed['ratio'])}, and **{speed['pretrain']['ratio'][0]:.2f} times** as many steps of projector "
         f"pretraining{_brackets(speed['pretrain']['ratio'])}. Same generator and captions, runs alternating in one process, "
-        f"n = {speed['n_runs']:,} runs of each; medians, in brackets the range; on {literal(speed['machine'])}.",
+        f"n = {speed['n_runs']:,} runs of each; medians, in brackets 95% intervals by bootstrap over the runs; "
+        f"on {literal(speed['machine'])}.",
         markdown_table(["", *ROUTES], rows, words=[0]),
         "Share of the time of fine-tuning by part:",
         markdown_table(["part", *ROUTES], times, words=[0]),
@@ -41,7 +42,7 @@ def speed_page(speed: dict[str, Any]) -> str:
 
 
 def verdict(ratio: Sequence[float]) -> str:
-    """Whether training on embeddings is faster, by the range [median, lowest, highest] of the ratio."""
+    """Whether training on embeddings is faster, by the ratio as [median, low, high]."""
     return HOLDS if ratio[1] > 1 else OPPOSITE if ratio[2] < 1 else NO_DIFFERENCE
 
 

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.evaluation.statistics import NO_DIFFERENCE, probability
+from synthpairs.evaluation.statistics import LEVEL, NO_DIFFERENCE, POWER, probability
 from synthpairs.experiments.results import GAP
 
 Convert = Callable[[float], float]  # of the measure to the number shown, such as of a loss to a perplexity
+RULE = (
+    f"A difference is shown if p, Holm-corrected, is below {1 - LEVEL:.2f} and the sign is the same under every seed. "
+    f"*Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} before the correction."
+)
 
 
 def verdict(results: dict[str, Any]) -> str:
@@ -39,7 +43,8 @@ def differences_table(results: dict[str, Any]) -> str:
     rows = [
         [task, f"{name} - {results['sets'][0]}", _difference(row), seeds_text(row, "+.3f"), probability(row["p"]),
          f"{row['detectable']:.3f}", _word(task, row) if row["shown"] else NO_DIFFERENCE]
-        for task, numbers in results["tasks"].items() for name, row in numbers["differences"].items()
+        for task, numbers in results["tasks"].items()
+        for name in results["sets"][1:] for row in [numbers["differences"][name]]
     ]  # fmt: skip
     head = ["task", "sets", "difference", "by seed", "p", "detectable", "verdict"]
     return markdown_table(head, rows, words=(0, 1, 6))

@@ -19,8 +19,8 @@ ANSWERS = Work("benchmark", "desk tasks", "benchmark", 80_000, 7e9)
 
 
 def run(*work, **values):
-    defaults = {"images": 2000, "llm_parameters": 7e9, "items": {}, "notes": []} | values
-    return Run(captions=1000, steps=60, side=1024, arms=["real"], work=list(work), **defaults)
+    defaults = {"images": 2000, "side": 1024, "llm_parameters": 7e9, "items": {}, "notes": []} | values
+    return Run(captions=1000, steps=60, generator="sdxl", arms=["real"], work=list(work), **defaults)
 
 
 def row_of(work, machine=EIGHT, **measured):
@@ -137,6 +137,14 @@ def test_tables_and_assumptions():
         "Memory is calculated", "Rates, none measured on this machine (`--measure` does so",
     ):  # fmt: skip
         assert line in text
+
+
+def test_the_first_lines_name_the_generator_and_how_to_ask_for_the_papers():
+    for side, small in ((64, True), (1024, False)):
+        first, second = report(run(IMAGES, side=side), H100, []).split("\n\n")[:2]
+        assert first.startswith("By params.yaml as it is: 1,000 captions,")
+        assert "steps by sdxl," in first
+        assert ("`python -m synthpairs preset paper`, then this command again" in second) == small
 
 
 def test_the_command_prints_a_table_or_json_and_writes_nothing(change, capsys):

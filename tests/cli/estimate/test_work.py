@@ -41,6 +41,12 @@ def seconds():
     return total(estimate(read_run(None), Machine(gpu="A100"))).seconds
 
 
+def test_without_arms_nothing_is_noted_of_their_training(change):
+    change({"finetune.instructions": {"path": "no.json", "images": None}, "arms": []})
+    assert not [note for note in read_run(5).notes if note.startswith("finetune")]
+    assert not [stage for stage, _ in rows() if stage in ("pretrain", "finetune")]
+
+
 def test_the_desks_params(change):
     run = read_run(None)
     assert (run.captions, run.images, run.steps, run.side, run.llm_parameters) == (1040, 1040, 8, 64, 135e6)
