@@ -141,7 +141,7 @@ def test_control_sets_are_compared_at_the_last_step(config, weights):
     compared = results["controls"]
     assert compared["sets"] == ["few-real", "synthetic", "real-tokens", "genpair"]
     for name, row in compared["tasks"][TASK]["sets"].items():
-        assert row["seeds"] == [round(float(weights[f"{name}-{seed}/10"].sum()), 4) for seed in (0, 1)]
+        assert row["seeds"] == [round(float(weights[f"{name}-{seed}/10"].sum()), 6) for seed in (0, 1)]
     assert not any(key.endswith("/2") for key in weights if key.startswith(("few-real", "synthetic")))
     assert measure_learning_curves(config(seeds=[0, 1]))["arms"] == results["arms"], (
         "trials do not depend on the others"
@@ -191,7 +191,7 @@ def test_a_killed_measurement_resumes_its_trial(config, weights, tmp_path, monke
     monkeypatch.setattr(learning_curves, "caption_answers", dies)
     with pytest.raises(KeyboardInterrupt):
         measure_learning_curves(config())
-    assert measure_learning_curves(config()) == whole
+    assert json.dumps(measure_learning_curves(config())) == json.dumps(whole)  # NaN is not equal to itself
     assert len(pretrained) == 2
     assert len(scored) == 4 + 2  # the second arm's two points again
 
