@@ -119,12 +119,12 @@ def test_the_first_captioning_task_of_external_benchmarks_is_asked(config, tmp_p
     write_bytes(tmp_path / "sets/clip-benchmark/wds_flickr30k/test/0.tar", shard_bytes(samples))
     monkeypatch.setenv("SYNTHPAIRS_DATASETS", str(tmp_path / "sets"))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    given = config(points=[1.0], seeds=[0, 1], controls=["synthetic"])
+    given = config(points=[1.0], seeds=[0])
     external = dataclasses.replace(given.external_benchmarks, tokens=["mmmu_val", "flickr30k_caption"], text=["mmlu"])
     results = measure_learning_curves(dataclasses.replace(given, external_benchmarks=external))
     assert (results["task"], results["measure"], results["n"]) == ("flickr30k_caption", "cider_d", 4)
-    assert np.array(list(results["arms"].values())).shape == (2, 2, 1)
-    assert results["controls"]["tasks"]["flickr30k_caption"]["measure"] == "cider_d"
+    assert np.array(list(results["arms"].values())).shape == (2, 1, 1)
+    assert results["final"]["tasks"]["flickr30k_caption"]["measure"] == "cider_d"
 
 
 def test_every_arm_and_seed_is_a_training_with_all_points(config, weights):
