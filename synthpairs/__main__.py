@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(run: Callable[[argparse.Namespace], None], name: str, summary: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=summary)
+        added = commands.add_parser(name, help=summary, description=summary)
         added.set_defaults(run=run)
         return added
 

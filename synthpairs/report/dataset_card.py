@@ -141,7 +141,8 @@ hf upload OWNER/NAME data/export --repo-type dataset --private --delete "shard-*
 ```
 
 Without `--private` a new data set is public.
-`--delete` removes the shards of a former version, which `load_dataset` would read, too; other files are replaced.
+`--delete` removes the shards of a former version, which `shard-*.tar` would name, too; other files are replaced.
+The other ways to read it want the files: `hf download OWNER/NAME --repo-type dataset --local-dir data/export`.
 The hub then shows this card and, for public data sets, a table of the pairs with their images.
 """
 

@@ -30,6 +30,7 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
     measures = {task: measure for task, measure in sorted(set.intersection(*measured)) if task in answered}
     if not measures:
         raise ValueError(f"{', '.join(names)} share no benchmark with one measure (params.yaml: benchmark.tasks)")
+    left_out = sorted({task for table in answers.values() for task in table["task"]}.difference(measures))
     lower_is_better = {task for task, (_, higher_is_better) in measures.items() if not higher_is_better}
     comparisons = [(name, names[0]) for name in names[1:]]
     compared = paired_differences(answers, list(measures), comparisons, RESAMPLES, SEED, lower_is_better)
@@ -41,6 +42,7 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
         "one run with one seed; the intervals do not cover the variance between runs.",
         "## Benchmarks",
         _values(answers, measures),
+        *([f"Not compared, as not all answered them by one measure: {', '.join(left_out)}."] if left_out else []),
         f"## Differences to {names[0]}",
         f"Each is a value minus that of {names[0]}, paired by item. *p* is from a t-test clustered by concept, Holm-corrected "
         f"for {len(compared)} comparisons; a difference is shown where it is below {1 - LEVEL:.2f} and the interval excludes 0. "

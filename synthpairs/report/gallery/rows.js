@@ -7,7 +7,7 @@ const KEY_DIGITS = 8; // least length of a search word that may be the beginning
 /* Filters that reject captions (`synthpairs/captions`), in words; other reasons stand as they are. */
 const REASONS = {
   unreadable: "row cannot be read", reply: "reply is no caption", unusable: "not usable as text",
-  alnum: "few letters and digits", special: "special characters", char_repetition: "repeated characters",
+  alnum: "few letters and digits", special: "share of special characters", char_repetition: "repeated characters",
   word_repetition: "repeated words", flagged: "flagged words", words: "number of words", perplexity: "high perplexity",
   exact_duplicate: "exact duplicate", near_duplicate: "near duplicate", judge: "the judge says no",
   judge_failed: "judge gave no answer", judge_unclear: "judge’s answer unclear", blip: "BLIP image-text match",

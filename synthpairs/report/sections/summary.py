@@ -85,7 +85,7 @@ def by_kind(results: ArmResults, tasks: Sequence[str]) -> str:
     for task in tasks if results.arms else ():
         kinds = results.benchmarks[results.arms[0]].get(task, {}).get("categories", {})
         values = sorted((one["value"], kind) for kind, one in kinds.items())
-        if len(values) > 1:
+        if values and values[0][0] < values[-1][0]:
             parts.append(
                 f"{' to '.join(f'{number(value)} ({kind})' for value, kind in (values[0], values[-1]))} on {task}"
             )

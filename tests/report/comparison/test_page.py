@@ -97,6 +97,13 @@ def test_arms_of_one_revision(project):
     assert "None: the same params.yaml." in page
 
 
+def test_tasks_that_not_all_answered_are_named(project):
+    answer(-0.2, "real", tasks=("desk_vqa", "desk_pope", "desk_sqa"))
+    page = page_of("workspace", "workspace:real")
+    assert "\n\nNot compared, as not all answered them by one measure: desk_pope, desk_sqa.\n\n" in page
+    assert "Not compared" not in page_of("workspace", "HEAD")
+
+
 def test_of_a_measure_like_perplexity_the_lower_value_is_better(project):
     answer(0.2, "real")
     for arm in ("selected", "real"):
@@ -128,7 +135,7 @@ def test_params_are_text_in_the_table(project):
 
 def test_only_tasks_that_both_answered_are_compared(project):
     answer(0.0, tasks=("desk_pope", "desk_vqa"))
-    assert "desk_pope" not in page_of("HEAD", "workspace")
+    assert "| desk_pope" not in page_of("HEAD", "workspace")
 
 
 @pytest.mark.parametrize(
