@@ -113,7 +113,13 @@ def _rows(batches: Iterator[Any], columns: dict[str, str], label: str) -> Iterat
 
 
 def _cells(column: Any) -> list[Any]:
-    """Cells as Python values. Text is decoded cell by cell, because one that is not UTF-8 would make the column fail."""
+    """Cells as Python values. Text is decoded cell by cell, because one that is not UTF-8 would make the column fail.
+
+    ValueError for a damaged column: offsets of a file that is mapped into memory may lead beyond its end.
+    """
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        binary = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(chunk.type)
+        (chunk.view(binary) if binary else chunk).validate(full=True)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

@@ -3,6 +3,7 @@
 import json
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -104,6 +105,16 @@ def test_saved_data_sets_with_splits_and_images(tmp_path):
     for folder in ("saved", "empty"):
         with pytest.raises(ValueError, match=rf"sources\[0\]\.path: .*{folder}.* is no data set"):
             read(tmp_path / folder, "huggingface", text="caption")
+
+
+def test_a_saved_data_set_whose_offsets_lead_beyond_its_end_is_a_faulty_row(tmp_path):
+    """Its file is mapped into memory, so that reading there would end the process (SIGBUS)."""
+    datasets.Dataset.from_dict({"text": ["a cat", "a dog", "a bus"]}).save_to_disk(tmp_path / "saved")
+    file, offsets = tmp_path / "saved/data-00000-of-00001.arrow", np.array([0, 5, 10, 15], np.int32)
+    content, damaged = file.read_bytes(), np.array([0, 5, 2**30, 15], np.int32)
+    assert content.count(offsets.tobytes()) == 1
+    file.write_bytes(content.replace(offsets.tobytes(), damaged.tobytes()))
+    assert reasons(read(tmp_path / "saved", "huggingface")) == ["unreadable"]
 
 
 def test_directories_for_load_dataset(tmp_path):
