@@ -8,6 +8,7 @@ from synthpairs.evaluation.statistics import NO_DIFFERENCE
 from synthpairs.report.sections.claims import HOLDS, OPPOSITE
 
 ROUTES = ("embeddings", "pixels")
+PAPER = 1.25  # times as many steps a second
 
 
 def speed_page(speed: dict[str, Any]) -> str:
@@ -26,8 +27,9 @@ def speed_page(speed: dict[str, Any]) -> str:
     ]
     page = [
         "# Training on VQ tokens against training on pixels",
-        "Synth2 reports 2.08 steps a second on embeddings against 1.66 on pixels, 1.25 times as many.",
-        f"**Faster training than on pixels: {verdict(speed['ratio'])}.** Training on embeddings makes "
+        f"Synth2 reports 2.08 steps a second on embeddings against 1.66 on pixels, {PAPER} times as many.",
+        f"**Faster training than on pixels: {verdict(speed['pretrain']['ratio'])} in projector pretraining, "
+        f"{verdict(speed['ratio'])} in fine-tuning.** Training on embeddings makes "
         f"**{speed['ratio'][0]:.2f} times** as many steps of fine-tuning a second as training on pixels"
         f"{_brackets(speed['ratio'])}, and **{speed['pretrain']['ratio'][0]:.2f} times** as many steps of projector "
         f"pretraining{_brackets(speed['pretrain']['ratio'])}. Same generator and captions, runs alternating in one process, "
@@ -42,8 +44,10 @@ def speed_page(speed: dict[str, Any]) -> str:
 
 
 def verdict(ratio: Sequence[float]) -> str:
-    """Whether training on embeddings is faster, by the ratio as [median, low, high]."""
-    return HOLDS if ratio[1] > 1 else OPPOSITE if ratio[2] < 1 else NO_DIFFERENCE
+    """Whether training on embeddings is faster, and as much as in the paper, by the ratio as [median, low, high]."""
+    if ratio[1] > 1:
+        return HOLDS if ratio[2] >= PAPER else f"less than {PAPER} times"
+    return OPPOSITE if ratio[2] < 1 else NO_DIFFERENCE
 
 
 def _spread(values: Sequence[float]) -> str:
