@@ -39,6 +39,7 @@ def prepare() -> None:
     shutil.rmtree(WORK, ignore_errors=True)
     _run(Path(), "git", "clone", "--quiet", ".", str(WORK))
     (WORK / PACKAGES).parent.mkdir(parents=True)
+    PACKAGES.mkdir(parents=True, exist_ok=True)
     (WORK / PACKAGES).symlink_to(PACKAGES.resolve())
     _run(WORK, sys.executable, "-m", "synthpairs", "preset", "smoke")
     _run(WORK, "dvc", "repro", "--quiet")
