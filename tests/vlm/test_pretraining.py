@@ -10,12 +10,11 @@ from safetensors.torch import load_file
 from synthpairs.core.storage import file_sha256
 from synthpairs.vlm.examples import caption_examples
 from synthpairs.vlm.model import assemble, write_untrained
-from synthpairs.vlm.params import Pretrain, RidgeInit
+from synthpairs.vlm.params import Pretrain
 from synthpairs.vlm.pretraining import PROJECTOR, STATS, pretrain
 from synthpairs.vlm.projector_init import SufficientStats, fit_projector
 from tests.vlm.conftest import checkpoints
-
-START = RidgeInit(ridge=0.1, whitening=0.5)
+from tests.vlm.test_finetuning import START
 
 
 def test_pretrain_trains_the_projector(parts, pairs, training, tmp_path):
