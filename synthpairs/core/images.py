@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -16,19 +15,20 @@ from synthpairs.core.tar import MAX_BYTES
 T = TypeVar("T")
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # some other formats start programs
 _WHITE = (1.0, 255.0, 65535.0)  # what stands for white in pictures of 32-bit numbers
+MAX_PIXELS = 2**26  # an animated WebP takes 20 bytes of memory for each
 FORMATS = ("png", "webp", "jpg")  # of stored images, by the endings of their files
 
 
 def decode_image(payload: bytes, side: int | None = None) -> Image.Image:
     """The RGB image of an encoded picture, turned as its EXIF says; ValueError with a reproducible one-line message.
 
-    A picture of more than PIL's MAX_IMAGE_PIXELS is an error. A large JPEG is decoded at reduced size, of at least 2 * `side`.
+    A picture of more than MAX_PIXELS is an error. A large JPEG is decoded at reduced size, of at least 2 * `side`.
     """
     try:
         if not payload:
             raise ValueError("0 bytes")
         with Image.open(io.BytesIO(payload), formats=_FORMATS) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):  # PIL itself only warns
+            if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             if side is not None:
                 image.draft("RGB", (2 * side, 2 * side))
@@ -50,9 +50,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = _scaled(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
-    background = Image.new("RGBA", image.size, "white")
-    background.alpha_composite(image.convert("RGBA"))
-    return background.convert("RGB")
+    image = image if image.mode == "RGBA" else image.convert("RGBA")  # that would copy it
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def _scaled(image: Image.Image) -> Image.Image:

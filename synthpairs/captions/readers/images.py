@@ -17,7 +17,7 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
 
     A JPEG that is upright and no larger keeps its bytes, others stay JPEGs; all other images become RGB PNGs.
 
-    ValueError for a path outside of `folder`, more than MAX_BYTES bytes, more pixels than PIL's MAX_IMAGE_PIXELS, and
+    ValueError for a path outside of `folder`, more than MAX_BYTES bytes, more than MAX_PIXELS pixels, and
     undecodable data, such as 0 bytes.
     """
     if isinstance(cell, dict) and not cell.keys().isdisjoint(("bytes", "path")):  # Hugging Face's Image feature
