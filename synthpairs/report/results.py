@@ -73,6 +73,9 @@ class Synth2Results(ArmResults):
     generated: pd.DataFrame  # has also uid, which the candidates of a caption share
     real: pd.DataFrame  # pairs that the arms are trained on
     diversity: dict[str, Any]
+    experiments: dict[
+        str, Any
+    ]  # of claims that no run tests, by file name; none but at desk scale, whose results are in git
 
 
 def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMResults:
@@ -102,12 +105,18 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
     data, reports = root / "data", root / "reports"
     generated = read_table(data / "generated_tokens/manifest.parquet", "dvc repro generate_tokens")
     real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs", ["key", "text", "concept"])
+    metrics = {stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES}
+    measured = {}
+    if "scenes" in metrics["encode_real_pairs"]:  # no deps of stage `report`: DVC would run the experiments first
+        paths = (reports / "experiments" / f"{name}.json" for name in ("learning_curves", "speed"))
+        measured = {path.stem: read_json(path, "") for path in paths if path.exists()}
     return Synth2Results(
         **_arm_results(arms, arms, root, "_tokens"),
-        metrics={stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES},
+        metrics=metrics,
         generated=generated[["key", "uid", "text", "concept"]],
         real=real,
         diversity=read_json(reports / "diversity.json", "dvc repro diversity", ["too_few"]),
+        experiments=measured,
     )
 
 

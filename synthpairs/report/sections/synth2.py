@@ -9,6 +9,8 @@ import pandas as pd
 from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.report import figures, grids, tables
 from synthpairs.report.analysis import against_blind, differences
+from synthpairs.report.experiments.learning_curves import fewer_steps
+from synthpairs.report.experiments.speed import faster
 from synthpairs.report.params import Report
 from synthpairs.report.results import DESK_MODELS, MIXED, REAL, SYNTHETIC, Synth2Results
 from synthpairs.report.samples import concept_matched
@@ -27,6 +29,7 @@ DRAWS = {
     "synthetic_draws": "draws of generated pairs",
     "synthetic_pairs": "different generated pairs",
 }
+CLAIMS = {"learning_curves": fewer_steps, "speed": faster}
 Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of each pair, by the pairs' keys
 
 
@@ -40,7 +43,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         none = "No arm was trained on VQ tokens (`token_arms` is empty), so the Synth2 route has no results here."
         return "", "\n\n".join(["## Diversity of the captions", *captions, none]), {}
     compared = differences(results, params, [arms for arms in QUESTIONS if set(arms) <= set(results.arms)])
-    tested = claims(results, compared)
+    tested = [*claims(results, compared), *(CLAIMS[name](values) for name, values in results.experiments.items())]
     pairs = concept_matched(results.generated, results.real, max(1, params.pictures // 2), params.seed)
     drawn: dict[str, bytes] = {}
     parts = [
@@ -51,8 +54,9 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         *_arms(results, compared, drawn),
         "### Claims of the paper",
         claims_table(tested),
-        "Two more are measured apart from this run: [fewer steps](experiments/learning_curves.md) and [faster "
-        "training](experiments/speed.md).",
+        ""
+        if results.experiments
+        else "Fewer steps and faster training are measured by `make experiments` and `make speed`.",
         "### From class names to pairs",
         *_funnel(results),
         "### The masked generator",
@@ -61,7 +65,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         "### Diversity of the captions",
         *captions,
     ]
-    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(parts), drawn
+    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(filter(None, parts)), drawn
 
 
 def _verdict(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
