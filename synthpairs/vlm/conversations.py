@@ -90,8 +90,8 @@ def _turns(messages: list[tuple[str, str]], pictured: bool) -> tuple[list[dict[s
     an answer to nothing and a question without answer. As in LLaVA, the picture's placeholders are taken out, and the
     picture precedes the question that had one, else the first.
     """
-    said = [(ROLES[role], text) for role, text in messages if ROLES[role]]
-    parts = [(key, "\n".join(text for _, text in group)) for key, group in groupby(said, key=lambda part: part[0])]
+    by_role = [(ROLES[role], text) for role, text in messages if ROLES[role]]
+    parts = [(key, "\n".join(text for _, text in group)) for key, group in groupby(by_role, key=lambda part: part[0])]
     texts = [text for _, text in parts[bool(parts) and parts[0][0] == "answer" :]]
     turns: list[dict[str, str | None]] = []
     placed = []

@@ -136,7 +136,7 @@ def read_run(captions: int | None) -> Run:
     pairs = min(section(Select, "select").num_pairs, painted * each)
     screened = painted * each + (min(pairs, originals) if "real" in arms else 0)
     external, benchmark = section(ExternalBenchmarks, "external_benchmarks"), section(Benchmark, "benchmark")
-    own, seen = (
+    own, by_token = (
         {task: getattr(tasks, task.removeprefix("desk_")) for task in names}
         for names in (benchmark.tasks.pictures, benchmark.tasks.tokens)
     )
@@ -154,7 +154,7 @@ def read_run(captions: int | None) -> Run:
         *_token_route(section, tasks, len(world.concepts), originals, document["mixing"]["draws"], size, size_of),
         *_training(section(Pretrain, "pretrain"), section(Finetune, "finetune"), tasks,
                    [min(real, originals) if arm == "all-real" else pairs for arm in arms], size, notes),
-        Work("benchmark", "desk tasks", "benchmark", (models * sum(own.values()) + token_arms * sum(seen.values())) * 2, size,
+        Work("benchmark", "desk tasks", "benchmark", (models * sum(own.values()) + token_arms * sum(by_token.values())) * 2, size,
              **answers),  # with and without images
         Work("benchmark", "lmms-eval", "benchmark", models * sum(pictures.values()), size, **answers),
         Work("benchmark", "lm-eval, images", "benchmark", token_arms * sum(tokens.values()), size, **question),

@@ -35,7 +35,7 @@ def _common(task: str) -> str:
     return f"""\
 # Written by stage `tasks`; see synthpairs/emoji/tasks/definitions.py.
 task: {task}
-custom_dataset: {_SCORING}.beside
+custom_dataset: {_SCORING}.load_table
 dataset_kwargs:
   table: {task}.parquet
 test_split: test

@@ -46,9 +46,9 @@ def word_classes(names: pd.DataFrame) -> tuple[Words, Words]:
     used: set[str] = set()
     for sort in sorted(CLASSES, key=lambda sort: sort == "animal"):  # last, because birds and insects are animals too
         has_keyword = [sort in keywords for keywords in single["keywords"]]
-        found = set(single["name"][has_keyword]) - CLASSES[sort][1] - used
-        used |= found
-        order = sorted(found, key=lambda name: digest("word", name))
+        chosen = set(single["name"][has_keyword]) - CLASSES[sort][1] - used
+        used |= chosen
+        order = sorted(chosen, key=lambda name: digest("word", name))
         benchmark[sort], instructions[sort] = sorted(order[::2]), sorted(order[1::2])
     return benchmark, instructions
 

@@ -20,7 +20,7 @@ _DIGITS = {"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": 
 _LETTER = re.compile(rf"\(?([{LETTERS}])(?:[.:)]+(?:\s.*)?)?")  # "B", "(B)", "B. food or drink"; not "A dog"
 
 
-def beside(table: str, config_source: str, **_: Any) -> dict[str, Dataset]:
+def load_table(table: str, config_source: str, **_: Any) -> dict[str, Dataset]:
     """The table in the definition's directory, as split `test`; FileNotFoundError without it."""
     path = Path(config_source).parent / table
     if not path.exists():

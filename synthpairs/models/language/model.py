@@ -102,10 +102,10 @@ class Pack:
 
     def _run(self, owners: Tensor, tokens: Any, positions: Any) -> Tensor:
         self._prompts = torch.cat([self._prompts, owners])
-        seen = (self._prompts == owners[:, None]) | (self._prompts == _PREFIX)
-        seen = seen.tril(len(self._prompts) - len(owners))
-        mask = torch.zeros(seen.shape, dtype=self._lm.model.dtype, device=seen.device)
-        mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)
+        visible = (self._prompts == owners[:, None]) | (self._prompts == _PREFIX)
+        visible = visible.tril(len(self._prompts) - len(owners))
+        mask = torch.zeros(visible.shape, dtype=self._lm.model.dtype, device=visible.device)
+        mask.masked_fill_(~visible, torch.finfo(mask.dtype).min)
         ids, places = (torch.as_tensor(row, device=self._lm.device)[None] for row in (tokens, positions))
         settings = {"position_ids": places, "past_key_values": self._cache, "use_cache": True}
         return self._lm.run(ids, attention_mask=mask[None, None], **settings)[0]

@@ -1,13 +1,20 @@
 import pytest
 
-from synthpairs.evaluation.benchmarks.scoring import beside, named_option, normalised, option, short_answer, yes_or_no
+from synthpairs.evaluation.benchmarks.scoring import (
+    load_table,
+    named_option,
+    normalised,
+    option,
+    short_answer,
+    yes_or_no,
+)
 
 KINDS = ["object", "food or drink", "animal or plant", "place or vehicle"]
 
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"desk_vqa\.parquet is missing: run `dvc repro tasks` first"):
-        beside("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
+        load_table("desk_vqa.parquet", str(tmp_path / "desk_vqa.yaml"))
 
 
 @pytest.mark.parametrize(

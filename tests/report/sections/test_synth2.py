@@ -55,17 +55,17 @@ def test_real_pairs_that_the_generator_was_not_trained_on_are_said_to_break_the_
 
 
 def test_claims_that_no_run_tests_stand_with_those_of_the_run_at_desk_scale_alone(project, synth2_results):
-    apart = "Fewer steps and faster training are measured by `make experiments` and `make speed`."
-    assert apart in section(synth2_results)[0]
+    unmeasured = "Fewer steps and faster training are measured by `make experiments` and `make speed`."
+    assert unmeasured in section(synth2_results)[0]
     shutil.copytree(ROOT / "reports/experiments", project / "reports/experiments")
     verdict, text, _ = parts(read_synth2_results(TOKEN_ARMS))
     rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| f")}
     assert "; n = 8 runs of each ([measured" in rows["| faster training than on pixels"]
     assert ", 3 seeds; [measured" in rows["| fewer training steps to the level of real pairs"]
-    assert apart not in text
+    assert unmeasured not in text
     assert " in pretraining, " in verdict
     write_json(project / "reports/metrics/encode_real_pairs.json", {"used": 40, "codes_used": 0.5})
-    assert apart in section(read_synth2_results(TOKEN_ARMS))[0]
+    assert unmeasured in section(read_synth2_results(TOKEN_ARMS))[0]
 
 
 def test_captions_are_compared_with_those_without_the_image(project):
