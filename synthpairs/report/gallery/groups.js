@@ -49,7 +49,8 @@ function groupElement(group, columns, open) {
     element("div", { className: "head" },
       element("h2", { title: group.name ?? "" }, group.title),
       element("p", {}, group.summary),
-      element("a", { href: hashOf(group.link) }, `Show all ${group.rows.length.toLocaleString("en")}`)),
+      ...(group.rows.length > columns
+        ? [element("a", { href: hashOf(group.link) }, `Show all ${group.rows.length.toLocaleString("en")}`)] : [])),
     element("ul", { role: "list" }, ...cards));
 }
 

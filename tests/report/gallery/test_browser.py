@@ -308,6 +308,8 @@ def test_failures_are_grouped_worst_first(browser, page, rows):
     titles = texts(browser, ".group h2")
     assert titles == order[: len(titles)]
     assert f"{min(clips[order[0]]):.3f}" in texts(browser, ".group .card .scores")[0]
+    assert texts(browser, ".group a") == [], "all three cards of each fit"
+    browser.open(page, "#view=concepts", 390, 844)
     browser.run("document.querySelector('.group a').click()")
     browser.wait("document.documentElement.dataset.groups === '0'")
     assert int(browser.state("shown")) == sum(row["concept"] == order[0] for row in rows)
