@@ -117,7 +117,7 @@ def funnel(results: SynthVLMResults) -> pd.DataFrame:
 
 
 def rejections(results: SynthVLMResults) -> pd.DataFrame:
-    """Number of captions that each filter (rows) rejected, by source (columns), most first."""
+    """Number of captions rejected for each reason (rows), by source (columns), most first."""
     sources = sorted(set(results.kept["source"]) | set(results.rejected["source"]))
     table = pd.crosstab(results.rejected["reason"], results.rejected["source"]).reindex(columns=sources, fill_value=0)
     return table.loc[sorted(table.index, key=lambda reason: (-int(table.loc[reason].sum()), reason))]

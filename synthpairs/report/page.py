@@ -110,9 +110,9 @@ def _counts(results: SynthVLMResults, drawn: Figures) -> list[str]:
         "generated or scored are in `failed.parquet` of the stage, with the error. Source `human`: reference captions "
         "(made of templates over emoji names at desk scale, otherwise from the files of `captions.sources`). Source "
         "`model`: generated captions.",
-        figure_link("funnel.png", "counts at each step by source, and rejections by filter"),
+        figure_link("funnel.png", "counts at each step by source, and rejections by reason"),
         tables.counts_table(steps, "step"),
-        folded("Rejected captions by filter", tables.rejected_table(reasons, results.rejected)),
+        folded("Rejected captions by reason", tables.rejected_table(reasons, results.rejected)),
     ]
     if noise := results.caption_metrics.get("noise", {}):
         read, kept = (sum(counts[name] for counts in noise.values()) for name in ("read", "kept"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from synthpairs.captions.reasons import REASONS
 from synthpairs.core.arms import UNTRAINED
 from synthpairs.core.storage import read_json, read_table
 
@@ -52,7 +53,7 @@ class SynthVLMResults(ArmResults):
     caption_metrics: dict[str, Any]
     contamination_metrics: dict[str, Any]
     kept: pd.DataFrame  # columns KEPT
-    rejected: pd.DataFrame  # columns REJECTED
+    rejected: pd.DataFrame  # columns REJECTED, the reason in words
     manifest: pd.DataFrame
     failed: pd.DataFrame  # images that could not be generated
     generator: dict[str, Any]  # generator.json of the images
@@ -81,12 +82,13 @@ class Synth2Results(ArmResults):
 def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMResults:
     """Read everything; FileNotFoundError names the command that makes a missing file."""
     data, reports = root / "data", root / "reports"
+    rejected = read_table(data / "captions/rejected.parquet", "dvc repro captions", REJECTED)
     return SynthVLMResults(
         **_arm_results(arms, (*arms, UNTRAINED), root),
         caption_metrics=read_json(root / METRICS / "captions.json", "dvc repro captions"),
         contamination_metrics=read_json(root / METRICS / "contamination.json", "dvc repro contamination"),
         kept=read_table(data / "captions/kept.parquet", "dvc repro captions", KEPT),
-        rejected=read_table(data / "captions/rejected.parquet", "dvc repro captions", REJECTED),
+        rejected=rejected.replace({"reason": REASONS}),
         manifest=read_table(data / "images/manifest.parquet", "dvc repro images"),
         failed=read_table(data / "images/failed.parquet", "dvc repro images"),
         generator=read_json(data / "images/generator.json", "dvc repro images", ["inputs"]),

@@ -113,13 +113,13 @@ def counts_table(counts: pd.DataFrame, first: str) -> str:
 
 
 def rejected_table(rejections: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Counts of each filter by source, with one example (of the smallest uid) and the reason of its rejection."""
+    """Counts of each reason by source, with one example (of the smallest uid) and the detail of its rejection."""
     rows = []
     for reason, counts in rejections.iterrows():
         example = rejected[rejected["reason"] == reason].sort_values("uid").iloc[0]
         cells = [number(int(count)) for count in (*counts, counts.sum())]
         rows.append([literal(str(reason)), *cells, literal(example["text"]), literal(str(example["detail"]))])
-    return markdown_table(["filter", *map(literal, rejections.columns), "all", "an example", "reason"], rows)
+    return markdown_table(["reason", *map(literal, rejections.columns), "all", "an example", "detail"], rows)
 
 
 def nested_table(groups: dict[str, Any], first: str) -> str:

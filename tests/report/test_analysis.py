@@ -85,9 +85,13 @@ def test_funnel_counts_captions_images_and_pairs(results):
 
 
 def test_rejections_are_ordered_by_count(results):
-    more = pd.concat([results.rejected, results.rejected[results.rejected["reason"] == "unusable"].iloc[:1]])
+    more = pd.concat([results.rejected, results.rejected[results.rejected["reason"] == "not usable as text"].iloc[:1]])
     table = rejections(replace(results, rejected=more))
-    assert list(table.sum(axis=1).items()) == [("unusable", 3), ("alignment", 2), ("perplexity", 2)]
+    assert list(table.sum(axis=1).items()) == [
+        ("not usable as text", 3),
+        ("high perplexity", 2),
+        ("low CLIP cosine", 2),
+    ]
 
 
 def test_shares_of_the_variance_sum_to_one():

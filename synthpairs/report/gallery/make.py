@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from synthpairs.captions.reasons import REASONS
 from synthpairs.core.arms import Arm
 from synthpairs.core.images import image_or_error
 from synthpairs.core.storage import read_json, write_bytes
@@ -41,7 +42,7 @@ def make_gallery(params: Gallery, select: Select, arms: Sequence[Arm], data: Pat
         write_bytes(out / IMAGES / name, payload)
         images[row] = name
     counts = {kind: {"all": len(every[kind]), "shown": len(rows[kind])} for kind in every}
-    about = {"counts": counts, "limit": params.limit, "select": asdict(select), **_models(data)}
+    about = {"counts": counts, "limit": params.limit, "select": asdict(select), "reasons": REASONS, **_models(data)}
     files = {name: (Path(__file__).parent / name).read_bytes() for name in STATIC}
     for name, payload in (files | {DATA: data_script(rows, images, about)}).items():
         write_bytes(out / name, payload)

@@ -4,16 +4,8 @@
 const NO_CONCEPT = "(none)";
 const KEY_DIGITS = 8; // least length of a search word that may be the beginning of a key
 
-/* Filters that reject captions (`synthpairs/captions`), in words; other reasons stand as they are. */
-const REASONS = {
-  unreadable: "row cannot be read", reply: "reply is no caption", unusable: "not usable as text",
-  alnum: "few letters and digits", special: "share of special characters", char_repetition: "repeated characters",
-  word_repetition: "repeated words", flagged: "flagged words", words: "number of words", perplexity: "high perplexity",
-  exact_duplicate: "exact duplicate", near_duplicate: "near duplicate", judge: "the judge says no",
-  judge_failed: "judge gave no answer", judge_unclear: "judge’s answer unclear", blip: "BLIP image-text match",
-  alignment: "low CLIP cosine",
-};
-const inWords = (reason) => REASONS[reason] ?? reason;
+/* A reason of a rejection in words; other reasons stand as they are. */
+const inWords = (reason) => GALLERY.about.reasons[reason] ?? reason;
 
 const rows = GALLERY.rows.map((values) => {
   const row = {};

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from synthpairs.captions.reasons import REASONS
 from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.report import figures, grids, tables
 from synthpairs.report.analysis import against_blind, differences
@@ -199,9 +200,10 @@ def _funnel(results: Synth2Results) -> list[str]:
 
 
 def _losses(counts: dict[str, int]) -> str:
-    """Reasons with their counts, most first."""
+    """Reasons in words with their counts, most first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count:,} {literal(reason)}" for reason, count in ordered if count) or "none"
+    parts = [f"{literal(REASONS.get(reason, reason))}: {count:,}" for reason, count in ordered if count]
+    return ", ".join(parts) or "none"
 
 
 def _generator(results: Synth2Results) -> list[str]:

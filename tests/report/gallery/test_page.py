@@ -1,14 +1,11 @@
 import json
 import math
-import re
 from pathlib import Path
 
 import pandas as pd
 
-from synthpairs.captions.text_filters import TEXT_FILTERS
 from synthpairs.report.gallery import page
 from synthpairs.report.gallery.page import DATA, FIELDS, STATIC, data_script
-from tests.pipeline import ROOT
 from tests.report.gallery.conftest import NASTY
 
 FOLDER = Path(page.__file__).parent  # of the files that are copied
@@ -49,10 +46,3 @@ def test_the_page_names_every_script_and_nothing_from_elsewhere():
     assert not [
         way for way in ("://", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(") if way in text
     ]
-
-
-def test_every_filter_has_its_reason_in_words():
-    sources = "".join(path.read_text() for path in (ROOT / "synthpairs/captions").rglob("*.py"))
-    filters = {*re.findall(r'\.reject\(\s*"(\w+)"', sources), *TEXT_FILTERS, "unusable"}
-    words = (FOLDER / "rows.js").read_text().partition("const REASONS = {")[2].partition("};")[0]
-    assert set(re.findall(r"(\w+): \"", words)) == filters

@@ -32,8 +32,8 @@ def test_the_section_holds_every_part(synth2_results):
         "### Arms on VQ tokens compared\n", "### Claims of the paper\n",
         "### From class names to pairs\n", "### The masked generator\n", "### Diversity of the captions\n",
         "| masked | 0.875 | 24 | 21.500 | 0.125 | 0.500 |",
-        "| captions that `class_captions` kept | 8 | 2 cut, 1 chatter, 1 failed |",
-        "| captions that `filter_captions` kept | 5 | 2 judge, 1 words |",
+        "| captions that `class_captions` kept | 8 | cut off: 2, speaks to the reader: 1, failed: 1 |",
+        "| captions that `filter_captions` kept | 5 | the judge says no: 2, wrong number of words: 1 |",
         "| grids that `generate_tokens` generated | 10 | none |",
         "| real pairs available to the arms | 40 |  |",
     ) if part not in text] == []  # fmt: skip
