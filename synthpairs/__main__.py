@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   python -m synthpairs estimate --gpu H100 --gpus 8      hours, disk space and cost of a run
   python -m synthpairs preview 12                        images and scores of 12 captions, before a long run
   python -m synthpairs replay 0a1b2c                     the image of the candidate whose key begins so
-  python -m synthpairs compare main random               two revisions or DVC experiments on the same questions
+  python -m synthpairs compare main chance               two revisions or DVC experiments on the same questions
 """
 
 

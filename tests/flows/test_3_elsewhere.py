@@ -11,9 +11,9 @@ from tests.flows.project import page_about_versions, ran
 
 @pytest.fixture(scope="module")
 def published(smoke):
-    """The project with experiment `random` as a second version in the store; the first is checked out."""
+    """The project with experiment `chance` as a second version in the store; the first is checked out."""
     project = smoke.project
-    project.run("dvc exp apply random")
+    project.run("dvc exp apply chance")
     project.run(page_about_versions()["publish v2"])
     project.run("dvc push")
     project.run("git checkout --quiet v1\ndvc checkout\ndvc push")
