@@ -10,6 +10,7 @@ from synthpairs.evaluation.statistics import LEVEL, POWER, interval, mean
 from synthpairs.report import tables
 from synthpairs.report.analysis import paired_differences
 from synthpairs.report.comparison.revisions import Revision
+from synthpairs.report.sections.summary import standing
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 ABSENT = "(absent)"
@@ -38,6 +39,9 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
                for name, (revision, _) in zip(names, subjects, strict=True)]  # fmt: skip
     parts = [
         f"# {', '.join(names[1:])} against {names[0]}",
+        " ".join(
+            f"**`{one}` is {standing(compared[compared['one'] == one], one)} than `{names[0]}`.**" for one in names[1:]
+        ),
         f"{', '.join(commits)}. Values are means over items with 95% intervals, resampled over concepts. Each training is "
         "one run with one seed; the intervals do not cover the variance between runs.",
         "## Benchmarks",

@@ -78,7 +78,12 @@ def page_of(*names):
 
 def test_the_page(project):
     page = page_of("HEAD", "bold-name", "workspace")
-    assert page.startswith("# bold-name:selected, workspace:selected against HEAD:selected\n")
+    title, conclusion, *_ = page.split("\n\n")
+    assert title == "# bold-name:selected, workspace:selected against HEAD:selected"
+    assert conclusion == (
+        "**`bold-name:selected` is better on desk_vqa than `HEAD:selected`.** "
+        "**`workspace:selected` is not shown to be better or worse than `HEAD:selected`.**"
+    )
     assert "| task | measure | n | HEAD:selected | bold-name:selected | workspace:selected |" in page
     assert "\n| desk_vqa | accuracy | 60 | " in page
     row = "| desk_vqa | {}:selected - HEAD:selected | 60 | {} | 0.000 | {} |"
