@@ -26,7 +26,7 @@ from tests.generation.diffusion.conftest import settings as image_settings  # no
 from tests.report.gallery.conftest import PARAMS as GALLERY
 from tests.scoring.conftest import plain_cosine
 from tests.scoring.conftest import settings as score_settings  # noqa: F401
-from tests.selection.conftest import CURATION, TEXTS, caption_row, pictures_of
+from tests.selection.conftest import CURATION, LANGUAGE_MODEL, TEXTS, caption_row, pictures_of
 from tests.selection.conftest import settings as select_settings  # noqa: F401
 
 CONTAMINATION = Contamination(
@@ -73,7 +73,7 @@ def test_whatever_reads_images_reads_this_format(stored, score_settings, select_
     select = select_settings(num_pairs=5)
     make_selection(select, ["selected"], data, data / "selection")
     export_selection(select.samples_per_shard, data, data / "export")
-    write_bytes(data / "export/README.md", dataset_card(select, CURATION, ["selected"], data).encode())
+    write_bytes(data / "export/README.md", dataset_card(select, CURATION, LANGUAGE_MODEL, ["selected"], data).encode())
     images = {key: members[params.format] for key, members in pictures_of(data / "images").items()}
     assert {key: read_bytes(image) for key, _, image in load_training_pairs("selected", data)}.items() <= images.items()
     assert {cell.image for cell in synthetic_cells(manifest, data)} == set(images.values())

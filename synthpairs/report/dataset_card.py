@@ -11,6 +11,7 @@ from synthpairs.core.markdown import code, literal, markdown_table
 from synthpairs.core.schema import CANDIDATES, SELECTED
 from synthpairs.core.shards import shard_keys, shard_name
 from synthpairs.core.storage import read_json, read_table
+from synthpairs.models.language.params import GgufSource
 from synthpairs.report.ingredients import MODELS, UNKNOWN, licences, licences_table, made_of
 from synthpairs.report.privacy import DESK_MODELS, ORIGINS, TEMPLATE, caption_origins, privacy
 from synthpairs.selection.candidate_tables import read_candidates, read_captions
@@ -172,7 +173,9 @@ _EXCLUDED = {
 }
 
 
-def dataset_card(params: Select, filtered_by: CaptionParams, arms: Sequence[str], data: Path) -> str:
+def dataset_card(
+    params: Select, filtered_by: CaptionParams, language_model: GgufSource, arms: Sequence[str], data: Path
+) -> str:
     """The card as Markdown, from the results in `data`, of whose captions `filtered_by` are the params."""
     candidates = read_candidates(data)
     pool, lost = rank_candidates(candidates, params)
@@ -202,7 +205,7 @@ def dataset_card(params: Select, filtered_by: CaptionParams, arms: Sequence[str]
         count=len(selected),
         tried=counts["candidates"],
         strategy=params.strategy,
-        made=markdown_table(("what", "value"), made_of(filtered_by, generator, scorer).items()),
+        made=markdown_table(("what", "value"), made_of(filtered_by, language_model, generator, scorer).items()),
         counts=markdown_table(("what", "number"), counts.items()),
         scores=markdown_table(
             ("set", "n", "CLIP cosine: mean", "quartiles", "SSIM: mean", "quartiles"),

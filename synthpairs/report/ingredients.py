@@ -4,14 +4,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synthpairs.captions.params import CaptionParams
+from synthpairs.core.assets import model_package
 from synthpairs.core.markdown import code, literal, markdown_table
 from synthpairs.models.hub import UNKNOWN
+from synthpairs.models.language.params import GgufSource
 from synthpairs.vlm.params import Vlm
 
 MODELS = "models of the hub, by their cards"
+LLM = "models/llm"  # where stage `language_model` unpacks a package
 
 
-def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mapping[str, Any]) -> dict[str, str]:
+def made_of(
+    captions: CaptionParams, language_model: GgufSource, generator: Mapping[str, Any], scorer: Mapping[str, Any]
+) -> dict[str, str]:
     """Models and settings by step, as code or text of Markdown; `generator` is generator.json, `scorer` scorer.json."""
     inputs, clip, ssim = generator["inputs"], scorer["inputs"]["clip"], scorer["inputs"]["ssim"]
     made = {"caption filters": "; ".join(_filters(captions))}
@@ -25,17 +30,31 @@ def made_of(captions: CaptionParams, generator: Mapping[str, Any], scorer: Mappi
     if lora := inputs.get("lora"):
         made["LoRA"] = f"{code(lora['model'])} {lora['file']}, scale {lora['scale']:g}"
     quality = f"quality {inputs['quality']}" if "quality" in inputs else "lossless"
-    return made | {
+    made |= {
         "sampling": f"{inputs['scheduler']['class']}, {inputs['steps']} steps, guidance {inputs['guidance']}",
         "image": f"{inputs['side']} x {inputs['side']} pixels, {inputs['format'].upper()}, {quality}",
         "CLIP": f"{code(clip['clip'])} {clip['pretrained'] or ''}".strip() + f", prefix {clip['prefix']!r}",
         "SSIM": f"{ssim['resize_to'] or inputs['side']} -> {ssim['downscale_to']} -> back, {ssim['kernel']}, {ssim['window']}, "
         f"{ssim['colour']}",
     }
+    return made | _unpacked(made, language_model)
+
+
+def _unpacked(made: Mapping[str, str], source: GgufSource) -> dict[str, str]:
+    """Where the model in LLM comes from, if anything was made with it; the package is of PyPI, as all of `models` are."""
+    if not any(code(LLM) in value for value in made.values()):
+        return {}
+    package = model_package(source.package, "language_model.package")
+    return {
+        code(
+            LLM
+        ): f"{code(source.file)} of the package {code(package.package)} {package.version} on PyPI, {package.licence}"
+    }
 
 
 def section(
     captions: CaptionParams,
+    language_model: GgufSource,
     vlm: Vlm,
     generator: Mapping[str, Any],
     scorer: Mapping[str, Any],
@@ -46,7 +65,9 @@ def section(
     Models without a revision are of this project or of its packages.
     """
     trained = {"vision tower": vlm.vision_tower, "language model": vlm.llm, "LoRA adapter": vlm.adapter}
-    rows = made_of(captions, generator, scorer) | {name: code(model) for name, model in trained.items() if model}
+    rows = made_of(captions, language_model, generator, scorer)
+    rows |= {name: code(model) for name, model in trained.items() if model}
+    rows |= _unpacked(rows, language_model)
     records = [record for stage in metrics for record in stage.get("hub", {}).values()]
     models = generator.get("licences", {}) | {record["model"]: record.get("licence", UNKNOWN) for record in records}
     known = licences(captions, (source.name for source in captions.sources))

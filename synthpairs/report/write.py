@@ -10,6 +10,7 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.core.storage import read_json, write_bytes
 from synthpairs.generation.vq_pairs.decoding import pictures
 from synthpairs.generation.vq_pairs.params import RealPairs
+from synthpairs.models.language.params import GgufSource
 from synthpairs.report import ingredients
 from synthpairs.report.analysis import funnel
 from synthpairs.report.headline import headline
@@ -31,6 +32,7 @@ def write_report(
     report: Report,
     select: Select,
     captions: CaptionParams,
+    language_model: GgufSource,
     vlm: Vlm,
     encode_real_pairs: RealPairs,
     arms: Sequence[str],
@@ -53,7 +55,9 @@ def write_report(
     scorer = read_json(DATA / "scores/scorer.json", "dvc repro scores", ["inputs"])
     trainings = chain(results.trainings.values(), synth2_results.trainings.values())
     trained = [metrics for by_arm in trainings for metrics in by_arm.values()]
-    made_of = ingredients.section(captions, vlm, results.generator, scorer, results.caption_metrics, *trained)
+    made_of = ingredients.section(
+        captions, language_model, vlm, results.generator, scorer, results.caption_metrics, *trained
+    )
     page, others = build(results, verdict, section, made_of, select, report, DATA)
     figures |= others
     for path in sorted((OUT / FIGURES).glob("*.png")):

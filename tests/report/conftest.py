@@ -73,7 +73,7 @@ PARAMS_YAML = {
         "source": "emoji", "seed": 0, "scenes": 60, "kinds": {"single": 1.0}, "used": 40, "tokenizer": "models/masked"
     },
     "select": dataclasses.asdict(SELECT),
-    **{section: values for section, values in read_mapping(ROOT / "params.yaml").items() if section in ("captions", "vlm")},
+    **{section: read_mapping(ROOT / "params.yaml")[section] for section in ("captions", "language_model", "vlm")},
 }  # fmt: skip
 FILES = {
     "params.yaml": PARAMS_YAML,
@@ -263,6 +263,7 @@ def make_project(root):
     }
     for path, content in (FILES | results).items():
         write_json(root / path, content)
+    shutil.copy(ROOT / "packages.lock.yaml", root)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,14 @@ from synthpairs.captions.params import CaptionParams
 from synthpairs.core.config import convert_section, read_mapping
 from synthpairs.core.schema import CAPTIONS, REJECTED, SCORES, caption_uid, digest
 from synthpairs.core.storage import read_shard, write_json, write_table
+from synthpairs.models.language.params import GgufSource
 from synthpairs.selection.params import Select
 from tests.pipeline import ROOT
 from tests.scoring.conftest import photo, png, write_images
 
-CURATION = convert_section(CaptionParams, "captions", read_mapping(ROOT / "params.yaml"))  # of this repository
+# Of this repository.
+CURATION = convert_section(CaptionParams, "captions", read_mapping(ROOT / "params.yaml"))
+LANGUAGE_MODEL = convert_section(GgufSource, "language_model", read_mapping(ROOT / "params.yaml"))
 TEXTS = [f"a {thing}" for thing in ("dog", "cat", "bus", "bell", "snail", "rose", "guitar", "rocket")]
 
 

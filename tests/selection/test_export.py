@@ -20,14 +20,14 @@ from synthpairs.selection.export import INSTRUCTIONS, export_selection, llava_re
 from synthpairs.selection.make import make_selection
 from tests.memory import add_pictures, little_memory
 from tests.pipeline import ROOT
-from tests.selection.conftest import ARMS, CURATION, TEXTS, caption_row, pictures_of
+from tests.selection.conftest import ARMS, CURATION, LANGUAGE_MODEL, TEXTS, caption_row, pictures_of
 
 
 def select_and_export(params, arms, data):
     """Runs the stages `select` and `export`."""
     make_selection(params, arms, data, data / "selection")
     export_selection(params.samples_per_shard, data, data / "export")
-    write_bytes(data / "export/README.md", dataset_card(params, CURATION, arms, data).encode())
+    write_bytes(data / "export/README.md", dataset_card(params, CURATION, LANGUAGE_MODEL, arms, data).encode())
 
 
 def test_shards_hold_the_selected_pictures_byte_for_byte(settings, data):
@@ -138,7 +138,7 @@ def test_card_tells_template_captions_from_those_of_files(settings, data):
     uids = dict(zip([caption_uid(text, "model") for text in TEXTS[:2]], [row["uid"] for row in rows], strict=False))
     write_table(data / "selection/selected.parquet", selected.replace({"uid": uids}), SELECTED)
     write_table(data / "captions/kept.parquet", rows, CAPTIONS)
-    card = dataset_card(select, CURATION, [], data)
+    card = dataset_card(select, CURATION, LANGUAGE_MODEL, [], data)
     assert DatasetCard(card).data.to_dict()["license"] == ["apache-2.0", "cc-by-4.0", "mit", "unknown"]
     assert "The scenes that the template captions describe are made of the drawings of these packages" in card
     assert "| `human` | unknown |" in card
