@@ -58,7 +58,7 @@ def image_files(rows: dict[str, pd.DataFrame], data: Path, params: Gallery) -> I
 
     An image that cannot be decoded is left out, so that one bad file does not fail the page.
     """
-    candidates = rows["candidate"].assign(key=rows["candidate"]["id"])
+    candidates = rows["candidate"][["id", "shard"]].rename(columns={"id": "key"})
     generated = ((f"candidate:{key}", payload) for key, payload in generated_images(candidates, data))
     for row, payload in chain(generated, _originals(rows, data)):
         if encoded := encode(payload, params):
