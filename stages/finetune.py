@@ -6,11 +6,11 @@ from synthpairs.core.arms import MODELS, chosen_arm
 from synthpairs.core.storage import read_table
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.vlm import finetuning
-from synthpairs.vlm.params import Vlm
+from synthpairs.vlm.params import Finetune, Vlm
 
 
 @stage(metrics="reports/metrics/finetune/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "arms"))
-def main(arm: str, finetune: finetuning.Finetune, vlm: Vlm) -> Result:
+def main(arm: str, finetune: Finetune, vlm: Vlm) -> Result:
     """Write models/vlm/ARM/finetuned."""
     desk = finetune.instructions is None
     rows = read_table(Path("data/tasks/instructions.parquet"), "dvc repro tasks") if desk else None

@@ -4,11 +4,11 @@ from synthpairs.core.arms import MODELS, chosen_arm
 from synthpairs.runtime.stage import Result, run_stage, stage
 from synthpairs.selection.training_pairs import load_training_pairs
 from synthpairs.vlm import pretraining
-from synthpairs.vlm.params import Vlm
+from synthpairs.vlm.params import Pretrain, Vlm
 
 
 @stage(metrics="reports/metrics/pretrain/{arm}.json", arm=lambda arguments: chosen_arm(arguments, "arms"))
-def main(arm: str, pretrain: pretraining.Pretrain, vlm: Vlm) -> Result:
+def main(arm: str, pretrain: Pretrain, vlm: Vlm) -> Result:
     """Write models/vlm/ARM/pretrained."""
     return pretraining.pretrain(load_training_pairs(arm), vlm, pretrain, MODELS / arm / "pretrained")
 
