@@ -23,6 +23,7 @@ PARTS = (*CLIPS, "vision_tower", "generator", "masked", "adapter")
 METRICS = Path("desk_models/metrics.json")
 ADAPTER_METRICS = Path("desk_models/adapter.json")
 SHOWN = {"generator": "samples.png", "masked": "masked_samples.png", "adapter": ADAPTER_METRICS.name}  # in desk_models/
+HELD_OUT = {"heldout_combination": "held-out combinations", "heldout_style": "held-out style"}  # splits of drawings
 FILE_LIMIT, TOTAL_LIMIT = 25_000_000, 90_000_000  # bytes
 
 
@@ -30,7 +31,8 @@ def card() -> str:
     """Model card of models/desk as Markdown: training data, licences, metrics."""
     metrics, adapter = (json.loads(file.read_text()) for file in (METRICS, ADAPTER_METRICS))
     drawings = load_drawings()
-    used = drawings[(drawings["split"] == "train") & drawings["name"].isin(trained_concepts())]
+    known = drawings[drawings["name"].isin(trained_concepts())]
+    used, combination, style = (known[known["split"] == split] for split in ("train", *HELD_OUT))
     licences = used.groupby("licence")["style"].unique()
     rows = [f"| {styles} | {licence} |" for licence, styles in ((n, ", ".join(sorted(s))) for n, s in licences.items())]
     pictures = hashlib.sha256(b"".join(hashlib.sha256(png).digest() for png in used["png"])).hexdigest()
@@ -45,7 +47,9 @@ def card() -> str:
             "# The desk models",
             "",
             "Small real models of the emoji world, trained from scratch by `desk_models/` on drawings and scenes of "
-            f"{len(trained_concepts())} concepts ({len(used)} drawings, none held out). Nothing else was used.",
+            f"{len(trained_concepts())} concepts ({len(used)} drawings). Nothing else was used. Held out from every "
+            f"training: of each concept one drawing in a training style ({len(combination)}, held-out combinations), and all in "
+            f"{', '.join(style['style'].unique())} ({len(style)}, held-out style).",
             "",
             "- `clip`: an open_clip model (ViT, 48-pixel input, 4 x 4 patches); `vision_tower` is its image tower.",
             "- `second_clip`: another one (60-pixel input, 5 x 5 patches, another seed), a second opinion on scores.",
@@ -59,10 +63,7 @@ def card() -> str:
             *(
                 _row(f"`{name}` text-to-image recall, {text}", metrics[name][split], "recall_at")
                 for name in CLIPS
-                for split, text in (
-                    ("heldout_combination", "held-out combinations"),
-                    ("heldout_style", "held-out style"),
-                )
+                for split, text in HELD_OUT.items()
             ),
             _row("referee names the generated picture's concept", metrics["generator"], "top"),
             *([_row("referee names the decoded tokens' concept", metrics["masked"], "top")] if masked else []),
@@ -82,9 +83,9 @@ def card() -> str:
 def _masked(measured: dict[str, float]) -> str:
     pairs = json.loads((DESK / "masked" / RECORD).read_text())
     return (
-        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over its tokens. The tokenizer gives training "
-        f"pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codebook in use. "
-        f"Both learnt from the {pairs['scenes']} pairs whose list has the SHA-256 `{pairs['sha256']}`."
+        "- `masked`: an AmusedPipeline, its VQ tokenizer and a masked transformer over its VQ tokens. The tokenizer gives "
+        f"training pictures back at {measured['psnr_db']} dB (PSNR), with a share of {measured['codes_used']} of its codebook in "
+        f"use. Both learnt from the {pairs['scenes']} pairs whose list has the SHA-256 `{pairs['sha256']}`."
     )
 
 

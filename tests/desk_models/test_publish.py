@@ -26,8 +26,10 @@ def project(tmp_path, monkeypatch):
     write_json(METRICS.with_name("adapter.json"), {"existence": {"in_words": 0.97}})
     for name in ("samples.png", "masked_samples.png"):
         write_bytes(METRICS.with_name(name), name.encode())
-    table = pd.DataFrame({"name": ["dog", "dog"], "style": ["noto", "flat"], "licence": ["Apache-2.0", "MIT"],
-                          "split": "train", "png": [b"1", b"2"]})  # fmt: skip
+    table = pd.DataFrame({
+        "name": "dog", "style": ["noto", "flat", "fox", "openmoji"], "licence": ["Apache-2.0", "MIT", "MIT", "CC-BY-SA-4.0"],
+        "split": ["train", "train", "heldout_combination", "heldout_style"], "png": [b"1", b"2", b"3", b"4"],
+    })  # fmt: skip
     spec = {part: {"minutes": 3} for part in (*PARTS, "tokenizer")}
     spec |= {"autoencoder": {"minutes": 3, "decoder": {"minutes": 3}}, "seed": 0}
     for name, value in {"load_drawings": table, "trained_concepts": ["dog"], "params": spec}.items():
@@ -46,6 +48,8 @@ def test_weights_are_replaced_and_the_card_has_metrics_and_licences():
     assert json.loads((DESK / "metrics.json").read_text()) == MEASURED
     card = (DESK / "README.md").read_text()
     assert [text for text in (
+        "1 concepts (2 drawings). Nothing else was used. Held out from every training: of each concept one drawing in a "
+        "training style (1, held-out combinations), and all in openmoji (1, held-out style).",
         "| referee names the generated picture's concept | 4 | 0.25 | 0.75 |",
         "| referee names the decoded tokens' concept | 4 | 0.5 | 0.75 |",
         "at 21.5 dB (PSNR), with a share of 0.9 of its codebook",
