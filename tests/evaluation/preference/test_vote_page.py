@@ -4,6 +4,7 @@ The browser's tests are skipped where no Chromium is on PATH.
 """
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from synthpairs.evaluation.preference.image_pairs import write_image_pairs
 from synthpairs.evaluation.preference.vote_page import read_saved_votes, write_vote_page
 from synthpairs.evaluation.preference.votes import VOTES, Vote, read_votes
 from tests.evaluation.preference.conftest import SECRET, is_red
+from tests.pipeline import ROOT
 
 SHOWN = "document.documentElement?.dataset.index === '{}'"
 
@@ -40,6 +42,13 @@ def test_the_page_reveals_no_origin_and_needs_no_network(image_pairs, folder):
     assert not any(word in text for word in ("synthetic", "://", SECRET))
     for pair in read_page(folder)["pairs"]:
         assert {origin(folder, pair, 0), origin(folder, pair, 1)} == {"synthetic", "real"}
+
+
+def test_the_page_has_the_colours_of_the_gallery(folder):
+    gallery = (ROOT / "synthpairs/report/gallery/page.css").read_text()
+    colours = re.findall(r"(--\w+): light-dark\((.+), (.+)\);", (folder / "vote.css").read_text())
+    assert colours
+    assert [name for name, *both in colours if re.findall(rf"{name}: (#\w+)", gallery) != both] == []
 
 
 def test_order_and_sides_are_drawn_for_each_voter(image_pairs, tmp_path):
