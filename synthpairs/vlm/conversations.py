@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from synthpairs.core.json_lists import read_records
+from synthpairs.core.untrusted_json import read_records
 from synthpairs.vlm.examples import Conversation
 from synthpairs.vlm.model import IMAGE_TOKEN
 from synthpairs.vlm.params import Instructions

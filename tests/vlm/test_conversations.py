@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synthpairs.core import json_lists
+from synthpairs.core import untrusted_json
 from synthpairs.vlm.conversations import read_conversations
 from synthpairs.vlm.examples import conversation_examples
 from synthpairs.vlm.params import Instructions
@@ -40,7 +40,7 @@ def corpus(tmp_path, png):
 
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
 def test_records_are_the_same_for_any_chunk_size(corpus, monkeypatch, chunk):
-    monkeypatch.setattr(json_lists, "CHUNK", chunk)
+    monkeypatch.setattr(untrusted_json, "CHUNK", chunk)
     turns = [one.turns for one in read_conversations(corpus, "finetune")]
     assert turns[:4] == [
         [{"question": "what?", "answer": "a dog"}, {"question": "and?", "answer": "no"}],

@@ -1,6 +1,5 @@
 """Readers of JSON Lines, of LLaVA's JSON lists, and of the JSON files of COCO, Karpathy's splits and SBU."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import zip_longest
@@ -10,7 +9,7 @@ from typing import Any
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import MAX_SHOWN, Fields, Row, column_names, lines, open_file
 from synthpairs.core.errors import error_line
-from synthpairs.core.json_lists import Record, first_answer, not_too_deep, read_member, read_records
+from synthpairs.core.untrusted_json import Record, first_answer, loads, read_member, read_records
 
 
 def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:
@@ -20,7 +19,7 @@ def read_jsonl(path: Path, source: Source, key: str) -> Iterator[Row]:
         if line.strip():
             where = f"{path} line {number}"
             try:
-                record = json.loads(not_too_deep(line))
+                record = loads(line)
             except ValueError as error:
                 yield Row(where, line.rstrip("\r\n")[:MAX_SHOWN], fault=error_line(error))
             else:

@@ -1,6 +1,5 @@
 """Readers of Parquet files, and of data sets in directories by Hugging Face's `datasets`."""
 
-import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,6 +12,7 @@ from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import Row, check_columns, column_names, until_broken
 from synthpairs.core.config import ParamsError
 from synthpairs.core.errors import error_line
+from synthpairs.core.untrusted_json import loads
 
 BATCH, IMAGE_BATCH = 1024, 16  # rows read at once, without and with images
 _KINDS = {"arrow", "csv", "imagefolder", "json", "parquet", "text"}  # that `datasets` reads as data alone
@@ -53,11 +53,9 @@ def _saved(folder: Path) -> dict[str, Any]:
 
     whole = folder / "dataset_dict.json"
     splits: dict[str, Any] = {}
-    for split in json.loads(_inside(whole, folder).read_bytes())["splits"] if whole.is_file() else [""]:
+    for split in loads(_inside(whole, folder).read_bytes())["splits"] if whole.is_file() else [""]:
         state = _inside(folder / split / "state.json", folder)
-        files = [
-            _inside(state.parent / file["filename"], folder) for file in json.loads(state.read_bytes())["_data_files"]
-        ]
+        files = [_inside(state.parent / file["filename"], folder) for file in loads(state.read_bytes())["_data_files"]]
         splits[split] = concatenate_datasets([Dataset.from_file(str(file)) for file in files])
     return splits
 

@@ -1,6 +1,5 @@
 """WebDataset reader: tar shards as img2dataset writes them, with samples of KEY.txt, KEY.json and KEY.jpg."""
 
-import json
 import re
 import tarfile
 from collections import deque
@@ -12,8 +11,8 @@ from typing import IO
 from synthpairs.captions.params import Source
 from synthpairs.captions.readers.rows import Fields, Row, open_file
 from synthpairs.core.errors import error_line
-from synthpairs.core.json_lists import not_too_deep
 from synthpairs.core.tar import MAX_BYTES, read_member, tar_members
+from synthpairs.core.untrusted_json import loads
 
 _IMAGES = ("jpg", "jpeg", "png", "webp")
 _NAME = re.compile(r"((?:.*/)?[^/.]*)\.?(.*)", re.DOTALL)  # key and extension, split at the base name's first dot
@@ -140,7 +139,7 @@ def _row(sample: _Sample, path: Path, source: Source, fields: Fields, extensions
     record = {}
     try:
         if "json" in members and (plain is None or source.columns.source is not None):
-            record = json.loads(not_too_deep(_decoded(members["json"])))
+            record = loads(_decoded(members["json"]))
         elif plain is None:
             raise ValueError(_no_caption(sample, extensions))
         if plain is not None and isinstance(record, dict):

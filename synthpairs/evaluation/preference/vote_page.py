@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import write_bytes
+from synthpairs.core.untrusted_json import loads
 from synthpairs.evaluation.preference.image_pairs import ImagePair
 from synthpairs.evaluation.preference.votes import Vote
 
@@ -39,10 +40,10 @@ def read_saved_votes(file: Path, image_pairs: Sequence[ImagePair]) -> tuple[list
     """
     by_id = {pair.couple: pair for pair in image_pairs}
     try:
-        saved = json.loads(file.read_bytes())
+        saved = loads(file.read_bytes())
         voter, choices = str(saved["voter"]), {str(pair): str(image) for pair, image in saved["votes"].items()}
         voter.encode()  # UnicodeEncodeError for a lone surrogate, which no file of votes can hold
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: not a file that the vote page saved ({error!r})") from None
     votes = []
     for pair_id, image in choices.items():

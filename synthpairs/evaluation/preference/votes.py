@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from sklearn.metrics import cohen_kappa_score
 
 from synthpairs.core.storage import write_bytes
+from synthpairs.core.untrusted_json import loads
 from synthpairs.evaluation.preference.measures import CHOICES, DECIMALS
 from synthpairs.evaluation.statistics import mean
 
@@ -65,8 +66,8 @@ def agreement(one: Sequence[str], other: Sequence[str]) -> dict[str, Any]:
 
 def _parse(line: bytes, where: str) -> Vote:
     try:
-        vote = Vote(**json.loads(line))
-    except (ValueError, TypeError, RecursionError) as error:
+        vote = Vote(**loads(line))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: not a vote ({error}); correct or delete the line") from None
     if not (isinstance(vote.couple, str) and isinstance(vote.voter, str)):
         raise ValueError(f"{where}: couple and voter must be text")

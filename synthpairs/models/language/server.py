@@ -21,6 +21,7 @@ import httpx2
 
 from synthpairs.core.schema import digest
 from synthpairs.core.storage import write_bytes
+from synthpairs.core.untrusted_json import loads
 from synthpairs.models.language.params import Served
 from synthpairs.runtime.progress import progress
 
@@ -214,12 +215,12 @@ class _Client:
 
     def _parse(self, content: bytes) -> Reply:
         try:
-            completion = json.loads(content)
+            completion = loads(content)
             choice = completion["choices"][0]
             texts = choice["message"]["content"] or "", str(completion.get("model") or self._model)
             text, model = (text.encode("utf-8", "replace").decode() for text in texts)  # JSON may hold lone surrogates
             return Reply(text, model, choice.get("finish_reason") == "length")
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             problem = f"no chat completion ({type(error).__name__}: {error}): {self._excerpt(content)}"
             raise httpx2.DecodingError(problem) from None
 

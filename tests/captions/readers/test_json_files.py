@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from synthpairs.core import json_lists
+from synthpairs.core import untrusted_json
 from tests.captions.readers.conftest import encoded, outcome, reasons
 
 
@@ -39,7 +39,7 @@ def test_llava_lists_do_not_depend_on_chunk_boundaries(indent, read, monkeypatch
     for ascii_only in (True, False):
         payload = json.dumps([record(text) for text in texts], indent=indent, ensure_ascii=ascii_only).encode()
         for chunk in (1, 2, 3, 5, 7, 64, 10_000):
-            monkeypatch.setattr(json_lists, "CHUNK", chunk)
+            monkeypatch.setattr(untrusted_json, "CHUNK", chunk)
             captions = read("a.json", b"\xef\xbb\xbf" + payload + b"\n", "llava")
             assert outcome(captions) == [(text, None) for text in texts]
 
@@ -65,7 +65,7 @@ def test_llava_lists_do_not_depend_on_chunk_boundaries(indent, read, monkeypatch
     ],
 )
 def test_a_faulty_record_does_not_affect_others(bad, fault, chunk, read, monkeypatch):
-    monkeypatch.setattr(json_lists, "CHUNK", chunk)
+    monkeypatch.setattr(untrusted_json, "CHUNK", chunk)
     good = [json.dumps(record(text)) for text in ("a cat", "a dog", "a bus", "a bus")]
     payload = f"[{good[0]},\n{bad},{bad},\n{good[1]}, {good[2]} {good[3]}, ]".encode()
     captions = read("a.json", payload, "llava")
@@ -93,16 +93,16 @@ def test_the_rest_of_a_truncated_list_is_one_row_and_so_is_the_start_of_a_second
     assert reasons(read("a.json", payload, "llava", text="text")) == expected
 
 
-DEEP = '{"text": "a dog", "x": ' + "[" * 990 + "]" * 990 + "}"
+DEEP = '{"text": "a dog", "x": ' + "[" * 990 + '{"text": "not a record"}' + "]" * 990 + "}"
 
 
 @pytest.mark.parametrize(
     ("kind", "payload"),
     [("jsonl", f'{DEEP}\n{{"text": "a cat"}}'), ("llava", f'[{DEEP}, {{"text": "a cat"}}]'),
-     ("coco", f'{{"annotations": [{DEEP}, {{"text": "a cat"}}]}}')],
+     ("coco", f'{{"annotations": [{DEEP}, {{"text": "a cat"}}]}}'), ("sbu", f'{{"text": [{DEEP}, "a cat"]}}')],
 )  # fmt: skip
 def test_a_deeply_nested_record_is_a_faulty_row(kind, payload, read):
-    """Wherever it is read: Python's decoder takes 990 levels less those of the calls around it."""
+    """And nothing else is, wherever it is read: Python's decoder takes 990 levels less those of the calls around it."""
 
     def rows(depth, calls=0):
         if calls:
@@ -110,8 +110,20 @@ def test_a_deeply_nested_record_is_a_faulty_row(kind, payload, read):
         levels = payload.replace("[" * 990, "[" * depth).replace("]" * 990, "]" * depth)
         return reasons(read("a.json", levels.encode(), kind, text="text"))
 
-    for depth, calls in itertools.product((990, 600, 100, 99), (0, 300)):
-        assert rows(depth, calls) == [None if depth == 99 else "unreadable", None]
+    for depth, calls in itertools.product((990, 600, 99, 98), (0, 300)):
+        assert rows(depth, calls) == ["unreadable" if depth > 98 or kind == "sbu" else None, None]
+
+
+def test_deep_nesting_beside_the_list_is_no_fault_of_it(read):
+    payload = f'{{"info": {DEEP}, "images": [{DEEP}, 1], "annotations": [{{"text": "a cat"}}], "more": {DEEP}}}'
+    assert outcome(read("a.json", payload.encode(), "coco", text="text")) == [("a cat", None)]
+
+
+def test_many_records_without_an_end_take_no_long_time(read):
+    start = time.monotonic()
+    rows = read("a.json", ("[" + ('{"text": ' + "[" * 1500 + ",") * 700).encode(), "llava", text="text")
+    assert reasons(rows) == ["unreadable"] * 700
+    assert time.monotonic() - start < 10
 
 
 def test_the_depth_of_one_record_is_no_fault_of_another(read):
@@ -154,7 +166,7 @@ COCO = {
 
 @pytest.mark.parametrize("chunk", [3, 10_000])
 def test_coco_annotations_share_the_images_that_they_name(chunk, read, tmp_path, monkeypatch):
-    monkeypatch.setattr(json_lists, "CHUNK", chunk)
+    monkeypatch.setattr(untrusted_json, "CHUNK", chunk)
     for name, colour in ("1.jpg", "red"), ("2.jpg", "blue"):
         (tmp_path / name).write_bytes(encoded(colour))
     texts = ["A cat", "A dog", "A bus", "A bus"]

@@ -1,4 +1,4 @@
-"""Streaming reader of JSON that is one long list, as LLaVA's records with `conversations`, or holds long lists, as COCO's."""
+"""JSON from outside, nested no deeper than LEVELS: `loads`, and a streaming reader of long lists, as LLaVA's and COCO's."""
 
 import codecs
 import json
@@ -31,22 +31,34 @@ class Record:
 
 
 class TooDeep(ValueError):
-    """JSON nested deeper than LEVELS, from the character `at` on."""
+    """JSON nested deeper than LEVELS, from the character `at` on; `end` is the value's, None where it is not known."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, end: int | None = None) -> None:
         super().__init__(f"nested deeper than {LEVELS} levels")
-        self.at = at
+        self.at, self.end = at, end
 
 
-def not_too_deep(text: str, at: int = 0, end: int | None = None) -> str:
-    """The text, if its JSON from `at` to `end` is nested no deeper than LEVELS; TooDeep otherwise, whatever calls it."""
-    if text.count("[", at, end) + text.count("{", at, end) > LEVELS:
-        depth = 0
-        for match in _NESTING.finditer(text, at, len(text) if end is None else end):
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
-            if depth > LEVELS:
-                raise TooDeep(match.start())
-    return text
+def loads(text: str | bytes) -> Any:
+    """The value of JSON from outside; ValueError for what is invalid or nested deeper than LEVELS, whatever calls it."""
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")  # as json.loads does
+    if deep := _too_deep(text):
+        raise TooDeep(deep)
+    return json.loads(text)
+
+
+def _too_deep(text: str, at: int = 0, end: int | None = None) -> int | None:
+    """Where JSON from `at` to `end` is first nested deeper than LEVELS."""
+    if text.count("[", at, end) + text.count("{", at, end) <= LEVELS:
+        return None
+    return next((match.start() for depth, match in _depths(text, at, end) if depth > LEVELS), None)
+
+
+def _depths(text: str, at: int, end: int | None) -> Iterator[tuple[int, re.Match[str]]]:
+    depth = 0
+    for match in _NESTING.finditer(text, at, len(text) if end is None else end):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        yield depth, match
 
 
 def read_records(file: IO[bytes], name: str) -> Iterator[Record]:
@@ -81,7 +93,10 @@ def read_member(file: IO[bytes], name: str, member: str) -> Iterator[Record]:
                     window.at, window.count, found = window.at + 1, 0, found or is_member
                     yield from (record for record in window.records() if is_member)
                 else:
-                    window.element()
+                    try:
+                        window.element()
+                    except TooDeep as error:
+                        window.skip(error)  # nothing of it is wanted
             window.at += 1
             fault = "more after the object's end" if window.next_after(_SPACE) else None
     except ValueError as error:
@@ -108,6 +123,7 @@ class _Window:
         self.text, self.at, self.ended = "", 0, False
         self.count = 0  # elements of the list so far
         self.first_keys: set[str] = set()  # first keys of the elements so far
+        self.valid = True  # until a bracket is never closed: then others are not looked for up to the file's end
 
     def read_on(self) -> None:
         """Drop the text before `at` and append a chunk of the file, or set `ended`."""
@@ -132,7 +148,7 @@ class _Window:
                 value = self.element()
             except ValueError as error:
                 after_fault, fault = True, f"{type(error).__name__}: {error}"
-                yield Record(self.count, fault=fault, text=self.skip(error.at if isinstance(error, TooDeep) else None))
+                yield Record(self.count, fault=fault, text=self.skip(error if isinstance(error, TooDeep) else None))
             else:
                 after_fault = False
                 yield Record(self.count, value)
@@ -150,11 +166,16 @@ class _Window:
             except (ValueError, RecursionError) as error:  # possibly because it continues in the next chunk
                 if self.ended or len(self.text) - self.at >= LONGEST:
                     read = None if isinstance(error, RecursionError) else getattr(error, "pos", self.at)
-                    not_too_deep(self.text, self.at, read)  # not in the elements after this one
+                    if deep := _too_deep(self.text, self.at, read):  # not in the elements after this one
+                        depths = _depths(self.text, self.at, None if read is None and self.valid else deep)
+                        close = next((match.end() for depth, match in depths if not depth), None)
+                        self.valid = close is not None
+                        raise TooDeep(deep, close) from None
                     raise
             else:
                 if end < len(self.text) or self.ended:  # a number at the end of the text may continue
-                    not_too_deep(self.text, self.at, end)
+                    if deep := _too_deep(self.text, self.at, end):
+                        raise TooDeep(deep, end)
                     self.at = end
                     first = next(iter(value), None) if isinstance(value, dict) else None
                     if first is not None and len(first) <= MAX_KEY and len(self.first_keys) < MAX_KEYS:
@@ -162,16 +183,19 @@ class _Window:
                     return value
             self.read_on()
 
-    def skip(self, deep: int | None = None) -> str:
-        """Skip invalid JSON, or what is nested too deep at `deep`, up to text that begins as the elements so far do; its start.
+    def skip(self, deep: TooDeep | None = None) -> str:
+        """Skip what is nested too deep, or invalid JSON up to text that begins as the elements so far do; returns its start.
 
         Brackets and quotes of invalid JSON do not show where it ends.
         """
+        shown = self.text[self.at : self.at + SHOWN]
+        if deep and deep.end:
+            self.at = deep.end
+            return shown
         begin = None if deep else _FIRST_KEY.match(self.text, self.at)
         keys = {json.dumps(key, ensure_ascii=False) for key in self.first_keys} | ({begin[1]} if begin else set())
         start = re.compile(rf"\{{\s*(?:{'|'.join(map(re.escape, sorted(keys)))})\s*:" if keys else r"\{")
-        shown = self.text[self.at : self.at + SHOWN]
-        self.at = deep or self.at + 1
+        self.at = deep.at if deep else self.at + 1
         while not (match := start.search(self.text, self.at)) and not self.ended:
             self.at = max(self.at, len(self.text) - SHOWN)  # it may begin in this chunk and end in the next
             self.read_on()
