@@ -119,8 +119,8 @@ def _finished(store: WorkStore, noun: str) -> dict[str, str]:
     """
     pieces: dict[str, str] = {}
     for path in sorted(store.path.glob("*.tar")):
-        listed = store.get_json(f"{path.name}.json", lambda value: isinstance(value, dict)) or {}
-        if listed.get("stat") == _stat(path):
+        listed = store.get_json(f"{path.name}.json", lambda value: isinstance(value["keys"], list) and "stat" in value)
+        if listed and listed["stat"] == _stat(path):
             keys = listed["keys"]
         else:
             keys = []
@@ -133,6 +133,7 @@ def _finished(store: WorkStore, noun: str) -> dict[str, str]:
             except (ValueError, KeyError) as error:
                 log.warning("%s is damaged and its %ss are made again (%s)", path, noun, error)
                 path.unlink()
+                path.with_suffix(".tar.json").unlink(missing_ok=True)
                 continue
             _list(store, path.name, keys)
         pieces |= dict.fromkeys(keys, path.name)
@@ -144,7 +145,8 @@ def _list(store: WorkStore, piece: str, keys: Sequence[str]) -> None:
 
 
 def _stat(path: Path) -> list[int]:
-    return [path.stat().st_size, path.stat().st_mtime_ns]
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _smallest(store: WorkStore) -> int | None:

@@ -188,6 +188,10 @@ def test_damaged_pieces_are_made_again(project):
     for piece, damaged in zip(pieces, (payload, b"", pieces[2].read_bytes()[:1024], zeros), strict=False):
         piece.write_bytes(damaged)
     (pieces[0].parent / "smallest_batch.json").touch()
+    for piece, listed in zip(pieces[4:], ("{}", '{"keys": 3, "stat": []}', "[]"), strict=True):
+        piece.with_suffix(".tar.json").write_text(listed)  # these pieces are whole
+    made(project / "other", ["another scribble"])
+    assert all(listed.with_suffix("").exists() for listed in pieces[0].parent.glob("*.tar.json"))
     assert made(project / "out")[1] == {"reused": 28 - 4 * 4}
     assert contents(project / "out") == whole
 
