@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,9 @@ def run_lm_eval(
     """Results of `external_benchmarks.tokens`, asked by the chat template, and of `.text`; ValueError for an unknown task."""
     results = HarnessResults()
     if not (asked := {key: tasks for key in ("tokens", "text") if (tasks := getattr(external, key))}):
-        return results  # it takes lm-eval seconds to list its tasks
-    included = [CAPTIONING] + ([Path(external.include).absolute()] if external.include else [])
-    manager, owners = TaskManager(include_path=included), _local_owners()  # `datasets` looks into the working directory
+        return results
+    manager = _task_manager(Path(external.include).absolute() if external.include else None)
+    owners = _local_owners()  # `datasets` looks into the working directory
     for key, tasks in asked.items():
         if unknown := [task for task in tasks if task not in manager.all_tasks]:
             raise ValueError(f"params.yaml: external_benchmarks.{key}: lm-eval has no task {unknown[0]!r}")
@@ -95,6 +96,12 @@ def run_lm_eval(
         for task in tasks:
             results |= harness_results(task, evaluated, evaluated["samples"], f"lm-eval {version('lm-eval')}", params)
     return results
+
+
+@cache
+def _task_manager(include: Path | None) -> TaskManager:
+    """lm-eval's tasks with ours and those in the directory `include`; listing them takes seconds."""
+    return TaskManager(include_path=[CAPTIONING, *filter(None, [include])])
 
 
 def _score_captions(samples: list[dict]) -> None:
