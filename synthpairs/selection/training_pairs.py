@@ -39,14 +39,14 @@ def with_pictures(pairs: pd.DataFrame, data: Path) -> Iterator[tuple[str, str, S
 
 
 def generated_images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, bytes]]:
-    """(key, encoded image) of candidates (key, shard), shard by shard; FileNotFoundError for a shard that is not there."""
+    """(key, encoded image) of candidates (key, shard) that have one, by shard; FileNotFoundError for a missing shard."""
     for shard, group in rows.groupby("shard"):
         path, wanted = data / "images" / str(shard), set(group["key"])
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing: run `dvc repro images` first")
         for key, members in read_shard(path):
-            if key in wanted:
-                yield key, image_member(members) or b""
+            if key in wanted and (image := image_member(members)):
+                yield key, image
 
 
 def originals(

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synthpairs.core.images import image_member
 from synthpairs.core.schema import CONTAMINATION, digest
-from synthpairs.core.storage import WorkStore, file_sha256, read_shard, read_table, write_table
+from synthpairs.core.storage import WorkStore, file_sha256, read_table, write_table
 from synthpairs.evaluation.contamination.hashing import near_groups, nearest
 from synthpairs.evaluation.contamination.inspection import Inspector, load_inspector
 from synthpairs.evaluation.contamination.overlap import NgramIndex, References, read_references, words_of
 from synthpairs.evaluation.contamination.params import Contamination
 from synthpairs.runtime.progress import progress
 from synthpairs.scoring.params import Scores
-from synthpairs.selection.training_pairs import keyed, originals
+from synthpairs.selection.training_pairs import generated_images, keyed, originals
 
 UNREADABLE = "unreadable"
 DUPLICATE = "near-duplicate"
@@ -100,9 +99,8 @@ def _images(rows: pd.DataFrame, data: Path) -> Iterator[tuple[str, Iterable[tupl
     """Images by shard, then of real pairs by chunk: digest of the content, (key, encoded image) pairs, all keys."""
     synthetic = rows["origin"] == "synthetic"
     for shard, part in rows[synthetic].groupby("shard"):
-        path, wanted = data / "images" / str(shard), set(part["key"])
-        images = ((key, image_member(files)) for key, files in read_shard(path) if key in wanted)
-        yield digest("shard", file_sha256(path), sorted(wanted)), images, wanted
+        sha256, wanted = file_sha256(data / "images" / str(shard)), set(part["key"])
+        yield digest("shard", sha256, sorted(wanted)), generated_images(part, data), wanted
     wanted = set(rows.loc[~synthetic, "key"])
     # Of equal captions the first picture, as the arm `real` trains on.
     real = (pair for pair in keyed(originals(data, wanted)) if pair[0] in wanted)
