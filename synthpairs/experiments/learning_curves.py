@@ -141,12 +141,12 @@ def _trial(name: str, config: LearningCurvesConfig, rows: pd.DataFrame, work: Pa
         if name in (FEW, REGENERATED):
             arm, data = BASELINE, control_data(name, data, config.generate_tokens, config.mixing.seed, work)
         pairs, _ = token_training_set(arm, config.mixing, data, config.resampler.tokenizer)
-        metrics = pretrain_tokens(pairs, config.vlm, config.resampler, config.pretrain, work / "pretrained", save)
-        if not all((work / str(step)).exists() for step in config.steps[:-1]):
-            raise ValueError(
-                f"{name}: pairs are skipped ({metrics['skipped']}), so pretraining ends at step {metrics['steps']}, "
-                f"not {config.steps[-1]}: mend these captions, or increase pretrain_tokens.max_length in params.yaml"
-            )
+        pretrain_tokens(pairs, config.vlm, config.resampler, config.pretrain, work / "pretrained", save)
+    if missing := [step for step in config.steps[:-1] if not (work / str(step)).exists()]:
+        raise ValueError(
+            f"{name}: pairs are skipped, so pretraining ends before step {missing[0]} of {config.steps[-1]}: mend these "
+            "captions, or increase pretrain_tokens.max_length in params.yaml"
+        )
     # Of ten million pairs some are skipped, and pretraining ends some steps earlier: its end is the last point all the same.
     shutil.copytree(work / "pretrained", work / str(config.steps[-1]), dirs_exist_ok=True)
     tables = [caption_answers(work / str(step), config, rows, work).assign(task=str(step)) for step in config.steps]
