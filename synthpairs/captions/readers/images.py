@@ -34,8 +34,8 @@ def original(cell: Any, folder: Path, side: int) -> bytes | None:
         raise ValueError(f"picture: {error}") from None
     with Image.open(io.BytesIO(payload)) as image:
         jpeg = image.format in _JPEGS
-        upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        if jpeg and upright and image.mode in ("RGB", "L") and min(image.size) <= side:
+        kept = jpeg and image.mode in ("RGB", "L") and min(image.size) <= side
+        if kept and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:  # getexif decodes a PNG
             return payload
     scale = min(1.0, side / min(whole.size))
     small = whole.resize((round(whole.width * scale), round(whole.height * scale)), Image.Resampling.LANCZOS)
