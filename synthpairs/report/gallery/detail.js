@@ -50,7 +50,7 @@ function fields(row) {
     .map(([field, label]) => {
       const value = row[field];
       const text = field in DIGITS ? fixed(value, DIGITS[field]) : Array.isArray(value) ? value.join(", ") : String(value);
-      const told = field === "reason" ? element("dd", { title: value }, inWords(value)) : element("dd", {}, text);
-      return element("div", {}, element("dt", {}, label), told);
+      const cell = field === "reason" ? element("dd", { title: value }, inWords(value)) : element("dd", {}, text);
+      return element("div", {}, element("dt", {}, label), cell);
     });
 }
