@@ -44,9 +44,10 @@ function card(row) {
       element("span", {}, row.rank === null ? "" : `#${row.rank}`)));
 }
 
-/* Why a caption was rejected: in words, with the filter's name on hover, and the number behind it. */
+/* Why a caption was rejected: in words, with the filter's name on hover, and the number behind it, on hover all of it. */
 function why(row) {
-  return element("span", { className: "why", title: row.reason }, element("b", {}, inWords(row.reason)), row.detail);
+  const reason = element("b", { title: row.reason }, inWords(row.reason));
+  return element("span", { className: "why", title: row.detail }, reason, row.detail);
 }
 
 /* The scores, each with its name. */

@@ -322,7 +322,8 @@ def test_reasons_are_said_in_words_with_the_filter_on_hover(browser, page, rows)
     browser.open(page, f"#status=rejected:exact_duplicate&pair={row['id']}")
     assert texts(browser, "#pairs .why") == ["exact duplicateas kept"]
     titled = "[...document.querySelectorAll('[title=exact_duplicate]')].map((one) => one.tagName)"
-    assert browser.run(titled) == ["OPTION", "SPAN", "DD"]
+    assert browser.run(titled) == ["OPTION", "B", "DD"]
+    assert browser.run("document.querySelector('#pairs .why').title") == "as kept"
     assert texts(browser, ".sibling[aria-current] .name") == ["caption, rejected: exact duplicate"]
     browser.open(page, "#q=exact+duplicate")
     assert int(browser.state("shown")) == 1
