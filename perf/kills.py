@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from synthpairs.cli.clean import work_stores
 from synthpairs.core.config import read_mapping
 from synthpairs.core.storage import file_sha256
 from synthpairs.runtime.dvc_files import damaged_dvc_files
@@ -80,11 +81,12 @@ def _ended(project: Path, stage: str, way: str, limit: float | None, count: Coun
     left = _processes(project)
     for one in left:
         one.kill()
-    # A killed process is gone from the list a moment before its locks are.
-    wait = ["flock", "--wait", str(GRACE_S)]
-    locks = [subprocess.run([*wait, path, "true"]) for path in project.glob(".dvc/tmp/work/**/.lock")]
-    count.update({"kills": 1, "processes": len(left), "locks": sum(lock.returncode for lock in locks)})
+    deadline = time.monotonic() + GRACE_S
     with contextlib.chdir(project):
+        # A killed process is gone from the list a moment before its locks are.
+        while (locks := sum(store.in_use for store in work_stores())) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        count.update({"kills": 1, "processes": len(left), "locks": locks})
         for line in damaged_dvc_files(read_mapping(), Path("dvc.yaml")):
             count["cut files of DVC"] += 1
             subprocess.run(line.split("`")[1], shell=True, check=True)  # as the line says
