@@ -21,6 +21,13 @@ from tests.chat import ChatServer
 collect_ignore = ["flows", "hostile", "rehearsal"]  # they take minutes; make names each folder, so that it is collected
 
 
+def pytest_collection_modifyitems(items):
+    """Flows and rehearsals wait for the whole pipeline."""
+    for item in items:
+        if item.path.parent.name in ("flows", "rehearsal"):
+            item.add_marker(pytest.mark.timeout(3000))
+
+
 @pytest.fixture(scope="session")
 def tiny_generator(tmp_path_factory):
     """Directory of a StableDiffusionXLPipeline with one text encoder: 0.2M parameters, images of 32 pixels."""

@@ -1,17 +1,9 @@
 """One run of the whole pipeline with the smallest params, which all flows share; it takes minutes."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.flows import project
 from tests.pipeline import read_stages
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(3000))
 
 
 @pytest.fixture(scope="session")

@@ -24,12 +24,6 @@ def pytest_addoption(parser):
     parser.addoption("--lmms-eval", action="store_true", help="ask the trained models POPE through lmms-eval (6 GB)")
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(3000))
-
-
 @dataclass(frozen=True)
 class Rehearsal:
     """The project after `dvc repro`, what `doctor` said before, and what the hub sent."""
