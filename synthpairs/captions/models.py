@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synthpairs.captions.params import CaptionParams
 from synthpairs.core.storage import file_sha256
-from synthpairs.models.hub import hub_record, licence
+from synthpairs.models.hub import hub_record, with_licences
 from synthpairs.models.language.kenlm import Kenlm, kenlm_folder
 from synthpairs.models.language.server import Server
 
@@ -50,12 +50,11 @@ def load_models(params: CaptionParams, writes: bool = False) -> Models:
         folder = language_model_folder(params.llm, "captions.llm")
         lm = load(folder)
         folders["llm"] = params.llm, folder
-    records = {key: hub_record(name, folder) for key, (name, folder) in folders.items()}
     return Models(
         lm=lm,
         weights=file_sha256(folders["llm"][1]) if lm else None,
         kenlm=kenlm,
         server=server,
         blip=blip,
-        hub={key: record | {"licence": licence(record["model"])} for key, record in records.items() if record},
+        hub=with_licences({key: hub_record(name, folder) for key, (name, folder) in folders.items()}),
     )

@@ -5,7 +5,7 @@ A revision is a commit, a tag or a branch (`refs/pr/N` too); the commit that it 
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -113,6 +113,11 @@ def hub_record(name: str, folder: Path) -> dict[str, str] | None:
         source = json.loads((folder / CONVERTED).read_text())
         name, commit = source["model"], source["commit"]
     return {"model": name, "commit": commit, "sha256": file_sha256(folder)}
+
+
+def with_licences(records: Mapping[str, dict[str, str] | None]) -> dict[str, dict[str, str]]:
+    """Each record of a hub model, by key, with the model's licence; what has no record is left out."""
+    return {key: record | {"licence": licence(record["model"])} for key, record in records.items() if record}
 
 
 def snapshot_commit(folder: Path) -> str:

@@ -28,7 +28,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from synthpairs.core.determinism import best_device, cast_for_compute
-from synthpairs.models.hub import licence
+from synthpairs.models.hub import with_licences
 from synthpairs.vlm.params import Resampler, Vlm
 from synthpairs.vlm.parts import load_clip_tower, load_llm, load_text_tokenizer, part_record, round_weights
 
@@ -70,8 +70,7 @@ def part_names(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, str]:
 
 def hub_parts(vlm: Vlm, resampler: Resampler | None = None) -> dict[str, Any]:
     """Metrics that record the hub models among the parts: `hub`, by key; nothing when all parts are directories."""
-    records = {key: part_record(name, key) for key, name in part_names(vlm, resampler).items()}
-    records = {key: record | {"licence": licence(record["model"])} for key, record in records.items() if record}
+    records = with_licences({key: part_record(name, key) for key, name in part_names(vlm, resampler).items()})
     return {"hub": records} if records else {}
 
 
