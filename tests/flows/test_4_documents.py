@@ -36,6 +36,7 @@ NOT_RUN = {
     "ray start *": "needs a cluster; see tests/runtime/engine",
     "torchrun *": "needs several machines; see tests/runtime/test_launch.py",
     "uv pip install *": "installs libraries that are not pinned",
+    "uv venv *": "is for them",
     "python -m synthpairs safetensors *": "downloads from a hub; `make rehearse` runs it",
 }
 

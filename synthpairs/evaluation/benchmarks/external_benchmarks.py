@@ -29,7 +29,7 @@ from synthpairs.core.storage import WorkStore, file_sha256
 from synthpairs.evaluation.benchmarks.answers import LoadedVlm
 from synthpairs.evaluation.benchmarks.cider import cider_scores
 from synthpairs.evaluation.benchmarks.harness_results import HarnessResults, harness_results
-from synthpairs.evaluation.benchmarks.lmms_environment import LOCK, lmms_python, lmms_version
+from synthpairs.evaluation.benchmarks.lmms_environment import LOCK, lmms_engine, lmms_python
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def run_lmms_eval(folder: Path, external: ExternalBenchmarks, params: Benchmark)
     if include and not include.is_dir():
         raise FileNotFoundError(f"params.yaml: external_benchmarks.include: {include} is not a directory")
     python = lmms_python()
-    engine = f"lmms-eval {lmms_version(python)}"
+    engine = lmms_engine(python)
     inputs = (engine, file_sha256(LOCK), file_sha256(RUNNER), file_sha256(folder), external.limit, params.batch_size)
     store = WorkStore("benchmark", digest(*inputs, include and file_sha256(include)))
     results = HarnessResults()

