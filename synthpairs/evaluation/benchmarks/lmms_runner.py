@@ -56,7 +56,7 @@ class VllmLlava(Bounded, vllm.VLLM):
     client: Any
 
     def __init__(self, pretrained: str, batch_size: int, **_: Any) -> None:
-        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # its engine's process would outlive this one
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # one process, which ends with its stage
         super().__init__(
             pretrained,
             batch_size=batch_size,
