@@ -60,7 +60,8 @@ function apply(top = true) {
     if (field.value !== state[name]) field.value = state[name] = DEFAULTS[name]; // a link from another data set
   }
   document.getElementById("seeded").hidden = state.sort !== "random";
-  form.elements.sort.disabled = state.view === "concepts"; // worst first, always
+  form.elements.sort.disabled = state.view === "concepts"; // by CLIP, always
+  if (form.elements.sort.disabled) form.elements.sort.value = "clip-low";
   const used = FILTERS.filter((name) => state[name]).length;
   document.getElementById("clear").disabled = !used;
   fold.textContent = `Filter and sort${used ? ` (${plural(used, "filter")})` : ""}`;

@@ -80,12 +80,13 @@ function sorted(sort, seed) {
   return byKey((row) => (row[field] === null ? Infinity : sign * row[field])); // rows without a number are last
 }
 
-/* Rows by ascending key, then score, then id: the same in every browser. */
+/* Rows by ascending key, then score, then CLIP (real pairs have no score), then id: the same in every browser. */
 function byKey(key) {
   return rows
     .map((row) => ({ row, key: key(row) }))
     .sort((one, other) => compare(one.key, other.key)
-      || compare(other.row.score ?? -Infinity, one.row.score ?? -Infinity) || compare(one.row.id, other.row.id))
+      || compare(other.row.score ?? -Infinity, one.row.score ?? -Infinity)
+      || compare(other.row.clip ?? -Infinity, one.row.clip ?? -Infinity) || compare(one.row.id, other.row.id))
     .map(({ row }) => row);
 }
 

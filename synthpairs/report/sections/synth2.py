@@ -31,6 +31,7 @@ DRAWS = {
     "synthetic_pairs": "different generated pairs",
 }
 CLAIMS = {"learning_curves": fewer_steps, "speed": faster}
+EXPERIMENTS = ", which the [learning curves](experiments/learning_curves.md) show for three seeds"
 Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of each pair, by the pairs' keys
 
 
@@ -72,7 +73,11 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
 def _verdict(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
     """QUESTION with its answer, the other questions with theirs, and the arms' values."""
     mixed = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)]
-    answer = f"With them a model is {standing(mixed, MIXED)} than without." if len(mixed) else "Not answered here."
+    answer = (
+        f"In this run a model with them is {standing(mixed, MIXED)} than without."
+        if len(mixed)
+        else "Not answered here."
+    )
     answers = bullets(_answers(results, compared, tested, key_tasks))
     return "\n\n".join([f"{QUESTION} {answer}", answers, tables.values_table(results)])
 
@@ -140,7 +145,7 @@ def _sizes(results: Synth2Results) -> str:
         parts.append(f"`{arm}` on {' and '.join(pairs)}")
     return (
         f"Each arm is one training run with one seed: {'; '.join(parts)}. The intervals cover the sampling of questions, not the "
-        "variance between trainings."
+        "variance between trainings" + EXPERIMENTS * bool(results.experiments) + "."
     )
 
 
