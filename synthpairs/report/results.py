@@ -109,7 +109,7 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
     real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs", ["key", "text", "concept"])
     metrics = {stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES}
     measured = {}
-    if "scenes" in metrics["encode_real_pairs"]:  # no deps of stage `report`: DVC would run the experiments first
+    if "scenes" in metrics["encode_real_pairs"]:
         paths = (reports / "experiments" / f"{name}.json" for name in ("learning_curves", "speed"))
         measured = {path.stem: read_json(path, "") for path in paths if path.exists()}
     return Synth2Results(
