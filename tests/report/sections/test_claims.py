@@ -28,6 +28,18 @@ def test_captions_are_judged_by_the_paired_interval(synth2_results, real, mixed,
     assert claim(synth2_results, CAPTIONS, answers=answers).verdict == verdict
 
 
+def test_coco_stands_for_itself_where_it_was_asked(synth2_results):
+    results = replace(
+        synth2_results,
+        results=synth2_results.results.replace({"task": {"desk_caption": "coco_caption"}}),
+        answers={
+            arm: table.replace({"task": {"desk_caption": "coco_caption"}})
+            for arm, table in synth2_results.answers.items()
+        },
+    )
+    assert claim(results, CAPTIONS).here.startswith("coco_caption, ")
+
+
 def test_without_both_arms_captions_are_not_measured(made_project):
     results = read_synth2_results(["genpair"], made_project)
     assert claim(results, CAPTIONS, comparisons=[]).verdict == UNMEASURED
