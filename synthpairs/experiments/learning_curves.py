@@ -23,8 +23,8 @@ from synthpairs.evaluation.benchmarks.answers import answer_first
 from synthpairs.evaluation.benchmarks.external_benchmarks import run_lm_eval
 from synthpairs.evaluation.benchmarks.params import Benchmark, ExternalBenchmarks
 from synthpairs.experiments.params import LearningCurves
-from synthpairs.experiments.results import CAPTIONING, CIDER, compare
-from synthpairs.experiments.token_controls import FEW, REGENERATED, control_data
+from synthpairs.experiments.results import CAPTIONING_TASKS, CIDER, FEW, REGENERATED, compare
+from synthpairs.experiments.token_controls import control_data
 from synthpairs.experiments.trials import Trial, TrialConfig, run_trials
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.selection.mixing import Mixing, token_training_set
@@ -56,7 +56,7 @@ class LearningCurvesConfig(TrialConfig):
     @property
     def task(self) -> str:
         """The first captioning task of `external_benchmarks.tokens`; without one, our own."""
-        return next((task for task in self.external_benchmarks.tokens if task in CAPTIONING), TASK)
+        return next((task for task in self.external_benchmarks.tokens if task in CAPTIONING_TASKS), TASK)
 
     @property
     def steps(self) -> list[int]:

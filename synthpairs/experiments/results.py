@@ -19,11 +19,12 @@ DECIMALS = 6
 COLUMNS = 2  # of a figure's panels, at most
 ZERO_SHOT, UNSEEN, GAP = "naming", "naming_unseen", "style_gap"  # tasks of `strategies`, see there
 LOSS, PREFERENCE, CONTROL = "text_loss", "preference", "control"  # tasks of `seeds`, see there
+FEW, REGENERATED = "few-real", "regenerated"  # control sets of `learning_curves`, see token_controls
 Measure = tuple[str, tuple[float, float]]  # its name, and the least and the largest score of an item
 CIDER: Measure = ("cider_d", (0.0, 10.0))
-CAPTIONING = ("desk_caption", "coco_caption", "flickr30k_caption")
+CAPTIONING_TASKS = ("coco_caption", "flickr30k_caption", "desk_caption")  # the paper's first
 MEASURES: Mapping[str, Measure] = {
-    **dict.fromkeys(CAPTIONING, CIDER),
+    **dict.fromkeys(CAPTIONING_TASKS, CIDER),
     GAP: ("accuracy lost", (-1.0, 1.0)),
     LOSS: ("nats per token", (0.0, 100.0)),
     PREFERENCE: ("win rate", (0.0, 1.0)),

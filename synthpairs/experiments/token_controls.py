@@ -12,11 +12,10 @@ import pandas as pd
 
 from synthpairs.core.schema import REAL_PAIRS
 from synthpairs.core.storage import read_table, write_bytes, write_table
+from synthpairs.experiments.results import REGENERATED
 from synthpairs.generation.masked.make import make_token_grids
 from synthpairs.generation.masked.params import GenerateTokens
 from synthpairs.generation.masked.tokens import read_token_grids
-
-FEW, REGENERATED = "few-real", "regenerated"
 
 
 def control_data(control: str, data: Path, generate: GenerateTokens, seed: int, work: Path) -> Path:

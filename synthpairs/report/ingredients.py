@@ -45,11 +45,8 @@ def _unpacked(made: Mapping[str, str], source: GgufSource) -> dict[str, str]:
     if not any(code(LLM) in value for value in made.values()):
         return {}
     package = model_package(source.package, "language_model.package")
-    return {
-        code(
-            LLM
-        ): f"{code(source.file)} of the package {code(package.package)} {package.version} on PyPI, {package.licence}"
-    }
+    origin = f"{code(source.file)} of the package {code(package.package)} {package.version} on PyPI, {package.licence}"
+    return {code(LLM): origin}
 
 
 def section(

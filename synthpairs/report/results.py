@@ -24,6 +24,7 @@ SYNTH2_STAGES = (
 )  # with one metrics file each
 REAL, MIXED, SYNTHETIC = "real-tokens", "genpair", "synthetic"  # arms of the Synth2 route; REAL is the baseline
 NUMBERS = ("metric", "higher_is_better", "value", "low", "high", "n")  # of a benchmark's result
+EXPERIMENTS = {"learning_curves": "make experiments", "speed": "make speed"}  # that test claims, and what makes them
 KEPT, REJECTED = ["uid", "source", "drawings"], ["uid", "text", "source", "reason", "detail"]  # of the caption tables
 RESULTS = ["arm", "task", *NUMBERS, "blind_value", "blind_low", "blind_high"]
 
@@ -74,9 +75,7 @@ class Synth2Results(ArmResults):
     generated: pd.DataFrame  # has also uid, which the candidates of a caption share
     real: pd.DataFrame  # pairs that the arms are trained on
     diversity: dict[str, Any]
-    experiments: dict[
-        str, Any
-    ]  # of claims that no run tests, by file name; none but at desk scale, whose results are in git
+    experiments: dict[str, Any]  # of claims that no run tests, by name; at desk scale alone, whose results are in git
 
 
 def read_synthvlm_results(arms: Sequence[str], root: Path = Path()) -> SynthVLMResults:
@@ -108,17 +107,15 @@ def read_synth2_results(arms: Sequence[str], root: Path = Path()) -> Synth2Resul
     generated = read_table(data / "generated_tokens/manifest.parquet", "dvc repro generate_tokens")
     real = read_table(data / "real_pairs/pairs.parquet", "dvc repro encode_real_pairs", ["key", "text", "concept"])
     metrics = {stage: read_json(root / METRICS / f"{stage}.json", f"dvc repro {stage}") for stage in SYNTH2_STAGES}
-    measured = {}
-    if "scenes" in metrics["encode_real_pairs"]:
-        paths = (reports / "experiments" / f"{name}.json" for name in ("learning_curves", "speed"))
-        measured = {path.stem: read_json(path, "") for path in paths if path.exists()}
+    desk = "scenes" in metrics["encode_real_pairs"]
+    made_by = {reports / f"experiments/{name}.json": command for name, command in EXPERIMENTS.items() if desk}
     return Synth2Results(
         **_arm_results(arms, arms, root, "_tokens"),
         metrics=metrics,
         generated=generated[["key", "uid", "text", "concept"]],
         real=real,
         diversity=read_json(reports / "diversity.json", "dvc repro diversity", ["too_few"]),
-        experiments=measured,
+        experiments={path.stem: read_json(path, command) for path, command in made_by.items() if path.exists()},
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from synthpairs.core.markdown import markdown_table
-from synthpairs.experiments.token_controls import FEW, REGENERATED
+from synthpairs.experiments.results import FEW, REGENERATED
 from synthpairs.report.experiments.tables import RULE, differences_table, values_table, verdict
 from synthpairs.report.results import MIXED, REAL, SYNTHETIC
 from synthpairs.report.sections.claims import HOLDS, Claim

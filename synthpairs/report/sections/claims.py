@@ -8,6 +8,7 @@ import pandas as pd
 
 from synthpairs.core.markdown import markdown_table
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
+from synthpairs.experiments.results import CAPTIONING_TASKS
 from synthpairs.report.results import MIXED, REAL, Synth2Results
 from synthpairs.report.tables import estimate, listed, number
 
@@ -58,7 +59,7 @@ def claims_text(results: Sequence[Claim]) -> str:
 def _captioning(results: Synth2Results, compared: pd.DataFrame) -> Claim:
     claim, paper = "better captions with generated pairs mixed in", "COCO CIDEr 22.1 without, 33.4 with"
     rows = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)].set_index("task")
-    task = next((name for name in ("coco_caption", "flickr30k_caption", CAPTIONING) if name in rows.index), "")
+    task = next((name for name in CAPTIONING_TASKS if name in rows.index), "")
     if not task:
         here = f"not evaluated for both arms `{MIXED}` and `{REAL}`"
         return Claim(claim=claim, paper=paper, here=here, verdict=UNMEASURED)

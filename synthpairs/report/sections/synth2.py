@@ -30,8 +30,8 @@ DRAWS = {
     "synthetic_draws": "draws of generated pairs",
     "synthetic_pairs": "different generated pairs",
 }
+UNMEASURED = "Fewer steps and faster training are measured by `make experiments` and `make speed`."
 CLAIMS = {"learning_curves": fewer_steps, "speed": faster}
-EXPERIMENTS = ", which the [learning curves](experiments/learning_curves.md) show for three seeds"
 Decode = Callable[[Sequence[str]], Sequence[bytes]]  # PNG of the VQ tokens of each pair, by the pairs' keys
 
 
@@ -56,9 +56,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         *_arms(results, compared, drawn),
         "### Claims of the paper",
         claims_table(tested),
-        ""
-        if results.experiments
-        else "Fewer steps and faster training are measured by `make experiments` and `make speed`.",
+        *([] if results.experiments else [UNMEASURED]),
         "### From class names to pairs",
         *_funnel(results),
         "### The masked generator",
@@ -67,17 +65,15 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         "### Diversity of the captions",
         *captions,
     ]
-    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(filter(None, parts)), drawn
+    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(parts), drawn
 
 
 def _verdict(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
     """QUESTION with its answer, the other questions with theirs, and the arms' values."""
     mixed = compared[(compared["one"] == MIXED) & (compared["other"] == REAL)]
-    answer = (
-        f"In this run a model with them is {standing(mixed, MIXED)} than without."
-        if len(mixed)
-        else "Not answered here."
-    )
+    answer = "Not answered here."
+    if len(mixed):
+        answer = f"In this run a model with them is {standing(mixed, MIXED)} than without."
     answers = bullets(_answers(results, compared, tested, key_tasks))
     return "\n\n".join([f"{QUESTION} {answer}", answers, tables.values_table(results)])
 
@@ -143,9 +139,15 @@ def _sizes(results: Synth2Results) -> str:
             if counts[f"{key}_pairs"]
         ]
         parts.append(f"`{arm}` on {' and '.join(pairs)}")
+    curves = results.experiments.get("learning_curves")
+    shown = (
+        f", which the [learning curves](experiments/learning_curves.md) show for {len(curves['seeds'])} seeds"
+        if curves
+        else ""
+    )
     return (
         f"Each arm is one training run with one seed: {'; '.join(parts)}. The intervals cover the sampling of questions, not the "
-        "variance between trainings" + EXPERIMENTS * bool(results.experiments) + "."
+        f"variance between trainings{shown}."
     )
 
 
