@@ -34,9 +34,7 @@ def test_a_stages_deps_are_the_packages_that_its_code_lies_in(stages):
     problems = []
     made = {out for stage in stages for out in stage.cached | stage.uncached}
     for stage in stages:
-        if stage.address.startswith("experiments/"):
-            needed = {stage.module.as_posix(), "synthpairs"}
-        elif stage.module.parts[0] == "desk_models":  # in folders outside of its repository DVC would hash __pycache__
+        if stage.module.parts[0] == "desk_models":  # in folders outside of its repository DVC would hash __pycache__
             needed = {path.as_posix() for path in import_closure(stage.module)}
         else:
             needed = code_deps(stage.module)

@@ -13,6 +13,8 @@ from synthpairs.report.results import ArmResults, SynthVLMResults
 from synthpairs.selection.params import Select
 from synthpairs.selection.ranking import fused_score
 
+YES_NO = ["task", "arm", "n", "accuracy", "precision", "recall", "F1", "share of yes"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreStatistics:
@@ -99,6 +101,27 @@ def paired_differences(
     table["p"] = holm(list(table["p"]))
     significant = [shown(row["p"], row["low"], row["high"]) for row in table.to_dict("records")]
     return table.assign(better=table["better"].where(significant, ""))
+
+
+def yes_no_measures(results: ArmResults) -> pd.DataFrame:
+    """POPE's measures (Li et al. 2023, 2305.10355) on the tasks that every arm answers by yes or no.
+
+    Columns: task, arm, n, accuracy; precision, recall and F1 of `yes`, NaN where none was said or right; share of yes.
+    """
+    measures = []
+    for arm, table in results.answers.items():
+        for task, answers in table[~table["blind"].astype(bool)].groupby("task"):
+            said, right = answers["prediction"].str.lower(), answers["score"] == 1
+            if not set(said) <= {"yes", "no"}:
+                continue
+            yes, truly = said == "yes", (said == "yes") == right
+            precision, recall = truly[yes].mean(), yes[truly].mean()
+            f1 = 2 * precision * recall / (precision + recall)
+            measures.append([task, arm, len(said), right.mean(), precision, recall, f1, yes.mean()])
+    table = pd.DataFrame(measures, columns=YES_NO)
+    return table[table.groupby("task")["arm"].transform("size") == len(results.answers)].sort_values(
+        "task", kind="stable"
+    )
 
 
 def funnel(results: SynthVLMResults) -> pd.DataFrame:

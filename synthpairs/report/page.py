@@ -7,7 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from synthpairs.report import figures, grids, samples, tables
-from synthpairs.report.analysis import against_blind, concept_means, differences, funnel, rejections, score_statistics
+from synthpairs.report.analysis import (
+    against_blind,
+    concept_means,
+    differences,
+    funnel,
+    rejections,
+    score_statistics,
+    yes_no_measures,
+)
 from synthpairs.report.comparison.revisions import outdated_lines
 from synthpairs.report.params import Report
 from synthpairs.report.preset import preset_lines
@@ -97,6 +105,7 @@ def _arms(results: SynthVLMResults, compared: pd.DataFrame, select: Select, draw
         "show with a power of 80% before the correction.",
         folded("Differences between the arms", tables.differences_table(compared)),
         folded("By kind of question", tables.categories_table(results)),
+        tables.yes_no_table(yes_no_measures(results)),
         folded("Training metrics", tables.trainings_table(results)),
     ]
 

@@ -140,6 +140,14 @@ def categories_table(results: ArmResults) -> str:
     return markdown_table(["task", "kind", "n", *results.evaluated], rows, words=range(2))
 
 
+def yes_no_table(measures: pd.DataFrame) -> str:
+    """Answers of yes or no, with the columns of `analysis.yes_no_measures`; empty where no task has them."""
+    if measures.empty:
+        return ""
+    rows = [[task, arm, *map(number, numbers)] for task, arm, *numbers in measures.itertuples(index=False)]
+    return folded("Answers of yes or no", markdown_table(list(measures.columns), rows, words=range(2)))
+
+
 def trainings_table(results: ArmResults) -> str:
     """Metrics of each training stage, one row per number, by arm."""
     rows = []

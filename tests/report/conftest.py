@@ -126,7 +126,8 @@ def answers(arm, skill):
     rng = np.random.default_rng(int(hashlib.sha256(arm.encode()).hexdigest()[:8], 16))
     return pd.DataFrame(
         {"uid": f"{task}-{item:04d}", "task": task, "blind": blind, "category": ("what", "where")[item % 2],
-         "concept": CONCEPTS[item % 6], "prediction": "yes", "score": float(rng.random() < share)}
+         "concept": CONCEPTS[item % 6], "prediction": "yes" if task == "desk_pope" else "a dog",
+         "score": float(rng.random() < share)}
         for task, shares in sorted(skill.items())
         for blind, share in zip((False, True), shares, strict=True)
         if share is not None

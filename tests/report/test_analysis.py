@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from synthpairs.evaluation.statistics import NO_DIFFERENCE
-from synthpairs.report.analysis import against_blind, differences, funnel, rejections, score_statistics
+from synthpairs.report.analysis import (
+    against_blind,
+    differences,
+    funnel,
+    rejections,
+    score_statistics,
+    yes_no_measures,
+)
 from synthpairs.report.sections.summary import summary
 from tests.report.conftest import PARAMS, SELECT
 
@@ -108,3 +115,30 @@ def test_shares_of_the_variance_sum_to_one():
 def test_statistics_of_constant_scores_are_unknown(rows):
     unknown = score_statistics(pd.DataFrame(rows, columns=["clip_cosine", "ssim"], dtype=float), SELECT)
     assert np.isnan([unknown.clip_share, unknown.pearson]).all()
+
+
+def test_answers_of_yes_or_no_have_popes_measures(results):
+    arm = results.evaluated[0]
+    said = ["yes", "Yes", "yes", "no", "no"]
+    scores = [1.0, 1.0, 0.0, 1.0, 0.0]  # truly yes: both right ones and the wrong no
+    answers = pd.DataFrame({"task": "desk_pope", "blind": False, "prediction": said, "score": scores})
+    other = answers.assign(task="desk_vqa", prediction=["red", "yes", "no", "no", "no"])
+    blind = answers.assign(blind=True, score=0.0)
+    table = yes_no_measures(replace(results, answers={arm: pd.concat([answers, other, blind])}))
+    assert list(table["task"]) == ["desk_pope"]
+    row = table.iloc[0]
+    assert (row["n"], row["accuracy"], row["share of yes"]) == (5, 0.6, 0.6)
+    assert [row[name] for name in ("precision", "recall", "F1")] == pytest.approx([2 / 3] * 3)
+
+
+def test_an_arm_that_never_says_yes_has_no_precision(results):
+    arm = results.evaluated[0]
+    answers = pd.DataFrame({"task": "desk_pope", "blind": False, "prediction": "no", "score": [1.0, 0.0]})
+    row = yes_no_measures(replace(results, answers={arm: answers})).iloc[0]
+    assert list(row[["precision", "recall", "F1"]].fillna(-1)) == [-1, 0, -1]
+
+
+def test_a_task_that_one_arm_answers_otherwise_has_no_measures_of_yes(results):
+    one, other = results.evaluated[:2]
+    answers = pd.DataFrame({"task": "desk_pope", "blind": False, "prediction": "no", "score": [1.0, 0.0]})
+    assert yes_no_measures(replace(results, answers={one: answers, other: answers.assign(prediction="a dog")})).empty

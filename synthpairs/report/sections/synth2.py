@@ -9,7 +9,7 @@ import pandas as pd
 from synthpairs.captions.reasons import REASONS
 from synthpairs.core.markdown import literal, markdown_table
 from synthpairs.report import figures, grids, tables
-from synthpairs.report.analysis import against_blind, differences
+from synthpairs.report.analysis import against_blind, differences, yes_no_measures
 from synthpairs.report.experiments.learning_curves import fewer_steps
 from synthpairs.report.experiments.speed import faster
 from synthpairs.report.params import Report
@@ -176,6 +176,7 @@ def _arms(results: Synth2Results, compared: pd.DataFrame, drawn: dict[str, bytes
             tables.differences_table(compared),
         ),
         folded("By kind of question", tables.categories_table(results)),
+        tables.yes_no_table(yes_no_measures(results)),
         folded("Training metrics", tables.trainings_table(results)),
     ]
 
