@@ -127,6 +127,8 @@ Score of the ranking: {formula}
 
 ## Known limits
 
+- What the pairs are worth is not known here: the card is written before any model is trained on them. `reports/README.md`
+  of the same run has what the arms reached; quote its verdict with the pairs.
 - The pairs were not reviewed by people. A high score does not guarantee that the image shows the caption.
 - SSIM of an image with its own small version favours smooth images: compare the selection with the candidates before
   drawing conclusions.
@@ -244,7 +246,8 @@ def _licences(
         emoji = ["the images that the generator was trained on"] if desk else []
         emoji += ["the scenes that the template captions describe"] if TEMPLATE in origins else []
         parts = [
-            f"{' and '.join(emoji).capitalize()} are made of the drawings of these packages:",
+            f"{' and '.join(emoji).capitalize()} are made of the drawings of these packages. CC-BY asks whoever "
+            "passes the images on to credit these authors: keep the table with the pairs.",
             markdown_table(
                 ("package", "version", "style", "licence"),
                 [(package.package, package.version, package.style, package.licence) for package in trained],
