@@ -23,8 +23,8 @@ class Store:
 
 def work_stores() -> Iterator[Store]:
     """All work stores of this project."""
-    programs = ["synthpairs.__main__", *(f"stages.{file.stem}" for file in (ROOT / "stages").glob("*.py"))]
-    codes = {code_folder(program) for program in programs}
+    stages = [file.relative_to(ROOT).with_suffix("") for file in (ROOT / "stages").rglob("[!_]*.py")]
+    codes = {code_folder(program) for program in ["synthpairs.__main__", *(".".join(stage.parts) for stage in stages)]}
     recipes = {"images": f"{RECIPE}{IMAGES}", "generate_tokens": f"{RECIPE}{TOKENS}"}
     for lock in sorted(work_folder().rglob(".lock")):
         size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())

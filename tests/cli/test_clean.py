@@ -19,6 +19,7 @@ def stores(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     paths = {
         "current": work_folder() / "scores" / code_folder("stages.scores") / "f",
+        "an experiment": work_folder() / "seeds" / code_folder("stages.experiments.seeds") / "f",
         "other code": work_folder() / "scores" / "0123456789abcdef" / "f",
         "images": WorkStore("images", "f", RECIPE).path,
         "other recipe": WorkStore("images", "f", RECIPE + 1).path,
@@ -36,7 +37,7 @@ def test_stores_of_other_code_are_deleted(stores):
     assert {store.path for store in freed} == {
         stores[name] for name in ("other code", "other recipe", "an older layout")
     }
-    assert {store.path for store in kept} == {stores["current"], stores["images"]}
+    assert {store.path for store in kept} == {stores[name] for name in ("current", "an experiment", "images")}
     assert {store.size for store in (*freed, *kept)} == {1000}
     assert not stores["other code"].parent.exists(), "empty folders are deleted too"
     assert (stores["images"] / "piece").exists()
@@ -54,5 +55,5 @@ def test_all_are_deleted_except_those_in_use(stores):
         other.communicate(b"\n")
     assert [store.path for store in kept] == [stores["other code"]]
     assert kept[0].in_use
-    assert len(freed) == 4
+    assert len(freed) == 5
     assert clean(everything=True)[1] == []

@@ -113,7 +113,7 @@ def learning_curves_page(curves: dict[str, Any]) -> str:
         f"{curves['measure']} on {curves['task']} (n = {curves['n']:,}) by training step, with {len(seeds)} seeds per arm, "
         "trained separately from the main run. The band spans the seeds. `make experiments` runs this experiment.",
         markdown_table(head, rows, words=[0]),
-        f"The arms at that step: the mean of the seeds, item by item, with 95% intervals over items. {RULE}",
+        f"The arms at that step, in the mean of the seeds. {RULE}",
         differences_table(curves["final"]),
         *_controls(curves["controls"]),
     ]

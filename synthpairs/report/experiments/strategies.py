@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from synthpairs.evaluation.statistics import LEVEL, POWER
 from synthpairs.experiments.params import Strategies, Study
-from synthpairs.report.experiments.tables import differences_table, values_table, verdict
+from synthpairs.report.experiments.tables import RULE, differences_table, values_table, verdict
 from synthpairs.report.tables import listed
 
 QUESTIONS: Mapping[Study, tuple[str, str]] = {
@@ -64,10 +63,7 @@ def strategies_page(studies: Mapping[Study, dict[str, Any]], params: Strategies,
         "seed decides everything that is random. The projector is fitted in closed form on the pairs of the set. "
         "`naming` is the zero-shot accuracy of its output on held-out drawings: whether it is nearest to the "
         f"drawing's name among the names of all concepts. {finetuning}",
-        "A difference is shown if the paired test over items is significant (means over seeds, clustered by concept, "
-        f"p < {1 - LEVEL:.2f} after Holm's correction in the study) and its sign is the same under every seed. *Detectable* is "
-        f"the smallest true difference that this many items show with a power of {POWER:.0%} before the correction. "
-        "`make experiments` runs this experiment.",
+        f"{RULE} Holm's correction is for the tests of a study. `make experiments` runs this experiment.",
     ]
     for name, results in studies.items():
         question, explanation = QUESTIONS[name]

@@ -9,8 +9,9 @@ from synthpairs.experiments.results import GAP
 
 Convert = Callable[[float], float]  # of the measure to the number shown, such as of a loss to a perplexity
 RULE = (
-    f"A difference is shown if p, Holm-corrected, is below {1 - LEVEL:.2f} and the sign is the same under every seed. "
-    f"*Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} before the correction."
+    f"A difference is shown if p, Holm-corrected, is below {1 - LEVEL:.2f}. Its interval, p and *detectable*, the smallest true "
+    f"difference that is shown with a power of {POWER:.0%} before the correction, cover the items, clustered by concept, and the "
+    "trainings, that is the seeds."
 )
 
 
