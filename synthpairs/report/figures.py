@@ -1,7 +1,6 @@
 """Figures of the page as PNG bytes: equal for equal data, readable in black and white (by shape and hatching)."""
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -27,24 +26,24 @@ def arms_figure(results: pd.DataFrame, fixed: dict[str, float]) -> bytes:
     """
     tasks, arms = list(dict.fromkeys(results["task"])), list(dict.fromkeys(results["arm"]))
     columns = min(3, len(tasks))
-    rows = -(-(len(tasks) + 1) // columns)
+    rows = -(-len(tasks) // columns)
+    handles = [
+        Line2D([], [], marker="o", color=INK, linewidth=1.6, markersize=7, label="value and 95% interval"),
+        Line2D([], [], marker="|", color=MID, linewidth=1, markersize=9, label="without the image"),
+    ]
+    if fixed:
+        handles.append(Line2D([], [], color=INK, linewidth=1, linestyle=":", label="best fixed answer"))
+    across = min(len(handles), 2 * columns - 1)
+    height = (0.65 + 0.36 * len(arms)) * rows + 0.3 * -(-len(handles) // across) + 0.15
     with plot_style():
         layout = ConstrainedLayoutEngine(h_pad=0.09)
-        figure = Figure(figsize=(3.5 * columns, (0.62 + 0.36 * len(arms)) * rows), layout=layout)
+        figure = Figure(figsize=(3.5 * columns, height), layout=layout)
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for task, axes in zip(tasks, panels, strict=False):
             _arms_panel(axes, results[results["task"] == task], arms, fixed.get(task))
         for axes in panels[len(tasks) :]:
             axes.axis("off")
-        handles = [
-            Line2D([], [], marker=marker, markerfacecolor=fill, markeredgecolor=INK, color=INK, linewidth=1.4, markersize=7,
-                   label=arm)
-            for arm, (marker, fill) in zip(arms, cycle(MARKERS), strict=False)
-        ]  # fmt: skip
-        handles.append(Line2D([], [], marker="|", color=MID, linewidth=1, markersize=9, label="without the image"))
-        if fixed:
-            handles.append(Line2D([], [], color=INK, linewidth=1, linestyle=":", label="best fixed answer"))
-        panels[len(tasks)].legend(handles=handles, loc="center left", title="dot: value; line: 95% interval")
+        figure.legend(handles=handles, loc="outside upper center", ncols=across)
         return png(figure)
 
 
