@@ -57,7 +57,7 @@ def build(
         *_scores(results, select, drawn),
         contamination(results),
         made_of,
-        *(_desk_models(results) if results.generator["inputs"]["model"].startswith("models/desk/") else ()),
+        *(_desk_models(results) if results.desk else ()),
     ]
     top = [
         "# Results",

@@ -66,6 +66,11 @@ class SynthVLMResults(ArmResults):
     perplexity: dict[str, Any]
     distributions: dict[str, Any]
 
+    @property
+    def desk(self) -> bool:
+        """Whether the images are the desk generator's."""
+        return bool(self.generator["inputs"]["model"].startswith(f"{DESK_MODELS.parent}/"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synth2Results(ArmResults):

@@ -30,11 +30,12 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
             answers.append(f"{question} {comparison(one, other, rows, params.key_tasks)}")
     sizes = sorted({len(results.pairs[arm]) for arm in results.arms})
     if sizes:
+        again = " ([trained again under other seeds](experiments/seeds.md))" if results.desk else ""
         pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         answers.append(
             f"*How certain is this?* Each arm is one training run with one seed, on {pairs} pairs of its own and the same "
-            "instruction data. The 95% intervals cover the sampling of questions, not the variance between trainings; that "
-            "is what the [experiments](experiments) are for, each of which names the commit that it was run at."
+            "instruction data. The 95% intervals cover the sampling of questions, not the variance between "
+            f"trainings{again}."
         )
     else:
         answers.append("No arm was trained: `arms` is empty.")
