@@ -1,9 +1,10 @@
 """Comparison of training sets over several seeds: numbers and figure.
 
-Items and trainings are both sources of variance, crossed: every training is asked the same items. The variance of a difference
-is that of its mean over items, clustered by concept, plus that of its mean over seeds, which is mildly conservative (Owen and
-Eckles 2012, arXiv 1106.2125); the t-test has Satterthwaite's degrees of freedom. A difference is shown if p, Holm-corrected over
-all tests of the comparison, is below 0.05. With one seed the variance of trainings is not known, and left out.
+Items and trainings are both sources of variance, crossed: every training is asked the same items. The variance of a
+difference is that of its mean over items, clustered by concept, plus that of its mean over seeds. That is conservative, for
+what is an item's and a training's alone is counted twice (Owen and Eckles 2012, arXiv 1106.2125). The t-test has
+Satterthwaite's degrees of freedom. A difference is shown if p, Holm-corrected over all tests of the comparison, is below
+0.05. With one seed the variance of trainings is not known, and left out.
 """
 
 import math

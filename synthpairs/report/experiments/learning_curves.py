@@ -34,9 +34,9 @@ class StepsToBaseline:
         else:
             share = f"{self.mixed:,} of {self.last:,} ({self.mixed / self.last:.0%})"
             text = f"In the mean of the seeds `{MIXED}` reaches {goal} at step {share}"
-        seeds = ", ".join("never" if step is None else f"{step:,}" for step in self.mixed_by_seed)
+        seeds = ", ".join("never" if step is None else f"step {step:,}" for step in self.mixed_by_seed)
         earlier = f"; `{REAL}` itself: step {self.real:,}" if self.real < self.last else ""
-        return f"{text}; by seed: {seeds}{earlier}."
+        return f"{text}; each seed by itself: {seeds}{earlier}."
 
     def verdict(self) -> str:
         """Whether the mixed arm needs fewer steps, in the mean and under every seed."""
@@ -81,10 +81,11 @@ def _controls(results: dict[str, Any] | None) -> list[str]:
         "## Why generated pairs help or do not",
         f"**{verdict(results)}**",
         f"`{FEW}` has as many real pairs as there are different generated captions, `{REGENERATED}` the same captions with "
-        f"tokens that the masked generator makes of them, `{SYNTHETIC}` generated captions with such tokens. All are drawn as "
-        f"often as the pairs of `{REAL}`. So `{REAL}` against `{FEW}` is what more different pairs are worth, `{REGENERATED}` "
-        f"against `{FEW}` what the generator loses, and `{SYNTHETIC}` against `{REGENERATED}` what the captions lose. For the "
-        "paper's claim to hold, more different pairs must be worth something, and generated ones must lose less than that. "
+        f"tokens that the masked generator makes of them, `{SYNTHETIC}` generated captions with such tokens, all grids of a "
+        f"caption where `{REGENERATED}` has one. All have as many draws as `{REAL}`, so their pairs are repeated more often. So "
+        f"`{REAL}` against `{FEW}` is what more different pairs are worth, `{REGENERATED}` against `{FEW}` what the generator "
+        f"loses, and `{SYNTHETIC}` against `{REGENERATED}` what captions and number of grids change. For the paper's claim to "
+        "hold, more different pairs must be worth something, and generated ones must lose less than that. "
         "Values have 95% intervals over items, clustered by concept, and in parentheses those of the seeds; differences are "
         "shown by the rule above.",
         values_table(results),

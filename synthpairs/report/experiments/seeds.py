@@ -45,7 +45,7 @@ def seeds_page(results: dict[str, Any]) -> str:
         "The trained arms as judges of the image pairs of stage `preference`: a generated and an original image of "
         "one caption. *Win rate* is that of the generated image, with a tie as half a win. The *control* has two real "
         "images, one of which fits the caption. A judge passes the control, or has a preference, if the interval and "
-        "every seed are on one side of 50%.",
+        "every seed are on one side of 50%, without a test or a correction.",
         "![Win rate and control by judge](preference.png)",
         _preference(results["preference"]),
     ]

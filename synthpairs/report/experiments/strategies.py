@@ -60,7 +60,8 @@ def strategies_page(studies: Mapping[Study, dict[str, Any]], params: Strategies,
     parts = [
         "# Strategies for building a training set",
         f"Every set is trained and evaluated {len(params.seeds)} times (seeds {', '.join(map(str, params.seeds))}); a "
-        "seed decides everything that is random. The projector is fitted in closed form on the pairs of the set. "
+        "seed decides everything that is random. All sets are of one run's captions, and one without a random choice has "
+        "the same `naming` under all seeds. The projector is fitted in closed form on the pairs of the set. "
         "`naming` is the zero-shot accuracy of its output on held-out drawings: whether it is nearest to the "
         f"drawing's name among the names of all concepts. {finetuning}",
         f"{RULE} Holm's correction is for the tests of a study. `make experiments` runs this experiment.",

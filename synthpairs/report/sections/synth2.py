@@ -141,7 +141,7 @@ def _sizes(results: Synth2Results) -> str:
         parts.append(f"`{arm}` on {' and '.join(pairs)}")
     curves = results.experiments.get("learning_curves")
     shown = (
-        f", which the [learning curves](experiments/learning_curves.md) show for {len(curves['seeds'])} seeds"
+        f", which the [learning curves](experiments/learning_curves.md) show of captions, for {len(curves['seeds'])} seeds"
         if curves
         else ""
     )

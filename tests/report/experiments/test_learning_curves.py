@@ -30,10 +30,14 @@ NEVER = [[0.1, 0.1, 0.1]] * 3
 def test_each_seed_has_its_own_step_or_never_gets_there():
     steps = steps_to_baseline(CURVES)
     assert (steps.mixed, steps.mixed_by_seed, steps.real, steps.last) == (100, (100, 200, 100), 300, 300)
-    assert steps.text().endswith("0.900, at step 100 of 300 (33%); by seed: 100, 200, 100.")
+    assert steps.text().endswith("0.900, at step 100 of 300 (33%); each seed by itself: step 100, step 200, step 100.")
     curves = deepcopy(CURVES)
     curves["arms"]["genpair"][1], curves["reached"]["step"] = [0.1, 0.1, 0.1], None
-    assert steps_to_baseline(curves).text().endswith("0.900, up to the last step, 300; by seed: 100, never, 100.")
+    assert (
+        steps_to_baseline(curves)
+        .text()
+        .endswith("0.900, up to the last step, 300; each seed by itself: step 100, never, step 100.")
+    )
     curves["arms"]["real-tokens"] = [[0.2, 1.0, 0.9]] * 3
     assert steps_to_baseline(curves).text().endswith("; `real-tokens` itself: step 200.")
 

@@ -63,7 +63,7 @@ def test_claims_that_no_run_tests_stand_with_those_of_the_run_at_desk_scale_alon
     assert "; n = 8 runs of each ([measured" in rows["| faster training than on pixels"]
     assert ", 3 seeds ([measured" in rows["| fewer training steps to the level of real pairs"]
     assert unmeasured not in text
-    assert " in pretraining, " in verdict
+    assert " in pretraining without the language model, " in verdict
     write_json(project / "reports/metrics/encode_real_pairs.json", {"used": 40, "codes_used": 0.5})
     assert unmeasured in section(read_synth2_results(TOKEN_ARMS))[0]
 
