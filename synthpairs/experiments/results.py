@@ -95,15 +95,12 @@ def _difference(table: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
     over_items = standard_error(differences.mean(axis=1).tolist(), concepts)
     over_seeds = float(by_seed.sem()) if seeds > 1 else 0.0
     variance = over_items**2 + over_seeds**2
-    if not variance:
-        numbers = _rounded(value=value, low=value, high=value, detectable=0.0)
-        return numbers | {"p": float(value == 0), "seeds": _by_seed(by_seed)}
     parts = over_items**4 / max(1, len(set(concepts)) - 1) + over_seeds**4 / max(1, seeds - 1)
-    error, degrees = math.sqrt(variance), variance**2 / parts
+    error, degrees = math.sqrt(variance), variance**2 / parts if parts else math.inf
     margin = error * float(student.ppf((1 + LEVEL) / 2, degrees))
-    smallest = detectable(error, degrees)
-    numbers = _rounded(value=value, low=value - margin, high=value + margin, detectable=smallest)
-    return numbers | {"p": float(2 * student.sf(abs(value) / error, degrees)), "seeds": _by_seed(by_seed)}
+    p = float(2 * student.sf(abs(value) / error, degrees)) if error else float(value == 0)
+    numbers = _rounded(value=value, low=value - margin, high=value + margin, detectable=detectable(error, degrees))
+    return numbers | {"p": p, "seeds": _by_seed(by_seed)}
 
 
 def _concepts(table: pd.DataFrame) -> list[str]:

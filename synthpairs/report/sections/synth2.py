@@ -65,7 +65,7 @@ def synth2(results: Synth2Results, diversity: str, decode: Decode, params: Repor
         "### Diversity of the captions",
         *captions,
     ]
-    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(parts), drawn
+    return _verdict(results, compared, tested, params.key_tasks), "\n\n".join(filter(None, parts)), drawn
 
 
 def _verdict(results: Synth2Results, compared: pd.DataFrame, tested: Sequence[Claim], key_tasks: Sequence[str]) -> str:
