@@ -96,7 +96,7 @@ def _difference(table: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
     over_seeds = float(by_seed.sem()) if seeds > 1 else 0.0
     variance = over_items**2 + over_seeds**2
     parts = over_items**4 / max(1, len(set(concepts)) - 1) + over_seeds**4 / max(1, seeds - 1)
-    error, degrees = math.sqrt(variance), variance**2 / parts if parts else math.inf
+    error, degrees = math.sqrt(variance), variance**2 / parts if parts else 1  # any, where nothing varies
     margin = error * float(student.ppf((1 + LEVEL) / 2, degrees))
     p = float(2 * student.sf(abs(value) / error, degrees)) if error else float(value == 0)
     numbers = _rounded(value=value, low=value - margin, high=value + margin, detectable=detectable(error, degrees))
