@@ -45,16 +45,19 @@ def with_interval(median_low_high: Sequence[float]) -> str:
     return "{:.3g} [{:.3g}, {:.3g}]".format(*median_low_high)
 
 
-def seconds_in_turns(functions: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
-    """CPU seconds of each function in each round, called in turn; a round to warm up is not counted.
+def seconds_in_turns(
+    functions: Sequence[Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
+) -> list[list[float]]:
+    """Seconds of each function in each round, called in turn; a round to warm up is not counted.
 
-    Meant for functions with one thread: other load on the machine then affects caches only.
+    CPU seconds are meant for functions with one thread: other load on the machine then affects caches only. Functions with
+    several threads want `time.perf_counter` and an idle machine.
     """
     seconds: list[list[float]] = [[] for _ in functions]
     for number in range(rounds + 1):
         for function, measured in zip(functions, seconds, strict=True):
-            started = time.process_time()
+            started = clock()
             function()
             if number:
-                measured.append(time.process_time() - started)
+                measured.append(clock() - started)
     return seconds

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 
 LEVEL = 0.95
-POWER = 0.8  # of a test, at a true difference of `detectable` size
+POWER = 0.8  # of a test, at a true difference that is `detectable`
 NO_DIFFERENCE = "no difference shown"
 
 
@@ -27,8 +27,8 @@ class Difference:
     high: float
     n: int  # items
     clusters: int
-    p: float  # two-sided; NaN with fewer than two clusters
-    detectable: float  # smallest true difference that the test shows with power POWER; NaN likewise
+    error: float  # clustered standard error; NaN with fewer than two clusters
+    p: float  # two-sided; NaN likewise
 
 
 def mean(scores: Sequence[float]) -> float:
@@ -96,16 +96,21 @@ def paired(scores: pd.Series, others: pd.Series, clusters: Sequence[str], resamp
     differences = (scores - others.reindex(scores.index)).to_numpy()
     value, (low, high) = mean(differences), interval(differences, clusters, resamples, seed)
     error, groups = standard_error(differences, clusters), len(set(clusters))
-    p = smallest = math.nan
-    if groups > 1:
-        p = float(2 * student.sf(abs(value) / error, groups - 1)) if error else float(value == 0)
-        smallest = detectable(error, groups - 1)
-    return Difference(value=value, low=low, high=high, n=len(scores), clusters=groups, p=p, detectable=smallest)
+    p = p_value(value, error, groups - 1)
+    return Difference(value=value, low=low, high=high, n=len(scores), clusters=groups, error=error, p=p)
 
 
-def detectable(error: float, degrees: int) -> float:
-    """Smallest true difference that a two-sided t-test shows with power POWER, given its degrees of freedom."""
-    return float((student.ppf((1 + LEVEL) / 2, degrees) + student.ppf(POWER, degrees)) * error)
+def p_value(value: float, error: float, degrees: float) -> float:
+    """Two-sided p of a t-test of a value with this standard error; without any error 1 for 0, else 0."""
+    return float(2 * student.sf(abs(value) / error, degrees)) if error else float(value == 0)
+
+
+def detectable(error: float, degrees: float, tests: int = 1) -> float:
+    """Smallest true difference that a two-sided t-test shows with power POWER, given its standard error and degrees of freedom.
+
+    With several tests it is what Holm's correction asks if this difference is the only one.
+    """
+    return float((student.isf((1 - LEVEL) / 2 / tests, degrees) + student.ppf(POWER, degrees)) * error)
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from synthpairs.core.plots import ACCENT, INK, MID, plot_style, png
-from synthpairs.evaluation.statistics import LEVEL, detectable, holm, interval, mean, shown, standard_error
+from synthpairs.evaluation.statistics import LEVEL, detectable, holm, interval, mean, p_value, shown, standard_error
 
 RESAMPLES, SEED = 2000, 0  # of the bootstrap
 DECIMALS = 6
@@ -43,12 +43,15 @@ def compare(names: Sequence[str], tasks: Sequence[str], answers: pd.DataFrame) -
     Each task has measure, n, sets and differences by set: value, low, high and each seed's value; differences also p,
     detectable and shown. All seeds of a set must have the same items.
     """
-    results = {task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ACCURACY)) for task in tasks}
+    tests = len(tasks) * (len(names) - 1)
+    results = {
+        task: _task(names, answers[answers["task"] == task], *MEASURES.get(task, ACCURACY), tests) for task in tasks
+    }
     differences = [results[task]["differences"][name] for task in tasks for name in names[1:]]
     for difference, p in zip(differences, holm([difference["p"] for difference in differences]), strict=True):
         difference["shown"] = shown(p, difference["low"], difference["high"])
         difference["p"] = round(p, DECIMALS)
-    return {"sets": list(names), "comparisons": len(differences), "tasks": results}
+    return {"sets": list(names), "comparisons": tests, "tasks": results}
 
 
 def seed_results(answers: pd.DataFrame, untouched: Sequence[str], arms: Sequence[str]) -> dict[str, Any]:
@@ -65,7 +68,9 @@ def seed_results(answers: pd.DataFrame, untouched: Sequence[str], arms: Sequence
     }
 
 
-def _task(names: Sequence[str], answers: pd.DataFrame, measure: str, bounds: tuple[float, float]) -> dict[str, Any]:
+def _task(
+    names: Sequence[str], answers: pd.DataFrame, measure: str, bounds: tuple[float, float], tests: int
+) -> dict[str, Any]:
     tables = {  # scores [item, seed]
         name: answers[answers["set"] == name].pivot(index=["uid", "concept"], columns="seed", values="score")
         for name in names
@@ -74,7 +79,7 @@ def _task(names: Sequence[str], answers: pd.DataFrame, measure: str, bounds: tup
         "measure": measure,
         "n": len(tables[names[0]]),
         "sets": {name: _values(table, bounds) for name, table in tables.items()},
-        "differences": {name: _difference(tables[name], tables[names[0]]) for name in names[1:]},
+        "differences": {name: _difference(tables[name], tables[names[0]], tests) for name in names[1:]},
     }
 
 
@@ -84,7 +89,7 @@ def _values(table: pd.DataFrame, bounds: tuple[float, float]) -> dict[str, Any]:
     return _rounded(value=mean(scores), low=low, high=high) | {"seeds": _by_seed(table.mean())}
 
 
-def _difference(table: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
+def _difference(table: pd.DataFrame, first: pd.DataFrame, tests: int) -> dict[str, Any]:
     if not table.index.equals(first.index):
         raise ValueError(
             "only sets that were asked the same items can be compared: remove the work store of the experiment"
@@ -98,9 +103,9 @@ def _difference(table: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
     parts = over_items**4 / max(1, len(set(concepts)) - 1) + over_seeds**4 / max(1, seeds - 1)
     error, degrees = math.sqrt(variance), variance**2 / parts if parts else 1  # any, where nothing varies
     margin = error * float(student.ppf((1 + LEVEL) / 2, degrees))
-    p = float(2 * student.sf(abs(value) / error, degrees)) if error else float(value == 0)
-    numbers = _rounded(value=value, low=value - margin, high=value + margin, detectable=detectable(error, degrees))
-    return numbers | {"p": p, "seeds": _by_seed(by_seed)}
+    smallest = detectable(error, degrees, tests)
+    numbers = _rounded(value=value, low=value - margin, high=value + margin, detectable=smallest)
+    return numbers | {"p": p_value(value, error, degrees), "seeds": _by_seed(by_seed)}
 
 
 def _concepts(table: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from synthpairs.evaluation.statistics import holm, paired, shown
+from synthpairs.evaluation.statistics import detectable, holm, paired, shown
 from synthpairs.report.params import Report
 from synthpairs.report.results import ArmResults, SynthVLMResults
 from synthpairs.selection.params import Select
@@ -83,9 +83,10 @@ def paired_differences(
     """Differences of two sets of answers to the same questions, on each task; `answers` have the columns of ANSWERS.
 
     Columns: task, one, other, value, low, high, n, p, detectable, better.
-    `value` is the mean of `one` minus `other` with its 95% interval, `p` is corrected for all rows by Holm. `better` names
-    the better one where p is below 0.05 and the interval excludes 0, and is empty elsewhere. ValueError names the task and
-    the sets whose questions differ.
+    `value` is the mean of `one` minus `other` with its 95% interval, `p` is corrected for all rows by Holm, and `detectable`
+    is the smallest true difference that is then shown with a power of 80%, if it is the only one. `better` names the better
+    one where p is below 0.05 and the interval excludes 0, and is empty elsewhere. ValueError names the task and the sets
+    whose questions differ.
     """
     rows = []
     for task, (one, other) in product(tasks, comparisons):
@@ -96,11 +97,11 @@ def paired_differences(
             raise ValueError(f"{task}: {other} and {one}: {error}") from None
         better = one if (result.value > 0) != (task in lower_is_better) else other
         rows.append({"task": task, "one": one, "other": other, "better": better} | asdict(result))
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p"], row["detectable"] = p, detectable(row["error"], row["clusters"] - 1, len(rows))
+        row["better"] = row["better"] if shown(p, row["low"], row["high"]) else ""
     columns = ["task", "one", "other", "value", "low", "high", "n", "p", "detectable", "better"]
-    table = pd.DataFrame(rows, columns=columns)
-    table["p"] = holm(list(table["p"]))
-    significant = [shown(row["p"], row["low"], row["high"]) for row in table.to_dict("records")]
-    return table.assign(better=table["better"].where(significant, ""))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def yes_no_measures(results: ArmResults) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from itertools import product
 
 from synthpairs.core.schema import PAIR_SCORES
 from synthpairs.report.results import Synth2Results, SynthVLMResults
-from synthpairs.report.sections.claims import CAPTIONING
 
 DECIMALS = 4
 
@@ -15,7 +14,7 @@ def headline(
 ) -> dict[str, dict[str, int | float]]:
     """Headline numbers by group: counts of captions, the selection's size and mean scores, and the results of each arm.
 
-    Results are those on captioning and the key tasks. Arms and tasks that were not evaluated are left out, and the difference
+    Results are those on the key tasks. Arms and tasks that were not evaluated are left out, and the difference
     `selected-random` with either.
     """
     selected = synthvlm.selected
@@ -24,7 +23,7 @@ def headline(
         "selected": {"pairs": len(selected)} | selected[PAIR_SCORES].mean().round(DECIMALS).to_dict(),
     }
     for results in (synthvlm, synth2):
-        for arm, task in product(results.arms, dict.fromkeys([CAPTIONING, *key_tasks])):
+        for arm, task in product(results.arms, key_tasks):
             if task in results.benchmarks[arm]:
                 numbers.setdefault(arm, {})[task] = round(results.benchmarks[arm][task]["value"], DECIMALS)
     one, other = numbers["selected"], numbers.get("random", {})

@@ -102,7 +102,7 @@ def _arms(results: SynthVLMResults, compared: pd.DataFrame, select: Select, draw
         "All arms answer the same questions, so differences are paired by question. *p* is from a t-test clustered by "
         f"concept, Holm-corrected for the {len(compared)} comparisons of the table; a difference is shown where it is "
         "below 0.05 and the interval excludes 0. *Detectable* is the smallest true difference that this many questions "
-        "show with a power of 80% before the correction.",
+        "show with a power of 80% after the correction, if it is the only one.",
         folded("Differences between the arms", tables.differences_table(compared)),
         folded("By kind of question", tables.categories_table(results)),
         tables.yes_no_table(yes_no_measures(results)),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from synthpairs.evaluation.statistics import bootstrap, holm, interval, mean, paired, standard_error
+from synthpairs.evaluation.statistics import bootstrap, detectable, holm, interval, mean, paired, standard_error
 
 RNG = np.random.default_rng(5)
 SCORES = RNG.random(400)
@@ -71,18 +71,20 @@ def test_copies_are_no_evidence():
     doubled, others = (pd.concat([part, part.rename(lambda name: f"{name}b")]) for part in (ours, theirs))
     alone = paired(ours, theirs, list(ours.index), 500, 0)
     copied = paired(doubled, others, [name.rstrip("b") for name in doubled.index], 500, 0)
-    assert (copied.p, copied.detectable) == pytest.approx((alone.p, alone.detectable))
+    assert (copied.p, copied.error) == pytest.approx((alone.p, alone.error))
     assert paired(doubled, others, list(doubled.index), 500, 0).p < alone.p
 
 
-def test_an_effect_of_the_detectable_size_is_seen_four_times_in_five():
+@pytest.mark.parametrize("tests", [1, 15])
+def test_an_effect_of_the_detectable_size_is_seen_four_times_in_five(tests):
+    """Among differences that are none, of which Holm's correction knows by their number."""
     rng, index = np.random.default_rng(0), SINGLES[:60]
-    zeros, significant, sizes = pd.Series(0.0, index=index), 0, []
+    zeros, seen = pd.Series(0.0, index=index), 0
+    effect = detectable(1 / math.sqrt(60), 59, tests)
     for _ in range(400):
-        noise = pd.Series(rng.normal(0, 1, 60), index=index)
-        sizes.append(paired(noise, zeros, index, 100, 0).detectable)
-        significant += paired(noise + np.median(sizes), zeros, index, 100, 0).p < 0.05
-    assert 0.74 < significant / 400 < 0.86
+        result = paired(pd.Series(rng.normal(effect, 1, 60), index=index), zeros, index, 100, 0)
+        seen += holm([result.p, *rng.uniform(size=tests - 1)])[0] < 0.05
+    assert 0.74 < seen / 400 < 0.86
 
 
 def test_equal_answers_and_single_concepts_are_no_evidence():
@@ -91,7 +93,8 @@ def test_equal_answers_and_single_concepts_are_no_evidence():
     assert paired(same + 1, same, SINGLES[:10], 100, 0).p == pytest.approx(0, abs=1e-12)
     alone = paired(same + 1, same, ["one concept"] * 10, 100, 0)
     assert math.isnan(alone.p)
-    assert math.isnan(alone.detectable)
+    assert math.isnan(alone.error)
+    assert math.isnan(detectable(alone.error, 0))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from perf import duplicates, selection, ssim
+from perf import duplicates, images, scores, selection, ssim
 from perf.paired import seconds_in_turns, spread, with_interval
 
 
@@ -32,6 +32,9 @@ def test_functions_take_turns_and_the_first_round_is_not_counted():
          "peak memory"], ["--rows", "1"], "--rows must be at least 2, got 1"),
         (duplicates, ["--rows", "100"], ["groups of 100 hashes", "10 groups of near duplicates; 10 copies",
          "nearest of 1,000 others", "peak memory"], ["--rows", "1"], "--rows must be at least 10, got 1"),
+        (scores, ["--images", "2", "--rounds", "1"], ["the authors' way", "without SSIM", "ours"], ["--images", "0"],
+         "--images must be at least 1, got 0"),
+        (images, ["--rounds", "1"], ["a bare loop", "ours"], ["--rounds", "0"], "--rounds must be at least 1, got 0"),
     ],
 )  # fmt: skip
 def test_a_program_prints_a_line_per_step(monkeypatch, capfd, program, options, starts, wrong, message):

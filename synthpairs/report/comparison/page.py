@@ -50,8 +50,8 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
         f"## Differences to {names[0]}",
         f"Each is a value minus that of {names[0]}, paired by item. *p* is from a t-test clustered by concept, Holm-corrected "
         f"for {len(compared)} comparisons; a difference is shown where it is below {1 - LEVEL:.2f} and the interval excludes 0. "
-        f"*Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} before the "
-        "correction.",
+        f"*Detectable* is the smallest true difference that this many items show with a power of {POWER:.0%} after the "
+        "correction, if it is the only one.",
         tables.differences_table(compared),
         "## Params that differ",
         _changes([revision for revision, _ in subjects]),

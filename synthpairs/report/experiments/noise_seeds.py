@@ -33,10 +33,10 @@ def noise_seeds_page(runs: Runs) -> str:
     ]  # fmt: skip
     parts = [
         "# The main run's images under other noise seeds",
-        f"Images for all captions of the main run under {len(runs)} noise seeds: those of the main run, and others by "
-        "the same generator and settings. The images of each seed went through scoring, selection and the measures of "
-        "stage `distributions`. Each cell has the values of all seeds, the main run's first; their meaning is in [the "
-        "report](../README.md#synthetic-and-real-pairs-compared). `make experiments` runs this experiment.",
+        f"The captions of the main run were given images {len(runs)} times, by the same generator and settings with other noise. "
+        "Each time the images were scored, selected and measured as by stage `distributions`. A cell has one value a noise "
+        "seed, the main run's first; [the report](../README.md#synthetic-and-real-pairs-compared) says what is measured. "
+        "`make experiments` runs this experiment.",
         answers(runs),
         "## Synthetic and real pairs compared",
         markdown_table(

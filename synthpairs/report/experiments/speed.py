@@ -29,12 +29,11 @@ def speed_page(speed: dict[str, Any]) -> str:
         "# Training on VQ tokens against training on pixels",
         f"Synth2 reports 2.08 steps a second on embeddings against 1.66 on pixels, {PAPER} times as many.",
         f"**Faster training than on pixels: {verdict(speed['pretrain']['ratio'])} in projector pretraining, "
-        f"{verdict(speed['ratio'])} in fine-tuning.** Training on embeddings makes "
-        f"**{speed['ratio'][0]:.2f} times** as many steps of fine-tuning a second as training on pixels"
-        f"{_brackets(speed['ratio'])}, and **{speed['pretrain']['ratio'][0]:.2f} times** as many steps of projector "
-        f"pretraining{_brackets(speed['pretrain']['ratio'])}. Same generator and captions, runs alternating in one process, "
-        f"n = {speed['n_runs']:,} runs of each; medians, in brackets 95% intervals by bootstrap over the runs; "
-        "pretraining is the resampler's, which leaves the language model out, unlike the paper's; "
+        f"{verdict(speed['ratio'])} in fine-tuning.** Steps a second on embeddings are **{speed['ratio'][0]:.2f} times** "
+        f"those on pixels in fine-tuning{_brackets(speed['ratio'])}, and **{speed['pretrain']['ratio'][0]:.2f} times** in "
+        f"projector pretraining{_brackets(speed['pretrain']['ratio'])}, which is the resampler's and, unlike the paper's, "
+        f"leaves the language model out. Medians of n = {speed['n_runs']:,} runs of each, in turns in one process, with the same "
+        "generator and captions; in brackets 95% intervals by bootstrap over the runs; "
         f"on {literal(speed['machine'])}.",
         markdown_table(["", *ROUTES], rows, words=[0]),
         "Share of the time of fine-tuning by part:",

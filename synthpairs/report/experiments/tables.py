@@ -10,8 +10,8 @@ from synthpairs.experiments.results import GAP
 Convert = Callable[[float], float]  # of the measure to the number shown, such as of a loss to a perplexity
 RULE = (
     f"A difference is shown if p, Holm-corrected, is below {1 - LEVEL:.2f}. Its interval, p and *detectable*, the smallest true "
-    f"difference that is shown with a power of {POWER:.0%} before the correction, cover the items, clustered by concept, and the "
-    "trainings, that is the seeds. Intervals of single values cover items alone."
+    f"difference that is shown with a power of {POWER:.0%} after the correction if it is the only one, cover the items, "
+    "clustered by concept, and the trainings, that is the seeds. Intervals of single values cover items alone."
 )
 
 

@@ -30,7 +30,11 @@ def summary(results: SynthVLMResults, against_blind: pd.DataFrame, compared: pd.
             answers.append(f"{question} {comparison(one, other, rows, params.key_tasks)}")
     sizes = sorted({len(results.pairs[arm]) for arm in results.arms})
     if sizes:
-        again = " ([trained again under other seeds](experiments/seeds.md))" if results.desk else ""
+        again = (
+            "; where [several trainings of each arm](experiments/seeds.md) say something else, they are to be believed"
+            if results.desk
+            else ""
+        )
         pairs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         answers.append(
             f"*How certain is this?* Each arm is one training run with one seed, on {pairs} pairs of its own and the same "
@@ -88,7 +92,7 @@ def by_kind(results: ArmResults, tasks: Sequence[str]) -> str:
         values = sorted((one["value"], kind) for kind, one in kinds.items())
         if values and values[0][0] < values[-1][0]:
             parts.append(
-                f"{' to '.join(f'{number(value)} ({kind})' for value, kind in (values[0], values[-1]))} on {task}"
+                f"{' to '.join(f'{number(value)} (*{kind}*)' for value, kind in (values[0], values[-1]))} on {task}"
             )
     return f" By kind of question `{results.arms[0]}` reaches {listed(parts)}." if parts else ""
 
@@ -107,10 +111,7 @@ def comparison(one: str, other: str, rows: pd.DataFrame, key_tasks: Sequence[str
         parts.append(f"{NO_DIFFERENCE} on {benchmarks}" if shown else f"**{NO_DIFFERENCE}** on {benchmarks}")
     unclear = [row for row in rows.to_dict("records") if row["task"] in key_tasks and not row["better"]]
     if missed := [f"{number(row['detectable'])} on {row['task']}" for row in unclear if row["detectable"] > 0]:
-        parts.append(
-            f"true differences of {listed(missed)} would be shown four times in five, before the correction for several "
-            "comparisons"
-        )
+        parts.append(f"true differences of {listed(missed)} would be shown four times in five")
     if equal := [row["task"] for row in unclear if row["detectable"] == 0]:
         parts.append(f"both have the same mean score for every concept of {listed(equal)}")
     return f"`{one}` against `{other}`: {'; '.join(parts)}."

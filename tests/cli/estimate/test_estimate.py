@@ -19,8 +19,15 @@ ANSWERS = Work("benchmark", "desk tasks", "benchmark", 80_000, 7e9)
 
 
 def run(*work, **values):
-    defaults = {"images": 2000, "side": 1024, "llm_parameters": 7e9, "items": {}, "notes": []} | values
-    return Run(captions=1000, steps=60, generator="sdxl", arms=["real"], work=list(work), **defaults)
+    defaults = {
+        "images": 2000,
+        "side": 1024,
+        "llm_parameters": 7e9,
+        "items": {},
+        "notes": [],
+        "arms": ["real"],
+    } | values
+    return Run(captions=1000, steps=60, generator="sdxl", work=list(work), **defaults)
 
 
 def row_of(work, machine=EIGHT, **measured):
@@ -89,9 +96,10 @@ def test_memory_is_the_largest_of_the_stages():
 
 
 def test_detectable_differences():
-    """(t(0.975) + t(0.8)) x SE; four times the items show half the difference."""
-    values = differences(run(items={"vqa": 400, "pope": 1600, "none": 1}))
-    assert values["vqa"] == pytest.approx((student.ppf(0.975, 399) + student.ppf(0.8, 399)) * math.sqrt(0.25 / 400))
+    """(t(1 - 0.025 / 6) + t(0.8)) x SE for three arms on two benchmarks; four times the items show half the difference."""
+    values = differences(run(items={"vqa": 400, "pope": 1600, "none": 1}, arms=["selected", "random", "real"]))
+    level = 1 - 0.025 / 6
+    assert values["vqa"] == pytest.approx((student.ppf(level, 399) + student.ppf(0.8, 399)) * math.sqrt(0.25 / 400))
     assert values["pope"] == pytest.approx(values["vqa"] / 2, rel=0.01)
     assert "none" not in values
 

@@ -16,8 +16,8 @@ SPEED = {
 def test_speed_has_ratio_spread_bytes_memory_and_parts():
     page = speed_page(SPEED)
     assert [part for part in (
-        "**2.00 times** as many steps of fine-tuning a second as training on pixels [1.9, 2.1]",
-        "**3.00 times** as many steps of projector pretraining [2.9, 3.2]",
+        "Steps a second on embeddings are **2.00 times** those on pixels in fine-tuning [1.9, 2.1]",
+        "**3.00 times** in projector pretraining [2.9, 3.2]",
         "n = 5 runs",
         "two \\| cores",
         "| steps of fine-tuning a second | 4 [3.8, 4.2] | 2 [1.9, 2.1] |",

@@ -8,8 +8,7 @@ def test_differences_that_would_be_missed_are_named_where_scores_vary():
     table = pd.DataFrame([row | {"detectable": 0.06}, row | {"task": "desk_pope", "detectable": 0.0}])
     text = comparison("selected", "random", table, ["desk_vqa", "desk_pope"])
     assert text.endswith(
-        "on any of 2 benchmarks; true differences of 0.060 on desk_vqa would be shown four times in five, before the "
-        "correction for several comparisons; "
+        "on any of 2 benchmarks; true differences of 0.060 on desk_vqa would be shown four times in five; "
         "both have the same mean score for every concept of desk_pope."
     )
 
