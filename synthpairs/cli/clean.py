@@ -10,6 +10,8 @@ from synthpairs.core.storage import RECIPE, code_folder, remove_store, work_fold
 from synthpairs.generation.diffusion.params import RECIPE as IMAGES
 from synthpairs.generation.masked.params import RECIPE as TOKENS
 
+EXPERIMENTS = ROOT / "synthpairs/experiments"  # whose trials outlast changes of their stage
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -23,8 +25,8 @@ class Store:
 
 def work_stores() -> Iterator[Store]:
     """All work stores of this project."""
-    stages = [file.relative_to(ROOT).with_suffix("") for file in (ROOT / "stages").rglob("[!_]*.py")]
-    codes = {code_folder(program) for program in ["synthpairs.__main__", *(".".join(stage.parts) for stage in stages)]}
+    files = [ROOT / "synthpairs/__main__.py", *(ROOT / "stages").rglob("[!_]*.py"), *EXPERIMENTS.glob("[!_]*.py")]
+    codes = {code_folder(".".join(file.relative_to(ROOT).with_suffix("").parts)) for file in files}
     recipes = {"images": f"{RECIPE}{IMAGES}", "generate_tokens": f"{RECIPE}{TOKENS}"}
     for lock in sorted(work_folder().rglob(".lock")):
         size = sum(file.stat().st_size for file in lock.parent.rglob("*") if file.is_file())

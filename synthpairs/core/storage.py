@@ -246,15 +246,15 @@ class WorkStore:
     """Cache of a stage's finished pieces outside the outs that DVC deletes, so that a killed run resumes.
 
     Pieces are reused under the same `fingerprint`, of all data and params that they depend on, and the same code: the folder is
-    named by the hash of the program's source, or, where recomputing is too expensive, by the version of a `recipe`, which must
-    be raised when its results change. `python -m synthpairs clean` removes old stores.
+    named by the hash of what a `program` imports, by default of the running one, or, where recomputing is too expensive, by the
+    version of a `recipe`, which must be raised when its results change. `python -m synthpairs clean` removes old stores.
 
     A lock excludes other processes, such as the orphan of a killed `dvc repro`. Its holder alone writes; workers send it
     their results. Some network disks ignore locks, so two machines that share one must not run the same stage at once.
     """
 
-    def __init__(self, stage: str, fingerprint: str, recipe: int | None = None) -> None:
-        code = code_folder() if recipe is None else f"{RECIPE}{recipe}"
+    def __init__(self, stage: str, fingerprint: str, recipe: int | None = None, program: str | None = None) -> None:
+        code = code_folder(program) if recipe is None else f"{RECIPE}{recipe}"
         self.path = work_folder() / stage / code / fingerprint
 
     @contextlib.contextmanager

@@ -59,11 +59,12 @@ class Trial:
 def run_trials(experiment: str, fingerprint: str, trials: Sequence[Trial]) -> pd.DataFrame:
     """Answers of all trials, rows of ANSWERS with columns `set` and `seed` in front.
 
-    Finished trials stay in the work store; `fingerprint` covers all that changes an answer but set, seed and kind.
+    Finished trials stay in the work store, also when the page about them is worded anew: their code is the module `experiment`
+    of this package and what that imports. `fingerprint` covers all else that changes an answer but set, seed and kind.
     """
     tables = []
     with (
-        WorkStore(experiment, fingerprint).locked() as store,
+        WorkStore(experiment, fingerprint, program=f"synthpairs.experiments.{experiment}").locked() as store,
         progress(experiment, len(trials), "trials") as advance,
     ):
         for trial in trials:

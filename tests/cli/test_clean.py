@@ -19,7 +19,7 @@ def stores(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     paths = {
         "current": work_folder() / "scores" / code_folder("stages.scores") / "f",
-        "an experiment": work_folder() / "seeds" / code_folder("stages.experiments.seeds") / "f",
+        "an experiment": WorkStore("seeds", "f", program="synthpairs.experiments.seeds").path,
         "other code": work_folder() / "scores" / "0123456789abcdef" / "f",
         "images": WorkStore("images", "f", RECIPE).path,
         "other recipe": WorkStore("images", "f", RECIPE + 1).path,
