@@ -128,7 +128,7 @@ Score of the ranking: {formula}
 ## Known limits
 
 - What the pairs are worth is not known here: the card is written before any model is trained on them. `reports/README.md`
-  of the same run has what the arms reached; quote its verdict with the pairs.
+  in the repository of this run, which is not uploaded, has what the arms reached; quote its verdict with the pairs.
 - The pairs were not reviewed by people. A high score does not guarantee that the image shows the caption.
 - SSIM of an image with its own small version favours smooth images: compare the selection with the candidates before
   drawing conclusions.
@@ -140,10 +140,10 @@ After a look at licences and privacy, for a first and for each next version:
 
 ```
 hf auth login
-hf upload OWNER/NAME data/export --repo-type dataset --private --delete "shard-*.tar"
+hf upload OWNER/NAME data/export . --repo-type dataset --private --delete "shard-*.tar"
 ```
 
-Without `--private` a new data set is public.
+Without `--private` a new data set is public; one that exists stays what it is.
 `--delete` removes the shards of a former version, which `shard-*.tar` would name, too; other files are replaced.
 The other ways to read it want the files: `hf download OWNER/NAME --repo-type dataset --local-dir data/export`.
 The hub then shows this card and, for public data sets, a table of the pairs with their images.

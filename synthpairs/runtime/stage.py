@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,6 +88,7 @@ def run_stage(main: Callable[[], None], spread: bool = False) -> None:
     1. SIGTERM unwinds like Ctrl-C, and a killed `dvc` takes the stage with it (see end_with_dvc).
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # transformers', for what peft asks
     signal.signal(signal.SIGTERM, _terminate)
     end_with_dvc()
     try:

@@ -87,7 +87,7 @@ def test_no_training_contains_held_out_drawings(smoke):
 
 
 def test_mlflow_holds_the_execution_and_each_of_its_stages(smoke, stages):
-    """The stages ran without MLflow, and `make repro` recorded them; experiment `chance` runs some of them with it."""
+    """The stages ran without MLflow, and `make repro` recorded them; experiment `ssim` runs some of them with it."""
     assert f" {len(stages)} added" in smoke.again
     client = mlflow_client(smoke.project)
     parent, children = execution(client, "")

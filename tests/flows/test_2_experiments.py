@@ -18,7 +18,7 @@ def shown(smoke):
 
 
 def test_another_strategy_runs_the_stages_after_the_selection(smoke):
-    printed = smoke.project.run("dvc exp run -n chance -S select.strategy=random", seconds=2400)
+    printed = smoke.project.run("dvc exp run -n ssim -S select.strategy=ssim-only", seconds=2400)
     assert {"select", "pretrain@selected", "benchmark@selected", "report"} <= set(ran(printed))
     assert not {"emoji", "captions", "images", "scores", "generate_tokens", "finetune_tokens@genpair"} & set(
         ran(printed)
@@ -26,12 +26,12 @@ def test_another_strategy_runs_the_stages_after_the_selection(smoke):
     assert "params.yaml" in smoke.project.changes()
     chosen = pd.read_parquet(smoke.project.path / "data/export/selected.parquet")
     assert len(chosen) == 12
-    (row,) = (row for name, row in shown(smoke).items() if name == "chance")
-    assert row["select.strategy"] == "random"
+    (row,) = (row for name, row in shown(smoke).items() if name == "ssim")
+    assert row["select.strategy"] == "ssim-only"
     client = mlflow_client(smoke.project)
-    parent, children = execution(client, "chance")
-    assert parent.info.run_name.startswith("chance")
-    assert parent.data.params["select.strategy"] == children["select"].data.params["strategy"] == "random"
+    parent, children = execution(client, "ssim")
+    assert parent.info.run_name.startswith("ssim")
+    assert parent.data.params["select.strategy"] == children["select"].data.params["strategy"] == "ssim-only"
     assert {name: run.info.status for name, run in children.items()} == dict.fromkeys(ran(printed), "FINISHED")
     artifacts = [item.path for item in client.list_artifacts(children["report"].info.run_id, "reports")]
     assert "reports/README.md" in artifacts
@@ -40,23 +40,23 @@ def test_another_strategy_runs_the_stages_after_the_selection(smoke):
 def test_comparisons_of_the_workspace_with_the_commit(smoke):
     """The workspace is as `dvc exp run` left it."""
     project = smoke.project
-    page = project.run("python -m synthpairs compare HEAD chance workspace")
+    page = project.run("python -m synthpairs compare HEAD ssim workspace")
     assert "select.strategy" in page
     assert "desk_vqa" in page
-    project.run("python -m synthpairs compare HEAD HEAD:real")
-    project.run("python -m synthpairs compare HEAD:real chance:real --out reports/comparison.md")
+    project.run("python -m synthpairs compare HEAD HEAD:random")
+    project.run("python -m synthpairs compare HEAD:real ssim:real --out reports/comparison.md")
     assert "desk_vqa" in (project.path / "reports/comparison.md").read_text()
     (project.path / "reports/comparison.md").unlink()
     assert json.loads(project.run("dvc params diff --json"))["params.yaml"]["select.strategy"] == {
         "old": "top",
-        "new": "random",
+        "new": "ssim-only",
     }
     assert "reports/metrics/select.json" in json.loads(project.run("dvc metrics diff --json"))
-    headline = json.loads(project.run("dvc metrics diff HEAD chance --targets reports/headline.json --all --json"))
+    headline = json.loads(project.run("dvc metrics diff HEAD ssim --targets reports/headline.json --all --json"))
     assert "clip_cosine" in str(headline["reports/headline.json"])
-    assert "select.strategy" in project.run("dvc exp diff HEAD chance")
-    project.run("dvc plots diff HEAD chance")
-    assert "chance" in (project.path / "dvc_plots/index.html").read_text()
+    assert "select.strategy" in project.run("dvc exp diff HEAD ssim")
+    project.run("dvc plots diff HEAD ssim")
+    assert "ssim" in (project.path / "dvc_plots/index.html").read_text()
 
 
 def test_an_experiment_is_undone_and_applied(smoke):
@@ -64,8 +64,8 @@ def test_an_experiment_is_undone_and_applied(smoke):
     project.run("git checkout -- .\ndvc checkout")
     assert project.changes() == []
     assert ran(project.run("dvc repro")) == []
-    project.run("dvc exp apply chance")
-    assert json.loads(project.run("dvc params diff --json"))["params.yaml"]["select.strategy"]["new"] == "random"
+    project.run("dvc exp apply ssim")
+    assert json.loads(project.run("dvc params diff --json"))["params.yaml"]["select.strategy"]["new"] == "ssim-only"
     assert ran(project.run("dvc repro")) == []
     project.run("git checkout params.yaml dvc.lock reports && dvc checkout")
     assert project.changes() == []

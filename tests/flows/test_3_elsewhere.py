@@ -11,9 +11,9 @@ from tests.flows.project import page_about_versions, ran
 
 @pytest.fixture(scope="module")
 def published(smoke):
-    """The project with experiment `chance` as a second version in the store; the first is checked out."""
+    """The project with experiment `ssim` as a second version in the store; the first is checked out."""
     project = smoke.project
-    project.run("dvc exp apply chance")
+    project.run("dvc exp apply ssim")
     project.run(page_about_versions()["publish v2"])
     project.run("dvc push")
     project.run("git checkout --quiet v1\ndvc checkout\ndvc push")
@@ -51,7 +51,7 @@ def test_versions_are_compared(published):
     printed = published.run(page_about_versions()["compare"])
     for name in ("data/export/llava.json", "data/export/selected.parquet"):
         assert name in printed.split("Modified:")[1].split("\n\n")[0]
-    assert re.search(r"select.strategy +top +random", printed)
+    assert re.search(r"select.strategy +top +ssim-only", printed)
     assert "reports/metrics/select.json" in printed
 
 

@@ -260,19 +260,17 @@ def test_ranks_and_candidates_are_counted_from_1(browser, page, rows):
 @pytest.mark.parametrize(
     ("normalisation", "formula"),
     [
-        ("sum", "1 x 2 x max(CLIP, 0) + 0.5 x SSIM. "),
-        ("zscore", "1 x z-score of max(CLIP, 0) + 0.5 x z-score of SSIM. "),
-        ("rank", "1 x relative rank of max(CLIP, 0) + 0.5 x relative rank of SSIM. "),
+        ("sum", "1 x 2 x max(CLIP, 0) + 0.5 x SSIM."),
+        ("zscore", "1 x z-score of max(CLIP, 0) + 0.5 x z-score of SSIM."),
+        ("rank", "1 x relative rank of max(CLIP, 0) + 0.5 x relative rank of SSIM."),
     ],
 )
 def test_the_formula_is_that_of_the_score(browser, data, tmp_path, normalisation, formula):
     make_gallery(PARAMS, replace(SELECT, normalisation=normalisation), ARMS, data, tmp_path / "page")
     browser.open(tmp_path / "page/index.html")
-    assert (
-        texts(browser, "#formula")[0]
-        .replace("\u00d7", "x")
-        .startswith(f"weighted sum, whatever the strategy: {formula}")
-    )
+    shown = texts(browser, "#formula")[0].replace("\u00d7", "x")
+    assert shown == f"weighted sum, whatever the strategy: {formula}"
+    assert f"The selection: {SELECT.num_pairs} pairs by strategy “top”. " in texts(browser, "#summary")[0]
     assert texts(browser, "#order") == [""]
 
 
