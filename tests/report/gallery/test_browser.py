@@ -270,7 +270,10 @@ def test_the_formula_is_that_of_the_score(browser, data, tmp_path, normalisation
     browser.open(tmp_path / "page/index.html")
     shown = texts(browser, "#formula")[0].replace("\u00d7", "x")
     assert shown == f"weighted sum, whatever the strategy: {formula}"
-    assert f"The selection: {SELECT.num_pairs} pairs by strategy “top”, of each caption the best candidate." in texts(browser, "#summary")[0]
+    assert (
+        f"The selection: {SELECT.num_pairs} pairs by strategy “top”, of each caption the best candidate."
+        in texts(browser, "#summary")[0]
+    )
     assert texts(browser, "#order") == [""]
 
 
