@@ -43,7 +43,7 @@ def compare(subjects: Sequence[tuple[Revision, str]]) -> str:
             f"**`{one}` is {standing(compared[compared['one'] == one], one)} than `{names[0]}`.**" for one in names[1:]
         ),
         f"{', '.join(commits)}. Values are means over items with 95% intervals, resampled over concepts. Each training is "
-        "one run with one seed; the intervals do not cover the variance between runs.",
+        "one run with one seed; the intervals do not cover the variance between trainings, which `make experiments` measures.",
         "## Benchmarks",
         _values(answers, measures),
         *([f"Not compared, as not all answered them by one measure: {', '.join(left_out)}."] if left_out else []),
