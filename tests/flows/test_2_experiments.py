@@ -43,7 +43,7 @@ def test_comparisons_of_the_workspace_with_the_commit(smoke):
     page = project.run("python -m synthpairs compare HEAD ssim workspace")
     assert "select.strategy" in page
     assert "desk_vqa" in page
-    project.run("python -m synthpairs compare HEAD HEAD:random")
+    project.run("python -m synthpairs compare HEAD HEAD:real")
     project.run("python -m synthpairs compare HEAD:real ssim:real --out reports/comparison.md")
     assert "desk_vqa" in (project.path / "reports/comparison.md").read_text()
     (project.path / "reports/comparison.md").unlink()

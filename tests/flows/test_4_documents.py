@@ -30,6 +30,7 @@ NOT_RUN = {
     "python -m synthpairs preset synth2": "needs a GPU; `make rehearse` runs it in small",
     "dvc repro benchmark_tokens": "part of `dvc repro`; at the paper's scale for days",
     "dvc exp run -n bestof4 *": "generates four times as many images; as `ssim`",
+    "python -m synthpairs compare HEAD HEAD:random": "the smoke preset has no arm `random`; as `compare HEAD HEAD:real`",
     "python -m synthpairs compare HEAD ssim bestof4": "as `compare HEAD ssim`",
     "dvc config cache.type hardlink": "of terabytes; what it does was seen in a small repository",
     "dvc repro --single-item": "used for timings",
