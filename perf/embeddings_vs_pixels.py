@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from diffusers import VQModel
 
-from perf.paired import at_least, spread, with_interval
+from perf.paired import at_least, ratio, spread, with_interval
 from perf.samples import Sample, enlarged, generated, write
 from perf.steps import ROUTES, Setup, Steps, peak_memory
 from synthpairs.core.config import load_params
@@ -62,10 +62,9 @@ def compared(setup: Setup, samples: list[Sample], runs: int, steps: int) -> dict
             for route in ROUTES:
                 speeds[route].append(both.run(route, steps))
             advance(1)
-    ratios = [a / b for a, b in zip(speeds["embeddings"], speeds["pixels"], strict=True)]
     return {
         "steps_per_s": {route: spread(speeds[route]) for route in ROUTES},
-        "ratio": spread(ratios),
+        "ratio": ratio(speeds["embeddings"], speeds["pixels"]),
         "where": {route: both.clocks[route].shares() for route in ROUTES},
     }
 
@@ -115,8 +114,8 @@ def show(results: dict[str, Any], seconds: list[tuple[float, float]], captions: 
     batches = f"{captions} captions in {len(tokens)} batches"
     print(f"{results['machine']}; medians [95% interval] over {results['n_runs']} pairs of blocks")
     print(f"generation, {batches}: VQ tokens {1000 * tokens.sum() / captions:.1f} ms per sample, decoding and PNG")
-    ratio = with_interval(spread((tokens + images) / tokens))
-    print(f"  {1000 * images.sum() / captions:.1f} ms more; pixels/embeddings {ratio}")
+    times = with_interval(spread((tokens + images) / tokens))
+    print(f"  {1000 * images.sum() / captions:.1f} ms more; pixels/embeddings {times}")
     for name, part in (("fine-tuning", results), ("pretraining", results["pretrain"])):
         embeddings, pixels = (with_interval(part["steps_per_s"][route]) for route in ROUTES)
         print(f"{name}: embeddings {embeddings} steps/s, pixels {pixels}")

@@ -15,7 +15,7 @@ from typing import Any
 
 from timm.data import ImageNetInfo
 
-from perf.paired import at_least, spread, with_interval
+from perf.paired import at_least, ratio, spread, with_interval
 from synthpairs.captions.measures import Texts, flagged_words
 from synthpairs.captions.params import CaptionParams
 from synthpairs.captions.text_filters import BATCH, TEXT_FILTERS
@@ -140,9 +140,9 @@ def main() -> None:
         share = 1 - len(different) / len(texts)
         print(f"{name}: {decisions.count(False)} rejected, decisions agree for {share:.6f}", *map(repr, different[:3]))
     mine = [seconds for seconds, _ in runs]
-    ratios = [long / short for long, short in zip(reference, mine, strict=True)]
+    times = ratio(reference, mine)
     print(
-        f"{len(texts)} captions: Data-Juicer/ours {with_interval(spread(ratios))}, ours {with_interval(spread(mine))} CPU seconds"
+        f"{len(texts)} captions: Data-Juicer/ours {with_interval(times)}, ours {with_interval(spread(mine))} CPU seconds"
     )
 
 

@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from perf.paired import at_least, seconds_in_turns, spread, with_interval
+from perf.paired import at_least, ratio, seconds_in_turns, spread, with_interval
 from synthpairs.core.config import load_params
 from synthpairs.core.schema import digest
 from synthpairs.generation.diffusion.generator import Generator
@@ -21,10 +21,8 @@ def main() -> None:
     at_least(1, rounds=options.rounds)
     params = load_params(Images, "images")
     generator = Generator(params)
-    keys, texts = (
-        [digest(index) for index in range(params.batch_size)],
-        ["a red fox on a white background"] * params.batch_size,
-    )
+    keys = [digest(index) for index in range(params.batch_size)]
+    texts = ["a red fox on a white background"] * params.batch_size
 
     def bare() -> None:
         with torch.inference_mode():
@@ -40,9 +38,8 @@ def main() -> None:
     mine, theirs = seconds_in_turns(
         (lambda: generator.generate_images(keys, texts), bare), options.rounds, time.perf_counter
     )
-    ratio = spread([long / short for long, short in zip(theirs, mine, strict=True)])
     rate = spread([len(keys) / seconds for seconds in mine])
-    print(f"a bare loop: {with_interval(ratio)} times our seconds")
+    print(f"a bare loop: {with_interval(ratio(theirs, mine))} times our seconds")
     print(f"ours: {with_interval(rate)} images a second, {generator.threads} threads")
 
 

@@ -40,6 +40,11 @@ def spread(values: Sequence[float]) -> list[float]:
     return [round(float(value), 4) for value in (np.median(values), low, high)]
 
 
+def ratio(numbers: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Median of the ratios of pairs with its 95% interval, as `spread`."""
+    return spread([number / other for number, other in zip(numbers, others, strict=True)])
+
+
 def with_interval(median_low_high: Sequence[float]) -> str:
     """A median with its interval as text, three digits each."""
     return "{:.3g} [{:.3g}, {:.3g}]".format(*median_low_high)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from perf.paired import at_least, seconds_in_turns, spread, with_interval
+from perf.paired import at_least, ratio, seconds_in_turns, spread, with_interval
 from synthpairs.runtime.stage import run_stage
 from synthpairs.scoring.ssim import mean_ssim
 
@@ -42,8 +42,7 @@ def compared(window: str, colour: str, side: int, rounds: int) -> tuple[list[flo
         return float(structural_similarity(one, other, data_range=255, **options))
 
     mine, reference = seconds_in_turns((ours, theirs), rounds)
-    ratios = [long / short for long, short in zip(reference, mine, strict=True)]
-    return spread(ratios), spread(mine), abs(ours() - theirs())
+    return ratio(reference, mine), spread(mine), abs(ours() - theirs())
 
 
 def main() -> None:
@@ -59,8 +58,8 @@ def main() -> None:
         f"{options.side} x {options.side} pixels, medians [95% interval] over {options.rounds} pairs of calls, CPU seconds"
     )
     for window, colour in itertools.product(OPTIONS, ("gray", "rgb")):
-        ratio, mine, difference = compared(window, colour, options.side, options.rounds)
-        speeds = f"scikit-image/ours {with_interval(ratio)}, ours {with_interval(mine)} s"
+        times, mine, difference = compared(window, colour, options.side, options.rounds)
+        speeds = f"scikit-image/ours {with_interval(times)}, ours {with_interval(mine)} s"
         print(f"{window} {colour}: {speeds}, difference {difference:.0e}")
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from perf import duplicates, images, scores, selection, ssim
-from perf.paired import seconds_in_turns, spread, with_interval
+from perf.paired import ratio, seconds_in_turns, spread, with_interval
 
 
 def test_spread_is_a_median_within_its_interval():
@@ -14,6 +14,7 @@ def test_spread_is_a_median_within_its_interval():
     assert low <= middle == 3.0 <= high
     assert spread([2.0] * 5) == [2.0, 2.0, 2.0]
     assert with_interval([1.2345, 1, 20]) == "1.23 [1, 20]"
+    assert ratio([2.0, 6.0], [1.0, 3.0]) == [2.0, 2.0, 2.0]
 
 
 def test_functions_take_turns_and_the_first_round_is_not_counted():
@@ -32,7 +33,7 @@ def test_functions_take_turns_and_the_first_round_is_not_counted():
          "peak memory"], ["--rows", "1"], "--rows must be at least 2, got 1"),
         (duplicates, ["--rows", "100"], ["groups of 100 hashes", "10 groups of near duplicates; 10 copies",
          "nearest of 1,000 others", "peak memory"], ["--rows", "1"], "--rows must be at least 10, got 1"),
-        (scores, ["--images", "2", "--rounds", "1"], ["the authors' way", "without SSIM", "ours"], ["--images", "0"],
+        (scores, ["--images", "2", "--rounds", "1"], ["one by one", "without SSIM", "ours"], ["--images", "0"],
          "--images must be at least 1, got 0"),
         (images, ["--rounds", "1"], ["a bare loop", "ours"], ["--rounds", "0"], "--rounds must be at least 1, got 0"),
     ],
